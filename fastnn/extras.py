@@ -1,4 +1,4 @@
-"""Packages that fastnn does not need but some of its features do: imported when used, with an error that names the extra."""
+"""Packages that only some features need: imported when used, with an error that names the extra."""
 
 from __future__ import annotations
 

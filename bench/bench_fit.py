@@ -1,0 +1,109 @@
+"""Time of one training iteration on both paths, side by side: ``pytest bench``.
+
+One call of ``fit`` runs many iterations; the timer divides by their number, so the tables show one
+iteration, with its share of the call. Compiling happens before the timing.
+"""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+import fastnn
+
+ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network and how it is trained, on synthetic data: the time does not depend on their values."""
+
+    name: str
+    sizes: tuple[int, ...]
+    settings: dict
+    loss: str
+    optimizer: object
+    batch_size: int
+    batches: int
+    epochs: int
+
+    @property
+    def iterations(self):
+        """Updates in one call of ``fit``."""
+        return self.batches * self.epochs
+
+    def data(self):
+        """Samples and targets."""
+        rng = np.random.default_rng(0)
+        rows, dtype = self.batch_size * self.batches, self.settings["dtype"]
+        X = rng.random((rows, self.sizes[0])).astype(dtype)
+        if self.loss == "cross_entropy":
+            return X, rng.integers(self.sizes[-1], size=rows)
+        return X, rng.random((rows, self.sizes[-1])).astype(dtype)
+
+
+TUTORIAL = {"activation": "sigmoid", "output_activation": "sigmoid", "bias": False, "dtype": "float64"}
+REGRESSOR = {"activation": "tanh", "dtype": "float32"}
+CLASSIFIER = {"activation": "relu", "output_activation": "softmax", "dtype": "float32"}
+
+WORKLOADS = (
+    Workload("3-4-1, the tutorial's", (3, 4, 1), TUTORIAL, "sse", fastnn.SGD(1.0), 4, 1, 1500),
+    Workload("8-32-32-1, batch 32", (8, 32, 32, 1), REGRESSOR, "mse", fastnn.SGD(0.05), 32, 32, 16),
+    Workload("64-100-10, batch 32, Adam", (64, 100, 10), CLASSIFIER, "cross_entropy", fastnn.Adam(), 32, 56, 5),
+    Workload(
+        "784-128-10, batch 128, momentum",
+        (784, 128, 10),
+        CLASSIFIER,
+        "cross_entropy",
+        fastnn.SGD(0.05, momentum=0.9),
+        128,
+        60,
+        1,
+    ),
+)
+
+
+def per_iteration(iterations):
+    """A clock of which `iterations` ticks are a second: what lasts through all of them reads as one."""
+
+    def clock():
+        return perf_counter() / iterations
+
+    return clock
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        pytest.param(w, id=w.name, marks=pytest.mark.benchmark(group=w.name, timer=per_iteration(w.iterations)))
+        for w in WORKLOADS
+    ],
+)
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def bench_fit(benchmark, minima, workload, backend):
+    X, y = workload.data()
+    net = fastnn.MLP(workload.sizes, rng=0, **workload.settings)
+    start = net.params.copy()
+
+    def fit():
+        return net.fit(
+            X,
+            y,
+            loss=workload.loss,
+            optimizer=workload.optimizer,
+            epochs=workload.epochs,
+            batch_size=workload.batch_size,
+            shuffle=False,
+            progress=False,
+            backend=backend,
+        )
+
+    history = benchmark.pedantic(
+        fit, setup=lambda: net.params.__setitem__(..., start), rounds=workload.rounds, warmup_rounds=1
+    )
+    assert np.isfinite(history.loss).all()
+    if benchmark.stats is not None:  # there is none with --benchmark-disable
+        seconds = benchmark.stats.stats.min
+        benchmark.extra_info["us per iteration"] = seconds * 1e6
+        minima.setdefault(workload.name, {})[backend] = seconds

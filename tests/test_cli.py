@@ -1,0 +1,135 @@
+"""The command's frame: help, exit codes, one-line errors, silence."""
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+import fastnn
+from fastnn import cli
+from fastnn.commands import COMMANDS
+from fastnn.commands.terminal import Terminal
+
+
+@pytest.fixture
+def demo_does(monkeypatch):
+    """Replace what ``fastnn demo`` does."""
+
+    def install(action):
+        monkeypatch.setattr("fastnn.commands.demo.run", lambda args, terminal: action(terminal))
+
+    return install
+
+
+def fail(error):
+    def action(terminal):
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize("argv", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_has_examples_and_exit_codes(argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "examples:\n  fastnn " in shown
+    assert "exit codes:" in shown
+
+
+def test_every_example_parses():
+    import importlib
+
+    for name in COMMANDS:
+        examples = importlib.import_module(f"fastnn.commands.{name}").EXAMPLES.splitlines()[1:]
+        assert examples
+        for line in examples:
+            program, *argv = line.split()
+            assert program == "fastnn"
+            assert cli.build_parser().parse_args(argv).command == name
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"fastnn {fastnn.__version__}\n"
+
+
+@pytest.mark.parametrize("argv", [[], ["no-such-command"], ["demo", "--no-such-option"], ["demo", "--seed", "x"]])
+def test_bad_usage_exits_with_2(argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    assert stop.value.code == 2
+    assert "usage: fastnn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("too small"), ImportError("too small"), OSError("too small")])
+def test_failure_exits_with_1_and_one_line(error, demo_does, capsys):
+    demo_does(fail(error))
+    assert cli.main(["demo"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "fastnn demo: too small\n"
+
+
+def test_a_mistake_in_the_program_is_not_disguised(demo_does):
+    demo_does(fail(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["demo"])
+
+
+def test_ctrl_c_exits_with_130(demo_does, capsys):
+    demo_does(fail(KeyboardInterrupt()))
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "fastnn demo: interrupted\n"
+
+
+def test_a_reader_that_leaves_is_no_error_message():
+    code = "import sys; from fastnn import cli; sys.exit(cli.main(['demo', '--no-picture']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(("options", "said"), [([], "hello\n"), (["--quiet"], ""), (["-q"], "")])
+def test_quiet(options, said, demo_does, capsys):
+    demo_does(lambda terminal: terminal.say("hello"))
+    assert cli.main(["demo", *options]) == 0
+    assert capsys.readouterr().out == said
+
+
+def test_table_aligns_its_columns(capsys):
+    Terminal().table(["path", "us"], [["NumPy", "1.25"], ["a", "125"]])
+    assert capsys.readouterr().out == "  path      us\n  NumPy   1.25\n  a        125\n"
+
+
+def test_working_is_silent_in_a_pipe_and_without_rich(monkeypatch, capsys):
+    with Terminal().working("something"):
+        pass
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with Terminal().working("something"):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_working_shows_itself_on_a_terminal(monkeypatch, capsys):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Terminal().working("something"):
+        pass
+    with Terminal(quiet=True).working("nothing"):
+        pass
+    said = capsys.readouterr().err
+    assert "something" in said
+    assert "nothing" not in said
+
+
+def test_parser_knows_all_commands():
+    actions = [a for a in cli.build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    assert tuple(actions[0].choices) == COMMANDS

@@ -1,0 +1,99 @@
+"""The demo: what it computes, what it prints, what it draws, and what it does without the extras."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from fastnn import cli, demo
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return demo.tutorial(1, repeats=1)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    pytest.importorskip("sklearn")
+    return demo.digits(1)
+
+
+def test_tutorial_paths_agree_and_learn_xor(runs):
+    assert list(runs) == ["NumPy", "Numba"]
+    assert demo.difference(runs) < 1e-11
+    for run in runs.values():
+        assert run.loss.shape == (demo.ITERATIONS,)
+        assert run.loss[-1] < 0.01 < run.loss[0]
+        assert np.abs(run.outputs - demo.TUTORIAL_Y[:, 0]).max() < 0.06
+        assert 0 < run.iteration < 1e-3
+        assert run.best == pytest.approx(run.iteration * demo.ITERATIONS)
+
+
+def test_difference_sees_one_weight(runs):
+    one, other = (run.net.copy() for run in runs.values())
+    other.params[:] = one.params
+    other.params[-1] += 0.5
+    changed = {
+        name: demo.Run(net, run.loss, run.outputs, 1.0, 1.0)
+        for (name, run), net in zip(runs.items(), (one, other), strict=True)
+    }
+    assert demo.difference(changed) == pytest.approx(0.5)
+
+
+def test_digits_are_read(learned):
+    assert learned.n_train + len(learned.labels) == 1797
+    assert learned.images.shape == (len(learned.labels), 8, 8)
+    assert learned.accuracy > 0.95
+
+
+def test_figure_has_its_five_panels(runs, learned):
+    pytest.importorskip("matplotlib")
+    titles = [ax.get_title() for ax in demo.figure(runs, learned).axes]
+    assert [title for title in titles if title] == [
+        "Loss, iteration by iteration",
+        "Weights",
+        "Outputs and targets",
+        "Time an iteration",
+        f"Held-out digits and their predicted classes: {learned.accuracy:.1%} correct",
+    ]
+
+
+def test_command_prints_the_figures_and_names_the_picture(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "demo.png"
+    assert cli.main(["demo", "--output", str(picture)]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    for piece in ("0 1 1", "target", "an iteration", "largest difference", "classified correctly", str(picture)):
+        assert piece in said.out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_command_without_extras_leaves_out_and_names_them(tmp_path, monkeypatch, capsys):
+    for module in ("sklearn.datasets", "matplotlib", "matplotlib.figure", "rich.console"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "fastnn.plots", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["demo"]) == 0
+    said = capsys.readouterr()
+    assert "largest difference" in said.out
+    assert "Digits left out: sklearn is needed here" in said.out
+    assert "fastnn-jit[sklearn]" in said.out
+    assert "Picture left out: matplotlib is needed here" in said.out
+    assert "fastnn-jit[plot]" in said.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--seed", "-1"], "-1"), (["--output", "no/such/folder/demo.png"], "no/such/folder/demo.png")],
+)
+def test_command_refuses_in_one_line(options, message, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["demo", *options]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("fastnn demo: ")
+    assert message in said
+    assert said.count("\n") == 1

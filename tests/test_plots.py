@@ -1,0 +1,104 @@
+"""Each figure shows the numbers it was given, with titles and units, and can be read in grey."""
+
+import numpy as np
+import pytest
+
+import fastnn
+
+matplotlib = pytest.importorskip("matplotlib")
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.colors import to_rgb  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from fastnn import plots  # noqa: E402
+
+LIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
+
+
+@pytest.fixture
+def ax():
+    return Figure().add_subplot()
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_styles_differ_in_grey_and_without_any_colour():
+    for k, style in enumerate(plots.STYLES):
+        for other in plots.STYLES[:k]:
+            assert style["linestyle"] != other["linestyle"]
+            assert style["marker"] != other["marker"]
+    first, second = (LIGHTNESS @ to_rgb(style["color"]) for style in plots.STYLES[:2])
+    assert abs(first - second) > 0.3
+
+
+def test_loss_curves(ax):
+    losses = {"a": [4.0, 2.0, 1.0], "b": [3.0, 0.0]}
+    assert plots.loss_curves(losses, ax, unit="iteration") is ax
+    assert ax.get_yscale() == "log"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("iteration", "loss")
+    assert legend_of(ax) == ["a", "b"]
+    drawn = [line.get_ydata() for line in ax.get_lines()]
+    np.testing.assert_array_equal(drawn[0], losses["a"])
+    np.testing.assert_array_equal(drawn[1], [3.0, np.nan])  # 0 has no place on a logarithmic axis
+
+
+def test_network_diagram_has_an_edge_for_each_weight(ax):
+    net = fastnn.MLP((3, 4, 2), rng=0)
+    plots.network_diagram(net, ax, input_names=["x", "y", "z"])
+    assert len(ax.get_lines()) == 3 * 4 + 4 * 2
+    weights = np.concatenate([layer.ravel() for layer in net.weights])
+    dashed = np.array([line.get_linestyle() != "-" for line in ax.get_lines()])
+    np.testing.assert_array_equal(dashed, weights < 0)
+    widths = np.array([line.get_linewidth() for line in ax.get_lines()])
+    assert (np.diff(widths[np.argsort(abs(weights))]) >= 0).all()
+    texts = [text.get_text() for text in ax.texts]
+    assert texts[:3] == ["x", "y", "z"]
+    assert "tanh\n4" in texts
+
+
+def test_network_diagram_of_a_wide_network_says_what_it_leaves_out(ax):
+    plots.network_diagram(fastnn.MLP((64, 100, 10), rng=0), ax, max_units=5)
+    assert len(ax.get_lines()) == 5 * 5 + 5 * 5
+    assert any("first 5 of 100" in text.get_text() for text in ax.texts)
+
+
+def test_network_diagram_of_zero_weights(ax):
+    net = fastnn.MLP((2, 1), rng=0)
+    net.params[:] = 0
+    plots.network_diagram(net, ax)
+    assert len(ax.get_lines()) == 2
+
+
+def test_outputs_against_targets(ax):
+    plots.outputs_against_targets({"a": [0.1, 0.9], "b": [0.2, 0.8]}, [0, 1], ax, names=["p", "q"])
+    assert legend_of(ax) == ["target", "a", "b"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["p", "q"]
+    points = [collection.get_offsets()[:, 1] for collection in ax.collections[1:]]
+    np.testing.assert_allclose(points, [[0.1, 0.9], [0.2, 0.8]])
+
+
+def test_sample_images_frame_what_is_wrong(ax):
+    images = np.random.default_rng(0).random((5, 8, 8))
+    plots.sample_images(images, [0, 1, 2, 3, 4], [0, 1, 7, 3, 4], ax, columns=3)
+    assert len(ax.images) == 5
+    assert [text.get_text() for text in ax.texts] == ["0", "1", "2, is 7", "3", "4"]
+    assert [text.get_fontweight() for text in ax.texts].count("bold") == 1
+
+
+def test_time_per_iteration_tells_the_ratio(ax):
+    plots.time_per_iteration({"slow": 12e-6, "fast": 0.1e-6}, ax)
+    assert ax.get_xscale() == "log"
+    assert ax.get_xlabel() == "microseconds"
+    assert [text.get_text() for text in ax.texts] == ["slow: 12 µs", "fast: 0.1 µs, 120x faster"]
+
+
+def test_without_axes_a_new_figure_is_made(monkeypatch):
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    ax = plots.loss_curves({"a": [2.0, 1.0]})
+    assert isinstance(ax, Axes)
+    assert ax.get_legend() is None
+    pyplot.close(ax.figure)
