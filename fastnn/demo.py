@@ -188,8 +188,9 @@ def figure(runs: dict[str, Run], learned: Digits | None = None) -> Figure:
     """
     from fastnn import plots
 
-    canvas = require("matplotlib.figure", extra="plot").Figure(figsize=(14, 8), layout="constrained")
-    grid = canvas.add_gridspec(2, 3, height_ratios=[1.3, 1])
+    canvas = require("matplotlib.figure", extra="plot").Figure(figsize=(14, 8.2), layout="constrained")
+    canvas.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    grid = canvas.add_gridspec(2, 3, height_ratios=[1.35, 1])
     plots.loss_curves({name: run.loss for name, run in runs.items()}, canvas.add_subplot(grid[0, 0]), unit="iteration")
     plots.network_diagram(
         runs["Numba"].net, canvas.add_subplot(grid[0, 1]), input_names=("a", "b", "1"), output_names=("a xor b",)
@@ -198,9 +199,9 @@ def figure(runs: dict[str, Run], learned: Digits | None = None) -> Figure:
         {name: run.outputs for name, run in runs.items()},
         TUTORIAL_Y[:, 0],
         canvas.add_subplot(grid[0, 2]),
-        names=[f"{a:.0f} {b:.0f}" for a, b, _ in TUTORIAL_X],
+        names=[f"{a:.0f}, {b:.0f}" for a, b, _ in TUTORIAL_X],
     )
-    outputs.set_xlabel("a b")
+    outputs.set_xlabel("inputs a, b")
     plots.time_per_iteration({name: run.iteration for name, run in runs.items()}, canvas.add_subplot(grid[1, 2]))
     if learned is not None:
         shown = slice(36)

@@ -60,7 +60,8 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     ax.set_yscale("log")
     ax.set(title=f"Loss, {unit} by {unit}", xlabel=unit, ylabel="loss")
     _tidy(ax, grid="both")
-    _legend(ax, losses)
+    if len(losses) > 1:
+        ax.legend(frameon=False)
     return ax
 
 
@@ -104,7 +105,7 @@ def network_diagram(
     for x, (caption, size) in enumerate(zip(captions, net.spec.sizes, strict=True)):
         of = f"first {shown[x]} of {size}" if size > shown[x] else f"{size}"
         ax.text(x, floor - 0.55, f"{caption}\n{of}", ha="center", va="top", color="0.25")
-    ax.set(title="Weights", xlim=(-0.6, len(places) - 0.4), ylim=(floor - 1.5, -floor + 0.5))
+    ax.set(title="Learned weights", xlim=(-0.6, len(places) - 0.4), ylim=(floor - 1.5, -floor + 0.5))
     ax.axis("off")
     return ax
 
@@ -140,7 +141,7 @@ def outputs_against_targets(
     ax.set_xticks(place, names or [str(k) for k in place])
     ax.set(title="Outputs and targets", xlabel="sample", ylabel="output")
     _tidy(ax, grid="y")
-    _legend(ax, ("target", *outputs))
+    ax.legend(frameon=False, loc="center")
     return ax
 
 
@@ -221,11 +222,6 @@ def _axes(ax: Axes | None) -> Axes:
 def _styles(count: int) -> list[dict[str, Any]]:
     """One style for each series, the same ones again after the last."""
     return [STYLES[k % len(STYLES)] for k in range(count)]
-
-
-def _legend(ax: Axes, names: Sequence[str] | Mapping[str, Any]) -> None:
-    if len(names) > 1:
-        ax.legend(frameon=False)
 
 
 def _tidy(ax: Axes, grid: Literal["x", "y", "both"]) -> None:

@@ -52,7 +52,7 @@ def test_figure_has_its_five_panels(runs, learned):
     titles = [ax.get_title() for ax in demo.figure(runs, learned).axes]
     assert [title for title in titles if title] == [
         "Loss, iteration by iteration",
-        "Weights",
+        "Learned weights",
         "Outputs and targets",
         "Time an iteration",
         f"Held-out digits and their predicted classes: {learned.accuracy:.1%} correct",

@@ -1,0 +1,119 @@
+"""What is installed: a core that needs NumPy and Numba alone, typed, built floor by floor."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import fastnn
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(fastnn.__file__).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+#: Top-level modules of what an extra or a test may bring.
+OPTIONAL = ("hypothesis", "jax", "matplotlib", "pandas", "rich", "safetensors", "scipy", "sklearn", "torch")
+
+CORE_ALONE = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {OPTIONAL}:
+            raise ModuleNotFoundError("not installed: " + name, name=name)
+
+sys.meta_path.insert(0, Absent())
+import numpy as np
+import fastnn
+X, y = np.ones((4, 2)), np.zeros((4, 1))
+for backend in ("numpy", "numba"):
+    net = fastnn.MLP((2, 3, 1), rng=0)
+    net.fit(X, y, epochs=2, backend=backend)
+    net.predict(X)
+import fastnn.extras
+try:
+    fastnn.extras.require("rich.progress", extra="cli")
+except ImportError as error:
+    assert "fastnn-jit[cli]" in str(error) and "rich" in str(error)
+else:
+    raise AssertionError("an absent package was imported")
+"""
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_core_imports_and_trains_with_numpy_and_numba_alone():
+    done = run(CORE_ALONE)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_core_imports_no_extra():
+    done = run("import sys, fastnn; print(*sys.modules, sep='\\n')")
+    assert done.returncode == 0, done.stderr
+    extras = set(OPTIONAL) - {"scipy"}  # Numba itself looks for SciPy
+    assert extras.isdisjoint(name.partition(".")[0] for name in done.stdout.split())
+
+
+def test_version_is_the_distributions():
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc|\.dev)\d+)?", fastnn.__version__)
+    try:
+        installed = importlib.metadata.version(PROJECT["project"]["name"])
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("fastnn is imported from a folder, not installed")
+    assert installed == fastnn.__version__
+
+
+def test_marked_as_typed():
+    assert (PACKAGE / "py.typed").is_file()
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["fastnn"]
+
+
+def test_extra_all_brings_every_feature_and_test_all_of_it():
+    extras = PROJECT["project"]["optional-dependencies"]
+    features = set(re.search(r"\[(.*)\]", extras["all"][0]).group(1).split(","))
+    assert features == set(extras) - {"all", "test"}
+    assert "fastnn-jit[all]" in extras["test"]
+
+
+def imports(path):
+    """What a file imports of fastnn when it is imported itself: not inside functions, not for the type checker."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fastnn":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("fastnn"))
+
+
+GROUND = {"spec", "catalogue", "optimizers", "job", "extras"}
+
+
+@pytest.mark.parametrize(("floor", "below"), [("reference", GROUND), ("kernels", GROUND), ("checks", GROUND)])
+def test_nothing_imports_upwards(floor, below):
+    files = sorted((PACKAGE / floor).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imports(path):
+            room = name.split(".")[1]
+            assert room in below | {floor}, f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+@pytest.mark.parametrize("room", sorted(GROUND))
+def test_ground_floor_stands_alone(room):
+    assert {name.split(".")[1] for name in imports(PACKAGE / f"{room}.py")} <= GROUND
+
+
+def test_reference_needs_numpy_alone():
+    allowed = {"numpy", "fastnn"} | sys.stdlib_module_names
+    for path in (PACKAGE / "reference").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert {(name or "").partition(".")[0] for name in names} <= allowed, path
