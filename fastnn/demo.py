@@ -76,14 +76,14 @@ def tutorial(rng: Any = 1, repeats: int = 7) -> dict[str, Run]:
 
 
 def _train_tutorial(start: fastnn.MLP, backend: str, repeats: int) -> Run:
-    settings = {"loss": "sse", "optimizer": fastnn.SGD(learning_rate=1.0), "epochs": ITERATIONS, "shuffle": False}
+    settings: dict[str, Any] = {"loss": "sse", "optimizer": fastnn.SGD(learning_rate=1.0), "shuffle": False}
     seconds = []
     for _ in range(repeats + 1):
         net = start.copy()
         begin = perf_counter()
-        history = net.fit(TUTORIAL_X, TUTORIAL_Y, **settings, progress=False, backend=backend)
+        history = net.fit(TUTORIAL_X, TUTORIAL_Y, epochs=ITERATIONS, **settings, progress=False, backend=backend)
         seconds.append(perf_counter() - begin)
-    return Run(net, history.loss, net.predict(TUTORIAL_X)[:, 0], seconds[0], min(seconds[1:]))
+    return Run(net, history.loss, net.predict(TUTORIAL_X, backend=backend)[:, 0], seconds[0], min(seconds[1:]))
 
 
 def difference(runs: dict[str, Run]) -> float:
@@ -153,15 +153,15 @@ def digits(rng: Any = 1, epochs: int = 30) -> Digits:
     train, test = np.split(order, [len(order) * 4 // 5])
     X, y = (data.data / 16).astype(np.float32), data.target
     net = fastnn.MLP((64, 100, 10), activation="relu", output_activation="softmax", dtype="float32", rng=rng)
-    settings = {"loss": "cross_entropy", "optimizer": fastnn.Adam(), "batch_size": 32, "rng": rng, "progress": False}
+    settings: dict[str, Any] = {"loss": "cross_entropy", "optimizer": fastnn.Adam(), "batch_size": 32, "rng": rng}
 
-    begin = perf_counter()
-    net.copy().fit(X[:32], y[:32], epochs=1, **settings)
-    compiling = perf_counter() - begin
+    def timed_fit(net: fastnn.MLP, rows: NDArray, epochs: int) -> float:
+        begin = perf_counter()
+        net.fit(X[rows], y[rows], epochs=epochs, **settings, progress=False)
+        return perf_counter() - begin
 
-    begin = perf_counter()
-    net.fit(X[train], y[train], epochs=epochs, **settings)
-    seconds = perf_counter() - begin
+    compiling = timed_fit(net.copy(), train[:32], 1)
+    seconds = timed_fit(net, train, epochs)
     predicted = net.predict(X[test]).argmax(axis=1)
     return Digits(net, data.images[test], y[test], predicted, len(train), epochs, seconds, compiling)
 

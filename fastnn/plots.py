@@ -172,8 +172,8 @@ def sample_images(
         left, top = column * 1.15, row * 1.5
         ax.imshow(image, cmap="Greys", extent=(left, left + 1, top + 1, top), interpolation="nearest")
         right = guess == label
-        edge = {"edgecolor": "0.75", "linewidth": 0.8} if right else {"edgecolor": "#c03000", "linewidth": 2.5}
-        ax.add_patch(Rectangle((left, top), 1, 1, fill=False, **edge))
+        colour, width = ("0.75", 0.8) if right else ("#c03000", 2.5)
+        ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=colour, linewidth=width))
         caption = f"{guess}" if right else f"{guess}, is {label}"
         ax.text(left + 0.5, top + 1.2, caption, ha="center", va="center", weight="normal" if right else "bold")
     rows = -(-len(images) // columns)
@@ -238,15 +238,16 @@ def _column(x: int, count: int) -> NDArray:
 
 def _edges(ax: Axes, weights: Sequence[NDArray], places: Sequence[NDArray], limit: float) -> None:
     """Draw every weight between the units shown, with the scale of their colours."""
-    colours = ScalarMappable(Normalize(-limit, limit), colormaps[NEGATIVE_TO_POSITIVE])
+    scale = ScalarMappable(Normalize(-limit, limit), colormaps[NEGATIVE_TO_POSITIVE])
     for layer, (below, above) in zip(weights, pairwise(places), strict=True):
+        colours = scale.to_rgba(layer)
         for i, j in np.ndindex(len(below), len(above)):
             weight = float(layer[i, j])
             ax.plot(
                 *zip(below[i], above[j], strict=True),
-                color=colours.to_rgba(weight),
+                color=colours[i, j],
                 linewidth=0.4 + 4 * abs(weight) / limit,
                 linestyle="-" if weight >= 0 else (0, (2.5, 1)),
                 zorder=1,
             )
-    ax.figure.colorbar(colours, ax=ax, label="weight (dashed: negative)", shrink=0.7, pad=0.02)
+    ax.figure.colorbar(scale, ax=ax, label="weight (dashed: negative)", shrink=0.7, pad=0.02)

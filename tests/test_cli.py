@@ -88,7 +88,11 @@ def test_ctrl_c_exits_with_130(demo_does, capsys):
 
 
 def test_a_reader_that_leaves_is_no_error_message():
-    code = "import sys; from fastnn import cli; sys.exit(cli.main(['demo', '--no-picture']))"
+    code = (
+        "import sys; from fastnn import cli; from fastnn.commands import demo\n"
+        "demo.run = lambda args, terminal: terminal.say('x' * 1_000_000)\n"
+        "sys.exit(cli.main(['demo']))"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""

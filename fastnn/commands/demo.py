@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from fastnn.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from fastnn.demo import Digits, Run
 
 SUMMARY = "train the tutorial's network on both paths, and real digits, and draw a picture of it"
 EXAMPLES = """\
@@ -26,8 +30,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Run the demo; what needs an extra that is missing is left out, and the extra named."""
     from fastnn import demo
 
-    if args.seed < 0:
-        raise ValueError(f"--seed must be at least 0, got {args.seed}")
     with terminal.working("the tutorial's network, on both paths"):
         runs = demo.tutorial(args.seed)
     _tell_tutorial(runs, terminal)
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             terminal.say(f"\nPicture left out: {error}.")
 
 
-def _tell_tutorial(runs, terminal: Terminal) -> None:
+def _tell_tutorial(runs: dict[str, Run], terminal: Terminal) -> None:
     from fastnn import demo
 
     terminal.say(
@@ -74,7 +76,7 @@ def _tell_tutorial(runs, terminal: Terminal) -> None:
     )
 
 
-def _tell_digits(learned, terminal: Terminal) -> None:
+def _tell_digits(learned: Digits, terminal: Terminal) -> None:
     sizes = "-".join(map(str, learned.net.spec.sizes))
     terminal.say(
         f"\nReal input: a {sizes} relu network learns scikit-learn's handwritten digits.\n\n"

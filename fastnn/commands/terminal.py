@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+from fastnn.extras import require
 
 
 class Terminal:
@@ -33,15 +36,21 @@ class Terminal:
             self.say("  " + "   ".join([first.ljust(widths[0]), *cells]))
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Show that something is under way, with the extra ``cli`` and on a terminal; elsewhere stay silent."""
-        if self.quiet or not sys.stderr.isatty():
-            yield
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show that something is under way, with the extra ``cli`` and on a terminal; elsewhere stay silent.
+
+        What it yields changes the words.
+        """
+        console = None if self.quiet or not sys.stderr.isatty() else _rich_console()
+        if console is None:
+            yield lambda words: None
             return
-        try:
-            from rich.console import Console
-        except ImportError:
-            yield
-            return
-        with Console(stderr=True).status(what):
-            yield
+        with console.status(what) as status:
+            yield lambda words: status.update(words)
+
+
+def _rich_console() -> Any:
+    try:
+        return require("rich.console", extra="cli").Console(stderr=True)
+    except ImportError:
+        return None
