@@ -10,10 +10,11 @@ code of `fastnn.catalogue.ACTIVATIONS`: the choice falls at compile time.
 
 from __future__ import annotations
 
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
 from fastnn.catalogue import ACTIVATIONS
+from fastnn.kernels.compiling import inlined
 from fastnn.kernels.llvm.simd import absolute, broadcast, fma, select
 from fastnn.kernels.vecmath import exp, expm1, sigmoid, softplus, tanh
 
@@ -24,121 +25,121 @@ _GELU_LINEAR = 1.5957691216057308  # 2 sqrt(2 / pi)
 _GELU_CUBIC = 1.5957691216057308 * 0.044715
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def identity(z):
     """Z itself."""
     return z
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def identity_derivative(z, h):
     """One."""
     return broadcast(1.0, h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def identity_second_derivative(z, h):
     """Zero."""
     return broadcast(0.0, h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sigmoid_derivative(z, h):
     """``h (1 - h)``."""
     return h * (1.0 - h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sigmoid_second_derivative(z, h):
     """``h (1 - h) (1 - 2 h)``."""
     return h * (1.0 - h) * (1.0 - 2.0 * h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def tanh_derivative(z, h):
     """``1 - h**2``."""
     return fma(-h, h, 1.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def tanh_second_derivative(z, h):
     """``-2 h (1 - h**2)``."""
     return -2.0 * h * fma(-h, h, 1.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def relu(z):
     """The larger of `z` and zero."""
     return select(z < 0.0, broadcast(0.0, z), z)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def relu_derivative(z, h):
     """One above zero, elsewhere zero: `h` itself, unless that is NaN."""
     return select(h > 0.0, broadcast(1.0, h), h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def relu_second_derivative(z, h):
     """Zero."""
     return broadcast(0.0, h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def leaky_relu(z):
     """`z` above zero, 0.01 z elsewhere."""
     return select(z > 0.0, z, _LEAKY_SLOPE * z)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def leaky_relu_derivative(z, h):
     """One above zero, 0.01 elsewhere."""
     return select(h > 0.0, broadcast(1.0, h), select(h <= 0.0, broadcast(_LEAKY_SLOPE, h), h))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def leaky_relu_second_derivative(z, h):
     """Zero."""
     return broadcast(0.0, h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def elu(z):
     """`z` above zero, ``exp(z) - 1`` elsewhere."""
     return select(z > 0.0, z, expm1(z))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def elu_derivative(z, h):
     """One above zero, ``exp(z) = h + 1`` elsewhere."""
     return select(h > 0.0, broadcast(1.0, h), h + 1.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def elu_second_derivative(z, h):
     """Zero above zero, ``exp(z) = h + 1`` elsewhere."""
     return select(h > 0.0, broadcast(0.0, h), h + 1.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def selu(z):
     """``scale z`` above zero, ``scale alpha (exp(z) - 1)`` elsewhere (Klambauer et al. 2017)."""
     return select(z > 0.0, _SELU_SCALE * z, _SELU_SCALE_ALPHA * expm1(z))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def selu_derivative(z, h):
     """`scale` above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
     return select(h > 0.0, broadcast(_SELU_SCALE, h), h + _SELU_SCALE_ALPHA)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def selu_second_derivative(z, h):
     """Zero above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
     return select(h > 0.0, broadcast(0.0, h), h + _SELU_SCALE_ALPHA)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _sigmoid_pair(x):
     """``s, s'``: the sigmoid of `x` and its derivative, the latter to full precision at both ends."""
     small = sigmoid(-absolute(x))
@@ -146,54 +147,54 @@ def _sigmoid_pair(x):
     return select(x < 0.0, small, large), small * large
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _clamp(z, limit):
     """`z`, or the end of [-limit, limit] next to it."""
     z = select(z > limit, broadcast(limit, z), z)
     return select(z < -limit, broadcast(-limit, z), z)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def silu(z):
     """``z sigmoid(z)``."""
     # sigmoid(-1e4) is zero, and -inf * 0 would be NaN.
     return select(z < -1e4, broadcast(-1e4, z), z) * sigmoid(z)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def silu_derivative(z, h):
     """``s + z s'`` with s = sigmoid(z)."""
     s, slope = _sigmoid_pair(z)
     return fma(_clamp(z, 1e4), slope, s)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def silu_second_derivative(z, h):
     """``s' (2 + z (1 - 2 s))`` with s = sigmoid(z)."""
     s, slope = _sigmoid_pair(z)
     return slope * fma(_clamp(z, 1e4), 1.0 - 2.0 * s, 2.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def softplus_derivative(z, h):
     """``sigmoid(z) = 1 - exp(-h)``."""
     return -expm1(-h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def softplus_second_derivative(z, h):
     """``(1 - exp(-h)) exp(-h)``."""
     return -expm1(-h) * exp(-h)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def gelu_tanh(z):
     """``z (1 + tanh(u)) / 2 = z sigmoid(2 u)`` with u = sqrt(2/pi) (z + 0.044715 z**3) (Hendrycks & Gimpel 2016)."""
     v = z * fma(z * z, _GELU_CUBIC, _GELU_LINEAR)
     return select(z < -1e4, broadcast(-1e4, z), z) * sigmoid(v)  # as in `silu`
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _gelu_parts(z):
     """``y, s, s', v', v''``: v = 2 u and s = sigmoid(v) at y, which is `z` or the end of [-100, 100] next to it.
 
@@ -205,27 +206,27 @@ def _gelu_parts(z):
     return y, s, slope, fma(square, 3.0 * _GELU_CUBIC, _GELU_LINEAR), y * (6.0 * _GELU_CUBIC)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def gelu_tanh_derivative(z, h):
     """``s + z s' v'`` with s = sigmoid(v), v = 2 u."""
     y, s, slope, v1, _ = _gelu_parts(z)
     return fma(y * slope, v1, s)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def gelu_tanh_second_derivative(z, h):
     """``s' (2 v' + z ((1 - 2 s) v'**2 + v''))`` with s = sigmoid(v), v = 2 u."""
     y, s, slope, v1, v2 = _gelu_parts(z)
     return slope * fma(y, fma((1.0 - 2.0 * s) * v1, v1, v2), 2.0 * v1)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def exp_derivative(z, h):
     """The function itself."""
     return h
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def exp_second_derivative(z, h):
     """The function itself."""
     return h

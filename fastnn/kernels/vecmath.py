@@ -8,8 +8,7 @@ units in the last place, all others at most 3.
 
 from __future__ import annotations
 
-from numba import njit
-
+from fastnn.kernels.compiling import inlined
 from fastnn.kernels.llvm.simd import (
     absolute,
     broadcast,
@@ -75,56 +74,50 @@ _LOG1P_64 = (
 )
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _power_of_two(exponent_bits):
     """The floats whose exponent field is in the lowest bits."""
     return from_bits(exponent_bits << by_dtype(exponent_bits, 23, 52))
 
 
-@njit(forceinline=True, error_model="numpy")
-def _reduce(x):
-    """``n, r, t``: x = n ln 2 + r with a whole n and |r| <= ln(2)/2, and t = exp(r) - 1.
+@inlined
+def _reduce(x, factor):
+    """``n, r, q``: factor * x = n ln 2 + r with a whole n and |r| <= ln(2)/2; exp(r) = 1 + r + r**2 q.
 
     `n` comes with the shifter added to it: its lowest bits are the exponent field of 2**n.
     """
     shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
-    shifted = fma(x, _LOG2_E, shifter)
+    shifted = fma(x, factor * _LOG2_E, shifter)
     n = shifted - shifter
-    r = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), x)
+    r = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
     r = fma(n, -by_dtype(x, _LN2_LOW_32, _LN2_LOW_64), r)
-    t = fma(r * r, polynomial(r, by_dtype(x, _EXP_32, _EXP_64)), r)
-    return shifted, t
+    return shifted, r, polynomial(r, by_dtype(x, _EXP_32, _EXP_64))
 
 
-@njit(forceinline=True, error_model="numpy")
-def _exp_parts(x):
-    """``a, t, b``: exp(x) = (a + a t) b with powers of two a and b, of which a alone is normal."""
-    x = select(x > by_dtype(x, 89.0, 710.0), by_dtype(x, 89.0, 710.0), x)
-    x = select(x < by_dtype(x, -105.0, -746.0), by_dtype(x, -105.0, -746.0), x)
-    shifted, t = _reduce(x)
-    # a = 2**(n - 1), b = 2: for n one beyond the largest exponent. Results that are denormal, or
-    # nearly: a = 2**(n + 63), b = 2**-63, so that only the last product rounds.
+@inlined
+def exp(x):
+    """Exponential function."""
+    largest = by_dtype(x, 89.0, 710.0)
+    smallest = by_dtype(x, -105.0, -746.0)
+    x = select(x > largest, largest, x)
+    x = select(x < smallest, smallest, x)
+    shifted, r, q = _reduce(x, 1.0)
+    # 2**n = a b. Where n may be one beyond the largest exponent: a = 2**(n - 1), b = 2; where the
+    # result is denormal, or nearly, a = 2**(n + 63), b = 2**-63, so that only the last product rounds.
     tiny = x < by_dtype(x, -85.0, -705.0)
     n = to_bits(shifted)
     a = _power_of_two(n + select(tiny, broadcast(63, n), broadcast(-1, n)))
     b = select(tiny, broadcast(2.0**-63, x), broadcast(2.0, x))
-    return a, t, b
+    return fma(a, fma(r * r, q, r), a) * b
 
 
-@njit(forceinline=True, error_model="numpy")
-def exp(x):
-    """e to the power `x`."""
-    a, t, b = _exp_parts(x)
-    return fma(a, t, a) * b
-
-
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def expm1(x):
     """exp(x) - 1, without cancellation."""
     limit = by_dtype(x, 89.0, 710.0)
     y = select(x > limit, limit, x)
     y = select(y < -limit, -limit, y)
-    shifted, t = _reduce(y)
+    shifted, r, q = _reduce(y, 1.0)
     n = to_bits(shifted)
     large = y > 80.0
     a = _power_of_two(n - select(large, broadcast(1, n), broadcast(0, n)))
@@ -132,37 +125,44 @@ def expm1(x):
     a = select(y < -80.0, broadcast(0.0, x), a)
     one = select(large, broadcast(0.0, x), broadcast(1.0, x))
     b = select(large, broadcast(2.0, x), broadcast(1.0, x))
-    return copysign(fma(a, t, a - one) * b, x)
+    return copysign(fma(a, fma(r * r, q, r), a - one) * b, x)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def tanh(x):
-    """Hyperbolic tangent: with p = exp(2|x|), (p - 1) / (p + 1), p split so that nothing cancels."""
+    """Hyperbolic tangent, ``e / (e + 2)`` with e = exp(2 |x|) - 1."""
     limit = by_dtype(x, 10.0, 22.0)
     y = absolute(x)
     y = select(y > limit, limit, y)
-    shifted, t = _reduce(y + y)
+    shifted, r, q = _reduce(y, 2.0)
     a = _power_of_two(to_bits(shifted))
-    return copysign(fma(a, t, a - 1.0) / fma(a, t, a + 1.0), x)
+    e = fma(a * (r * r), q, fma(a, r, a - 1.0))
+    return copysign(e / (e + 2.0), x)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sigmoid(x):
-    """1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)) for negative x."""
-    a, t, b = _exp_parts(-absolute(x))
-    power = a * b
-    numerator = select(x < 0.0, fma(a, t, a) * b, broadcast(1.0, x))
-    return numerator / fma(power, t, power + 1.0)
+    """1 / (1 + exp(-x))."""
+    # Towards the left the reciprocal becomes denormal, and then its denominator too large:
+    # numerator and denominator are scaled there. Towards the right the limit is reached early.
+    right, left, far_left = by_dtype(x, 80.0, 700.0), by_dtype(x, -105.0, -746.0), by_dtype(x, -85.0, -705.0)
+    y = select(x > right, right, x)
+    y = select(y < left, left, y)
+    shifted, r, q = _reduce(y, -1.0)
+    one = select(x < far_left, broadcast(2.0**-64, x), broadcast(1.0, x))
+    n = to_bits(shifted)
+    p = _power_of_two(n - select(x < far_left, broadcast(64, n), broadcast(0, n)))
+    return one / fma(p * (r * r), q, fma(p, r, p + one))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
     e = exp(-absolute(x))
     return select(x < 0.0, broadcast(0.0, x), x) + _log_of(e, by_dtype(x, _LOG1P_32, _LOG1P_64))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _log_of(f, coefficients):
     """log(1 + f) as f - f**2/2 + ..., through 2 atanh(s), s = f / (2 + f)."""
     s = f / (f + 2.0)
@@ -171,7 +171,7 @@ def _log_of(f, coefficients):
     return f - (half_square - s * fma(z, polynomial(z, coefficients), half_square))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _split(x):
     """``k, m, h``: x = 2**k m for a positive normal x, sqrt(1/2) <= m < sqrt(2); and h = 2**-k."""
     bits = to_bits(x)
@@ -185,7 +185,7 @@ def _split(x):
     return k, from_bits(bits - ((biased - bias) << shift)), _power_of_two(2 * bias + 1 - biased)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _join(k, f):
     """k ln 2 + log(1 + f)."""
     s = f / (f + 2.0)
@@ -196,7 +196,7 @@ def _join(k, f):
     return fma(k, by_dtype(f, _LN2_HIGH_32, _LN2_HIGH_64), f - rest)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _logarithm_ends(x, result):
     """`result` where `x` is positive and finite; inf at inf, -inf at zero, NaN below and at NaN."""
     infinity = float("inf")
@@ -205,7 +205,7 @@ def _logarithm_ends(x, result):
     return select(x < 0.0, broadcast(float("nan"), x), result)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def log(x):
     """Natural logarithm."""
     denormal = x < by_dtype(x, 1.1754943508222875e-38, 2.2250738585072014e-308)
@@ -214,7 +214,7 @@ def log(x):
     return _logarithm_ends(x, _join(k, m - 1.0))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def log1p(x):
     """log(1 + x), also where x vanishes beside 1."""
     u = x + 1.0

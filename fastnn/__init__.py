@@ -1,0 +1,29 @@
+"""Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
+
+`MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW` and `Rprop` are the update rules its ``fit``
+takes; `load` reads what its ``save`` wrote; `reference` is the NumPy twin.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fastnn.history import History
+from fastnn.model import MLP
+from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.spec import NetworkSpec
+from fastnn.storage import load
+
+if TYPE_CHECKING:
+    from fastnn import reference
+
+__version__ = "0.1.0"
+
+__all__ = ["MLP", "SGD", "Adam", "AdamW", "History", "NetworkSpec", "RMSprop", "Rprop", "load", "reference"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "reference":  # imported when first used, as are the kernels
+        return importlib.import_module("fastnn.reference")
+    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

@@ -1,0 +1,118 @@
+"""One training run, as both twins take it: what is trained on what (`Job`), and how far it has come (`State`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import catalogue
+from fastnn.optimizers import Optimizer
+from fastnn.spec import NetworkSpec
+
+
+@dataclass
+class Job:
+    """The network, the data and the settings of one run, validated; ``train`` of either twin runs it.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        The network.
+    params : ndarray, shape (n_params,)
+        Updated in place; C-contiguous, of the spec's dtype, as every array of floats here.
+    X : ndarray, shape (n, n_in)
+        The samples. Their finiteness is the kernels' to check, while they train.
+    y : ndarray, shape (n, n_out), or (n,) of intp
+        Targets, or class labels for a loss that takes them.
+    sample_weight : ndarray, shape (n,), or None
+        Weight of each sample.
+    loss : catalogue.Loss
+        The loss's row.
+    delta : float
+        Where the Huber loss turns from a parabola into a line; other losses ignore it.
+    optimizer : Optimizer
+        The update rule; its learning rate is passed to ``train``, epoch by epoch. None leaves the parameters alone.
+    batch_size : int
+        Rows of a batch, at most n; the last batch of an epoch may be shorter.
+    shuffle : bool
+        Whether every epoch visits the rows in an order of its own.
+    l2 : float
+        ``l2 / 2`` times the sum of squared weights is added to each batch's loss.
+    max_grad_norm : float
+        The gradient is scaled down to this 2-norm; infinity leaves it alone.
+    member : int
+        Which stream of random numbers the run draws from, beside the seed.
+    prepared : object
+        What a twin made of the job in an earlier call, for it to use again.
+    """
+
+    spec: NetworkSpec
+    params: NDArray
+    X: NDArray
+    y: NDArray
+    loss: catalogue.Loss
+    optimizer: Optimizer | None
+    batch_size: int
+    sample_weight: NDArray | None = None
+    delta: float = 1.0
+    shuffle: bool = True
+    l2: float = 0.0
+    max_grad_norm: float = np.inf
+    member: int = 0
+    prepared: Any = field(default=None, repr=False)
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.X) // self.batch_size)
+
+
+@dataclass
+class State:
+    """How far a run has come: with the parameters, all that resuming it to the same bits takes.
+
+    Attributes
+    ----------
+    optimizer : str
+        Name of the update rule, for the slots mean nothing to another.
+    seed : int
+        Seed of the run's random numbers, in [0, 2**63).
+    slots : ndarray, shape (n_slots, n_params)
+        What the optimizer keeps (`catalogue.Optimizer.slots` rows).
+    counters : ndarray of int64, shape (3,)
+        Whole epochs done; batches done of the present epoch; steps done in all.
+    sums : ndarray of float64, shape (2,)
+        Over the batches done of the present epoch: batch loss times batch weight, and batch weight.
+    """
+
+    optimizer: str
+    seed: int
+    slots: NDArray
+    counters: NDArray[np.int64]
+    sums: NDArray[np.float64]
+
+    @classmethod
+    def fresh(cls, spec: NetworkSpec, optimizer: Optimizer, seed: int) -> State:
+        """The state before the first step."""
+        row = catalogue.OPTIMIZERS[type(optimizer).__name__]
+        slots = np.zeros((row.slots, spec.n_params), dtype=spec.dtype)
+        if row.name == "Rprop":
+            slots[1] = optimizer.learning_rate  # slot 0: the last gradient; slot 1: the step sizes
+        return cls(row.name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
+
+    def copy(self) -> State:
+        """A state that shares nothing with this one."""
+        return State(self.optimizer, self.seed, self.slots.copy(), self.counters.copy(), self.sums.copy())
+
+
+class Status(IntEnum):
+    """How a call of ``train`` ended."""
+
+    DONE = 0  # every epoch it was given learning rates for
+    PAUSED = 1  # as many steps as it was allowed
+    BAD_DATA = 2  # a batch held NaN or infinity in X, y or the sample weights
+    DIVERGED = 3  # a batch's loss is not finite although its data are

@@ -1,0 +1,103 @@
+"""How kernels are compiled and kept on disk.
+
+Numba's own cache does not see an edit in another source file, so that a stale kernel could run, and two
+processes that fill it at once can mix up their entries. Here every entry is a file named by its key and
+stamped with a digest of all kernel sources: an entry with another stamp is compiled anew and replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import uuid
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+import llvmlite
+import numba
+from numba import njit
+from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
+
+
+@cache
+def digest() -> str:
+    """A fingerprint of all that compiled kernels are made from: their sources, Numba, and its settings."""
+    package = Path(__file__).parents[1]
+    sources = [package / "spec.py", package / "catalogue.py", *sorted(Path(__file__).parent.rglob("*.py"))]
+    hasher = hashlib.sha256(repr((numba.__version__, llvmlite.__version__, config.BOUNDSCHECK, config.OPT)).encode())
+    for source in sources:
+        hasher.update(source.read_bytes())
+    return hasher.hexdigest()[:16]
+
+
+class _StampedFiles:
+    """One file an entry, named by its key; what Numba calls an index and its data file in one."""
+
+    def __init__(self, folder: str, prefix: str):
+        self._folder, self._prefix = Path(folder), prefix
+
+    def _path(self, key) -> Path:
+        name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+        return self._folder / f"{self._prefix}.{name}.nbc"
+
+    def load(self, key):
+        try:
+            stamp, data = pickle.loads(self._path(key).read_bytes())
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            return None
+        return pickle.loads(data) if stamp == digest() else None
+
+    def save(self, key, data) -> None:
+        path = self._path(key)
+        draft = path.with_suffix(f".{uuid.uuid4().hex[:16]}.tmp")
+        try:
+            draft.write_bytes(pickle.dumps((digest(), dumps(data)), protocol=-1))
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def flush(self) -> None:
+        for path in self._folder.glob(f"{self._prefix}.*.nbc"):
+            path.unlink(missing_ok=True)
+
+
+class _KernelCache(FunctionCache):
+    """Numba's function cache over `_StampedFiles`."""
+
+    def __init__(self, py_func):
+        super().__init__(py_func)
+        self._cache_file = _StampedFiles(self._cache_path, self._impl.filename_base)
+
+
+#: A piece of a kernel: compiled into whatever calls it.
+inlined = partial(njit, forceinline=True, error_model="numpy", no_cpython_wrapper=True)
+
+#: A piece of a kernel that stays a function of its own.
+outlined = partial(njit, error_model="numpy", no_cpython_wrapper=True)
+
+
+def _cached(dispatcher: numba.core.dispatcher.Dispatcher) -> numba.core.dispatcher.Dispatcher:
+    dispatcher._cache = _KernelCache(dispatcher.py_func)
+    return dispatcher
+
+
+def kernel(function: Callable) -> numba.core.dispatcher.Dispatcher:
+    """Decorate an entry point: called from Python, runs without the GIL, cached on disk."""
+    return _cached(njit(nogil=True, error_model="numpy")(function))
+
+
+def callee(function: Callable) -> numba.core.dispatcher.Dispatcher:
+    """Decorate a function that kernels call by its address (`address_of`): cached on disk."""
+    return _cached(outlined(function))
+
+
+@cache
+def address_of(function: numba.core.dispatcher.Dispatcher, *argument_types: numba.types.Type) -> int:
+    """Address of a `callee` compiled for these argument types, for `fastnn.kernels.llvm.calls`."""
+    function.compile(argument_types)
+    compiled = function.overloads[argument_types]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)

@@ -1,0 +1,80 @@
+"""The dense layer's three matrix products, through one register tile.
+
+With x the layer's input (batch, n_in), W its weights (n_in, n_out), d the gradient of the loss with respect to
+its pre-activations (batch, n_out):
+
+    forward   z  = x W + b         (batch, n_out)
+    weights   dW = x^T d           (n_in, n_out)
+    input     dx = d W^T           (batch, n_in), on a transposed copy of W
+
+Each is ``c = init + a b`` over some depth. A tile of c stays in registers while the depth goes by: a row of b is
+loaded as vectors, a number of a is broadcast, whichever way a lies in memory, for it is read through its strides.
+Every element of c is summed in the order of the depth, whatever tile it falls into.
+"""
+
+from __future__ import annotations
+
+from fastnn.kernels.compiling import inlined, outlined
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, pointer, store, store_first, tile
+from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
+
+#: Rows of the register tile; it is two vectors wide. Sixteen accumulators hide the latency of fma.
+TILE_ROWS = 8 if REGISTERS >= 32 else 6
+
+#: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
+CRITICAL_STRIDE = 1024
+
+
+@inlined
+def product_tile(columns, last, a, row_stride, depth_stride, depth, b, b_stride, init, init_stride, c, c_stride, rows):
+    """One tile of ``c = init + a b``: TILE_ROWS rows by `columns` vectors (a literal).
+
+    Of the last vector only `last` lanes are read and written, all of them if the literal `last` is 0. Rows beyond
+    `rows` repeat the last row, so that the loop has one shape.
+    """
+    sums = tile(b, TILE_ROWS, columns)
+    width = lanes(b)
+    for i in range(TILE_ROWS):
+        row = min(i, rows - 1)
+        for j in range(columns):
+            sums[i, j] = _load_column(columns, last, j, init + (row * init_stride + j * width))
+    for k in range(depth):
+        for j in range(columns):
+            b_kj = _load_column(columns, last, j, b + (k * b_stride + j * width))
+            for i in range(TILE_ROWS):
+                a_ik = broadcast(a[min(i, rows - 1) * row_stride + k * depth_stride], b)
+                sums[i, j] = fma(a_ik, b_kj, sums[i, j])
+    for i in range(TILE_ROWS):
+        row = min(i, rows - 1)
+        for j in range(columns):
+            place = c + (row * c_stride + j * width)
+            if last > 0 and j == columns - 1:
+                store_first(place, sums[i, j], last)
+            else:
+                store(place, sums[i, j])
+
+
+@inlined
+def _load_column(columns, last, j, place):
+    return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
+
+
+@outlined
+def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+    """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
+
+    ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``; rows of b, init and c are contiguous. An
+    `init_stride` of 0 adds the same row everywhere.
+    """
+    width = lanes(b)
+    for j in range(0, m, 2 * width):
+        left = m - j
+        for i in range(0, n, TILE_ROWS):
+            rows = min(TILE_ROWS, n - i)
+            a_i, init_ij, c_ij = a + i * row_stride, init + (i * init_stride + j), c + (i * c_stride + j)
+            if left >= 2 * width:
+                product_tile(2, 0, a_i, row_stride, depth_stride, depth, b + j, b_stride, init_ij, init_stride, c_ij, c_stride, rows)
+            elif left > width:
+                product_tile(2, left - width, a_i, row_stride, depth_stride, depth, b + j, b_stride, init_ij, init_stride, c_ij, c_stride, rows)
+            else:
+                product_tile(1, left, a_i, row_stride, depth_stride, depth, b + j, b_stride, init_ij, init_stride, c_ij, c_stride, rows)

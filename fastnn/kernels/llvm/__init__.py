@@ -1,0 +1,1 @@
+"""The only door to LLVM: the vector type, and what needs more than Numba says."""

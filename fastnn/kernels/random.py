@@ -1,0 +1,45 @@
+"""Counter-based random numbers: SplitMix64 (Steele, Lea and Flood, 2014), read at any place of its sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn.kernels.compiling import inlined
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+_27, _30, _31, _32, _1 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32), np.uint64(1)
+
+
+@inlined
+def mix(x):
+    """SplitMix64's finaliser: a bijection of 64 bits."""
+    x = (x ^ (x >> _30)) * _MULTIPLIER_1
+    x = (x ^ (x >> _27)) * _MULTIPLIER_2
+    return x ^ (x >> _31)
+
+
+@inlined
+def key(seed, member, epoch):
+    """Key of the stream of numbers that member `member` draws in epoch `epoch`."""
+    k = mix(np.uint64(seed) + _GOLDEN)
+    k = mix(k + _GOLDEN * (np.uint64(member) + _1))
+    return mix(k + _GOLDEN * (np.uint64(epoch) + _1))
+
+
+@inlined
+def bits(key, i):
+    """The i-th number of a stream: 32 random bits."""
+    return mix(key + _GOLDEN * (np.uint64(i) + _1)) >> _32
+
+
+@inlined
+def permute(key, order):
+    """Fill `order` with a random permutation (Fisher and Yates)."""
+    n = order.size
+    for i in range(n):
+        order[i] = i
+    for i in range(n - 1, 0, -1):
+        j = np.intp((bits(key, i) * np.uint64(i + 1)) >> _32)
+        order[i], order[j] = order[j], order[i]
