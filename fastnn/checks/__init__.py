@@ -1,0 +1,51 @@
+"""The boundary: every argument is validated here, once; nothing behind it looks again.
+
+A check returns the value that the rest of the package works with, or raises a `TypeError` or
+`ValueError` of one sentence that names the argument, what was expected and what came.
+"""
+
+from fastnn.checks.arrays import (
+    check_finite,
+    check_finite_data,
+    check_inputs,
+    check_out,
+    check_params,
+    check_sample,
+    check_sample_weight,
+    check_targets,
+)
+from fastnn.checks.jobs import check_delta, check_job, check_l2, check_loss, check_optimizer, check_state
+from fastnn.checks.networks import check_rng, check_spec
+from fastnn.checks.values import (
+    check_flag,
+    check_integer,
+    check_name,
+    check_number,
+    check_optional_flag,
+    describe,
+)
+
+__all__ = [
+    "check_delta",
+    "check_finite",
+    "check_finite_data",
+    "check_flag",
+    "check_inputs",
+    "check_integer",
+    "check_job",
+    "check_l2",
+    "check_loss",
+    "check_name",
+    "check_number",
+    "check_optimizer",
+    "check_optional_flag",
+    "check_out",
+    "check_params",
+    "check_rng",
+    "check_sample",
+    "check_sample_weight",
+    "check_spec",
+    "check_state",
+    "check_targets",
+    "describe",
+]

@@ -1,0 +1,229 @@
+"""Checks of arrays: what comes back is a plain ndarray, C-contiguous, aligned, writable and of the network's dtype.
+
+What already is so passes a fast lane and is not copied. Everything else is converted, exactly or by
+rounding, or refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.catalogue import Loss
+from fastnn.checks.values import describe
+from fastnn.spec import NetworkSpec
+
+_DTYPES: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+
+
+def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
+    """Samples, shape (n, n_in) with n of at least `least`.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it is ragged, masked or of another shape, or holds more than the network's dtype can.
+    """
+    dtype, n_in = _DTYPES[spec.dtype], spec.sizes[0]
+    if not (type(X) is np.ndarray and X.dtype is dtype and X.flags.carray):
+        X = _as_floats("X", X, dtype, f"(n, {n_in})")
+    if X.ndim != 2 or X.shape[1] != n_in:
+        hint = "; one sample x is X = x[None]" if X.shape == (n_in,) else ""
+        raise ValueError(f"X must have shape (n, {n_in}); got {X.shape}{hint}")
+    if len(X) < least:
+        raise ValueError(f"X must have at least {least} row; got shape {X.shape}")
+    return X
+
+
+def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
+    """One sample, shape (n_in,); raises as `check_inputs`."""
+    dtype, n_in = _DTYPES[spec.dtype], spec.sizes[0]
+    if not (type(x) is np.ndarray and x.dtype is dtype and x.flags.carray):
+        x = _as_floats("x", x, dtype, f"({n_in},)")
+    if x.shape != (n_in,):
+        hint = "; many samples go to predict" if x.ndim == 2 else ""
+        raise ValueError(f"x must have shape ({n_in},); got {x.shape}{hint}")
+    return x
+
+
+def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
+    """Targets of the loss, shape (rows, n_out), or class labels, shape (rows,) of intp.
+
+    Targets of shape (rows,) become a column if the network has one output and the loss takes no
+    labels. NaN passes here, for it is looked for while training.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it is ragged, masked or of another shape, holds more than the network's dtype can, or
+        holds what the loss is not defined on.
+    """
+    dtype, n_out = _DTYPES[spec.dtype], spec.sizes[-1]
+    if not (type(y) is np.ndarray and y.dtype is dtype and y.flags.carray and y.ndim == 2):
+        labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if n_out == 1 else ""
+        expected = f"(n, {n_out}){labels}"
+        y = _as_numbers("y", y, expected)
+        if y.ndim == 1 and len(y) != rows:
+            raise ValueError(f"y must have as many rows as X, {rows}; got {len(y)}")
+        if y.ndim == 1 and loss.labels:
+            return _as_labels(y, n_out)
+        if y.ndim == 1 and n_out == 1:
+            y = y[:, None]
+        if y.ndim != 2:
+            raise ValueError(f"y must have shape {expected}; got {y.shape}")
+        y = _as_floats("y", y, dtype, expected)
+    if y.shape != (rows, n_out):
+        raise ValueError(f"y must have shape {(rows, n_out)}, a row for each of X; got {y.shape}")
+    _check_domain(y, loss)
+    return y
+
+
+def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDArray | None:
+    """Weights of the samples, shape (rows,), or None; NaN passes here, for it is looked for while training.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it is of another shape, holds a negative weight, or sums to zero.
+    """
+    if sample_weight is None:
+        return None
+    weights = _as_floats("sample_weight", sample_weight, _DTYPES[spec.dtype], f"({rows},)")
+    if weights.shape != (rows,):
+        raise ValueError(f"sample_weight must have shape ({rows},), a weight for each row of X; got {weights.shape}")
+    if weights.min() < 0:
+        row = int(np.argmax(weights < 0))
+        raise ValueError(f"sample_weight must be at least 0; got {weights[row]} in row {row}")
+    if not weights.any():
+        raise ValueError("sample_weight must have a sum above 0; got only zeros")
+    return weights
+
+
+def check_params(params: Any, spec: NetworkSpec) -> NDArray:
+    """A parameter vector, shape (n_params,).
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it is of another shape, or holds more than the network's dtype can.
+    """
+    params = _as_floats("params", params, _DTYPES[spec.dtype], f"({spec.n_params},)")
+    if params.shape != (spec.n_params,):
+        raise ValueError(f"params must have shape ({spec.n_params},); got {params.shape}")
+    return params
+
+
+def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:
+    """An array to write to: nothing about it can be converted.
+
+    Raises
+    ------
+    TypeError
+        If it is no ndarray of the network's dtype.
+    ValueError
+        If its shape is another, or it is not C-contiguous, aligned and writable.
+    """
+    if not isinstance(out, np.ndarray) or out.dtype is not _DTYPES[spec.dtype]:
+        raise TypeError(f"{argument} must be an array of shape {shape} and dtype {spec.dtype}; got {describe(out)}")
+    if out.shape != shape:
+        raise ValueError(f"{argument} must have shape {shape}; got {out.shape}")
+    if not out.flags.carray:
+        lacks = "writable" if not out.flags.writeable else "C-contiguous" if not out.flags.c_contiguous else "aligned"
+        raise ValueError(f"{argument} must be C-contiguous, aligned and writable; got one that is not {lacks}")
+    return out
+
+
+def check_finite(argument: str, array: NDArray) -> None:
+    """Refuse NaN and infinity.
+
+    Raises
+    ------
+    ValueError
+        Naming the first row that holds one.
+    """
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = np.unravel_index(int(np.argmin(finite)), array.shape)
+        where = f"row {place[0]}" + (f", column {place[1]}" if len(place) == 2 else "")
+        raise ValueError(f"{argument} must be finite; got {array[place]} in {where}")
+
+
+def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None) -> None:
+    """Refuse data that hold NaN or infinity; raises as `check_finite`."""
+    check_finite("X", X)
+    check_finite("y", y)
+    if sample_weight is not None:
+        check_finite("sample_weight", sample_weight)
+
+
+def _as_numbers(argument: str, value: Any, shape: str) -> NDArray:
+    """Any array of real numbers, bools included, whatever its dtype, order and byte order."""
+    expected = f"{argument} must be an array of real numbers of shape {shape}"
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{expected}; got the sparse {describe(value)}, whose toarray() is dense")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{expected}; got a masked array, whose masked values would be lost")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{expected}; got a ragged {type(value).__name__}") from error
+    if array.dtype.kind not in "biuf":
+        came = describe(value if array.ndim == 0 else array)
+        raise TypeError(f"{expected}; got {came}")
+    return array
+
+
+def _as_floats(argument: str, value: Any, dtype: np.dtype, shape: str) -> NDArray:
+    """An array of the dtype; C-contiguous, aligned and writable."""
+    numbers = _as_numbers(argument, value, shape)
+    try:
+        with np.errstate(over="raise"):
+            array = numbers.astype(dtype, order="C", copy=False)
+    except FloatingPointError as error:
+        big = abs(numbers) > np.finfo(dtype).max
+        value = numbers[big & np.isfinite(numbers)][0]
+        raise ValueError(
+            f"{argument} must fit into {dtype}, whose largest number is {np.finfo(dtype).max}; got {value}"
+        ) from error
+    return array if array.flags.carray else array.copy()
+
+
+def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
+    """Class labels as intp."""
+    bad = (y < 0) | (y >= classes)
+    if y.dtype.kind == "f":
+        bad |= y != np.floor(y)  # NaN, too, is no whole number
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"y must hold class labels, integers from 0 to {classes - 1}; got {y[row]} in row {row}")
+    labels = y.astype(np.intp, order="C", copy=False)
+    return labels if labels.flags.carray else labels.copy()
+
+
+def _check_domain(y: NDArray, loss: Loss) -> None:
+    """Refuse targets that the loss is not defined on."""
+    low, high = loss.targets
+    if low > -np.inf:
+        bad = (y < low) | (y > high)
+        if bad.any():
+            row, column = divmod(int(np.argmax(bad)), y.shape[1])
+            bounds = f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
+            raise ValueError(f"y must be {bounds} for {loss.name}; got {y[row, column]} in row {row}, column {column}")
+    if loss.labels:
+        sums = y.sum(axis=1)
+        bad = abs(sums - 1) > 1e-3  # rounding stays below, a row that is no distribution does not
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"y must hold class labels or rows that sum to 1 for {loss.name}; got a sum of {sums[row]} in row {row}"
+            )

@@ -1,0 +1,187 @@
+"""Checks of how a network is trained, up to the whole `Job`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fastnn import catalogue, optimizers
+from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight, check_targets
+from fastnn.checks.networks import check_rng
+from fastnn.checks.values import (
+    ABOVE_0,
+    AT_LEAST_0,
+    Interval,
+    check_flag,
+    check_integer,
+    check_name,
+    check_number,
+    describe,
+    nearest,
+)
+from fastnn.job import Job, State
+from fastnn.optimizers import Optimizer
+from fastnn.spec import NetworkSpec
+
+_OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS}
+_UNIT = Interval(0, 1)
+_SETTINGS = {
+    "learning_rate": AT_LEAST_0,
+    "momentum": _UNIT,
+    "decay": _UNIT,
+    "beta_1": _UNIT,
+    "beta_2": _UNIT,
+    "epsilon": ABOVE_0,
+    "weight_decay": AT_LEAST_0,
+    "decrease": Interval(0, 1, open_low=True),
+    "increase": Interval(1, open_low=True),
+    "step_min": ABOVE_0,
+    "step_max": ABOVE_0,
+}
+
+
+def check_optimizer(optimizer: Any) -> Optimizer:
+    """An update rule whose settings are floats and bools within their bounds.
+
+    Raises
+    ------
+    TypeError
+        If it is none of fastnn's optimizers, or a setting is of another type.
+    ValueError
+        If a setting is out of its bounds.
+    """
+    if type(optimizer) not in _OPTIMIZERS.values():
+        hint = nearest(optimizer, _OPTIMIZERS) if isinstance(optimizer, str) else ""
+        hint = "; call it: its settings have defaults" if optimizer in _OPTIMIZERS.values() else hint
+        names = ", ".join(f"fastnn.{name}" for name in _OPTIMIZERS)
+        raise TypeError(f"optimizer must be an instance of {names}; got {describe(optimizer)}{hint}")
+    converted: dict[str, Any] = {}
+    for name, value in vars(optimizer).items():
+        argument = f"{name} of {type(optimizer).__name__}"
+        interval = _SETTINGS.get(name)
+        checked = check_flag(argument, value) if interval is None else check_number(argument, value, interval)
+        if checked is not value:
+            converted[name] = checked
+    optimizer = replace(optimizer, **converted) if converted else optimizer
+    if isinstance(optimizer, optimizers.SGD) and optimizer.nesterov and optimizer.momentum == 0:
+        raise ValueError("momentum of SGD must be above 0 with nesterov=True; got 0.0")
+    if isinstance(optimizer, optimizers.Rprop) and optimizer.step_min > optimizer.step_max:
+        raise ValueError(f"step_min of Rprop must be at most step_max, {optimizer.step_max}; got {optimizer.step_min}")
+    return optimizer
+
+
+def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
+    """The row of a loss that goes with the network's output.
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+    ValueError
+        If it is unknown, or does not go with the output.
+    """
+    row = catalogue.LOSSES[check_name("loss", loss, catalogue.LOSSES)]
+    if not row.goes_with(spec.output_activation):
+        fitting = [name for name, other in catalogue.LOSSES.items() if other.goes_with(spec.output_activation)]
+        raise ValueError(
+            f"loss must go with the network's output activation {spec.output_activation!r}, "
+            f"as {', '.join(fitting)} would; got {loss!r}"
+        )
+    return row
+
+
+def check_delta(delta: Any) -> float:
+    """Where the Huber loss turns into a line: a finite number above 0."""
+    return check_number("delta", delta, ABOVE_0)
+
+
+def check_l2(l2: Any) -> float:
+    """The factor of the squared weights in the loss: a finite number of at least 0."""
+    return check_number("l2", l2, AT_LEAST_0)
+
+
+def check_job(
+    spec: NetworkSpec,
+    params: NDArray,
+    X: Any,
+    y: Any,
+    *,
+    loss: Any,
+    delta: Any,
+    optimizer: Any,
+    batch_size: Any,
+    shuffle: Any,
+    sample_weight: Any,
+    l2: Any,
+    max_grad_norm: Any,
+) -> Job:
+    """A training run of a network, `spec` and `params`, whose own are trusted; the rest is as in `MLP.fit`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another type.
+    ValueError
+        If an argument is not what it must be, or does not go with the others.
+    """
+    row = check_loss(loss, spec)
+    optimizer = check_optimizer(optimizer)
+    X = check_inputs(X, spec, least=1)
+    rows = len(X)
+    y = check_targets(y, spec, row, rows)
+    weights = check_sample_weight(sample_weight, spec, rows)
+    batch_size = rows if batch_size is None else min(check_integer("batch_size", batch_size, 1), rows)
+    if batch_size < rows and catalogue.OPTIMIZERS[type(optimizer).__name__].whole_batch:
+        name = type(optimizer).__name__
+        raise ValueError(f"batch_size must be None, or at least the {rows} rows of X, for {name}; got {batch_size}")
+    check_finite("params", params)
+    return Job(
+        spec=spec,
+        params=params,
+        X=X,
+        y=y,
+        loss=row,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        sample_weight=weights,
+        delta=check_delta(delta),
+        shuffle=check_flag("shuffle", shuffle),
+        l2=check_l2(l2),
+        max_grad_norm=inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0),
+    )
+
+
+def check_state(state: Any, rng: Any, job: Job) -> State:
+    """The state a run starts from: a copy of the one given, or a fresh one with a seed drawn from `rng`.
+
+    Raises
+    ------
+    TypeError
+        If it is no `State`.
+    ValueError
+        If it is that of another network, optimizer or number of batches, or comes with an `rng`.
+    """
+    if state is None:
+        # without a seed either way draws from the system's entropy; this one takes a tenth of the time
+        seed = secrets.randbits(63) if rng is None else int(check_rng(rng).integers(2**63))
+        return State.fresh(job.spec, job.optimizer, seed)
+    if not isinstance(state, State):
+        raise TypeError(f"state must be the state of a history, history.state; got {describe(state)}")
+    if rng is not None:
+        raise ValueError(f"rng must be None where state resumes a run, whose seed it holds; got {describe(rng)}")
+    name, n_params, dtype = type(job.optimizer).__name__, job.spec.n_params, job.spec.dtype
+    if state.optimizer != name or state.slots.shape[1] != n_params or state.slots.dtype != dtype:
+        raise ValueError(
+            f"state must be that of a run of {name} on {n_params} parameters of {dtype}; "
+            f"got one of {state.optimizer} on {state.slots.shape[1]} of {state.slots.dtype}"
+        )
+    if state.counters[1] >= job.n_batches:
+        raise ValueError(
+            f"state must be that of a run with {job.n_batches} batches an epoch; "
+            f"got one that has done {state.counters[1]} of its present epoch"
+        )
+    return state.copy()

@@ -1,0 +1,95 @@
+"""Checks of what describes a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fastnn import catalogue
+from fastnn.checks.values import check_flag, check_integer, check_name, describe
+from fastnn.spec import NetworkSpec
+
+
+def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, dtype: Any) -> NetworkSpec:
+    """The description of a network.
+
+    Parameters
+    ----------
+    sizes : iterable of int
+        Width of the input, of each hidden layer and of the output.
+    activation : str or iterable of str
+        One name for all hidden layers, or one for each.
+    output_activation : str
+        The output's.
+    bias : bool
+        Whether every layer has biases.
+    dtype : dtype_like
+        float32 or float64.
+
+    Returns
+    -------
+    NetworkSpec
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another type.
+    ValueError
+        If a size, a name or the number of names is not what it must be.
+    """
+    if not isinstance(sizes, Iterable) or isinstance(sizes, (str, bytes)):
+        raise TypeError(f"sizes must be two or more integers, as in (3, 16, 1); got {describe(sizes)}")
+    sizes = tuple(check_integer("every one of sizes", size, 1) for size in sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must be two or more integers, as in (3, 16, 1); got {sizes}")
+
+    hidden = len(sizes) - 2
+    names = (activation,) * max(hidden, 1) if isinstance(activation, str) else _names_of(activation, hidden)
+    names = tuple(_check_hidden(name) for name in names)[:hidden]
+    output = check_name("output_activation", output_activation, catalogue.ACTIVATIONS)
+    return NetworkSpec(sizes, (*names, output), check_flag("bias", bias), _check_dtype(dtype))
+
+
+def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
+    expected = f"activation must be a name, or one for each of the {hidden} hidden layers"
+    if not isinstance(activation, Iterable):
+        raise TypeError(f"{expected}; got {describe(activation)}")
+    names = tuple(activation)
+    if len(names) != hidden:
+        raise ValueError(f"{expected}; got {len(names)} names")
+    return names
+
+
+def _check_hidden(activation: Any) -> str:
+    name = check_name("activation", activation, catalogue.ACTIVATIONS)
+    if not catalogue.ACTIVATIONS[name].hidden:
+        raise ValueError(f"activation must be one for hidden layers; got {name!r}, which is for the output alone")
+    return name
+
+
+def _check_dtype(dtype: Any) -> str:
+    try:
+        name = np.dtype(dtype).name if dtype is not None else None
+    except TypeError:
+        name = None
+    if name not in ("float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64; got {describe(dtype)}")
+    return name
+
+
+def check_rng(rng: Any) -> np.random.Generator:
+    """A generator, from anything `numpy.random.default_rng` takes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As it does.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng must be what numpy.random.default_rng takes, a seed say; got {describe(rng)}"
+        ) from error

@@ -1,0 +1,129 @@
+"""Checks of single values: numbers, flags and names."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+
+_NUMBERS = (int, float, np.integer, np.floating)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The numbers a setting may take, and what an error calls them; an infinite end never belongs to it."""
+
+    low: float
+    high: float = inf
+    open_low: bool = False
+
+    def __contains__(self, number: float) -> bool:
+        return self.low <= number < self.high and not (self.open_low and number == self.low)
+
+    def __str__(self) -> str:
+        if self.high < inf:
+            return f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
+        return f"a finite number {'above' if self.open_low else 'of at least'} {self.low:g}"
+
+
+AT_LEAST_0 = Interval(0)
+ABOVE_0 = Interval(0, open_low=True)
+
+
+def describe(value: object) -> str:
+    """What came, short enough for a sentence."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    text = repr(value)
+    if len(text) > 50 or "\n" in text:
+        text = f"{text.splitlines()[0][:40]}..."
+    return text if isinstance(value, (*_NUMBERS, str)) or value is None else f"{text} ({type(value).__name__})"
+
+
+def check_number(argument: str, value: Any, interval: Interval) -> float:
+    """A real number in the interval, as a float; NaN is in none.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number; a bool is none.
+    ValueError
+        If it is outside the interval.
+    """
+    if not isinstance(value, _NUMBERS) or value is True or value is False:
+        raise TypeError(f"{argument} must be {interval}; got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if number not in interval:
+        raise ValueError(f"{argument} must be {interval}; got {describe(value)}")
+    return number
+
+
+def check_integer(argument: str, value: Any, low: int) -> int:
+    """An integer of at least `low`, as an int.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer; neither a float nor a bool is one.
+    ValueError
+        If it is less than `low`.
+    """
+    if type(value) is not int:
+        if isinstance(value, (bool, np.ndarray)) or not hasattr(value, "__index__"):
+            raise TypeError(f"{argument} must be an integer of at least {low}; got {describe(value)}")
+        value = operator.index(value)
+    if value < low:
+        raise ValueError(f"{argument} must be an integer of at least {low}; got {describe(value)}")
+    return value
+
+
+def check_flag(argument: str, value: object) -> bool:
+    """True or False, of Python's or of NumPy's bool.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} must be True or False; got {describe(value)}")
+    return bool(value)
+
+
+def check_optional_flag(argument: str, value: object) -> bool | None:
+    """True, False, or None, which leaves the choice open; raises as `check_flag`."""
+    return None if value is None else check_flag(argument, value)
+
+
+def check_name(argument: str, value: object, known: Iterable[str]) -> str:
+    """One of the known names.
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+    ValueError
+        If it is none of them; the message suggests the nearest.
+    """
+    names = tuple(known)
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be one of {', '.join(names)}; got {describe(value)}")
+    if value not in names:
+        raise ValueError(f"{argument} must be one of {', '.join(names)}; got {value!r}{nearest(value, names)}")
+    return value
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """A question after the nearest known name, to end an error with; empty if none is near."""
+    import difflib  # only on the way to an error
+
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), folded, 1)
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""

@@ -1,0 +1,70 @@
+"""A progress bar that shows itself only where someone is watching and the wait is long (extra ``cli``)."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+from fastnn.extras import require
+
+PATIENCE = 2.0  # seconds after which a wait is long
+
+
+class ProgressBar:
+    """Progress of a run, on standard error.
+
+    Parameters
+    ----------
+    show : bool or None
+        True shows the bar at once, False never; None after two seconds, if standard error is a
+        terminal and rich is installed.
+    total : int
+        Epochs of the run.
+    """
+
+    def __init__(self, show: bool | None, total: int):
+        self._show = show
+        self._total = total
+        self._start = perf_counter()
+        self._bar: Any = None
+
+    def __enter__(self) -> ProgressBar:
+        if self._show:
+            self._open()
+        return self
+
+    def update(self, done: float, loss: float) -> None:
+        """Tell that `done` epochs are over, and the last one's loss."""
+        if self._show is None and perf_counter() - self._start > PATIENCE:
+            self._show = sys.stderr.isatty()
+            if self._show:
+                try:
+                    self._open()
+                except ImportError:
+                    self._show = False
+        if self._bar is not None:
+            self._bar.update(0, completed=done, loss=loss)
+
+    def _open(self) -> None:
+        console = require("rich.console", "cli").Console(stderr=True)
+        rich = require("rich.progress", "cli")
+        self._bar = rich.Progress(
+            rich.TextColumn("epoch"),
+            rich.MofNCompleteColumn(),
+            rich.BarColumn(),
+            rich.TextColumn("loss {task.fields[loss]:.4g}"),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._bar.add_task("", total=self._total, loss=float("nan"))
+        self._bar.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

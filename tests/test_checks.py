@@ -1,0 +1,441 @@
+"""Bad input: refused in one sentence that names the argument, what was expected and what came; the rest just works."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import fastnn
+from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop
+
+X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+Y = np.array([[0.0], [1], [1], [0]])
+LABELS = np.array([0, 1, 2, 1])
+ONE_HOT = np.eye(3)[LABELS]
+
+
+def net(output="identity", sizes=(3, 4, 1), dtype="float64"):
+    return MLP(sizes, output_activation=output, dtype=dtype, rng=0)
+
+
+def classifier(dtype="float64"):
+    return net("softmax", (3, 4, 3), dtype)
+
+
+def changed(array, place, value):
+    """A copy with one other value."""
+    array = np.array(array, dtype=float)
+    array[place] = value
+    return array
+
+
+# ---------------------------------------------------------------- describing a network
+BAD_NETWORKS = [
+    ({"sizes": 3}, TypeError, r"sizes must be two or more integers.*got 3"),
+    ({"sizes": "341"}, TypeError, r"sizes must be two or more integers.*got '341'"),
+    ({"sizes": (3,)}, ValueError, r"sizes must be two or more integers.*got \(3,\)"),
+    ({"sizes": (3, 0, 1)}, ValueError, r"every one of sizes must be an integer of at least 1; got 0"),
+    ({"sizes": (3, -4, 1)}, ValueError, r"sizes must be an integer of at least 1; got -4"),
+    ({"sizes": (3, 4.0, 1)}, TypeError, r"sizes must be an integer of at least 1; got 4\.0"),
+    ({"sizes": (3, True)}, TypeError, r"sizes must be an integer of at least 1; got True"),
+    ({"activation": "sigmoyd"}, ValueError, r"activation must be one of identity.*got 'sigmoyd'; .*mean 'sigmoid'"),
+    ({"activation": "softmax"}, ValueError, r"activation must be one for hidden layers; got 'softmax'"),
+    ({"activation": ["tanh", "exp"], "sizes": (3, 4, 4, 1)}, ValueError, r"activation must be .*hidden.*; got 'exp'"),
+    ({"activation": ["tanh", "relu"]}, ValueError, r"one for each of the 1 hidden layers; got 2 names"),
+    ({"activation": None}, TypeError, r"activation must be a name, or one for each of the 1 hidden layers; got None"),
+    ({"activation": [3]}, TypeError, r"activation must be one of .*; got 3"),
+    ({"output_activation": "Softmax"}, ValueError, r"output_activation must be .*'Softmax'; did you mean 'softmax'"),
+    ({"bias": "yes"}, TypeError, r"bias must be True or False; got 'yes'"),
+    ({"bias": 1}, TypeError, r"bias must be True or False; got 1"),
+    ({"dtype": "float16"}, ValueError, r"dtype must be float32 or float64; got 'float16'"),
+    ({"dtype": "flaot"}, ValueError, r"dtype must be float32 or float64; got 'flaot'"),
+    ({"dtype": None}, ValueError, r"dtype must be float32 or float64; got None"),
+    ({"init": "glorot"}, ValueError, r"init must be one of unit_uniform.*got 'glorot'; did you mean 'glorot_"),
+    ({"rng": -1}, ValueError, r"rng must be what numpy\.random\.default_rng takes.*got -1"),
+    ({"rng": "seed"}, TypeError, r"rng must be what numpy\.random\.default_rng takes.*got 'seed'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), BAD_NETWORKS, ids=lambda value: repr(value)[:40])
+def test_bad_networks(arguments, error, message):
+    with pytest.raises(error, match=message) as caught:
+        MLP(**{"sizes": (3, 4, 1)} | arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_good_networks():
+    spec = MLP([np.int64(3), 4, 1], activation=("relu",), dtype=np.float32, bias=np.True_).spec
+    assert spec == fastnn.NetworkSpec((3, 4, 1), ("relu", "identity"), True, "float32")
+    assert all(type(size) is int for size in spec.sizes)
+    assert MLP((2, 3), dtype=">f8").params.dtype.isnative
+    assert MLP((2, 3), activation=()).spec.activations == ("identity",)
+    rng = np.random.default_rng(0)
+    assert np.array_equal(MLP((2, 3), rng=rng).params, MLP((2, 3), rng=0).params)
+
+
+# ---------------------------------------------------------------- arrays
+class Unreadable:
+    def __array__(self, dtype=None, copy=None):
+        raise ValueError("no")
+
+
+BAD_X = [
+    (X[0], ValueError, r"X must have shape \(n, 3\); got \(3,\); one sample x is X = x\[None\]"),
+    (X[:, :2], ValueError, r"X must have shape \(n, 3\); got \(4, 2\)"),
+    (X[None], ValueError, r"X must have shape \(n, 3\); got \(1, 4, 3\)"),
+    (1.0, ValueError, r"X must have shape \(n, 3\); got \(\)"),
+    ([[1, 2, 3], [4, 5]], ValueError, r"X must be an array of real numbers of shape \(n, 3\); got a ragged list"),
+    (
+        X.astype(object),
+        TypeError,
+        r"X must be an array of real numbers.*got an array of shape \(4, 3\) and dtype object",
+    ),
+    (X + 1j, TypeError, r"X must be an array of real numbers.*got .*dtype complex128"),
+    (X.astype(str), TypeError, r"X must be an array of real numbers.*got .*dtype <U"),
+    (X.astype("M8[s]"), TypeError, r"X must be an array of real numbers.*got .*dtype datetime64"),
+    (None, TypeError, r"X must be an array of real numbers of shape \(n, 3\); got None"),
+    ("X", TypeError, r"X must be an array of real numbers of shape \(n, 3\); got 'X'"),
+    (Unreadable(), ValueError, r"X must be an array of real numbers.*got a ragged Unreadable"),
+    (scipy.sparse.csr_array(X), TypeError, r"X must be an array of real numbers.*got the sparse .*toarray\(\)"),
+    (np.ma.masked_less(X, 1), ValueError, r"X must be an array of real numbers.*got a masked array"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "message"), BAD_X, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize("act", ["fit", "predict", "loss_and_grad"])
+def test_bad_samples(act, value, error, message):
+    arguments = () if act == "predict" else (Y,)
+    settings = {"epochs": 1} if act == "fit" else {}
+    with pytest.raises(error, match=message):
+        getattr(net(), act)(value, *arguments, **settings, backend="numpy")
+
+
+@pytest.mark.parametrize("act", ["fit", "loss_and_grad"])
+def test_no_rows(act, backend):
+    with pytest.raises(ValueError, match=r"X must have at least 1 row; got shape \(0, 3\)"):
+        getattr(net(), act)(X[:0], Y[:0], **({"epochs": 1} if act == "fit" else {}), backend=backend)
+
+
+def test_predicting_no_rows_gives_none(backend):
+    assert net().predict(X[:0], backend=backend).shape == (0, 1)
+
+
+BAD_Y = [
+    ("mse", Y[:3], ValueError, r"y must have shape \(4, 1\), a row for each of X; got \(3, 1\)"),
+    ("mse", Y[:3, 0], ValueError, r"y must have as many rows as X, 4; got 3"),
+    ("mse", np.ones((4, 2)), ValueError, r"y must have shape \(4, 1\), a row for each of X; got \(4, 2\)"),
+    ("mse", Y[None], ValueError, r"y must have shape \(n, 1\), or \(n,\); got \(1, 4, 1\)"),
+    ("mse", None, TypeError, r"y must be an array of real numbers of shape \(n, 1\), or \(n,\); got None"),
+    ("mse", ["a", "b", "a", "b"], TypeError, r"y must be an array of real numbers.*got an array .*dtype <U1"),
+    ("poisson", changed(Y, 2, -1), ValueError, r"y must be at least 0 for poisson; got -1\.0 in row 2, column 0"),
+    ("binary_cross_entropy", 2 * Y, ValueError, r"y must be from 0 to 1 for binary_cross_entropy; got 2\.0 in row 1"),
+    (
+        "binary_cross_entropy",
+        2 * Y - 1,
+        ValueError,
+        r"y must be from 0 to 1 for binary_cross_entropy; got -1\.0 in row 0",
+    ),
+    ("cross_entropy", LABELS + 1, ValueError, r"y must hold class labels, integers from 0 to 2; got 3 in row 2"),
+    ("cross_entropy", LABELS - 1, ValueError, r"y must hold class labels, integers from 0 to 2; got -1 in row 0"),
+    (
+        "cross_entropy",
+        LABELS.astype(np.uint64) + 2**63,
+        ValueError,
+        r"class labels.*; got 9223372036854775808 in row 0",
+    ),
+    ("cross_entropy", LABELS + 0.5, ValueError, r"y must hold class labels, integers from 0 to 2; got 0\.5 in row 0"),
+    ("cross_entropy", changed(LABELS, 1, np.nan), ValueError, r"y must hold class labels.*; got nan in row 1"),
+    (
+        "cross_entropy",
+        ["cat", "dog", "cow", "dog"],
+        TypeError,
+        r"y must be an array of real numbers.*class labels; got",
+    ),
+    ("cross_entropy", LABELS[:3], ValueError, r"y must have as many rows as X, 4; got 3"),
+    ("cross_entropy", LABELS[:, None], ValueError, r"y must have shape \(4, 3\), a row for each of X; got \(4, 1\)"),
+    ("cross_entropy", 0 * ONE_HOT, ValueError, r"y must hold class labels or rows that sum to 1.*got a sum of 0\.0"),
+    ("cross_entropy", -ONE_HOT, ValueError, r"y must be from 0 to 1 for cross_entropy; got -1\.0 in row 0, column 0"),
+]
+OUTPUT_OF = {"poisson": "exp", "binary_cross_entropy": "sigmoid"}
+
+
+@pytest.mark.parametrize("act", ["fit", "loss_and_grad"])
+@pytest.mark.parametrize(("loss", "y", "error", "message"), BAD_Y, ids=lambda value: repr(value)[:30])
+def test_bad_targets(act, loss, y, error, message):
+    one = classifier() if loss == "cross_entropy" else net(OUTPUT_OF.get(loss, "identity"))
+    with pytest.raises(error, match=message):
+        getattr(one, act)(X, y, loss=loss, **({"epochs": 1} if act == "fit" else {}), backend="numpy")
+
+
+def test_one_dimension_of_targets_needs_one_output():
+    with pytest.raises(ValueError, match=r"y must have shape \(n, 3\); got \(4,\)"):
+        net(sizes=(3, 4, 3)).fit(X, Y[:, 0], epochs=1)
+
+
+BAD_WEIGHTS = [
+    ([1, 1, 1], ValueError, r"sample_weight must have shape \(4,\), a weight for each row of X; got \(3,\)"),
+    (np.ones((4, 1)), ValueError, r"sample_weight must have shape \(4,\).*; got \(4, 1\)"),
+    ([1, 1, -0.5, 1], ValueError, r"sample_weight must be at least 0; got -0\.5 in row 2"),
+    (np.zeros(4), ValueError, r"sample_weight must have a sum above 0; got only zeros"),
+    (["a"] * 4, TypeError, r"sample_weight must be an array of real numbers.*got"),
+]
+
+
+@pytest.mark.parametrize("act", ["fit", "loss_and_grad"])
+@pytest.mark.parametrize(("weights", "error", "message"), BAD_WEIGHTS, ids=lambda value: repr(value)[:30])
+def test_bad_sample_weights(act, weights, error, message):
+    with pytest.raises(error, match=message):
+        getattr(net(), act)(X, Y, sample_weight=weights, **({"epochs": 1} if act == "fit" else {}), backend="numpy")
+
+
+NOT_FINITE = [
+    (changed(X, (2, 1), np.nan), Y, None, r"X must be finite; got nan in row 2, column 1"),
+    (changed(X, (0, 2), -np.inf), Y, None, r"X must be finite; got -inf in row 0, column 2"),
+    (X, changed(Y, (3, 0), np.inf), None, r"y must be finite; got inf in row 3, column 0"),
+    (X, changed(Y[:, 0], 3, np.nan), None, r"y must be finite; got nan in row 3, column 0"),
+    (X, Y, [1, np.nan, 1, 1], r"sample_weight must be finite; got nan in row 1"),
+    (X, Y, [1, 1, 1, np.inf], r"sample_weight must be finite; got inf in row 3"),
+]
+
+
+@pytest.mark.parametrize(("samples", "targets", "weights", "message"), NOT_FINITE)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("act", ["fit", "loss_and_grad"])
+def test_data_that_are_not_finite(act, dtype, samples, targets, weights, message, backend):
+    settings = {"epochs": 5, "batch_size": 1, "rng": 0} if act == "fit" else {}
+    one = net(dtype=dtype)
+    before = one.params.copy()
+    with pytest.raises(ValueError, match=message):
+        getattr(one, act)(samples, targets, sample_weight=weights, **settings, backend=backend)
+    assert np.array_equal(one.params, before)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_nan_passes_the_checks_of_the_domain_and_is_found_in_training(output, backend):
+    one, loss = (classifier(), "cross_entropy") if output == "softmax" else (net("sigmoid"), "binary_cross_entropy")
+    y = changed(ONE_HOT if output == "softmax" else Y, (1, 0), np.nan)
+    with pytest.raises(ValueError, match=r"y must be finite; got nan in row 1, column 0"):
+        one.fit(X, y, loss=loss, epochs=1, backend=backend)
+
+
+@pytest.mark.parametrize("act", ["fit", "predict", "loss_and_grad"])
+def test_overflow_of_float32_is_refused(act):
+    arguments = () if act == "predict" else (Y,)
+    settings = {"epochs": 1} if act == "fit" else {}
+    with pytest.raises(ValueError, match=r"X must fit into float32, whose largest number is 3\.40.*; got -?1e\+300"):
+        getattr(net(dtype="float32"), act)(changed(X, 1, -1e300), *arguments, **settings, backend="numpy")
+
+
+def test_infinity_is_no_overflow(backend):
+    assert np.isnan(net(dtype="float32").predict(np.full((1, 3), np.nan), backend=backend)).all()
+    one = MLP((1, 1), dtype="float32", rng=0)
+    assert np.isinf(one.predict([[np.inf], [-np.inf]], backend=backend)).all()
+
+
+def misaligned(array):
+    raw = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    raw[:] = array
+    return raw
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+CONVERSIONS = {
+    "Fortran": np.asfortranarray,
+    "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
+    "read-only": read_only,
+    "strided": lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
+    "reversed": lambda array: array[::-1].copy()[::-1],
+    "misaligned": misaligned,
+    "integer": lambda array: array.astype(np.int8),
+    "bool": lambda array: array.astype(bool),
+    "float16": lambda array: array.astype(np.float16),
+    "longdouble": lambda array: array.astype(np.longdouble),
+    "list": lambda array: array.tolist(),
+    "matrix": lambda array: array.view(np.matrix) if array.ndim == 2 else array,
+    "unmasked": np.ma.masked_array,
+}
+
+
+@pytest.mark.parametrize("convert", CONVERSIONS.values(), ids=CONVERSIONS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_any_array_of_numbers_gives_the_same_bits(convert, dtype, backend):
+    weights = np.array([1.0, 2, 0, 3])
+    if convert is CONVERSIONS["bool"]:
+        weights = np.array([1.0, 1, 0, 1])
+    runs = []
+    for transform in (lambda array: array, convert):
+        for one, y, loss in ((net(dtype=dtype), Y, "mse"), (classifier(dtype), ONE_HOT, "cross_entropy")):
+            data = transform(X), transform(y)
+            keep = [np.array(array) for array in data]
+            settings = {"loss": loss, "sample_weight": transform(weights), "backend": backend}
+            one.fit(*data, **settings, epochs=3, batch_size=3, rng=0)
+            value, gradient = one.loss_and_grad(*data, **settings)
+            outputs = one.predict(data[0], backend=backend)
+            runs.append((one.params.tobytes(), value, gradient.tobytes(), outputs.tobytes()))
+            assert all(np.array_equal(array, before) for array, before in zip(data, keep, strict=True))
+    assert runs[:2] == runs[2:]
+
+
+@pytest.mark.parametrize(
+    "convert", [np.asarray, np.uint8, np.float32, read_only, misaligned, list, lambda y: np.repeat(y, 2)[::2]]
+)
+def test_any_array_of_whole_numbers_is_labels(convert, backend):
+    expected, gradient = classifier().loss_and_grad(X, ONE_HOT, "cross_entropy", backend=backend)
+    value, other = classifier().loss_and_grad(X, convert(LABELS), "cross_entropy", backend=backend)
+    assert value == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(other, gradient, rtol=1e-12, atol=1e-15)
+
+
+def test_what_is_right_already_is_not_copied():
+    from fastnn import catalogue, checks
+
+    one, weights = net(), np.ones(4)
+    assert checks.check_inputs(X, one.spec) is X
+    assert checks.check_targets(Y, one.spec, catalogue.LOSSES["mse"], 4) is Y
+    assert checks.check_targets(LABELS, classifier().spec, catalogue.LOSSES["cross_entropy"], 4) is LABELS
+    assert np.shares_memory(checks.check_targets(Y[:, 0], one.spec, catalogue.LOSSES["mse"], 4), Y)
+    assert checks.check_sample_weight(weights, one.spec, 4) is weights
+
+
+BAD_OUT = [
+    ([0.0] * 21, TypeError, r"out must be an array of shape \(21,\) and dtype float64; got \["),
+    (np.empty(21, np.float32), TypeError, r"out must be an array .*float64; got .*float32"),
+    (np.empty(21, ">f8"), TypeError, r"out must be an array .*float64; got .*>f8"),
+    (np.empty(20), ValueError, r"out must have shape \(21,\); got \(20,\)"),
+    (np.empty((21, 1)), ValueError, r"out must have shape \(21,\); got \(21, 1\)"),
+    (np.empty(42)[::2], ValueError, r"out must be C-contiguous.*got one that is not C-contiguous"),
+    (read_only(np.empty(21)), ValueError, r"out must be .*writable; got one that is not writable"),
+    (misaligned(np.empty(21)), ValueError, r"out must be .*aligned.*; got one that is not aligned"),
+]
+
+
+@pytest.mark.parametrize(("out", "error", "message"), BAD_OUT)
+def test_bad_out(out, error, message):
+    with pytest.raises(error, match=message):
+        net().loss_and_grad(X, Y, out=out)
+
+
+def test_out_must_not_be_the_parameters():
+    one = net()
+    with pytest.raises(ValueError, match="out must be an array of its own; got one that shares the memory of params"):
+        one.loss_and_grad(X, Y, out=one.params)
+
+
+# ---------------------------------------------------------------- settings
+BAD_SETTINGS = [
+    ({"loss": "rmse"}, ValueError, r"loss must be one of sse, mse.*; got 'rmse'; did you mean 'mse'"),
+    ({"loss": None}, TypeError, r"loss must be one of sse, mse.*; got None"),
+    ({"epochs": 0}, ValueError, r"epochs must be an integer of at least 1; got 0"),
+    ({"epochs": 1.5}, TypeError, r"epochs must be an integer of at least 1; got 1\.5"),
+    ({"epochs": True}, TypeError, r"epochs must be an integer of at least 1; got True"),
+    ({"epochs": None}, TypeError, r"epochs must be an integer of at least 1; got None"),
+    ({"batch_size": 0}, ValueError, r"batch_size must be an integer of at least 1; got 0"),
+    ({"batch_size": 2.0}, TypeError, r"batch_size must be an integer of at least 1; got 2\.0"),
+    ({"batch_size": np.ones(2, int)}, TypeError, r"batch_size must be an integer.*; got an array of shape \(2,\)"),
+    ({"shuffle": "yes"}, TypeError, r"shuffle must be True or False; got 'yes'"),
+    ({"l2": -1e-3}, ValueError, r"l2 must be a finite number of at least 0; got -0\.001"),
+    ({"l2": np.nan}, ValueError, r"l2 must be a finite number of at least 0; got nan"),
+    ({"l2": "0.1"}, TypeError, r"l2 must be a finite number of at least 0; got '0\.1'"),
+    ({"l2": np.float32(np.inf)}, ValueError, r"l2 must be a finite number of at least 0; got .*inf"),
+    ({"l2": 10**400}, ValueError, r"l2 must be a finite number of at least 0; got 10000"),
+    ({"max_grad_norm": 0}, ValueError, r"max_grad_norm must be a finite number above 0; got 0"),
+    ({"max_grad_norm": 1j}, TypeError, r"max_grad_norm must be a finite number above 0; got 1j \(complex\)"),
+    ({"delta": 0.0}, ValueError, r"delta must be a finite number above 0; got 0\.0"),
+    ({"threads": 0}, ValueError, r"threads must be an integer of at least 1; got 0"),
+    ({"progress": "bar"}, TypeError, r"progress must be True or False; got 'bar'"),
+    ({"specialize": 1}, TypeError, r"specialize must be True or False; got 1"),
+    ({"backend": "cuda"}, ValueError, r"backend must be one of numba, numpy; got 'cuda'"),
+    ({"backend": ["numba"]}, TypeError, r"backend must be one of numba, numpy; got \['numba'\] \(list\)"),
+    ({"rng": "x"}, TypeError, r"rng must be what numpy\.random\.default_rng takes.*; got 'x'"),
+    ({"state": 3}, TypeError, r"state must be the state of a history, history\.state; got 3"),
+    (
+        {"optimizer": "adam"},
+        TypeError,
+        r"optimizer must be an instance of fastnn\.SGD.*; got 'adam'; did you mean 'Adam'",
+    ),
+    ({"optimizer": Adam}, TypeError, r"optimizer must be an instance of .*; got <class .*; call it"),
+    ({"optimizer": None}, TypeError, r"optimizer must be an instance of .*; got None"),
+    ({"optimizer": [1]}, TypeError, r"optimizer must be an instance of .*; got \[1\] \(list\)"),
+    ({"optimizer": SGD(-0.1)}, ValueError, r"learning_rate of SGD must be a finite number of at least 0; got -0\.1"),
+    ({"optimizer": Adam(np.nan)}, ValueError, r"learning_rate of Adam must be a finite number of at least 0; got nan"),
+    ({"optimizer": Adam(np.inf)}, ValueError, r"learning_rate of Adam must be a finite number of at least 0; got inf"),
+    ({"optimizer": Adam("1e-3")}, TypeError, r"learning_rate of Adam must be a finite number.*; got '1e-3'"),
+    ({"optimizer": Adam(np.array(0.1))}, TypeError, r"learning_rate of Adam must be .*; got an array of shape \(\)"),
+    ({"optimizer": SGD(momentum=1.0)}, ValueError, r"momentum of SGD must be a number in \[0, 1\); got 1\.0"),
+    ({"optimizer": SGD(nesterov=True)}, ValueError, r"momentum of SGD must be above 0 with nesterov=True; got 0\.0"),
+    ({"optimizer": SGD(nesterov=0)}, TypeError, r"nesterov of SGD must be True or False; got 0"),
+    ({"optimizer": RMSprop(decay=-0.1)}, ValueError, r"decay of RMSprop must be a number in \[0, 1\); got -0\.1"),
+    ({"optimizer": RMSprop(epsilon=0)}, ValueError, r"epsilon of RMSprop must be a finite number above 0; got 0"),
+    ({"optimizer": Adam(beta_1=1)}, ValueError, r"beta_1 of Adam must be a number in \[0, 1\); got 1"),
+    ({"optimizer": Adam(beta_2=True)}, TypeError, r"beta_2 of Adam must be a number in \[0, 1\); got True"),
+    ({"optimizer": AdamW(weight_decay=-1)}, ValueError, r"weight_decay of AdamW must be .*at least 0; got -1"),
+    ({"optimizer": Rprop(increase=1)}, ValueError, r"increase of Rprop must be a finite number above 1; got 1"),
+    ({"optimizer": Rprop(decrease=0)}, ValueError, r"decrease of Rprop must be a number in \(0, 1\); got 0"),
+    ({"optimizer": Rprop(step_min=0)}, ValueError, r"step_min of Rprop must be a finite number above 0; got 0"),
+    (
+        {"optimizer": Rprop(step_min=9, step_max=1)},
+        ValueError,
+        r"step_min of Rprop .* at most step_max, 1\.0; got 9\.0",
+    ),
+    ({"optimizer": Rprop(), "batch_size": 3}, ValueError, r"batch_size must be None, or at least.*Rprop; got 3"),
+]
+
+
+@pytest.mark.parametrize(("settings", "error", "message"), BAD_SETTINGS, ids=lambda value: repr(value)[:50])
+def test_bad_settings(settings, error, message):
+    one = net()
+    before = one.params.copy()
+    with pytest.raises(error, match=message) as caught:
+        one.fit(X, Y, **{"epochs": 1, "backend": "numpy"} | settings)
+    assert "\n" not in str(caught.value)
+    assert np.array_equal(one.params, before)
+
+
+@pytest.mark.parametrize("output", fastnn.catalogue.ACTIVATIONS)
+@pytest.mark.parametrize("loss", fastnn.catalogue.LOSSES)
+def test_pairs_of_loss_and_output(output, loss):
+    row, one = fastnn.catalogue.LOSSES[loss], net(output)
+    y = np.ones((4, 1))
+    if row.goes_with(output):
+        one.fit(X, y, loss=loss, epochs=1, backend="numpy")
+    else:
+        for act, settings in (one.fit, {"epochs": 1}), (one.loss_and_grad, {}):
+            with pytest.raises(ValueError, match=f"loss must go with .* output activation '{output}', as .*'{loss}'"):
+                act(X, y, loss=loss, **settings)
+
+
+def test_numbers_of_any_type_do():
+    plain, odd = net(), net()
+    settings = {"rng": 0, "backend": "numpy"}
+    plain.fit(X, Y, epochs=3, batch_size=3, optimizer=SGD(1.0, 0.5, nesterov=True), l2=0.5, **settings)
+    optimizer = SGD(1, np.float32(0.5), nesterov=np.True_)
+    odd.fit(X, Y, epochs=np.int8(3), batch_size=np.uint16(3), optimizer=optimizer, l2=np.float16(0.5), **settings)
+    assert np.array_equal(plain.params, odd.params)
+
+
+def test_parameters_that_are_not_finite_are_refused_by_fit():
+    one = net()
+    one.params[3] = np.nan
+    with pytest.raises(ValueError, match="params must be finite; got nan in row 3"):
+        one.fit(X, Y, epochs=1)
+
+
+BAD_PARAMS = [
+    (np.ones(20), ValueError, r"params must have shape \(21,\); got \(20,\)"),
+    (np.ones((1, 21)), ValueError, r"params must have shape \(21,\); got \(1, 21\)"),
+    (np.ones(21, complex), TypeError, r"params must be an array of real numbers of shape \(21,\); got .*complex128"),
+    (3.0, ValueError, r"params must have shape \(21,\); got \(\)"),
+]
+
+
+@pytest.mark.parametrize(("params", "error", "message"), BAD_PARAMS)
+def test_bad_params(params, error, message):
+    one = net()
+    with pytest.raises(error, match=message):
+        one.params = params
+    with pytest.raises(error, match=message):
+        MLP.from_params(one.spec, params)
