@@ -17,7 +17,7 @@ from pathlib import Path
 
 import llvmlite
 import numba
-from numba import njit
+from numba import njit, types
 from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
@@ -73,11 +73,35 @@ class _KernelCache(FunctionCache):
         self._cache_file = _StampedFiles(self._cache_path, self._impl.filename_base)
 
 
+def _piece(**options) -> Callable:
+    """A decorator ``@piece`` or ``@piece(literals=("name", ...))`` for functions that kernels are made of.
+
+    Numba compiles a function anew for each whole number written in a call of it. Here that is so only for the
+    arguments named in `literals`.
+    """
+
+    def piece(function: Callable | None = None, *, literals: tuple[str, ...] = ()):
+        if function is None:
+            return partial(piece, literals=literals)
+        dispatcher = njit(error_model="numpy", no_cpython_wrapper=True, **options)(function)
+        names = function.__code__.co_varnames
+        get_call_template = dispatcher.get_call_template
+
+        def get_plain_call_template(args, kws):
+            plain = [arg if name in literals else types.unliteral(arg) for name, arg in zip(names, args, strict=False)]
+            return get_call_template(tuple(plain), kws)
+
+        dispatcher.get_call_template = get_plain_call_template
+        return dispatcher
+
+    return piece
+
+
 #: A piece of a kernel: compiled into whatever calls it.
-inlined = partial(njit, forceinline=True, error_model="numpy", no_cpython_wrapper=True)
+inlined = _piece(forceinline=True)
 
 #: A piece of a kernel that stays a function of its own.
-outlined = partial(njit, error_model="numpy", no_cpython_wrapper=True)
+outlined = _piece()
 
 
 def _cached(dispatcher: numba.core.dispatcher.Dispatcher) -> numba.core.dispatcher.Dispatcher:
@@ -92,11 +116,11 @@ def kernel(function: Callable) -> numba.core.dispatcher.Dispatcher:
 
 def callee(function: Callable) -> numba.core.dispatcher.Dispatcher:
     """Decorate a function that kernels call by its address (`address_of`): cached on disk."""
-    return _cached(outlined(function))
+    return _cached(njit(error_model="numpy", no_cpython_wrapper=True)(function))
 
 
 @cache
-def address_of(function: numba.core.dispatcher.Dispatcher, *argument_types: numba.types.Type) -> int:
+def address_of(function: numba.core.dispatcher.Dispatcher, *argument_types: types.Type) -> int:
     """Address of a `callee` compiled for these argument types, for `fastnn.kernels.llvm.calls`."""
     function.compile(argument_types)
     compiled = function.overloads[argument_types]

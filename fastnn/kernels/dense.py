@@ -14,7 +14,7 @@ Every element of c is summed in the order of the depth, whatever tile it falls i
 
 from __future__ import annotations
 
-from fastnn.kernels.compiling import inlined, outlined
+from fastnn.kernels.compiling import callee, inlined
 from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, pointer, store, store_first, tile
 from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
 
@@ -25,7 +25,7 @@ TILE_ROWS = 8 if REGISTERS >= 32 else 6
 CRITICAL_STRIDE = 1024
 
 
-@inlined
+@inlined(literals=("columns", "last"))
 def product_tile(columns, last, a, row_stride, depth_stride, depth, b, b_stride, init, init_stride, c, c_stride, rows):
     """One tile of ``c = init + a b``: TILE_ROWS rows by `columns` vectors (a literal).
 
@@ -54,12 +54,12 @@ def product_tile(columns, last, a, row_stride, depth_stride, depth, b, b_stride,
                 store(place, sums[i, j])
 
 
-@inlined
+@inlined(literals=("columns", "last"))
 def _load_column(columns, last, j, place):
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 
-@outlined
+@callee
 def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
 

@@ -44,11 +44,26 @@ class Column(IntEnum):
     COPY_STRIDE = 11
     TRANSPOSED = 12  # place of the transposed copy of the weights
     TRANSPOSED_STRIDE = 13
+    PRODUCT = 14  # address of the matrix product
 
 
-N_IN, N_OUT, WEIGHTS, BIASES, ACTIVATE, DERIVE, Z, H, STRIDE, D, COPY, COPY_STRIDE, TRANSPOSED, TRANSPOSED_STRIDE = (
-    int(column) for column in Column
-)
+(
+    N_IN,
+    N_OUT,
+    WEIGHTS,
+    BIASES,
+    ACTIVATE,
+    DERIVE,
+    Z,
+    H,
+    STRIDE,
+    D,
+    COPY,
+    COPY_STRIDE,
+    TRANSPOSED,
+    TRANSPOSED_STRIDE,
+    PRODUCT,
+) = (int(column) for column in Column)
 
 
 class Team(NamedTuple):
@@ -112,6 +127,7 @@ def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) ->
         row = layers[l]
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
         row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
+        row[PRODUCT] = _product(spec.dtype)
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
@@ -138,6 +154,14 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     return forward, address_of(passes.derivative_pass, code, place, n, place, n, place, n, n, n)
 
 
+@lru_cache
+def _product(dtype: str) -> int:
+    """Address of the matrix product."""
+    number = types.float32 if dtype == "float32" else types.float64
+    place, n = Pointer(number, native_lanes(number)), types.intp
+    return address_of(dense.product, n, n, n, place, n, n, place, n, place, n, place, n)
+
+
 def workspace(size: int, dtype: str) -> NDArray:
     """An array of zeros that starts at the start of a cache line."""
     itemsize = np.dtype(dtype).itemsize
@@ -162,7 +186,7 @@ def forward(layers, zeros, params, x, x_stride, n, work, team, arrivals):
             meet(arrivals, team.size, team.yield_)
         b = params + layers[l, BIASES] if layers[l, BIASES] >= 0 else work + zeros
         z = work + (layers[l, Z] + start * stride)
-        dense.product(stop - start, n_out, n_in, x + start * x_stride, x_stride, 1, w, w_stride, b, 0, z, stride)
+        call(layers[l, PRODUCT], stop - start, n_out, n_in, x + start * x_stride, x_stride, 1, w, w_stride, b, 0, z, stride)
         x, x_stride = work + layers[l, H], stride
         if layers[l, ACTIVATE] != 0:
             call(layers[l, ACTIVATE], KNOWN, z, stride, x + start * stride, stride, stop - start, n_out)
@@ -187,7 +211,7 @@ def backward(layers, zeros, params, gradient, more, x, x_stride, n, work, team, 
         first, last = share(n_in, TILE_ROWS, team.rank, team.size)
         dw_rows = dw + first * n_out
         init, init_stride = (dw_rows, n_out) if more else (work + zeros, 0)
-        dense.product(last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw_rows, n_out)
+        call(layers[l, PRODUCT], last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw_rows, n_out)
         if layers[l, BIASES] >= 0 and team.rank == team.size - 1:
             db = gradient + layers[l, BIASES]
             passes.sum_columns(d, d_stride, n, n_out, db if more else work + zeros, db)
@@ -199,7 +223,7 @@ def backward(layers, zeros, params, gradient, more, x, x_stride, n, work, team, 
         passes.transpose_block(w + first * n_out, n_out, transposed + first, t_stride, last - first, n_out)
         meet(arrivals, team.size, team.yield_)
         dh, rows = work + (layers[l - 1, D] + start * h_stride), stop - start
-        dense.product(rows, n_in, n_out, d + start * d_stride, d_stride, 1, transposed, t_stride, work + zeros, 0, dh, h_stride)
+        call(layers[l, PRODUCT], rows, n_in, n_out, d + start * d_stride, d_stride, 1, transposed, t_stride, work + zeros, 0, dh, h_stride)
         if layers[l - 1, DERIVE] != 0:
             z = work + (layers[l - 1, Z] + start * h_stride)
             call(layers[l - 1, DERIVE], KNOWN, dh, h_stride, z, h_stride, h + start * h_stride, h_stride, rows, n_in)

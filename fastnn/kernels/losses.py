@@ -90,7 +90,7 @@ def _choose_element(code, o, y, delta):
     return lambda code, o, y, delta: function(o, y, delta)
 
 
-@inlined
+@inlined(literals=("code",))
 def elementwise_loss(code, o, d, y, scale, rows, n_out, delta):
     """Sum of ``scale * loss`` over the batch; ``d = scale * derivative``. o, d and y are (rows, n_out), contiguous."""
     width = lanes(o)
@@ -115,7 +115,7 @@ def elementwise_loss(code, o, d, y, scale, rows, n_out, delta):
     return total(loss)
 
 
-@inlined
+@inlined(literals=("labels_given",))
 def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out):
     """Sum of ``scale * (-sum_j y_j log softmax(z)_j)`` over the batch; ``d = scale * (softmax(z) sum(y) - y)``.
 

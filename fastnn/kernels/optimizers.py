@@ -153,7 +153,7 @@ def _choose_slots(code):
     return lambda code: slots
 
 
-@inlined
+@inlined(literals=("code",))
 def update(code, p, g, s, t, start, stop, rate, settings, step):
     """Update the parameters ``p[start:stop]`` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
     c = _prepare(code, rate, settings, step)

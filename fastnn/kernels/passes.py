@@ -25,7 +25,7 @@ from fastnn.kernels.llvm.simd import (
 from fastnn.kernels.vecmath import exp
 
 
-@inlined
+@inlined(literals=("code",))
 def activate_block(code, z, z_stride, h, h_stride, rows, columns):
     """``h = f(z)``; h may be z. `code`, a literal, names f."""
     width = lanes(z)
@@ -71,7 +71,7 @@ def _choose_activate(code, z, z_stride, h, h_stride, rows, columns):
     )
 
 
-@inlined
+@inlined(literals=("code",))
 def derive_block(code, d, d_stride, z, z_stride, h, h_stride, rows, columns):
     """``d *= f'(z)`` with ``h = f(z)``; z is read only where f' needs it. `code`, a literal, names f."""
     width = lanes(d)

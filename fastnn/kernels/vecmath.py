@@ -31,13 +31,11 @@ _LN2_HIGH_64, _LN2_LOW_64 = 0.6931471805598903, 5.497923018708371e-14
 # The exponent's bias on top makes those bits the exponent field of a power of two.
 _SHIFTER_32, _SHIFTER_64 = 12582912.0 + 127.0, 6755399441055744.0 + 1023.0
 
-# (exp(r) - 1 - r) / r**2 on |r| <= ln(2) / 2; relative error of exp(r) - 1: 2**-26.2, 2**-55.6.
-_EXP_32 = (0.5, 0.16666543, 0.04166628, 0.008366584, 0.0013946451)
-_EXP_64 = (
-    0.5000000000000006,
-    0.16666666666666685,
-    0.04166666666657362,
-    0.008333333333314602,
+# exp(r) - 1 = r + low(r) r**2 + high(r) r**4 (float64: r**6) on |r| <= ln(2) / 2; relative error
+# 2**-26.2, 2**-55.6.
+_EXP_LOW_32, _EXP_HIGH_32 = (0.5, 0.16666543), (0.04166628, 0.008366584, 0.0013946451)
+_EXP_LOW_64 = (0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.008333333333314602)
+_EXP_HIGH_64 = (
     0.0013888888932379715,
     0.00019841269903009037,
     2.4801504444916253e-05,
@@ -82,7 +80,7 @@ def _power_of_two(exponent_bits):
 
 @inlined
 def _reduce(x, factor):
-    """``n, r, q``: factor * x = n ln 2 + r with a whole n and |r| <= ln(2)/2; exp(r) = 1 + r + r**2 q.
+    """``n, t``: factor * x = n ln 2 + r with a whole n and |r| <= ln(2)/2, and t = exp(r) - 1.
 
     `n` comes with the shifter added to it: its lowest bits are the exponent field of 2**n.
     """
@@ -91,7 +89,12 @@ def _reduce(x, factor):
     n = shifted - shifter
     r = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
     r = fma(n, -by_dtype(x, _LN2_LOW_32, _LN2_LOW_64), r)
-    return shifted, r, polynomial(r, by_dtype(x, _EXP_32, _EXP_64))
+    # Two halves of the series, for a short chain of dependent operations.
+    r2 = r * r
+    r4 = r2 * r2
+    low = fma(r2, polynomial(r, by_dtype(x, _EXP_LOW_32, _EXP_LOW_64)), r)
+    high = polynomial(r, by_dtype(x, _EXP_HIGH_32, _EXP_HIGH_64))
+    return shifted, fma(by_dtype(x, r4, r4 * r2), high, low)
 
 
 @inlined
@@ -101,14 +104,14 @@ def exp(x):
     smallest = by_dtype(x, -105.0, -746.0)
     x = select(x > largest, largest, x)
     x = select(x < smallest, smallest, x)
-    shifted, r, q = _reduce(x, 1.0)
+    shifted, t = _reduce(x, 1.0)
     # 2**n = a b. Where n may be one beyond the largest exponent: a = 2**(n - 1), b = 2; where the
     # result is denormal, or nearly, a = 2**(n + 63), b = 2**-63, so that only the last product rounds.
     tiny = x < by_dtype(x, -85.0, -705.0)
     n = to_bits(shifted)
     a = _power_of_two(n + select(tiny, broadcast(63, n), broadcast(-1, n)))
     b = select(tiny, broadcast(2.0**-63, x), broadcast(2.0, x))
-    return fma(a, fma(r * r, q, r), a) * b
+    return fma(a, t, a) * b
 
 
 @inlined
@@ -117,7 +120,7 @@ def expm1(x):
     limit = by_dtype(x, 89.0, 710.0)
     y = select(x > limit, limit, x)
     y = select(y < -limit, -limit, y)
-    shifted, r, q = _reduce(y, 1.0)
+    shifted, t = _reduce(y, 1.0)
     n = to_bits(shifted)
     large = y > 80.0
     a = _power_of_two(n - select(large, broadcast(1, n), broadcast(0, n)))
@@ -125,7 +128,7 @@ def expm1(x):
     a = select(y < -80.0, broadcast(0.0, x), a)
     one = select(large, broadcast(0.0, x), broadcast(1.0, x))
     b = select(large, broadcast(2.0, x), broadcast(1.0, x))
-    return copysign(fma(a, fma(r * r, q, r), a - one) * b, x)
+    return copysign(fma(a, t, a - one) * b, x)
 
 
 @inlined
@@ -134,9 +137,9 @@ def tanh(x):
     limit = by_dtype(x, 10.0, 22.0)
     y = absolute(x)
     y = select(y > limit, limit, y)
-    shifted, r, q = _reduce(y, 2.0)
+    shifted, t = _reduce(y, 2.0)
     a = _power_of_two(to_bits(shifted))
-    e = fma(a * (r * r), q, fma(a, r, a - 1.0))
+    e = fma(a, t, a - 1.0)
     return copysign(e / (e + 2.0), x)
 
 
@@ -148,11 +151,11 @@ def sigmoid(x):
     right, left, far_left = by_dtype(x, 80.0, 700.0), by_dtype(x, -105.0, -746.0), by_dtype(x, -85.0, -705.0)
     y = select(x > right, right, x)
     y = select(y < left, left, y)
-    shifted, r, q = _reduce(y, -1.0)
+    shifted, t = _reduce(y, -1.0)
     one = select(x < far_left, broadcast(2.0**-64, x), broadcast(1.0, x))
     n = to_bits(shifted)
     p = _power_of_two(n - select(x < far_left, broadcast(64, n), broadcast(0, n)))
-    return one / fma(p * (r * r), q, fma(p, r, p + one))
+    return one / fma(p, t, p + one)
 
 
 @inlined

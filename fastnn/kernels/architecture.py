@@ -1,0 +1,39 @@
+"""A network's spec as a Numba type: kernels that take one are compiled for its sizes.
+
+A `NetworkSpec` passed to compiled code carries nothing at run time; all is in its type, which an ``@overload``
+reads as ``architecture.spec``. The type's name holds the digest of the kernels, so that what users compile and
+cache with it is compiled anew after an upgrade.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
+
+from fastnn.kernels.compiling import digest
+from fastnn.spec import NetworkSpec
+
+
+class Architecture(types.Type):
+    """The type of a network's spec."""
+
+    def __init__(self, spec: NetworkSpec):
+        self.spec = spec
+        super().__init__(
+            f"Architecture({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
+        )
+
+
+@register_model(Architecture)
+class _ArchitectureModel(models.OpaqueModel):
+    pass
+
+
+@typeof_impl.register(NetworkSpec)
+def _typeof_spec(spec, context):
+    return Architecture(spec)
+
+
+@unbox(Architecture)
+def _unbox_spec(typ, spec, context):
+    return NativeValue(context.context.get_dummy_value())

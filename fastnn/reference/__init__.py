@@ -1,0 +1,38 @@
+"""The NumPy twin: feedforward, backpropagation and training in the obvious way, written to be read.
+
+Everything the compiled twin (`fastnn.kernels`) computes stands here under the same file and function names, one
+formula a function. It is what the compiled twin is tested against, and ``fit(..., backend="numpy")`` runs it. From
+the ground up:
+
+- `random`: random numbers from a counter, and the order in which an epoch visits the samples.
+- `activations`, `losses`: each function and its derivative.
+- `dense`: one layer's products, forward and backward.
+- `network`: the layers in a row: `forward`, `predict`, `loss_and_grad`, `jacobian`.
+- `optimizers`: one `step` of each update rule, and `clip` for gradients.
+- `training`: the loop, `train`.
+
+Arguments are trusted: shapes and dtypes are those that `fastnn.checks` lets through. All stays in the dtype of the
+parameters, which may even be complex: a step along the imaginary axis differentiates the analytic functions exactly.
+"""
+
+from fastnn.reference import activations, dense, losses, network, optimizers, random, training
+from fastnn.reference.network import forward, jacobian, loss_and_grad, predict
+from fastnn.reference.optimizers import clip, step
+from fastnn.reference.training import train
+
+__all__ = [
+    "activations",
+    "clip",
+    "dense",
+    "forward",
+    "jacobian",
+    "loss_and_grad",
+    "losses",
+    "network",
+    "optimizers",
+    "predict",
+    "random",
+    "step",
+    "train",
+    "training",
+]

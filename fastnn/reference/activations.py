@@ -1,0 +1,179 @@
+"""Activation functions ``name(z)`` and their derivatives ``name_derivative(z, h)``, where ``h = name(z)``.
+
+Formulas and defaults are PyTorch's. Each is written so that nothing overflows on the way to a finite result,
+that the tails keep their relative accuracy, and that infinity gives the limit and NaN gives NaN. NumPy's
+`minimum` and `maximum` order complex numbers by their real part: the analytic rows of the catalogue take a
+complex step through these very formulas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLOPE = 0.01  # of leaky_relu, below zero
+SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al. (2017)
+SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def identity(z: NDArray) -> NDArray:
+    """``z``."""
+    return z
+
+
+def identity_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``1``."""
+    return np.ones_like(h)
+
+
+def sigmoid(z: NDArray) -> NDArray:
+    """``1 / (1 + exp(-z))``, written with ``exp(-|z|)``, which cannot overflow."""
+    return np.exp(np.minimum(z, 0)) / (1 + np.exp(np.minimum(z, -z)))
+
+
+def sigmoid_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``h (1 - h)``."""
+    return h * (1 - h)
+
+
+def tanh(z: NDArray) -> NDArray:
+    """``tanh(z)``."""
+    return np.tanh(z)
+
+
+def tanh_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``1 - h**2``."""
+    return 1 - h * h
+
+
+def relu(z: NDArray) -> NDArray:
+    """``max(z, 0)``."""
+    return np.maximum(z, 0)
+
+
+def relu_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``1`` where ``h > 0``, else ``0``; ``0`` at the kink."""
+    return np.heaviside(h, 0)
+
+
+def leaky_relu(z: NDArray) -> NDArray:
+    """``z`` where ``z > 0``, else ``0.01 z``."""
+    return np.maximum(z, SLOPE * z)
+
+
+def leaky_relu_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``1`` where ``h > 0``, else ``0.01``; ``0.01`` at the kink."""
+    return np.maximum(np.heaviside(h, 0), SLOPE)
+
+
+def elu(z: NDArray) -> NDArray:
+    """``z`` where ``z > 0``, else ``exp(z) - 1``."""
+    return np.maximum(z, 0) + np.expm1(np.minimum(z, 0))
+
+
+def elu_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``1`` where ``h > 0``, else ``exp(z) = h + 1``."""
+    return np.minimum(h, 0) + 1
+
+
+def selu(z: NDArray) -> NDArray:
+    """``scale z`` where ``z > 0``, else ``scale alpha (exp(z) - 1)``."""
+    return SELU_SCALE * np.maximum(z, 0) + SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(z, 0))
+
+
+def selu_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``scale`` where ``h > 0``, else ``scale alpha exp(z) = h + scale alpha``, also at the kink."""
+    return np.where(h > 0, SELU_SCALE, h + SELU_SCALE * SELU_ALPHA)
+
+
+def silu(z: NDArray) -> NDArray:
+    """``z sigmoid(z)``."""
+    return np.maximum(z, -1e4) * sigmoid(z)  # sigmoid(-1e4) is 0, and -inf * 0 would be NaN
+
+
+def silu_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``s (1 + z (1 - s))`` with ``s = sigmoid(z)`` and ``1 - s = sigmoid(-z)``."""
+    z = np.clip(z, -1e4, 1e4)
+    return sigmoid(z) * (1 + z * sigmoid(-z))
+
+
+def softplus(z: NDArray) -> NDArray:
+    """``log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))``."""
+    return np.maximum(z, 0) + np.log1p(np.exp(np.minimum(z, -z)))
+
+
+def softplus_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``sigmoid(z) = 1 - exp(-h)``."""
+    return -np.expm1(-h)
+
+
+def _gelu_logit(z: NDArray) -> NDArray:
+    """``2 u`` of `gelu_tanh`; `z` is at most 100 in magnitude, where the sigmoid of this is 0 or 1."""
+    return math.sqrt(8 / math.pi) * (z + 0.044715 * z * z * z)
+
+
+def gelu_tanh(z: NDArray) -> NDArray:
+    """``z (1 + tanh u) / 2 = z sigmoid(2 u)`` with ``u = sqrt(2 / pi) (z + 0.044715 z**3)``.
+
+    The approximation of Hendrycks and Gimpel (2016), PyTorch's ``gelu(approximate="tanh")``.
+    """
+    return np.maximum(z, -100) * sigmoid(_gelu_logit(np.clip(z, -100, 100)))
+
+
+def gelu_tanh_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``s + 2 u' z s (1 - s)`` with ``s = sigmoid(2 u)`` and ``1 - s = sigmoid(-2 u)``."""
+    z = np.clip(z, -100, 100)
+    logit, logit_derivative = _gelu_logit(z), math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * z * z)
+    return sigmoid(logit) * (1 + logit_derivative * z * sigmoid(-logit))
+
+
+def softmax(z: NDArray) -> NDArray:
+    """``exp(z) / sum(exp(z))`` over the last axis, after taking off the largest z of each row.
+
+    Its derivative is a matrix for each row, and is only needed within the cross entropy's (`losses`).
+    """
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def exp(z: NDArray) -> NDArray:
+    """``exp(z)``."""
+    return np.exp(z)
+
+
+def exp_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``h``."""
+    return h
+
+
+FUNCTIONS: dict[str, Callable[[NDArray], NDArray]] = {
+    "identity": identity,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
+    "selu": selu,
+    "silu": silu,
+    "softplus": softplus,
+    "gelu_tanh": gelu_tanh,
+    "softmax": softmax,
+    "exp": exp,
+}
+
+DERIVATIVES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
+    "identity": identity_derivative,
+    "sigmoid": sigmoid_derivative,
+    "tanh": tanh_derivative,
+    "relu": relu_derivative,
+    "leaky_relu": leaky_relu_derivative,
+    "elu": elu_derivative,
+    "selu": selu_derivative,
+    "silu": silu_derivative,
+    "softplus": softplus_derivative,
+    "gelu_tanh": gelu_tanh_derivative,
+    "exp": exp_derivative,
+}

@@ -1,0 +1,118 @@
+"""Losses: ``name(o, y)`` gives the loss of each row, ``name_derivative(o, y)`` its derivative with respect to o.
+
+The loss of a batch is a weighted sum or mean of these (`network.loss_and_grad`). Where the catalogue names an
+output activation (`logits_of`), the functions take its pre-activation z instead of the output o: there activation
+and loss simplify into one formula that neither overflows nor takes the logarithm of zero.
+
+Shapes: o, z and y ``(n, n_out)``, the losses ``(n,)``, the derivative ``(n, n_out)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.reference.activations import sigmoid, softmax
+
+
+def sse(o: NDArray, y: NDArray) -> NDArray:
+    """Sum of squared errors, ``sum_j (o_j - y_j)**2``."""
+    return ((o - y) ** 2).sum(axis=1)
+
+
+def sse_derivative(o: NDArray, y: NDArray) -> NDArray:
+    """``2 (o - y)``."""
+    return 2 * (o - y)
+
+
+def mse(o: NDArray, y: NDArray) -> NDArray:
+    """Mean squared error, ``mean_j (o_j - y_j)**2``."""
+    return ((o - y) ** 2).mean(axis=1)
+
+
+def mse_derivative(o: NDArray, y: NDArray) -> NDArray:
+    """``2 (o - y) / n_out``."""
+    return 2 / o.shape[1] * (o - y)
+
+
+def mae(o: NDArray, y: NDArray) -> NDArray:
+    """Mean absolute error, ``mean_j |o_j - y_j|``."""
+    return np.abs(o - y).mean(axis=1)
+
+
+def mae_derivative(o: NDArray, y: NDArray) -> NDArray:
+    """``sign(o - y) / n_out``; 0 where o equals y."""
+    return np.sign(o - y) / o.shape[1]
+
+
+def huber(o: NDArray, y: NDArray, delta: float = 1.0) -> NDArray:
+    """Huber (1964): ``mean_j r_j**2 / 2``, or ``delta (|r_j| - delta / 2)`` where ``|r_j| > delta``; ``r = o - y``."""
+    distance = np.abs(o - y)
+    bounded = np.minimum(distance, delta)
+    return (bounded * (distance - bounded / 2)).mean(axis=1)
+
+
+def huber_derivative(o: NDArray, y: NDArray, delta: float = 1.0) -> NDArray:
+    """``r / n_out``, with r = o - y limited to [-delta, delta]."""
+    return np.clip(o - y, -delta, delta) / o.shape[1]
+
+
+def poisson(z: NDArray, y: NDArray) -> NDArray:
+    """Poisson deviance up to constants, ``mean_j mu_j - y_j log mu_j`` with ``mu = exp(z)``."""
+    return (np.exp(z) - y * z).mean(axis=1)
+
+
+def poisson_derivative(z: NDArray, y: NDArray) -> NDArray:
+    """``(exp(z) - y) / n_out``."""
+    return (np.exp(z) - y) / z.shape[1]
+
+
+def cross_entropy(z: NDArray, y: NDArray) -> NDArray:
+    """Cross entropy, ``-sum_j y_j log p_j`` with ``p = softmax(z)``; labels y ``(n,)`` are columns of ones."""
+    z = z - z.max(axis=1, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    if y.ndim == 1:
+        return -log_p[np.arange(len(y)), y]
+    return -(y * log_p).sum(axis=1)
+
+
+def cross_entropy_derivative(z: NDArray, y: NDArray) -> NDArray:
+    """``p sum_j y_j - y`` with ``p = softmax(z)``."""
+    p = softmax(z)
+    if y.ndim == 1:
+        p[np.arange(len(y)), y] -= 1
+        return p
+    return p * y.sum(axis=1, keepdims=True) - y
+
+
+def binary_cross_entropy(z: NDArray, y: NDArray) -> NDArray:
+    """Binary cross entropy, ``mean_j -y_j log p_j - (1 - y_j) log(1 - p_j)`` with ``p = sigmoid(z)``."""
+    return (np.maximum(z, 0) - y * z + np.log1p(np.exp(np.minimum(z, -z)))).mean(axis=1)
+
+
+def binary_cross_entropy_derivative(z: NDArray, y: NDArray) -> NDArray:
+    """``(sigmoid(z) - y) / n_out``."""
+    return (sigmoid(z) - y) / z.shape[1]
+
+
+FUNCTIONS: dict[str, Callable[..., NDArray]] = {
+    "sse": sse,
+    "mse": mse,
+    "mae": mae,
+    "huber": huber,
+    "poisson": poisson,
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
+}
+
+DERIVATIVES: dict[str, Callable[..., NDArray]] = {
+    "sse": sse_derivative,
+    "mse": mse_derivative,
+    "mae": mae_derivative,
+    "huber": huber_derivative,
+    "poisson": poisson_derivative,
+    "cross_entropy": cross_entropy_derivative,
+    "binary_cross_entropy": binary_cross_entropy_derivative,
+}

@@ -1,0 +1,151 @@
+"""A multi-layer perceptron: feedforward, the loss and its gradient by backpropagation, the Jacobian.
+
+Layer l takes the activations ``H[l]`` to the pre-activations ``Z[l] = H[l] W[l] + b[l]`` and on to the activations
+``H[l + 1] = f(Z[l])``; ``H[0]`` is the input X and the last H the output. Backpropagation is the chain rule from
+the last layer to the first, carrying D, the derivative of the loss with respect to ``Z[l]``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import catalogue
+from fastnn.reference import activations, dense, losses
+from fastnn.spec import NetworkSpec
+
+
+def forward(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[list[NDArray], list[NDArray]]:
+    """Feed samples forward and keep all that is met on the way.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    params : ndarray, shape (n_params,)
+        Its parameters.
+    X : ndarray, shape (n, n_in)
+        The samples, of the dtype of `params`.
+
+    Returns
+    -------
+    Z : list of ndarray
+        Each layer's pre-activations, ``(n, n_out)`` of the layer.
+    H : list of ndarray
+        The activations: X, then each layer's, ``(n, n_out)`` of the layer.
+    """
+    biases = spec.biases(params) if spec.bias else [None] * spec.n_layers
+    Z: list[NDArray] = []
+    H = [X]
+    for W, b, activation in zip(spec.weights(params), biases, spec.activations, strict=True):
+        Z.append(dense.forward(H[-1], W, b))
+        H.append(activations.FUNCTIONS[activation](Z[-1]))
+    return Z, H
+
+
+def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+    """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
+    return forward(spec, params, X)[1][-1]
+
+
+def loss_and_grad(
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    y: NDArray,
+    loss: catalogue.Loss,
+    *,
+    sample_weight: NDArray | None = None,
+    l2: float = 0.0,
+    delta: float = 1.0,
+    out: NDArray | None = None,
+) -> tuple[float, NDArray]:
+    """The loss of a batch, and its gradient by backpropagation.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    params : ndarray, shape (n_params,)
+        Its parameters.
+    X : ndarray, shape (n, n_in)
+        The samples, of the dtype of `params`, as every array of floats here.
+    y : ndarray, shape (n, n_out), or (n,) of intp
+        Targets, or class labels for a loss that takes them.
+    loss : catalogue.Loss
+        The loss's row; it goes with the network's output.
+    sample_weight : ndarray, shape (n,), optional
+        Weight of each sample, at least 0; 1 if left out. A mean loss divides by their sum, and without any
+        weight the samples contribute nothing.
+    l2 : float
+        ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
+    delta : float
+        Where the Huber loss turns from a parabola into a line.
+    out : ndarray, shape (n_params,), optional
+        Where the gradient is written.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray, shape (n_params,)
+        Its derivative with respect to `params`; `out` where it was given.
+    """
+    gradient = np.empty_like(params) if out is None else out
+    Z, H = forward(spec, params, X)
+
+    output = Z[-1] if loss.logits_of else H[-1]
+    settings = {"delta": delta} if loss.name == "huber" else {}
+    row_weights = _row_weights(spec, loss, len(X), sample_weight)
+    value = row_weights @ losses.FUNCTIONS[loss.name](output, y, **settings)
+    D = row_weights[:, np.newaxis] * losses.DERIVATIVES[loss.name](output, y, **settings)
+    if not loss.logits_of:
+        D = D * activations.DERIVATIVES[spec.output_activation](Z[-1], H[-1])
+
+    weights, grad_weights, grad_biases = spec.weights(params), spec.weights(gradient), spec.biases(gradient)
+    for i in reversed(range(spec.n_layers)):
+        dense.grad_weights(H[i], D, out=grad_weights[i])
+        if spec.bias:
+            dense.grad_biases(D, out=grad_biases[i])
+        if l2:
+            value = value + l2 / 2 * (weights[i] ** 2).sum()
+            grad_weights[i] += l2 * weights[i]
+        if i > 0:
+            D = dense.grad_input(D, weights[i]) * activations.DERIVATIVES[spec.activations[i - 1]](Z[i - 1], H[i])
+    return value.item(), gradient
+
+
+def _row_weights(spec: NetworkSpec, loss: catalogue.Loss, n: int, sample_weight: NDArray | None) -> NDArray:
+    """What each row's loss counts in the batch's, of shape (n,)."""
+    weights = np.ones(n, spec.dtype) if sample_weight is None else sample_weight
+    total = weights.sum()
+    return weights / total if loss.mean and total > 0 else weights
+
+
+def jacobian(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray:
+    """The derivative of every output with respect to every input, at one sample.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    params : ndarray, shape (n_params,)
+        Its parameters.
+    x : ndarray, shape (n_in,)
+        The sample, of the dtype of `params`.
+
+    Returns
+    -------
+    ndarray, shape (n_out, n_in)
+        Carried from layer to layer by the chain rule, ``J <- f'(z) * (W^T J)``, from the identity.
+    """
+    Z, H = forward(spec, params, x[np.newaxis])
+    J = np.eye(spec.n_in, dtype=x.dtype)
+    for W, activation, z, h in zip(spec.weights(params), spec.activations, Z, H[1:], strict=True):
+        J = W.T @ J
+        if activation == "softmax":  # the derivative of h_i with respect to z_j is h_i (delta_ij - h_j)
+            slope, J = h, J - h @ J
+        else:
+            slope = activations.DERIVATIVES[activation](z, h)
+        J = slope.T * J
+    return J

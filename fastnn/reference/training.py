@@ -1,0 +1,80 @@
+"""The training loop: epochs of batches, each one step of the optimizer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.job import Job, State, Status
+from fastnn.reference import random
+from fastnn.reference.network import loss_and_grad
+from fastnn.reference.optimizers import clip, step
+
+
+@np.errstate(over="ignore", invalid="ignore")  # the status tells of a run that diverges
+def train(
+    job: Job, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
+) -> Status:
+    """Run a training job on from where its state stands.
+
+    Parameters
+    ----------
+    job : Job
+        What is trained on what; its parameters are updated in place.
+    state : State
+        How far the run has come; updated in place, so that another call goes on from there to the same bits.
+    learning_rates : ndarray of float64, shape (n_epochs,)
+        The learning rate of each epoch, from the one `state` stands in.
+    losses : ndarray of float64, shape (n_epochs,)
+        Receives the loss of every epoch that ends: the mean of its batches' losses before their updates, weighted
+        by the sums of their sample weights.
+    max_steps : int
+        The most steps this call may make.
+
+    Returns
+    -------
+    Status
+        How the call ended. A batch that is `BAD_DATA` or has `DIVERGED` made no step.
+    """
+    n, gradient = len(job.X), np.empty_like(job.params)
+    first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
+    for i, learning_rate in enumerate(learning_rates.tolist()):
+        epoch = first_epoch + i
+        order = random.permutation(random.key(state.seed, job.member, epoch), n) if job.shuffle else None
+        for batch in range(int(state.counters[1]), job.n_batches):
+            if state.counters[2] - first_step == max_steps:
+                return Status.PAUSED
+            rows = slice(batch * job.batch_size, (batch + 1) * job.batch_size)
+            status = _train_batch(job, state, rows if order is None else order[rows], learning_rate, gradient)
+            if status is not Status.DONE:
+                return status
+        losses[i] = state.sums[0] / (state.sums[1] or n)
+        state.counters[:2] = epoch + 1, 0
+        state.sums[:] = 0
+    return Status.DONE
+
+
+def _train_batch(
+    job: Job, state: State, rows: slice | NDArray[np.intp], learning_rate: float, gradient: NDArray
+) -> Status:
+    """One step of the optimizer on some rows of the data; `gradient` is scratch."""
+    X, y = job.X[rows], job.y[rows]
+    weight = None if job.sample_weight is None else job.sample_weight[rows]
+    if not all(np.isfinite(data).all() for data in (X, y, weight) if data is not None):
+        return Status.BAD_DATA
+
+    loss, _ = loss_and_grad(
+        job.spec, job.params, X, y, job.loss, sample_weight=weight, l2=job.l2, delta=job.delta, out=gradient
+    )
+    if not math.isfinite(loss):
+        return Status.DIVERGED
+
+    if job.max_grad_norm < math.inf:
+        clip(gradient, job.max_grad_norm)
+    state.counters[1:] += 1
+    step(job.optimizer, job.params, gradient, state.slots, learning_rate, int(state.counters[2]))
+    batch_weight = len(X) if weight is None else float(weight.sum())
+    state.sums += loss * batch_weight, batch_weight
+    return Status.DONE
