@@ -1,0 +1,361 @@
+"""`fit` on either twin: history, resuming, divergence, bad data, determinism, and calls sized by time."""
+
+import os
+import pickle
+import signal
+import sys
+import warnings
+from threading import Timer
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop, training
+from fastnn.backends import twin
+from fastnn.job import Status
+
+OPTIMIZERS = [SGD(0.05, 0.5, nesterov=True), RMSprop(), Adam(), AdamW(), Rprop()]
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(25, 3)), RNG.normal(size=(25, 2))
+WEIGHTS = RNG.random(25)
+
+
+def net(dtype="float64"):
+    return MLP((3, 5, 2), rng=0, dtype=dtype)
+
+
+def quiet(seconds):
+    """Whether a clock that did not run backwards was read."""
+    return 0 <= seconds < 60
+
+
+class Recorder:
+    """Stands before a twin's ``train`` and writes down its calls; it may end them sooner."""
+
+    def __init__(self, monkeypatch, backend, most=None):
+        module = twin(backend, "training")
+        self.train, self.most, self.steps = module.train, most, []
+        monkeypatch.setattr(module, "train", self)
+
+    def __call__(self, job, state, learning_rates, losses, max_steps, **options):
+        before = int(state.counters[2])
+        allowed = max_steps if self.most is None else min(max_steps, next(self.most))
+        status = self.train(job, state, learning_rates, losses, allowed, **options)
+        self.steps.append(int(state.counters[2]) - before)
+        assert self.steps[-1] <= allowed
+        return status
+
+
+def endless(*sizes):
+    """The sizes, over and over."""
+    while True:
+        yield from sizes
+
+
+# ---------------------------------------------------------------- history
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_history_of_whole_batches_is_the_loss_before_each_update(dtype, backend):
+    one, expected = net(dtype), []
+    history = net(dtype).fit(X, Y, epochs=4, optimizer=SGD(0.1), sample_weight=WEIGHTS, l2=0.1, backend=backend)
+    for _ in range(4):
+        loss, gradient = one.loss_and_grad(X, Y, sample_weight=WEIGHTS, l2=0.1, backend="numpy")
+        expected.append(loss)
+        one.params -= 0.1 * gradient
+    np.testing.assert_allclose(history.loss, expected, rtol=1e-12 if dtype == "float64" else 1e-5)
+    assert history.loss.dtype == np.float64
+    assert np.array_equal(history.learning_rate, [0.1] * 4)
+    assert history.epochs == 4
+    assert history.stopped == "finished"
+    assert quiet(history.seconds)
+
+
+def test_history_of_batches_is_their_mean_weighted_by_their_sample_weights(backend):
+    history = net().fit(
+        X, Y, epochs=1, batch_size=10, optimizer=SGD(0.0), shuffle=False, sample_weight=WEIGHTS, backend=backend
+    )
+    parts = [slice(0, 10), slice(10, 20), slice(20, 25)]
+    losses = [net().loss_and_grad(X[part], Y[part], sample_weight=WEIGHTS[part], backend="numpy")[0] for part in parts]
+    expected = np.average(losses, weights=[WEIGHTS[part].sum() for part in parts])
+    assert history.loss[0] == pytest.approx(expected, rel=1e-13)
+
+
+def test_repr_tells_how_the_run_went():
+    history = net().fit(X, Y, epochs=3, backend="numpy")
+    first, last = f"{history.loss[0]:.4g}", f"{history.loss[-1]:.4g}"
+    assert repr(history).startswith("<History: 3 epochs in ")
+    assert repr(history).endswith(f" s, loss {first} -> {last}, finished>")
+
+
+# ---------------------------------------------------------------- resuming and determinism
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_resuming_equals_the_run_that_did_not_stop(optimizer, dtype, backend):
+    batch_size = None if isinstance(optimizer, Rprop) else 7
+    settings = {"optimizer": optimizer, "batch_size": batch_size, "max_grad_norm": 1.0, "backend": backend}
+    whole, parts = net(dtype), net(dtype)
+    expected = whole.fit(X, Y, epochs=10, rng=3, **settings)
+    first = parts.fit(X, Y, epochs=4, rng=3, **settings)
+    kept = pickle.loads(pickle.dumps(first.state))
+    second = parts.fit(X, Y, epochs=6, state=first.state, **settings)
+    assert parts.params.tobytes() == whole.params.tobytes()
+    assert np.array_equal(np.concatenate([first.loss, second.loss]), expected.loss)
+    assert second.state.slots.tobytes() == expected.state.slots.tobytes()
+    assert np.array_equal(first.state.counters, kept.counters)  # the state given is read, not changed
+    assert first.state.slots.tobytes() == kept.slots.tobytes()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_another_order(backend):
+    def run(rng):
+        one = net()
+        return one.fit(X, Y, epochs=2, batch_size=4, rng=rng, backend=backend).state.seed, one.params.tobytes()
+
+    assert run(7) == run(7) == run(np.random.default_rng(7))
+    assert run(7)[1] != run(8)[1]
+    assert run(None) != run(None)
+
+
+def test_the_seed_is_drawn_from_the_generator():
+    state = net().fit(X, Y, epochs=1, rng=7, backend="numpy").state
+    assert state.seed == np.random.default_rng(7).integers(2**63)
+
+
+OTHER_RUNS = [
+    ({"optimizer": RMSprop()}, r"state must be that of a run of RMSprop on 32 parameters of float64; got one of SGD"),
+    ({"net": MLP((3, 6, 2))}, r"state must be that of a run of SGD on 38 parameters.*; got one of SGD on 32"),
+    ({"net": net("float32")}, r"state must be .* on 32 parameters of float32; got one of SGD on 32 of float64"),
+    ({"rng": 3}, r"rng must be None where state resumes a run.*; got 3"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), OTHER_RUNS)
+def test_the_state_of_another_run_is_refused(change, message):
+    settings = {"net": net(), "optimizer": SGD(), "state": net().fit(X, Y, epochs=1, optimizer=SGD()).state} | change
+    with pytest.raises(ValueError, match=message):
+        settings.pop("net").fit(X, Y, epochs=1, **settings)
+
+
+def test_the_state_of_more_batches_is_refused():
+    state = net().fit(X, Y, epochs=1, batch_size=5).state
+    state.counters[1] = 3
+    with pytest.raises(
+        ValueError, match="state must be that of a run with 2 batches an epoch; got one that has done 3"
+    ):
+        net().fit(X, Y, epochs=1, batch_size=20, state=state)
+
+
+# ---------------------------------------------------------------- calls sized by time
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
+def test_the_length_of_the_calls_does_not_change_a_bit(optimizer, backend, monkeypatch):
+    batch_size = None if isinstance(optimizer, Rprop) else 7
+    settings = {"epochs": 9, "batch_size": batch_size, "rng": 1, "optimizer": optimizer, "backend": backend}
+    whole, parts = net(), net()
+    expected = whole.fit(X, Y, **settings)
+    recorder = Recorder(monkeypatch, backend, endless(1, 3, 2, 9))
+    history = parts.fit(X, Y, **settings)
+    assert len(recorder.steps) >= 3
+    assert parts.params.tobytes() == whole.params.tobytes()
+    assert np.array_equal(history.loss, expected.loss)
+    assert np.array_equal(history.state.counters, expected.state.counters)
+
+
+@pytest.mark.parametrize(("sizes", "rows"), [((3, 4, 1), 4), ((64, 100, 10), 200)])
+def test_a_short_run_is_one_call_or_two_and_a_long_run_comes_back_often(sizes, rows, backend, monkeypatch):
+    samples, targets = np.ones((rows, sizes[0])), np.ones((rows, sizes[-1]))
+    settings = {"optimizer": SGD(1e-3), "batch_size": 4, "shuffle": False, "backend": backend, "progress": False}
+    one = MLP(sizes, rng=0)
+    one.fit(samples, targets, epochs=1, **settings)  # compiles
+    recorder = Recorder(monkeypatch, backend)
+    start = perf_counter()
+    one.fit(samples, targets, epochs=2, **settings)
+    epoch = (perf_counter() - start) / 2
+    assert len(recorder.steps) <= 2
+
+    recorder.steps.clear()
+    seconds = one.fit(samples, targets, epochs=int(1 + 1.0 / epoch), **settings).seconds
+    assert seconds / 0.2 / 3 < len(recorder.steps) < 40 + seconds / 0.02  # 0.1 s each, on a machine that others use too
+
+
+# ---------------------------------------------------------------- divergence
+def diverging(dtype="float64"):
+    """A linear network whose error about doubles in every step."""
+    return MLP((3, 1), rng=1, dtype=dtype), {"epochs": 2000, "optimizer": SGD(1.5), "rng": 0}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_divergence_ends_the_run_and_keeps_the_last_finite_parameters(dtype, batch_size, backend):
+    one, settings = diverging(dtype)
+    with pytest.warns(RuntimeWarning, match=r"training diverged in epoch \d+: ") as caught:
+        history = one.fit(X, Y[:, 0], **settings, batch_size=batch_size, backend=backend)
+    assert caught[0].filename == __file__
+    assert history.stopped == "diverged"
+    assert 0 < history.epochs < 2000
+    assert np.isfinite(history.loss[:-1]).all()  # the last mean may overflow, though no loss in it does
+    assert len(history.learning_rate) == history.epochs == history.state.counters[0]
+    assert np.isfinite(one.params).all()
+    assert f"diverged in epoch {history.epochs}" in repr(history)
+    assert f"epoch {history.epochs}:" in str(caught[0].message)
+
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):  # they are the last: it goes no further
+        again = one.fit(
+            X, Y[:, 0], **settings | {"rng": None}, batch_size=batch_size, state=history.state, backend=backend
+        )
+    assert again.epochs == 0
+    assert again.state.counters[2] == history.state.counters[2]
+
+
+def overshooting():
+    """A target near the end of the floats, overshot by momentum: the parameter overflows while the loss is finite."""
+    one = MLP((1, 1), bias=False, rng=0)
+    return one, ([[1.0]], [1.7e308]), {"epochs": 50, "loss": "mae", "optimizer": SGD(1e306, momentum=0.99)}
+
+
+@pytest.mark.parametrize("calls_a_copy", [1, 3, 10**9])
+def test_the_last_finite_parameters_do_not_depend_on_the_calls(calls_a_copy, backend, monkeypatch):
+    expected, data, settings = overshooting()
+    with pytest.warns(RuntimeWarning):
+        history = expected.fit(*data, **settings, backend=backend)
+    assert 15 < history.epochs < 25
+    assert 1.7e308 < expected.params[0] < np.inf
+
+    Recorder(monkeypatch, backend, endless(1, 5, 2))
+    monkeypatch.setattr(training, "CALLS_A_COPY", calls_a_copy)
+    one, data, settings = overshooting()
+    with pytest.warns(RuntimeWarning):
+        other = one.fit(*data, **settings, backend=backend)
+    assert one.params.tobytes() == expected.params.tobytes()
+    assert other.state.slots.tobytes() == history.state.slots.tobytes()
+    assert np.array_equal(other.state.counters, history.state.counters)
+    assert np.array_equal(other.loss, history.loss)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 8, 50])
+def test_parameters_that_overflow_while_the_loss_stays_finite_are_found(steps, monkeypatch):
+    """A twin whose steps add 1, and whose parameters turn infinite at some step without anyone noticing."""
+
+    def train(job, state, learning_rates, losses, max_steps):
+        for done in range(max_steps):
+            if state.counters[0] == 50:
+                return Status.DONE
+            losses[done] = 1.0
+            state.counters[[0, 2]] += 1
+            job.params += 1
+            if state.counters[2] >= steps:
+                job.params[0] = np.inf
+        return Status.PAUSED
+
+    monkeypatch.setattr(twin("numpy", "training"), "train", train)
+    one = MLP((1, 1), init="unit_uniform", rng=0)
+    expected = one.params + (steps - 1)
+    with pytest.warns(RuntimeWarning, match=f"diverged in epoch {steps - 1}:"):
+        history = one.fit([[1.0]], [1.0], epochs=50, backend="numpy")
+    np.testing.assert_allclose(one.params, expected)
+    assert history.epochs == history.state.counters[2] == steps - 1
+
+
+def test_a_good_run_warns_of_nothing(backend):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert net().fit(X, Y, epochs=3, backend=backend).stopped == "finished"
+
+
+# ---------------------------------------------------------------- bad data
+@pytest.mark.parametrize("row", [0, 24])
+def test_bad_data_late_in_a_run_of_several_calls_restore_the_parameters(row, backend, monkeypatch):
+    Recorder(monkeypatch, backend, endless(1))
+    samples = X.copy()
+    samples[row, 1] = np.nan
+    one = net()
+    before = one.params.copy()
+    with pytest.raises(ValueError, match=f"X must be finite; got nan in row {row}, column 1"):
+        one.fit(samples, Y, epochs=3, batch_size=1, rng=0, backend=backend)
+    assert one.params.tobytes() == before.tobytes()
+
+
+def test_data_that_change_meanwhile_are_told_apart(monkeypatch):
+    monkeypatch.setattr(twin("numpy", "training"), "train", lambda *arguments: Status.BAD_DATA)
+    with pytest.raises(RuntimeError, match="changed while the network was trained on them"):
+        net().fit(X, Y, epochs=1, backend="numpy")
+
+
+# ---------------------------------------------------------------- Ctrl-C, threads and progress
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_ctrl_c_is_answered_within_a_call(backend):
+    one = net()
+    settings = {"optimizer": SGD(1e-3), "batch_size": 5, "backend": backend, "progress": False}
+    one.fit(X, Y, epochs=1, **settings)  # compiles
+    sent = []
+
+    def interrupt():
+        sent.append(perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = Timer(0.3, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        one.fit(X, Y, epochs=3_000_000, **settings)
+    assert perf_counter() - sent[0] < 1.0  # 0.2 s, on a machine that others use too
+    assert np.isfinite(one.params).all()
+
+
+@pytest.mark.parametrize("settings", [{"threads": 2}, {"specialize": False}, {"specialize": None}, {"progress": False}])
+def test_settings_of_either_twin(settings, backend):
+    plain, other = net(), net()
+    plain.fit(X, Y, epochs=2, batch_size=4, rng=0, backend=backend)
+    other.fit(X, Y, epochs=2, batch_size=4, rng=0, backend=backend, **settings)
+    np.testing.assert_allclose(other.params, plain.params, rtol=1e-12)
+
+
+class Terminal:
+    """Standard error as a terminal, or as a pipe."""
+
+    def __init__(self, monkeypatch, terminal):
+        self.text = ""
+        self.terminal = terminal
+        monkeypatch.setattr(sys, "stderr", self)
+        monkeypatch.setenv("TERM", "xterm")
+
+    def isatty(self):
+        return self.terminal
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("progress", "terminal", "patience", "shown"),
+    [
+        (None, True, 0.0, True),
+        (None, True, 3600.0, False),
+        (None, False, 0.0, False),
+        (True, True, 3600.0, True),
+        (False, True, 0.0, False),
+    ],
+)
+def test_the_bar_shows_where_someone_waits(progress, terminal, patience, shown, monkeypatch):
+    Recorder(monkeypatch, "numpy", endless(1))
+    monkeypatch.setattr(fastnn.progress, "PATIENCE", patience)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    screen = Terminal(monkeypatch, terminal)
+    net().fit(X, Y, epochs=4, progress=progress, backend="numpy")
+    assert ("epoch" in screen.text) == shown
+    assert bool(screen.text) == shown
+
+
+@pytest.mark.parametrize("progress", [None, True])
+def test_without_rich_a_bar_asked_for_names_the_extra(progress, monkeypatch):
+    Recorder(monkeypatch, "numpy", endless(1))
+    monkeypatch.setattr(fastnn.progress, "PATIENCE", 0.0)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    screen = Terminal(monkeypatch, True)
+    if progress:
+        with pytest.raises(ImportError, match=r"fastnn-jit\[cli\]"):
+            net().fit(X, Y, epochs=2, progress=progress, backend="numpy")
+    else:
+        net().fit(X, Y, epochs=2, progress=progress, backend="numpy")
+    assert screen.text == ""
