@@ -15,18 +15,26 @@ Every element of c is summed in the order of the depth, whatever tile it falls i
 from __future__ import annotations
 
 from fastnn.kernels.compiling import callee, inlined
-from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, pointer, store, store_first, tile
-from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile, total
+from fastnn.kernels.llvm.types import REGISTERS
 
 #: Rows of the register tile; it is two vectors wide. Sixteen accumulators hide the latency of fma.
 TILE_ROWS = 8 if REGISTERS >= 32 else 6
+
+#: Deeper products are summed in parts of this depth.
+DEPTH = 1024
+
+#: Vectors of a that stay in the second-level cache (a quarter of a MiB of AVX-512's) while all of b goes by.
+CHUNK_VECTORS = 4096
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
 
 
 @inlined(literals=("columns", "last"))
-def product_tile(columns, last, a, row_stride, depth_stride, depth, b, b_stride, init, init_stride, c, c_stride, rows):
+def product_tile(
+    columns, last, rows, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride
+):
     """One tile of ``c = init + a b``: TILE_ROWS rows by `columns` vectors (a literal).
 
     Of the last vector only `last` lanes are read and written, all of them if the literal `last` is 0. Rows beyond
@@ -59,6 +67,16 @@ def _load_column(columns, last, j, place):
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 
+@inlined
+def _dots(n, depth, a, row_stride, b, init, init_stride, c, c_stride):
+    """``c = init + a b`` where b is a column and the rows of a are contiguous: a dot product a row."""
+    for i in range(n):
+        a_i, sums = a + i * row_stride, broadcast(0.0, b)
+        for k in range(0, depth, lanes(b)):
+            sums = fma(load_first(a_i + k, depth - k), load_first(b + k, depth - k), sums)
+        c[i * c_stride] = init[i * init_stride] + total(sums)
+
+
 @callee
 def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
@@ -66,15 +84,25 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
     ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``; rows of b, init and c are contiguous. An
     `init_stride` of 0 adds the same row everywhere.
     """
-    width = lanes(b)
-    for j in range(0, m, 2 * width):
-        left = m - j
-        for i in range(0, n, TILE_ROWS):
-            rows = min(TILE_ROWS, n - i)
-            a_i, init_ij, c_ij = a + i * row_stride, init + (i * init_stride + j), c + (i * c_stride + j)
-            if left >= 2 * width:
-                product_tile(2, 0, a_i, row_stride, depth_stride, depth, b + j, b_stride, init_ij, init_stride, c_ij, c_stride, rows)
-            elif left > width:
-                product_tile(2, left - width, a_i, row_stride, depth_stride, depth, b + j, b_stride, init_ij, init_stride, c_ij, c_stride, rows)
-            else:
-                product_tile(1, left, a_i, row_stride, depth_stride, depth, b + j, b_stride, init_ij, init_stride, c_ij, c_stride, rows)
+    if m == 1 and b_stride == 1 and c_stride == 1:  # columns without gaps: what is b^T a^T?
+        if depth_stride == 1:
+            return _dots(n, depth, a, row_stride, b, init, init_stride, c, c_stride)
+        if row_stride == 1 and init_stride == 1:
+            n, m, a, row_stride, depth_stride, b, b_stride = 1, n, b, 1, 1, a, depth_stride
+    width, n_columns = lanes(b), 2 * lanes(b)
+    chunk = max(TILE_ROWS, CHUNK_VECTORS * width // min(depth, DEPTH) // TILE_ROWS * TILE_ROWS)
+    for start in range(0, depth, DEPTH):
+        part = min(DEPTH, depth - start)
+        for first in range(0, n, chunk):
+            for j in range(0, m, n_columns):
+                left, b_j = m - j, b + (start * b_stride + j)
+                for i in range(first, min(first + chunk, n), TILE_ROWS):
+                    rows, a_i = min(TILE_ROWS, n - i), a + (i * row_stride + start * depth_stride)
+                    c_ij = c + (i * c_stride + j)
+                    z_ij, z_stride = (init + (i * init_stride + j), init_stride) if start == 0 else (c_ij, c_stride)
+                    if left >= n_columns:
+                        product_tile(2, 0, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_ij, z_stride, c_ij, c_stride)
+                    elif left > width:
+                        product_tile(2, left - width, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_ij, z_stride, c_ij, c_stride)
+                    else:
+                        product_tile(1, left, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_ij, z_stride, c_ij, c_stride)

@@ -148,10 +148,10 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     number = types.float32 if dtype == "float32" else types.float64
     place = Pointer(number, native_lanes(number))
     code, n = types.literal(activation.code), types.intp
-    forward = address_of(passes.activation_pass, code, place, n, place, n, n, n)
+    forward = address_of(passes.activation_pass, code, place, place, n, n, n)
     if activation.name == "softmax":
         return forward, 0
-    return forward, address_of(passes.derivative_pass, code, place, n, place, n, place, n, n, n)
+    return forward, address_of(passes.derivative_pass, code, place, place, place, n)
 
 
 @lru_cache
@@ -189,7 +189,7 @@ def forward(layers, zeros, params, x, x_stride, n, work, team, arrivals):
         call(layers[l, PRODUCT], stop - start, n_out, n_in, x + start * x_stride, x_stride, 1, w, w_stride, b, 0, z, stride)
         x, x_stride = work + layers[l, H], stride
         if layers[l, ACTIVATE] != 0:
-            call(layers[l, ACTIVATE], KNOWN, z, stride, x + start * stride, stride, stop - start, n_out)
+            call(layers[l, ACTIVATE], KNOWN, z, x + start * stride, stop - start, n_out, stride)
     return x
 
 
@@ -210,7 +210,7 @@ def backward(layers, zeros, params, gradient, more, x, x_stride, n, work, team, 
         # dW = h^T d, db = 1^T d
         first, last = share(n_in, TILE_ROWS, team.rank, team.size)
         dw_rows = dw + first * n_out
-        init, init_stride = (dw_rows, n_out) if more else (work + zeros, 0)
+        init, init_stride = (dw_rows, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
         call(layers[l, PRODUCT], last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw_rows, n_out)
         if layers[l, BIASES] >= 0 and team.rank == team.size - 1:
             db = gradient + layers[l, BIASES]
@@ -226,6 +226,6 @@ def backward(layers, zeros, params, gradient, more, x, x_stride, n, work, team, 
         call(layers[l, PRODUCT], rows, n_in, n_out, d + start * d_stride, d_stride, 1, transposed, t_stride, work + zeros, 0, dh, h_stride)
         if layers[l - 1, DERIVE] != 0:
             z = work + (layers[l - 1, Z] + start * h_stride)
-            call(layers[l - 1, DERIVE], KNOWN, dh, h_stride, z, h_stride, h + start * h_stride, h_stride, rows, n_in)
+            call(layers[l - 1, DERIVE], KNOWN, dh, z, h + start * h_stride, rows * h_stride)
         meet(arrivals, team.size, team.yield_)
     meet(arrivals, team.size, team.yield_)

@@ -16,18 +16,15 @@ from fastnn.kernels.llvm.simd import (
     absolute,
     broadcast,
     copysign,
-    first,
     first_lanes,
     fma,
     lanes,
-    largest,
-    lift,
-    load,
     load_first,
     select,
-    store,
     store_first,
+    tile,
     total,
+    transpose,
 )
 from fastnn.kernels.vecmath import exp, log, sigmoid, softplus
 
@@ -115,50 +112,67 @@ def elementwise_loss(code, o, d, y, scale, rows, n_out, delta):
     return total(loss)
 
 
+@inlined
+def _load_turned(square, x, stride, rows, columns):
+    """A block of x into a square tile, a column a vector; surplus rows repeat the last."""
+    for i in range(lanes(x)):
+        square[i, 0] = load_first(x + min(i, rows - 1) * stride, columns)
+    transpose(square)
+
+
 @inlined(literals=("labels_given",))
 def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out):
     """Sum of ``scale * (-sum_j y_j log softmax(z)_j)`` over the batch; ``d = scale * (softmax(z) sum(y) - y)``.
 
-    With `labels_given`, a literal, row r has the one-hot target of ``labels[r]``, and `y` is not read.
+    With `labels_given`, a literal, row r has the one-hot target of ``labels[r]``, and `y` is not read. A vector holds
+    one output of as many rows as it has lanes.
     """
     width = lanes(z)
-    loss = 0.0
-    for r in range(rows):
-        z_r, d_r, y_r = z + r * n_out, d + r * n_out, y + r * n_out
-        top = broadcast(z_r[0], z)
-        for j in range(0, n_out, width):
-            z_j = load_first(z_r + j, n_out - j)
-            z_j = select(first_lanes(n_out - j, z), z_j, top)
-            top = select((top > z_j) | (top != top), top, z_j)
-        top = broadcast(largest(top), z)
+    z_k, y_k = tile(z, width, 1), tile(z, width, 1)
+    loss = broadcast(0.0, z)
+    for r in range(0, rows, width):
+        n, place = min(width, rows - r), r * n_out
+        share = load_first(scale + r, n)
 
-        exps, targets, hits = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
+        top = broadcast(-np.inf, z)
         for j in range(0, n_out, width):
-            inside = first_lanes(n_out - j, z)
-            z_j = load_first(z_r + j, n_out - j) - top
-            e_j = select(inside, exp(z_j), 0.0)
-            exps = exps + e_j
-            store_first(d_r + j, e_j, n_out - j)
+            _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+            for k in range(min(width, n_out - j)):
+                top = select(z_k[k, 0] > top, z_k[k, 0], top)
+
+        exps, hits, targets = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
+        for j in range(0, n_out, width):
+            if n_out > width:
+                _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
             if not labels_given:
-                y_j = load_first(y_r + j, n_out - j)
-                targets = targets + y_j
-                hits = fma(y_j, z_j, hits)
-        exp_sum = total(exps)
-        target_sum, hit = (1.0, z_r[labels[r]] - first(top)) if labels_given else (total(targets), total(hits))
-        share = scale[r]
-        loss += share * (target_sum * first(log(lift(exp_sum))) - hit)
-
-        factor = broadcast(share * target_sum / exp_sum, z)
+                _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
+            for k in range(min(width, n_out - j)):
+                above = z_k[k, 0] - top
+                exps = exps + exp(above)
+                if not labels_given:
+                    hits, targets = fma(y_k[k, 0], above, hits), targets + y_k[k, 0]
+        log_sum = log(exps)
         if labels_given:
-            for j in range(0, n_out, width):
-                store_first(d_r + j, factor * load_first(d_r + j, n_out - j), n_out - j)
-            d_r[labels[r]] -= share
-        else:
-            for j in range(0, n_out, width):
-                left = n_out - j
-                d_j = factor * load_first(d_r + j, left) - share * load_first(y_r + j, left)
-                store_first(d_r + j, d_j, left)
-    return loss
+            for i in range(n):
+                d[place + i] = z[place + i * n_out + labels[r + i]]
+            hits, targets = load_first(d + place, n) - top, broadcast(1.0, z)
+        loss = fma(share, select(first_lanes(n, z), targets * log_sum - hits, 0.0), loss)
+
+        for j in range(0, n_out, width):
+            if n_out > width:
+                _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+                if not labels_given:
+                    _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
+            for k in range(min(width, n_out - j)):
+                p = targets * exp(z_k[k, 0] - top - log_sum)
+                z_k[k, 0] = share * (p if labels_given else p - y_k[k, 0])
+            transpose(z_k)
+            for i in range(n):
+                store_first(d + (place + i * n_out + j), z_k[i, 0], n_out - j)
+        if labels_given:
+            for i in range(n):
+                d[place + i * n_out + labels[r + i]] -= scale[r + i]
+    return total(loss)
 
 
 def _loss(code, labels_given, o, d, y, labels, scale, rows, n_out, delta):

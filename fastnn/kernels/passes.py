@@ -17,34 +17,45 @@ from fastnn.kernels.llvm.simd import (
     fma,
     lanes,
     largest,
+    load,
     load_first,
     select,
     store_first,
+    tile,
     total,
+    transpose,
 )
 from fastnn.kernels.vecmath import exp
 
 
 @inlined(literals=("code",))
-def activate_block(code, z, z_stride, h, h_stride, rows, columns):
-    """``h = f(z)``; h may be z. `code`, a literal, names f."""
+def activate_all(code, z, h, count):
+    """``h = f(z)`` for `count` numbers; h may be z. `code`, a literal, names f."""
     width = lanes(z)
-    for r in range(rows):
-        for j in range(0, columns, width):
-            left = columns - j
-            store_first(h + (r * h_stride + j), activate(code, load_first(z + (r * z_stride + j), left)), left)
+    for i in range(0, count, width):
+        store_first(h + i, activate(code, load_first(z + i, count - i)), count - i)
+
+
+@inlined(literals=("code",))
+def derive_all(code, d, z, h, count):
+    """``d *= f'(z)`` with ``h = f(z)`` for `count` numbers; z is read only where f' needs it."""
+    width = lanes(d)
+    for i in range(0, count, width):
+        left = count - i
+        slope = derivative(code, load_first(z + i, left), load_first(h + i, left))
+        store_first(d + i, load_first(d + i, left) * slope, left)
 
 
 @inlined
-def softmax_block(z, z_stride, h, h_stride, rows, columns):
+def softmax_rows(z, h, rows, columns, stride):
     """``h = exp(z) / sum(exp(z))`` in each row; h may be z."""
     width = lanes(z)
     for r in range(rows):
-        z_r, h_r = z + r * z_stride, h + r * h_stride
+        z_r, h_r = z + r * stride, h + r * stride
         top = broadcast(z_r[0], z)
         for j in range(0, columns, width):
             z_j = select(first_lanes(columns - j, z), load_first(z_r + j, columns - j), top)
-            top = select((top > z_j) | (top != top), top, z_j)
+            top = select(z_j > top, z_j, top)
         top = broadcast(largest(top), z)
         exps = broadcast(0.0, z)
         for j in range(0, columns, width):
@@ -56,43 +67,30 @@ def softmax_block(z, z_stride, h, h_stride, rows, columns):
             store_first(h_r + j, factor * load_first(h_r + j, columns - j), columns - j)
 
 
-def _activate(code, z, z_stride, h, h_stride, rows, columns):
+def _activate(code, z, h, rows, columns, stride):
     """The activation of this catalogue code on a block."""
 
 
 @overload(_activate, prefer_literal=True, jit_options={"forceinline": True, "error_model": "numpy"})
-def _choose_activate(code, z, z_stride, h, h_stride, rows, columns):
+def _choose_activate(code, z, h, rows, columns, stride):
     if code.literal_value == catalogue.ACTIVATIONS["softmax"].code:
-        return lambda code, z, z_stride, h, h_stride, rows, columns: softmax_block(
-            z, z_stride, h, h_stride, rows, columns
-        )
-    return lambda code, z, z_stride, h, h_stride, rows, columns: activate_block(
-        code, z, z_stride, h, h_stride, rows, columns
-    )
-
-
-@inlined(literals=("code",))
-def derive_block(code, d, d_stride, z, z_stride, h, h_stride, rows, columns):
-    """``d *= f'(z)`` with ``h = f(z)``; z is read only where f' needs it. `code`, a literal, names f."""
-    width = lanes(d)
-    for r in range(rows):
-        for j in range(0, columns, width):
-            left = columns - j
-            d_rj = load_first(d + (r * d_stride + j), left)
-            z_rj, h_rj = load_first(z + (r * z_stride + j), left), load_first(h + (r * h_stride + j), left)
-            store_first(d + (r * d_stride + j), d_rj * derivative(code, z_rj, h_rj), left)
+        return lambda code, z, h, rows, columns, stride: softmax_rows(z, h, rows, columns, stride)
+    return lambda code, z, h, rows, columns, stride: activate_all(code, z, h, rows * stride)
 
 
 @callee
-def activation_pass(code, z, z_stride, h, h_stride, rows, columns):
-    """An activation for callers that know it by its address; `code` is a literal."""
-    _activate(code, z, z_stride, h, h_stride, rows, columns)
+def activation_pass(code, z, h, rows, columns, stride):
+    """An activation on a block, for callers that know it by its address; `code` is a literal.
+
+    What lies between a row's last column and the next row is transformed too, where rows do not interact.
+    """
+    _activate(code, z, h, rows, columns, stride)
 
 
 @callee
-def derivative_pass(code, d, d_stride, z, z_stride, h, h_stride, rows, columns):
-    """`derive_block` for callers that know the activation by its address; `code` is a literal."""
-    derive_block(code, d, d_stride, z, z_stride, h, h_stride, rows, columns)
+def derivative_pass(code, d, z, h, count):
+    """`derive_all` for callers that know the activation by its address; `code` is a literal."""
+    derive_all(code, d, z, h, count)
 
 
 @inlined
@@ -128,24 +126,38 @@ def copy_block(source, source_stride, target, target_stride, rows, columns):
 
 @inlined
 def transpose_block(source, source_stride, target, target_stride, rows, columns):
-    """``target = source.T``, in squares that stay in the nearest cache."""
-    side = 16
-    for r in range(0, rows, side):
-        for j in range(0, columns, side):
-            for rr in range(r, min(r + side, rows)):
-                for jj in range(j, min(j + side, columns)):
-                    target[jj * target_stride + rr] = source[rr * source_stride + jj]
+    """``target = source.T``, square by square, each turned within registers."""
+    width = lanes(source)
+    square = tile(source, width, 1)
+    for r in range(0, rows, width):
+        for j in range(0, columns, width):
+            for i in range(width):
+                row = source + (min(r + i, rows - 1) * source_stride + j)
+                square[i, 0] = load_first(row, columns - j)
+            transpose(square)
+            for i in range(min(width, columns - j)):
+                store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
 
 
 @outlined
 def block_finite(x, stride, rows, columns):
     """Whether no number of a block is NaN or infinite."""
     width = lanes(x)
-    zeros = broadcast(0.0, x)  # a finite number times zero is zero, any other NaN
+    zeros = tile(x, 4, 1)  # a finite number times zero is zero, any other NaN; four sums hide the latency
+    for i in range(4):
+        zeros[i, 0] = broadcast(0.0, x)
+    if stride == columns:
+        rows, columns = 1, rows * columns
     for r in range(rows):
-        for j in range(0, columns, width):
-            zeros = fma(load_first(x + (r * stride + j), columns - j), 0.0, zeros)
-    return not any_lane(zeros != zeros)
+        x_r = x + r * stride
+        whole = columns - columns % (4 * width)
+        for j in range(0, whole, 4 * width):
+            for i in range(4):
+                zeros[i, 0] = fma(load(x_r + (j + i * width)), 0.0, zeros[i, 0])
+        for j in range(whole, columns, width):
+            zeros[0, 0] = fma(load_first(x_r + j, columns - j), 0.0, zeros[0, 0])
+    sums = (zeros[0, 0] + zeros[1, 0]) + (zeros[2, 0] + zeros[3, 0])
+    return not any_lane(sums != sums)
 
 
 @inlined

@@ -135,7 +135,7 @@ def _block_loss(layers, rules, buffers, y, labels, n, scale, work, team, arrival
             rules.loss, KNOWN, KNOWN, output + place, d + place, y + place, labels + r, scale + r, rows, n_out, rules.delta
         )
         if layers[last, DERIVE] != 0:
-            call(layers[last, DERIVE], KNOWN, d + place, n_out, z + place, n_out, output + place, n_out, rows, n_out)
+            call(layers[last, DERIVE], KNOWN, d + place, z + place, output + place, rows * n_out)
     meet(arrivals, team.size, team.yield_)
     loss = 0.0
     for i in range((n + _LOSS_ROWS - 1) // _LOSS_ROWS):

@@ -22,6 +22,7 @@ from fastnn.kernels.llvm.simd import (
 )
 
 _LOG2_E = 1.4426950408889634
+_LN2 = 0.6931471805599453
 
 # ln 2 in two parts, the first so short that its product with any exponent is exact.
 _LN2_HIGH_32, _LN2_LOW_32 = 0.693145751953125, 1.4286068203094173e-06
@@ -57,121 +58,129 @@ _LOG_64 = (
     0.1477748645224956,
 )
 
-# The same on s <= 1/3, for log(1 + e) with e <= 1; relative error of atanh: 2**-27.7, 2**-54.1.
-_LOG1P_32 = (0.6666641, 0.40021706, 0.27999014, 0.2802514)
+# (e - log(1 + e)) / e**2 on 0 <= e <= 1; relative error of log(1 + e): 2**-27.3, 2**-56.2.
+_LOG1P_32 = (
+    0.4999997,
+    -0.3333142,
+    0.24967015,
+    -0.19735026,
+    0.15461633,
+    -0.10849945,
+    0.059254065,
+    -0.021015307,
+    0.0034918264,
+)
 _LOG1P_64 = (
-    0.6666666666667593,
-    0.3999999999641774,
-    0.2857142902889887,
-    0.2222219408247622,
-    0.18182786718023763,
-    0.15364675140392928,
-    0.13583202304064862,
-    0.09916725281142506,
-    0.17713650917853482,
+    0.49999999999999944,
+    -0.3333333333330119,
+    0.24999999996947161,
+    -0.1999999987581641,
+    0.16666663836808687,
+    -0.14285673105372385,
+    0.1249958653970625,
+    -0.11108098170179924,
+    0.09983490952447997,
+    -0.09021107177803948,
+    0.0810105715820723,
+    -0.0707422757519532,
+    0.05809150495439752,
+    -0.04299895473932283,
+    0.027381285520522547,
+    -0.014276811116919667,
+    0.005762745647033002,
+    -0.001671432051143883,
+    0.0003077909450967593,
+    -2.6902184089689474e-05,
 )
 
 
 @inlined
-def _power_of_two(exponent_bits):
-    """The floats whose exponent field is in the lowest bits."""
-    return from_bits(exponent_bits << by_dtype(exponent_bits, 23, 52))
+def _series(high, low):
+    """exp(high - low) - 1 for a difference of at most ln(2)/2, `low` but a correction.
+
+    In two halves and a sum, of which only the last step rounds visibly; for a short chain of
+    dependent operations.
+    """
+    r = high - low
+    r2 = r * r
+    r4 = r2 * r2
+    small = fma(r2, polynomial(r, by_dtype(r, _EXP_LOW_32, _EXP_LOW_64)), -low)
+    rest = polynomial(r, by_dtype(r, _EXP_HIGH_32, _EXP_HIGH_64))
+    return high + fma(by_dtype(r, r4, r4 * r2), rest, small)
 
 
 @inlined
 def _reduce(x, factor):
-    """``n, t``: factor * x = n ln 2 + r with a whole n and |r| <= ln(2)/2, and t = exp(r) - 1.
-
-    `n` comes with the shifter added to it: its lowest bits are the exponent field of 2**n.
-    """
+    """``k, t``: ``exp(factor x) = 2**n (1 + t)``; the lowest bits of k are the exponent field of 2**n."""
     shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
     shifted = fma(x, factor * _LOG2_E, shifter)
     n = shifted - shifter
-    r = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
-    r = fma(n, -by_dtype(x, _LN2_LOW_32, _LN2_LOW_64), r)
-    # Two halves of the series, for a short chain of dependent operations.
-    r2 = r * r
-    r4 = r2 * r2
-    low = fma(r2, polynomial(r, by_dtype(x, _EXP_LOW_32, _EXP_LOW_64)), r)
-    high = polynomial(r, by_dtype(x, _EXP_HIGH_32, _EXP_HIGH_64))
-    return shifted, fma(by_dtype(x, r4, r4 * r2), high, low)
+    high = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
+    return to_bits(shifted), _series(high, n * by_dtype(x, _LN2_LOW_32, _LN2_LOW_64))
 
 
 @inlined
 def exp(x):
     """Exponential function."""
-    largest = by_dtype(x, 89.0, 710.0)
-    smallest = by_dtype(x, -105.0, -746.0)
+    largest, smallest, tiny = by_dtype(x, (89.0, -105.0, -85.0), (710.0, -746.0, -705.0))
     x = select(x > largest, largest, x)
     x = select(x < smallest, smallest, x)
-    shifted, t = _reduce(x, 1.0)
-    # 2**n = a b. Where n may be one beyond the largest exponent: a = 2**(n - 1), b = 2; where the
-    # result is denormal, or nearly, a = 2**(n + 63), b = 2**-63, so that only the last product rounds.
-    tiny = x < by_dtype(x, -85.0, -705.0)
-    n = to_bits(shifted)
-    a = _power_of_two(n + select(tiny, broadcast(63, n), broadcast(-1, n)))
-    b = select(tiny, broadcast(2.0**-63, x), broadcast(2.0, x))
+    k, t = _reduce(x, 1.0)
+    # 2**n = a b. Where n may be one beyond the largest exponent: a = 2**(n - 1), b = 2. Where the
+    # result is denormal, or nearly: a = 2**(n + 63), b = 2**-63, so that only the last product rounds.
+    a = from_bits((k + select(x < tiny, broadcast(63, k), -1)) << by_dtype(x, 23, 52))
+    b = select(x < tiny, broadcast(2.0**-63, x), 2.0)
     return fma(a, t, a) * b
 
 
 @inlined
 def expm1(x):
     """exp(x) - 1, without cancellation."""
-    limit = by_dtype(x, 89.0, 710.0)
-    y = select(x > limit, limit, x)
-    y = select(y < -limit, -limit, y)
-    shifted, t = _reduce(y, 1.0)
-    n = to_bits(shifted)
+    largest = by_dtype(x, 89.0, 710.0)
+    y = select(x > largest, largest, x)
+    y = select(y < -80.0, -80.0, y)
+    k, t = _reduce(y, 1.0)
+    # 2**n = a b, as in `exp`; the one is lost beside the largest results.
     large = y > 80.0
-    a = _power_of_two(n - select(large, broadcast(1, n), broadcast(0, n)))
-    # Below, where 2**n falls out of range, the result has long been -1.
-    a = select(y < -80.0, broadcast(0.0, x), a)
-    one = select(large, broadcast(0.0, x), broadcast(1.0, x))
-    b = select(large, broadcast(2.0, x), broadcast(1.0, x))
+    a = from_bits((k - select(large, broadcast(1, k), 0)) << by_dtype(x, 23, 52))
+    one, b = select(large, broadcast(0.0, x), 1.0), select(large, broadcast(2.0, x), 1.0)
     return copysign(fma(a, t, a - one) * b, x)
 
 
 @inlined
 def tanh(x):
-    """Hyperbolic tangent, ``e / (e + 2)`` with e = exp(2 |x|) - 1."""
-    limit = by_dtype(x, 10.0, 22.0)
+    """Hyperbolic tangent: ``e / (e + 2)`` of |x|, with e = exp(2 |x|) - 1."""
+    largest = by_dtype(x, 10.0, 22.0)
     y = absolute(x)
-    y = select(y > limit, limit, y)
-    shifted, t = _reduce(y, 2.0)
-    a = _power_of_two(to_bits(shifted))
+    y = select(y > largest, largest, y)
+    # As `_reduce`, but ln 2 to one rounding will do: an error of e matters less, the larger e is.
+    shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
+    shifted = fma(y, 2.0 * _LOG2_E, shifter)
+    t = _series(fma(shifted - shifter, -_LN2, y + y), broadcast(0.0, y))
+    a = from_bits(to_bits(shifted) << by_dtype(x, 23, 52))
     e = fma(a, t, a - 1.0)
     return copysign(e / (e + 2.0), x)
 
 
 @inlined
 def sigmoid(x):
-    """1 / (1 + exp(-x))."""
-    # Towards the left the reciprocal becomes denormal, and then its denominator too large:
-    # numerator and denominator are scaled there. Towards the right the limit is reached early.
-    right, left, far_left = by_dtype(x, 80.0, 700.0), by_dtype(x, -105.0, -746.0), by_dtype(x, -85.0, -705.0)
-    y = select(x > right, right, x)
-    y = select(y < left, left, y)
-    shifted, t = _reduce(y, -1.0)
-    one = select(x < far_left, broadcast(2.0**-64, x), broadcast(1.0, x))
-    n = to_bits(shifted)
-    p = _power_of_two(n - select(x < far_left, broadcast(64, n), broadcast(0, n)))
-    return one / fma(p, t, p + one)
+    """``1 / (1 + exp(-x))``."""
+    largest, smallest, tiny = by_dtype(x, (80.0, -105.0, -85.0), (700.0, -746.0, -705.0))
+    y = select(x > largest, largest, x)
+    y = select(y < smallest, smallest, y)
+    k, t = _reduce(y, -1.0)
+    # Where the result is denormal, or nearly, 2**n overflows: there numerator and denominator are scaled.
+    one = select(x < tiny, broadcast(2.0**-64, x), 1.0)
+    a = from_bits((k - select(x < tiny, broadcast(64, k), 0)) << by_dtype(x, 23, 52))
+    return one / fma(a, t, a + one)
 
 
 @inlined
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
     e = exp(-absolute(x))
-    return select(x < 0.0, broadcast(0.0, x), x) + _log_of(e, by_dtype(x, _LOG1P_32, _LOG1P_64))
-
-
-@inlined
-def _log_of(f, coefficients):
-    """log(1 + f) as f - f**2/2 + ..., through 2 atanh(s), s = f / (2 + f)."""
-    s = f / (f + 2.0)
-    half_square = 0.5 * f * f
-    z = s * s
-    return f - (half_square - s * fma(z, polynomial(z, coefficients), half_square))
+    log1p_e = fma(-e * e, polynomial(e, by_dtype(x, _LOG1P_32, _LOG1P_64)), e)
+    return select(x < 0.0, 0.0, x) + log1p_e
 
 
 @inlined
@@ -185,7 +194,7 @@ def _split(x):
     # The bits of 2**mantissa with a small number in the lowest ones are their sum.
     whole = by_dtype(x, 8388608.0, 4503599627370496.0)
     k = from_bits(to_bits(broadcast(whole, x)) | biased) - (whole + bias)
-    return k, from_bits(bits - ((biased - bias) << shift)), _power_of_two(2 * bias + 1 - biased)
+    return k, from_bits(bits - ((biased - bias) << shift)), from_bits((2 * bias + 1 - biased) << shift)
 
 
 @inlined
@@ -204,8 +213,8 @@ def _logarithm_ends(x, result):
     """`result` where `x` is positive and finite; inf at inf, -inf at zero, NaN below and at NaN."""
     infinity = float("inf")
     result = select(x < infinity, result, x)
-    result = select(x == 0.0, broadcast(-infinity, x), result)
-    return select(x < 0.0, broadcast(float("nan"), x), result)
+    result = select(x == 0.0, -infinity, result)
+    return select(x < 0.0, float("nan"), result)
 
 
 @inlined
@@ -213,7 +222,7 @@ def log(x):
     """Natural logarithm."""
     denormal = x < by_dtype(x, 1.1754943508222875e-38, 2.2250738585072014e-308)
     k, m, _ = _split(select(denormal, x * 2.0**64, x))
-    k = k - select(denormal, broadcast(64.0, x), broadcast(0.0, x))
+    k = k - select(denormal, broadcast(64.0, x), 0.0)
     return _logarithm_ends(x, _join(k, m - 1.0))
 
 
@@ -225,6 +234,6 @@ def log1p(x):
     # What the sum lost (Knuth's two-sum), in the scale of m; nothing where x is large.
     v = u - 1.0
     lost = (1.0 - (u - v)) + (x - v)
-    lost = select(x < by_dtype(x, 2.0**40, 2.0**60), lost * h, broadcast(0.0, x))
+    lost = select(x < by_dtype(x, 2.0**40, 2.0**60), lost * h, 0.0)
     result = _join(k, (m - 1.0) + lost)
     return copysign(_logarithm_ends(u, result), x)

@@ -134,7 +134,7 @@ def with_lanes(typingctx, place, count):
 @intrinsic
 def lanes(typingctx, x):
     """How many lanes a vector has, or a load from a pointer takes."""
-    return types.intp(x), lambda context, builder, sig, args: ir.Constant(ir.IntType(64), x.lanes)
+    return types.literal(x.lanes)(x), lambda context, builder, sig, args: ir.Constant(ir.IntType(64), x.lanes)
 
 
 @infer_global(operator.add)
@@ -207,8 +207,10 @@ def store(typingctx, place, x):
 
 def _first_lanes(builder, count, n):
     """Mask of the first `count` of `n` lanes."""
-    index = ir.Constant(ir.VectorType(ir.IntType(64), n), list(range(n)))
-    return builder.icmp_signed("<", index, splat(builder, count, n))
+    all_lanes = ir.Constant(count.type, n)
+    some = builder.select(builder.icmp_signed("<", count, all_lanes), count, all_lanes)
+    index = ir.Constant(ir.VectorType(_INT32, n), list(range(n)))
+    return builder.icmp_signed("<", index, splat(builder, builder.trunc(some, _INT32), n))
 
 
 @intrinsic
@@ -391,12 +393,11 @@ def total(typingctx, x):
 
 @intrinsic
 def largest(typingctx, x):
-    """Maximum over the lanes; NaN where one of them is."""
+    """Maximum over the lanes; any of the numbers where one of them is NaN."""
 
     def codegen(context, builder, sig, args):
         def larger(a, b):
-            keep_a = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("!=", a, a))
-            return builder.select(keep_a, a, b)
+            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
         return _fold(builder, args[0], x.lanes, larger)
 
@@ -496,3 +497,30 @@ def _tile_get(context, builder, sig, args):
 @lower_builtin(operator.setitem, Tile, types.BaseTuple, types.Any)
 def _tile_set(context, builder, sig, args):
     builder.store(args[2], _tile_element(builder, sig.args[0], args[0], args[1]))
+
+
+@intrinsic
+def transpose(typingctx, square):
+    """Turn a tile of one column that has as many rows as lanes: lane j of row i changes places with lane i of row j."""
+    n = square.vector.lanes
+
+    def codegen(context, builder, sig, args):
+        places = [builder.gep(args[0], [ir.Constant(_INT32, i)]) for i in range(n)]
+        rows = [builder.load(place) for place in places]
+        half = n // 2
+        while half:  # exchange blocks of `half` lanes between rows that are `half` apart
+            for i in range(n):
+                if i & half:
+                    continue
+                upper, lower = rows[i], rows[i + half]
+                first = [lane + n - half if lane & half else lane for lane in range(n)]
+                second = [lane + n if lane & half else lane + half for lane in range(n)]
+                mask = ir.VectorType(_INT32, n)
+                rows[i] = builder.shuffle_vector(upper, lower, ir.Constant(mask, first))
+                rows[i + half] = builder.shuffle_vector(upper, lower, ir.Constant(mask, second))
+            half //= 2
+        for row, place in zip(rows, places, strict=True):
+            builder.store(row, place)
+        return context.get_dummy_value()
+
+    return types.void(square), codegen
