@@ -233,10 +233,22 @@ def exp_second_derivative(z, h):
 
 
 # Softmax works on a whole row, not on a vector's lanes one by one.
-_ROWS = [row for row in ACTIVATIONS.values() if row.name != "softmax"]
-_ACTIVATIONS = {row.code: globals()[row.name] for row in _ROWS}
-_DERIVATIVES = {row.code: globals()[f"{row.name}_derivative"] for row in _ROWS}
-_SECOND_DERIVATIVES = {row.code: globals()[f"{row.name}_second_derivative"] for row in _ROWS}
+_FUNCTIONS = {
+    ACTIVATIONS[name].code: functions
+    for name, functions in {
+        "identity": (identity, identity_derivative, identity_second_derivative),
+        "sigmoid": (sigmoid, sigmoid_derivative, sigmoid_second_derivative),
+        "tanh": (tanh, tanh_derivative, tanh_second_derivative),
+        "relu": (relu, relu_derivative, relu_second_derivative),
+        "leaky_relu": (leaky_relu, leaky_relu_derivative, leaky_relu_second_derivative),
+        "elu": (elu, elu_derivative, elu_second_derivative),
+        "selu": (selu, selu_derivative, selu_second_derivative),
+        "silu": (silu, silu_derivative, silu_second_derivative),
+        "softplus": (softplus, softplus_derivative, softplus_second_derivative),
+        "gelu_tanh": (gelu_tanh, gelu_tanh_derivative, gelu_tanh_second_derivative),
+        "exp": (exp, exp_derivative, exp_second_derivative),
+    }.items()
+}
 
 
 def activate(code, z):
@@ -254,28 +266,29 @@ def second_derivative(code, z, h):
     raise NotImplementedError
 
 
-_INLINE = {"forceinline": True, "error_model": "numpy"}
+def _chosen(code, order):
+    """The function of a literal code, or its first or second derivative; None, a typing error, for any other code."""
+    if isinstance(code, types.IntegerLiteral) and code.literal_value in _FUNCTIONS:
+        return _FUNCTIONS[code.literal_value][order]
+    return None
 
 
-@overload(activate, prefer_literal=True, jit_options=_INLINE)
+_INLINED = {"forceinline": True, "error_model": "numpy"}
+
+
+@overload(activate, prefer_literal=True, jit_options=_INLINED)
 def _activate(code, z):
-    if not isinstance(code, types.IntegerLiteral):
-        return None
-    chosen = _ACTIVATIONS[code.literal_value]
-    return lambda code, z: chosen(z)
+    chosen = _chosen(code, 0)
+    return chosen and (lambda code, z: chosen(z))
 
 
-@overload(derivative, prefer_literal=True, jit_options=_INLINE)
+@overload(derivative, prefer_literal=True, jit_options=_INLINED)
 def _derivative(code, z, h):
-    if not isinstance(code, types.IntegerLiteral):
-        return None
-    chosen = _DERIVATIVES[code.literal_value]
-    return lambda code, z, h: chosen(z, h)
+    chosen = _chosen(code, 1)
+    return chosen and (lambda code, z, h: chosen(z, h))
 
 
-@overload(second_derivative, prefer_literal=True, jit_options=_INLINE)
+@overload(second_derivative, prefer_literal=True, jit_options=_INLINED)
 def _second_derivative(code, z, h):
-    if not isinstance(code, types.IntegerLiteral):
-        return None
-    chosen = _SECOND_DERIVATIVES[code.literal_value]
-    return lambda code, z, h: chosen(z, h)
+    chosen = _chosen(code, 2)
+    return chosen and (lambda code, z, h: chosen(z, h))
