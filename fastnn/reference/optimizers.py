@@ -50,7 +50,7 @@ def adam(rule: Adam, p: NDArray, g: NDArray, slots: NDArray, learning_rate: floa
 
 def adamw(rule: AdamW, p: NDArray, g: NDArray, slots: NDArray, learning_rate: float, t: int) -> None:
     """``p *= 1 - learning_rate weight_decay``, then Adam's step."""
-    p *= 1 - rule.weight_decay
+    p *= 1 - learning_rate * rule.weight_decay
     adam(rule, p, g, slots, learning_rate, t)
 
 

@@ -1,0 +1,133 @@
+"""The NumPy losses: against values worked out by hand, PyTorch, a complex step, and at the extremes."""
+
+import numpy as np
+import pytest
+from reference_cases import targets
+
+from fastnn import catalogue
+from fastnn.reference import losses
+
+ROWS = catalogue.LOSSES
+DTYPES = ["float32", "float64"]
+
+
+def test_every_row_has_its_functions():
+    assert list(losses.FUNCTIONS) == list(losses.DERIVATIVES) == list(ROWS)
+    for name in ROWS:
+        assert losses.FUNCTIONS[name] is getattr(losses, name)
+        assert losses.DERIVATIVES[name] is getattr(losses, f"{name}_derivative")
+
+
+E, LOG2, LOG3 = np.e, np.log(2), np.log(3)
+
+# name: o or z, y, loss of each row, derivative
+BY_HAND = {
+    "sse": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [5, 0], [[2, -4], [0, 0]]),
+    "mse": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [2.5, 0], [[1, -2], [0, 0]]),
+    "mae": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [1.5, 0], [[0.5, -0.5], [0, 0]]),
+    "huber": ([[0.5, 3], [1, -4]], [[0, 0], [0, 0]], [(0.125 + 2.5) / 2, (0.5 + 3.5) / 2], [[0.25, 0.5], [0.5, -0.5]]),
+    "poisson": (
+        [[0, 1], [LOG2, 0]],
+        [[1, 2], [3, 0]],
+        [(1 + E - 2) / 2, (3 - 3 * LOG2) / 2],
+        [[0, E / 2 - 1], [-0.5, 0.5]],
+    ),
+    "cross_entropy": (
+        [[0, LOG3], [7, 7]],
+        [[1, 0], [0.5, 1]],
+        [2 * LOG2, 1.5 * LOG2],
+        [[-0.75, 0.75], [0.25, -0.25]],
+    ),
+    "binary_cross_entropy": ([[0, LOG3]], [[1, 0]], [1.5 * LOG2], [[-0.25, 0.375]]),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ROWS)
+def test_by_hand(name, dtype):
+    source, y, value, derivative = (np.array(numbers, dtype) for numbers in BY_HAND[name])
+    results = losses.FUNCTIONS[name](source, y), losses.DERIVATIVES[name](source, y)
+    for result, expected in zip(results, (value, derivative), strict=True):
+        assert result.dtype == dtype
+        np.testing.assert_allclose(result, expected, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+
+
+def test_huber_turns_at_delta():
+    o, y = np.array([[1.0, 3.0, -8.0]]), np.zeros((1, 3))
+    np.testing.assert_allclose(losses.huber(o, y, delta=2.0), (0.5 + 4 + 14) / 3)
+    np.testing.assert_allclose(losses.huber_derivative(o, y, delta=2.0), [[1 / 3, 2 / 3, -2 / 3]])
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].labels])
+def test_labels_are_columns_of_ones(name):
+    rng = np.random.default_rng(0)
+    z, labels = rng.normal(size=(20, 4)), rng.integers(0, 4, 20)
+    for function in (losses.FUNCTIONS[name], losses.DERIVATIVES[name]):
+        np.testing.assert_allclose(function(z, labels), function(z, np.eye(4)[labels]), rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if not ROWS[name].kink])
+def test_derivative_is_that_of_a_complex_step(name):
+    rng = np.random.default_rng(1)
+    source, y = rng.normal(size=(8, 3)), targets(name, 8, 3, rng)
+    step = np.empty((8, 3))
+    for j in range(3):
+        step[:, j] = losses.FUNCTIONS[name](source + 1e-100j * np.eye(3)[j], y).imag / 1e-100
+    np.testing.assert_allclose(losses.DERIVATIVES[name](source, y), step, rtol=1e-12, atol=1e-14)
+
+
+# name: z, y, loss of each row, derivative
+EXTREMES = {
+    "poisson": ([[-1e4]], [[0]], [0], [[0]]),
+    "cross_entropy": ([[1e4, -1e4], [1e4, -1e4]], [[1, 0], [0, 1]], [0, 2e4], [[0, 0], [1, -1]]),
+    "binary_cross_entropy": (
+        [[1e4], [1e4], [-1e4], [-1e4]],
+        [[1], [0], [1], [0]],
+        [0, 1e4, 1e4, 0],
+        [[0], [1], [-1], [0]],
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].logits_of])
+def test_certainty_does_not_overflow(name, dtype):
+    z, y, value, derivative = (np.array(numbers, dtype) for numbers in EXTREMES[name])
+    np.testing.assert_array_equal(losses.FUNCTIONS[name](z, y), value)
+    np.testing.assert_array_equal(losses.DERIVATIVES[name](z, y), derivative)
+
+
+def test_a_small_binary_cross_entropy_keeps_its_digits():
+    np.testing.assert_allclose(
+        losses.binary_cross_entropy(np.array([[40.0]]), np.array([[1.0]])), np.exp(-40), rtol=1e-14
+    )
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_nan_in_nan_out(name):
+    y = np.zeros((1, 1))
+    assert np.isnan(losses.FUNCTIONS[name](np.array([[np.nan]]), y)).all()
+    assert np.isnan(losses.DERIVATIVES[name](np.array([[np.nan]]), y)).all()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_agrees_with_torch(name):
+    torch = pytest.importorskip("torch")
+    F = torch.nn.functional
+    theirs = {
+        "sse": lambda o, y: F.mse_loss(o, y, reduction="none").sum(1),
+        "mse": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1),
+        "mae": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1),
+        "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
+        "poisson": lambda z, y: F.poisson_nll_loss(z, y, reduction="none").mean(1),
+        "cross_entropy": lambda z, y: F.cross_entropy(z, y, reduction="none"),
+        "binary_cross_entropy": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="none").mean(1),
+    }[name]
+    rng = np.random.default_rng(2)
+    source, y = 2 * rng.normal(size=(30, 4)), targets(name, 30, 4, rng)
+    source[0] = y[0]  # no residual
+    source_torch = torch.tensor(source, requires_grad=True)
+    value = theirs(source_torch, torch.tensor(y))
+    value.sum().backward()
+    np.testing.assert_allclose(losses.FUNCTIONS[name](source, y), value.detach().numpy(), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(losses.DERIVATIVES[name](source, y), source_torch.grad.numpy(), rtol=1e-12, atol=1e-15)
