@@ -1,0 +1,64 @@
+"""Compiling ahead: everything in the catalogue, and nothing is left to compile after it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastnn import catalogue, cli, precompile
+
+TRAIN_ALL = """
+import numpy as np
+import fastnn
+from fastnn import catalogue, optimizers
+
+X, Y = np.random.default_rng(0).random((2, 9, 5))
+hidden = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
+for dtype in ("float32", "float64"):
+    for loss in catalogue.LOSSES.values():
+        output = loss.logits_of or "identity"
+        sizes = (5, *range(1, len(hidden) + 1), 5)
+        net = fastnn.MLP(sizes, activation=hidden, output_activation=output, dtype=dtype, rng=0)
+        y = Y / Y.sum(1, keepdims=True) if output == "softmax" else Y
+        for name in catalogue.OPTIMIZERS:
+            net.fit(X, y, epochs=1, loss=loss.name, optimizer=getattr(optimizers, name)(), rng=0, specialize=False)
+        net.predict(X)
+"""
+
+
+def names_of_all_pieces():
+    rows = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
+    rows += [*catalogue.LOSSES, *catalogue.OPTIMIZERS]
+    return {f"{row}, {dtype}" for row in rows for dtype in ("float32", "float64")}
+
+
+def test_warmup_goes_through_the_catalogue(monkeypatch):
+    monkeypatch.setattr(precompile, "_training", lambda *args, **kwargs: lambda: None)
+    reports = []
+    precompile.warmup(lambda *report: reports.append(report))
+    assert {name for name, _, _ in reports} == names_of_all_pieces()
+    assert [number for _, number, _ in reports] == list(range(1, len(reports) + 1))
+    assert {total for _, _, total in reports} == {len(reports)}
+
+
+def test_command_tells_how_long_it_took(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(precompile, "_pieces", lambda: [(name, lambda name=name: ran.append(name)) for name in "ab"])
+    assert cli.main(["warmup"]) == 0
+    assert ran == ["a", "b"]
+    assert re.fullmatch(r"2 pieces ready in \d+\.\d s\.\n", capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_nothing_is_compiled_after_warmup(tmp_path):
+    def files_after(*command):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        subprocess.run([sys.executable, *command], check=True, env=environment, cwd=Path(__file__).parents[1])
+        return {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
+
+    warm = files_after("-m", "fastnn.cli", "warmup")
+    assert warm
+    assert files_after("-c", TRAIN_ALL) == warm
