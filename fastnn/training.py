@@ -18,7 +18,7 @@ from fastnn.optimizers import Optimizer
 from fastnn.progress import ProgressBar
 
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
-CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that copying costs nothing even in a wide network
+CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 
 
 def fit(
