@@ -35,7 +35,7 @@ class Job:
     delta : float
         Where the Huber loss turns from a parabola into a line; other losses ignore it.
     optimizer : Optimizer
-        The update rule; its learning rate is passed to ``train``, epoch by epoch. None leaves the parameters alone.
+        The update rule; its learning rate is passed to ``train``, epoch by epoch.
     batch_size : int
         Rows of a batch, at most n; the last batch of an epoch may be shorter.
     shuffle : bool
@@ -55,7 +55,7 @@ class Job:
     X: NDArray
     y: NDArray
     loss: catalogue.Loss
-    optimizer: Optimizer | None
+    optimizer: Optimizer
     batch_size: int
     sample_weight: NDArray | None = None
     delta: float = 1.0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastnn import catalogue
 from fastnn.kernels import dense, passes
-from fastnn.kernels.compiling import address_of, outlined
+from fastnn.kernels.compiling import address_of, callee
 from fastnn.kernels.dense import CRITICAL_STRIDE, TILE_ROWS
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.threads import meet, share
@@ -66,17 +66,21 @@ class Column(IntEnum):
 ) = (int(column) for column in Column)
 
 
+#: Entries of a row of the table.
+COLUMNS = len(Column)
+
+
 class Team(NamedTuple):
     """The threads that share a run: which one this is, how many there are, where they meet."""
 
     rank: int
     size: int
-    arrivals: NDArray[np.int64]
-    yield_: int
+    arrivals: int  # address of a counter of int64
+    yield_: int  # address of the system's function that lets another thread run
 
 
 #: A team of one.
-ALONE = Team(0, 1, np.zeros(1, np.int64), 0)
+ALONE = Team(0, 1, 0, 0)
 
 
 # ---------------------------------------------------------------- laying out
@@ -142,24 +146,49 @@ def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) ->
     return layers, zeros, space.size
 
 
+def pointer_type(dtype: str) -> Pointer:
+    """The Numba type of a pointer to floats of this dtype."""
+    number = types.float32 if dtype == "float32" else types.float64
+    return Pointer(number, native_lanes(number))
+
+
+#: The Numba type of a pointer to whole numbers.
+INTEGERS = Pointer(types.intp, native_lanes(types.intp))
+
+#: The Numba type of a team.
+TEAM = types.NamedUniTuple(types.intp, len(Team._fields), Team)
+
+
 @lru_cache(maxsize=64)
 def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     """Addresses of an activation's two passes."""
-    number = types.float32 if dtype == "float32" else types.float64
-    place = Pointer(number, native_lanes(number))
-    code, n = types.literal(activation.code), types.intp
-    forward = address_of(passes.activation_pass, code, place, place, n, n, n)
-    if activation.name == "softmax":
-        return forward, 0
-    return forward, address_of(passes.derivative_pass, code, place, place, place, n)
+    place, n = pointer_type(dtype), types.intp
+    forward, derivative = passes.callees_of(activation)
+    return (
+        address_of(*forward, place, place, n, n, n),
+        address_of(*derivative, place, place, place, n) if derivative else 0,
+    )
 
 
 @lru_cache
 def _product(dtype: str) -> int:
     """Address of the matrix product."""
-    number = types.float32 if dtype == "float32" else types.float64
-    place, n = Pointer(number, native_lanes(number)), types.intp
+    place, n = pointer_type(dtype), types.intp
     return address_of(dense.product, n, n, n, place, n, n, place, n, place, n, place, n)
+
+
+@lru_cache
+def forward_address(dtype: str) -> int:
+    """Address of `forward`."""
+    place, n = pointer_type(dtype), types.intp
+    return address_of(forward, INTEGERS, n, n, place, place, n, n, place, TEAM)
+
+
+@lru_cache
+def backward_address(dtype: str) -> int:
+    """Address of `backward`."""
+    place, n = pointer_type(dtype), types.intp
+    return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM)
 
 
 def workspace(size: int, dtype: str) -> NDArray:
@@ -171,61 +200,62 @@ def workspace(size: int, dtype: str) -> NDArray:
 
 
 # ---------------------------------------------------------------- forward
-@outlined
-def forward(layers, zeros, params, x, x_stride, n, work, team, arrivals):
+@callee
+def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
     """Outputs of `n` rows of `x`, layer by layer, into the workspace."""
-    start, stop = share(n, TILE_ROWS, team.rank, team.size)
-    for l in range(layers.shape[0]):
-        n_in, n_out, stride = layers[l, N_IN], layers[l, N_OUT], layers[l, STRIDE]
-        w, w_stride = params + layers[l, WEIGHTS], n_out
-        if layers[l, COPY] >= 0:
-            first, last = share(n_in, 1, team.rank, team.size)
-            copy, copy_stride = work + layers[l, COPY], layers[l, COPY_STRIDE]
+    start, stop = share(n, TILE_ROWS, team)
+    for l in range(n_layers):
+        layer = layers + l * COLUMNS
+        n_in, n_out, stride = layer[N_IN], layer[N_OUT], layer[STRIDE]
+        w, w_stride = params + layer[WEIGHTS], n_out
+        if layer[COPY] >= 0:
+            first, last = share(n_in, 1, team)
+            copy, copy_stride = work + layer[COPY], layer[COPY_STRIDE]
             passes.copy_block(w + first * n_out, n_out, copy + first * copy_stride, copy_stride, last - first, n_out)
             w, w_stride = copy, copy_stride
-            meet(arrivals, team.size, team.yield_)
-        b = params + layers[l, BIASES] if layers[l, BIASES] >= 0 else work + zeros
-        z = work + (layers[l, Z] + start * stride)
-        call(layers[l, PRODUCT], stop - start, n_out, n_in, x + start * x_stride, x_stride, 1, w, w_stride, b, 0, z, stride)
-        x, x_stride = work + layers[l, H], stride
-        if layers[l, ACTIVATE] != 0:
-            call(layers[l, ACTIVATE], KNOWN, z, x + start * stride, stop - start, n_out, stride)
-    return x
+            meet(team)
+        b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
+        z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
+        call(layer[PRODUCT], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, w_stride, b, 0, z, stride)
+        if layer[ACTIVATE] != 0:
+            call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
+        x, x_stride = work + layer[H], stride
 
 
 # ---------------------------------------------------------------- backward
-@outlined
-def backward(layers, zeros, params, gradient, more, x, x_stride, n, work, team, arrivals):
+@callee
+def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, work, team):
     """The gradient, from the loss's derivative with respect to the output's pre-activations in the workspace.
 
     With `more` it is added to what `gradient` holds.
     """
-    start, stop = share(n, TILE_ROWS, team.rank, team.size)
-    for l in range(layers.shape[0] - 1, -1, -1):
-        n_in, n_out = layers[l, N_IN], layers[l, N_OUT]
-        d, d_stride = work + layers[l, D], layers[l, STRIDE]
-        w, dw = params + layers[l, WEIGHTS], gradient + layers[l, WEIGHTS]
-        h, h_stride = (work + layers[l - 1, H], layers[l - 1, STRIDE]) if l > 0 else (x, x_stride)
+    start, stop = share(n, TILE_ROWS, team)
+    rows = stop - start
+    for l in range(n_layers - 1, -1, -1):
+        layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
+        n_in, n_out = layer[N_IN], layer[N_OUT]
+        d, d_stride = work + layer[D], layer[STRIDE]
+        w, dw = params + layer[WEIGHTS], gradient + layer[WEIGHTS]
+        h, h_stride = (work + below[H], below[STRIDE]) if l > 0 else (x, x_stride)
 
         # dW = h^T d, db = 1^T d
-        first, last = share(n_in, TILE_ROWS, team.rank, team.size)
-        dw_rows = dw + first * n_out
-        init, init_stride = (dw_rows, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
-        call(layers[l, PRODUCT], last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw_rows, n_out)
-        if layers[l, BIASES] >= 0 and team.rank == team.size - 1:
-            db = gradient + layers[l, BIASES]
+        first, last = share(n_in, TILE_ROWS, team)
+        dw = dw + first * n_out
+        init, init_stride = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
+        call(layer[PRODUCT], last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw, n_out)
+        if layer[BIASES] >= 0 and team.rank == team.size - 1:
+            db = gradient + layer[BIASES]
             passes.sum_columns(d, d_stride, n, n_out, db if more else work + zeros, db)
         if l == 0:
             break
 
         # dh = d W^T, and through the activation below
-        transposed, t_stride = work + layers[l, TRANSPOSED], layers[l, TRANSPOSED_STRIDE]
-        passes.transpose_block(w + first * n_out, n_out, transposed + first, t_stride, last - first, n_out)
-        meet(arrivals, team.size, team.yield_)
-        dh, rows = work + (layers[l - 1, D] + start * h_stride), stop - start
-        call(layers[l, PRODUCT], rows, n_in, n_out, d + start * d_stride, d_stride, 1, transposed, t_stride, work + zeros, 0, dh, h_stride)
-        if layers[l - 1, DERIVE] != 0:
-            z = work + (layers[l - 1, Z] + start * h_stride)
-            call(layers[l - 1, DERIVE], KNOWN, dh, z, h + start * h_stride, rows * h_stride)
-        meet(arrivals, team.size, team.yield_)
-    meet(arrivals, team.size, team.yield_)
+        turned, t_stride = work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
+        passes.transpose_block(w + first * n_out, n_out, turned + first, t_stride, last - first, n_out)
+        meet(team)
+        d, dh = d + start * d_stride, work + (below[D] + start * h_stride)
+        call(layer[PRODUCT], rows, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
+        if below[DERIVE] != 0:
+            call(below[DERIVE], KNOWN, dh, work + (below[Z] + start * h_stride), h + start * h_stride, rows * h_stride)
+        meet(team)
+    meet(team)

@@ -1,5 +1,7 @@
 """The losses: value and derivative in one go, on the outputs of a batch.
 
+A kernel calls them by address, with ``(o, d, y, labels, scale, rows, n_out, delta)``.
+
 An elementwise loss is a row of `_ELEMENTWISE`: ``name(o, y, delta) -> (loss, derivative)`` on vectors, with o the
 output, or its pre-activation where the catalogue's row says `logits_of`. What the values are divided by stands in
 `scale`: one number a row of the batch, its share of the loss.
@@ -8,6 +10,7 @@ output, or its pre-activation where the catalogue's row says `logits_of`. What t
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 from numba.extending import overload
 
 from fastnn import catalogue
@@ -87,9 +90,12 @@ def _choose_element(code, o, y, delta):
     return lambda code, o, y, delta: function(o, y, delta)
 
 
-@inlined(literals=("code",))
-def elementwise_loss(code, o, d, y, scale, rows, n_out, delta):
-    """Sum of ``scale * loss`` over the batch; ``d = scale * derivative``. o, d and y are (rows, n_out), contiguous."""
+@callee
+def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, delta):
+    """Sum of ``scale * loss`` over the batch; ``d = scale * derivative``. o, d and y are (rows, n_out), contiguous.
+
+    `code`, a literal, is the loss's in the catalogue.
+    """
     width = lanes(o)
     loss = broadcast(0.0, o)
     if n_out == 1:  # a vector holds many rows
@@ -99,7 +105,7 @@ def elementwise_loss(code, o, d, y, scale, rows, n_out, delta):
             value, derivative = _element(code, load_first(o + i, left), load_first(y + i, left), delta)
             loss = fma(share, value, loss)
             store_first(d + i, share * derivative, left)
-        return total(loss)
+        return np.float64(total(loss))
     for r in range(rows):
         share = broadcast(scale[r], o)
         for j in range(0, n_out, width):
@@ -109,7 +115,7 @@ def elementwise_loss(code, o, d, y, scale, rows, n_out, delta):
             value = select(first_lanes(left, value), value, 0.0)
             loss = fma(share, value, loss)
             store_first(d + place, share * derivative, left)
-    return total(loss)
+    return np.float64(total(loss))
 
 
 @inlined
@@ -120,8 +126,8 @@ def _load_turned(square, x, stride, rows, columns):
     transpose(square)
 
 
-@inlined(literals=("labels_given",))
-def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out):
+@callee
+def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out, delta):
     """Sum of ``scale * (-sum_j y_j log softmax(z)_j)`` over the batch; ``d = scale * (softmax(z) sum(y) - y)``.
 
     With `labels_given`, a literal, row r has the one-hot target of ``labels[r]``, and `y` is not read. A vector holds
@@ -172,29 +178,11 @@ def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out):
         if labels_given:
             for i in range(n):
                 d[place + i * n_out + labels[r + i]] -= scale[r + i]
-    return total(loss)
+    return np.float64(total(loss))
 
 
-def _loss(code, labels_given, o, d, y, labels, scale, rows, n_out, delta):
-    """The loss of this catalogue code."""
-
-
-@overload(_loss, prefer_literal=True, jit_options={"forceinline": True, "error_model": "numpy"})
-def _choose_loss(code, labels_given, o, d, y, labels, scale, rows, n_out, delta):
-    if code.literal_value == catalogue.LOSSES["cross_entropy"].code:
-        if labels_given.literal_value:
-            return lambda code, labels_given, o, d, y, labels, scale, rows, n_out, delta: cross_entropy(
-                True, o, d, y, labels, scale, rows, n_out
-            )
-        return lambda code, labels_given, o, d, y, labels, scale, rows, n_out, delta: cross_entropy(
-            False, o, d, y, labels, scale, rows, n_out
-        )
-    return lambda code, labels_given, o, d, y, labels, scale, rows, n_out, delta: elementwise_loss(
-        code, o, d, y, scale, rows, n_out, delta
-    )
-
-
-@callee
-def batch_loss(code, labels_given, o, d, y, labels, scale, rows, n_out, delta):
-    """Loss of a batch, and into `d` its derivative: `code` and `labels_given` are literals."""
-    return np.float64(_loss(code, labels_given, o, d, y, labels, scale, rows, n_out, delta))
+def callee_of(loss: catalogue.Loss, labels_given: bool) -> tuple:
+    """The function of a loss, for `address_of`, and the literals that it is compiled for."""
+    if loss.name == "cross_entropy":
+        return cross_entropy, types.literal(int(labels_given))
+    return elementwise_loss, types.literal(loss.code)

@@ -9,28 +9,31 @@ from fastnn import catalogue
 from fastnn.job import Job, State
 from fastnn.kernels import passes
 from fastnn.kernels.compiling import kernel
-from fastnn.kernels.layers import ALONE, forward, layout, workspace
+from fastnn.kernels.layers import ALONE, COLUMNS, H, forward_address, layout, workspace
+from fastnn.kernels.llvm.calls import call
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.kernels.training import BLOCK_ROWS, Prepared
+from fastnn.optimizers import SGD
 from fastnn.spec import NetworkSpec
 
 
 @kernel
-def _predict(layers, zeros, params, X, work, block_rows, out, team):
+def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out):
     n_in, n_out = X.shape[1], out.shape[1]
-    p, w, arrivals = pointer(params, 0), pointer(work, 0), pointer(team.arrivals, 0)
+    table, p, w = pointer(layers, 0), pointer(params, 0), pointer(work, 0)
+    output = w + table[(n_layers - 1) * COLUMNS + H]
     for start in range(0, X.shape[0], block_rows):
         n = min(block_rows, X.shape[0] - start)
-        output = forward(layers, zeros, p, pointer(X, start * n_in), n_in, n, w, team, arrivals)
+        call(forward, table, n_layers, zeros, p, pointer(X, start * n_in), n_in, n, w, ALONE)
         passes.copy_block(output, n_out, pointer(out, start * n_out), n_out, n, n_out)
 
 
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
-    block_rows = min(len(X), BLOCK_ROWS)
+    block_rows = max(1, min(len(X), BLOCK_ROWS))
     layers, zeros, size = layout(spec, block_rows, False, False)
-    out = np.empty((len(X), spec.n_out), spec.dtype)
-    _predict(layers, zeros, params, X, workspace(size, spec.dtype), block_rows, out, ALONE)
+    out, work = np.empty((len(X), spec.n_out), spec.dtype), workspace(size, spec.dtype)
+    _predict(layers, spec.n_layers, zeros, forward_address(spec.dtype), params, X, work, block_rows, out)
     return out
 
 
@@ -52,9 +55,9 @@ def loss_and_grad(
     """
     out = np.empty_like(params) if out is None else out
     job = Job(
-        spec, params, X, y, loss, None, len(X), sample_weight=sample_weight, delta=delta, shuffle=False, l2=l2
+        spec, params, X, y, loss, SGD(0.0), len(X), sample_weight=sample_weight, delta=delta, shuffle=False, l2=l2
     )
     state = State("", 0, np.empty((1, 0), spec.dtype), np.zeros(3, np.int64), np.zeros(2))
     value = np.empty(1)
-    Prepared(job, state, out).run(state, np.zeros(1), value, 1)
+    Prepared(job, state, out, update=False).run(state, np.zeros(1), value, 1)
     return float(value[0]), out

@@ -153,7 +153,7 @@ def _choose_slots(code):
     return lambda code: slots
 
 
-@inlined(literals=("code",))
+@callee
 def update(code, p, g, s, t, start, stop, rate, settings, step):
     """Update the parameters ``p[start:stop]`` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
     c = _prepare(code, rate, settings, step)
@@ -169,9 +169,3 @@ def update(code, p, g, s, t, start, stop, rate, settings, step):
             store_first(s + i, s_i, left)
         if _slots(code) > 1:
             store_first(t + i, t_i, left)
-
-
-@callee
-def optimizer_step(code, p, g, s, t, start, stop, rate, settings, step):
-    """`update` for callers that know the rule by its address."""
-    update(code, p, g, s, t, start, stop, rate, settings, step)

@@ -5,7 +5,7 @@ A block is `rows x columns` numbers whose rows lie `stride` apart.
 
 from __future__ import annotations
 
-from numba.extending import overload
+from numba import types
 
 from fastnn import catalogue
 from fastnn.kernels.activations import activate, derivative
@@ -28,15 +28,15 @@ from fastnn.kernels.llvm.simd import (
 from fastnn.kernels.vecmath import exp
 
 
-@inlined(literals=("code",))
-def activate_all(code, z, h, count):
-    """``h = f(z)`` for `count` numbers; h may be z. `code`, a literal, names f."""
-    width = lanes(z)
+@callee
+def activate_all(code, z, h, rows, columns, stride):
+    """``h = f(z)`` on a block and what lies between its rows; h may be z. `code`, a literal, names f."""
+    width, count = lanes(z), rows * stride
     for i in range(0, count, width):
         store_first(h + i, activate(code, load_first(z + i, count - i)), count - i)
 
 
-@inlined(literals=("code",))
+@callee
 def derive_all(code, d, z, h, count):
     """``d *= f'(z)`` with ``h = f(z)`` for `count` numbers; z is read only where f' needs it."""
     width = lanes(d)
@@ -46,8 +46,8 @@ def derive_all(code, d, z, h, count):
         store_first(d + i, load_first(d + i, left) * slope, left)
 
 
-@inlined
-def softmax_rows(z, h, rows, columns, stride):
+@callee
+def softmax_rows(code, z, h, rows, columns, stride):
     """``h = exp(z) / sum(exp(z))`` in each row; h may be z."""
     width = lanes(z)
     for r in range(rows):
@@ -67,30 +67,12 @@ def softmax_rows(z, h, rows, columns, stride):
             store_first(h_r + j, factor * load_first(h_r + j, columns - j), columns - j)
 
 
-def _activate(code, z, h, rows, columns, stride):
-    """The activation of this catalogue code on a block."""
-
-
-@overload(_activate, prefer_literal=True, jit_options={"forceinline": True, "error_model": "numpy"})
-def _choose_activate(code, z, h, rows, columns, stride):
-    if code.literal_value == catalogue.ACTIVATIONS["softmax"].code:
-        return lambda code, z, h, rows, columns, stride: softmax_rows(z, h, rows, columns, stride)
-    return lambda code, z, h, rows, columns, stride: activate_all(code, z, h, rows * stride)
-
-
-@callee
-def activation_pass(code, z, h, rows, columns, stride):
-    """An activation on a block, for callers that know it by its address; `code` is a literal.
-
-    What lies between a row's last column and the next row is transformed too, where rows do not interact.
-    """
-    _activate(code, z, h, rows, columns, stride)
-
-
-@callee
-def derivative_pass(code, d, z, h, count):
-    """`derive_all` for callers that know the activation by its address; `code` is a literal."""
-    derive_all(code, d, z, h, count)
+def callees_of(activation: catalogue.Activation) -> tuple[tuple, tuple]:
+    """The passes of an activation and of its derivative, for `address_of`, and the literal they are compiled for."""
+    code = types.literal(activation.code)
+    if activation.name == "softmax":
+        return (softmax_rows, code), ()
+    return (activate_all, code), (derive_all, code)
 
 
 @inlined
@@ -124,7 +106,7 @@ def copy_block(source, source_stride, target, target_stride, rows, columns):
             store_first(target + (r * target_stride + j), load_first(source + (r * source_stride + j), left), left)
 
 
-@inlined
+@outlined
 def transpose_block(source, source_stride, target, target_stride, rows, columns):
     """``target = source.T``, square by square, each turned within registers."""
     width = lanes(source)
@@ -139,7 +121,7 @@ def transpose_block(source, source_stride, target, target_stride, rows, columns)
                 store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
 
 
-@outlined
+@callee
 def block_finite(x, stride, rows, columns):
     """Whether no number of a block is NaN or infinite."""
     width = lanes(x)

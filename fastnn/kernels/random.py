@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn.kernels.compiling import inlined
+from fastnn.kernels.compiling import callee, inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -34,12 +34,14 @@ def bits(key, i):
     return mix(key + _GOLDEN * (np.uint64(i) + _1)) >> _32
 
 
-@inlined
-def permute(key, order):
-    """Fill `order` with a random permutation (Fisher and Yates)."""
-    n = order.size
+@callee
+def permute(seed, member, epoch, order, n):
+    """Fill `order` with the permutation of ``range(n)`` of this stream (Fisher and Yates)."""
+    k = key(seed, member, epoch)
     for i in range(n):
         order[i] = i
     for i in range(n - 1, 0, -1):
-        j = np.intp((bits(key, i) * np.uint64(i + 1)) >> _32)
-        order[i], order[j] = order[j], order[i]
+        j = np.intp((bits(k, i) * np.uint64(i + 1)) >> _32)
+        row = order[i]
+        order[i] = order[j]
+        order[j] = row

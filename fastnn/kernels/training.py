@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from numba import types
+from numba import from_dtype, types
 from numpy.typing import NDArray
 
 from fastnn import catalogue
 from fastnn.job import Job, State, Status
-from fastnn.kernels import passes
-from fastnn.kernels.compiling import address_of, inlined, kernel
+from fastnn.kernels import losses, optimizers, passes
+from fastnn.kernels.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.dense import CRITICAL_STRIDE, TILE_ROWS
-from fastnn.kernels.llvm.calls import KNOWN, call, call_float
-from fastnn.kernels.llvm.simd import pointer
-from fastnn.kernels.llvm.threads import meet, share
-from fastnn.kernels.llvm.types import REGISTER_BYTES, Pointer, native_lanes
-from fastnn.kernels.losses import batch_loss
 from fastnn.kernels.layers import (
     ALONE,
-    BIASES,
+    COLUMNS,
     D,
     DERIVE,
     H,
+    INTEGERS,
     N_IN,
     N_OUT,
-    STRIDE,
+    TEAM,
     WEIGHTS,
     Z,
-    backward,
-    forward,
+    backward_address,
+    forward_address,
     layout,
+    pointer_type,
     workspace,
 )
-from fastnn.kernels.optimizers import optimizer_step, rule_of
-from fastnn.kernels.random import key, permute
+from fastnn.kernels.llvm.calls import KNOWN, call, call_float
+from fastnn.kernels.llvm.simd import pointer, pointer_at
+from fastnn.kernels.llvm.threads import meet, share
+from fastnn.kernels.llvm.types import REGISTER_BYTES
+from fastnn.kernels.random import permute
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED = (int(status) for status in Status)
 
@@ -44,197 +43,209 @@ _DONE, _PAUSED, _BAD_DATA, _DIVERGED = (int(status) for status in Status)
 _LOSS_ROWS = 64
 
 
-class Data(NamedTuple):
-    """The samples; of `y` and `labels` one is empty, and `weights` may be."""
+#: All that a run goes by. Arrays and functions come as addresses, 0 where there is none; `Prepared` keeps the arrays
+#: alive.
+PLAN = np.dtype(
+    [
+        # the data
+        ("X", np.intp),
+        ("y", np.intp),
+        ("labels", np.intp),
+        ("sample_weight", np.intp),
+        ("n_rows", np.intp),
+        ("batch_size", np.intp),
+        ("seed", np.intp),
+        ("member", np.intp),
+        # the network
+        ("layers", np.intp),
+        ("n_layers", np.intp),
+        # what a step calls, where it is wanted
+        ("permute", np.intp),
+        ("gather", np.intp),
+        ("forward", np.intp),
+        ("loss", np.intp),
+        ("backward", np.intp),
+        ("penalise", np.intp),
+        ("clip", np.intp),
+        ("optimizer", np.intp),
+        # settings
+        ("mean", np.intp),  # whether the batch's loss is a mean
+        ("outputs", np.float64),  # what a row's loss is divided by
+        ("delta", np.float64),
+        ("settings", np.intp),  # of the optimizer
+        ("l2", np.float64),
+        ("max_grad_norm", np.float64),
+        # buffers
+        ("gradient", np.intp),
+        ("order", np.intp),  # the rows, shuffled
+        ("block_labels", np.intp),
+        ("block_losses", np.intp),  # of each `_LOSS_ROWS` rows of a block
+        ("work", np.intp),
+        # places in `work`
+        ("block_rows", np.intp),  # a batch goes through the network in blocks of so many rows
+        ("zeros", np.intp),
+        ("x_place", np.intp),
+        ("x_stride", np.intp),  # 0 where blocks are read in place
+        ("y_place", np.intp),
+        ("scale_place", np.intp),
+    ]
+)
 
-    X: NDArray
-    y: NDArray
-    labels: NDArray[np.intp]
-    weights: NDArray
 
-
-class Buffers(NamedTuple):
-    """What a run writes to; the places are offsets into `work`."""
-
-    params: NDArray
-    gradient: NDArray
-    work: NDArray
-    order: NDArray[np.intp]
-    labels: NDArray[np.intp]
-    losses: NDArray[np.float64]  # of each `_LOSS_ROWS` rows of a block
-    block_rows: int  # a batch goes through the network in blocks of so many rows
-    zeros: int
-    x: int
-    x_stride: int  # 0 where blocks are read in place
-    y: int
-    scale: int
-
-
-class Rules(NamedTuple):
-    """What a step does, by address, and the settings."""
-
-    loss: int
-    delta: float
-    outputs: float  # what a row's loss is divided by
-    mean: bool
-    optimizer: int  # 0 leaves the parameters alone
-    settings: NDArray[np.float64]
-    l2: float
-    max_grad_norm: float
-    batch_size: int
-    shuffle: bool
-    seed: int
-    member: int
-
-
-@inlined
-def _gather(data, buffers, start, first, stop, x, y, labels):
-    """Copy the data's rows ``order[start + first : start + stop]`` to rows ``first:stop`` of x, y and labels."""
-    n_in, n_out = data.X.shape[1], data.y.shape[1]
+@callee
+def gather(plan, start, first, stop, n_in, n_out, work):
+    """Copy the data's rows ``order[start + first : start + stop]`` to rows ``first:stop`` of the block's buffers."""
+    order, X = pointer_at(plan.order, np.int64), pointer_at(plan.X, work)
+    y, labels = pointer_at(plan.y, work), pointer_at(plan.labels, np.int64)
+    block_x, block_y = work + plan.x_place, work + plan.y_place
+    block_labels = pointer_at(plan.block_labels, np.int64)
     for r in range(first, stop):
-        row = buffers.order[start + r]
-        passes.copy_block(pointer(data.X, row * n_in), n_in, x + r * buffers.x_stride, n_in, 1, n_in)
-        if data.labels.size > 0:
-            labels[r] = data.labels[row]
+        row = order[start + r]
+        passes.copy_block(X + row * n_in, n_in, block_x + r * plan.x_stride, n_in, 1, n_in)
+        if plan.labels != 0:
+            block_labels[r] = labels[row]
         else:
-            passes.copy_block(pointer(data.y, row * n_out), n_out, y + r * n_out, n_out, 1, n_out)
+            passes.copy_block(y + row * n_out, n_out, block_y + r * n_out, n_out, 1, n_out)
 
 
 @inlined
-def _batch_weight(data, rules, order, start, n):
-    """Sum of the sample weights of a batch."""
-    if data.weights.size == 0:
-        return np.float64(n)
-    weight = 0.0
-    for r in range(start, start + n):
-        weight += data.weights[order[r] if rules.shuffle else r]
-    return weight
+def _weight(plan, row, like):
+    """Sample weight of the row-th row that is visited."""
+    row = pointer_at(plan.order, np.int64)[row] if plan.order != 0 else row
+    return pointer_at(plan.sample_weight, like)[row]
 
 
 @inlined
-def _share_out(data, rules, order, start, stop, weight, scale):
-    """Fill `scale` with the share that rows ``start:stop`` have in the loss of a batch of this weight."""
-    divisor = rules.outputs * (weight if rules.mean else 1.0)
+def _block_loss(plan, y, labels, start, n, weight, work, team):
+    """Loss of a block, its derivative with respect to the output's pre-activations into the workspace.
+
+    The block begins at row `start`; its batch has the given weight.
+    """
+    last = pointer_at(plan.layers, np.int64) + (plan.n_layers - 1) * COLUMNS
+    n_out, output, d, z = last[N_OUT], work + last[H], work + last[D], work + last[Z]
+    scale, block_losses = work + plan.scale_place, pointer_at(plan.block_losses, np.float64)
+    divisor = plan.outputs * (weight if plan.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
-    for r in range(start, stop):
-        if data.weights.size == 0:
-            scale[r - start] = factor
-        else:
-            scale[r - start] = factor * data.weights[order[r] if rules.shuffle else r]
-
-
-@inlined
-def _block_loss(layers, rules, buffers, y, labels, n, scale, work, team, arrivals):
-    """Loss of a block, its derivative with respect to the output's pre-activations into the workspace."""
-    last = layers.shape[0] - 1
-    n_out, output, d, z = layers[last, N_OUT], work + layers[last, H], work + layers[last, D], work + layers[last, Z]
-    first, stop = share(n, _LOSS_ROWS, team.rank, team.size)
+    first, stop = share(n, _LOSS_ROWS, team)
     for r in range(first, stop, _LOSS_ROWS):
         rows, place = min(_LOSS_ROWS, stop - r), r * n_out
-        buffers.losses[r // _LOSS_ROWS] = call_float(
-            rules.loss, KNOWN, KNOWN, output + place, d + place, y + place, labels + r, scale + r, rows, n_out, rules.delta
+        for i in range(r, r + rows):
+            scale[i] = factor * _weight(plan, start + i, work) if plan.sample_weight != 0 else factor
+        block_losses[r // _LOSS_ROWS] = call_float(
+            plan.loss, KNOWN, output + place, d + place, y + place, labels + r, scale + r, rows, n_out, plan.delta
         )
-        if layers[last, DERIVE] != 0:
-            call(layers[last, DERIVE], KNOWN, d + place, z + place, output + place, rows * n_out)
-    meet(arrivals, team.size, team.yield_)
+        if last[DERIVE] != 0:
+            call(last[DERIVE], KNOWN, d + place, z + place, output + place, rows * n_out)
+    meet(team)
     loss = 0.0
     for i in range((n + _LOSS_ROWS - 1) // _LOSS_ROWS):
-        loss += buffers.losses[i]
+        loss += block_losses[i]
     return loss
 
 
-@inlined
-def _penalise(layers, l2, params, gradient, team, arrivals):
+@callee
+def penalise(plan, params, gradient, team):
     """Add the gradient of ``l2 / 2 * sum(W**2)``; the penalty itself."""
     squares = 0.0
-    for l in range(layers.shape[0]):
-        count, w, dw = layers[l, N_IN] * layers[l, N_OUT], params + layers[l, WEIGHTS], gradient + layers[l, WEIGHTS]
+    for l in range(plan.n_layers):
+        layer = pointer_at(plan.layers, np.int64) + l * COLUMNS
+        count, w, dw = layer[N_IN] * layer[N_OUT], params + layer[WEIGHTS], gradient + layer[WEIGHTS]
         squares += np.float64(passes.sum_of_squares(w, count))
-        first, stop = share(count, REGISTER_BYTES, team.rank, team.size)
-        passes.add_scaled(l2, w + first, dw + first, stop - first)
-    meet(arrivals, team.size, team.yield_)
-    return 0.5 * l2 * squares
+        first, stop = share(count, REGISTER_BYTES, team)
+        passes.add_scaled(plan.l2, w + first, dw + first, stop - first)
+    meet(team)
+    return 0.5 * plan.l2 * squares
+
+
+@callee
+def clip(plan, gradient, n_params, start, stop, team):
+    """Scale ``gradient[start:stop]`` down by what brings all of it to a norm of at most `max_grad_norm`."""
+    norm = np.sqrt(np.float64(passes.sum_of_squares(gradient, n_params)))
+    meet(team)
+    passes.scale(min(1.0, plan.max_grad_norm / (norm + 1e-6)), gradient + start, stop - start)
 
 
 @kernel
-def run(layers, data, buffers, rules, slots, counters, sums, learning_rates, losses, max_steps, checked_steps, team):
+def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_steps, checked_steps, team):
     """Train from where `counters` and `sums` stand; see `fastnn.job`.
 
     Every thread of the team runs this: each does its share of a step, and all know how far the run has come.
     """
-    n_params = buffers.params.size
-    params, gradient = pointer(buffers.params, 0), pointer(buffers.gradient, 0)
+    plan, n_params = plans[0], params.size
     slot_0, slot_1 = pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
-    work, arrivals, settings = pointer(buffers.work, 0), pointer(team.arrivals, 0), pointer(rules.settings, 0)
-    scale = work + buffers.scale
-    n_rows, n_in = data.X.shape[0], data.X.shape[1]
-    n_out = layers[layers.shape[0] - 1, N_OUT]
-    n_batches = (n_rows + rules.batch_size - 1) // rules.batch_size
-    from_param, to_param = share(n_params, REGISTER_BYTES, team.rank, team.size)
+    params = pointer(params, 0)
+    gradient, work, settings = pointer_at(plan.gradient, params), pointer_at(plan.work, params), pointer_at(plan.settings, np.float64)
+    layers = pointer_at(plan.layers, np.int64)
+    n_in, n_out = layers[N_IN], layers[(plan.n_layers - 1) * COLUMNS + N_OUT]
+    n_batches = (plan.n_rows + plan.batch_size - 1) // plan.batch_size
+    from_param, to_param = share(n_params, REGISTER_BYTES, team)
 
     epoch, batch, step = counters[0], counters[1], counters[2]
     loss_sum, weight_sum = sums[0], sums[1]
     first_epoch, first_step, status = epoch, step, _DONE
-    meet(arrivals, team.size, team.yield_)
+    meet(team)
 
     while epoch < first_epoch + learning_rates.size:
-        if rules.shuffle and team.rank == 0:
-            permute(key(rules.seed, rules.member, epoch), buffers.order)
+        if plan.permute != 0 and team.rank == 0:
+            call(plan.permute, plan.seed, plan.member, epoch, pointer_at(plan.order, np.int64), plan.n_rows)
         while batch < n_batches and status == _DONE:
             if step - first_step == max_steps:
                 status = _PAUSED
                 break
-            meet(arrivals, team.size, team.yield_)
-            batch_start = batch * rules.batch_size
-            batch_stop = min(batch_start + rules.batch_size, n_rows)
-            weight = _batch_weight(data, rules, buffers.order, batch_start, batch_stop - batch_start)
+            meet(team)
+            batch_start = batch * plan.batch_size
+            batch_stop = min(batch_start + plan.batch_size, plan.n_rows)
+            weight = np.float64(batch_stop - batch_start)
+            if plan.sample_weight != 0:
+                weight = 0.0
+                for r in range(batch_start, batch_stop):
+                    weight += _weight(plan, r, params)
             loss, finite = 0.0, np.isfinite(weight)
 
-            for start in range(batch_start, batch_stop, buffers.block_rows):
-                n = min(buffers.block_rows, batch_stop - start)
-                x, x_stride = pointer(data.X, start * n_in), n_in
-                y, labels = pointer(data.y, start * n_out), pointer(data.labels, start)
-                if buffers.x_stride > 0:
-                    first, stop = share(n, TILE_ROWS, team.rank, team.size)
-                    x, x_stride = work + buffers.x, buffers.x_stride
-                    if rules.shuffle:
-                        y, labels = work + buffers.y, pointer(buffers.labels, 0)
-                        _gather(data, buffers, start, first, stop, x, y, labels)
+            for start in range(batch_start, batch_stop, plan.block_rows):
+                n = min(plan.block_rows, batch_stop - start)
+                x, x_stride = pointer_at(plan.X, params) + start * n_in, n_in
+                y, labels = pointer_at(plan.y, params) + start * n_out, pointer_at(plan.labels, np.int64) + start
+                if plan.x_stride > 0:
+                    first, stop = share(n, TILE_ROWS, team)
+                    if plan.gather != 0:
+                        y, labels = work + plan.y_place, pointer_at(plan.block_labels, np.int64)
+                        call(plan.gather, plan, start, first, stop, n_in, n_out, work)
                     else:
-                        rows = pointer(data.X, (start + first) * n_in)
-                        passes.copy_block(rows, n_in, x + first * x_stride, x_stride, stop - first, n_in)
-                first, stop = share(n, _LOSS_ROWS, team.rank, team.size)
-                _share_out(data, rules, buffers.order, start + first, start + stop, weight, scale + first)
+                        rows, copy = x + first * n_in, work + (plan.x_place + first * plan.x_stride)
+                        passes.copy_block(rows, n_in, copy, plan.x_stride, stop - first, n_in)
+                    x, x_stride = work + plan.x_place, plan.x_stride
+                    meet(team)
 
-                forward(layers, buffers.zeros, params, x, x_stride, n, work, team, arrivals)
-                meet(arrivals, team.size, team.yield_)
-                loss += _block_loss(layers, rules, buffers, y, labels, n, scale, work, team, arrivals)
+                call(plan.forward, layers, plan.n_layers, plan.zeros, params, x, x_stride, n, work, team)
+                meet(team)
+                loss += _block_loss(plan, y, labels, start, n, weight, work, team)
                 if step < checked_steps:
                     finite = finite and passes.block_finite(x, x_stride, n, n_in)
-                    finite = finite and (data.labels.size > 0 or passes.block_finite(y, n_out, n, n_out))
-                backward(layers, buffers.zeros, params, gradient, start > batch_start, x, x_stride, n, work, team, arrivals)
+                    finite = finite and (plan.labels != 0 or passes.block_finite(y, n_out, n, n_out))
+                more = start > batch_start
+                call(plan.backward, layers, plan.n_layers, plan.zeros, params, gradient, more, x, x_stride, n, work, team)
 
-            if rules.l2 > 0.0:
-                loss += _penalise(layers, rules.l2, params, gradient, team, arrivals)
+            if plan.penalise != 0:
+                loss += call_float(plan.penalise, plan, params, gradient, team)
             if not (finite and np.isfinite(loss)):
                 status = _DIVERGED if finite else _BAD_DATA
+                epoch_losses[epoch - first_epoch] = loss
                 break
-            if rules.max_grad_norm < np.inf:
-                norm = np.sqrt(np.float64(passes.sum_of_squares(gradient, n_params)))
-                meet(arrivals, team.size, team.yield_)
-                passes.scale(min(1.0, rules.max_grad_norm / (norm + 1e-6)), gradient + from_param, to_param - from_param)
+            if plan.clip != 0:
+                call(plan.clip, plan, gradient, n_params, from_param, to_param, team)
             step += 1
-            rate = learning_rates[epoch - first_epoch]
-            if rules.optimizer != 0:
-                call(rules.optimizer, KNOWN, params, gradient, slot_0, slot_1, from_param, to_param, rate, settings, step)
+            if plan.optimizer != 0:
+                rate = learning_rates[epoch - first_epoch]
+                call(plan.optimizer, KNOWN, params, gradient, slot_0, slot_1, from_param, to_param, rate, settings, step)
             loss_sum += loss * weight
             weight_sum += weight
             batch += 1
         if status != _DONE:
             break
-        losses[epoch - first_epoch] = loss_sum / weight_sum
+        epoch_losses[epoch - first_epoch] = loss_sum / weight_sum
         epoch, batch, loss_sum, weight_sum = epoch + 1, 0, 0.0, 0.0
-    meet(arrivals, team.size, team.yield_)
+    meet(team)
     if team.rank == 0:
         counters[0], counters[1], counters[2] = epoch, batch, step
         sums[0], sums[1] = loss_sum, weight_sum
@@ -248,94 +259,107 @@ BLOCK_ROWS = 256
 
 @lru_cache(maxsize=64)
 def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
-    place, n = _pointer(dtype), types.intp
-    labels = Pointer(n, native_lanes(n))
-    code, given = types.literal(loss.code), types.literal(int(labels_given))
-    return address_of(batch_loss, code, given, place, place, place, labels, place, n, n, types.float64)
+    place, n = pointer_type(dtype), types.intp
+    function = losses.callee_of(loss, labels_given)
+    return address_of(*function, place, place, place, INTEGERS, place, n, n, types.float64)
 
 
 @lru_cache(maxsize=64)
 def _optimizer_address(rule: int, dtype: str) -> int:
-    place, n, number = _pointer(dtype), types.intp, types.float64
-    settings = Pointer(number, native_lanes(number))
-    return address_of(optimizer_step, types.literal(rule), place, place, place, place, n, n, number, settings, n)
+    place, n, number = pointer_type(dtype), types.intp, types.float64
+    settings = pointer_type("float64")
+    return address_of(optimizers.update, types.literal(rule), place, place, place, place, n, n, number, settings, n)
 
 
-def _pointer(dtype: str) -> Pointer:
-    number = types.float32 if dtype == "float32" else types.float64
-    return Pointer(number, native_lanes(number))
+@lru_cache
+def _step_address(name: str, dtype: str) -> int:
+    """Address of one of the things that a step does only where it is wanted."""
+    place, n = pointer_type(dtype), types.intp
+    plan = from_dtype(PLAN)
+    match name:
+        case "permute":
+            return address_of(permute, n, n, n, INTEGERS, n)
+        case "gather":
+            return address_of(gather, plan, n, n, n, n, n, place)
+        case "penalise":
+            return address_of(penalise, plan, place, place, TEAM)
+        case "clip":
+            return address_of(clip, plan, place, n, n, n, TEAM)
+    raise KeyError(name)
+
+
+def _address(array: NDArray | None) -> int:
+    return 0 if array is None else array.__array_interface__["data"][0]
 
 
 class Prepared:
     """A job as the kernel takes it, with its buffers."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray):
+    def __init__(self, job: Job, state: State, gradient: NDArray, update: bool = True):
         spec, n = job.spec, len(job.X)
         dtype = np.dtype(spec.dtype)
         labelled = job.y.ndim == 1
         block_rows = min(job.batch_size, BLOCK_ROWS)
-        self.layers, zeros, size = layout(spec, block_rows, job.loss.logits_of is not None, True)
+        layers, zeros, size = layout(spec, block_rows, job.loss.logits_of is not None, True)
 
         unit = REGISTER_BYTES // dtype.itemsize
         critical = spec.n_in * dtype.itemsize % CRITICAL_STRIDE == 0
         x_stride = -(-(spec.n_in + critical) // unit) * unit if job.shuffle or critical else 0
-        x, y = size, size + block_rows * x_stride
-        scale = y + -(-block_rows * spec.n_out // unit) * unit
-        self.data = Data(
-            X=job.X,
-            y=np.empty((0, spec.n_out), dtype) if labelled else job.y,
-            labels=job.y if labelled else np.empty(0, np.intp),
-            weights=np.empty(0, dtype) if job.sample_weight is None else job.sample_weight,
-        )
-        self.buffers = Buffers(
-            params=job.params,
-            gradient=gradient,
-            work=workspace(scale + block_rows, spec.dtype),
-            order=np.empty(n if job.shuffle else 0, np.intp),
-            labels=np.empty(block_rows if labelled else 0, np.intp),
-            losses=np.empty(-(-block_rows // _LOSS_ROWS)),
-            block_rows=block_rows,
-            zeros=zeros,
-            x=x,
-            x_stride=x_stride,
-            y=y,
-            scale=scale,
-        )
-        rule, settings = rule_of(job.optimizer) if job.optimizer is not None else (None, (0.0,) * 4)
-        self.rules = Rules(
-            loss=_loss_address(job.loss, labelled, spec.dtype),
-            delta=float(job.delta),
-            outputs=1.0 if job.loss.name in ("sse", "cross_entropy") else float(spec.n_out),
-            mean=job.loss.mean,
-            optimizer=_optimizer_address(rule, spec.dtype) if rule is not None else 0,
-            settings=np.array(settings),
-            l2=float(job.l2),
-            max_grad_norm=float(job.max_grad_norm),
+        x_place, y_place = size, size + block_rows * x_stride
+        scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if job.shuffle else 0)
+        work = workspace(scale_place + block_rows, spec.dtype)
+        order = np.empty(n, np.int64) if job.shuffle else None
+        block_labels = np.empty(block_rows, np.int64) if job.shuffle and labelled else None
+        block_losses = np.empty(-(-block_rows // _LOSS_ROWS))
+        rule, settings = optimizers.rule_of(job.optimizer)
+        settings = np.array(settings)
+
+        self.job, self.gradient = job, gradient
+        self.buffers = layers, work, order, block_labels, block_losses, settings
+        plan = dict(
+            X=_address(job.X),
+            y=0 if labelled else _address(job.y),
+            labels=_address(job.y) if labelled else 0,
+            sample_weight=_address(job.sample_weight),
+            n_rows=n,
             batch_size=job.batch_size,
-            shuffle=job.shuffle,
             seed=state.seed,
             member=job.member,
+            layers=_address(layers),
+            n_layers=spec.n_layers,
+            permute=_step_address("permute", spec.dtype) if job.shuffle else 0,
+            gather=_step_address("gather", spec.dtype) if job.shuffle else 0,
+            forward=forward_address(spec.dtype),
+            loss=_loss_address(job.loss, labelled, spec.dtype),
+            backward=backward_address(spec.dtype),
+            penalise=_step_address("penalise", spec.dtype) if job.l2 > 0 else 0,
+            clip=_step_address("clip", spec.dtype) if job.max_grad_norm < np.inf else 0,
+            optimizer=_optimizer_address(rule, spec.dtype) if update else 0,
+            mean=job.loss.mean,
+            outputs=1.0 if job.loss.name in ("sse", "cross_entropy") else float(spec.n_out),
+            delta=float(job.delta),
+            settings=_address(settings),
+            l2=float(job.l2),
+            max_grad_norm=float(job.max_grad_norm),
+            gradient=_address(gradient),
+            order=_address(order),
+            block_labels=_address(block_labels),
+            block_losses=_address(block_losses),
+            work=_address(work),
+            block_rows=block_rows,
+            zeros=zeros,
+            x_place=x_place,
+            x_stride=x_stride,
+            y_place=y_place,
+            scale_place=scale_place,
         )
+        self.plan = np.array([tuple(plan[name] for name in PLAN.names)], PLAN)
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
-    def run(self, state: State, learning_rates: NDArray, losses: NDArray, max_steps: int) -> Status:
+    def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
         """Train on from a state."""
-        return Status(
-            run(
-                self.layers,
-                self.data,
-                self.buffers,
-                self.rules,
-                state.slots,
-                state.counters,
-                state.sums,
-                learning_rates,
-                losses,
-                max_steps,
-                self.checked_steps,
-                ALONE,
-            )
-        )
+        arrays = self.job.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
+        return Status(run(self.plan, *arrays, max_steps, self.checked_steps, ALONE))
 
 
 def train(

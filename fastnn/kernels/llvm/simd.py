@@ -123,6 +123,17 @@ def pointer(typingctx, array, offset):
     return place(array, types.intp), codegen
 
 
+@intrinsic
+def pointer_at(typingctx, address, like):
+    """Pointer to an address, with the dtype of an array or a pointer `like`, or of a NumPy type such as np.int64."""
+    place = Pointer(like.dtype, native_lanes(like.dtype))
+
+    def codegen(context, builder, sig, args):
+        return builder.inttoptr(args[0], context.get_value_type(place))
+
+    return place(types.intp, like), codegen
+
+
 @intrinsic(prefer_literal=True)
 def with_lanes(typingctx, place, count):
     """The same pointer, but each load takes `count` lanes, a literal."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 
-from llvmlite import ir
+import numpy as np
 from numba.extending import intrinsic
 
 from fastnn.kernels.compiling import inlined
 from fastnn.kernels.llvm.calls import call
+from fastnn.kernels.llvm.simd import pointer_at
 
 _SPINS = 2000
 
@@ -41,21 +42,23 @@ def yield_address() -> int:
 
 
 @inlined
-def meet(arrivals, size, yield_):
-    """Wait until all `size` threads have come here. `arrivals` points to an int64 that only ever grows."""
-    if size == 1:
-        return
-    goal = (_fetch_add(arrivals, 1) // size + 1) * size
-    spins = 0
-    while _read(arrivals) < goal:
-        spins += 1
-        if spins > _SPINS:
-            call(yield_)
+def meet(team):
+    """Wait until all threads of the team have come here; its counter of arrivals only ever grows."""
+    if team.size > 1:
+        arrivals = pointer_at(team.arrivals, np.int64)
+        goal = (_fetch_add(arrivals, 1) // team.size + 1) * team.size
+        spins = 0
+        while _read(arrivals) < goal:
+            spins += 1
+            if spins > _SPINS:
+                call(team.yield_)
 
 
 @inlined
-def share(total, unit, rank, size):
-    """The part ``[start, stop)`` of ``range(total)`` that thread `rank` takes, cut at multiples of `unit`."""
+def share(total, unit, team):
+    """The part ``[start, stop)`` of ``range(total)`` that a thread takes, cut at multiples of `unit`."""
+    if team.size == 1:
+        return 0, total
     units = (total + unit - 1) // unit
-    start, stop = units * rank // size * unit, units * (rank + 1) // size * unit
+    start, stop = units * team.rank // team.size * unit, units * (team.rank + 1) // team.size * unit
     return min(start, total), min(stop, total)
