@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
+from threading import Thread
 
 import numpy as np
 from numba import from_dtype, types
@@ -24,6 +26,7 @@ from fastnn.kernels.layers import (
     N_OUT,
     TEAM,
     WEIGHTS,
+    Team,
     Z,
     backward_address,
     forward_address,
@@ -33,7 +36,7 @@ from fastnn.kernels.layers import (
 )
 from fastnn.kernels.llvm.calls import KNOWN, call, call_float
 from fastnn.kernels.llvm.simd import pointer, pointer_at
-from fastnn.kernels.llvm.threads import meet, share
+from fastnn.kernels.llvm.threads import meet, share, yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.random import permute
 
@@ -257,6 +260,10 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
 BLOCK_ROWS = 256
 
 
+#: Operations of a step from which on two threads are faster than one: what they must fetch from each other counts.
+WORTH_SHARING = 20_000_000
+
+
 @lru_cache(maxsize=64)
 def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
     place, n = pointer_type(dtype), types.intp
@@ -356,10 +363,34 @@ class Prepared:
         self.plan = np.array([tuple(plan[name] for name in PLAN.names)], PLAN)
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
-    def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
-        """Train on from a state."""
+    def run(
+        self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int, threads: int = 1
+    ) -> Status:
+        """Train on from a state, each step shared by so many threads."""
         arrays = self.job.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
-        return Status(run(self.plan, *arrays, max_steps, self.checked_steps, ALONE))
+        arguments = (self.plan, *arrays, max_steps, self.checked_steps)
+        if threads == 1:
+            return Status(run(*arguments, ALONE))
+        arrivals, yield_ = np.zeros(1, np.int64), yield_address()
+        teams = [Team(rank, threads, _address(arrivals), yield_) for rank in range(threads)]
+        others = [Thread(target=run, args=(*arguments, team), daemon=True) for team in teams[1:]]
+        for thread in others:
+            thread.start()
+        status = run(*arguments, teams[0])
+        for thread in others:
+            thread.join()
+        return Status(status)
+
+
+def _worthwhile(threads: int, job: Job) -> int:
+    """How many threads a step is shared by: one, unless it takes long enough; never more than there are processors."""
+    operations = 6 * job.batch_size * job.spec.n_params + 20 * job.spec.n_params
+    return min(threads, _processors()) if operations > WORTH_SHARING else 1
+
+
+@lru_cache
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def train(
@@ -377,10 +408,10 @@ def train(
     Parameters
     ----------
     threads : int
-        How many threads share each step.
+        How many threads may share each step; the results are the same to the bit.
     specialize : bool, optional
         Whether to compile for the sizes of this network.
     """
     if job.prepared is None:
         job.prepared = Prepared(job, state, np.empty_like(job.params))
-    return job.prepared.run(state, learning_rates, losses, max_steps)
+    return job.prepared.run(state, learning_rates, losses, max_steps, _worthwhile(threads, job))
