@@ -12,7 +12,7 @@ import pytest
 
 import fastnn
 
-ROUNDS = 20
+ROUNDS = 50
 
 
 @dataclass(frozen=True)

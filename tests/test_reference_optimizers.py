@@ -53,6 +53,12 @@ def test_steps_by_hand(rule, gradients, expected, dtype):
         np.testing.assert_array_equal(gradient, np.array([g], dtype))
 
 
+def test_without_momentum_nothing_is_kept():
+    params, slots = start(SGD(0.1))
+    step(SGD(0.1), params, np.array([2.0]), slots, 0.1, 1)
+    np.testing.assert_array_equal(slots, 0)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rprop_sees_the_sign_of_tiny_gradients(dtype):
     """The product of two such gradients is zero."""

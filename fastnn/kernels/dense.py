@@ -22,10 +22,10 @@ from fastnn.kernels.llvm.types import REGISTERS
 TILE_ROWS = 8 if REGISTERS >= 32 else 6
 
 #: Deeper products are summed in parts of this depth.
-DEPTH = 1024
+DEPTH = 512
 
-#: Vectors of a that stay in the second-level cache (a quarter of a MiB of AVX-512's) while all of b goes by.
-CHUNK_VECTORS = 4096
+#: Vectors of a that stay in the second-level cache (384 KiB of AVX-512's) while all of b goes by.
+CHUNK_VECTORS = 6144
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
