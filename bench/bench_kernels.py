@@ -1,0 +1,138 @@
+"""Rate of each kernel, in the table as a share of this processor's peak or as nanoseconds a number.
+
+The peak is measured in the same run: fused multiply-adds on registers alone. A regression shows where it is.
+"""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from fastnn import catalogue
+from fastnn.kernels import dense, losses, optimizers, passes
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, pointer, store, tile
+
+DTYPES = ("float32", "float64")
+
+#: What a training step multiplies: name, rows, columns, depth, whether a is read down its columns.
+PRODUCTS = (
+    ("8-32-32-1: x W, second layer", 32, 32, 32, False),
+    ("64-100-10: x W", 32, 100, 64, False),
+    ("64-100-10: x^T d", 64, 100, 32, True),
+    ("64-100-10: h W, ten outputs", 32, 10, 100, False),
+    ("784-128-10: x W", 128, 128, 784, False),
+    ("784-128-10: x^T d", 784, 128, 128, True),
+    ("784-512-512-10: h W", 256, 512, 512, False),
+    ("784-512-512-10: x^T d", 784, 512, 256, True),
+    ("30-50-20: h W, batch 50", 50, 20, 50, False),
+    ("100-37-11-5: x W, batch 13", 13, 37, 100, False),
+    ("4096-4096: x W, batch 256", 256, 4096, 4096, False),
+)
+
+
+@njit(error_model="numpy")
+def _multiply_adds(out, repeats):
+    sums = tile(pointer(out, 0), 16, 1)
+    factor = broadcast(0.5, sums[0, 0])
+    for i in range(16):
+        sums[i, 0] = factor
+    for _ in range(repeats):
+        for i in range(16):
+            sums[i, 0] = fma(sums[i, 0], factor, factor)
+    for i in range(16):
+        store(pointer(out, i * lanes(factor)), sums[i, 0])
+
+
+@njit(error_model="numpy")
+def _multiply(repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, c_stride):
+    p, q, r, z = pointer(a, 0), pointer(b, 0), pointer(c, 0), pointer(zeros, 0)
+    for _ in range(repeats):
+        dense.product(n, m, depth, p, row_stride, depth_stride, q, b_stride, z, 0, r, c_stride)
+
+
+@pytest.fixture(scope="session")
+def peak():
+    """Multiply-adds a second in each dtype, counted as two operations."""
+    from time import perf_counter
+
+    rates = {}
+    for dtype in DTYPES:
+        out, repeats = np.zeros(16 * 16, dtype), 1_000_000
+        _multiply_adds(out, 1)
+        width = 64 // np.dtype(dtype).itemsize
+        best = np.inf
+        for _ in range(10):
+            start = perf_counter()
+            _multiply_adds(out, repeats)
+            best = min(best, perf_counter() - start)
+        rates[dtype] = 2 * 16 * width * repeats / best
+    return rates
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "n", "m", "depth", "turned"), PRODUCTS, ids=[case[0] for case in PRODUCTS])
+def test_product(benchmark, peak, name, n, m, depth, turned, dtype):
+    rng = np.random.default_rng(0)
+    a = rng.random((depth, n) if turned else (n, depth)).astype(dtype)
+    row_stride, depth_stride = (1, n) if turned else (depth, 1)
+    pad = 64 // np.dtype(dtype).itemsize  # as the training kernel lays out its buffers: no critical strides
+    b_stride = m + pad if m % pad == 0 else m
+    b, c = rng.random((depth, b_stride)).astype(dtype), np.empty((n, b_stride), dtype)
+    zeros = np.zeros(m, dtype)
+    repeats = max(1, 20_000_000 // (2 * n * m * depth))
+    arguments = (repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, b_stride)
+    benchmark.group = f"product, {dtype}"
+    benchmark.pedantic(_multiply, arguments, rounds=30, warmup_rounds=2)
+    rate = 2 * n * m * depth * repeats / benchmark.stats.stats.min
+    benchmark.extra_info["GFLOP/s"] = round(rate / 1e9, 1)
+    benchmark.extra_info["share of peak"] = f"{rate / peak[dtype]:.0%}"
+
+
+def _time_pass(benchmark, group, function, arguments, numbers):
+    benchmark.group = group
+    benchmark.pedantic(function, arguments, rounds=200, warmup_rounds=2)
+    benchmark.extra_info["ns a number"] = round(benchmark.stats.stats.min * 1e9 / numbers, 3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("row", catalogue.ACTIVATIONS.values(), ids=lambda row: row.name)
+def test_activation(benchmark, row, dtype):
+    (function, literal), _ = passes.callees_of(row)
+    code = literal.literal_value
+
+    @njit(error_model="numpy")
+    def run(z, h):
+        function(code, pointer(z, 0), pointer(h, 0), z.shape[0], z.shape[1], z.shape[1])
+
+    z = np.random.default_rng(0).normal(size=(256, 128)).astype(dtype)
+    _time_pass(benchmark, f"activation, {dtype}", run, (z, np.empty_like(z)), z.size)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("row", [r for r in catalogue.LOSSES.values() if not r.labels], ids=lambda row: row.name)
+def test_loss(benchmark, row, dtype):
+    function, literal = losses.callee_of(row, False)
+    code = literal.literal_value
+
+    @njit(error_model="numpy")
+    def run(o, d, y, labels, scale):
+        p, q, t = pointer(o, 0), pointer(d, 0), pointer(y, 0)
+        return function(code, p, q, t, pointer(labels, 0), pointer(scale, 0), o.shape[0], o.shape[1], 1.0)
+
+    rng = np.random.default_rng(0)
+    o, y = (rng.random((1024, 1)).astype(dtype) for _ in range(2))
+    arguments = o, np.empty_like(o), y, np.zeros(1, np.int64), np.ones(len(o), dtype)
+    _time_pass(benchmark, f"loss, {dtype}", run, arguments, o.size)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("code", sorted(optimizers.RULES), ids=lambda code: optimizers.RULES[code][1].__name__)
+def test_optimizer(benchmark, code, dtype):
+    settings = np.array([0.9, 0.999, 1e-8, 0.01])
+
+    @njit(error_model="numpy")
+    def run(p, g, s, t, settings):
+        x, y, u, v = pointer(p, 0), pointer(g, 0), pointer(s, 0), pointer(t, 0)
+        optimizers.update(code, x, y, u, v, 0, p.size, 0.001, pointer(settings, 0), 5)
+
+    arrays = [np.random.default_rng(i).random(8192).astype(dtype) for i in range(4)]
+    _time_pass(benchmark, f"optimizer, {dtype}", run, (*arrays, settings), 8192)
