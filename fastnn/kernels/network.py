@@ -59,5 +59,5 @@ def loss_and_grad(
     )
     state = State("", 0, np.empty((1, 0), spec.dtype), np.zeros(3, np.int64), np.zeros(2))
     value = np.empty(1)
-    Prepared(job, state, out, update=False).run(state, np.zeros(1), value, 1)
+    Prepared(job, state, out).run(state, np.zeros(1), value, 1)
     return float(value[0]), out

@@ -39,6 +39,7 @@ from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share, yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.random import permute
+from fastnn.spec import NetworkSpec
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED = (int(status) for status in Status)
 
@@ -295,72 +296,77 @@ def _step_address(name: str, dtype: str) -> int:
     raise KeyError(name)
 
 
-def _address(array: NDArray | None) -> int:
-    return 0 if array is None else array.__array_interface__["data"][0]
+@lru_cache(maxsize=256)
+def _outline(
+    spec: NetworkSpec, block_rows: int, loss: catalogue.Loss, labelled: bool, rule: int, shuffle: bool
+) -> tuple[NDArray, NDArray[np.intp], int]:
+    """What the plans of all jobs of a kind have in common, their layer table, and the size of their workspace."""
+    dtype = np.dtype(spec.dtype)
+    unit = REGISTER_BYTES // dtype.itemsize
+    critical = spec.n_in * dtype.itemsize % CRITICAL_STRIDE == 0
+    layers, zeros, size = layout(spec, block_rows, loss.logits_of is not None, True)
+    plan = np.zeros(1, PLAN)
+    plan["layers"], plan["n_layers"], plan["zeros"] = _address(layers), spec.n_layers, zeros
+    plan["block_rows"] = block_rows
+    plan["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical else 0
+    plan["x_place"] = size
+    plan["y_place"] = y_place = size + block_rows * int(plan["x_stride"][0])
+    plan["scale_place"] = scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if shuffle else 0)
+    plan["forward"], plan["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
+    plan["loss"] = _loss_address(loss, labelled, spec.dtype)
+    plan["optimizer"] = _optimizer_address(rule, spec.dtype)
+    plan["mean"] = loss.mean
+    plan["outputs"] = 1.0 if loss.name in ("sse", "cross_entropy") else spec.n_out
+    if shuffle:
+        plan["permute"], plan["gather"] = _step_address("permute", spec.dtype), _step_address("gather", spec.dtype)
+    return plan, layers, scale_place + block_rows
+
+
+def _address(array: NDArray) -> int:
+    return array.__array_interface__["data"][0]
 
 
 class Prepared:
     """A job as the kernel takes it, with its buffers."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray, update: bool = True):
-        spec, n = job.spec, len(job.X)
-        dtype = np.dtype(spec.dtype)
-        labelled = job.y.ndim == 1
+    def __init__(self, job: Job, state: State, gradient: NDArray | None = None):
+        """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone."""
+        spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, BLOCK_ROWS)
-        layers, zeros, size = layout(spec, block_rows, job.loss.logits_of is not None, True)
-
-        unit = REGISTER_BYTES // dtype.itemsize
-        critical = spec.n_in * dtype.itemsize % CRITICAL_STRIDE == 0
-        x_stride = -(-(spec.n_in + critical) // unit) * unit if job.shuffle or critical else 0
-        x_place, y_place = size, size + block_rows * x_stride
-        scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if job.shuffle else 0)
-        work = workspace(scale_place + block_rows, spec.dtype)
-        order = np.empty(n, np.int64) if job.shuffle else None
-        block_labels = np.empty(block_rows, np.int64) if job.shuffle and labelled else None
-        block_losses = np.empty(-(-block_rows // _LOSS_ROWS))
         rule, settings = optimizers.rule_of(job.optimizer)
-        settings = np.array(settings)
+        outline, layers, size = _outline(spec, block_rows, job.loss, labelled, rule, shuffle)
+        n_blocks = -(-block_rows // _LOSS_ROWS)
+        floats = np.empty(len(settings) + n_blocks)
+        floats[: len(settings)] = settings
+        integers = np.empty(n + block_rows if shuffle else 0, np.int64)
+        if gradient is None:
+            work = workspace(size + spec.n_params, spec.dtype)
+        else:
+            work = workspace(size, spec.dtype)
+        self.job, self.kept = job, (layers, floats, integers, work, gradient)
 
-        self.job, self.gradient = job, gradient
-        self.buffers = layers, work, order, block_labels, block_losses, settings
-        plan = dict(
-            X=_address(job.X),
-            y=0 if labelled else _address(job.y),
-            labels=_address(job.y) if labelled else 0,
-            sample_weight=_address(job.sample_weight),
-            n_rows=n,
-            batch_size=job.batch_size,
-            seed=state.seed,
-            member=job.member,
-            layers=_address(layers),
-            n_layers=spec.n_layers,
-            permute=_step_address("permute", spec.dtype) if job.shuffle else 0,
-            gather=_step_address("gather", spec.dtype) if job.shuffle else 0,
-            forward=forward_address(spec.dtype),
-            loss=_loss_address(job.loss, labelled, spec.dtype),
-            backward=backward_address(spec.dtype),
-            penalise=_step_address("penalise", spec.dtype) if job.l2 > 0 else 0,
-            clip=_step_address("clip", spec.dtype) if job.max_grad_norm < np.inf else 0,
-            optimizer=_optimizer_address(rule, spec.dtype) if update else 0,
-            mean=job.loss.mean,
-            outputs=1.0 if job.loss.name in ("sse", "cross_entropy") else float(spec.n_out),
-            delta=float(job.delta),
-            settings=_address(settings),
-            l2=float(job.l2),
-            max_grad_norm=float(job.max_grad_norm),
-            gradient=_address(gradient),
-            order=_address(order),
-            block_labels=_address(block_labels),
-            block_losses=_address(block_losses),
-            work=_address(work),
-            block_rows=block_rows,
-            zeros=zeros,
-            x_place=x_place,
-            x_stride=x_stride,
-            y_place=y_place,
-            scale_place=scale_place,
-        )
-        self.plan = np.array([tuple(plan[name] for name in PLAN.names)], PLAN)
+        self.plan = plan = outline.copy()
+        entry = plan[0]
+        entry["X"], entry["labels" if labelled else "y"] = _address(job.X), _address(job.y)
+        entry["n_rows"], entry["batch_size"], entry["seed"], entry["member"] = n, job.batch_size, state.seed, job.member
+        entry["work"] = place = _address(work)
+        entry["settings"] = at = _address(floats)
+        entry["block_losses"] = at + 8 * len(settings)
+        if gradient is None:
+            entry["gradient"] = place + size * work.itemsize
+        else:
+            entry["gradient"], entry["optimizer"] = _address(gradient), 0
+        if shuffle:
+            entry["order"] = at = _address(integers)
+            entry["block_labels"] = at + 8 * n
+        if job.sample_weight is not None:
+            entry["sample_weight"] = _address(job.sample_weight)
+        if job.loss.name == "huber":
+            entry["delta"] = job.delta
+        if job.l2 > 0:
+            entry["l2"], entry["penalise"] = job.l2, _step_address("penalise", spec.dtype)
+        if job.max_grad_norm < np.inf:
+            entry["max_grad_norm"], entry["clip"] = job.max_grad_norm, _step_address("clip", spec.dtype)
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def run(
@@ -413,5 +419,5 @@ def train(
         Whether to compile for the sizes of this network.
     """
     if job.prepared is None:
-        job.prepared = Prepared(job, state, np.empty_like(job.params))
+        job.prepared = Prepared(job, state)
     return job.prepared.run(state, learning_rates, losses, max_steps, _worthwhile(threads, job))
