@@ -56,7 +56,7 @@ class Run:
         return self.best / ITERATIONS
 
 
-def tutorial(rng: Any = 1, repeats: int = 7) -> dict[str, Run]:
+def tutorial(rng: Any = 1, repeats: int = 15) -> dict[str, Run]:
     """Train the tutorial's network on both paths from the same weights, and time them.
 
     Parameters

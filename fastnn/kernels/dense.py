@@ -18,8 +18,9 @@ from fastnn.kernels.compiling import callee, inlined
 from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile, total
 from fastnn.kernels.llvm.types import REGISTERS
 
-#: Rows of the register tile; it is two vectors wide. Sixteen accumulators hide the latency of fma.
-TILE_ROWS = 8 if REGISTERS >= 32 else 6
+#: Rows of the register tile: it is two vectors wide and LOW, or one wide and HIGH. Its many sums hide fma's latency.
+LOW = 8 if REGISTERS >= 32 else 6
+HIGH = 2 * LOW
 
 #: Deeper products are summed in parts of this depth.
 DEPTH = 512
@@ -31,28 +32,28 @@ CHUNK_VECTORS = 6144
 CRITICAL_STRIDE = 1024
 
 
-@inlined(literals=("columns", "last"))
+@inlined(literals=("height", "columns", "last"))
 def product_tile(
-    columns, last, rows, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride
+    height, columns, last, rows, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride
 ):
-    """One tile of ``c = init + a b``: TILE_ROWS rows by `columns` vectors (a literal).
+    """One tile of ``c = init + a b``: `height` rows by `columns` vectors (literals).
 
     Of the last vector only `last` lanes are read and written, all of them if the literal `last` is 0. Rows beyond
     `rows` repeat the last row, so that the loop has one shape.
     """
-    sums = tile(b, TILE_ROWS, columns)
+    sums = tile(b, height, columns)
     width = lanes(b)
-    for i in range(TILE_ROWS):
+    for i in range(height):
         row = min(i, rows - 1)
         for j in range(columns):
             sums[i, j] = _load_column(columns, last, j, init + (row * init_stride + j * width))
     for k in range(depth):
         for j in range(columns):
             b_kj = _load_column(columns, last, j, b + (k * b_stride + j * width))
-            for i in range(TILE_ROWS):
+            for i in range(height):
                 a_ik = broadcast(a[min(i, rows - 1) * row_stride + k * depth_stride], b)
                 sums[i, j] = fma(a_ik, b_kj, sums[i, j])
-    for i in range(TILE_ROWS):
+    for i in range(height):
         row = min(i, rows - 1)
         for j in range(columns):
             place = c + (row * c_stride + j * width)
@@ -89,20 +90,30 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
             return _dots(n, depth, a, row_stride, b, init, init_stride, c, c_stride)
         if row_stride == 1 and init_stride == 1:
             n, m, a, row_stride, depth_stride, b, b_stride = 1, n, b, 1, 1, a, depth_stride
-    width, n_columns = lanes(b), 2 * lanes(b)
-    chunk = max(TILE_ROWS, CHUNK_VECTORS * width // min(depth, DEPTH) // TILE_ROWS * TILE_ROWS)
+    width = lanes(b)
+    chunk = max(HIGH, CHUNK_VECTORS * width // min(depth, DEPTH) // HIGH * HIGH)
     for start in range(0, depth, DEPTH):
-        part = min(DEPTH, depth - start)
+        part, a_k = min(DEPTH, depth - start), a + start * depth_stride
+        z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
         for first in range(0, n, chunk):
-            for j in range(0, m, n_columns):
-                left, b_j = m - j, b + (start * b_stride + j)
-                for i in range(first, min(first + chunk, n), TILE_ROWS):
-                    rows, a_i = min(TILE_ROWS, n - i), a + (i * row_stride + start * depth_stride)
-                    c_ij = c + (i * c_stride + j)
-                    z_ij, z_stride = (init + (i * init_stride + j), init_stride) if start == 0 else (c_ij, c_stride)
-                    if left >= n_columns:
-                        product_tile(2, 0, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_ij, z_stride, c_ij, c_stride)
-                    elif left > width:
-                        product_tile(2, left - width, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_ij, z_stride, c_ij, c_stride)
-                    else:
-                        product_tile(1, left, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_ij, z_stride, c_ij, c_stride)
+            end = min(first + chunk, n)
+            for j in range(0, m, 2 * width):
+                left, b_j, z_j, c_j = m - j, b + (start * b_stride + j), z + j, c + j
+                if left > width:
+                    last = left - width
+                    for i in range(first, end, LOW):
+                        rows, a_i, z_i, c_i = end - i, a_k + i * row_stride, z_j + i * z_stride, c_j + i * c_stride
+                        if last >= width:
+                            product_tile(
+                                LOW, 2, 0, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_i, z_stride, c_i, c_stride
+                            )
+                        else:
+                            product_tile(
+                                LOW, 2, last, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_i, z_stride, c_i, c_stride
+                            )
+                else:
+                    for i in range(first, end, HIGH):
+                        rows, a_i, z_i, c_i = end - i, a_k + i * row_stride, z_j + i * z_stride, c_j + i * c_stride
+                        product_tile(
+                            HIGH, 1, left, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_i, z_stride, c_i, c_stride
+                        )

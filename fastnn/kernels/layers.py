@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fastnn import catalogue
 from fastnn.kernels import dense, passes
 from fastnn.kernels.compiling import address_of, callee
-from fastnn.kernels.dense import CRITICAL_STRIDE, TILE_ROWS
+from fastnn.kernels.dense import CRITICAL_STRIDE, LOW
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES, Pointer, native_lanes
@@ -136,7 +136,7 @@ def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) ->
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
         row[D] = deltas[l % 2]
-        critical = layer.n_out * dtype.itemsize % CRITICAL_STRIDE == 0 and batch > TILE_ROWS
+        critical = layer.n_out * dtype.itemsize % CRITICAL_STRIDE == 0 and batch > LOW
         row[COPY_STRIDE] = space.stride(layer.n_out)
         row[COPY] = space.take(layer.n_in * row[COPY_STRIDE]) if critical else -1
         if training and l > 0:
@@ -203,7 +203,7 @@ def workspace(size: int, dtype: str) -> NDArray:
 @callee
 def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
     """Outputs of `n` rows of `x`, layer by layer, into the workspace."""
-    start, stop = share(n, TILE_ROWS, team)
+    start, stop = share(n, LOW, team)
     for l in range(n_layers):
         layer = layers + l * COLUMNS
         n_in, n_out, stride = layer[N_IN], layer[N_OUT], layer[STRIDE]
@@ -229,7 +229,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
 
     With `more` it is added to what `gradient` holds.
     """
-    start, stop = share(n, TILE_ROWS, team)
+    start, stop = share(n, LOW, team)
     rows = stop - start
     for l in range(n_layers - 1, -1, -1):
         layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
@@ -239,7 +239,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         h, h_stride = (work + below[H], below[STRIDE]) if l > 0 else (x, x_stride)
 
         # dW = h^T d, db = 1^T d
-        first, last = share(n_in, TILE_ROWS, team)
+        first, last = share(n_in, LOW, team)
         dw = dw + first * n_out
         init, init_stride = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
         call(layer[PRODUCT], last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw, n_out)

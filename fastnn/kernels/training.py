@@ -14,7 +14,7 @@ from fastnn import catalogue
 from fastnn.job import Job, State, Status
 from fastnn.kernels import losses, optimizers, passes
 from fastnn.kernels.compiling import address_of, callee, inlined, kernel
-from fastnn.kernels.dense import CRITICAL_STRIDE, TILE_ROWS
+from fastnn.kernels.dense import CRITICAL_STRIDE, LOW
 from fastnn.kernels.layers import (
     ALONE,
     COLUMNS,
@@ -211,7 +211,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                 x, x_stride = pointer_at(plan.X, params) + start * n_in, n_in
                 y, labels = pointer_at(plan.y, params) + start * n_out, pointer_at(plan.labels, np.int64) + start
                 if plan.x_stride > 0:
-                    first, stop = share(n, TILE_ROWS, team)
+                    first, stop = share(n, LOW, team)
                     if plan.gather != 0:
                         y, labels = work + plan.y_place, pointer_at(plan.block_labels, np.int64)
                         call(plan.gather, plan, start, first, stop, n_in, n_out, work)
