@@ -1,7 +1,8 @@
 """Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
 
 `MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW` and `Rprop` are the update rules its ``fit``
-takes; `load` reads what its ``save`` wrote; `reference` is the NumPy twin.
+takes; `load` reads what its ``save`` wrote; `warmup` compiles ahead of the first use; `reference` is
+the NumPy twin.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastnn.history import History
 from fastnn.model import MLP
 from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.precompile import warmup
 from fastnn.spec import NetworkSpec
 from fastnn.storage import load
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["MLP", "SGD", "Adam", "AdamW", "History", "NetworkSpec", "RMSprop", "Rprop", "load", "reference"]
+__all__ = ["MLP", "SGD", "Adam", "AdamW", "History", "NetworkSpec", "RMSprop", "Rprop", "load", "reference", "warmup"]
 
 
 def __getattr__(name: str) -> Any:

@@ -89,14 +89,14 @@ class NetworkSpec:
 
     def weights(self, params: NDArray) -> list[NDArray]:
         """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_in, n_out)`` weights."""
-        lead = params.shape[:-1]
-        return [
-            params[..., layer.weights : layer.weights + layer.n_in * layer.n_out].reshape(lead + (layer.n_in, layer.n_out))
-            for layer in self.layers
-        ]
+        views = []
+        for layer in self.layers:
+            flat = params[..., layer.weights : layer.weights + layer.n_in * layer.n_out]
+            views.append(flat.reshape(*params.shape[:-1], layer.n_in, layer.n_out))
+        return views
 
     def biases(self, params: NDArray) -> list[NDArray]:
-        """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_out)`` biases; empty without biases."""
+        """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_out)`` biases, if any."""
         if not self.bias:
             return []
         return [params[..., layer.biases : layer.biases + layer.n_out] for layer in self.layers]

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
@@ -40,18 +41,18 @@ class _StampedFiles:
     def __init__(self, folder: str, prefix: str):
         self._folder, self._prefix = Path(folder), prefix
 
-    def _path(self, key) -> Path:
+    def _path(self, key: Any) -> Path:
         name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
         return self._folder / f"{self._prefix}.{name}.nbc"
 
-    def load(self, key):
+    def load(self, key: Any) -> Any:
         try:
             stamp, data = pickle.loads(self._path(key).read_bytes())
         except (OSError, EOFError, ValueError, pickle.UnpicklingError):
             return None
         return pickle.loads(data) if stamp == digest() else None
 
-    def save(self, key, data) -> None:
+    def save(self, key: Any, data: Any) -> None:
         path = self._path(key)
         draft = path.with_suffix(f".{uuid.uuid4().hex[:16]}.tmp")
         try:
@@ -68,26 +69,26 @@ class _StampedFiles:
 class _KernelCache(FunctionCache):
     """Numba's function cache over `_StampedFiles`."""
 
-    def __init__(self, py_func):
+    def __init__(self, py_func: Callable):
         super().__init__(py_func)
         self._cache_file = _StampedFiles(self._cache_path, self._impl.filename_base)
 
 
-def _piece(**options) -> Callable:
+def _piece(**options: bool) -> Callable:
     """A decorator ``@piece`` or ``@piece(literals=("name", ...))`` for functions that kernels are made of.
 
     Numba compiles a function anew for each whole number written in a call of it. Here that is so only for the
     arguments named in `literals`.
     """
 
-    def piece(function: Callable | None = None, *, literals: tuple[str, ...] = ()):
+    def piece(function: Callable | None = None, *, literals: tuple[str, ...] = ()) -> Any:
         if function is None:
             return partial(piece, literals=literals)
         dispatcher = njit(error_model="numpy", no_cpython_wrapper=True, **options)(function)
         names = function.__code__.co_varnames
         get_call_template = dispatcher.get_call_template
 
-        def get_plain_call_template(args, kws):
+        def get_plain_call_template(args: Any, kws: Any) -> Any:
             plain = [arg if name in literals else types.unliteral(arg) for name, arg in zip(names, args, strict=False)]
             return get_call_template(tuple(plain), kws)
 

@@ -33,34 +33,32 @@ CRITICAL_STRIDE = 1024
 
 
 @inlined(literals=("height", "columns", "last"))
-def product_tile(
-    height, columns, last, rows, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride
-):
+def product_tile(height, columns, last, rows, depth, a, b, init, c):
     """One tile of ``c = init + a b``: `height` rows by `columns` vectors (literals).
 
-    Of the last vector only `last` lanes are read and written, all of them if the literal `last` is 0. Rows beyond
-    `rows` repeat the last row, so that the loop has one shape.
+    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Of the last vector
+    only `last` lanes are read and written, all of them if the literal `last` is 0. Rows beyond `rows` repeat the last
+    row, so that the loop has one shape.
     """
-    sums = tile(b, height, columns)
-    width = lanes(b)
+    (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
+    sums, width = tile(b, height, columns), lanes(b)
     for i in range(height):
-        row = min(i, rows - 1)
+        row = init + min(i, rows - 1) * init_stride
         for j in range(columns):
-            sums[i, j] = _load_column(columns, last, j, init + (row * init_stride + j * width))
+            sums[i, j] = _load_column(columns, last, j, row + j * width)
     for k in range(depth):
         for j in range(columns):
             b_kj = _load_column(columns, last, j, b + (k * b_stride + j * width))
             for i in range(height):
-                a_ik = broadcast(a[min(i, rows - 1) * row_stride + k * depth_stride], b)
+                a_ik = broadcast(a[min(i, rows - 1) * a_stride + k * a_step], b)
                 sums[i, j] = fma(a_ik, b_kj, sums[i, j])
     for i in range(height):
-        row = min(i, rows - 1)
+        row = c + min(i, rows - 1) * c_stride
         for j in range(columns):
-            place = c + (row * c_stride + j * width)
             if last > 0 and j == columns - 1:
-                store_first(place, sums[i, j], last)
+                store_first(row + j * width, sums[i, j], last)
             else:
-                store(place, sums[i, j])
+                store(row + j * width, sums[i, j])
 
 
 @inlined(literals=("columns", "last"))
@@ -93,27 +91,18 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
     width = lanes(b)
     chunk = max(HIGH, CHUNK_VECTORS * width // min(depth, DEPTH) // HIGH * HIGH)
     for start in range(0, depth, DEPTH):
-        part, a_k = min(DEPTH, depth - start), a + start * depth_stride
+        part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
         z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
         for first in range(0, n, chunk):
             end = min(first + chunk, n)
             for j in range(0, m, 2 * width):
-                left, b_j, z_j, c_j = m - j, b + (start * b_stride + j), z + j, c + j
-                if left > width:
-                    last = left - width
-                    for i in range(first, end, LOW):
-                        rows, a_i, z_i, c_i = end - i, a_k + i * row_stride, z_j + i * z_stride, c_j + i * c_stride
-                        if last >= width:
-                            product_tile(
-                                LOW, 2, 0, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_i, z_stride, c_i, c_stride
-                            )
-                        else:
-                            product_tile(
-                                LOW, 2, last, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_i, z_stride, c_i, c_stride
-                            )
-                else:
-                    for i in range(first, end, HIGH):
-                        rows, a_i, z_i, c_i = end - i, a_k + i * row_stride, z_j + i * z_stride, c_j + i * c_stride
-                        product_tile(
-                            HIGH, 1, left, rows, part, a_i, row_stride, depth_stride, b_j, b_stride, z_i, z_stride, c_i, c_stride
-                        )
+                b_j, left = (b_k + j, b_stride), m - j
+                for i in range(first, end, LOW if left > width else HIGH):
+                    a_i = a_k + i * row_stride, row_stride, depth_stride
+                    z_i, c_i = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
+                    if left >= 2 * width:
+                        product_tile(LOW, 2, 0, end - i, part, a_i, b_j, z_i, c_i)
+                    elif left > width:
+                        product_tile(LOW, 2, left - width, end - i, part, a_i, b_j, z_i, c_i)
+                    else:
+                        product_tile(HIGH, 1, left, end - i, part, a_i, b_j, z_i, c_i)

@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from fastnn import optimizers
 from fastnn.kernels.compiling import callee, inlined
-from fastnn.kernels.llvm.simd import fma, lanes, load, load_first, select, sqrt, store, store_first
+from fastnn.kernels.llvm.simd import fma, lanes, load_first, select, sqrt, store_first
 
 
 # ---------------------------------------------------------------- once a step

@@ -18,14 +18,14 @@ from fastnn.kernels.dense import CRITICAL_STRIDE, LOW
 from fastnn.kernels.layers import (
     ALONE,
     COLUMNS,
-    D,
     DERIVE,
-    H,
     INTEGERS,
     N_IN,
     N_OUT,
     TEAM,
     WEIGHTS,
+    D,
+    H,
     Team,
     Z,
     backward_address,
@@ -178,7 +178,8 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
     plan, n_params = plans[0], params.size
     slot_0, slot_1 = pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
     params = pointer(params, 0)
-    gradient, work, settings = pointer_at(plan.gradient, params), pointer_at(plan.work, params), pointer_at(plan.settings, np.float64)
+    gradient, work = pointer_at(plan.gradient, params), pointer_at(plan.work, params)
+    settings = pointer_at(plan.settings, np.float64)
     layers = pointer_at(plan.layers, np.int64)
     n_in, n_out = layers[N_IN], layers[(plan.n_layers - 1) * COLUMNS + N_OUT]
     n_batches = (plan.n_rows + plan.batch_size - 1) // plan.batch_size
@@ -199,7 +200,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             meet(team)
             batch_start = batch * plan.batch_size
             batch_stop = min(batch_start + plan.batch_size, plan.n_rows)
-            weight = np.float64(batch_stop - batch_start)
+            weight = float(batch_stop - batch_start)
             if plan.sample_weight != 0:
                 weight = 0.0
                 for r in range(batch_start, batch_stop):
@@ -227,8 +228,8 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                 if step < checked_steps:
                     finite = finite and passes.block_finite(x, x_stride, n, n_in)
                     finite = finite and (plan.labels != 0 or passes.block_finite(y, n_out, n, n_out))
-                more = start > batch_start
-                call(plan.backward, layers, plan.n_layers, plan.zeros, params, gradient, more, x, x_stride, n, work, team)
+                places = params, gradient, start > batch_start, x, x_stride, n, work, team
+                call(plan.backward, layers, plan.n_layers, plan.zeros, *places)
 
             if plan.penalise != 0:
                 loss += call_float(plan.penalise, plan, params, gradient, team)
@@ -241,7 +242,8 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             step += 1
             if plan.optimizer != 0:
                 rate = learning_rates[epoch - first_epoch]
-                call(plan.optimizer, KNOWN, params, gradient, slot_0, slot_1, from_param, to_param, rate, settings, step)
+                span = from_param, to_param
+                call(plan.optimizer, KNOWN, params, gradient, slot_0, slot_1, *span, rate, settings, step)
             loss_sum += loss * weight
             weight_sum += weight
             batch += 1
@@ -339,10 +341,7 @@ class Prepared:
         floats = np.empty(len(settings) + n_blocks)
         floats[: len(settings)] = settings
         integers = np.empty(n + block_rows if shuffle else 0, np.int64)
-        if gradient is None:
-            work = workspace(size + spec.n_params, spec.dtype)
-        else:
-            work = workspace(size, spec.dtype)
+        work = workspace(size + (spec.n_params if gradient is None else 0), spec.dtype)
         self.job, self.kept = job, (layers, floats, integers, work, gradient)
 
         self.plan = plan = outline.copy()

@@ -6,7 +6,6 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-
 #: Stands for an argument that the callee was compiled for, a literal.
 KNOWN = 0
 

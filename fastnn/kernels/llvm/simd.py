@@ -83,7 +83,7 @@ def _binary(op):
     def lower(context, builder, sig, args):
         is_float = isinstance(sig.args[0].dtype, types.Float)
         if op not in _COMPARISON:
-            return getattr(builder, _ARITHMETIC[op][0 if is_float else 1])(*args)
+            return getattr(builder, str(_ARITHMETIC[op][0 if is_float else 1]))(*args)
         if not is_float:
             return builder.icmp_signed(_COMPARISON[op], *args)
         # NaN compares unequal to everything, itself included.
@@ -187,6 +187,11 @@ def _pointer_set(context, builder, sig, args):
     builder.store(args[2], builder.gep(args[0], [args[1]]))
 
 
+def _declare(builder, name, result, arguments):
+    """An LLVM intrinsic."""
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
+
+
 def _as_vector_pointer(builder, value, vector):
     return builder.bitcast(value, llvm_vector(vector).as_pointer())
 
@@ -232,8 +237,8 @@ def load_first(typingctx, place, count):
     def codegen(context, builder, sig, args):
         llvm_type = llvm_vector(vector)
         mask = _first_lanes(builder, args[1], vector.lanes)
-        function_type = ir.FunctionType(llvm_type, [llvm_type.as_pointer(), _INT32, mask.type, llvm_type])
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.load.{_suffix(vector)}.p0")
+        arguments = [llvm_type.as_pointer(), _INT32, mask.type, llvm_type]
+        function = _declare(builder, f"llvm.masked.load.{_suffix(vector)}.p0", llvm_type, arguments)
         alignment = ir.Constant(_INT32, _alignment(vector))
         zeros = ir.Constant(llvm_type, None)
         return builder.call(function, [_as_vector_pointer(builder, args[0], vector), alignment, mask, zeros])
@@ -249,8 +254,8 @@ def store_first(typingctx, place, x, count):
     def codegen(context, builder, sig, args):
         llvm_type = llvm_vector(vector)
         mask = _first_lanes(builder, args[2], vector.lanes)
-        function_type = ir.FunctionType(ir.VoidType(), [llvm_type, llvm_type.as_pointer(), _INT32, mask.type])
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.store.{_suffix(vector)}.p0")
+        arguments = [llvm_type, llvm_type.as_pointer(), _INT32, mask.type]
+        function = _declare(builder, f"llvm.masked.store.{_suffix(vector)}.p0", ir.VoidType(), arguments)
         alignment = ir.Constant(_INT32, _alignment(vector))
         builder.call(function, [args[1], _as_vector_pointer(builder, args[0], vector), alignment, mask])
         return context.get_dummy_value()
@@ -276,8 +281,7 @@ def _llvm_intrinsic(name, n_args):
 
     def codegen(context, builder, sig, args):
         vector = llvm_vector(sig.args[0])
-        function_type = ir.FunctionType(vector, [vector] * n_args)
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.{name}.{_suffix(sig.args[0])}")
+        function = _declare(builder, f"llvm.{name}.{_suffix(sig.args[0])}", vector, [vector] * n_args)
         return builder.call(function, args)
 
     return codegen
@@ -384,10 +388,9 @@ def _fold(builder, x, n, combine):
     while n > 1:
         half = n // 2
         undefined = ir.Constant(x.type, ir.Undefined)
-        low, high = (
-            builder.shuffle_vector(x, undefined, ir.Constant(ir.VectorType(_INT32, half), list(range(start, start + half))))
-            for start in (0, half)
-        )
+        mask = ir.VectorType(_INT32, half)
+        low = builder.shuffle_vector(x, undefined, ir.Constant(mask, list(range(half))))
+        high = builder.shuffle_vector(x, undefined, ir.Constant(mask, list(range(half, n))))
         x, n = combine(low, high), half
     return builder.extract_element(x, ir.Constant(_INT32, 0))
 
@@ -445,8 +448,7 @@ def polynomial(typingctx, x, coefficients):
 
     def codegen(context, builder, sig, args):
         vector = llvm_vector(x)
-        function_type = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fmuladd.{_suffix(x)}")
+        fma = _declare(builder, f"llvm.fmuladd.{_suffix(x)}", vector, [vector] * 3)
         numbers = cgutils.unpack_tuple(builder, args[1])
         terms = [
             splat(builder, context.cast(builder, number, dtype, x.dtype), x.lanes)

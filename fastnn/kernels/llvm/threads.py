@@ -37,8 +37,8 @@ def _read(typingctx, place):
 
 def yield_address() -> int:
     """Address of the system's function that lets another thread run."""
-    library = ctypes.WinDLL("kernel32").SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
-    return ctypes.cast(library, ctypes.c_void_p).value
+    function = ctypes.CDLL("kernel32").SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 @inlined

@@ -83,10 +83,16 @@ def _cpu_features() -> dict[str, bool]:
 
 _FEATURES = _cpu_features()
 
-#: Bytes of a native register, and how many registers there are.
-REGISTER_BYTES, REGISTERS = (
-    (64, 32) if _FEATURES.get("avx512f") else (32, 16) if _FEATURES.get("avx") else (16, 32 if _FEATURES.get("neon") else 16)
-)
+def _registers() -> tuple[int, int]:
+    """Bytes of a vector register, and how many registers there are."""
+    if _FEATURES.get("avx512f"):
+        return 64, 32
+    if _FEATURES.get("avx"):
+        return 32, 16
+    return 16, 32 if _FEATURES.get("neon") else 16
+
+
+REGISTER_BYTES, REGISTERS = _registers()
 
 
 def native_lanes(dtype: types.Type) -> int:
