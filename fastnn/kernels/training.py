@@ -35,6 +35,7 @@ from fastnn.kernels.layers import (
     workspace,
 )
 from fastnn.kernels.llvm.calls import KNOWN, call, call_float
+from fastnn.kernels.llvm.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share, yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
@@ -188,6 +189,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
     epoch, batch, step = counters[0], counters[1], counters[2]
     loss_sum, weight_sum = sums[0], sums[1]
     first_epoch, first_step, status = epoch, step, _DONE
+    mode = flush_denormals()
     meet(team)
 
     while epoch < first_epoch + learning_rates.size:
@@ -251,6 +253,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             break
         epoch_losses[epoch - first_epoch] = loss_sum / weight_sum
         epoch, batch, loss_sum, weight_sum = epoch + 1, 0, 0.0, 0.0
+    restore_denormals(mode)
     meet(team)
     if team.rank == 0:
         counters[0], counters[1], counters[2] = epoch, batch, step
