@@ -56,6 +56,8 @@ class Loss:
         A sum of squared residuals, as Gauss-Newton methods need.
     targets : tuple of float
         The least and the greatest target it is defined on.
+    metric : str
+        What tells a reader how good a network is, the more the better: ``"r2"`` or ``"accuracy"``.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Loss:
     kink: bool = False
     squared: bool = False
     targets: tuple[float, float] = (-inf, inf)
+    metric: str = "r2"
 
     def goes_with(self, output_activation: str) -> bool:
         """Whether the loss is defined on this output activation."""
@@ -119,8 +122,8 @@ LOSSES: dict[str, Loss] = _table(
     Loss("mae", 2, kink=True),
     Loss("huber", 3, kink=True),
     Loss("poisson", 4, logits_of="exp", targets=(0, inf)),
-    Loss("cross_entropy", 5, logits_of="softmax", labels=True, targets=(0, 1)),
-    Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1)),
+    Loss("cross_entropy", 5, logits_of="softmax", labels=True, targets=(0, 1), metric="accuracy"),
+    Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1), metric="accuracy"),
 )
 
 OPTIMIZERS: dict[str, Optimizer] = _table(

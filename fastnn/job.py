@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastnn import catalogue
 from fastnn.optimizers import Optimizer
 from fastnn.spec import NetworkSpec
+from fastnn.watch import Watch, fresh_memory
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Job:
         ``l2 / 2`` times the sum of squared weights is added to each batch's loss.
     max_grad_norm : float
         The gradient is scaled down to this 2-norm; infinity leaves it alone.
+    watch : Watch or None
+        What is looked at when an epoch ends.
     member : int
         Which stream of random numbers the run draws from, beside the seed.
     prepared : object
@@ -62,6 +65,7 @@ class Job:
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf
+    watch: Watch | None = None
     member: int = 0
     prepared: Any = field(default=None, repr=False)
 
@@ -87,6 +91,12 @@ class State:
         Whole epochs done; batches done of the present epoch; steps done in all.
     sums : ndarray of float64, shape (2,)
         Over the batches done of the present epoch: batch loss times batch weight, and batch weight.
+    memory : ndarray of float64
+        What `fastnn.watch` keeps from epoch to epoch (`fastnn.watch.Memory`).
+    best : ndarray, shape (n_params,) or (0,)
+        The parameters after the best epoch, where early stopping is to restore them.
+    last : ndarray, shape (n_params,), or None
+        The parameters to go on from, where the network was given the best ones instead.
     """
 
     optimizer: str
@@ -94,6 +104,9 @@ class State:
     slots: NDArray
     counters: NDArray[np.int64]
     sums: NDArray[np.float64]
+    memory: NDArray[np.float64] = field(default_factory=fresh_memory)
+    best: NDArray = field(default_factory=lambda: np.empty(0))
+    last: NDArray | None = None
 
     @classmethod
     def fresh(cls, spec: NetworkSpec, optimizer: Optimizer, seed: int) -> State:
@@ -106,7 +119,9 @@ class State:
 
     def copy(self) -> State:
         """A state that shares nothing with this one."""
-        return State(self.optimizer, self.seed, self.slots.copy(), self.counters.copy(), self.sums.copy())
+        arrays = (self.slots, self.counters, self.sums, self.memory, self.best)
+        last = None if self.last is None else self.last.copy()
+        return State(self.optimizer, self.seed, *(array.copy() for array in arrays), last)
 
 
 class Status(IntEnum):
@@ -116,3 +131,4 @@ class Status(IntEnum):
     PAUSED = 1  # as many steps as it was allowed
     BAD_DATA = 2  # a batch held NaN or infinity in X, y or the sample weights
     DIVERGED = 3  # a batch's loss is not finite although its data are
+    STOPPED = 4  # early stopping ended it after a whole epoch

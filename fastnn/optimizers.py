@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastnn.schedules import Constant, Schedule
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -14,11 +16,17 @@ class Optimizer:
 
     Parameters
     ----------
-    learning_rate : float
-        Factor of the step; at least 0.
+    learning_rate : float or Schedule
+        Factor of the step, at least 0; or what it is in each epoch.
     """
 
-    learning_rate: float
+    learning_rate: float | Schedule
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate of each epoch."""
+        rate = self.learning_rate
+        return rate if isinstance(rate, Schedule) else Constant(rate)
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         At least 0.
     momentum : float
         In [0, 1).
@@ -35,7 +43,7 @@ class SGD(Optimizer):
         Step along ``g + momentum * v`` instead of ``v``; needs a momentum above 0.
     """
 
-    learning_rate: float = 1e-2
+    learning_rate: float | Schedule = 1e-2
     momentum: float = 0.0
     nesterov: bool = False
 
@@ -46,7 +54,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         At least 0.
     decay : float
         In [0, 1).
@@ -54,7 +62,7 @@ class RMSprop(Optimizer):
         Above 0.
     """
 
-    learning_rate: float = 1e-2
+    learning_rate: float | Schedule = 1e-2
     decay: float = 0.99
     epsilon: float = 1e-8
 
@@ -68,7 +76,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         At least 0.
     beta_1, beta_2 : float
         In [0, 1).
@@ -76,7 +84,7 @@ class Adam(Optimizer):
         Above 0.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float | Schedule = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8

@@ -11,6 +11,7 @@ from fastnn.job import Job, State, Status
 from fastnn.reference import random
 from fastnn.reference.network import loss_and_grad
 from fastnn.reference.optimizers import clip, step
+from fastnn.reference.watch import end_epoch
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the status tells of a run that diverges
@@ -26,7 +27,7 @@ def train(
     state : State
         How far the run has come; updated in place, so that another call goes on from there to the same bits.
     learning_rates : ndarray of float64, shape (n_epochs,)
-        The learning rate of each epoch, from the one `state` stands in.
+        The learning rate of each epoch, from the one `state` stands in; rewritten where a plateau reduces it.
     losses : ndarray of float64, shape (n_epochs,)
         Receives the loss of every epoch that ends: the mean of its batches' losses before their updates, weighted
         by the sums of their sample weights.
@@ -40,19 +41,22 @@ def train(
     """
     n, gradient = len(job.X), np.empty_like(job.params)
     first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
-    for i, learning_rate in enumerate(learning_rates.tolist()):
+    for i in range(len(learning_rates)):
         epoch = first_epoch + i
         order = random.permutation(random.key(state.seed, job.member, epoch), n) if job.shuffle else None
         for batch in range(int(state.counters[1]), job.n_batches):
             if state.counters[2] - first_step == max_steps:
                 return Status.PAUSED
             rows = slice(batch * job.batch_size, (batch + 1) * job.batch_size)
-            status = _train_batch(job, state, rows if order is None else order[rows], learning_rate, gradient)
+            status = _train_batch(job, state, rows if order is None else order[rows], float(learning_rates[i]), gradient)
             if status is not Status.DONE:
                 return status
         losses[i] = state.sums[0] / (state.sums[1] or n)
+        stop = job.watch is not None and end_epoch(job, state, losses[i], learning_rates, i)
         state.counters[:2] = epoch + 1, 0
         state.sums[:] = 0
+        if stop:
+            return Status.STOPPED
     return Status.DONE
 
 
