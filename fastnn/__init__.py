@@ -1,8 +1,8 @@
 """Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
 
 `MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW` and `Rprop` are the update rules its ``fit``
-takes; `load` reads what its ``save`` wrote; `warmup` compiles ahead of the first use; `reference` is
-the NumPy twin.
+takes, `schedules` their learning rates, `EarlyStopping` when to end; `load` reads what its ``save`` wrote; `warmup`
+compiles ahead of the first use; `reference` is the NumPy twin.
 """
 
 from __future__ import annotations
@@ -10,19 +10,35 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastnn import schedules
 from fastnn.history import History
 from fastnn.model import MLP
 from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from fastnn.precompile import warmup
 from fastnn.spec import NetworkSpec
 from fastnn.storage import load
+from fastnn.watch import EarlyStopping
 
 if TYPE_CHECKING:
     from fastnn import reference
 
 __version__ = "0.1.0"
 
-__all__ = ["MLP", "SGD", "Adam", "AdamW", "History", "NetworkSpec", "RMSprop", "Rprop", "load", "reference", "warmup"]
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "EarlyStopping",
+    "History",
+    "NetworkSpec",
+    "RMSprop",
+    "Rprop",
+    "load",
+    "reference",
+    "schedules",
+    "warmup",
+]
 
 
 def __getattr__(name: str) -> Any:

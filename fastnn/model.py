@@ -15,6 +15,7 @@ from fastnn.initializers import INITIALIZERS, initialize
 from fastnn.job import State
 from fastnn.optimizers import Adam, Optimizer
 from fastnn.spec import NetworkSpec
+from fastnn.watch import EarlyStopping
 
 
 class MLP:
@@ -232,6 +233,10 @@ class MLP:
         l2: float = 0.0,
         max_grad_norm: float | None = None,
         delta: float = 1.0,
+        validation_data: Any = None,
+        validation_fraction: float | None = None,
+        early_stopping: EarlyStopping | None = None,
+        callback: training.Callback | None = None,
         state: State | None = None,
         rng: Any = None,
         progress: bool | None = None,
@@ -266,11 +271,19 @@ class MLP:
             A gradient whose 2-norm is larger is scaled down to it.
         delta : float
             Where the Huber loss turns from a parabola into a line; other losses ignore it.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Samples that are not trained on: the history tells the loss and a metric on them after each epoch.
+        validation_fraction : float, optional
+            Hold out this part of the samples instead; where y holds classes, this part of each.
+        early_stopping : EarlyStopping, optional
+            Stop when the network has not become better for a while.
+        callback : callable, optional
+            Called after every epoch with an `fastnn.history.Epoch`; returning True ends the run.
         state : State, optional
             The `History.state` of an earlier run: with the same data and settings this one goes on, to the same
             bits, as if that had not stopped.
         rng : anything `numpy.random.default_rng` takes
-            What the shuffles are drawn from.
+            What the shuffles and the validation set are drawn from.
         progress : bool, optional
             Whether to show a bar; by default on a terminal, where rich is installed, after two seconds.
         backend : {"numba", "numpy"}
@@ -296,7 +309,12 @@ class MLP:
         Warns
         -----
         RuntimeWarning
-            If the run diverges; the parameters are then the last finite ones.
+            If the run diverges; the parameters are then those after the last epoch that left them finite.
+
+        Notes
+        -----
+        Ctrl-C ends the run within 0.2 s or one step. The parameters are then those after the last whole step, the
+        history says ``"interrupted"``, and its state resumes the run.
         """
         job = checks.check_job(
             self._spec,
@@ -312,10 +330,13 @@ class MLP:
             l2=l2,
             max_grad_norm=max_grad_norm,
         )
+        state = checks.check_state(state, rng, job)
+        job = checks.check_watch(job, state, validation_data, validation_fraction, early_stopping)
         return training.fit(
             job,
-            checks.check_state(state, rng, job),
+            state,
             epochs,
+            callback=callback,
             progress=progress,
             backend=backend,
             threads=threads,

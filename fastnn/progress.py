@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import nan
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ PATIENCE = 2.0  # seconds after which a wait is long
 
 
 class ProgressBar:
-    """Progress of a run, on standard error.
+    """Progress of a run, on standard error: epoch, loss, validation loss, learning rate and time left.
 
     Parameters
     ----------
@@ -22,11 +23,14 @@ class ProgressBar:
         terminal and rich is installed.
     total : int
         Epochs of the run.
+    validates : bool
+        Whether there is a validation loss to show.
     """
 
-    def __init__(self, show: bool | None, total: int):
+    def __init__(self, show: bool | None, total: int, *, validates: bool = False):
         self._show = show
         self._total = total
+        self._validates = validates
         self._start = perf_counter()
         self._bar: Any = None
 
@@ -35,8 +39,8 @@ class ProgressBar:
             self._open()
         return self
 
-    def update(self, done: float, loss: float) -> None:
-        """Tell that `done` epochs are over, and the last one's loss."""
+    def update(self, done: float, loss: float, validation: float = nan, rate: float = nan) -> None:
+        """Tell that `done` epochs are over, and the last one's losses and learning rate."""
         if self._show is None and perf_counter() - self._start > PATIENCE:
             self._show = sys.stderr.isatty()
             if self._show:
@@ -45,22 +49,26 @@ class ProgressBar:
                 except ImportError:
                     self._show = False
         if self._bar is not None:
-            self._bar.update(0, completed=done, loss=loss)
+            self._bar.update(0, completed=done, loss=loss, validation=validation, rate=rate)
 
     def _open(self) -> None:
         console = require("rich.console", "cli").Console(stderr=True)
         rich = require("rich.progress", "cli")
+        validation = [rich.TextColumn("validation {task.fields[validation]:.4g}")] if self._validates else []
         self._bar = rich.Progress(
             rich.TextColumn("epoch"),
             rich.MofNCompleteColumn(),
             rich.BarColumn(),
             rich.TextColumn("loss {task.fields[loss]:.4g}"),
+            *validation,
+            rich.TextColumn("rate {task.fields[rate]:.3g}"),
             rich.TimeElapsedColumn(),
+            rich.TextColumn("left"),
             rich.TimeRemainingColumn(),
             console=console,
             transient=True,
         )
-        self._bar.add_task("", total=self._total, loss=float("nan"))
+        self._bar.add_task("", total=self._total, loss=nan, validation=nan, rate=nan)
         self._bar.start()
 
     def __exit__(

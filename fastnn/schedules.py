@@ -195,3 +195,7 @@ class ReduceOnPlateau(Schedule):
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """One, for as long as nothing is reduced."""
         return np.ones_like(epoch)
+
+
+#: What there is.
+NAMES = ("Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle", "ReduceOnPlateau")

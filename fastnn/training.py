@@ -11,14 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.backends import twin
-from fastnn.checks import check_finite_data, check_integer, check_optional_flag
-from fastnn.history import History, Stop
+from fastnn.checks import check_finite_data, check_flag, check_integer, check_optional_flag
+from fastnn.history import Epoch, History, Stop
+from fastnn.interrupts import Interrupts
 from fastnn.job import Job, State, Status
-from fastnn.optimizers import Optimizer
 from fastnn.progress import ProgressBar
+from fastnn.watch import Memory
 
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
+UNBOUNDED = 2**62  # steps
+
+Callback = Callable[[Epoch], bool | None]
 
 
 def fit(
@@ -26,6 +30,7 @@ def fit(
     state: State,
     epochs: int,
     *,
+    callback: Callback | None = None,
     progress: bool | None = None,
     backend: str = "numba",
     threads: int = 1,
@@ -39,7 +44,7 @@ def fit(
         What is trained on what, as `fastnn.checks.check_job` makes it; its parameters are updated in place.
     state : State
         How far the run has come; the history takes it over.
-    epochs, progress, backend, threads, specialize
+    epochs, callback, progress, backend, threads, specialize
         As in `MLP.fit`.
 
     Returns
@@ -50,11 +55,13 @@ def fit(
     ------
     ValueError
         If the data are not finite; the parameters are then what they were.
+    KeyboardInterrupt
+        If Ctrl-C came when the run had just ended by itself.
 
     Warns
     -----
     RuntimeWarning
-        If the run diverges; the parameters are then the last finite ones.
+        If the run diverges; the parameters are then those after the last epoch that left them finite.
     """
     epochs = check_integer("epochs", epochs, 1)
     show = check_optional_flag("progress", progress)
@@ -67,85 +74,163 @@ def fit(
         train = partial(train, **options)
 
     start = perf_counter()
+    before = job.params.copy()
     run = _Run(train, job, state, epochs)
-    before, _ = run.finite
-    with ProgressBar(show, epochs) as bar:
-        status = run.calls(bar)
+    with Interrupts() as interrupts, ProgressBar(show, epochs, validates=run.validates) as bar:
+        status, stopped = run.calls(bar, interrupts, callback)
     if status == Status.BAD_DATA:
         job.params[:] = before
         check_finite_data(job.X, job.y, job.sample_weight)
         raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-    stopped: Stop = "finished"
     if status == Status.DIVERGED or not np.isfinite(job.params).all():
         stopped = "diverged"
         run.rewind()
         warnings.warn(
             f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
-            "the last finite parameters are kept",
+            "the parameters after the last finite epoch are kept",
             RuntimeWarning,
             stacklevel=3,  # where the user calls MLP.fit
         )
-    learning_rates, losses = run.learning_rates[: run.done], run.losses[: run.done]
-    return History(losses, learning_rates, perf_counter() - start, stopped, run.state)
+    if stopped in ("finished", "early"):
+        run.restore_best()
+    history = run.history(perf_counter() - start, stopped)
+    if interrupts.pending and stopped != "interrupted":
+        raise KeyboardInterrupt
+    return history
 
 
 class _Run:
     """One run in the making: the twin's ``train``, and what its calls read and write."""
 
     def __init__(self, train: Callable[..., Status], job: Job, state: State, epochs: int):
-        self.train, self.job, self.state = train, job, state
+        self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first = int(state.counters[0])
-        self.learning_rates = _learning_rates(job.optimizer, self.first, epochs)
+        self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
         self.losses = np.empty(epochs)
-        self.finite = job.params.copy(), state.copy()
+        self.plateau = self.keeps_best = self.validates = False
+        if job.watch is not None:
+            self._begin_watching()
+        if state.last is not None:
+            job.params[:], state.last = state.last, None
+        self.kept = job.params.copy(), state.copy()
+
+    def _begin_watching(self) -> None:
+        watch, memory = self.job.watch, self.state.memory
+        watch.begin(self.first, self.epochs)
+        self.plateau, self.validates = watch.plateau is not None, watch.validates
+        if self.plateau and memory[Memory.RATE] == np.inf:
+            memory[Memory.RATE] = watch.plateau.learning_rate
+        self.keeps_best = watch.stopping is not None and watch.stopping.restore_best
+        if self.keeps_best and not self.state.best.size:
+            self.state.best = self.job.params.copy()
 
     @property
     def done(self) -> int:
         """Whole epochs of this run that are over."""
         return int(self.state.counters[0]) - self.first
 
-    def call(self, state: State, max_steps: int) -> Status:
-        """Train on from a state, by so many steps at most."""
+    def call(self, state: State, max_steps: int, epochs: int) -> Status:
+        """Train on from a state, by so many steps and epochs at most."""
         done = int(state.counters[0]) - self.first
-        return self.train(self.job, state, self.learning_rates[done:], self.losses[done:], max_steps)
+        part = slice(done, done + epochs)
+        if self.plateau:
+            self.learning_rates[done : done + 1] = state.memory[Memory.RATE]
+        return self.train(self.job, state, self.learning_rates[part], self.losses[part], max_steps)
 
-    def calls(self, bar: ProgressBar) -> Status:
-        """Train to the end, by calls of about `SECONDS_A_CALL`."""
+    def calls(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
+        """Train to the end, by calls of about `SECONDS_A_CALL`, or of an epoch where a callback waits for it."""
+        most_epochs = self.epochs if callback is None else 1
         max_steps = _first_steps(self.job)
         calls = 0
         while True:
-            steps, clock = int(self.state.counters[2]), perf_counter()
-            status = self.call(self.state, max_steps)
-            if status != Status.PAUSED:
-                return status
-            seconds = perf_counter() - clock
-            max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / seconds))
             calls += 1
-            if calls % CALLS_A_COPY == 0 and np.isfinite(self.job.params).all():
-                self.finite = self.job.params.copy(), self.state.copy()
-            bar.update(self.done, self.losses[self.done - 1] if self.done else np.nan)
+            keeping = calls >= CALLS_A_COPY
+            done, steps, clock = self.done, int(self.state.counters[2]), perf_counter()
+            status = self.call(self.state, self._whole_epochs(max_steps) if keeping else max_steps, most_epochs)
+            seconds = perf_counter() - clock
+            if status in (Status.BAD_DATA, Status.DIVERGED):
+                return status, "diverged"
+            if callback is not None and self.done > done and self._told(callback):
+                return status, "callback"
+            if status == Status.STOPPED:
+                return status, "early"
+            if self.done == self.epochs:
+                return status, "finished"
+            if interrupts.pending:
+                return status, "interrupted"
+            max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / seconds))
+            if keeping and self.state.counters[1] == 0 and np.isfinite(self.job.params).all():
+                self.kept = self.job.params.copy(), self.state.copy()
+                calls = 0
+            bar.update(self.done, *self._last())
+
+    def _whole_epochs(self, max_steps: int) -> int:
+        """No more steps than given, and if possible as many as end an epoch."""
+        to_end = self.job.n_batches - int(self.state.counters[1])
+        beyond = max_steps - to_end
+        return max_steps if beyond < 0 else to_end + beyond // self.job.n_batches * self.job.n_batches
+
+    def _last(self) -> tuple[float, float, float]:
+        """Loss, validation loss and learning rate of the last whole epoch."""
+        last = self.done - 1
+        if last < 0:
+            return np.nan, np.nan, self.learning_rates[0]
+        return self.losses[last], self.job.watch.loss[last] if self.validates else np.nan, self.learning_rates[last]
+
+    def _told(self, callback: Callback) -> bool:
+        """Whether the callback, told of the last epoch, ends the run."""
+        last, watch = self.done - 1, self.job.watch
+        answer = callback(
+            Epoch(
+                self.first + last,
+                float(self.losses[last]),
+                float(self.learning_rates[last]),
+                float(watch.loss[last]) if self.validates else None,
+                float(watch.metric[last]) if self.validates else None,
+            )
+        )
+        return answer is not None and check_flag("what callback returns", answer)
 
     def rewind(self) -> None:
-        """Go back to the last step after which the parameters were finite: bisection, for training repeats its bits."""
-        params, state = self.finite
-        bad = int(self.state.counters[2])
-        if np.isfinite(self.job.params).all():
-            return
-        while bad - int(state.counters[2]) > 1:
+        """Go back to the last end of an epoch with finite parameters: by bisection, for training repeats its bits."""
+        params, state = self.kept
+        last, bad = self.done, self.done + 1
+        while bad - int(state.counters[0]) + self.first > 1:
+            good = int(state.counters[0]) - self.first
+            middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
-            self.call(trial, (bad - int(state.counters[2])) // 2)
+            self.call(trial, UNBOUNDED, middle - good)
             if np.isfinite(self.job.params).all():
                 params, state = self.job.params.copy(), trial
             else:
-                bad = int(trial.counters[2])
+                bad = middle
         self.job.params[:] = params
         self.state = state
 
+    def restore_best(self) -> None:
+        """Give the network the parameters of the best epoch."""
+        if self.keeps_best and self.state.memory[Memory.BEST_EPOCH] >= 0:
+            self.state.last = self.job.params.copy()
+            self.job.params[:] = self.state.best
 
-def _learning_rates(optimizer: Optimizer, first: int, epochs: int) -> NDArray[np.float64]:
-    """The rate of each epoch from `first` on."""
-    return np.full(epochs, optimizer.learning_rate)
+    def history(self, seconds: float, stopped: Stop) -> History:
+        """The record of the run."""
+        done, watch = self.done, self.job.watch
+        best = None
+        if watch is not None and watch.stopping is not None and self.state.memory[Memory.BEST_EPOCH] >= 0:
+            best = int(self.state.memory[Memory.BEST_EPOCH])
+        return History(
+            self.losses[:done],
+            self.learning_rates[:done],
+            seconds,
+            stopped,
+            self.state,
+            watch.loss[:done] if self.validates else None,
+            watch.metric[:done] if self.validates else None,
+            self.job.loss.metric,
+            best,
+        )
 
 
 def _first_steps(job: Job) -> int:

@@ -24,9 +24,11 @@ from fastnn.checks.values import (
     check_optional_flag,
     describe,
 )
+from fastnn.checks.watch import check_early_stopping, check_schedule, check_watch
 
 __all__ = [
     "check_delta",
+    "check_early_stopping",
     "check_finite",
     "check_finite_data",
     "check_flag",
@@ -44,8 +46,10 @@ __all__ = [
     "check_rng",
     "check_sample",
     "check_sample_weight",
+    "check_schedule",
     "check_spec",
     "check_state",
     "check_targets",
+    "check_watch",
     "describe",
 ]

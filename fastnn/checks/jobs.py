@@ -23,8 +23,10 @@ from fastnn.checks.values import (
     describe,
     nearest,
 )
+from fastnn.checks.watch import check_schedule
 from fastnn.job import Job, State
 from fastnn.optimizers import Optimizer
+from fastnn.schedules import Schedule
 from fastnn.spec import NetworkSpec
 
 _OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS}
@@ -63,12 +65,17 @@ def check_optimizer(optimizer: Any) -> Optimizer:
     for name, value in vars(optimizer).items():
         argument = f"{name} of {type(optimizer).__name__}"
         interval = _SETTINGS.get(name)
-        checked = check_flag(argument, value) if interval is None else check_number(argument, value, interval)
+        if name == "learning_rate" and isinstance(value, Schedule):
+            checked: Any = check_schedule(value)
+        else:
+            checked = check_flag(argument, value) if interval is None else check_number(argument, value, interval)
         if checked is not value:
             converted[name] = checked
     optimizer = replace(optimizer, **converted) if converted else optimizer
     if isinstance(optimizer, optimizers.SGD) and optimizer.nesterov and optimizer.momentum == 0:
         raise ValueError("momentum of SGD must be above 0 with nesterov=True; got 0.0")
+    if isinstance(optimizer, optimizers.Rprop) and isinstance(optimizer.learning_rate, Schedule):
+        raise TypeError(f"learning_rate of Rprop must be a number, its first step size; got {optimizer.learning_rate}")
     if isinstance(optimizer, optimizers.Rprop) and optimizer.step_min > optimizer.step_max:
         raise ValueError(f"step_min of Rprop must be at most step_max, {optimizer.step_max}; got {optimizer.step_min}")
     return optimizer
@@ -163,7 +170,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     TypeError
         If it is no `State`.
     ValueError
-        If it is that of another network, optimizer or number of batches, or comes with an `rng`.
+        If it is that of another network or optimizer, or comes with an `rng`.
     """
     if state is None:
         # without a seed either way draws from the system's entropy; this one takes a tenth of the time
@@ -178,10 +185,5 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
         raise ValueError(
             f"state must be that of a run of {name} on {n_params} parameters of {dtype}; "
             f"got one of {state.optimizer} on {state.slots.shape[1]} of {state.slots.dtype}"
-        )
-    if state.counters[1] >= job.n_batches:
-        raise ValueError(
-            f"state must be that of a run with {job.n_batches} batches an epoch; "
-            f"got one that has done {state.counters[1]} of its present epoch"
         )
     return state.copy()

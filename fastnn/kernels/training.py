@@ -34,15 +34,16 @@ from fastnn.kernels.layers import (
     pointer_type,
     workspace,
 )
-from fastnn.kernels.llvm.calls import KNOWN, call, call_float
+from fastnn.kernels.llvm.calls import KNOWN, call, call_float, call_integer
 from fastnn.kernels.llvm.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share, yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.random import permute
+from fastnn.kernels.watch import WATCHED, end_epoch, watched
 from fastnn.spec import NetworkSpec
 
-_DONE, _PAUSED, _BAD_DATA, _DIVERGED = (int(status) for status in Status)
+_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED = (int(status) for status in Status)
 
 #: Rows whose losses are summed together, by one thread.
 _LOSS_ROWS = 64
@@ -93,6 +94,9 @@ PLAN = np.dtype(
         ("x_stride", np.intp),  # 0 where blocks are read in place
         ("y_place", np.intp),
         ("scale_place", np.intp),
+        # what is done when an epoch ends
+        ("end_epoch", np.intp),
+        ("watch", WATCHED),
     ]
 )
 
@@ -192,7 +196,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
     mode = flush_denormals()
     meet(team)
 
-    while epoch < first_epoch + learning_rates.size:
+    while epoch < first_epoch + learning_rates.size and status == _DONE:
         if plan.permute != 0 and team.rank == 0:
             call(plan.permute, plan.seed, plan.member, epoch, pointer_at(plan.order, np.int64), plan.n_rows)
         while batch < n_batches and status == _DONE:
@@ -251,7 +255,12 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             batch += 1
         if status != _DONE:
             break
-        epoch_losses[epoch - first_epoch] = loss_sum / weight_sum
+        loss, i = loss_sum / weight_sum, epoch - first_epoch
+        epoch_losses[i] = loss
+        if plan.end_epoch != 0:
+            rates, n_rates = pointer(learning_rates, 0), learning_rates.size
+            if call_integer(plan.end_epoch, plan, params, n_params, epoch, loss, rates, i, n_rates, team):
+                status = _STOPPED
         epoch, batch, loss_sum, weight_sum = epoch + 1, 0, 0.0, 0.0
     restore_denormals(mode)
     meet(team)
@@ -298,6 +307,9 @@ def _step_address(name: str, dtype: str) -> int:
             return address_of(penalise, plan, place, place, TEAM)
         case "clip":
             return address_of(clip, plan, place, n, n, n, TEAM)
+        case "end_epoch":
+            number, numbers = types.float64, pointer_type("float64")
+            return address_of(end_epoch, plan, place, n, n, number, numbers, n, n, TEAM)
     raise KeyError(name)
 
 
@@ -369,12 +381,19 @@ class Prepared:
             entry["l2"], entry["penalise"] = job.l2, _step_address("penalise", spec.dtype)
         if job.max_grad_norm < np.inf:
             entry["max_grad_norm"], entry["clip"] = job.max_grad_norm, _step_address("clip", spec.dtype)
+        if job.watch is not None:
+            labelled = job.watch.validates and job.watch.y.ndim == 1
+            self.watched = watched(job, _loss_address(job.loss, labelled, spec.dtype))
+            entry["watch"], entry["end_epoch"] = self.watched[0], _step_address("end_epoch", spec.dtype)
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def run(
         self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int, threads: int = 1
     ) -> Status:
         """Train on from a state, each step shared by so many threads."""
+        if self.job.watch is not None:
+            watch = self.plan[0]["watch"]
+            watch["memory"], watch["best"] = _address(state.memory), _address(state.best) if state.best.size else 0
         arrays = self.job.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
         arguments = (self.plan, *arrays, max_steps, self.checked_steps)
         if threads == 1:

@@ -39,3 +39,6 @@ call = intrinsic(_caller(types.void))
 
 #: ``call_float(address, *arguments)`` of a function that returns a float64.
 call_float = intrinsic(_caller(types.float64))
+
+#: ``call_integer(address, *arguments)`` of a function that returns an intp.
+call_integer = intrinsic(_caller(types.intp))

@@ -1,0 +1,37 @@
+"""Ctrl-C while a network trains: noted, for the loop to end at a place from which it can be resumed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+
+class Interrupts:
+    """A context in which Ctrl-C sets `pending` instead of raising; a second one raises `KeyboardInterrupt`.
+
+    It leaves alone a program that handles Ctrl-C itself, and threads other than the main one, which Ctrl-C does not
+    reach.
+    """
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._installed = False
+
+    def __enter__(self) -> Interrupts:
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+            self._installed = True
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.pending:
+            signal.default_int_handler(number, frame)
+        self.pending = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
