@@ -8,7 +8,6 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastnn.backends import twin
 from fastnn.checks import check_finite_data, check_flag, check_integer, check_optional_flag

@@ -195,6 +195,7 @@ def test_divergence_ends_the_run_and_keeps_the_last_finite_parameters(dtype, bat
     assert np.isfinite(history.loss[:-1]).all()  # the last mean may overflow, though no loss in it does
     assert len(history.learning_rate) == history.epochs == history.state.counters[0]
     assert np.isfinite(one.params).all()
+    assert history.state.counters[1] == 0  # at the end of an epoch
     assert f"diverged in epoch {history.epochs}" in repr(history)
     assert f"epoch {history.epochs}:" in str(caught[0].message)
 
@@ -236,15 +237,13 @@ def test_parameters_that_overflow_while_the_loss_stays_finite_are_found(steps, m
     """A twin whose steps add 1, and whose parameters turn infinite at some step without anyone noticing."""
 
     def train(job, state, learning_rates, losses, max_steps):
-        for done in range(max_steps):
-            if state.counters[0] == 50:
-                return Status.DONE
+        for done in range(min(max_steps, len(losses))):
             losses[done] = 1.0
             state.counters[[0, 2]] += 1
             job.params += 1
             if state.counters[2] >= steps:
                 job.params[0] = np.inf
-        return Status.PAUSED
+        return Status.DONE if max_steps >= len(losses) else Status.PAUSED
 
     monkeypatch.setattr(twin("numpy", "training"), "train", train)
     one = MLP((1, 1), init="unit_uniform", rng=0)
@@ -294,10 +293,49 @@ def test_ctrl_c_is_answered_within_a_call(backend):
 
     timer = Timer(0.3, interrupt)
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        one.fit(X, Y, epochs=3_000_000, **settings)
+    history = one.fit(X, Y, epochs=3_000_000, **settings)
     assert perf_counter() - sent[0] < 1.0  # 0.2 s, on a machine that others use too
+    assert history.stopped == "interrupted"
+    assert repr(history).endswith(", interrupted>")
     assert np.isfinite(one.params).all()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_ctrl_c_at_the_very_end_is_not_lost(backend, monkeypatch):
+    def train(*arguments, **options):
+        status = original(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGINT)
+        return status
+
+    original = twin(backend, "training").train
+    monkeypatch.setattr(twin(backend, "training"), "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        net().fit(X, Y, epochs=1, backend=backend)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_a_second_ctrl_c_is_raised(backend):
+    def callback(epoch):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        net().fit(X, Y, epochs=3, callback=callback, backend=backend)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_a_program_that_handles_ctrl_c_itself_is_left_alone(backend):
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        history = net().fit(
+            X, Y, epochs=3, callback=lambda epoch: os.kill(os.getpid(), signal.SIGINT), backend=backend
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (history.stopped, len(seen)) == ("finished", 3)
 
 
 @pytest.mark.parametrize("settings", [{"threads": 2}, {"specialize": False}, {"specialize": None}, {"progress": False}])

@@ -35,6 +35,7 @@ _SETTINGS = {
     "min_improvement": AT_LEAST_0,
     "min_rate": AT_LEAST_0,
 }
+_PART = Interval(0, 1)
 _FRACTION = Interval(0, 1, open_low=True)
 _SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream of its own
 
@@ -58,7 +59,9 @@ def check_schedule(schedule: Any) -> schedules.Schedule:
         argument = f"{name} of {kind}"
         if name == "warm_up":
             one_cycle = isinstance(schedule, schedules.OneCycle)
-            checked[name] = check_number(argument, value, Interval(0, 1)) if one_cycle else check_integer(argument, value, 0)
+            checked[name] = (
+                check_number(argument, value, Interval(0, 1)) if one_cycle else check_integer(argument, value, 0)
+            )
         elif name in _WHOLE:
             checked[name] = check_integer(argument, value, _WHOLE[name])
         else:
@@ -165,9 +168,7 @@ def _hold_out(job: Job, watch: Watch, fraction: float, seed: int) -> Job:
         if not (watch.sample_weight.any() and weights.any()):
             raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
     rows = n - len(watch.X)
-    return replace(
-        job, X=job.X[~held], y=job.y[~held], sample_weight=weights, batch_size=min(job.batch_size, rows)
-    )
+    return replace(job, X=job.X[~held], y=job.y[~held], sample_weight=weights, batch_size=min(job.batch_size, rows))
 
 
 def _classes(job: Job) -> NDArray:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn.job import Job
 from fastnn.kernels.compiling import callee, inlined
-from fastnn.kernels.layers import COLUMNS, D, H, N_IN, N_OUT
+from fastnn.kernels.layers import COLUMNS, N_IN, N_OUT, D, H
 from fastnn.kernels.llvm.calls import KNOWN, call, call_float
 from fastnn.kernels.llvm.simd import pointer_at
 from fastnn.kernels.llvm.threads import meet
@@ -188,7 +188,8 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     outputs = 1 if job.loss.name in ("sse", "cross_entropy") else job.spec.n_out
     record["n_rows"], record["loss"], record["weight"] = len(watch.X), loss, weight
     record["factor"] = 1 / (outputs * (weight if job.loss.mean else 1.0))
-    arrays = {"X": watch.X, "labels" if watch.y.ndim == 1 else "y": watch.y, "losses": watch.loss, "metrics": watch.metric}
+    targets = "labels" if watch.y.ndim == 1 else "y"
+    arrays = {"X": watch.X, targets: watch.y, "losses": watch.loss, "metrics": watch.metric}
     if weights is not None:
         arrays["sample_weight"] = weights
     if job.loss.metric == "r2":

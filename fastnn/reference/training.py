@@ -42,13 +42,15 @@ def train(
     n, gradient = len(job.X), np.empty_like(job.params)
     first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
     for i in range(len(learning_rates)):
-        epoch = first_epoch + i
+        epoch, learning_rate = first_epoch + i, float(learning_rates[i])
         order = random.permutation(random.key(state.seed, job.member, epoch), n) if job.shuffle else None
         for batch in range(int(state.counters[1]), job.n_batches):
             if state.counters[2] - first_step == max_steps:
                 return Status.PAUSED
             rows = slice(batch * job.batch_size, (batch + 1) * job.batch_size)
-            status = _train_batch(job, state, rows if order is None else order[rows], float(learning_rates[i]), gradient)
+            status = _train_batch(
+                job, state, rows if order is None else order[rows], float(learning_rates[i]), gradient
+            )
             if status is not Status.DONE:
                 return status
         losses[i] = state.sums[0] / (state.sums[1] or n)

@@ -1,0 +1,97 @@
+"""Ctrl-C from outside: a process in the middle of its training is interrupted, and the run resumed to the same bits."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+#: What each run trains: a wide network whose epoch takes seconds, and a tiny one with very many epochs.
+COMMON = """
+    import pickle, sys, time
+    import numpy as np
+    import fastnn
+
+    rng = np.random.default_rng(0)
+    settings = {"optimizer": fastnn.Adam(1e-4), "progress": False}
+    if sys.argv[1] == "wide":
+        net = fastnn.MLP((512, 768, 768, 16), rng=0, dtype="float32")
+        X, y = rng.normal(size=(20_000, 512)).astype("f4"), rng.normal(size=(20_000, 16)).astype("f4")
+        settings |= {"batch_size": 64, "epochs": 3}
+    else:
+        net = fastnn.MLP((3, 4, 1), rng=0)
+        X, y = rng.normal(size=(10, 3)), rng.normal(size=(10, 1))
+        settings |= {"batch_size": 4, "epochs": 3_000_000, "validation_data": (X, y)}
+        settings |= {"early_stopping": fastnn.EarlyStopping(10**9)}
+"""
+
+INTERRUPTED = """
+    net.copy().fit(X[:64], y[:64], **settings | {"epochs": 1})  # compiles
+    print("ready", flush=True)
+    begin = time.perf_counter()
+    history = net.fit(X, y, rng=1, **settings)
+    print(repr(history.stopped), time.time(), flush=True)
+    pickle.dump((net.params, history.state, len(history.loss)), open(sys.argv[2], "wb"))
+"""
+
+
+def script(*parts):
+    return "".join(dedent(part) for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["wide", "tiny"])
+def test_a_process_is_interrupted_and_its_run_resumed(kind, tmp_path):
+    path = tmp_path / "state.pickle"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script(COMMON, INTERRUPTED), kind, path], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        process.send_signal(signal.SIGINT)
+        import time
+
+        sent = time.time()
+        answer, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    stopped, ended = answer.split()
+    assert stopped == "'interrupted'"
+    assert float(ended) - sent < 1.0  # 0.2 s, on a machine that others use too
+    assert process.returncode == 0
+
+    params, state, epochs = pickle.loads(path.read_bytes())
+    assert state.counters[0] == epochs
+    assert state.counters[2] > 0
+    if kind == "wide":
+        assert state.counters[1] > 0  # in the middle of an epoch
+        assert epochs < 3
+    else:
+        assert 100 < epochs < 3_000_000
+    _assert_resumes(kind, params, state)
+
+
+def _assert_resumes(kind, params, state):
+    """Some steps on, the resumed run equals the undisturbed one."""
+    scope = {}
+    sys.argv[1:], kept = [kind], sys.argv[1:]
+    try:
+        exec(script(COMMON), scope)
+    finally:
+        sys.argv[1:] = kept
+    X, y, settings = scope["X"], scope["y"], scope["settings"]
+    epochs = int(state.counters[0])
+    whole, resumed = scope["net"], scope["net"].copy()
+    resumed.params = params
+    first = whole.fit(X, y, rng=1, **settings | {"epochs": epochs + 1})
+    second = resumed.fit(X, y, state=state, **settings | {"epochs": 1})
+    assert resumed.params.tobytes() == whole.params.tobytes()
+    assert np.array_equal(second.loss, first.loss[-1:])
+    assert second.state.memory.tobytes() == first.state.memory.tobytes()

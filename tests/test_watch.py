@@ -1,0 +1,287 @@
+"""Validation, early stopping and ReduceOnPlateau: the same on both twins, resumed to the same bits."""
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, Adam, EarlyStopping, catalogue, training
+from fastnn.schedules import ReduceOnPlateau
+
+RNG = np.random.default_rng(0)
+X, X_OTHER = RNG.normal(size=(40, 3)), RNG.normal(size=(300, 3))  # more than a block of the kernels
+
+
+def problem(loss, dtype="float64", labels=False, n_out=3):
+    """A network that goes with a loss, and targets for any X."""
+    row = catalogue.LOSSES[loss]
+    net = MLP((3, 5, n_out), output_activation=row.logits_of or "identity", rng=0, dtype=dtype)
+
+    def targets(X):
+        raw = np.sin(2 * X) @ np.array([[1.0, -1, 0.5], [0.3, 1, 1], [-1, 0.2, 0.7]])[:, :n_out]
+        if loss == "cross_entropy":
+            return raw.argmax(1) if labels else np.eye(n_out)[raw.argmax(1)]
+        if loss == "binary_cross_entropy":
+            return (raw > 0).astype(float)
+        return np.exp(raw).round() if loss == "poisson" else raw
+
+    return net, targets
+
+
+def r2(outputs, y, weight):
+    mean = np.average(y, axis=0, weights=weight)
+    return np.mean(1 - weight @ (outputs - y) ** 2 / (weight @ (y - mean) ** 2))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("loss", "labels"), [(loss, False) for loss in catalogue.LOSSES] + [("cross_entropy", True)])
+def test_validation_loss_and_metric_are_those_of_the_network_after_each_epoch(loss, labels, weighted, dtype, backend):
+    net, targets = problem(loss, dtype, labels)
+    weight = RNG.random(300) if weighted else np.ones(300)
+    y = targets(X_OTHER)
+    data = (X_OTHER, y, weight) if weighted else (X_OTHER, y)
+    settings = {"loss": loss, "batch_size": 16, "optimizer": Adam(0.01), "backend": backend, "delta": 0.5, "l2": 0.1}
+    expected, metrics = [], []
+    step, state = net.copy(), None
+    for _ in range(3):
+        rng = None if state is not None else 4
+        state = step.fit(X, targets(X), epochs=1, state=state, rng=rng, **settings).state
+        expected.append(
+            step.loss_and_grad(
+                X_OTHER, y, loss, sample_weight=weight if weighted else None, delta=0.5, backend="numpy"
+            )[0]
+        )
+        outputs = step.predict(X_OTHER, backend="numpy").astype(float)
+        if catalogue.LOSSES[loss].metric == "r2":
+            metrics.append(r2(outputs, y, weight))
+        elif loss == "cross_entropy":
+            metrics.append(np.average(outputs.argmax(1) == (y if labels else y.argmax(1)), weights=weight))
+        else:
+            metrics.append(np.average(((outputs > 0.5) == (y > 0.5)).all(1), weights=weight))
+
+    history = net.fit(X, targets(X), epochs=3, rng=4, validation_data=data, **settings)
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(history.validation_loss, expected, rtol=tolerance)
+    np.testing.assert_allclose(history.validation_metric, metrics, rtol=10 * tolerance, atol=tolerance)
+    assert history.metric == catalogue.LOSSES[loss].metric
+    assert net.params.tobytes() == step.params.tobytes()  # looking changes nothing
+
+
+RUNS = [
+    {"validation_fraction": 0.3},
+    {"validation_fraction": 0.3, "early_stopping": EarlyStopping(3, 1e-3)},
+    {"validation_fraction": 0.3, "early_stopping": EarlyStopping(2, 1e-3, "metric")},
+    {"early_stopping": EarlyStopping(3, 5e-3, restore_best=False)},
+    {"optimizer": SGD(ReduceOnPlateau(0.2, 0.5, 2, 1e-2, 1, 1e-3), 0.9), "validation_fraction": 0.3},
+    {"optimizer": Adam(ReduceOnPlateau(0.05, 0.3, 1, 1e-2)), "early_stopping": EarlyStopping(6, 1e-2)},
+]
+
+
+def compare(one, other, tolerance):
+    """Two histories that differ by rounding."""
+    assert one.epochs == other.epochs
+    assert (one.stopped, one.best_epoch) == (other.stopped, other.best_epoch)
+    np.testing.assert_allclose(one.loss, other.loss, rtol=tolerance)
+    np.testing.assert_allclose(one.learning_rate, other.learning_rate, rtol=1e-15)
+    if one.validation_loss is not None:
+        np.testing.assert_allclose(one.validation_loss, other.validation_loss, rtol=tolerance)
+        np.testing.assert_allclose(one.validation_metric, other.validation_metric, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("run", RUNS, ids=str)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_both_twins_decide_the_same(loss, run, dtype):
+    net, targets = problem(loss, dtype, labels=True)
+    settings = {"epochs": 60, "loss": loss, "batch_size": 9, "rng": 1, "optimizer": Adam(0.03)} | run
+    nets = {backend: net.copy() for backend in ("numpy", "numba")}
+    one, other = (nets[backend].fit(X, targets(X), backend=backend, **settings) for backend in nets)
+    tolerance = 1e-9 if dtype == "float64" else 2e-3
+    compare(one, other, tolerance)
+    np.testing.assert_allclose(nets["numba"].params, nets["numpy"].params, rtol=tolerance, atol=tolerance)
+
+
+def test_early_stopping_by_hand(backend, monkeypatch):
+    net, targets = problem("mse")
+    history = net.fit(
+        X, targets(X), epochs=500, optimizer=SGD(0.1), early_stopping=EarlyStopping(3, 0.02), backend=backend, rng=0
+    )
+    loss = history.loss
+    waited, best = 0, np.inf
+    for epoch, value in enumerate(loss):
+        waited = 0 if value < best - 0.02 else waited + 1
+        best = min(best, value)
+        assert (waited == 3) == (epoch == len(loss) - 1)
+    assert history.stopped == "early"
+    assert history.best_epoch == int(np.argmin(loss))
+    assert "stopped early" in repr(history)
+
+
+def test_reduce_on_plateau_by_hand(backend):
+    net, targets = problem("mse")
+    rule = ReduceOnPlateau(0.2, 0.5, patience=2, min_improvement=0.02, cooldown=3, min_rate=0.03)
+    history = net.fit(X, targets(X), epochs=60, optimizer=SGD(rule), backend=backend, rng=0)
+    rate, best, waited, cooldown, expected = 0.2, np.inf, 0, 0, []
+    for value in history.loss:
+        expected.append(rate)
+        if value < best - 0.02:
+            waited = 0
+        elif cooldown == 0:
+            waited += 1
+        cooldown = max(cooldown - 1, 0)
+        best = min(best, value)
+        if waited == 2:
+            rate, waited, cooldown = max(rate * 0.5, 0.03), 0, 3
+    np.testing.assert_allclose(history.learning_rate, expected, rtol=1e-15)
+    assert {0.2, 0.1, 0.05, 0.03} == set(np.round(history.learning_rate, 12))
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_the_best_weights_come_back(restore, backend):
+    net, targets = problem("mse")
+    data = X_OTHER, targets(X_OTHER)
+    settings = {"epochs": 200, "optimizer": SGD(0.4, 0.9), "rng": 0, "backend": backend, "validation_data": data}
+    history = net.fit(X, targets(X), early_stopping=EarlyStopping(5, restore_best=restore), **settings)
+    assert history.stopped == "early"
+    assert history.best_epoch < history.epochs - 1
+    loss = net.loss_and_grad(*data, backend="numpy")[0]
+    kept = history.best_epoch if restore else history.epochs - 1
+    assert loss == pytest.approx(history.validation_loss[kept], rel=1e-12)
+    assert history.best_epoch == np.argmin(history.validation_loss)
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
+@pytest.mark.parametrize("stop_after", [1, 4, 7])
+def test_resuming_equals_the_run_that_did_not_stop(run, stop_after, backend):
+    whole, targets = problem("mse")
+    parts = whole.copy()
+    settings = {"batch_size": 9, "optimizer": Adam(0.003), "backend": backend} | run
+    expected = whole.fit(X, targets(X), epochs=12, rng=1, **settings)
+    first = parts.fit(X, targets(X), epochs=min(stop_after, expected.epochs), rng=1, **settings)
+    if first.stopped == "finished" and expected.epochs > stop_after:
+        second = parts.fit(X, targets(X), epochs=12 - stop_after, state=first.state, **settings)
+        assert np.array_equal(np.concatenate([first.loss, second.loss]), expected.loss)
+        assert np.array_equal(np.concatenate([first.learning_rate, second.learning_rate]), expected.learning_rate)
+        assert second.best_epoch == expected.best_epoch
+        assert second.state.memory.tobytes() == expected.state.memory.tobytes()
+    assert parts.params.tobytes() == whole.params.tobytes()
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
+def test_a_callback_at_each_epoch_changes_no_bit(run, backend):
+    whole, targets = problem("mse")
+    told, parts = [], whole.copy()
+    settings = {"epochs": 12, "batch_size": 9, "optimizer": Adam(0.003), "backend": backend, "rng": 1} | run
+    expected = whole.fit(X, targets(X), **settings)
+    history = parts.fit(X, targets(X), callback=told.append, **settings)
+    assert parts.params.tobytes() == whole.params.tobytes()
+    assert [epoch.number for epoch in told] == list(range(history.epochs))
+    assert [epoch.loss for epoch in told] == list(expected.loss)
+    assert [epoch.learning_rate for epoch in told] == list(expected.learning_rate)
+    validation = None if expected.validation_loss is None else list(expected.validation_loss)
+    assert [epoch.validation_loss for epoch in told] == (validation or [None] * history.epochs)
+    assert expected.stopped == history.stopped
+
+
+def test_a_callback_may_end_the_run(backend):
+    net, targets = problem("mse")
+    history = net.fit(X, targets(X), epochs=50, callback=lambda epoch: epoch.number == 4, backend=backend)
+    assert (history.epochs, history.stopped) == (5, "callback")
+    assert "stopped by the callback" in repr(history)
+    with pytest.raises(TypeError, match="what callback returns must be True or False; got 3"):
+        net.fit(X, targets(X), epochs=2, callback=lambda epoch: 3, backend=backend)
+
+
+# ---------------------------------------------------------------- holding out
+def test_the_samples_held_out_are_not_trained_on(backend):
+    net, targets = problem("mse")
+    y = targets(X)
+    history = net.copy().fit(X, y, epochs=3, rng=5, validation_fraction=0.25, backend=backend, shuffle=False)
+    held = np.array([row for row in range(40) if _is_held_out(net, y, row, backend)])
+    assert len(held) == 10
+    rest = np.setdiff1d(np.arange(40), held)
+    one = net.copy()
+    other = one.fit(
+        X[rest], y[rest], epochs=3, rng=5, validation_data=(X[held], y[held]), backend=backend, shuffle=False
+    )
+    np.testing.assert_array_equal(other.loss, history.loss)
+    np.testing.assert_array_equal(other.validation_loss, history.validation_loss)
+
+
+def _is_held_out(net, y, row, backend):
+    """Whether a target that is far away leaves the loss of the training samples alone."""
+    far = y.copy()
+    far[row] += 1000
+    return net.copy().fit(X, far, epochs=1, rng=5, validation_fraction=0.25, backend=backend).loss[0] < 1000
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_classes_are_held_out_in_proportion(labels):
+    net, _ = problem("cross_entropy")
+    classes = RNG.permutation(np.repeat([0, 1, 2], [20, 40, 60]))
+    seen = {}
+    samples = np.c_[classes, np.zeros((120, 2))]
+    from fastnn.checks import check_job, check_state, check_watch
+
+    job = check_job(
+        net.spec,
+        net.params,
+        samples,
+        classes if labels else np.eye(3)[classes],
+        loss="cross_entropy",
+        delta=1.0,
+        optimizer=Adam(),
+        batch_size=None,
+        shuffle=True,
+        sample_weight=None,
+        l2=0.0,
+        max_grad_norm=None,
+    )
+    for seed in (1, 2):
+        split = check_watch(job, check_state(None, seed, job), None, 0.25, None)
+        np.testing.assert_array_equal(np.bincount(split.watch.X[:, 0].astype(int)), [5, 10, 15])
+        assert len(split.X) == split.batch_size == 90
+        seen[seed] = split.watch.X[:, 0].tobytes(), split.X[:, 0].tobytes()
+    assert seen[1] != seen[2]
+
+
+BAD = [
+    ({"validation_fraction": 0.5, "validation_data": (X, X)}, ValueError, "validation_fraction must be None where"),
+    ({"validation_fraction": 1.0}, ValueError, r"validation_fraction must be a number in \(0, 1\); got 1.0"),
+    (
+        {"validation_fraction": 0.001},
+        ValueError,
+        "validation_fraction must leave samples on both sides of 40; got",
+    ),
+    ({"validation_data": X}, TypeError, r"validation_data must be \(X, y\) or \(X, y, sample_weight\); got an array"),
+    ({"validation_data": (X, X[:5])}, ValueError, "validation_data: y must have shape"),
+    ({"validation_data": (X * np.nan, X)}, ValueError, "validation_data: X must be finite; got nan in row 0"),
+    ({"early_stopping": 5}, TypeError, "early_stopping must be a fastnn.EarlyStopping or None; got 5"),
+    ({"early_stopping": EarlyStopping(0)}, ValueError, "patience of EarlyStopping must be an integer of at least 1"),
+    (
+        {"early_stopping": EarlyStopping(monitor="metric")},
+        ValueError,
+        "monitor of EarlyStopping must be 'loss' with",
+    ),
+    (
+        {"early_stopping": EarlyStopping(monitor="los")},
+        ValueError,
+        "monitor of EarlyStopping must be one of loss, metric",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "error", "message"), BAD)
+def test_bad_settings_are_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        MLP((3, 3)).fit(X, X, epochs=1, **settings)
+
+
+def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
+    calls = []
+    call = training._Run.call
+    monkeypatch.setattr(training._Run, "call", lambda *arguments: calls.append(1) or call(*arguments))
+    net, targets = problem("mse")
+    settings = {"validation_fraction": 0.3, "early_stopping": EarlyStopping(10**6), "backend": backend}
+    history = net.fit(X, targets(X), epochs=2000 if backend == "numba" else 100, optimizer=SGD(1e-3), **settings)
+    assert history.stopped == "finished"
+    assert len(calls) < 30
