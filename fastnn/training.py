@@ -73,10 +73,11 @@ def fit(
         train = partial(train, **options)
 
     start = perf_counter()
-    before = job.params.copy()
-    run = _Run(train, job, state, epochs)
-    with Interrupts() as interrupts, ProgressBar(show, epochs, validates=run.validates) as bar:
-        status, stopped = run.calls(bar, interrupts, callback)
+    with Interrupts() as interrupts:
+        before = job.params.copy()
+        run = _Run(train, job, state, epochs)
+        with ProgressBar(show, epochs, validates=run.validates) as bar:
+            status, stopped = run.calls(bar, interrupts, callback)
     if status == Status.BAD_DATA:
         job.params[:] = before
         check_finite_data(job.X, job.y, job.sample_weight)
