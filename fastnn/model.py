@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -83,6 +84,20 @@ class MLP:
         net = cls.__new__(cls)
         net._hold(spec, np.array(checks.check_params(params, spec)))
         return net
+
+    @classmethod
+    def _sharing(cls, spec: NetworkSpec, params: NDArray) -> MLP:
+        """A network of these very parameters, which are trusted."""
+        net = cls.__new__(cls)
+        net._hold(spec, params)
+        return net
+
+    @cached_property
+    def _numba_type_(self) -> Any:
+        """Its type for Numba, which asks for it when the network is an argument of compiled code."""
+        from fastnn import embed
+
+        return embed.type_of(self._spec)
 
     def _hold(self, spec: NetworkSpec, params: NDArray) -> None:
         self._spec, self._params = spec, params

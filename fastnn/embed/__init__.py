@@ -1,0 +1,15 @@
+"""A network as an argument of the user's own ``@njit`` function.
+
+    @njit
+    def simulate(net, state, out, steps):
+        for _ in range(steps):
+            net.forward(state, out)
+            state += out
+
+Importing this registers the Numba type of `fastnn.MLP`; ``MLP`` does so when Numba first asks for its type.
+"""
+
+from fastnn.embed import methods
+from fastnn.embed.types import NetworkType, type_of
+
+__all__ = ["NetworkType", "methods", "type_of"]
