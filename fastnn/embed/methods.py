@@ -6,15 +6,16 @@ outside an array.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.extending import overload_method
 
-from fastnn.embed.types import NetworkType, architecture, fits, memory, parameters, stride
+from fastnn.embed.types import NetworkType, architecture, fits, holds, memory, parameters, stride
 from fastnn.kernels import sample
-from fastnn.kernels.compiling import kernel
 from fastnn.kernels.llvm.simd import pointer
 
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
@@ -33,8 +34,9 @@ def _check_array(net: NetworkType, method: str, name: str, array: types.Type, di
         raise TypingError(f"{wanted} that can be written to; got {array}")
 
 
-def _check_workspace(net: NetworkType, method: str, workspace, count: int) -> None:
-    """Refuse a network that is too wide for the stack without a workspace, and a workspace of another type."""
+def _scratch(net: NetworkType, method: str, workspace: Any) -> int:
+    """Numbers of scratch a method takes; refuse a network that is too wide for the stack without a workspace, and a workspace of another type."""
+    count = sample.scratch_size(net.spec, method)
     size = count * net.dtype.bitwidth // 8
     if workspace is None or isinstance(workspace, (types.NoneType, types.Omitted)):
         if size > STACK_BYTES:
@@ -43,9 +45,15 @@ def _check_workspace(net: NetworkType, method: str, workspace, count: int) -> No
                 f"from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
                 f'such as net.workspace("{method}")'
             )
-        return
-    if workspace != types.Array(net.dtype, 1, "C"):
+    elif workspace != types.Array(net.dtype, 1, "C"):
         raise TypingError(f"net.{method}: workspace must be a contiguous 1-D array of {net.dtype}; got {workspace}")
+    return count
+
+
+def _shapes(method: str, shapes: dict[str, tuple], scratch: int) -> str:
+    """What a caller is told whose arrays are of another shape."""
+    arrays = ", ".join(f"{name} shape {shape}" for name, shape in shapes.items())
+    return f"net.{method}: must have {arrays}, and {scratch} numbers of workspace if that is given"
 
 
 # ---------------------------------------------------------------- outputs
@@ -53,30 +61,46 @@ def _check_workspace(net: NetworkType, method: str, workspace, count: int) -> No
 def _forward(net, x, out, workspace=None):
     _check_array(net, "forward", "x", x, (1, 2), False)
     _check_array(net, "forward", "out", out, (x.ndim,), True)
-    spec = net.spec
-    size = sample.scratch_size(spec, "forward")
-    _check_workspace(net, "forward", workspace, size)
-    n_in, n_out, width = spec.n_in, spec.n_out, sample.width_of(spec)
-    message = f"net.forward: x must have shape (..., {n_in}), out (..., {n_out}), workspace {size} numbers if it is given"
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "forward", workspace)
 
     def one(net, x, out, workspace=None):
-        if not (fits(x, (n_in,)) and fits(out, (n_out,))) or (workspace is not None and workspace.size < size):
+        if not (fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
-        here = memory(net, size, workspace)
-        sample.forward(
-            architecture(net), parameters(net), pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), here, here + width
-        )
+        work, p = memory(net, size, workspace), parameters(net)
+        sample.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     def many(net, x, out, workspace=None):
         n = x.shape[0]
-        if not (fits(x, (n, n_in)) and fits(out, (n, n_out))) or (workspace is not None and workspace.size < size):
+        if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
             raise ValueError(message)
-        here = memory(net, size, workspace)
+        work, p = memory(net, size, workspace), parameters(net)
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
-            sample.forward(architecture(net), parameters(net), x_r, stride(x, 1), out_r, stride(out, 1), here, here + width)
+            sample.forward(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), work)
 
+    rows = () if x.ndim == 1 else ("n",)
+    message = _shapes("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
     return one if x.ndim == 1 else many
+
+
+@overload_method(NetworkType, "forward_with", jit_options=_INLINE)
+def _forward_with(net, params, x, out, workspace=None):
+    _check_array(net, "forward_with", "params", params, (1,), False)
+    _check_array(net, "forward_with", "x", x, (1,), False)
+    _check_array(net, "forward_with", "out", out, (1,), True)
+    if params.layout != "C":
+        raise TypingError(f"net.forward_with: params must be contiguous; got {params}")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "forward", workspace)
+    n_params = net.spec.n_params
+
+    def forward_with(net, params, x, out, workspace=None):
+        if not (fits(params, (n_params,)) and fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
+            raise ValueError(message)
+        work, p = memory(net, size, workspace), pointer(params, 0)
+        sample.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
+
+    message = _shapes("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
+    return forward_with
 
 
 @overload_method(NetworkType, "__call__", jit_options=_INLINE)
@@ -102,8 +126,71 @@ def _lower_call(context, builder, sig, args):
     return context.compile_internal(builder, lambda net, x: net.__call__(x), sig, args)
 
 
-# ---------------------------------------------------------------- from Python
-@kernel
-def forward(net, x, out):
-    """`MLP.forward`."""
-    net.forward(x, out)
+# ---------------------------------------------------------------- derivatives
+@overload_method(NetworkType, "vjp", jit_options=_INLINE)
+def _vjp(net, x, v, out, workspace=None):
+    for name, array in {"x": x, "v": v, "out": out}.items():
+        _check_array(net, "vjp", name, array, (1,), name == "out")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "vjp", workspace)
+
+    def vjp(net, x, v, out, workspace=None):
+        if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and holds(workspace, size)):
+            raise ValueError(message)
+        work, p, x_0, v_0, out_0 = memory(net, size, workspace), parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
+        sample.vjp(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), work)
+
+    message = _shapes("vjp", {"x": (n_in,), "v": (n_out,), "out": (n_in,)}, size)
+    return vjp
+
+
+@overload_method(NetworkType, "jvp", jit_options=_INLINE)
+def _jvp(net, x, t, out, workspace=None):
+    for name, array in {"x": x, "t": t, "out": out}.items():
+        _check_array(net, "jvp", name, array, (1,), name == "out")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "jvp", workspace)
+
+    def jvp(net, x, t, out, workspace=None):
+        if not (fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
+            raise ValueError(message)
+        work, p, x_0, t_0, out_0 = memory(net, size, workspace), parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0)
+        sample.jvp(architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), out_0, stride(out, 0), work)
+
+    message = _shapes("jvp", {"x": (n_in,), "t": (n_in,), "out": (n_out,)}, size)
+    return jvp
+
+
+@overload_method(NetworkType, "jacobian", jit_options=_INLINE)
+def _jacobian(net, x, out, jac, workspace=None):
+    for name, array, n in (("x", x, 1), ("out", out, 1), ("jac", jac, 2)):
+        _check_array(net, "jacobian", name, array, (n,), name != "x")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "jacobian", workspace)
+    jacobian_of = sample.jacobian_by_rows if n_out <= n_in else sample.jacobian_by_columns
+
+    def jacobian(net, x, out, jac, workspace=None):
+        if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in)) and holds(workspace, size)):
+            raise ValueError(message)
+        work, p, x_0, out_0, jac_0 = memory(net, size, workspace), parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
+        jacobian_of(
+            architecture(net), p, x_0, stride(x, 0), out_0, stride(out, 0), jac_0, stride(jac, 0), stride(jac, 1), work
+        )
+
+    message = _shapes("jacobian", {"x": (n_in,), "out": (n_out,), "jac": (n_out, n_in)}, size)
+    return jacobian
+
+
+@overload_method(NetworkType, "hessian", jit_options=_INLINE)
+def _hessian(net, x, h, workspace=None):
+    if net.spec.n_out != 1:
+        raise TypingError(f"net.hessian: the network must have one output; this one has {net.spec.n_out}")
+    _check_array(net, "hessian", "x", x, (1,), False)
+    _check_array(net, "hessian", "h", h, (2,), True)
+    n_in, size = net.spec.n_in, _scratch(net, "hessian", workspace)
+
+    def hessian(net, x, h, workspace=None):
+        if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
+            raise ValueError(message)
+        work, p = memory(net, size, workspace), parameters(net)
+        sample.hessian(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(h, 0), stride(h, 0), stride(h, 1), work)
+
+    message = _shapes("hessian", {"x": (n_in,), "h": (n_in, n_in)}, size)
+    return hessian

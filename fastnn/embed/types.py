@@ -114,7 +114,20 @@ def memory(typingctx, net, count, workspace):
     def in_array(context, builder, sig, args):
         return context.make_array(workspace)(context, builder, args[2]).data
 
-    return place(net, count, workspace), on_stack if isinstance(workspace, types.NoneType) else in_array
+    return place(net, count, workspace), in_array if isinstance(workspace, types.Array) else on_stack
+
+
+@intrinsic
+def holds(typingctx, workspace, count):
+    """Whether a workspace, if it is one, has room for `count` numbers."""
+
+    def codegen(context, builder, sig, args):
+        if not isinstance(workspace, types.Array):
+            return cgutils.true_bit
+        size = context.make_array(workspace)(context, builder, args[0]).nitems
+        return builder.icmp_signed(">=", size, args[1])
+
+    return types.boolean(workspace, types.intp), codegen
 
 
 @intrinsic(prefer_literal=True)
