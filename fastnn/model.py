@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -14,12 +13,14 @@ from fastnn.backends import twin
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, initialize
 from fastnn.job import State
+from fastnn.memory import aligned_copy, aligned_empty
 from fastnn.optimizers import Adam, Optimizer
+from fastnn.single import SingleSample
 from fastnn.spec import NetworkSpec
 from fastnn.watch import EarlyStopping
 
 
-class MLP:
+class MLP(SingleSample):
     """A multi-layer perceptron.
 
     Parameters
@@ -60,7 +61,7 @@ class MLP:
         spec = checks.check_spec(sizes, activation, output_activation, bias, dtype)
         scheme = INITIALIZERS[checks.check_name("init", init, INITIALIZERS)]
         generator = checks.check_rng(rng)
-        self._hold(spec, np.empty(spec.n_params, dtype=spec.dtype))
+        self._hold(spec, aligned_empty(spec.n_params, spec.dtype))
         initialize(spec, scheme, generator, self._params)
 
     @classmethod
@@ -82,7 +83,7 @@ class MLP:
             What it knows.
         """
         net = cls.__new__(cls)
-        net._hold(spec, np.array(checks.check_params(params, spec)))
+        net._hold(spec, aligned_copy(checks.check_params(params, spec)))
         return net
 
     @classmethod
@@ -91,13 +92,6 @@ class MLP:
         net = cls.__new__(cls)
         net._hold(spec, params)
         return net
-
-    @cached_property
-    def _numba_type_(self) -> Any:
-        """Its type for Numba, which asks for it when the network is an argument of compiled code."""
-        from fastnn import embed
-
-        return embed.type_of(self._spec)
 
     def _hold(self, spec: NetworkSpec, params: NDArray) -> None:
         self._spec, self._params = spec, params
@@ -151,41 +145,6 @@ class MLP:
             If `X` is no real array of this shape, or holds more than the dtype can.
         """
         return twin(backend, "network").predict(self._spec, self._params, checks.check_inputs(X, self._spec))
-
-    def forward(self, x: ArrayLike, out: NDArray) -> None:
-        """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype."""
-        spec = self._spec
-        checks.check_out("out", out, (spec.n_out,), spec)[:] = self(x)
-
-    def __call__(self, x: ArrayLike) -> NDArray:
-        """The outputs, shape (n_out,), for one sample `x`, shape (n_in,)."""
-        x = checks.check_sample(x, self._spec)
-        return twin("numba", "network").predict(self._spec, self._params, x[None])[0]
-
-    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray) -> None:
-        """Write the outputs for one sample, and their derivatives with respect to its inputs.
-
-        Parameters
-        ----------
-        x : array_like, shape (n_in,)
-            The sample.
-        out : ndarray, shape (n_out,), of the network's dtype
-            Receives the outputs.
-        jac : ndarray, shape (n_out, n_in), of the network's dtype
-            Receives the derivatives.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an array is not of its shape, or cannot be written to.
-        """
-        spec = self._spec
-        x = checks.check_sample(x, spec)
-        checks.check_out("out", out, (spec.n_out,), spec)
-        checks.check_out("jac", jac, (spec.n_out, spec.n_in), spec)
-        network = twin("numpy", "network")
-        out[:] = network.predict(spec, self._params, x[None])[0]
-        jac[:] = network.jacobian(spec, self._params, x)
 
     def loss_and_grad(
         self,
@@ -372,7 +331,7 @@ class MLP:
         return self._spec, self._params
 
     def __setstate__(self, state: tuple[NetworkSpec, NDArray]) -> None:
-        self._hold(state[0], np.array(state[1]))  # a copy, for copy.copy passes the array itself
+        self._hold(state[0], aligned_copy(state[1]))  # a copy, for copy.copy passes the array itself
 
     def __repr__(self) -> str:
         spec = self._spec

@@ -13,6 +13,7 @@ from fastnn.checks.arrays import (
     check_sample,
     check_sample_weight,
     check_targets,
+    check_vector,
 )
 from fastnn.checks.jobs import check_delta, check_job, check_l2, check_loss, check_optimizer, check_state
 from fastnn.checks.networks import check_rng, check_spec
@@ -50,6 +51,7 @@ __all__ = [
     "check_spec",
     "check_state",
     "check_targets",
+    "check_vector",
     "check_watch",
     "describe",
 ]

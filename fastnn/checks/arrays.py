@@ -107,6 +107,22 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     return weights
 
 
+def check_vector(argument: str, vector: Any, length: int, spec: NetworkSpec) -> NDArray:
+    """A vector of this length.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it is of another shape, or holds more than the network's dtype can.
+    """
+    vector = _as_floats(argument, vector, _DTYPES[spec.dtype], f"({length},)")
+    if vector.shape != (length,):
+        raise ValueError(f"{argument} must have shape ({length},); got {vector.shape}")
+    return vector
+
+
 def check_params(params: Any, spec: NetworkSpec) -> NDArray:
     """A parameter vector, shape (n_params,).
 
@@ -117,10 +133,7 @@ def check_params(params: Any, spec: NetworkSpec) -> NDArray:
     ValueError
         If it is of another shape, or holds more than the network's dtype can.
     """
-    params = _as_floats("params", params, _DTYPES[spec.dtype], f"({spec.n_params},)")
-    if params.shape != (spec.n_params,):
-        raise ValueError(f"params must have shape ({spec.n_params},); got {params.shape}")
-    return params
+    return check_vector("params", params, spec.n_params, spec)
 
 
 def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:

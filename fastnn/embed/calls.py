@@ -1,42 +1,85 @@
-"""The methods of a network as functions that Python calls: each compiled once for a spec and cached on disk."""
+"""The methods of a network as Python calls them: each compiled once for a spec and cached on disk."""
 
 from __future__ import annotations
 
-from fastnn.embed import methods as methods  # registers what the functions call
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.embed.methods import STACK_BYTES
+from fastnn.kernels import sample
 from fastnn.kernels.compiling import kernel
+from fastnn.memory import aligned_empty
+from fastnn.spec import NetworkSpec
 
 
 @kernel
-def forward(net, x, out, workspace):
-    """Outputs of one sample or of several."""
+def _forward(net, x, out, workspace):
     net.forward(x, out, workspace)
 
 
 @kernel
-def forward_with(net, params, x, out, workspace):
-    """Outputs with other parameters."""
+def _forward_with(net, params, x, out, workspace):
     net.forward_with(params, x, out, workspace)
 
 
 @kernel
-def jacobian(net, x, out, jac, workspace):
-    """Outputs and their derivatives."""
+def _jacobian(net, x, out, jac, workspace):
     net.jacobian(x, out, jac, workspace)
 
 
 @kernel
-def vjp(net, x, v, out, workspace):
-    """A vector times the Jacobian."""
+def _vjp(net, x, v, out, workspace):
     net.vjp(x, v, out, workspace)
 
 
 @kernel
-def jvp(net, x, t, out, workspace):
-    """The Jacobian times a vector."""
+def _jvp(net, x, t, out, workspace):
     net.jvp(x, t, out, workspace)
 
 
 @kernel
-def hessian(net, x, h, workspace):
-    """Second derivatives of the one output."""
+def _hessian(net, x, h, workspace):
     net.hessian(x, h, workspace)
+
+
+class Compiled:
+    """The compiled methods for one spec; wide networks get their scratch here. All arguments are trusted."""
+
+    def __init__(self, spec: NetworkSpec):
+        self._spec = spec
+        itemsize = np.dtype(spec.dtype).itemsize
+        self._sizes = {method: sample.scratch_size(spec, method) for method in sample.METHODS}
+        self._wide = {method: size * itemsize > STACK_BYTES for method, size in self._sizes.items()}
+
+    def workspace(self, method: str) -> NDArray:
+        """Scratch for one thread's calls of a method."""
+        return aligned_empty(self._sizes[method], self._spec.dtype)
+
+    def _scratch(self, method: str) -> NDArray | None:
+        return self.workspace(method) if self._wide[method] else None
+
+    def forward(self, net: Any, x: NDArray, out: NDArray) -> None:
+        """Outputs of one sample or of several."""
+        _forward(net, x, out, self._scratch("forward"))
+
+    def forward_with(self, net: Any, params: NDArray, x: NDArray, out: NDArray) -> None:
+        """Outputs with other parameters."""
+        _forward_with(net, params, x, out, self._scratch("forward"))
+
+    def jacobian(self, net: Any, x: NDArray, out: NDArray, jac: NDArray) -> None:
+        """Outputs and their derivatives."""
+        _jacobian(net, x, out, jac, self._scratch("jacobian"))
+
+    def vjp(self, net: Any, x: NDArray, v: NDArray, out: NDArray) -> None:
+        """A vector times the Jacobian."""
+        _vjp(net, x, v, out, self._scratch("vjp"))
+
+    def jvp(self, net: Any, x: NDArray, t: NDArray, out: NDArray) -> None:
+        """The Jacobian times a vector."""
+        _jvp(net, x, t, out, self._scratch("jvp"))
+
+    def hessian(self, net: Any, x: NDArray, h: NDArray) -> None:
+        """Second derivatives of the one output."""
+        _hessian(net, x, h, self._scratch("hessian"))

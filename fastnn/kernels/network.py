@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +30,33 @@ def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out)
         passes.copy_block(output, n_out, pointer(out, start * n_out), n_out, n, n_out)
 
 
+class _OneRow:
+    """Predicting single rows: what depends on the spec alone is there already."""
+
+    def __init__(self, spec: NetworkSpec):
+        self.layers, zeros, self.size = layout(spec, 1, False, False)
+        self.settings = spec.n_layers, zeros, forward_address(spec.dtype)
+        self.shape, self.dtype = (1, spec.n_out), np.dtype(spec.dtype)
+        self.spare: list[NDArray] = []  # workspaces that no thread uses
+
+    def __call__(self, params: NDArray, X: NDArray) -> NDArray:
+        out = np.empty(self.shape, self.dtype)
+        try:
+            work = self.spare.pop()
+        except IndexError:
+            work = workspace(self.size, self.dtype)
+        _predict(self.layers, *self.settings, params, X, work, 1, out)
+        self.spare.append(work)
+        return out
+
+
+_one_row = lru_cache(maxsize=256)(_OneRow)
+
+
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
+    if len(X) == 1:
+        return _one_row(spec)(params, X)
     block_rows = max(1, min(len(X), BLOCK_ROWS))
     layers, zeros, size = layout(spec, block_rows, False, False)
     out, work = np.empty((len(X), spec.n_out), spec.dtype), workspace(size, spec.dtype)

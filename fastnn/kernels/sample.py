@@ -20,6 +20,9 @@ from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, st
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.spec import Layer, NetworkSpec
 
+#: What a network can be asked for, as far as it differs in scratch.
+METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian")
+
 #: Vectors of features side by side, and running sums in all: as many as hide the latency of fma.
 BLOCK, SUMS = 4, 8
 
@@ -218,7 +221,7 @@ def _choose_layers(architecture, l, order, p, x, x_stride, here, there, slopes, 
 
     def softmax_outputs(architecture, l, order, p, x, x_stride, here, there, slopes, curvatures):
         _layer(architecture, this, order, p, x, x_stride, here, slopes, curvatures)
-        passes.softmax_rows(here, here, 1, n_out, n_out)
+        passes.softmax_rows(_SOFTMAX, here, here, 1, n_out, n_out)
         if width > 0:  # the outputs tell the slopes, see `_slope`
             write(here, slopes, 1, n_out)
         return here
