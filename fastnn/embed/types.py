@@ -12,7 +12,7 @@ from functools import cache
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import NativeValue, box, intrinsic, models, register_model, unbox
+from numba.extending import NativeValue, box, intrinsic, make_attribute_wrapper, models, register_model, unbox
 
 from fastnn.kernels.architecture import Architecture
 from fastnn.kernels.compiling import digest
@@ -51,6 +51,9 @@ def type_of(spec: NetworkSpec) -> NetworkType:
 class _NetworkModel(models.StructModel):
     def __init__(self, manager, network):
         super().__init__(manager, network, [("params", network.params)])
+
+
+make_attribute_wrapper(NetworkType, "params", "params")
 
 
 @unbox(NetworkType)

@@ -1,0 +1,343 @@
+"""A network inside compiled code: its outputs and their derivatives, what is refused, and what nothing costs."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numba import njit, prange
+from numba.core.errors import TypingError
+from numba.experimental import jitclass
+
+import fastnn
+from fastnn import MLP, catalogue
+from fastnn.kernels import sample
+
+RNG = np.random.default_rng(0)
+ANALYTIC = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden and row.analytic]
+KINKED = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden and not row.analytic]
+OUTPUTS = [row.name for row in catalogue.ACTIVATIONS.values() if not row.hidden]
+
+
+def network(sizes, activation="tanh", seed=0, **settings):
+    """A network with biases that are not zero."""
+    net = MLP(sizes, activation=activation, rng=seed, **settings)
+    net.params += 0.2 * np.random.default_rng(seed + 1).normal(size=net.params.shape)
+    return net
+
+
+def widths(n, seed):
+    """Odd widths, some of more than one vector, of more than a block of vectors."""
+    return tuple(int(size) for size in np.random.default_rng(seed).choice([1, 3, 7, 9, 17, 37], n))
+
+
+#: Between them all activations, in both dtypes, outputs from one to more than inputs, no hidden layer, no biases.
+NETS = {
+    "analytic": network((5, *widths(len(ANALYTIC), 1), 1), ANALYTIC),
+    "kinked": network((3, *widths(len(KINKED), 2), 2), KINKED, output_activation="sigmoid"),
+    "wide": network((4, 131, 9), "tanh", dtype="float32"),
+    "one layer": network((7, 1), output_activation="sigmoid"),
+    "softmax": network((6, 17, 3), "gelu_tanh", output_activation="softmax", bias=False),
+    "exp": network((9, 70, 33, 1), ["silu", "softplus"], output_activation="exp"),
+}
+each_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+
+
+def tolerance(net, double=1e-12, single=1e-5):
+    return double if net.spec.dtype == "float64" else single
+
+
+def close(a, b, relative):
+    """In the 2-norm."""
+    return np.linalg.norm(a - b) <= relative * np.linalg.norm(b) + 1e-300
+
+
+def point(net, seed=3):
+    return np.random.default_rng(seed).normal(size=net.spec.n_in).astype(net.spec.dtype)
+
+
+def reference(net, x):
+    return fastnn.reference.network.predict(net.spec, net.params, x[None])[0]
+
+
+def test_the_networks_cover_the_catalogue():
+    named = {name for net in NETS.values() for name in net.spec.activations}
+    assert named >= {*ANALYTIC, *KINKED, *OUTPUTS}
+
+
+# ---------------------------------------------------------------- outputs
+@njit
+def rows(net, X, out):
+    for r in range(X.shape[0]):
+        net.forward(X[r], out[r])
+
+
+@each_net
+def test_forward_in_a_callers_loop(net):
+    X = RNG.normal(size=(5, net.spec.n_in)).astype(net.spec.dtype)
+    out = np.empty((5, net.spec.n_out), net.spec.dtype)
+    rows(net, X, out)
+    assert close(out, fastnn.reference.network.predict(net.spec, net.params, X), tolerance(net))
+
+
+@njit
+def all_ways(net, params, X, out):
+    net.forward(X, out[0])
+    out[1] = net(X)
+    for r in range(X.shape[0]):
+        out[2, r] = net(X[r])
+        net.forward_with(params, X[r], out[3, r])
+
+
+def test_batches_calls_and_other_parameters_give_the_same_bits():
+    net = network((3, 5, 2))
+    X = RNG.normal(size=(4, 3))
+    out = np.empty((4, 4, 2))
+    params = net.params.copy()
+    other = MLP.from_params(net.spec, params)
+    all_ways(net, params, X, out)
+    assert (out == out[0]).all()
+    assert close(out[0], net.predict(X), 1e-12)
+    params *= 0.5
+    all_ways(net, params, X, out)
+    assert np.array_equal(out[0], out[2])
+    other.params = params
+    assert np.array_equal(out[3], [other(x) for x in X])
+
+
+def test_strided_arrays():
+    net = network((3, 5, 2))
+    X = RNG.normal(size=(4, 6))[:, ::2]
+    out = np.full((4, 2, 2), 7.0)
+    rows(net, X, out[:, :, 1])
+    assert np.array_equal(out[:, :, 1], [net(x) for x in X])
+    assert (out[:, :, 0] == 7).all()
+    backwards = X[::-1, ::-1]
+    rows(net, backwards, out[:, :, 0])
+    assert np.array_equal(out[:, :, 0], [net(x) for x in backwards])
+
+
+def test_outputs_over_the_inputs():
+    net = network((3, 5, 3))
+    x = point(net)
+    expected = net(x)
+    net.forward(x, x)
+    assert np.array_equal(x, expected)
+
+
+def test_new_parameters_compile_nothing():
+    net = network((3, 5, 2))
+    rows(net, np.zeros((1, 3)), np.zeros((1, 2)))
+    before = len(rows.overloads)
+    rows(network((3, 5, 2), seed=9), np.zeros((1, 3)), np.zeros((1, 2)))
+    assert len(rows.overloads) == before
+
+
+def test_not_a_number_stays_one():
+    net = network((3, 5, 2))
+    assert np.isnan(net(np.array([0.0, np.nan, 1.0]))).all()
+
+
+# ---------------------------------------------------------------- derivatives
+@njit
+def derivatives(net, x, v, t, out, jac, vjp, jvp):
+    net.jacobian(x, out, jac)
+    net.vjp(x, v, vjp)
+    net.jvp(x, t, jvp)
+
+
+def complex_step(net, x):
+    """The Jacobian of an analytic network, by the reference on complex numbers."""
+    step = 1e-30
+    X = x + 1j * step * np.eye(len(x))
+    return (complex_outputs(net, X).imag / step).T
+
+
+def complex_outputs(net, X):
+    """The reference's outputs for complex samples; its functions are elementary, except for the choice of a branch."""
+    functions = {
+        "identity": lambda z: z,
+        "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+        "tanh": np.tanh,
+        "silu": lambda z: z / (1 + np.exp(-z)),
+        "softplus": lambda z: np.log(1 + np.exp(z)),
+        "gelu_tanh": lambda z: z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2,
+        "softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
+        "exp": np.exp,
+    }
+    H = X
+    for W, b, name in zip(net.weights, net.biases or [0.0] * len(net.weights), net.spec.activations, strict=True):
+        H = functions[name](H @ W + b)
+    return H
+
+
+def central(function, x, step=1e-5):
+    """Central differences of fourth order, a column an input."""
+    columns = []
+    for unit in step * np.eye(len(x)):
+        near, far = function(x + unit) - function(x - unit), function(x + 2 * unit) - function(x - 2 * unit)
+        columns.append((8 * near - far) / (12 * step))
+    return np.stack(columns, axis=-1)
+
+
+@each_net
+def test_first_derivatives(net):
+    spec = net.spec
+    x, rng = point(net), np.random.default_rng(4)
+    v, t = rng.normal(size=spec.n_out).astype(spec.dtype), rng.normal(size=spec.n_in).astype(spec.dtype)
+    out, jac = np.empty(spec.n_out, spec.dtype), np.empty((spec.n_out, spec.n_in), spec.dtype)
+    vjp, jvp = np.empty(spec.n_in, spec.dtype), np.empty(spec.n_out, spec.dtype)
+    derivatives(net, x, v, t, out, jac, vjp, jvp)
+    double = MLP.from_params(fastnn.NetworkSpec(spec.sizes, spec.activations, spec.bias), net.params)
+    smooth = not {*spec.activations} & {*KINKED}
+    expected = complex_step(double, x) if smooth else central(lambda x: reference(double, x), x.astype(float))
+    assert close(jac, expected, tolerance(net, 1e-12 if smooth else 1e-8))
+    assert close(vjp, v @ expected, tolerance(net, 1e-12 if smooth else 1e-8))
+    assert close(jvp, expected @ t, tolerance(net, 1e-12 if smooth else 1e-8))
+    assert close(out, reference(net, x), tolerance(net))
+
+
+@pytest.mark.parametrize("name", ["analytic", "exp", "one layer"])
+def test_second_derivatives(name):
+    net = NETS[name]
+    h = np.empty((net.spec.n_in, net.spec.n_in))
+    net.hessian(point(net), h)
+    assert close(h, central(lambda x: complex_step(net, x)[0], point(net), 1e-3), 1e-8)
+    assert np.array_equal(h, h.T)
+
+
+# ---------------------------------------------------------------- costs
+def test_nothing_is_allocated():
+    from numba.core.runtime import rtsys
+
+    net = NETS["exp"]
+    spec = net.spec
+    x, v, out, jac = point(net), np.ones(1), np.empty(1), np.empty((1, spec.n_in))
+
+    @njit
+    def simulate(net, x, v, out, jac, gradient, h):
+        for _ in range(100):
+            net.forward(x, out)
+            net.forward_with(net.params, x, out)
+            net.jacobian(x, out, jac)
+            net.vjp(x, v, gradient)
+            net.jvp(x, x, out)
+            net.hessian(x, h)
+
+    arguments = net, x, v, out, jac, np.empty(spec.n_in), np.empty((spec.n_in, spec.n_in))
+    simulate(*arguments)
+    before = rtsys.get_allocation_stats()
+    simulate(*arguments)
+    after = rtsys.get_allocation_stats()
+    handed_over = after.mi_alloc - before.mi_alloc  # the arguments themselves
+    assert handed_over <= len(arguments)
+    assert after.alloc - before.alloc <= handed_over
+    assert after.free - before.free == after.alloc - before.alloc
+
+
+# ---------------------------------------------------------------- where it may stand
+def test_in_a_parallel_loop_without_the_interpreters_lock():
+    @njit(parallel=True, nogil=True)
+    def simulate(nets, X, out):
+        for r in prange(X.shape[0]):
+            nets[0].forward(X[r], out[0, r])
+            nets[1].forward(X[r], out[1, r])
+
+    nets = network((3, 5, 2)), network((3, 4, 2), "relu")
+    X, out = RNG.normal(size=(64, 3)), np.empty((2, 64, 2))
+    simulate(nets, X, out)
+    assert np.array_equal(out, [[net(x) for x in X] for net in nets])
+
+
+def test_as_an_attribute_of_a_jitclass():
+    net = network((3, 5, 3))
+
+    @jitclass([("net", net.numba_type), ("steps", "int64")])
+    class Simulation:
+        def __init__(self, net, steps):
+            self.net = net
+            self.steps = steps
+
+        def run(self, x):
+            for _ in range(self.steps):
+                self.net.forward(x, x)
+
+    simulation = Simulation(network((3, 5, 3)), 2)
+    x = point(net)
+    expected = net(net(x))
+    simulation.run(x)
+    assert np.array_equal(x, expected)
+    same = simulation.net
+    assert isinstance(same, MLP)
+    assert same.spec == net.spec
+    same.params[:] = 0
+    simulation.run(x)
+    assert not x.any()
+
+
+def test_a_network_that_is_returned_shares_its_parameters():
+    net = network((3, 5, 2))
+    same = njit(lambda net: net)(net)
+    assert np.shares_memory(same.params, net.params)
+    assert np.array_equal(pickle.loads(pickle.dumps(same)).params, net.params)
+
+
+# ---------------------------------------------------------------- wide networks
+@njit
+def with_workspace(net, x, out, workspace):
+    net.forward(x, out, workspace)
+
+
+def test_a_wide_network_asks_for_a_workspace():
+    net = network((2, 2100, 1))
+    x, out = point(net), np.empty(1)
+    with pytest.raises(TypingError, match=r"33,664 bytes of scratch.*pass workspace="):
+        rows(net, x[None], out[None])
+    with_workspace(net, x, out, net.workspace())
+    assert close(out, reference(net, x), 1e-12)
+    assert np.array_equal(net(x), out)
+    with pytest.raises(ValueError, match="4208 numbers of workspace"):
+        with_workspace(net, x, out, net.workspace()[1:])
+    with pytest.raises(TypingError, match="workspace must be a contiguous"):
+        with_workspace(net, x, out, net.workspace().astype(np.float32))
+
+
+def test_the_workspace_bounds_what_is_written():
+    net = network((3, 37, 2))
+    guarded = np.full(net.workspace().size + 200, 7.0)
+    work = guarded[100:-100]
+    assert work.size == sample.scratch_size(net.spec, "forward")
+    with_workspace(net, point(net), np.empty(2), work)
+    assert (guarded[:100] == 7).all()
+    assert (guarded[-100:] == 7).all()
+
+
+# ---------------------------------------------------------------- what is refused
+def test_other_types_are_refused_when_the_caller_is_compiled():
+    net = network((3, 5, 2))
+    X, out = np.zeros((1, 3)), np.zeros((1, 2))
+    with pytest.raises(TypingError, match="x must be a 1-D or 2-D array of float64; got array.float32"):
+        rows(net, X.astype(np.float32), out)
+    with pytest.raises(TypingError, match="out must be a 1-D array of float64; got float64"):
+        rows(net, X, out[0])
+    fixed = out.copy()
+    fixed.flags.writeable = False
+    with pytest.raises(TypingError, match="that can be written to"):
+        rows(net, X, fixed)
+    with pytest.raises(TypingError, match="the network must have one output; this one has 2"):
+        njit(lambda net, x, h: net.hessian(x, h))(net, X[0], np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(2, 2), (4, 2), (3, 1), (3, 3), (0, 2)])
+def test_other_lengths_are_refused_before_anything_is_written(n_in, n_out):
+    out = np.full((1, n_out), 7.0)
+    with pytest.raises(ValueError, match=r"net.forward: x must have shape"):
+        rows(network((3, 5, 2)), np.zeros((1, n_in)), out)
+    assert (out == 7).all()
+
+
+def test_elements_that_lie_apart_by_parts_of_a_number_are_refused():
+    records = np.zeros(3, np.dtype([("flag", np.int32), ("x", np.float64)]))
+    net = network((3, 5, 2))
+    with pytest.raises(ValueError, match="net.forward"):
+        njit(lambda net, x, out: net.forward(x, out))(net, records["x"], np.zeros(2))
+    assert np.array_equal(net(records["x"]), net(np.zeros(3)))
