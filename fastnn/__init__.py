@@ -1,7 +1,7 @@
 """Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
 
-`MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW` and `Rprop` are the update rules its ``fit``
-takes, `schedules` their learning rates, `EarlyStopping` when to end; `load` reads what its ``save`` wrote; `warmup`
+`MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW`, `Rprop` and two variants are the update rules its
+``fit`` takes, `schedules` their learning rates, `EarlyStopping` when to end; `load` reads what its ``save`` wrote; `warmup`
 compiles ahead of the first use; `reference` is the NumPy twin.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastnn import schedules
 from fastnn.history import History
 from fastnn.model import MLP
-from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.precompile import warmup
 from fastnn.spec import NetworkSpec
 from fastnn.storage import load
@@ -28,12 +28,14 @@ __all__ = [
     "MLP",
     "SGD",
     "Adam",
+    "AdamHat",
     "AdamW",
     "EarlyStopping",
     "History",
     "NetworkSpec",
     "RMSprop",
     "Rprop",
+    "VelocitySGD",
     "load",
     "reference",
     "schedules",

@@ -45,6 +45,8 @@ class Loss:
         As for `Activation`.
     mean : bool
         Over a batch it is the weighted mean of the rows' losses; otherwise their weighted sum.
+    mean_output : bool
+        On one row it is the mean over the outputs; otherwise their sum.
     logits_of : str or None
         The one output activation it goes with, computed together from the pre-activation z;
         None goes with every output but softmax.
@@ -63,6 +65,7 @@ class Loss:
     name: str
     code: int
     mean: bool = True
+    mean_output: bool = True
     logits_of: str | None = None
     labels: bool = False
     kink: bool = False
@@ -117,12 +120,12 @@ ACTIVATIONS: dict[str, Activation] = _table(
 )
 
 LOSSES: dict[str, Loss] = _table(
-    Loss("sse", 0, mean=False, squared=True),
+    Loss("sse", 0, mean=False, mean_output=False, squared=True),
     Loss("mse", 1, squared=True),
     Loss("mae", 2, kink=True),
     Loss("huber", 3, kink=True),
     Loss("poisson", 4, logits_of="exp", targets=(0, inf)),
-    Loss("cross_entropy", 5, logits_of="softmax", labels=True, targets=(0, 1), metric="accuracy"),
+    Loss("cross_entropy", 5, mean_output=False, logits_of="softmax", labels=True, targets=(0, 1), metric="accuracy"),
     Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1), metric="accuracy"),
 )
 
@@ -132,4 +135,6 @@ OPTIMIZERS: dict[str, Optimizer] = _table(
     Optimizer("Adam", 2, slots=2),
     Optimizer("AdamW", 3, slots=2),
     Optimizer("Rprop", 4, slots=2, whole_batch=True),
+    Optimizer("VelocitySGD", 5, slots=1),
+    Optimizer("AdamHat", 6, slots=2),
 )

@@ -15,6 +15,25 @@ from fastnn.spec import NetworkSpec
 from fastnn.watch import Watch, fresh_memory
 
 
+@dataclass(frozen=True)
+class Accounts:
+    """How scikit-learn counts a batch's loss, where that differs from fastnn.
+
+    The penalty is ``l2 / 2 * sum(W**2)`` divided by the batch's weight; an epoch's loss weighs its batches by their
+    numbers of rows, whatever the sample weights.
+
+    Attributes
+    ----------
+    divisor : float
+        What the sum of a row's losses over the outputs is divided by, instead of their number.
+    shown : float
+        Factor of the loss that is written down, penalty apart; the gradient does not see it.
+    """
+
+    divisor: float = 1.0
+    shown: float = 1.0
+
+
 @dataclass
 class Job:
     """The network, the data and the settings of one run, validated; ``train`` of either twin runs it.
@@ -47,6 +66,10 @@ class Job:
         The gradient is scaled down to this 2-norm; infinity leaves it alone.
     watch : Watch or None
         What is looked at when an epoch ends.
+    orders : ndarray of int64, shape (m, n), or None
+        With `shuffle`, orders to visit the rows in: epoch e takes row ``e % m``, instead of drawing its own.
+    accounts : Accounts or None
+        Another way to count the loss of a batch.
     member : int
         Which stream of random numbers the run draws from, beside the seed.
     prepared : object
@@ -66,6 +89,8 @@ class Job:
     l2: float = 0.0
     max_grad_norm: float = np.inf
     watch: Watch | None = None
+    orders: NDArray[np.int64] | None = None
+    accounts: Accounts | None = None
     member: int = 0
     prepared: Any = field(default=None, repr=False)
 

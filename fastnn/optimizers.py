@@ -1,6 +1,7 @@
 """The update rules a user passes to `fit`: frozen dataclasses that hold settings and nothing else.
 
-The formulas are PyTorch's; they stand in ``reference/optimizers.py`` and ``kernels/optimizers.py``.
+The formulas are PyTorch's, but for the two variants at the end; they stand in ``reference/optimizers.py`` and
+``kernels/optimizers.py``.
 """
 
 from __future__ import annotations
@@ -129,3 +130,32 @@ class Rprop(Optimizer):
     increase: float = 1.2
     step_min: float = 1e-6
     step_max: float = 50.0
+
+
+@dataclass(frozen=True)
+class VelocitySGD(SGD):
+    """`SGD` whose velocity contains the learning rate: ``v = momentum * v - learning_rate * g``; ``p += v``.
+
+    scikit-learn's and Keras's form. It differs from `SGD` where the rate changes: earlier gradients keep theirs.
+
+    Parameters
+    ----------
+    learning_rate, momentum : float
+        As for `SGD`.
+    nesterov : bool
+        Step along ``momentum * v - learning_rate * g`` instead of ``v``; needs a momentum above 0.
+    """
+
+
+@dataclass(frozen=True)
+class AdamHat(Adam):
+    """`Adam` with its epsilon beside the uncorrected root: Kingma and Ba's epsilon-hat, at the end of their section 2.
+
+    ``p -= learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``: scikit-learn's and
+    Keras's form.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As for `Adam`.
+    """

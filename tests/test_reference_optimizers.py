@@ -5,7 +5,7 @@ import pytest
 
 from fastnn import catalogue
 from fastnn.job import State
-from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.reference import clip, optimizers, step
 from fastnn.spec import NetworkSpec
 
@@ -28,6 +28,13 @@ BY_HAND = [
     (Rprop(0.1), [2, 3, -1, -5, 0, 4], [0.9, 0.78, 0.78, 0.84, 0.84, 0.78]),  # sizes 0.1, 0.12, then 0.06
     (Rprop(0.1, step_max=0.11), [2, 3, 4], [0.9, 0.79, 0.68]),
     (Rprop(0.1, step_min=0.08), [2, -3, -4], [0.9, 0.9, 0.98]),
+    (VelocitySGD(0.1, momentum=0.5), [2, -1, 4], [0.8, 0.8, 0.4]),  # v = -0.2, 0, -0.4
+    (VelocitySGD(0.1, momentum=0.5, nesterov=True), [2, -1, 4], [0.7, 0.8, 0.2]),  # v / 2 - g / 10 = -0.3, 0.1, -0.6
+    (
+        AdamHat(0.1, beta_1=0.5, beta_2=0.75, epsilon=1.0),
+        [2, 1],  # m = 1, 1; v = 1, 1
+        [0.95, 0.95 - 0.1 * (7 / 16) ** 0.5 / 0.75 / 2],
+    ),
 ]
 
 
@@ -111,6 +118,13 @@ def test_bias_corrections_are_not_rounded_to_float32(rule):
     params[:] = 0
     step(rule, params, np.array([3.0], np.float32), slots, 0.1, 1)
     np.testing.assert_allclose(params, [-0.1], rtol=5e-7)
+
+
+def test_a_velocity_keeps_the_rates_of_its_gradients():
+    params, slots = start(VelocitySGD(0.1, momentum=0.5))
+    for t, rate in enumerate((0.1, 0.0), start=1):
+        step(VelocitySGD(0.1, momentum=0.5), params, np.array([2.0]), slots, rate, t)
+    np.testing.assert_allclose(params, [1 - 0.2 - 0.1])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

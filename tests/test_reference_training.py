@@ -5,14 +5,23 @@ import pytest
 
 from fastnn import catalogue
 from fastnn.job import Job, State, Status
-from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.reference import clip, loss_and_grad, step, train
 from fastnn.reference.random import key, permutation
 from fastnn.spec import NetworkSpec
 
 SEED = 12
 EPOCHS = 5
-RULES = [SGD(0.1), SGD(0.1, momentum=0.9, nesterov=True), RMSprop(), Adam(), AdamW(), Rprop()]
+RULES = [
+    SGD(0.1),
+    SGD(0.1, momentum=0.9, nesterov=True),
+    RMSprop(),
+    Adam(),
+    AdamW(),
+    Rprop(),
+    VelocitySGD(0.1, momentum=0.9, nesterov=True),
+    AdamHat(),
+]
 NO_LIMIT = 10**9
 
 

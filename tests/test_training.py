@@ -12,11 +12,20 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop, training
+from fastnn import MLP, SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD, training
 from fastnn.backends import twin
 from fastnn.job import Status
 
-OPTIMIZERS = [SGD(0.05, 0.5, nesterov=True), RMSprop(), Adam(), AdamW(), Rprop()]
+OPTIMIZERS = [
+    SGD(0.05, 0.5, nesterov=True),
+    RMSprop(),
+    Adam(),
+    AdamW(),
+    Rprop(),
+    VelocitySGD(0.05, 0.5),
+    VelocitySGD(0.05, 0.5, nesterov=True),
+    AdamHat(),
+]
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(25, 3)), RNG.normal(size=(25, 2))
 WEIGHTS = RNG.random(25)

@@ -35,6 +35,13 @@ def decayed_bias_corrections(rate, settings, step):
 
 
 @inlined
+def folded_bias_corrections(rate, settings, step):
+    """Both corrections moved into the rate; the root stays as it is."""
+    beta_1, beta_2 = settings[0], settings[1]
+    return rate * np.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step), beta_1, beta_2, settings[2], 1.0
+
+
+@inlined
 def factors_and_bounds(rate, settings, step):
     """Rprop's."""
     return settings[0], settings[1], settings[2], settings[3]
@@ -93,6 +100,20 @@ def rprop(p, g, s, t, c):
     return p - select(s > 0.0, t, select(s < 0.0, -t, s)), s, t
 
 
+@inlined
+def velocity(p, g, s, t, c):
+    """``s = momentum s - rate g``; ``p += s``."""
+    s = fma(s, c[1], -c[0] * g)
+    return p + s, s, t
+
+
+@inlined
+def nesterov_velocity(p, g, s, t, c):
+    """``s = momentum s - rate g``; ``p += momentum s - rate g``."""
+    s = fma(s, c[1], -c[0] * g)
+    return p + fma(s, c[1], -c[0] * g), s, t
+
+
 #: Code: (numbers of a step, rule, slots it touches).
 RULES = {
     0: (rate_alone, sgd, 0),
@@ -102,12 +123,19 @@ RULES = {
     4: (bias_corrections, adam, 2),
     5: (decayed_bias_corrections, adamw, 2),
     6: (factors_and_bounds, rprop, 2),
+    7: (rate_alone, velocity, 1),
+    8: (rate_alone, nesterov_velocity, 1),
+    9: (folded_bias_corrections, adam, 2),
 }
 
 
 def rule_of(optimizer: optimizers.Optimizer) -> tuple[int, tuple[float, ...]]:
     """Code of the rule an optimizer asks for, and its settings (four numbers)."""
-    match optimizer:
+    match optimizer:  # variants before what they are variants of
+        case optimizers.VelocitySGD(momentum=mass, nesterov=ahead):
+            return 7 + ahead, (mass, 0.0, 0.0, 0.0)
+        case optimizers.AdamHat(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
+            return 9, (beta_1, beta_2, epsilon, 0.0)
         case optimizers.SGD(momentum=0.0):
             return 0, (0.0,) * 4
         case optimizers.SGD(momentum=mass, nesterov=ahead):

@@ -39,7 +39,7 @@ from fastnn.kernels.llvm.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share, yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
-from fastnn.kernels.random import permute
+from fastnn.kernels.random import given_order, permute
 from fastnn.kernels.watch import WATCHED, end_epoch, watched
 from fastnn.spec import NetworkSpec
 
@@ -76,6 +76,8 @@ PLAN = np.dtype(
         ("optimizer", np.intp),
         # settings
         ("mean", np.intp),  # whether the batch's loss is a mean
+        ("recounted", np.intp),  # whether it goes by `fastnn.job.Accounts`
+        ("shown", np.float64),
         ("outputs", np.float64),  # what a row's loss is divided by
         ("delta", np.float64),
         ("settings", np.intp),  # of the optimizer
@@ -153,17 +155,19 @@ def _block_loss(plan, y, labels, start, n, weight, work, team):
 
 
 @callee
-def penalise(plan, params, gradient, team):
-    """Add the gradient of ``l2 / 2 * sum(W**2)``; the penalty itself."""
-    squares = 0.0
+def penalise(plan, params, gradient, weight, team):
+    """Add the gradient of ``l2 / 2 * sum(W**2)``; the penalty itself. The batch has the given weight."""
+    squares, l2 = 0.0, plan.l2
+    if plan.recounted != 0:
+        l2 = l2 / weight if weight > 0.0 else 0.0
     for l in range(plan.n_layers):
         layer = pointer_at(plan.layers, np.int64) + l * COLUMNS
         count, w, dw = layer[N_IN] * layer[N_OUT], params + layer[WEIGHTS], gradient + layer[WEIGHTS]
         squares += np.float64(passes.sum_of_squares(w, count))
         first, stop = share(count, REGISTER_BYTES, team)
-        passes.add_scaled(plan.l2, w + first, dw + first, stop - first)
+        passes.add_scaled(l2, w + first, dw + first, stop - first)
     meet(team)
-    return 0.5 * plan.l2 * squares
+    return 0.5 * l2 * squares
 
 
 @callee
@@ -237,8 +241,9 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                 places = params, gradient, start > batch_start, x, x_stride, n, work, team
                 call(plan.backward, layers, plan.n_layers, plan.zeros, *places)
 
+            loss *= plan.shown
             if plan.penalise != 0:
-                loss += call_float(plan.penalise, plan, params, gradient, team)
+                loss += call_float(plan.penalise, plan, params, gradient, weight, team)
             if not (finite and np.isfinite(loss)):
                 status = _DIVERGED if finite else _BAD_DATA
                 epoch_losses[epoch - first_epoch] = loss
@@ -250,6 +255,8 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                 rate = learning_rates[epoch - first_epoch]
                 span = from_param, to_param
                 call(plan.optimizer, KNOWN, params, gradient, slot_0, slot_1, *span, rate, settings, step)
+            if plan.recounted != 0:
+                weight = np.float64(batch_stop - batch_start)
             loss_sum += loss * weight
             weight_sum += weight
             batch += 1
@@ -301,10 +308,12 @@ def _step_address(name: str, dtype: str) -> int:
     match name:
         case "permute":
             return address_of(permute, n, n, n, INTEGERS, n)
+        case "given_order":
+            return address_of(given_order, n, n, n, INTEGERS, n)
         case "gather":
             return address_of(gather, plan, n, n, n, n, n, place)
         case "penalise":
-            return address_of(penalise, plan, place, place, TEAM)
+            return address_of(penalise, plan, place, place, types.float64, TEAM)
         case "clip":
             return address_of(clip, plan, place, n, n, n, TEAM)
         case "end_epoch":
@@ -333,7 +342,7 @@ def _outline(
     plan["loss"] = _loss_address(loss, labelled, spec.dtype)
     plan["optimizer"] = _optimizer_address(rule, spec.dtype)
     plan["mean"] = loss.mean
-    plan["outputs"] = 1.0 if loss.name in ("sse", "cross_entropy") else spec.n_out
+    plan["outputs"], plan["shown"] = spec.n_out if loss.mean_output else 1.0, 1.0
     if shuffle:
         plan["permute"], plan["gather"] = _step_address("permute", spec.dtype), _step_address("gather", spec.dtype)
     return plan, layers, scale_place + block_rows
@@ -373,6 +382,11 @@ class Prepared:
         if shuffle:
             entry["order"] = at = _address(integers)
             entry["block_labels"] = at + 8 * n
+            if job.orders is not None:
+                entry["permute"] = _step_address("given_order", spec.dtype)
+                entry["seed"], entry["member"] = _address(job.orders), len(job.orders)
+        if job.accounts is not None:
+            entry["recounted"], entry["outputs"], entry["shown"] = True, job.accounts.divisor, job.accounts.shown
         if job.sample_weight is not None:
             entry["sample_weight"] = _address(job.sample_weight)
         if job.loss.name == "huber":

@@ -1,4 +1,4 @@
-"""The update rules of `fastnn.optimizers`, one step each, in place; PyTorch's formulas.
+"""The update rules of `fastnn.optimizers`, one step each, in place.
 
 In each, p are the parameters, g the gradient, `slots` what the rule keeps from step to step, ``(n_slots, n_params)``,
 and t the number of the step, from 1.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
 
 
 def sgd(rule: SGD, p: NDArray, g: NDArray, slots: NDArray, learning_rate: float, t: int) -> None:
@@ -65,12 +65,33 @@ def rprop(rule: Rprop, p: NDArray, g: NDArray, slots: NDArray, learning_rate: fl
     p -= np.sign(last) * size
 
 
+def velocity_sgd(rule: VelocitySGD, p: NDArray, g: NDArray, slots: NDArray, learning_rate: float, t: int) -> None:
+    """``v = momentum v - learning_rate g``, then ``p += v``."""
+    v = slots[0]
+    v *= rule.momentum
+    v -= learning_rate * g
+    p += rule.momentum * v - learning_rate * g if rule.nesterov else v
+
+
+def adam_hat(rule: AdamHat, p: NDArray, g: NDArray, slots: NDArray, learning_rate: float, t: int) -> None:
+    """Adam's step with both corrections in the rate, and epsilon beside the uncorrected root."""
+    m, v = slots
+    m *= rule.beta_1
+    m += (1 - rule.beta_1) * g
+    v *= rule.beta_2
+    v += (1 - rule.beta_2) * g**2
+    correction = (1 - rule.beta_2**t) ** 0.5 / (1 - rule.beta_1**t)
+    p -= learning_rate * correction * m / (np.sqrt(v) + rule.epsilon)
+
+
 FUNCTIONS: dict[str, Callable[[Any, NDArray, NDArray, NDArray, float, int], None]] = {
     "SGD": sgd,
     "RMSprop": rmsprop,
     "Adam": adam,
     "AdamW": adamw,
     "Rprop": rprop,
+    "VelocitySGD": velocity_sgd,
+    "AdamHat": adam_hat,
 }
 
 

@@ -43,7 +43,7 @@ def train(
     first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
     for i in range(len(learning_rates)):
         epoch, learning_rate = first_epoch + i, float(learning_rates[i])
-        order = random.permutation(random.key(state.seed, job.member, epoch), n) if job.shuffle else None
+        order = _order(job, state, epoch) if job.shuffle else None
         for batch in range(int(state.counters[1]), job.n_batches):
             if state.counters[2] - first_step == max_steps:
                 return Status.PAUSED
@@ -62,6 +62,13 @@ def train(
     return Status.DONE
 
 
+def _order(job: Job, state: State, epoch: int) -> NDArray[np.intp]:
+    """The order in which an epoch visits the rows."""
+    if job.orders is not None:
+        return job.orders[epoch % len(job.orders)]
+    return random.permutation(random.key(state.seed, job.member, epoch), len(job.X))
+
+
 def _train_batch(
     job: Job, state: State, rows: slice | NDArray[np.intp], learning_rate: float, gradient: NDArray
 ) -> Status:
@@ -71,9 +78,13 @@ def _train_batch(
     if not all(np.isfinite(data).all() for data in (X, y, weight) if data is not None):
         return Status.BAD_DATA
 
+    batch_weight = len(X) if weight is None else float(weight.sum())
+    l2 = job.l2 if job.accounts is None else 0.0
     loss, _ = loss_and_grad(
-        job.spec, job.params, X, y, job.loss, sample_weight=weight, l2=job.l2, delta=job.delta, out=gradient
+        job.spec, job.params, X, y, job.loss, sample_weight=weight, l2=l2, delta=job.delta, out=gradient
     )
+    if job.accounts is not None:
+        loss = _recount(job, loss, gradient, batch_weight)
     if not math.isfinite(loss):
         return Status.DIVERGED
 
@@ -81,6 +92,18 @@ def _train_batch(
         clip(gradient, job.max_grad_norm)
     state.counters[1:] += 1
     step(job.optimizer, job.params, gradient, state.slots, learning_rate, int(state.counters[2]))
-    batch_weight = len(X) if weight is None else float(weight.sum())
-    state.sums += loss * batch_weight, batch_weight
+    share = batch_weight if job.accounts is None else len(X)
+    state.sums += loss * share, share
     return Status.DONE
+
+
+def _recount(job: Job, loss: float, gradient: NDArray, batch_weight: float) -> float:
+    """The loss of a batch without its penalty, and the gradient, in place, as `Job.accounts` would have them."""
+    factor = (job.spec.n_out if job.loss.mean_output else 1) / job.accounts.divisor
+    gradient *= factor
+    loss *= factor * job.accounts.shown
+    if job.l2 == 0 or batch_weight == 0:
+        return loss
+    l2, weights = job.l2 / batch_weight, np.where(job.spec.weight_mask(), job.params, 0)
+    gradient += l2 * weights
+    return loss + l2 / 2 * float(weights @ weights)
