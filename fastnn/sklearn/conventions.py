@@ -1,0 +1,123 @@
+"""scikit-learn's names and conventions in fastnn's terms: networks, first weights, losses, update rules, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from fastnn import catalogue
+from fastnn.checks import check_name
+from fastnn.job import Accounts
+from fastnn.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
+from fastnn.spec import NetworkSpec
+
+STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "rprop")
+HIDDEN_ACTIVATIONS = ("logistic", *(row.name for row in catalogue.ACTIVATIONS.values() if row.hidden))
+_OUTPUTS = {"logistic": "sigmoid"}  # scikit-learn's name: fastnn's
+
+#: Of each loss: its name in the catalogue, and what makes the sum over outputs scikit-learn's.
+_LOSSES = {
+    "squared_error": ("mse", 2.0),
+    "absolute_error": ("mae", 1.0),
+    "huber": ("huber", 1.0),
+    "poisson": ("poisson", 1.0),
+}
+REGRESSION_LOSSES = tuple(_LOSSES)
+
+
+def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:
+    """The name of each hidden layer's activation, from one name for all or one for each.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or there is another number of them than of hidden layers.
+    """
+    names = (activation,) * hidden if isinstance(activation, str) else tuple(activation)
+    if len(names) != hidden:
+        raise ValueError(
+            f"activation must be a name, or one for each of the {hidden} hidden layers; got {activation!r}"
+        )
+    return tuple(check_name("activation", name, HIDDEN_ACTIVATIONS) for name in names)
+
+
+def spec_of(sizes: Iterable[int], activations: Iterable[str], output: str, dtype: np.dtype) -> NetworkSpec:
+    """The network with these sizes and activations, by scikit-learn's names or ours."""
+    names = tuple(_OUTPUTS.get(name, name) for name in (*activations, output))
+    return NetworkSpec(tuple(int(size) for size in sizes), names, dtype=np.dtype(dtype).name)
+
+
+def first_weights(
+    sizes: Iterable[int], activations: tuple[str, ...], rng: np.random.RandomState, dtype: np.dtype
+) -> tuple[list[NDArray], list[NDArray]]:
+    """Weights and biases as scikit-learn draws them: Glorot's uniform bound, less for a logistic activation.
+
+    The output layer's bound goes by the last hidden activation, as where one activation serves all layers.
+    """
+    coefs, intercepts = [], []
+    names = (*activations, *activations[-1:]) or ("identity",)
+    for (n_in, n_out), name in zip(pairwise(sizes), names, strict=True):
+        bound = np.sqrt((2.0 if name in ("logistic", "sigmoid") else 6.0) / (n_in + n_out))
+        coefs.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False))
+        intercepts.append(rng.uniform(-bound, bound, n_out).astype(dtype, copy=False))
+    return coefs, intercepts
+
+
+def loss_of(name: str, spec: NetworkSpec) -> tuple[catalogue.Loss, Accounts]:
+    """The catalogue's row of an estimator's loss, and how scikit-learn counts it.
+
+    It descends half the squared error summed over the outputs, and writes down half their mean.
+    """
+    if name == "log_loss":
+        row = "cross_entropy" if spec.output_activation == "softmax" else "binary_cross_entropy"
+        return catalogue.LOSSES[row], Accounts()
+    row, divisor = _LOSSES[name]
+    shown = 1.0 / spec.n_out if name == "squared_error" else 1.0
+    return catalogue.LOSSES[row], Accounts(divisor, shown)
+
+
+def poisson_constant(y: NDArray) -> NDArray[np.float64]:
+    """What makes of each row's Poisson loss half its deviance: ``sum_j y_j log(y_j) - y_j``."""
+    y = y.astype(np.float64, copy=False)
+    return (xlogy(y, y) - y).sum(axis=1)
+
+
+def rule_of(estimator: Any) -> Optimizer:
+    """The update rule of an estimator's solver and settings."""
+    rate, betas = float(estimator.learning_rate_init), (float(estimator.beta_1), float(estimator.beta_2))
+    match estimator.solver:
+        case "sgd":
+            return VelocitySGD(rate, float(estimator.momentum), bool(estimator.nesterovs_momentum))
+        case "adam":
+            return AdamHat(rate, *betas, float(estimator.epsilon))
+        case "adamw":
+            return AdamW(rate, *betas, float(estimator.epsilon), float(estimator.weight_decay))
+        case "rmsprop":
+            return RMSprop(rate, float(estimator.decay), float(estimator.epsilon))
+        case "rprop":
+            return Rprop(rate)
+    raise ValueError(f"solver must be one of {', '.join(STOCHASTIC_SOLVERS)} here; got {estimator.solver!r}")
+
+
+def accuracy(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
+    """scikit-learn's accuracy of outputs on labels ``(n,)``, or on indicators ``(n, n_out)``; NaN without outputs."""
+    if not np.isfinite(output).all():
+        return np.nan
+    hits = output.argmax(axis=1) == y if y.ndim == 1 else ((output > 0.5) == y).all(axis=1)
+    return float(np.average(hits, weights=weight))
+
+
+def r2(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
+    """scikit-learn's R2, the mean over outputs; NaN without finite outputs."""
+    if not np.isfinite(output).all():
+        return np.nan
+    shares = np.ones((len(y), 1)) if weight is None else weight[:, np.newaxis]
+    unexplained = (shares * (y - output) ** 2).sum(axis=0, dtype=np.float64)
+    total = (shares * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0, dtype=np.float64)
+    constant = np.where(unexplained == 0, 1.0, 0.0)  # of an output whose targets are all the same
+    return float(np.where(total == 0, constant, 1 - unexplained / np.where(total == 0, 1, total)).mean())

@@ -1,0 +1,97 @@
+"""Fitted models from scikit-learn's class to fastnn's, and back."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import sklearn.neural_network as theirs
+
+from fastnn.checks import describe
+from fastnn.sklearn import estimators
+from fastnn.sklearn.conventions import activations_of
+
+#: fastnn's names that scikit-learn has under another.
+_ACTIVATIONS = {"sigmoid": "logistic"} | {name: name for name in ("identity", "logistic", "relu", "tanh")}
+
+
+def from_sklearn(model: Any) -> Any:
+    """fastnn's estimator for scikit-learn's: the same parameters and, where it is fitted, the same predictions.
+
+    Parameters
+    ----------
+    model : sklearn.neural_network.MLPClassifier or MLPRegressor
+        It shares nothing with the result.
+
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+        A further ``partial_fit`` starts its solver afresh.
+
+    Raises
+    ------
+    TypeError
+        If it is another class.
+    """
+    name = type(model).__name__
+    if type(model) not in (theirs.MLPClassifier, theirs.MLPRegressor):
+        raise TypeError(f"model must be an MLPClassifier or MLPRegressor of scikit-learn; got {describe(model)}")
+    return _moved(model, getattr(estimators, name)(**model.get_params()))
+
+
+def to_sklearn(model: Any) -> Any:
+    """scikit-learn's estimator for fastnn's: the same predictions.
+
+    Parameters
+    ----------
+    model : MLPClassifier or MLPRegressor
+        It shares nothing with the result.
+
+    Returns
+    -------
+    sklearn.neural_network.MLPClassifier or MLPRegressor
+        Solver and loss are scikit-learn's default where it does not have the model's. A further ``partial_fit`` starts
+        its solver afresh.
+
+    Raises
+    ------
+    TypeError
+        If it is another class.
+    ValueError
+        If the network has activations that scikit-learn does not, or several.
+    """
+    name = type(model).__name__
+    if type(model) not in (estimators.MLPClassifier, estimators.MLPRegressor):
+        raise TypeError(f"model must be an MLPClassifier or MLPRegressor of fastnn; got {describe(model)}")
+    given = model.activation
+    names = {given} if isinstance(given, str) else set(activations_of(given, len(given)))
+    names = {_ACTIVATIONS.get(activation, "") for activation in names}
+    if len(names) > 1 or "" in names:
+        raise ValueError(
+            "model must have one activation in all hidden layers, identity, logistic, relu or tanh, "
+            f"as scikit-learn's have; got {given!r}"
+        )
+    target = getattr(theirs, name)()
+    params = {key: value for key, value in model.get_params().items() if key in target.get_params()}
+    params["activation"] = names.pop() if names else "identity"
+    if params["solver"] not in ("adam", "lbfgs", "sgd"):
+        del params["solver"]
+    if params.get("loss") not in ("poisson", "squared_error"):
+        params.pop("loss", None)
+    return _moved(model, target.set_params(**params))
+
+
+def _moved(model: Any, target: Any) -> Any:
+    """The target, with what the model's fit found out."""
+    settings = {
+        *model.get_params(),
+        *target.get_params(),
+        "loss",
+        "_solver",
+        "_optimizer",
+        "_best_coefs",
+        "_best_intercepts",
+    }
+    fitted = {key: value for key, value in vars(model).items() if key not in settings}
+    vars(target).update(deepcopy(fitted))
+    return target

@@ -1,0 +1,109 @@
+"""Training as scikit-learn orders it: epochs in few compiled calls, or a loss and its gradient for L-BFGS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.backends import twin
+from fastnn.job import Job, State, Status
+from fastnn.optimizers import Optimizer
+from fastnn.sklearn.conventions import poisson_constant
+
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+_ORDERS = 2**20  # rows' numbers that are drawn ahead at most
+_OPERATIONS = 5e8  # of a call: a tenth of a second or so, for Python answers Ctrl-C between two calls
+
+
+@dataclass
+class Solver:
+    """How far a stochastic solver has come: all that another ``partial_fit`` goes on from."""
+
+    rule: Optimizer
+    state: State
+    learning_rate: float
+
+
+class Epochs:
+    """A job's epochs, in the orders that scikit-learn shuffles rows to: each order is a shuffle of the last.
+
+    Parameters
+    ----------
+    job : Job
+        With `shuffle`, its orders are drawn here.
+    solver : Solver
+        Where the run stands.
+    rng : numpy.random.RandomState
+        What shuffles.
+    most : float
+        The most epochs that are asked for at once.
+    threads : int
+        How many may share a step.
+    """
+
+    def __init__(self, job: Job, solver: Solver, rng: np.random.RandomState, most: float, threads: int):
+        n = len(job.X)
+        self.job, self.solver, self.rng, self.threads = job, solver, rng, threads
+        self.most = int(min(most, 64, max(1, _ORDERS // n)))
+        self.order = np.arange(n)
+        if job.shuffle:
+            job.orders = np.empty((self.most, n), np.int64)
+        self.max_steps = max(1, int(_OPERATIONS / (6 * job.spec.n_params * job.batch_size)))
+        self.constant = poisson_constant(job.y) if job.loss.name == "poisson" else None
+
+    def __call__(self, rates: NDArray[np.float64]) -> list[float] | None:
+        """Train an epoch for each rate; their losses, or None if one is not finite."""
+        job, state = self.job, self.solver.state
+        first, losses = int(state.counters[0]), np.empty(len(rates))
+        if job.orders is not None:
+            for epoch in range(first, first + len(rates)):
+                shuffled = np.arange(len(job.X))
+                self.rng.shuffle(shuffled)
+                self.order = job.orders[epoch % self.most] = self.order[shuffled]
+        train = twin("numba", "training").train
+        status = Status.PAUSED
+        while status == Status.PAUSED:
+            done = int(state.counters[0]) - first
+            status = train(job, state, rates[done:], losses[done:], self.max_steps, threads=self.threads)
+        if status != Status.DONE:
+            return None
+        if self.constant is not None:
+            losses += [self._mean_constant(first + i) for i in range(len(rates))]
+        return losses.tolist()
+
+    def _mean_constant(self, epoch: int) -> float:
+        """The mean over an epoch's batches of what their Poisson losses lack."""
+        job, values = self.job, self.constant
+        assert values is not None
+        if job.sample_weight is None:
+            return float(values.mean())
+        order = np.arange(len(values)) if job.orders is None else job.orders[epoch % self.most]
+        starts = np.arange(0, len(values), job.batch_size)
+        weights = job.sample_weight[order].astype(np.float64)
+        means = np.add.reduceat(weights * values[order], starts) / np.add.reduceat(weights, starts)
+        return float(np.average(means, weights=np.diff(starts, append=len(values))))
+
+
+class Objective:
+    """A job's loss and gradient over all its rows, as SciPy's minimisers take them."""
+
+    def __init__(self, job: Job):
+        self.job, self.gradient = job, np.empty_like(job.params)
+        self.state = State("", 0, np.empty((1, 0)), np.zeros(3, np.int64), np.zeros(2))
+        self.prepared = twin("numba", "training").Prepared(job, self.state, self.gradient)
+        self.constant = 0.0
+        if job.loss.name == "poisson":
+            self.constant = float(np.average(poisson_constant(job.y), weights=job.sample_weight))
+
+    def __call__(self, params: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The loss and its gradient at these parameters."""
+        value = np.empty(1)
+        self.job.params[:] = params
+        self.state.counters[:] = 0
+        self.state.sums[:] = 0
+        self.prepared.run(self.state, np.zeros(1), value, 1)
+        return float(value[0]) + self.constant, self.gradient.copy()
