@@ -42,7 +42,7 @@ def train(
     n, gradient = len(job.X), np.empty_like(job.params)
     first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
     for i in range(len(learning_rates)):
-        epoch, learning_rate = first_epoch + i, float(learning_rates[i])
+        epoch = first_epoch + i
         order = _order(job, state, epoch) if job.shuffle else None
         for batch in range(int(state.counters[1]), job.n_batches):
             if state.counters[2] - first_step == max_steps:

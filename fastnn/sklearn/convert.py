@@ -16,7 +16,7 @@ _ACTIVATIONS = {"sigmoid": "logistic"} | {name: name for name in ("identity", "l
 
 
 def from_sklearn(model: Any) -> Any:
-    """fastnn's estimator for scikit-learn's: the same parameters and, where it is fitted, the same predictions.
+    """Make fastnn's estimator from scikit-learn's: the same parameters and, where it is fitted, the same predictions.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def from_sklearn(model: Any) -> Any:
 
 
 def to_sklearn(model: Any) -> Any:
-    """scikit-learn's estimator for fastnn's: the same predictions.
+    """Make scikit-learn's estimator from fastnn's: the same predictions.
 
     Parameters
     ----------

@@ -351,7 +351,7 @@ class Perceptron(BaseMultilayerPerceptron):
     def _call_back(self) -> bool:
         """Call what is called after every epoch; whether one of them asks to stop."""
         callbacks: list[Callable] = [self.callbacks] if callable(self.callbacks) else list(self.callbacks or ())
-        return any([callback(self) for callback in callbacks])  # a list: all of them are called
+        return sum(bool(callback(self)) for callback in callbacks) > 0  # all of them are called
 
 
 def _dense(X: Any, dtype: np.dtype) -> NDArray:
