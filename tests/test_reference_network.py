@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch_autograd
 from reference_cases import (
     COMBINATIONS,
     HIDDEN,
@@ -56,38 +57,13 @@ def test_gradient_is_that_of_a_complex_step(hidden, output, loss):
 
 @pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)
 def test_gradient_is_that_of_torch(hidden, output, loss):
-    torch = pytest.importorskip("torch")
-    F = torch.nn.functional
-    activation = {name: getattr(F, name, None) for name in OUTPUTS}
-    activation["identity"] = activation["softmax"] = lambda z: z  # the loss takes the logits
-    activation["gelu_tanh"] = lambda z: F.gelu(z, approximate="tanh")
-    activation["exp"] = torch.exp
-    row_loss = {
-        "sse": lambda o, y: F.mse_loss(o, y, reduction="none").sum(1),
-        "mse": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1),
-        "mae": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1),
-        "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
-        "poisson": lambda o, y: F.poisson_nll_loss(o, y, log_input=False, reduction="none", eps=0).mean(1),
-        "cross_entropy": lambda z, y: F.cross_entropy(z, y, reduction="none"),
-        "binary_cross_entropy": lambda o, y: F.binary_cross_entropy(o, y, reduction="none").mean(1),
-    }[loss]
-
     spec, row = network_of(hidden, output), catalogue.LOSSES[loss]
     params, X, y = draw(spec, loss, len(WEIGHT), seed=2)
-    value, gradient = loss_and_grad(spec, params, X, y, row, sample_weight=WEIGHT, l2=L2)
-
-    theirs = torch.tensor(params, requires_grad=True)
-    h, penalty = torch.tensor(X), 0
-    for layer in spec.layers:
-        W = theirs[layer.weights : layer.biases].reshape(layer.n_in, layer.n_out)
-        h = activation[layer.activation.name](h @ W + theirs[layer.biases : layer.biases + layer.n_out])
-        penalty = penalty + L2 / 2 * (W**2).sum()
-    weight = torch.tensor(WEIGHT / WEIGHT.sum() if row.mean else WEIGHT)
-    their_value = (weight * row_loss(h, torch.tensor(y))).sum() + penalty
-    their_value.backward()
-
-    assert value == pytest.approx(their_value.item(), rel=1e-12)
-    assert error(gradient, theirs.grad.numpy()) < 1e-10
+    settings = {"sample_weight": WEIGHT, "l2": L2}
+    their_value, their_gradient = torch_autograd.loss_and_grad(spec, params, X, y, row, **settings)
+    value, gradient = loss_and_grad(spec, params, X, y, row, **settings)
+    assert value == pytest.approx(their_value, rel=1e-12)
+    assert error(gradient, their_gradient) < 1e-10
 
 
 @pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)

@@ -92,7 +92,7 @@ def adamw(p, g, s, t, c):
 @inlined
 def rprop(p, g, s, t, c):
     """``s`` is the last gradient, ``t`` the step sizes."""
-    agreement = g * s
+    agreement = select(s > 0.0, g, select(s < 0.0, -g, s))  # the sign of g s, which may underflow
     turned = agreement < 0.0
     t = select(agreement > 0.0, t * c[1], select(turned, t * c[0], t))
     t = select(t < c[2], c[2], select(t > c[3], c[3], t))

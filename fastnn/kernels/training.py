@@ -262,7 +262,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             batch += 1
         if status != _DONE:
             break
-        loss, i = loss_sum / weight_sum, epoch - first_epoch
+        loss, i = loss_sum / (weight_sum if weight_sum > 0.0 else 1.0), epoch - first_epoch
         epoch_losses[i] = loss
         if plan.end_epoch != 0:
             rates, n_rates = pointer(learning_rates, 0), learning_rates.size
