@@ -2,7 +2,8 @@
 
 Numba's own cache does not see an edit in another source file, so that a stale kernel could run, and two
 processes that fill it at once can mix up their entries. Here every entry is a file named by its key and
-stamped with a digest of all kernel sources: an entry with another stamp is compiled anew and replaced.
+sealed with a digest of all kernel sources and of its own bytes: one whose seal is another, because a source was
+edited or the file is damaged, is compiled anew and replaced.
 """
 
 from __future__ import annotations
@@ -28,14 +29,22 @@ from numba.core.serialize import dumps
 def digest() -> str:
     """A fingerprint of all that compiled kernels are made from: their sources, Numba, and its settings."""
     package = Path(__file__).parents[1]
-    sources = [package / "spec.py", package / "catalogue.py", *sorted(Path(__file__).parent.rglob("*.py"))]
+    sources = [package / "spec.py", package / "catalogue.py", package / "job.py", *sorted(Path(__file__).parent.rglob("*.py"))]
     hasher = hashlib.sha256(repr((numba.__version__, llvmlite.__version__, config.BOUNDSCHECK, config.OPT)).encode())
     for source in sources:
         hasher.update(source.read_bytes())
     return hasher.hexdigest()[:16]
 
 
-class _StampedFiles:
+_SEAL_BYTES = 32
+
+
+def _seal(data: bytes) -> bytes:
+    """What stands before an entry on disk: only these kernels write it, and only before these very bytes."""
+    return hashlib.sha256(digest().encode() + data).digest()
+
+
+class _SealedFiles:
     """One file an entry, named by its key; what Numba calls an index and its data file in one."""
 
     def __init__(self, folder: str, prefix: str):
@@ -47,16 +56,18 @@ class _StampedFiles:
 
     def load(self, key: Any) -> Any:
         try:
-            stamp, data = pickle.loads(self._path(key).read_bytes())
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            entry = self._path(key).read_bytes()
+        except OSError:
             return None
-        return pickle.loads(data) if stamp == digest() else None
+        seal, data = entry[:_SEAL_BYTES], entry[_SEAL_BYTES:]
+        return pickle.loads(data) if seal == _seal(data) else None
 
     def save(self, key: Any, data: Any) -> None:
         path = self._path(key)
         draft = path.with_suffix(f".{uuid.uuid4().hex[:16]}.tmp")
         try:
-            draft.write_bytes(pickle.dumps((digest(), dumps(data)), protocol=-1))
+            entry = dumps(data)
+            draft.write_bytes(_seal(entry) + entry)
             os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
@@ -67,11 +78,11 @@ class _StampedFiles:
 
 
 class _KernelCache(FunctionCache):
-    """Numba's function cache over `_StampedFiles`."""
+    """Numba's function cache over `_SealedFiles`."""
 
     def __init__(self, py_func: Callable):
         super().__init__(py_func)
-        self._cache_file = _StampedFiles(self._cache_path, self._impl.filename_base)
+        self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base)
 
 
 def _piece(**options: bool) -> Callable:

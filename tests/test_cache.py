@@ -1,0 +1,179 @@
+"""The kernels on disk: compiled once, found again by the next process, and never stale, mixed up or trusted blindly."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from numba.core import event
+
+import fastnn
+from fastnn.reference import predict
+from fastnn.spec import NetworkSpec
+
+PACKAGE = Path(fastnn.__file__).parent
+
+#: The least there is to compile of a network. Prints how many functions were compiled, and the outputs.
+PREDICT = """
+import json, sys
+import numpy as np
+from numba.core import event
+from fastnn.kernels.network import predict
+from fastnn.spec import NetworkSpec
+
+spec = NetworkSpec((2, 3), ("leaky_relu",), dtype=sys.argv[1])
+X = np.linspace(-1, 1, 10, dtype=spec.dtype).reshape(5, 2)
+with event.install_recorder("numba:compile") as recorder:
+    outputs = predict(spec, np.linspace(-2, 1, 9, dtype=spec.dtype), X)
+compiled = {record.data["dispatcher"].__name__ for _, record in recorder.buffer}
+print(json.dumps([sorted(compiled), outputs.tolist()]))
+"""
+
+TINY = """
+from fastnn.kernels.compiling import kernel
+
+@kernel
+def item(x, i):
+    return x[i] + 1
+"""
+
+
+# ---------------------------------------------------------------- a network, in processes of its own
+def start(package, cache, dtype, code=PREDICT):
+    """A process that computes with a copy of the package and a cache."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package.parent)}
+    return subprocess.Popen([sys.executable, "-c", code, dtype], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    """What was compiled, and the outputs."""
+    text, _ = process.communicate()
+    assert process.returncode == 0
+    compiled, outputs = json.loads(text)
+    return compiled, np.array(outputs)
+
+
+def expected(dtype, slope):
+    """What `PREDICT` should print."""
+    spec = NetworkSpec((2, 3), ("identity",), dtype=dtype)
+    z = predict(spec, np.linspace(-2, 1, 9, dtype=dtype), np.linspace(-1, 1, 10, dtype=dtype).reshape(5, 2))
+    return np.where(z > 0, z, slope * z)
+
+
+def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
+    package, cache = tmp_path / "fastnn", tmp_path / "cache"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    processes = {dtype: start(package, cache, dtype) for dtype in ("float32", "float64")}
+    for dtype, process in processes.items():
+        compiled, outputs = finish(process)
+        assert "_predict" in compiled
+        np.testing.assert_allclose(outputs, expected(dtype, 0.01), rtol=1e-6)
+
+    files = {path: path.stat().st_mtime_ns for path in cache.rglob("*.*")}
+    assert {path.suffix for path in files} == {".nbc"}  # no drafts are left behind
+    for dtype in processes:
+        compiled, outputs = finish(start(package, cache, dtype))
+        assert compiled == []
+        np.testing.assert_allclose(outputs, expected(dtype, 0.01), rtol=1e-6)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.*")} == files
+
+    source = package / "kernels" / "activations.py"
+    text = source.read_text()
+    assert text.count("_LEAKY_SLOPE = 0.01") == 1
+    source.write_text(text.replace("_LEAKY_SLOPE = 0.01", "_LEAKY_SLOPE = 0.25"))
+    compiled, outputs = finish(start(package, cache, "float64"))
+    assert "_predict" in compiled
+    np.testing.assert_allclose(outputs, expected("float64", 0.25), rtol=1e-6)
+    assert set(cache.rglob("*.*")) == set(files)  # the stale ones are replaced
+
+
+# ---------------------------------------------------------------- a function of two lines, in this process
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A module of one kernel, as a fresh process would import it: its function, and what it compiles."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    source = tmp_path / "tiny.py"
+    source.write_text(TINY)
+
+    def call(x, i):
+        spec = importlib.util.spec_from_file_location("tiny", source)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        with event.install_recorder("numba:compile") as recorder:
+            result = module.item(x, i)
+        starts = [record for _, record in recorder.buffer if record.is_start]
+        return result, len(starts)
+
+    return call
+
+
+@pytest.fixture
+def entry(tiny, tmp_path):
+    """The file of the kernel."""
+    assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 1)
+    (path,) = tmp_path.rglob("*.nbc")
+    return path
+
+
+def test_a_kernel_is_found_again(tiny, entry):
+    stamp = entry.stat().st_mtime_ns
+    assert tiny(np.array([1.0, 2.0]), 0) == (2.0, 0)
+    assert entry.stat().st_mtime_ns == stamp
+
+
+def test_other_types_have_other_files(tiny, entry):
+    assert tiny(np.array([1, 2]), 1) == (3, 1)
+    assert len(list(entry.parent.glob("*.nbc"))) == 2
+    assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 0)
+    assert tiny(np.array([1, 2]), 1) == (3, 0)
+
+
+def flipped(whole, place):
+    damaged = bytearray(whole)
+    damaged[int(len(whole) * place)] ^= 4
+    return bytes(damaged)
+
+
+DAMAGES = {
+    "empty": lambda whole: b"",
+    "another file": lambda whole: b"not a kernel at all\n" * 100,
+    "a pickle of something": lambda whole: b"\x80\x05N.",
+    "a pickle of no module": lambda whole: b"cno_such_module\nthing\n.",
+    "cut short": lambda whole: whole[: len(whole) // 2],
+    "the last byte lost": lambda whole: whole[:-1],
+    "too long": lambda whole: whole + whole,
+    "a bit at the start": lambda whole: flipped(whole, 0),
+    "a bit in the middle": lambda whole: flipped(whole, 0.5),
+    "a bit in the machine code": lambda whole: flipped(whole, 0.7),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_replaced(damage, tiny, entry):
+    whole = entry.read_bytes()
+    entry.write_bytes(DAMAGES[damage](whole))
+    assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 1)
+    assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 0)
+    assert entry.stat().st_size == pytest.approx(len(whole), rel=0.1)
+
+
+def test_an_unreadable_file_is_replaced(tiny, entry):
+    entry.unlink()
+    entry.symlink_to("nowhere")
+    assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 1)
+    assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 0)
+
+
+def test_bounds_checks_are_not_skipped_by_a_kernel_without(tmp_path):
+    (tmp_path / "tiny.py").write_text(TINY)
+    code = "import sys, numpy, tiny\ntry:\n    tiny.item(numpy.ones(2), 2)\nexcept IndexError:\n    print('refused')"
+    for boundscheck, answer in (("0", ""), ("1", "refused\n"), ("0", "")):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_BOUNDSCHECK": boundscheck}
+        environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
+        assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True) == answer

@@ -1,0 +1,136 @@
+"""The matrix product behind the dense layer's three, against NumPy: shapes, strides, either orientation, sums."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, TILE_ROWS, product
+from fastnn.kernels.llvm.simd import pointer
+from fastnn.kernels.llvm.types import REGISTER_BYTES
+
+TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
+DTYPES = list(TOLERANCE)
+MARGIN = 7.0  # what stands around the result, and must stay
+
+
+@njit(error_model="numpy")
+def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+    product(
+        n,
+        m,
+        depth,
+        pointer(a, 0),
+        row_stride,
+        depth_stride,
+        pointer(b, 0),
+        b_stride,
+        pointer(init, 0),
+        init_stride,
+        pointer(c, 0),
+        c_stride,
+    )
+
+
+def matrix(rng, rows, columns, gap, dtype):
+    """Numbers whose rows lie `gap` numbers apart, which are NaN: the flat array, its row stride, the matrix."""
+    whole = np.full((rows, columns + gap), np.nan, dtype)
+    whole[:, :columns] = rng.normal(size=(rows, columns))
+    return whole.reshape(-1), columns + gap, whole[:, :columns]
+
+
+def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=0):
+    """``c = init + a b``; `a` lies as its transpose where `turned`."""
+    rng = np.random.default_rng(seed)
+    a, a_stride, A = matrix(rng, depth, n, gaps[0], dtype) if turned else matrix(rng, n, depth, gaps[0], dtype)
+    strides, A = ((1, a_stride), A.T) if turned else ((a_stride, 1), A)
+    b, b_stride, B = matrix(rng, depth, m, gaps[1], dtype)
+    c, c_stride = np.full(n * (m + gaps[2]) + 100, MARGIN, dtype), m + gaps[2]
+    C = c[: n * c_stride].reshape(n, c_stride)[:, :m]
+    start, init_stride = {
+        "row": (rng.normal(size=m).astype(dtype), 0),
+        "matrix": (rng.normal(size=n * m).astype(dtype), m),
+        "itself": (c, c_stride),
+    }[init]
+    if init == "itself":
+        C[:] = rng.normal(size=(n, m))
+    add = start if init == "row" else C.copy() if init == "itself" else start.reshape(n, m)
+    expected, scale = A.astype(np.float64) @ B + add, np.abs(A).astype(np.float64) @ np.abs(B) + np.abs(add)
+    multiply(n, m, depth, a, *strides, b, b_stride, start, init_stride, c, c_stride)
+    assert (np.abs(C - expected) <= TOLERANCE[dtype] * np.sqrt(depth) * scale).all()
+    C[:] = MARGIN
+    np.testing.assert_array_equal(c, MARGIN)
+
+
+def edges(dtype):
+    """Widths around one vector and two."""
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    return sorted({1, 2, 3, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 4 * width + 3} - {0})
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("n", [1, 2, TILE_ROWS - 1, TILE_ROWS, TILE_ROWS + 1, 3 * TILE_ROWS - 2])
+def test_shapes(n, turned, dtype):
+    for m in edges(dtype):
+        for depth in (1, 2, 5, 16, 33):
+            check(n, m, depth, dtype, turned=turned)
+            check(n, m, depth, dtype, turned=turned, gaps=(3, 1, 2), init="matrix")
+            check(n, m, depth, dtype, turned=turned, gaps=(0, 5, 0), init="itself")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("init", ["row", "matrix", "itself"])
+@pytest.mark.parametrize("gaps", [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 3, 4)])
+@pytest.mark.parametrize("m", [1, 2])
+def test_columns(m, gaps, init, turned, dtype):
+    """A product with a column is a dot product a row, or the other way round, where there are no gaps."""
+    for n in (1, 3, 16, 17, 70):
+        for depth in (1, 3, 16, 17, 70):
+            check(n, m, depth, dtype, turned=turned, gaps=gaps, init=init)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("depth", [DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 5])
+def test_deep(depth, turned, dtype):
+    for n, m in ((1, 1), (9, 1), (9, 2), (11, 37)):
+        for init in ("row", "matrix", "itself"):
+            check(n, m, depth, dtype, turned=turned, gaps=(1, 1, 1), init=init)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_more_rows_than_a_chunk(dtype):
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    n = CHUNK_VECTORS * width // DEPTH + 2 * TILE_ROWS + 1
+    check(n, 2 * width + 3, DEPTH + 3, dtype, gaps=(1, 0, 2))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("stride", [128, 256, 512, 1024])
+def test_critical_strides(stride, turned, dtype):
+    check(2 * TILE_ROWS + 1, stride, 40, dtype, turned=turned)
+    check(40, 2 * TILE_ROWS + 1, stride, dtype, turned=turned)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_element_has_the_same_bits_whatever_tile_it_falls_into(dtype):
+    rng = np.random.default_rng(1)
+    n, m, depth = 3 * TILE_ROWS, 3 * REGISTER_BYTES // np.dtype(dtype).itemsize, 50
+    a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
+    init, whole = np.zeros(m, dtype), np.empty((n, m), dtype)
+    multiply(n, m, depth, a.reshape(-1), depth, 1, b.reshape(-1), m, init, 0, whole.reshape(-1), m)
+    for i, j in ((1, 0), (5, 3), (TILE_ROWS, 1), (0, 2)):
+        rows, columns = n - i - 1, m - j - 2
+        part = np.empty((rows, columns), dtype)
+        multiply(
+            rows, columns, depth, a[i:].reshape(-1), depth, 1, b.reshape(-1)[j:], m, init, 0, part.reshape(-1), columns
+        )
+        np.testing.assert_array_equal(part, whole[i : i + rows, j : j + columns])
+
+
+def test_nothing_to_do():
+    c = np.full(4, MARGIN)
+    multiply(0, 2, 3, np.empty(0), 3, 1, np.ones(6), 2, np.ones(2), 0, c, 2)
+    np.testing.assert_array_equal(c, MARGIN)

@@ -1,0 +1,152 @@
+"""The same seed gives the same bits: in another process, in pieces, shared by threads, wherever the data lie."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, Adam, RMSprop
+from fastnn.kernels import training
+
+DTYPES = ["float64", "float32"]
+SHAPES = [((3, 4, 1), 4, 4), ((7, 33, 17, 5), 100, 32), ((40, 128, 3), 600, 300), ((65, 9), 513, 513)]
+SETTINGS = {"optimizer": Adam(), "l2": 0.01, "max_grad_norm": 0.5, "progress": False}
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_shape = pytest.mark.parametrize(("sizes", "n", "batch_size"), SHAPES, ids=repr)
+
+
+def data(sizes, n, dtype, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, sizes[0])).astype(dtype), rng.normal(size=(n, sizes[-1])).astype(dtype)
+
+
+def trained(sizes, n, batch_size, dtype, *, epochs=5, **settings):
+    """Parameters, losses, slots after a run: their bytes."""
+    net = MLP(sizes, activation="tanh", dtype=dtype, rng=0)
+    X, y = data(sizes, n, dtype)
+    weight = np.random.default_rng(2).random(n).astype(dtype)
+    history = net.fit(X, y, epochs=epochs, batch_size=batch_size, sample_weight=weight, rng=3, **(SETTINGS | settings))
+    return net.params.tobytes(), history.loss.tobytes(), history.state.slots.tobytes()
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Steps are shared by as many threads as are asked for, however short they are."""
+    monkeypatch.setattr(training, "_worthwhile", lambda threads, job: threads)
+
+
+@every_dtype
+@every_shape
+def test_runs_repeat(sizes, n, batch_size, dtype):
+    assert trained(sizes, n, batch_size, dtype) == trained(sizes, n, batch_size, dtype)
+    assert trained(sizes, n, batch_size, dtype) != trained(sizes, n, batch_size, dtype, epochs=6)
+
+
+@every_dtype
+@every_shape
+def test_pieces_make_the_whole(sizes, n, batch_size, dtype):
+    X, y = data(sizes, n, dtype)
+    whole, pieces = (MLP(sizes, activation="silu", dtype=dtype, rng=0) for _ in range(2))
+    expected = whole.fit(X, y, epochs=7, batch_size=batch_size, rng=4, **SETTINGS)
+    history = pieces.fit(X, y, epochs=1, batch_size=batch_size, rng=4, **SETTINGS)
+    for epochs in (2, 1, 3):
+        history = pieces.fit(X, y, epochs=epochs, batch_size=batch_size, state=history.state, **SETTINGS)
+    assert pieces.params.tobytes() == whole.params.tobytes()
+    assert history.state.slots.tobytes() == expected.state.slots.tobytes()
+    np.testing.assert_array_equal(history.loss, expected.loss[4:])
+
+
+@every_dtype
+@every_shape
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads(sizes, n, batch_size, dtype, threads, shared):
+    expected = trained(sizes, n, batch_size, dtype, epochs=3)
+    assert trained(sizes, n, batch_size, dtype, epochs=3, threads=threads) == expected
+
+
+@every_dtype
+@pytest.mark.parametrize("settings", [{"shuffle": False}, {"optimizer": RMSprop()}, {"optimizer": SGD(0.1, 0.9)}])
+def test_threads_whatever_the_settings(settings, dtype, shared):
+    run = (128, 256, 2), 280, 270, dtype
+    assert trained(*run, epochs=2, threads=2, **settings) == trained(*run, epochs=2, **settings)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_with_labels(threads, shared):
+    X, labels = np.random.default_rng(0).normal(size=(300, 5)), np.arange(300) % 11
+    nets = [MLP((5, 30, 11), output_activation="softmax", rng=0) for _ in range(2)]
+    for net, count in zip(nets, (1, threads), strict=True):
+        net.fit(X, labels, loss="cross_entropy", epochs=3, batch_size=70, rng=1, threads=count, progress=False)
+    assert nets[0].params.tobytes() == nets[1].params.tobytes()
+
+
+def test_threads_are_not_used_where_they_do_not_pay(monkeypatch):
+    started = []
+    monkeypatch.setattr(training, "Thread", lambda **options: started.append(options))
+    trained((3, 4, 1), 4, 4, "float64", threads=2)
+    assert started == []
+
+
+def test_more_threads_than_processors_share_no_step(monkeypatch):
+    monkeypatch.setattr(training, "_processors", lambda: 2)
+    monkeypatch.setattr(training, "WORTH_SHARING", 0)
+    started = []
+
+    class Counted(training.Thread):
+        def __init__(self, **options):
+            started.append(options)
+            super().__init__(**options)
+
+    monkeypatch.setattr(training, "Thread", Counted)
+    assert trained((7, 9, 2), 50, 50, "float64", threads=64) == trained((7, 9, 2), 50, 50, "float64")
+    assert len(started) == 1
+
+
+def test_two_fits_at_once_each_with_two_threads(shared):
+    runs = [((7, 33, 5), 100, 32, "float64"), ((40, 12, 3), 300, 300, "float32")] * 2
+    expected = [trained(*run) for run in runs]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda run: trained(*run, threads=2), runs))
+    assert results == expected
+
+
+@every_dtype
+@pytest.mark.parametrize("offset", range(1, 9))
+def test_where_the_data_lie_does_not_matter(offset, dtype):
+    """Loads need no alignment beyond that of a number."""
+
+    def moved(array):
+        room = np.empty(array.size + offset, dtype)
+        room[offset:] = array.reshape(-1)
+        return room[offset:].reshape(array.shape)
+
+    sizes, n = (7, 33, 5), 50
+    X, y = data(sizes, n, dtype)
+    nets = [MLP(sizes, dtype=dtype, rng=0) for _ in range(2)]
+    for net, place in zip(nets, (np.array, moved), strict=True):
+        net.fit(place(X), place(y), epochs=2, batch_size=20, rng=0, progress=False)
+    assert nets[0].params.tobytes() == nets[1].params.tobytes()
+    assert nets[0].predict(X).tobytes() == nets[1].predict(moved(X)).tobytes()
+
+
+def test_another_process_gives_the_same_bits():
+    code = "import test_determinism as t; print(t.digest_of_runs())"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    output = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert output.stdout.strip() == digest_of_runs()
+
+
+def digest_of_runs():
+    """Of every shape and dtype."""
+    hasher = hashlib.sha256()
+    for shape in SHAPES:
+        for dtype in DTYPES:
+            for part in trained(*shape, dtype):
+                hasher.update(part)
+    return hasher.hexdigest()
