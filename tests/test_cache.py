@@ -45,10 +45,11 @@ def item(x, i):
 
 
 # ---------------------------------------------------------------- a network, in processes of its own
-def start(package, cache, dtype, code=PREDICT):
+def start(package, cache, dtype):
     """A process that computes with a copy of the package and a cache."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package.parent)}
-    return subprocess.Popen([sys.executable, "-c", code, dtype], env=environment, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PREDICT, dtype]
+    return subprocess.Popen(command, env=environment, cwd=package.parent, stdout=subprocess.PIPE, text=True)
 
 
 def finish(process):

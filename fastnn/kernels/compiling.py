@@ -29,7 +29,8 @@ from numba.core.serialize import dumps
 def digest() -> str:
     """A fingerprint of all that compiled kernels are made from: their sources, Numba, and its settings."""
     package = Path(__file__).parents[1]
-    sources = [package / "spec.py", package / "catalogue.py", package / "job.py", *sorted(Path(__file__).parent.rglob("*.py"))]
+    sources = [package / f"{name}.py" for name in ("spec", "catalogue", "job")]
+    sources += sorted(Path(__file__).parent.rglob("*.py"))
     hasher = hashlib.sha256(repr((numba.__version__, llvmlite.__version__, config.BOUNDSCHECK, config.OPT)).encode())
     for source in sources:
         hasher.update(source.read_bytes())
