@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, TILE_ROWS, product
+from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, HIGH, LOW, product
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 
@@ -69,7 +69,7 @@ def edges(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("n", [1, 2, TILE_ROWS - 1, TILE_ROWS, TILE_ROWS + 1, 3 * TILE_ROWS - 2])
+@pytest.mark.parametrize("n", [1, 2, LOW - 1, LOW, LOW + 1, HIGH - 1, HIGH, HIGH + 1, HIGH + LOW - 2])
 def test_shapes(n, turned, dtype):
     for m in edges(dtype):
         for depth in (1, 2, 5, 16, 33):
@@ -102,7 +102,7 @@ def test_deep(depth, turned, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_more_rows_than_a_chunk(dtype):
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    n = CHUNK_VECTORS * width // DEPTH + 2 * TILE_ROWS + 1
+    n = CHUNK_VECTORS * width // DEPTH + HIGH + 1
     check(n, 2 * width + 3, DEPTH + 3, dtype, gaps=(1, 0, 2))
 
 
@@ -110,18 +110,18 @@ def test_more_rows_than_a_chunk(dtype):
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("stride", [128, 256, 512, 1024])
 def test_critical_strides(stride, turned, dtype):
-    check(2 * TILE_ROWS + 1, stride, 40, dtype, turned=turned)
-    check(40, 2 * TILE_ROWS + 1, stride, dtype, turned=turned)
+    check(HIGH + 1, stride, 40, dtype, turned=turned)
+    check(40, HIGH + 1, stride, dtype, turned=turned)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_element_has_the_same_bits_whatever_tile_it_falls_into(dtype):
     rng = np.random.default_rng(1)
-    n, m, depth = 3 * TILE_ROWS, 3 * REGISTER_BYTES // np.dtype(dtype).itemsize, 50
+    n, m, depth = HIGH + LOW, 3 * REGISTER_BYTES // np.dtype(dtype).itemsize, 50
     a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
     init, whole = np.zeros(m, dtype), np.empty((n, m), dtype)
     multiply(n, m, depth, a.reshape(-1), depth, 1, b.reshape(-1), m, init, 0, whole.reshape(-1), m)
-    for i, j in ((1, 0), (5, 3), (TILE_ROWS, 1), (0, 2)):
+    for i, j in ((1, 0), (5, 3), (LOW, 1), (0, 2)):
         rows, columns = n - i - 1, m - j - 2
         part = np.empty((rows, columns), dtype)
         multiply(

@@ -135,6 +135,15 @@ def test_where_the_data_lie_does_not_matter(offset, dtype):
     assert nets[0].predict(X).tobytes() == nets[1].predict(moved(X)).tobytes()
 
 
+@every_dtype
+@pytest.mark.parametrize("threads", [1, 2])
+def test_denormal_numbers_are_what_they_were_after_training(threads, dtype, shared):
+    half = np.finfo(dtype).tiny / 2
+    trained((3, 4, 1), 40, 4, dtype, threads=threads)
+    assert half > 0
+    assert np.array([half])[0] * 2 == np.finfo(dtype).tiny
+
+
 def test_another_process_gives_the_same_bits():
     code = "import test_determinism as t; print(t.digest_of_runs())"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}

@@ -158,7 +158,7 @@ def test_wide_layers(sizes, n, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_batch_deeper_than_what_is_summed_at_once(dtype):
+def test_a_batch_of_many_blocks(dtype):
     spec = spec_of((3, 4, 2), ["tanh"], "identity", dtype=dtype)
     assert_same_gradient(spec, *draw_big(spec, "mse", 2500), "mse")
 
@@ -271,7 +271,7 @@ def test_run_with_a_batch_without_weight(loss):
 def test_rprop_sees_the_sign_of_tiny_gradients(dtype):
     """The product of two such gradients is zero."""
     spec = spec_of((1, 1), [], "identity", bias=False, dtype=dtype)
-    X = np.array([[np.finfo(dtype).tiny]], dtype)
+    X = np.array([[1e-3 * np.sqrt(np.finfo(dtype).tiny)]], dtype)
     (expected, _, _), (ours, _, _) = runs(
         spec, np.ones(1, dtype), X, np.zeros((1, 1), dtype), "mae", Rprop(0.01), epochs=4
     )

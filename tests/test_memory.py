@@ -1,0 +1,86 @@
+"""Memory: no kernel reads or writes outside an array, and fitting over and over does not use more and more."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, Adam
+
+STATM = Path("/proc/self/statm")
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="protects pages of memory")
+
+TOUCH = """
+import sys
+import numpy as np
+from numba import njit
+from guarded import guarded
+from fastnn.kernels.llvm.simd import load, load_first, pointer, store, store_first
+
+@njit
+def whole(x, i):
+    store(pointer(x, i), load(pointer(x, i)))
+
+@njit
+def some(x, i, count):
+    store_first(pointer(x, i), load_first(pointer(x, i), count), count)
+
+x = guarded(np.arange(1000.0), sys.argv[1] == "end")
+some(x, 998, 2)
+some(x, 1000, 0)
+some(x, 0, 5)
+print("no harm done", flush=True)
+whole(x, 998 if sys.argv[1] == "end" else -2)
+"""
+
+
+def run(*command):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+
+
+@needs_posix
+@pytest.mark.parametrize("side", ["start", "end"])
+def test_the_guard_bites(side):
+    """A masked load touches nothing beyond its lanes; a whole one across the edge of an array ends the process."""
+    process = run("-c", TOUCH, side)
+    assert process.stdout == "no harm done\n", process.stderr
+    assert process.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
+
+
+@needs_posix
+@pytest.mark.parametrize("side", ["start", "end"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_kernel_leaves_its_arrays(dtype, side):
+    process = run("-X", "faulthandler", str(Path(__file__).with_name("guarded.py")), dtype, side)
+    assert process.returncode == 0, f"{process.stdout.splitlines()[-1:]}\n{process.stderr[-3000:]}"
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="reads the size of the process from /proc")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypatch):
+    from fastnn.kernels import training
+
+    monkeypatch.setattr(training, "_worthwhile", lambda threads, job: threads)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
+    plain, batched = MLP((3, 4, 2), rng=0), MLP((3, 5, 2), rng=0, dtype="float32")
+
+    def work(times):
+        for _ in range(times):
+            plain.fit(X, y, epochs=1, optimizer=SGD(1e-3), shuffle=False, threads=threads)
+            batched.fit(X, y, epochs=1, optimizer=Adam(1e-3), batch_size=4, l2=0.1, rng=0)
+            plain.predict(X)
+            plain.loss_and_grad(X, y)
+        gc.collect()
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    fits = 5000 if threads == 1 else 500  # of either network
+    before = work(fits // 10)
+    assert work(fits) - before < 1_000_000
