@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnn.backends import twin
 from fastnn.checks import check_finite_data, check_flag, check_integer, check_optional_flag
@@ -20,6 +22,7 @@ from fastnn.watch import Memory
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 UNBOUNDED = 2**62  # steps
+_NOTHING_PENDING = Interrupts()  # of a run that Ctrl-C cannot interrupt
 
 Callback = Callable[[Epoch], bool | None]
 
@@ -73,11 +76,14 @@ def fit(
         train = partial(train, **options)
 
     start = perf_counter()
-    with Interrupts() as interrupts:
-        before = job.params.copy()
-        run = _Run(train, job, state, epochs)
-        with ProgressBar(show, epochs, validates=run.validates) as bar:
-            status, stopped = run.calls(bar, interrupts, callback)
+    before = job.params.copy()
+    run = _Run(train, job, state, epochs, before)
+    interruptible = callback is not None or not run.is_one_call
+    with (
+        Interrupts() if interruptible else nullcontext(_NOTHING_PENDING) as interrupts,
+        ProgressBar(show, epochs, validates=run.validates) as bar,
+    ):
+        status, stopped = run.calls(bar, interrupts, callback)
     if status == Status.BAD_DATA:
         job.params[:] = before
         check_finite_data(job.X, job.y, job.sample_weight)
@@ -102,8 +108,9 @@ def fit(
 class _Run:
     """One run in the making: the twin's ``train``, and what its calls read and write."""
 
-    def __init__(self, train: Callable[..., Status], job: Job, state: State, epochs: int):
+    def __init__(self, train: Callable[..., Status], job: Job, state: State, epochs: int, before: NDArray):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
+        self.first_steps = _first_steps(job)
         self.first = int(state.counters[0])
         self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
         self.losses = np.empty(epochs)
@@ -111,8 +118,9 @@ class _Run:
         if job.watch is not None:
             self._begin_watching()
         if state.last is not None:
-            job.params[:], state.last = state.last, None
-        self.kept = job.params.copy(), state.copy()
+            before = state.last
+            job.params[:], state.last = before, None
+        self.kept = before, state.copy()
 
     def _begin_watching(self) -> None:
         watch, memory = self.job.watch, self.state.memory
@@ -123,6 +131,11 @@ class _Run:
         self.keeps_best = watch.stopping is not None and watch.stopping.restore_best
         if self.keeps_best and not self.state.best.size:
             self.state.best = self.job.params.copy()
+
+    @property
+    def is_one_call(self) -> bool:
+        """Whether the run is so short that it ends before Ctrl-C need be answered."""
+        return self.epochs * self.job.n_batches <= self.first_steps
 
     @property
     def done(self) -> int:
@@ -140,7 +153,7 @@ class _Run:
     def calls(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, by calls of about `SECONDS_A_CALL`, or of an epoch where a callback waits for it."""
         most_epochs = self.epochs if callback is None else 1
-        max_steps = _first_steps(self.job)
+        max_steps = self.first_steps
         calls = 0
         while True:
             calls += 1

@@ -48,10 +48,12 @@ class Memory(IntEnum):
 
 def fresh_memory() -> NDArray[np.float64]:
     """The numbers before the first epoch."""
-    memory = np.zeros(len(Memory))
-    memory[[Memory.BEST, Memory.PLATEAU_BEST, Memory.RATE]] = np.inf
-    memory[Memory.BEST_EPOCH] = -1
-    return memory
+    return _FRESH_MEMORY.copy()
+
+
+_FRESH_MEMORY = np.zeros(len(Memory))
+_FRESH_MEMORY[[Memory.BEST, Memory.PLATEAU_BEST, Memory.RATE]] = np.inf
+_FRESH_MEMORY[Memory.BEST_EPOCH] = -1
 
 
 @dataclass
