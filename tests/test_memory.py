@@ -25,11 +25,11 @@ from fastnn.kernels.llvm.simd import load, load_first, pointer, store, store_fir
 
 @njit
 def whole(x, i):
-    store(pointer(x, i), load(pointer(x, i)))
+    store(pointer(x, i), load(pointer(x, i)) + 1.0)
 
 @njit
 def some(x, i, count):
-    store_first(pointer(x, i), load_first(pointer(x, i), count), count)
+    store_first(pointer(x, i), load_first(pointer(x, i), count) + 1.0, count)
 
 x = guarded(np.arange(1000.0), sys.argv[1] == "end")
 some(x, 998, 2)
