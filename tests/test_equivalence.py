@@ -1,5 +1,7 @@
 """The two twins on the same networks, data and settings: outputs, loss, gradient and whole runs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch_autograd
@@ -8,7 +10,7 @@ from reference_cases import COMBINATIONS, HIDDEN, OUTPUTS, draw, error, targets
 from fastnn import catalogue
 from fastnn.job import Job, State, Status
 from fastnn.kernels import network as kernels
-from fastnn.kernels.training import train as kernel_train
+from fastnn.kernels import training as kernel_training
 from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from fastnn.reference import network as reference
 from fastnn.reference import train as reference_train
@@ -203,7 +205,7 @@ RUN_TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 def runs(spec, params, X, y, loss, rule, *, epochs=6, batch_size=None, **settings):
     """Both twins' outcome of one run: parameters, slots, losses of the epochs."""
     outcomes = []
-    for train in (reference_train, kernel_train):
+    for train in (reference_train, partial(kernel_training.train, specialize=False)):
         job = Job(spec, params.copy(), X, y, catalogue.LOSSES[loss], rule, batch_size or len(X), **settings)
         state, losses = State.fresh(spec, rule, seed=3), np.full(epochs, np.nan)
         rates = rule.learning_rate / np.arange(1.0, epochs + 1)
