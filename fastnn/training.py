@@ -76,14 +76,14 @@ def fit(
         train = partial(train, **options)
 
     start = perf_counter()
-    before = job.params.copy()
-    run = _Run(train, job, state, epochs, before)
-    interruptible = callback is not None or not run.is_one_call
-    with (
-        Interrupts() if interruptible else nullcontext(_NOTHING_PENDING) as interrupts,
-        ProgressBar(show, epochs, validates=run.validates) as bar,
-    ):
-        status, stopped = run.calls(bar, interrupts, callback)
+    first_steps = _first_steps(job)
+    is_one_call = epochs * job.n_batches <= first_steps and callback is None
+    # A run so short ends before Ctrl-C need be answered.
+    with nullcontext(_NOTHING_PENDING) if is_one_call else Interrupts() as interrupts:
+        before = job.params.copy()
+        run = _Run(train, job, state, epochs, before, first_steps)
+        with ProgressBar(show, epochs, validates=run.validates) as bar:
+            status, stopped = run.calls(bar, interrupts, callback)
     if status == Status.BAD_DATA:
         job.params[:] = before
         check_finite_data(job.X, job.y, job.sample_weight)
@@ -108,9 +108,11 @@ def fit(
 class _Run:
     """One run in the making: the twin's ``train``, and what its calls read and write."""
 
-    def __init__(self, train: Callable[..., Status], job: Job, state: State, epochs: int, before: NDArray):
+    def __init__(
+        self, train: Callable[..., Status], job: Job, state: State, epochs: int, before: NDArray, first_steps: int
+    ):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
-        self.first_steps = _first_steps(job)
+        self.first_steps = first_steps
         self.first = int(state.counters[0])
         self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
         self.losses = np.empty(epochs)
@@ -131,11 +133,6 @@ class _Run:
         self.keeps_best = watch.stopping is not None and watch.stopping.restore_best
         if self.keeps_best and not self.state.best.size:
             self.state.best = self.job.params.copy()
-
-    @property
-    def is_one_call(self) -> bool:
-        """Whether the run is so short that it ends before Ctrl-C need be answered."""
-        return self.epochs * self.job.n_batches <= self.first_steps
 
     @property
     def done(self) -> int:
