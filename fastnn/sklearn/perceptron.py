@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,7 +11,6 @@ import scipy.optimize
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.utils import check_random_state
@@ -21,30 +19,24 @@ from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastnn.backends import twin
-from fastnn.job import Job, State
+from fastnn.job import Job
 from fastnn.optimizers import SGD
 from fastnn.sklearn.conventions import (
     HIDDEN_ACTIVATIONS,
     STOCHASTIC_SOLVERS,
-    accuracy,
     activations_of,
     first_weights,
     loss_of,
-    r2,
-    rule_of,
     spec_of,
 )
-from fastnn.sklearn.run import NON_FINITE, Epochs, Objective, Solver
+from fastnn.sklearn.run import NON_FINITE, Data, Objective, dense, outputs
+from fastnn.sklearn.stochastic import StochasticTraining
 from fastnn.spec import NetworkSpec
 
-_SPARSE_ROWS = 1024  # of a sparse matrix, made dense at a time for prediction
-
-#: Samples, their targets as the kernels take them, and their weights.
-Data = tuple[NDArray, NDArray, NDArray | None]
+DENSE_BYTES = 2**30  # sparse samples that would take more are made dense batch by batch
 
 
-class Perceptron(BaseMultilayerPerceptron):
+class Perceptron(StochasticTraining):
     """The part of an estimator that is not scikit-learn's own.
 
     scikit-learn's class stands behind this one: parameters, checks of what is passed in, and what is made of the
@@ -83,9 +75,9 @@ class Perceptron(BaseMultilayerPerceptron):
         activations = activations_of(self.activation, len(sizes) - 2)
         self.coefs_, self.intercepts_ = first_weights(sizes, activations, self._random_state, dtype)
         if self.solver in STOCHASTIC_SOLVERS:
-            self.loss_curve_: list[float] = []
+            self.loss_curve_ = []
             self._no_improvement_count = 0
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+            self.validation_scores_ = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
             self.best_loss_ = None if self.early_stopping else np.inf
 
@@ -100,14 +92,7 @@ class Perceptron(BaseMultilayerPerceptron):
         """The network's outputs, (n, n_out)."""
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        dtype = np.result_type(X.dtype, self.coefs_[0].dtype)
-        spec, params = self._network(dtype)
-        predict = twin("numba", "network").predict
-        if scipy.sparse.issparse(X):
-            X = X.tocsr()
-            starts = range(0, X.shape[0], _SPARSE_ROWS)
-            return np.concatenate([predict(spec, params, _dense(X[i : i + _SPARSE_ROWS], dtype)) for i in starts])
-        return predict(spec, params, _dense(X, dtype))
+        return outputs(*self._network(np.result_type(X.dtype, self.coefs_[0].dtype)), X)
 
     # ---------------------------------------------------------------- training
     def _fit(
@@ -121,6 +106,8 @@ class Perceptron(BaseMultilayerPerceptron):
         X, y = self._validate_input(X, y, incremental, reset=first_pass)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
+            if not sample_weight.sum() > 0:
+                raise ValueError(f"sample_weight must have a sum above 0; got {sample_weight.sum()}")
         sample_weight = self._weigh_classes(y, sample_weight, incremental)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         self.n_outputs_ = y.shape[1]
@@ -132,7 +119,7 @@ class Perceptron(BaseMultilayerPerceptron):
         sizes = [X.shape[1], *hidden, self.n_outputs_]
         stochastic = self.solver in STOCHASTIC_SOLVERS
         data = validation = None
-        best: dict[str, Any] = {}
+        best: tuple[float, dict[str, Any]] | None = None
         for _ in range(self.n_restarts if first_pass and not incremental else 1):
             if first_pass:
                 self._initialize(y, sizes, dtype)
@@ -144,10 +131,10 @@ class Perceptron(BaseMultilayerPerceptron):
                 self._fit_by_lbfgs(data)
             if not all(np.isfinite(part).all() for part in (*self.coefs_, *self.intercepts_)):
                 raise ValueError(NON_FINITE)
-            if not best or self._merit() > best["_merit"]:
-                best = vars(self) | {"_merit": self._merit()}
-        del best["_merit"]
-        vars(self).update(best)
+            if best is None or self._merit() > best[0]:
+                best = self._merit(), dict(vars(self))
+        assert best is not None
+        self.__dict__.update(best[1])
         return self
 
     def _weigh_classes(self, y: NDArray, sample_weight: NDArray | None, incremental: bool) -> NDArray | None:
@@ -165,7 +152,9 @@ class Perceptron(BaseMultilayerPerceptron):
         """The data as the kernels take them, for training and for validation."""
         if validation_data is not None and self.solver in STOCHASTIC_SOLVERS:
             X_val, y_val, *rest = validation_data
-            X_val, y_val = self._validate_input(X_val, y_val, True, reset=False)
+            seen = copy(self)  # to be checked against, as in a later call of partial_fit
+            seen.warm_start = False
+            X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
             weight_val = _check_sample_weight(rest[0], X_val) if rest else None
             y_val = y_val.reshape(len(y_val), -1)
         elif self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
@@ -181,15 +170,17 @@ class Perceptron(BaseMultilayerPerceptron):
                     "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
                 )
         else:
-            return (_dense(X, dtype), self._targets(y, dtype), weight), None
-        return (
-            (_dense(X, dtype), self._targets(y, dtype), weight),
-            (_dense(X_val, dtype), self._targets(y_val, dtype), weight_val),
-        )
+            return self._data(X, y, weight, dtype), None
+        return self._data(X, y, weight, dtype), self._data(X_val, y_val, weight_val, dtype)
 
-    def _targets(self, y: NDArray, dtype: np.dtype) -> NDArray:
-        """Labels of classes, (n,), or targets, (n, n_out)."""
-        return y.argmax(axis=1) if self.out_activation_ == "softmax" else np.ascontiguousarray(y, dtype)
+    def _data(self, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype) -> Data:
+        """Samples, labels of classes (n,) or targets (n, n_out), and sample weights."""
+        labelled = self.out_activation_ == "softmax"
+        y = y.argmax(axis=1) if labelled else np.ascontiguousarray(y, dtype)
+        too_large = X.shape[0] * X.shape[1] * dtype.itemsize > DENSE_BYTES
+        if scipy.sparse.issparse(X) and too_large and self.solver in STOCHASTIC_SOLVERS:
+            return X.tocsr().astype(dtype, copy=False), y, weight
+        return dense(X, dtype), y, weight
 
     def _job(self, data: Data, dtype: np.dtype, **settings: Any) -> Job:
         """A training run of the network; `coefs_` and `intercepts_` become views of its parameters."""
@@ -236,124 +227,3 @@ class Perceptron(BaseMultilayerPerceptron):
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = result.fun
         job.params[:] = result.x
-
-    def _fit_stochastically(self, data: Data, validation: Data | None, incremental: bool) -> None:
-        """Epochs of batches until the loss, or the validation score, no longer improves."""
-        n, dtype = len(data[0]), data[0].dtype
-        rule = rule_of(self)
-        job = self._job(data, dtype, optimizer=rule, batch_size=self._batch_size(n), shuffle=self.shuffle)
-        if not incremental or not hasattr(self, "_solver"):
-            self._solver = Solver(rule, State.fresh(job.spec, rule, 0), float(self.learning_rate_init))
-        best = job.params.copy()
-        watched = self.verbose or validation is not None or self.callbacks is not None
-        # No stop can come sooner than the counter of bad epochs allows: so many run in one call.
-        patience = self.n_iter_no_change + 1
-        epochs = Epochs(job, self._solver, self._random_state, 1 if watched or incremental else patience, self.threads)
-        self.n_iter_ = 0
-        try:
-            while self.n_iter_ < self.max_iter:
-                ahead = min(patience - self._no_improvement_count, epochs.most, self.max_iter - self.n_iter_)
-                losses = epochs(self._rates(max(1, int(ahead)), n))
-                if losses is None:
-                    if self.early_stopping:
-                        break
-                    raise ValueError(NON_FINITE)
-                for loss in losses:
-                    self._end_epoch(loss, n)
-                    better = validation is not None and self._validate(job, validation, best)
-                    self._count_improvement(better)
-                if self._no_improvement_count >= patience:
-                    if self._stops():
-                        break
-                    self._no_improvement_count = 0
-                if incremental or self._call_back():
-                    break
-                if self.n_iter_ == self.max_iter:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
-        if self.early_stopping:
-            job.params[:] = best
-
-    def _batch_size(self, n: int) -> int:
-        if self.solver == "rprop":
-            return n
-        if self.batch_size == "auto":
-            return min(200, n)
-        if self.batch_size > n:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
-            )
-        return int(min(self.batch_size, n))
-
-    def _rates(self, epochs: int, n: int) -> NDArray[np.float64]:
-        """The learning rates of the epochs ahead; the solver keeps that of the next one after them."""
-        if self.solver != "sgd" or self.learning_rate != "invscaling":
-            return np.full(epochs, self._solver.learning_rate)
-        seen = self.t_ + n * np.arange(1, epochs + 1) + 1.0
-        later = float(self.learning_rate_init) / seen**self.power_t
-        rates = np.array([self._solver.learning_rate, *later])
-        self._solver.learning_rate = float(rates[-1])
-        return rates[:-1]
-
-    def _end_epoch(self, loss: float, n: int) -> None:
-        self.n_iter_ += 1
-        self.t_ += n
-        self.loss_ = loss
-        self.loss_curve_.append(loss)
-        if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-
-    def _validate(self, job: Job, validation: Data, best: NDArray) -> bool:
-        """Score the network on the validation set: whether it improved; the best parameters are kept in `best`."""
-        X, y, weight = validation
-        output = twin("numba", "network").predict(job.spec, job.params, X)
-        score = (accuracy if is_classifier(self) else r2)(output, y, weight)
-        if self.validation_scores_ is None:
-            self.validation_scores_ = []
-        self.validation_scores_.append(score)
-        if self.verbose:
-            print(f"Validation score: {score:f}")
-        last = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
-        if score > last:
-            self.best_validation_score_ = score
-            best[:] = job.params
-        return not score < last + self.tol
-
-    def _count_improvement(self, improved: bool) -> None:
-        """Count the epochs since the score, or the loss, last improved by the tolerance."""
-        if not self.early_stopping:
-            improved = not self.loss_ > self.best_loss_ - self.tol
-            self.best_loss_ = min(self.best_loss_, self.loss_)
-        self._no_improvement_count = 0 if improved else self._no_improvement_count + 1
-
-    def _stops(self) -> bool:
-        """Whether training is over that no longer improves; an adaptive rate is reduced instead."""
-        subject = "Validation score" if self.early_stopping else "Training loss"
-        epochs = f"for {self.n_iter_no_change} consecutive epochs."
-        message = f"{subject} did not improve more than tol={self.tol:f} {epochs}"
-        if self.solver != "sgd" or self.learning_rate != "adaptive":
-            stop, consequence = True, "Stopping."
-        elif self._solver.learning_rate <= 1e-6:
-            stop, consequence = True, "Learning rate too small. Stopping."
-        else:
-            self._solver.learning_rate /= 5.0
-            stop, consequence = False, f"Setting learning rate to {self._solver.learning_rate:f}"
-        if self.verbose:
-            print(message, consequence)
-        return stop
-
-    def _call_back(self) -> bool:
-        """Call what is called after every epoch; whether one of them asks to stop."""
-        callbacks: list[Callable] = [self.callbacks] if callable(self.callbacks) else list(self.callbacks or ())
-        return sum(bool(callback(self)) for callback in callbacks) > 0  # all of them are called
-
-
-def _dense(X: Any, dtype: np.dtype) -> NDArray:
-    """Samples as the kernels take them: dense and in C order."""
-    return np.ascontiguousarray(X.toarray() if scipy.sparse.issparse(X) else X, dtype)

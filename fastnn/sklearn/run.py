@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from fastnn.backends import twin
 from fastnn.job import Job, State, Status
 from fastnn.optimizers import Optimizer
 from fastnn.sklearn.conventions import poisson_constant
+from fastnn.spec import NetworkSpec
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 _ORDERS = 2**20  # rows' numbers that are drawn ahead at most
+_SPARSE_ROWS = 1024  # that are made dense at a time to predict
 _OPERATIONS = 5e8  # of a call: a tenth of a second or so, for Python answers Ctrl-C between two calls
+
+#: Samples, their targets as the kernels take them, and their weights.
+Data = tuple[Any, NDArray, NDArray | None]
+
+
+def dense(X: Any, dtype: np.dtype) -> NDArray:
+    """Samples as the kernels take them: dense and in C order."""
+    return np.ascontiguousarray(X.toarray() if scipy.sparse.issparse(X) else X, dtype)
+
+
+def outputs(spec: NetworkSpec, params: NDArray, X: Any) -> NDArray:
+    """The network's outputs, (n, n_out), on dense or sparse samples."""
+    predict, dtype = twin("numba", "network").predict, np.dtype(spec.dtype)
+    if not scipy.sparse.issparse(X):
+        return predict(spec, params, dense(X, dtype))
+    X = X.tocsr()
+    starts = range(0, X.shape[0], _SPARSE_ROWS)
+    return np.concatenate([predict(spec, params, dense(X[i : i + _SPARSE_ROWS], dtype)) for i in starts])
 
 
 @dataclass
@@ -46,7 +68,7 @@ class Epochs:
     """
 
     def __init__(self, job: Job, solver: Solver, rng: np.random.RandomState, most: float, threads: int):
-        n = len(job.X)
+        n = len(job.y)
         self.job, self.solver, self.rng, self.threads = job, solver, rng, threads
         self.most = int(min(most, 64, max(1, _ORDERS // n)))
         self.order = np.arange(n)
@@ -57,23 +79,46 @@ class Epochs:
 
     def __call__(self, rates: NDArray[np.float64]) -> list[float] | None:
         """Train an epoch for each rate; their losses, or None if one is not finite."""
-        job, state = self.job, self.solver.state
-        first, losses = int(state.counters[0]), np.empty(len(rates))
+        job = self.job
+        first, losses = int(self.solver.state.counters[0]), np.empty(len(rates))
         if job.orders is not None:
             for epoch in range(first, first + len(rates)):
-                shuffled = np.arange(len(job.X))
+                shuffled = np.arange(len(job.y))
                 self.rng.shuffle(shuffled)
                 self.order = job.orders[epoch % self.most] = self.order[shuffled]
-        train = twin("numba", "training").train
-        status = Status.PAUSED
-        while status == Status.PAUSED:
-            done = int(state.counters[0]) - first
-            status = train(job, state, rates[done:], losses[done:], self.max_steps, threads=self.threads)
-        if status != Status.DONE:
+        train = self._train_on_sparse if scipy.sparse.issparse(job.X) else self._train
+        if train(job, rates, losses) != Status.DONE:
             return None
         if self.constant is not None:
             losses += [self._mean_constant(first + i) for i in range(len(rates))]
         return losses.tolist()
+
+    def _train(self, job: Job, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
+        """Whole epochs, in calls that are not too long."""
+        train, state = twin("numba", "training").train, self.solver.state
+        first, status = int(state.counters[0]), Status.PAUSED
+        while status == Status.PAUSED:
+            done = int(state.counters[0]) - first
+            status = train(job, state, rates[done:], losses[done:], self.max_steps, threads=self.threads)
+        return status
+
+    def _train_on_sparse(self, job: Job, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
+        """The same on sparse samples, of which one batch at a time is made dense."""
+        n, state, loss = len(job.y), self.solver.state, np.empty(1)
+        for i in range(len(rates)):
+            epoch = int(state.counters[0])
+            order, total = np.arange(n) if job.orders is None else job.orders[epoch % self.most], 0.0
+            for start in range(0, n, job.batch_size):
+                rows = order[start : start + job.batch_size]
+                weight = None if job.sample_weight is None else job.sample_weight[rows]
+                X, y = dense(job.X[rows], np.dtype(job.spec.dtype)), job.y[rows]
+                batch = replace(job, X=X, y=y, sample_weight=weight, batch_size=len(rows), shuffle=False, orders=None)
+                if self._train(batch, rates[i : i + 1], loss) != Status.DONE:
+                    return Status.DIVERGED
+                total += loss[0] * len(rows)
+            losses[i] = total / n
+            state.counters[0] = epoch + 1
+        return Status.DONE
 
     def _mean_constant(self, epoch: int) -> float:
         """The mean over an epoch's batches of what their Poisson losses lack."""

@@ -1,0 +1,266 @@
+"""What the estimators have beyond scikit-learn's, and how they get on with its tools."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import sklearn.neural_network as theirs
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fastnn import MLP, catalogue, optimizers
+from fastnn.sklearn import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(80, 4))
+Y = np.sin(X[:, :2]) + X[:, 2:] ** 2 / 4
+LABELS = (Y[:, 0] > Y[:, 1]).astype(int) + (X[:, 3] > 1)
+SHORT = {"hidden_layer_sizes": (6, 5), "max_iter": 6, "random_state": 0, "learning_rate_init": 0.01, "batch_size": 30}
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def regressor(**params):
+    return MLPRegressor(**SHORT | params)
+
+
+def classifier(**params):
+    return MLPClassifier(**SHORT | params)
+
+
+def same_weights(a, b, **tolerance):
+    for mine, other in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
+        np.testing.assert_allclose(mine, other, **{"rtol": 1e-12, "atol": 1e-14} | tolerance)
+
+
+# ---------------------------------------------------------------- own parameters
+@pytest.mark.parametrize("name", [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden])
+def test_every_activation_predicts_what_the_network_does(name):
+    model = regressor(activation=(name, "tanh"), max_iter=2).fit(X, Y)
+    net = MLP((4, 6, 5, 2), activation=(name, "tanh"))
+    for view, values in zip(net.weights + net.biases, model.coefs_ + model.intercepts_, strict=True):
+        view[...] = values
+    np.testing.assert_allclose(model.predict(X), net.predict(X, backend="numpy"), rtol=1e-12, atol=1e-14)
+
+
+def test_logistic_is_sigmoid():
+    same_weights(regressor(activation="logistic").fit(X, Y), regressor(activation="sigmoid").fit(X, Y), rtol=0, atol=0)
+
+
+SOLVERS = {
+    "adamw": optimizers.AdamW(0.01, weight_decay=0.2),
+    "rmsprop": optimizers.RMSprop(0.01, decay=0.9),
+    "rprop": optimizers.Rprop(0.01),
+}
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_own_solvers_and_losses_are_the_networks(solver, loss):
+    """On one output, whole batches and without penalty only the halved square tells the two apart."""
+    settings = {"solver": solver, "weight_decay": 0.2, "decay": 0.9, "alpha": 0.0, "shuffle": False, "batch_size": 80}
+    model = regressor(loss=loss, delta=0.3, **settings)
+    start = clone(model).set_params(max_iter=1, learning_rate_init=1e-300, solver="sgd").fit(X, Y[:, 0])
+    net = MLP((4, 6, 5, 1), activation="relu")
+    for view, values in zip(net.weights + net.biases, start.coefs_ + start.intercepts_, strict=True):
+        view[...] = values
+    name = {"squared_error": "huber", "absolute_error": "mae", "huber": "huber"}[loss]
+    delta = 1e9 if loss == "squared_error" else 0.3
+    history = net.fit(X, Y[:, 0], loss=name, delta=delta, optimizer=SOLVERS[solver], epochs=6, shuffle=False)
+    model.fit(X, Y[:, 0])
+    np.testing.assert_allclose(model.loss_curve_, history.loss, rtol=1e-9)
+    np.testing.assert_allclose(model.predict(X), net.predict(X)[:, 0], rtol=1e-7, atol=1e-9)
+
+
+def test_rprop_takes_whole_batches():
+    same_weights(regressor(solver="rprop", batch_size=7).fit(X, Y), regressor(solver="rprop", batch_size=80).fit(X, Y))
+
+
+def test_the_best_of_several_starts_is_kept():
+    many = regressor(n_restarts=5).fit(X, Y)
+    rng = np.random.RandomState(0)  # the same stream for one start after the other
+    starts = [regressor(random_state=rng).fit(X, Y) for _ in range(5)]
+    best = min(starts, key=lambda model: model.loss_)
+    assert best is not starts[-1]
+    assert many.loss_curve_ == best.loss_curve_
+    same_weights(many, best, rtol=0, atol=0)
+
+
+def test_given_validation_data_are_scored_after_every_epoch():
+    model = classifier().fit(X, LABELS, validation_data=(X[:20], LABELS[:20]))
+    assert len(model.validation_scores_) == model.n_iter_ == 6
+    assert model.validation_scores_[-1] == model.score(X[:20], LABELS[:20])
+    same_weights(model, classifier().fit(X, LABELS), rtol=0, atol=0)
+
+
+def test_early_stopping_by_given_validation_data_keeps_the_best():
+    weight = RNG.random(20)
+    model = regressor(early_stopping=True, max_iter=200, n_iter_no_change=2, learning_rate_init=0.05)
+    model.fit(X[20:], Y[20:], validation_data=(X[:20], Y[:20], weight))
+    assert model.n_iter_ < 200
+    assert max(model.validation_scores_) == model.best_validation_score_ > model.validation_scores_[-1]
+    np.testing.assert_allclose(model.score(X[:20], Y[:20], weight), model.best_validation_score_, rtol=1e-12)
+
+
+def test_validation_data_with_unknown_classes_are_refused():
+    with pytest.raises(ValueError, match="`y` has classes not in"):
+        classifier().fit(X, LABELS, validation_data=(X, LABELS + 1))
+
+
+def test_callbacks_see_every_epoch_and_may_stop():
+    seen = []
+    calls = [lambda model: seen.append((model.n_iter_, model.loss_)), lambda model: model.n_iter_ == 3]
+    model = regressor(callbacks=calls).fit(X, Y)
+    assert seen == list(enumerate(model.loss_curve_, start=1))
+    assert model.n_iter_ == 3
+    same_weights(model, regressor(max_iter=3).fit(X, Y), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_dtype(solver):
+    low, high = (regressor(solver=solver, dtype=dtype).fit(X, Y) for dtype in ("float32", np.float64))
+    assert {W.dtype for W in low.coefs_} == {np.dtype("float32")}
+    assert {W.dtype for W in high.coefs_} == {np.dtype("float64")}
+    np.testing.assert_allclose(low.predict(X), high.predict(X), atol=2e-3)
+
+
+def test_threads_change_no_bit():
+    big = {"hidden_layer_sizes": (512, 512), "batch_size": 80, "max_iter": 2}
+    same_weights(regressor(threads=2, **big).fit(X, Y), regressor(**big).fit(X, Y), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["balanced", {0: 3.0, 2: 0.5}])
+def test_class_weight_is_a_sample_weight(kind):
+    counts = np.bincount(LABELS)
+    of_class = len(LABELS) / (3 * counts) if kind == "balanced" else np.array([3.0, 1.0, 0.5])
+    sample_weight = RNG.random(80)
+    weighted = classifier(class_weight=kind).fit(X, LABELS, sample_weight)
+    same_weights(weighted, classifier().fit(X, LABELS, sample_weight * of_class[LABELS]))
+
+
+REFUSED = [
+    (regressor(activation=("tanh",)), "activation must be a name, or one for each of the 2 hidden layers"),
+    (regressor(activation=("tanh", "tanz")), "did you mean 'tanh'"),
+    (regressor(solver="adamm"), "The 'solver' parameter of MLPRegressor must be"),
+    (regressor(loss="mse"), "The 'loss' parameter of MLPRegressor must be"),
+    (regressor(n_restarts=0), "The 'n_restarts' parameter"),
+    (regressor(dtype="float16"), "The 'dtype' parameter"),
+    (regressor(threads=0), "The 'threads' parameter"),
+    (regressor(delta=0.0), "The 'delta' parameter"),
+]
+
+
+@pytest.mark.parametrize(("model", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_bad_parameters_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, Y)
+
+
+def test_bad_weights_are_refused():
+    with pytest.raises(ValueError, match="sample_weight must have a sum above 0; got 0"):
+        regressor().fit(X, Y, np.resize([-1.0, 1.0], 80))
+    with pytest.raises(ValueError, match="class_weight must be None with several labels"):
+        classifier(class_weight={0: 2}).fit(X, Y > 0)
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all samples at once"):
+        classifier(class_weight="balanced").partial_fit(X, LABELS, classes=[0, 1, 2])
+
+
+def test_ctrl_c_keeps_what_was_learned():
+    def interrupt(model):
+        raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        model = regressor(callbacks=interrupt).fit(X, Y)
+    same_weights(model, regressor(max_iter=1).fit(X, Y), rtol=0, atol=0)
+
+
+# ---------------------------------------------------------------- scikit-learn's tools
+def test_clone_and_pickle():
+    model = classifier(activation=["tanh", "silu"], class_weight={0: 2.0}, solver="adamw").fit(X, LABELS)
+    assert clone(model).get_params() == model.get_params()
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    same_weights(again.partial_fit(X, LABELS), model.partial_fit(X, LABELS), rtol=0, atol=0)
+
+
+def test_pipeline_and_grid_search_on_threads():
+    pipeline = make_pipeline(StandardScaler(), classifier(max_iter=30))
+    grid = {"mlpclassifier__solver": ["adam", "rmsprop"], "mlpclassifier__alpha": [1e-4, 1.0]}
+    scores = [
+        GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs).fit(X, LABELS).cv_results_["mean_test_score"]
+        for jobs in (None, 2)
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert scores[0].max() > 0.6
+
+
+def test_cross_validation_with_joblib_threads():
+    from joblib import parallel_backend
+
+    with parallel_backend("threading", n_jobs=2):
+        parallel = cross_val_score(regressor(), X, Y, cv=4)
+    np.testing.assert_array_equal(parallel, cross_val_score(regressor(), X, Y, cv=4))
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_feature_names(frame):
+    frames = pytest.importorskip(frame)
+    table = frames.DataFrame({name: X[:, i] for i, name in enumerate("abcd")})
+    model = regressor().fit(table, Y)
+    assert list(model.feature_names_in_) == list("abcd")
+    np.testing.assert_array_equal(model.predict(table), model.predict(table))
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(table[["b", "a", "c", "d"]])
+
+
+# ---------------------------------------------------------------- to and from scikit-learn's classes
+MODELS = [
+    (theirs.MLPClassifier(**SHORT), LABELS),
+    (theirs.MLPClassifier(activation="logistic", **SHORT), np.where(LABELS > 0, "yes", "no")),
+    (theirs.MLPClassifier(solver="lbfgs", **SHORT), (Y > 0).astype(int)),
+    (theirs.MLPRegressor(activation="tanh", **SHORT), Y),
+    (theirs.MLPRegressor(loss="poisson", early_stopping=True, **SHORT), np.abs(Y[:, 0])),
+]
+
+
+@pytest.mark.parametrize(("model", "y"), MODELS, ids=[repr(model) for model, _ in MODELS])
+def test_models_cross_over_and_back(model, y):
+    model = clone(model).fit(X, y)
+    mine = from_sklearn(model)
+    back = to_sklearn(mine)
+    assert type(back) is type(model)
+    assert back.get_params() == model.get_params()
+    method = "predict_proba" if hasattr(model, "classes_") else "predict"
+    expected = getattr(model, method)(X)
+    np.testing.assert_allclose(getattr(mine, method)(X), expected, rtol=1e-12)
+    np.testing.assert_array_equal(getattr(back, method)(X), expected)
+    np.testing.assert_array_equal(mine.predict(X[:5]).shape, model.predict(X[:5]).shape)
+    mine.coefs_[0][:] = 0
+    assert model.coefs_[0].any()
+
+
+def test_a_model_that_crossed_over_can_be_trained_on():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mine = from_sklearn(theirs.MLPClassifier(**SHORT).fit(X, LABELS))
+    before = mine.loss_
+    assert mine.partial_fit(X, LABELS).loss_ < before
+    to_sklearn(mine).partial_fit(X, LABELS)
+
+
+def test_what_scikit_learn_does_not_have():
+    model = regressor(solver="adamw", loss="huber", activation=("tanh", "tanh")).fit(X, Y)
+    other = to_sklearn(model)
+    np.testing.assert_allclose(other.predict(X), model.predict(X), rtol=1e-12)
+    assert (other.solver, other.loss, other.activation) == ("adam", "squared_error", "tanh")
+    for activation in ("silu", ("tanh", "relu")):
+        with pytest.raises(ValueError, match="model must have one activation in all hidden layers"):
+            to_sklearn(regressor(activation=activation).fit(X, Y))
+    with pytest.raises(TypeError, match="model must be an MLPClassifier or MLPRegressor of fastnn"):
+        to_sklearn(theirs.MLPRegressor())
+    with pytest.raises(TypeError, match="model must be an MLPClassifier or MLPRegressor of scikit-learn"):
+        from_sklearn(model)
