@@ -50,13 +50,15 @@ def test_runs_repeat(sizes, n, batch_size, dtype):
 
 @every_dtype
 @every_shape
-def test_pieces_make_the_whole(sizes, n, batch_size, dtype):
+def test_pieces_make_the_whole(sizes, n, batch_size, dtype, shared):
     X, y = data(sizes, n, dtype)
     whole, pieces = (MLP(sizes, activation="silu", dtype=dtype, rng=0) for _ in range(2))
     expected = whole.fit(X, y, epochs=7, batch_size=batch_size, rng=4, **SETTINGS)
     history = pieces.fit(X, y, epochs=1, batch_size=batch_size, rng=4, **SETTINGS)
-    for epochs in (2, 1, 3):
-        history = pieces.fit(X, y, epochs=epochs, batch_size=batch_size, state=history.state, **SETTINGS)
+    for epochs, threads in ((2, 1), (1, 2), (3, 1)):
+        history = pieces.fit(
+            X, y, epochs=epochs, batch_size=batch_size, state=history.state, threads=threads, **SETTINGS
+        )
     assert pieces.params.tobytes() == whole.params.tobytes()
     assert history.state.slots.tobytes() == expected.state.slots.tobytes()
     np.testing.assert_array_equal(history.loss, expected.loss[4:])
@@ -113,6 +115,16 @@ def test_two_fits_at_once_each_with_two_threads(shared):
     expected = [trained(*run) for run in runs]
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda run: trained(*run, threads=2), runs))
+    assert results == expected
+
+
+@pytest.mark.parametrize("n", [1, 40])
+def test_one_network_predicts_in_many_threads_at_once(n):
+    net = MLP((30, 65, 65, 9), rng=0)
+    samples = np.random.default_rng(0).normal(size=(400, n, 30))
+    expected = [net.predict(X).tobytes() for X in samples]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda X: net.predict(X).tobytes(), samples))
     assert results == expected
 
 
