@@ -1,7 +1,7 @@
 """Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
 
 `MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW`, `Rprop` and two variants are the update rules its
-``fit`` takes, `schedules` their learning rates, `EarlyStopping` when to end; `load` reads what its ``save`` wrote;
+``fit`` takes, `LevenbergMarquardt` a solver, `schedules` their learning rates, `EarlyStopping` when to end; `load` reads what its ``save`` wrote;
 `warmup` compiles ahead of the first use; `reference` is the NumPy twin.
 """
 
@@ -15,6 +15,7 @@ from fastnn.history import History
 from fastnn.model import MLP
 from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.precompile import warmup
+from fastnn.solvers import LevenbergMarquardt
 from fastnn.spec import NetworkSpec
 from fastnn.storage import load
 from fastnn.watch import EarlyStopping
@@ -32,6 +33,7 @@ __all__ = [
     "AdamW",
     "EarlyStopping",
     "History",
+    "LevenbergMarquardt",
     "NetworkSpec",
     "RMSprop",
     "Rprop",

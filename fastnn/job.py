@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import catalogue
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import Optimizer, Rprop
+from fastnn.solvers import Solver
 from fastnn.spec import NetworkSpec
 from fastnn.watch import Watch, fresh_memory
 
@@ -54,7 +55,7 @@ class Job:
         The loss's row.
     delta : float
         Where the Huber loss turns from a parabola into a line; other losses ignore it.
-    optimizer : Optimizer
+    optimizer : Optimizer or Solver
         The update rule; its learning rate is passed to ``train``, epoch by epoch.
     batch_size : int
         Rows of a batch, at most n; the last batch of an epoch may be shorter.
@@ -81,7 +82,7 @@ class Job:
     X: NDArray
     y: NDArray
     loss: catalogue.Loss
-    optimizer: Optimizer
+    optimizer: Optimizer | Solver
     batch_size: int
     sample_weight: NDArray | None = None
     delta: float = 1.0
@@ -134,13 +135,14 @@ class State:
     last: NDArray | None = None
 
     @classmethod
-    def fresh(cls, spec: NetworkSpec, optimizer: Optimizer, seed: int) -> State:
+    def fresh(cls, spec: NetworkSpec, optimizer: Optimizer | Solver, seed: int) -> State:
         """The state before the first step."""
-        row = catalogue.OPTIMIZERS[type(optimizer).__name__]
-        slots = np.zeros((row.slots, spec.n_params), dtype=spec.dtype)
-        if row.name == "Rprop":
+        name = type(optimizer).__name__
+        count = 0 if isinstance(optimizer, Solver) else catalogue.OPTIMIZERS[name].slots
+        slots = np.zeros((count, spec.n_params), dtype=spec.dtype)
+        if isinstance(optimizer, Rprop):
             slots[1] = optimizer.learning_rate  # slot 0: the last gradient; slot 1: the step sizes
-        return cls(row.name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
+        return cls(name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
 
     def copy(self) -> State:
         """A state that shares nothing with this one."""
@@ -157,3 +159,4 @@ class Status(IntEnum):
     BAD_DATA = 2  # a batch held NaN or infinity in X, y or the sample weights
     DIVERGED = 3  # a batch's loss is not finite although its data are
     STOPPED = 4  # early stopping ended it after a whole epoch
+    CONVERGED = 5  # no step lowers the loss any more

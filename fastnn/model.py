@@ -16,6 +16,7 @@ from fastnn.job import State
 from fastnn.memory import aligned_copy, aligned_empty
 from fastnn.optimizers import Adam, Optimizer
 from fastnn.single import SingleSample
+from fastnn.solvers import Solver
 from fastnn.spec import NetworkSpec
 from fastnn.watch import EarlyStopping
 
@@ -200,7 +201,7 @@ class MLP(SingleSample):
         *,
         epochs: int,
         loss: str = "mse",
-        optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
+        optimizer: Optimizer | Solver = Adam(),  # noqa: B008 - frozen
         batch_size: int | None = None,
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
@@ -231,7 +232,7 @@ class MLP(SingleSample):
             Passes over the samples.
         loss : str
             A name in `fastnn.catalogue.LOSSES` that goes with the network's output.
-        optimizer : Optimizer
+        optimizer : Optimizer or Solver
             The update rule and its settings. It starts afresh in every run that `state` does not resume.
         batch_size : int, optional
             Rows of a batch; the last one of an epoch may be shorter. All of them by default.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from fastnn.checks import check_finite_data, check_flag, check_integer, check_op
 from fastnn.history import Epoch, History, Stop
 from fastnn.interrupts import Interrupts
 from fastnn.job import Job, State, Status
+from fastnn.solvers import Solver
 from fastnn.progress import ProgressBar
 from fastnn.watch import Memory
 
@@ -71,9 +73,7 @@ def fit(
         "threads": check_integer("threads", threads, 1),
         "specialize": check_optional_flag("specialize", specialize),
     }
-    train = twin(backend, "training").train
-    if backend == "numba":
-        train = partial(train, **options)
+    train = _trainer(job, backend, options)
 
     start = perf_counter()
     first_steps = _first_steps(job)
@@ -97,12 +97,24 @@ def fit(
             RuntimeWarning,
             stacklevel=3,  # where the user calls MLP.fit
         )
-    if stopped in ("finished", "early"):
+    if stopped in ("finished", "early", "converged"):
         run.restore_best()
     history = run.history(perf_counter() - start, stopped)
     if interrupts.pending and stopped != "interrupted":
         raise KeyboardInterrupt
     return history
+
+
+def _trainer(job: Job, backend: str, options: dict[str, Any]) -> Callable[..., Status]:
+    """What runs the job."""
+    if isinstance(job.optimizer, Solver):
+        from fastnn import least_squares
+        from fastnn.reference.watch import end_epoch
+
+        evaluate = twin(backend, "watch").evaluate
+        return partial(least_squares.train, backend=backend, end_epoch=partial(end_epoch, evaluate=evaluate))
+    train = twin(backend, "training").train
+    return partial(train, **options) if backend == "numba" else train
 
 
 class _Run:
@@ -164,6 +176,8 @@ class _Run:
                 return status, "callback"
             if status == Status.STOPPED:
                 return status, "early"
+            if status == Status.CONVERGED:
+                return status, "converged"
             if self.done == self.epochs:
                 return status, "finished"
             if interrupts.pending:
@@ -245,5 +259,7 @@ class _Run:
 
 def _first_steps(job: Job) -> int:
     """Steps that take a tenth of a second at most, and yet all of a short run's, before anything is measured."""
+    if isinstance(job.optimizer, Solver):
+        return 1
     operations = job.batch_size * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
     return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 5e9)))

@@ -44,6 +44,7 @@ class Memory(IntEnum):
     PLATEAU_WAITED = 4
     COOLDOWN = 5  # epochs that are not counted yet
     RATE = 6  # the learning rate of the next epoch, if ReduceOnPlateau rules it
+    DAMPING = 7  # of LevenbergMarquardt, 0 before the first step
 
 
 def fresh_memory() -> NDArray[np.float64]:

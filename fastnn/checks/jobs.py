@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn import catalogue, optimizers
+from fastnn import catalogue, optimizers, solvers
 from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight, check_targets
 from fastnn.checks.networks import check_rng
 from fastnn.checks.values import (
@@ -26,10 +26,12 @@ from fastnn.checks.values import (
 from fastnn.checks.watch import check_schedule
 from fastnn.job import Job, State
 from fastnn.optimizers import Optimizer
+from fastnn.solvers import Solver
 from fastnn.schedules import Schedule
 from fastnn.spec import NetworkSpec
 
-_OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS}
+_SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt}
+_OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS} | _SOLVERS
 _UNIT = Interval(0, 1)
 _SETTINGS = {
     "learning_rate": AT_LEAST_0,
@@ -43,10 +45,12 @@ _SETTINGS = {
     "increase": Interval(1, open_low=True),
     "step_min": ABOVE_0,
     "step_max": ABOVE_0,
+    "damping": ABOVE_0,
 }
+_WHOLE = ("memory",)
 
 
-def check_optimizer(optimizer: Any) -> Optimizer:
+def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     """An update rule whose settings are floats and bools within their bounds.
 
     Raises
@@ -67,6 +71,8 @@ def check_optimizer(optimizer: Any) -> Optimizer:
         interval = _SETTINGS.get(name)
         if name == "learning_rate" and isinstance(value, Schedule):
             checked: Any = check_schedule(value)
+        elif name in _WHOLE:
+            checked = check_integer(argument, value, 1)
         else:
             checked = check_flag(argument, value) if interval is None else check_number(argument, value, interval)
         if checked is not value:
@@ -142,10 +148,14 @@ def check_job(
     y = check_targets(y, spec, row, rows)
     weights = check_sample_weight(sample_weight, spec, rows)
     batch_size = rows if batch_size is None else min(check_integer("batch_size", batch_size, 1), rows)
-    if batch_size < rows and catalogue.OPTIMIZERS[type(optimizer).__name__].whole_batch:
-        name = type(optimizer).__name__
+    name = type(optimizer).__name__
+    if batch_size < rows and (name in _SOLVERS or catalogue.OPTIMIZERS[name].whole_batch):
         raise ValueError(f"batch_size must be None, or at least the {rows} rows of X, for {name}; got {batch_size}")
     check_finite("params", params)
+    if name == "LevenbergMarquardt" and not row.squared:
+        raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
+    if name in _SOLVERS and max_grad_norm is not None:
+        raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
     return Job(
         spec=spec,
         params=params,

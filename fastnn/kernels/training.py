@@ -43,7 +43,7 @@ from fastnn.kernels.random import given_order, permute
 from fastnn.kernels.watch import WATCHED, end_epoch, watched
 from fastnn.spec import NetworkSpec
 
-_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED = (int(status) for status in Status)
+_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
 
 #: Rows whose losses are summed together, by one thread.
 _LOSS_ROWS = 64

@@ -61,7 +61,7 @@ class Metric(IntEnum):
 
 
 _LARGEST, _SIGN, _R2, _R2_OF_EXP = (int(metric) for metric in Metric)
-_BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE = (int(place) for place in Memory)
+_BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = (int(place) for place in Memory)
 
 
 @inlined
@@ -164,6 +164,17 @@ def end_epoch(plan, params, n_params, epoch, loss, learning_rates, i, n_rates, t
 
 
 # ---------------------------------------------------------------- from Python
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    from fastnn.kernels import network  # which stands above the training kernel, and that above this file
+    from fastnn.reference.watch import metric
+
+    watch = job.watch
+    settings = {"sample_weight": watch.sample_weight, "delta": job.delta}
+    loss, _ = network.loss_and_grad(job.spec, job.params, watch.X, watch.y, job.loss, **settings)
+    return loss, metric(job, network.predict(job.spec, job.params, watch.X))
+
+
 def watched(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
     """What a job watches, of the dtype `WATCHED`, but for the state; and arrays to be kept alive with it.
 
