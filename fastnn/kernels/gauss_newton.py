@@ -18,9 +18,7 @@ from fastnn.kernels.layers import (
     ALONE,
     BIASES,
     COLUMNS,
-    D,
     DERIVE,
-    H,
     N_IN,
     N_OUT,
     PRODUCT,
@@ -28,6 +26,8 @@ from fastnn.kernels.layers import (
     TRANSPOSED,
     TRANSPOSED_STRIDE,
     WEIGHTS,
+    D,
+    H,
     Z,
     forward_address,
     layout,
@@ -100,9 +100,9 @@ def _add_up(table, n_layers, zeros, forward, params, X, y, scale, work, block_ro
         for k in range(n_out):
             _output_rows(layers, n_layers, zeros, k, x, n, scales, w, rows, stride)
         for i in range(0, n_columns, _PANEL):
-            corner, part = pointer(sums, i * stride + i), rows + i
+            c, a = pointer(sums, i * stride + i), rows + i
             height, width = min(_PANEL, n_columns - i), n_columns - i
-            call(layers[PRODUCT], height, width, n * n_out, part, 1, stride, part, stride, corner, stride, corner, stride)
+            call(layers[PRODUCT], height, width, n * n_out, a, 1, stride, a, stride, c, stride, c, stride)
 
 
 @kernel
@@ -123,7 +123,7 @@ def _substitute(factor, x):
 
 # ---------------------------------------------------------------- from Python
 def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
-    """The sums that a Gauss-Newton step is made of: the contract of `fastnn.reference.gauss_newton.normal_equations`."""
+    """What a Gauss-Newton step is made of: the contract of `fastnn.reference.gauss_newton.normal_equations`."""
     spec, itemsize = job.spec, np.dtype(job.spec.dtype).itemsize
     layers, zeros, size = layout(spec, block_rows, False, True)
     unit = REGISTER_BYTES // itemsize
