@@ -1,8 +1,9 @@
 """Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
 
 `MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW`, `Rprop` and two variants are the update rules its
-``fit`` takes, `LevenbergMarquardt` a solver, `schedules` their learning rates, `EarlyStopping` when to end; `load` reads what its ``save`` wrote;
-`warmup` compiles ahead of the first use; `reference` is the NumPy twin.
+``fit`` takes, with `schedules` for their learning rates, and `LevenbergMarquardt` what it takes instead;
+`EarlyStopping` says when to end; `load` reads what its ``save`` wrote; `warmup` compiles ahead of the first use;
+`reference` is the NumPy twin.
 """
 
 from __future__ import annotations

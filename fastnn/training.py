@@ -17,8 +17,8 @@ from fastnn.checks import check_finite_data, check_flag, check_integer, check_op
 from fastnn.history import Epoch, History, Stop
 from fastnn.interrupts import Interrupts
 from fastnn.job import Job, State, Status
-from fastnn.solvers import Solver
 from fastnn.progress import ProgressBar
+from fastnn.solvers import Solver
 from fastnn.watch import Memory
 
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress

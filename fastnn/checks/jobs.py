@@ -26,8 +26,8 @@ from fastnn.checks.values import (
 from fastnn.checks.watch import check_schedule
 from fastnn.job import Job, State
 from fastnn.optimizers import Optimizer
-from fastnn.solvers import Solver
 from fastnn.schedules import Schedule
+from fastnn.solvers import Solver
 from fastnn.spec import NetworkSpec
 
 _SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt}
