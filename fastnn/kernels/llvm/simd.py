@@ -481,6 +481,24 @@ def tile(typingctx, like, rows, columns):
     return block(like, rows, columns), codegen
 
 
+@intrinsic(prefer_literal=True)
+def scratch(typingctx, like, count):
+    """Pointer to room on the stack for `count` vectors (a literal) of the length of `like`; its contents are undefined.
+
+    What is read and written at places known to the compiler it keeps in registers.
+    """
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    place = Pointer(like.dtype, like.lanes)
+
+    def codegen(context, builder, sig, args):
+        with builder.goto_entry_block():
+            room = builder.alloca(llvm_vector(place.vector), size=max(1, count.literal_value))
+        return builder.bitcast(room, context.get_value_type(place))
+
+    return place(like, count), codegen
+
+
 @infer_global(operator.getitem)
 class _TileGet(AbstractTemplate):
     def generic(self, args, kws):
