@@ -23,6 +23,8 @@ from fastnn.watch import EarlyStopping
 
 if TYPE_CHECKING:
     from fastnn import reference
+    from fastnn.ensemble import Ensemble
+    from fastnn.many import fit_many
 
 __version__ = "0.1.0"
 
@@ -33,20 +35,26 @@ __all__ = [
     "AdamHat",
     "AdamW",
     "EarlyStopping",
+    "Ensemble",
     "History",
     "LevenbergMarquardt",
     "NetworkSpec",
     "RMSprop",
     "Rprop",
     "VelocitySGD",
+    "fit_many",
     "load",
     "reference",
     "schedules",
     "warmup",
 ]
 
+_MANY = {"fit_many": "fastnn.many", "Ensemble": "fastnn.ensemble"}
+
 
 def __getattr__(name: str) -> Any:
     if name == "reference":  # imported when first used, as are the kernels
         return importlib.import_module("fastnn.reference")
+    if name in _MANY:
+        return getattr(importlib.import_module(_MANY[name]), name)
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

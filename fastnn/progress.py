@@ -76,3 +76,27 @@ class ProgressBar:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class MembersBar(ProgressBar):
+    """Progress of many networks: members done, their rate, and the time left; see `ProgressBar`."""
+
+    def update(self, done: float, loss: float = float("nan")) -> None:
+        """Tell that `done` members are over."""
+        super().update(done, done / max(1e-9, perf_counter() - self._start))
+
+    def _open(self) -> None:
+        console = require("rich.console", "cli").Console(stderr=True)
+        rich = require("rich.progress", "cli")
+        self._bar = rich.Progress(
+            rich.TextColumn("member"),
+            rich.MofNCompleteColumn(),
+            rich.BarColumn(),
+            rich.TextColumn("{task.fields[loss]:.4g} a second"),
+            rich.TimeElapsedColumn(),
+            rich.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._bar.add_task("", total=self._total, loss=0.0)
+        self._bar.start()

@@ -16,8 +16,18 @@ from fastnn.checks.arrays import (
     check_vector,
 )
 from fastnn.checks.jobs import check_delta, check_job, check_l2, check_loss, check_optimizer, check_state
+from fastnn.checks.members import (
+    check_data,
+    check_ensemble_params,
+    check_for_each,
+    check_members,
+    check_optimizers,
+    check_quantiles,
+)
 from fastnn.checks.networks import check_rng, check_spec
 from fastnn.checks.values import (
+    ABOVE_0,
+    AT_LEAST_0,
     check_flag,
     check_integer,
     check_name,
@@ -28,22 +38,30 @@ from fastnn.checks.values import (
 from fastnn.checks.watch import check_early_stopping, check_schedule, check_watch
 
 __all__ = [
+    "ABOVE_0",
+    "AT_LEAST_0",
+    "check_data",
     "check_delta",
     "check_early_stopping",
+    "check_ensemble_params",
     "check_finite",
     "check_finite_data",
     "check_flag",
+    "check_for_each",
     "check_inputs",
     "check_integer",
     "check_job",
     "check_l2",
     "check_loss",
+    "check_members",
     "check_name",
     "check_number",
     "check_optimizer",
+    "check_optimizers",
     "check_optional_flag",
     "check_out",
     "check_params",
+    "check_quantiles",
     "check_rng",
     "check_sample",
     "check_sample_weight",

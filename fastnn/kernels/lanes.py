@@ -50,6 +50,8 @@ class Plan:
         Whether the lanes hold samples of one network; else they hold networks.
     penalised, clipped : bool
         Whether there is an L2 penalty, and a bound of the gradient's norm.
+    packed : bool
+        Whether every lane has rows of its own, copied to where a vector holds them; else all share the rows of the data.
     """
 
     spec: NetworkSpec
@@ -60,6 +62,7 @@ class Plan:
     samples: bool
     penalised: bool = False
     clipped: bool = False
+    packed: bool = False
 
     @property
     def fused(self) -> bool:

@@ -16,7 +16,7 @@ _SPINS = 2000
 
 
 @intrinsic
-def _fetch_add(typingctx, place, number):
+def fetch_add(typingctx, place, number):
     """Add to an integer in memory, atomically; its value before."""
 
     def codegen(context, builder, sig, args):
@@ -46,7 +46,7 @@ def meet(team):
     """Wait until all threads of the team have come here; its counter of arrivals only ever grows."""
     if team.size > 1:
         arrivals = pointer_at(team.arrivals, np.int64)
-        goal = (_fetch_add(arrivals, 1) // team.size + 1) * team.size
+        goal = (fetch_add(arrivals, 1) // team.size + 1) * team.size
         spins = 0
         while _read(arrivals) < goal:
             spins += 1

@@ -1,0 +1,175 @@
+"""Checks of what many networks are trained with: the same as for one, or a piece for each member."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.catalogue import Loss
+from fastnn.checks.arrays import (
+    _as_floats,
+    _as_numbers,
+    check_finite,
+    check_inputs,
+    check_sample_weight,
+    check_targets,
+)
+from fastnn.checks.jobs import _SETTINGS, check_optimizer
+from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
+from fastnn.optimizers import Optimizer
+from fastnn.spec import NetworkSpec
+
+
+def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:
+    """Parameters of members, shape (K, n_params).
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it is of another shape, or holds more than the network's dtype can.
+    """
+    params = _as_floats("params", params, np.dtype(spec.dtype), f"(K, {spec.n_params})")
+    if params.ndim != 2 or params.shape[1] != spec.n_params:
+        raise ValueError(f"params must have shape (K, {spec.n_params}), a row for each member; got {params.shape}")
+    return params
+
+
+def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray[np.int64], NDArray | None]:
+    """The members' numbers, shape (K,), and a copy of their first parameters, or None where they are to be drawn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If neither is given, both are and differ in number, or one is not what it must be.
+    """
+    if members is None and params is None:
+        raise ValueError("members must be how many networks to train, unless params are given; got None")
+    first = None
+    if params is not None:
+        first = check_ensemble_params(params, spec).copy()
+        check_finite("params", first)
+        members = len(first) if members is None else members
+    if isinstance(members, (list, tuple, range, np.ndarray)):
+        numbers = np.asarray(members)
+        if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or (numbers < 0).any():
+            raise ValueError(f"members must be a count, or members' numbers of at least 0; got {describe(members)}")
+        numbers = numbers.astype(np.int64)
+    else:
+        numbers = np.arange(check_integer("members", members, 1), dtype=np.int64)
+    if len(numbers) == 0:
+        raise ValueError("members must be at least one; got none")
+    if first is not None and len(first) != len(numbers):
+        raise ValueError(f"params must have a row for each of the {len(numbers)} members; got {len(first)}")
+    return numbers, first
+
+
+def check_for_each(argument: str, value: Any, members: int, interval: Interval = AT_LEAST_0) -> NDArray[np.float64]:
+    """A number for each member, shape (K,), from one for all or one for each.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number, nor an array of them.
+    ValueError
+        If its shape is another, or a number is outside the interval.
+    """
+    numbers = _as_numbers(argument, value, f"() or ({members},)").astype(np.float64)
+    if numbers.shape not in ((), (members,)):
+        raise ValueError(f"{argument} must be one number, or one for each of the {members} members; got {numbers.shape}")
+    bad = ~((numbers >= interval.low) & (numbers < interval.high))
+    if bad.any():
+        raise ValueError(f"{argument} must be {interval}; got {numbers[bad].flat[0] if numbers.shape else numbers}")
+    return np.broadcast_to(numbers, (members,)).copy()
+
+
+def check_optimizers(
+    optimizer: Any, members: int
+) -> tuple[Optimizer, NDArray[np.float64], NDArray[np.float64]]:
+    """An optimizer of plain settings, and each member's learning rate and momentum, shape (K,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fastnn.checks.check_optimizer`, and `check_for_each` for a rate or momentum of several numbers.
+    """
+    each = {}
+    for name in ("learning_rate", "momentum"):
+        value = getattr(optimizer, name, None)
+        if isinstance(value, (list, tuple, np.ndarray)):
+            argument = f"{name} of {type(optimizer).__name__}"
+            each[name] = check_for_each(argument, value, members, _SETTINGS[name])
+    plain = check_optimizer(
+        replace(optimizer, **{name: float(max(values)) for name, values in each.items()}) if each else optimizer
+    )
+    rates = each.get("learning_rate", np.full(members, plain.learning_rate))
+    return plain, rates, each.get("momentum", np.full(members, getattr(plain, "momentum", 0.0)))
+
+
+def check_data(
+    X: Any, y: Any, sample_weight: Any, spec: NetworkSpec, loss: Loss, members: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Finite samples, targets and weights in blocks, shapes (1 or K, n, n_in), (1 or K, n, n_out), (0, 1 or K, n).
+
+    Class labels become rows of zeros and a one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not what it must be.
+    """
+    if np.ndim(X) == 3:
+        _check_blocks("X", X, members)
+        blocks = np.stack([check_inputs(block, spec, least=1) for block in X])
+    else:
+        blocks = check_inputs(X, spec, least=1)[None]
+    n = blocks.shape[1]
+    if np.ndim(y) == 3 or (np.ndim(y) == 2 and np.shape(y) == (members, n) and (spec.n_out, members) != (n, n)
+                           and np.shape(y) != (n, spec.n_out)):
+        _check_blocks("y", y, members)
+        targets = np.stack([_one_hot(check_targets(block, spec, loss, n), spec) for block in y])
+    else:
+        targets = _one_hot(check_targets(y, spec, loss, n), spec)[None]
+    weights = np.empty((0, n), spec.dtype)
+    if sample_weight is not None and np.ndim(sample_weight) == 2:
+        _check_blocks("sample_weight", sample_weight, members)
+        weights = _as_floats("sample_weight", sample_weight, np.dtype(spec.dtype), f"({n},) or ({members}, {n})")
+        if weights.shape != (members, n):
+            raise ValueError(f"sample_weight must have shape ({n},) or ({members}, {n}); got {weights.shape}")
+        if weights.min() < 0:
+            raise ValueError(f"sample_weight must be at least 0; got {weights.min()}")
+        empty = ~weights.any(axis=1)
+        if empty.any():
+            raise ValueError(f"sample_weight must have a sum above 0; got only zeros for member {int(empty.argmax())}")
+    elif sample_weight is not None:
+        weights = check_sample_weight(sample_weight, spec, n)[None]
+    for name, array in (("X", blocks), ("y", targets), ("sample_weight", weights)):
+        check_finite(name, array[0] if len(array) == 1 else array)
+    return blocks, targets, weights
+
+
+def _check_blocks(argument: str, value: Any, members: int) -> None:
+    if len(value) != members:
+        raise ValueError(f"{argument} must have a block for each of the {members} members; got {len(value)}")
+
+
+def _one_hot(y: NDArray, spec: NetworkSpec) -> NDArray:
+    return y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
+
+
+def check_quantiles(q: ArrayLike) -> NDArray[np.float64]:
+    """Numbers from 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no array of such.
+    """
+    numbers = _as_numbers("q", q, "any").astype(np.float64)
+    if not ((numbers >= 0) & (numbers <= 1)).all():
+        raise ValueError(f"q must be numbers from 0 to 1; got {describe(q)}")
+    return numbers

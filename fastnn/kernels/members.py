@@ -1,0 +1,396 @@
+"""Many networks at once, one in each lane of a vector, each at its own place of its own training.
+
+A block of lanes runs all its epochs before the next begins, so that its parameters stay in the nearest cache. Epochs
+and batches go in step through the lanes, but each lane counts its own: when a member is finished, its lane goes to
+the next one waiting. Nothing a lane computes depends on what stands in the others.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from fastnn import catalogue
+from fastnn.kernels.compiling import inlined, kernel, outlined
+from fastnn.kernels.lanes import CORRECTED, Batch, Memory, Pace, Plan, gradient_step, pass_batch, update
+from fastnn.kernels.layers import workspace
+from fastnn.kernels.llvm.simd import any_lane, broadcast, fma, lanes, load, pointer, store, with_lanes
+from fastnn.kernels.llvm.threads import fetch_add
+from fastnn.kernels.llvm.types import REGISTER_BYTES
+from fastnn.kernels.optimizers import RULES
+from fastnn.kernels.random import key, permute
+
+#: How a member's training ended: nobody has begun it; all epochs are done; early stopping; divergence.
+WAITING, FINISHED, STOPPED, DIVERGED = range(4)
+
+
+class Data(NamedTuple):
+    """Samples, a block for each member or one for all; `weights` has no block where all weigh the same."""
+
+    X: NDArray  # (1 or K, n, n_in)
+    y: NDArray  # (1 or K, n, n_out)
+    weights: NDArray  # (0, 1 or K, n)
+
+
+class Settings(NamedTuple):
+    """How the members are trained; arrays of shape (K,) have a number for each."""
+
+    rates: NDArray[np.float64]
+    momenta: NDArray[np.float64]
+    l2: NDArray[np.float64]
+    seeds: NDArray[np.int64]
+    streams: NDArray[np.int64]  # which stream of a seed's random numbers a member draws from
+    limits: NDArray[np.int64]  # a member makes so many steps at most
+    schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
+    epochs: int
+    settings: NDArray[np.float64]  # the optimizer's
+    delta: float
+    outputs: float  # what a row's loss is divided by
+    mean: bool
+    max_grad_norm: float
+    batch_size: int
+    own_order: bool  # each member visits the samples in an order of its own
+    patience: int  # epochs without improvement before a member stops; 0 never stops it
+    min_improvement: float
+    restore_best: bool
+
+
+class Results(NamedTuple):
+    """What becomes of the members."""
+
+    params: NDArray  # (K, n_params), first values on entry
+    status: NDArray[np.int8]  # (K,)
+    epochs: NDArray[np.int64]  # (K,)
+    steps: NDArray[np.int64]  # (K,)
+    loss: NDArray[np.float64]  # (K,), of the last epoch
+    best: NDArray[np.float64]  # (K,), the least that was monitored
+    history: NDArray[np.float64]  # (K, epochs), or (0, 0)
+    validation: NDArray[np.float64]  # (K, epochs), or (0, 0)
+
+
+class Block(NamedTuple):
+    """The lanes of one thread, between two calls of the kernel; places count vectors in `work`."""
+
+    work: NDArray
+    members: NDArray[np.intp]  # (lanes,), -1 where a lane is idle
+    started: NDArray[np.int64]  # (lanes,): the tick in which the lane's member began
+    waits: NDArray[np.int64]  # (lanes,): epochs without improvement
+    best: NDArray[np.float64]  # (lanes,)
+    order: NDArray[np.intp]  # (lanes, n), or (0, 0)
+    ticks: NDArray[np.int64]  # (1,): epochs that the block has been through
+    values: int
+    pace: int  # rate, momentum, two corrections, l2; weight and loss of a batch or epoch; what is monitored
+    x: int
+    y: int
+    share: int
+    validation_share: int
+    best_params: int
+
+
+def _batch_data(plan, data, work, place_x, place_y, start, width):
+    """Pointers to a batch's rows: into the data where they are the same for every lane, else into the workspace."""
+
+
+@overload(_batch_data, jit_options={"forceinline": True, "error_model": "numpy"})
+def _batch_data_impl(plan, data, work, place_x, place_y, start, width):
+    n_in, n_out = plan.plan.spec.n_in, plan.plan.spec.n_out
+    if plan.plan.packed:
+        return lambda plan, data, work, place_x, place_y, start, width: (work + place_x * width, work + place_y * width)
+
+    def shared(plan, data, work, place_x, place_y, start, width):
+        return with_lanes(pointer(data.X, start * n_in), 1), with_lanes(pointer(data.y, start * n_out), 1)
+
+    return shared
+
+
+def _constants(plan):
+    """Lanes, parameters, code of the rule, whether data are packed."""
+
+
+@overload(_constants, jit_options={"forceinline": True})
+def _constants_impl(plan):
+    plan = plan.plan
+    numbers = plan.lanes, plan.spec.n_params, plan.rule in CORRECTED, plan.packed, RULES[plan.rule][2], plan.rule == 6
+    return lambda plan: numbers
+
+
+def _vectors(plan, array):
+    """Pointer to an array, whose loads take the plan's lanes."""
+
+
+@overload(_vectors, jit_options={"forceinline": True})
+def _vectors_impl(plan, array):
+    width = plan.plan.lanes
+    return lambda plan, array: with_lanes(pointer(array, 0), width)
+
+
+@outlined
+def _pack(data, settings, block, lane, width, start, n):
+    """Copy the rows of a batch of a lane's member to the workspace."""
+    m, n_in, n_out = block.members[lane], data.X.shape[2], data.y.shape[2]
+    mx, my = m if data.X.shape[0] > 1 else 0, m if data.y.shape[0] > 1 else 0
+    x, y = pointer(block.work, block.x * width + lane), pointer(block.work, block.y * width + lane)
+    for r in range(n):
+        row = block.order[lane, start + r] if settings.own_order else start + r
+        for i in range(n_in):
+            x[(r * n_in + i) * width] = data.X[mx, row, i]
+        for j in range(n_out):
+            y[(r * n_out + j) * width] = data.y[my, row, j]
+
+
+@outlined
+def _share_out(weights, settings, block, place, lane, width, start, n, ordered):
+    """The share of each row of a batch in the loss of a lane's member, into the workspace; the batch's weight."""
+    m = block.members[lane] if weights.shape[0] > 1 else 0
+    weight = 0.0
+    for r in range(n):
+        weight += weights[m, block.order[lane, start + r] if ordered else start + r]
+    divisor = settings.outputs * (weight if settings.mean else 1.0)
+    factor = 1.0 / divisor if divisor > 0.0 else 0.0
+    share = pointer(block.work, place * width + lane)
+    for r in range(n):
+        share[r * width] = factor * weights[m, block.order[lane, start + r] if ordered else start + r]
+    return weight
+
+
+@outlined
+def _empty(block, lane, width, n_vectors):
+    """Leave a lane idle: zeros keep it from overflow."""
+    block.members[lane] = -1
+    for i in range(n_vectors):
+        block.work[i * width + lane] = 0.0
+
+
+@outlined
+def _retire(results, settings, block, lane, width, n_params, n_vectors, status, epochs, steps, loss):
+    """Write down what became of a lane's member, and free the lane."""
+    m = block.members[lane]
+    best = status != DIVERGED and settings.patience > 0 and settings.restore_best
+    place = block.best_params if best else 0
+    for i in range(n_params):
+        results.params[m, i] = block.work[(place + i) * width + lane]
+    results.status[m], results.epochs[m], results.steps[m] = status, epochs, steps
+    results.loss[m], results.best[m] = loss, block.best[lane]
+    _empty(block, lane, width, n_vectors)
+
+
+@outlined
+def _fill(results, settings, block, lane, width, n_params, m, adaptive):
+    """Give an idle lane to member `m`. With `adaptive` steps the second slot starts at the rate."""
+    block.members[lane], block.started[lane] = m, block.ticks[0]
+    block.waits[lane], block.best[lane] = 0, np.inf
+    for i in range(n_params):
+        block.work[i * width + lane] = results.params[m, i]
+        if adaptive:
+            block.work[(3 * n_params + i) * width + lane] = settings.rates[m]
+    block.work[block.pace * width + lane] = settings.rates[m] * settings.schedule[0]
+    block.work[(block.pace + 1) * width + lane] = settings.momenta[m]
+    block.work[(block.pace + 4) * width + lane] = settings.l2[m]
+
+
+@outlined
+def _set_pace(settings, block, width, n_batches, batch, corrected):
+    """The rate of each lane's epoch, and what corrects the bias of its step."""
+    last_step, correction, root = np.int64(-1), 1.0, 1.0
+    for lane in range(width):
+        m = block.members[lane]
+        if m < 0:
+            continue
+        epoch = block.ticks[0] - block.started[lane]
+        if settings.schedule.size > 1:
+            block.work[block.pace * width + lane] = settings.rates[m] * settings.schedule[epoch]
+        if corrected:
+            step = epoch * n_batches + batch + 1
+            if step != last_step:
+                last_step = step
+                correction = 1.0 / (1.0 - settings.settings[0] ** step)
+                root = 1.0 / np.sqrt(1.0 - settings.settings[1] ** step)
+            block.work[(block.pace + 2) * width + lane] = correction
+            block.work[(block.pace + 3) * width + lane] = root
+
+
+@inlined
+def _improved(settings, block, lane, width, n_params, value):
+    """Whether a lane's member may go on after an epoch whose monitored loss is `value`."""
+    if value < block.best[lane] - settings.min_improvement:
+        block.best[lane], block.waits[lane] = value, 0
+        for i in range(n_params if settings.restore_best else 0):
+            block.work[(block.best_params + i) * width + lane] = block.work[i * width + lane]
+    else:
+        block.waits[lane] += 1
+    return settings.patience == 0 or block.waits[lane] < settings.patience
+
+
+@kernel
+def run(plan, data, validation, settings, results, block, queue, max_ticks):
+    """Train members from the queue until none is left, for so many epochs of the block at most; whether any is left."""
+    width, n_params, corrected, packed, n_slots, adaptive = _constants(plan)
+    n, n_in, n_out = data.X.shape[1], data.X.shape[2], data.y.shape[2]
+    n_members, n_rows = results.status.size, min(settings.batch_size, n)
+    n_batches = (n + n_rows - 1) // n_rows
+    n_vectors = 4 * n_params
+    work = _vectors(plan, block.work)
+    slot_1 = work + (2 + (n_slots > 1)) * n_params * width
+    memory = Memory(work, work + n_params * width, work + 2 * n_params * width, slot_1, work + block.values * width)
+    pace_0 = work + block.pace * width
+    pace = Pace(pace_0, pace_0 + width, pace_0 + 2 * width, pace_0 + 3 * width)
+    share = work + block.share * width
+    weighted, validated = data.weights.shape[0] > 0, validation.X.shape[1] > 0
+    attentive = results.history.size > 0 or settings.patience > 0 or validated
+    limited = settings.limits.size > 0
+    penalty, weights, losses, monitored = pace_0 + 4 * width, pace_0 + 5 * width, pace_0 + 6 * width, pace_0 + 7 * width
+    validation_weighted = validation.weights.shape[0] > 0
+    end = block.ticks[0]  # when the first of the present members has done its epochs
+
+    for _ in range(max_ticks):
+        # ------------------------------------------------ idle lanes to members that wait
+        fresh, active = False, False
+        for lane in range(width):
+            if block.members[lane] < 0:
+                m = fetch_add(pointer(queue, 0), 1) if queue[0] < n_members else n_members
+                if m < n_members:
+                    _fill(results, settings, block, lane, width, n_params, m, adaptive)
+                    fresh = True
+                    if packed and n_batches == 1:
+                        _pack(data, settings, block, lane, width, 0, n)
+                    if weighted and n_batches == 1:
+                        weights[lane] = _share_out(data.weights, settings, block, block.share, lane, width, 0, n, False)
+                    if validation_weighted:
+                        rows, place = validation.X.shape[1], block.validation_share
+                        _share_out(validation.weights, settings, block, place, lane, width, 0, rows, False)
+            active = active or block.members[lane] >= 0
+        if not active:
+            return False
+        end = block.ticks[0] + settings.epochs
+        for lane in range(width):
+            if block.members[lane] >= 0:
+                end = min(end, block.started[lane] + settings.epochs)
+                if settings.own_order:
+                    m = block.members[lane]
+                    epoch = block.ticks[0] - block.started[lane]
+                    permute(key(settings.seeds[m], settings.streams[m], epoch), block.order[lane])
+
+        # ------------------------------------------------ an epoch
+        loss_sum, weight_sum = broadcast(0.0, work), broadcast(0.0, work)
+        for batch in range(n_batches):
+            start = batch * n_rows
+            rows = min(n_rows, n - start)
+            if n_batches > 1:
+                for lane in range(width):
+                    if block.members[lane] >= 0:
+                        if packed:
+                            _pack(data, settings, block, lane, width, start, rows)
+                        if weighted:
+                            weights[lane] = _share_out(
+                                data.weights, settings, block, block.share, lane, width, start, rows, settings.own_order
+                            )
+            if not weighted:
+                store(share, broadcast(1.0 / (settings.outputs * (rows if settings.mean else 1.0)), work))
+                store(weights, broadcast(np.float64(rows), work))
+            if corrected or settings.schedule.size > 1:
+                _set_pace(settings, block, width, n_batches, batch, corrected)
+            if limited:
+                for lane in range(width):
+                    steps = (block.ticks[0] - block.started[lane]) * n_batches + batch
+                    if block.members[lane] >= 0 and steps == settings.limits[block.members[lane]]:
+                        epoch = block.ticks[0] - block.started[lane]
+                        _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
+
+            x, y = _batch_data(plan, data, work, block.x, block.y, start, width)
+            rows_of = Batch(x, y, share, 1 if weighted else 0, rows)
+            bound = broadcast(settings.max_grad_norm, work)
+            loss = gradient_step(plan, memory, rows_of, load(penalty), bound, settings.delta)
+            if any_lane(loss - loss != 0.0):
+                store(losses, loss)
+                for lane in range(width):
+                    if block.members[lane] >= 0 and not np.isfinite(losses[lane]):
+                        epoch = block.ticks[0] - block.started[lane]
+                        steps = epoch * n_batches + batch
+                        _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
+            update(plan, memory, pace, settings.settings)
+            batch_weight = load(weights)
+            loss_sum, weight_sum = fma(loss, batch_weight, loss_sum), weight_sum + batch_weight
+
+        # ------------------------------------------------ after an epoch
+        block.ticks[0] += 1
+        if not attentive and block.ticks[0] < end:
+            continue
+        store(losses, loss_sum / weight_sum)
+        if validated:
+            nv = validation.X.shape[1]
+            validation_share = work + block.validation_share * width
+            if not validation_weighted:
+                store(validation_share, broadcast(1.0 / (settings.outputs * (nv if settings.mean else 1.0)), work))
+            x_v, y_v = with_lanes(pointer(validation.X, 0), 1), with_lanes(pointer(validation.y, 0), 1)
+            rows_v = Batch(x_v, y_v, validation_share, 1 if validation_weighted else 0, nv)
+            store(monitored, pass_batch(plan, memory, rows_v, settings.delta, False))
+        for lane in range(width):
+            m = block.members[lane]
+            if m < 0:
+                continue
+            epoch, loss_value = block.ticks[0] - block.started[lane], np.float64(losses[lane])
+            value = np.float64(monitored[lane]) if validated else loss_value
+            if results.history.size > 0:
+                results.history[m, epoch - 1] = loss_value
+                if validated:
+                    results.validation[m, epoch - 1] = value
+            go_on = _improved(settings, block, lane, width, n_params, value) if attentive else True
+            if not go_on or epoch == settings.epochs:
+                status = FINISHED if go_on else STOPPED
+                steps = epoch * n_batches
+                _retire(results, settings, block, lane, width, n_params, n_vectors, status, epoch, steps, loss_value)
+    return True
+
+
+# ---------------------------------------------------------------- from Python
+def new_block(plan: Plan, n: int, batch_size: int, n_validation: int, own_order: bool) -> Block:
+    """A block of idle lanes for so many samples."""
+    spec, width = plan.spec, plan.lanes
+    size = 0
+
+    def take(vectors: int) -> int:
+        nonlocal size
+        place, size = size, size + vectors
+        return place
+
+    take(4 * spec.n_params)
+    places = {
+        "values": take(plan.n_values),
+        "pace": take(8),
+        "x": take(batch_size * spec.n_in if plan.packed else 0),
+        "y": take(batch_size * spec.n_out if plan.packed else 0),
+        "share": take(batch_size),
+        "validation_share": take(max(1, n_validation)),
+        "best_params": take(spec.n_params),
+    }
+    return Block(
+        work=workspace(size * width, spec.dtype),
+        members=np.full(width, -1, np.intp),
+        started=np.zeros(width, np.int64),
+        waits=np.zeros(width, np.int64),
+        best=np.zeros(width),
+        order=np.empty((width, n) if own_order else (0, 0), np.intp),
+        ticks=np.zeros(1, np.int64),
+        **places,
+    )
+
+
+#: Rows of a batch that go through the networks together.
+ROWS = 4
+
+#: A network of more parameters than this is trained by itself: its copies in all lanes would leave the nearest cache.
+MOST_PARAMS = 1000
+
+
+def serves(plan_spec) -> bool:
+    """Whether networks of a spec are trained in lanes."""
+    return plan_spec.n_params <= MOST_PARAMS
+
+
+def new_plan(spec, loss: catalogue.Loss, rule: int, packed: bool, penalised: bool, clipped: bool) -> Plan:
+    """The plan for networks in lanes: two registers a value, so that their latencies overlap."""
+    width = 2 * REGISTER_BYTES // np.dtype(spec.dtype).itemsize
+    return Plan(spec, loss.code, rule, width, ROWS, False, penalised, clipped, packed)

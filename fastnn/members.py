@@ -1,0 +1,329 @@
+"""Training members in one process: a chunk of them in, what became of them out. Executors call this."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import catalogue, training
+from fastnn.initializers import INITIALIZERS
+from fastnn.job import Job, State
+from fastnn.optimizers import Optimizer
+from fastnn.spec import NetworkSpec
+from fastnn.streams import initialize_members
+
+SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
+
+FINISHED, EARLY, DIVERGED = 1, 2, 3  # places in `fastnn.ensemble.STOPPED`
+
+
+@dataclass(frozen=True)
+class MembersJob:
+    """Members to be trained, validated; arrays whose first axis counts members have a length of K, or of 1 for all.
+
+    Attributes
+    ----------
+    spec, loss, delta, batch_size, max_grad_norm
+        As in `fastnn.job.Job`.
+    X, y, weights : ndarray, shapes (1 or K, n, n_in), (1 or K, n, n_out), (0, 1 or K, n)
+        The data.
+    X_val, y_val, weights_val : ndarray
+        The validation set, of one block for all, without rows where there is none; weights as above.
+    optimizer : Optimizer
+        Settings that all share.
+    rates, momenta, l2 : ndarray, shape (K,)
+        Those that differ.
+    schedule : ndarray, shape (1 or epochs,)
+        What the rates are multiplied by in each epoch.
+    seeds, streams : ndarray of int64, shape (K,)
+        The seed of each member's random numbers, and which stream of it is the member's.
+    init : str
+        How parameters are drawn where there are none.
+    params : ndarray, shape (K, n_params), or None
+        First parameters.
+    epochs : int
+        Passes over the samples.
+    shuffle : bool
+        Whether each member visits the samples in an order of its own, in batches.
+    stopping : object or None
+        An `EarlyStopping`.
+    history : bool
+        Whether the losses of every epoch are kept.
+    specialize : bool
+        Whether the networks are trained in lanes, by a kernel compiled for them; else one after another.
+    """
+
+    spec: NetworkSpec
+    loss: catalogue.Loss
+    delta: float
+    batch_size: int
+    max_grad_norm: float
+    X: NDArray
+    y: NDArray
+    weights: NDArray
+    X_val: NDArray
+    y_val: NDArray
+    weights_val: NDArray
+    optimizer: Optimizer
+    rates: NDArray[np.float64]
+    momenta: NDArray[np.float64]
+    l2: NDArray[np.float64]
+    schedule: NDArray[np.float64]
+    seeds: NDArray[np.int64]
+    streams: NDArray[np.int64]
+    init: str
+    params: NDArray | None
+    epochs: int
+    shuffle: bool
+    stopping: Any
+    history: bool
+    specialize: bool
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def part(self, index: Any) -> MembersJob:
+        """The job of some members."""
+
+        def blocks(array: NDArray) -> NDArray:
+            return array[index] if len(array) > 1 else array
+
+        return replace(
+            self,
+            X=blocks(self.X),
+            y=blocks(self.y),
+            weights=blocks(self.weights),
+            weights_val=blocks(self.weights_val),
+            rates=self.rates[index],
+            momenta=self.momenta[index],
+            l2=self.l2[index],
+            seeds=self.seeds[index],
+            streams=self.streams[index],
+            params=None if self.params is None else self.params[index],
+        )
+
+
+@dataclass
+class Outcome:
+    """What became of members; the arrays are as in `fastnn.ensemble.Records`."""
+
+    params: NDArray
+    status: NDArray[np.int8]
+    epochs: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    best: NDArray[np.float64]
+    history: NDArray[np.float64]
+    validation: NDArray[np.float64]
+
+    @classmethod
+    def blank(cls, job: MembersJob, params: NDArray | None) -> Outcome:
+        """Before anything has become of them."""
+        k, kept = len(job), job.epochs if job.history else 0
+        return cls(
+            params=np.empty((k, job.spec.n_params), job.spec.dtype) if params is None else params,
+            status=np.zeros(k, np.int8),
+            epochs=np.zeros(k, np.int64),
+            steps=np.zeros(k, np.int64),
+            loss=np.full(k, np.nan),
+            best=np.full(k, np.inf),
+            history=np.full((k, kept), np.nan),
+            validation=np.full((k, kept if job.X_val.shape[1] else 0), np.nan),
+        )
+
+    def put(self, index: Any, other: Outcome) -> None:
+        """Write down what became of some of them."""
+        for name, array in vars(other).items():
+            getattr(self, name)[index] = array
+
+
+Tell = Callable[[int], None]
+
+
+def _silent(done: int) -> None:
+    pass
+
+
+class Stopped(Exception):
+    """Raised by a `tell` to end the training; what is finished stays written down."""
+
+
+def train_members(job: MembersJob, threads: int = 1, tell: Tell = _silent, outcome: Outcome | None = None) -> Outcome:
+    """Train all members of a job.
+
+    Parameters
+    ----------
+    job : MembersJob
+        Who is trained on what.
+    threads : int
+        How many threads share the members; the bits do not depend on it.
+    tell : callable
+        Called now and then, by this thread, with the number of members done; what it raises ends the training.
+    outcome : Outcome, optional
+        Written to.
+
+    Returns
+    -------
+    Outcome
+    """
+    first = job.params
+    if first is None:
+        first = initialize_members(job.spec, INITIALIZERS[job.init], job.seeds, job.streams)
+    blank = Outcome.blank(job, np.array(first))
+    outcome = blank if outcome is None else outcome
+    vars(outcome).update(vars(blank))
+    work = _lanes(job, outcome, np.empty(0, np.int64)) if job.specialize else _serial(job, outcome)
+    _share(work, min(threads, len(job)), outcome, tell)
+    if job.specialize:
+        _rewind(job, first, outcome)
+    return outcome
+
+
+def _share(work: Callable[[], Callable[[], bool]], threads: int, outcome: Outcome, tell: Tell) -> None:
+    """Let threads work until nothing is left. Each calls what `work()` returns until that is false."""
+    if threads == 1:
+        step = work()
+        while step():
+            tell(int((outcome.status > 0).sum()))
+        return
+    stop = False
+
+    def toil() -> None:
+        step = work()
+        while not stop and step():
+            pass
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            futures = [pool.submit(toil) for _ in range(threads)]
+            for future in futures:
+                while True:
+                    try:
+                        future.result(SECONDS_A_CALL)
+                        break
+                    except TimeoutError:
+                        tell(int((outcome.status > 0).sum()))
+        finally:
+            stop = True
+
+
+def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Callable[[], Callable[[], bool]]:
+    """Members in lanes: each thread has a block of its own, and takes members from one queue."""
+    from fastnn.kernels import members
+    from fastnn.kernels.optimizers import rule_of
+
+    rule, settings = rule_of(job.optimizer)
+    n = job.X.shape[1]
+    own_order = job.shuffle and job.batch_size < n
+    packed = own_order or len(job.X) > 1 or len(job.y) > 1
+    plan = members.new_plan(job.spec, job.loss, rule, packed, bool(job.l2.any()), np.isfinite(job.max_grad_norm))
+    stopping = job.stopping
+    parameters = members.Settings(
+        rates=job.rates,
+        momenta=job.momenta,
+        l2=job.l2,
+        seeds=job.seeds,
+        streams=job.streams,
+        limits=limits,
+        schedule=job.schedule,
+        epochs=job.epochs,
+        settings=np.array(settings, np.float64),
+        delta=float(job.delta),
+        outputs=1.0 if job.loss.name in ("sse", "cross_entropy") else float(job.spec.n_out),
+        mean=job.loss.mean,
+        max_grad_norm=float(job.max_grad_norm),
+        batch_size=job.batch_size,
+        own_order=own_order,
+        patience=stopping.patience if stopping is not None else 0,
+        min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
+        restore_best=stopping is not None and stopping.restore_best,
+    )
+    data = members.Data(job.X, job.y, job.weights)
+    validation = members.Data(job.X_val, job.y_val, job.weights_val)
+    results = members.Results(**vars(outcome))
+    queue = np.zeros(1, np.int64)
+
+    def work() -> Callable[[], bool]:
+        block = members.new_block(plan, n, job.batch_size, job.X_val.shape[1], own_order)
+        ticks = 1
+
+        def step() -> bool:
+            nonlocal ticks
+            clock = perf_counter()
+            more = members.run(plan, data, validation, parameters, results, block, queue, ticks)
+            seconds = perf_counter() - clock
+            if ticks > 1 or seconds < SECONDS_A_CALL:  # the first call may have compiled the kernel
+                ticks = max(1, int(min(ticks * 8, ticks * SECONDS_A_CALL / seconds)))
+            return more
+
+        return step
+
+    return work
+
+
+def _rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:
+    """Bring members that diverged back to their last finite parameters: train them anew, and stop sooner."""
+    lost = np.flatnonzero((outcome.status > 0) & ~np.isfinite(outcome.params).all(axis=1))
+    while len(lost):
+        limits = np.maximum(outcome.steps[lost] - 1, 0)
+        part = replace(job.part(lost), params=first[lost])
+        again = Outcome.blank(part, np.array(part.params))
+        _share(_lanes(part, again, limits), 1, again, _silent)
+        again.status[:] = DIVERGED
+        again.loss[:] = np.nan
+        outcome.put(lost, again)
+        lost = lost[~np.isfinite(again.params).all(axis=1)]
+
+
+def _serial(job: MembersJob, outcome: Outcome) -> Callable[[], Callable[[], bool]]:
+    """Members one after another, each by the kernels that train a single network."""
+    queue = iter(range(len(job)))
+
+    def step() -> bool:
+        k = next(queue, None)  # one bytecode in C: two threads never draw the same
+        if k is not None:
+            _train_alone(job, k, outcome)
+        return k is not None
+
+    return lambda: step
+
+
+def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
+    def block(array: NDArray) -> NDArray:
+        return array[k if len(array) > 1 else 0]
+
+    optimizer = replace(job.optimizer, learning_rate=float(job.rates[k]))
+    if hasattr(optimizer, "momentum"):
+        optimizer = replace(optimizer, momentum=float(job.momenta[k]))
+    single = Job(
+        spec=job.spec,
+        params=outcome.params[k],
+        X=block(job.X),
+        y=block(job.y),
+        loss=job.loss,
+        optimizer=optimizer,
+        batch_size=job.batch_size,
+        sample_weight=block(job.weights) if len(job.weights) else None,
+        delta=job.delta,
+        shuffle=job.shuffle,
+        l2=float(job.l2[k]),
+        max_grad_norm=job.max_grad_norm,
+        member=int(job.streams[k]),
+    )
+    state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the status tells of a member that diverged
+        history = training.fit(single, state, job.epochs, progress=False)
+    done = history.epochs
+    outcome.status[k] = DIVERGED if history.stopped == "diverged" else FINISHED
+    outcome.epochs[k], outcome.steps[k] = done, history.state.counters[2]
+    outcome.loss[k] = history.loss[-1] if history.stopped == "finished" else np.nan
+    if job.history:
+        outcome.history[k, :done] = history.loss
