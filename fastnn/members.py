@@ -252,20 +252,26 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
 
     def work() -> Callable[[], bool]:
         block = members.new_block(plan, n, job.batch_size, job.X_val.shape[1], own_order)
-        ticks = 1
+        ticks = _first_ticks(job, plan.lanes)
 
         def step() -> bool:
             nonlocal ticks
             clock = perf_counter()
             more = members.run(plan, data, validation, parameters, results, block, queue, ticks)
             seconds = perf_counter() - clock
-            if ticks > 1 or seconds < SECONDS_A_CALL:  # the first call may have compiled the kernel
+            if seconds < 10 * SECONDS_A_CALL:  # the first call may have compiled the kernel
                 ticks = max(1, int(min(ticks * 8, ticks * SECONDS_A_CALL / seconds)))
             return more
 
         return step
 
     return work
+
+
+def _first_ticks(job: MembersJob, lanes: int) -> int:
+    """Epochs of a block that take a tenth of a second at most, before anything is measured."""
+    operations = lanes * (job.X.shape[1] + job.X_val.shape[1]) * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
+    return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 20e9)))
 
 
 def _rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:

@@ -156,6 +156,13 @@ def _share_out(weights, settings, block, place, lane, width, start, n, ordered):
     return weight
 
 
+@inlined
+def _share_evenly(settings, share, weights, rows):
+    """The share of every row of a batch in the loss of every lane, where all rows weigh the same; the batch's weight."""
+    store(share, broadcast(1.0 / (settings.outputs * (rows if settings.mean else 1.0)), share))
+    store(weights, broadcast(np.float64(rows), share))
+
+
 @outlined
 def _empty(block, lane, width, n_vectors):
     """Leave a lane idle: zeros keep it from overflow."""
@@ -243,33 +250,35 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
     limited = settings.limits.size > 0
     penalty, weights, losses, monitored = pace_0 + 4 * width, pace_0 + 5 * width, pace_0 + 6 * width, pace_0 + 7 * width
     validation_weighted = validation.weights.shape[0] > 0
-    end = block.ticks[0]  # when the first of the present members has done its epochs
+    end, changed = block.ticks[0], True  # when the first of the present members has done its epochs; whether any left
 
     for _ in range(max_ticks):
         # ------------------------------------------------ idle lanes to members that wait
-        fresh, active = False, False
-        for lane in range(width):
-            if block.members[lane] < 0:
-                m = fetch_add(pointer(queue, 0), 1) if queue[0] < n_members else n_members
-                if m < n_members:
-                    _fill(results, settings, block, lane, width, n_params, m, adaptive)
-                    fresh = True
-                    if packed and n_batches == 1:
-                        _pack(data, settings, block, lane, width, 0, n)
-                    if weighted and n_batches == 1:
-                        weights[lane] = _share_out(data.weights, settings, block, block.share, lane, width, 0, n, False)
-                    if validation_weighted:
-                        rows, place = validation.X.shape[1], block.validation_share
-                        _share_out(validation.weights, settings, block, place, lane, width, 0, rows, False)
-            active = active or block.members[lane] >= 0
-        if not active:
-            return False
-        end = block.ticks[0] + settings.epochs
-        for lane in range(width):
-            if block.members[lane] >= 0:
-                end = min(end, block.started[lane] + settings.epochs)
-                if settings.own_order:
-                    m = block.members[lane]
+        if changed:
+            active, end = False, block.ticks[0] + settings.epochs
+            for lane in range(width):
+                if block.members[lane] < 0:
+                    m = fetch_add(pointer(queue, 0), 1) if queue[0] < n_members else n_members
+                    if m < n_members:
+                        _fill(results, settings, block, lane, width, n_params, m, adaptive)
+                        if packed and n_batches == 1:
+                            _pack(data, settings, block, lane, width, 0, n)
+                        if weighted and n_batches == 1:
+                            weights[lane] = _share_out(data.weights, settings, block, block.share, lane, width, 0, n, False)
+                        if validation_weighted:
+                            rows, place = validation.X.shape[1], block.validation_share
+                            _share_out(validation.weights, settings, block, place, lane, width, 0, rows, False)
+                if block.members[lane] >= 0:
+                    active, end = True, min(end, block.started[lane] + settings.epochs)
+            if not active:
+                return False
+            changed = False
+            if not weighted:
+                _share_evenly(settings, share, weights, n_rows)
+        if settings.own_order:
+            for lane in range(width):
+                m = block.members[lane]
+                if m >= 0:
                     epoch = block.ticks[0] - block.started[lane]
                     permute(key(settings.seeds[m], settings.streams[m], epoch), block.order[lane])
 
@@ -287,9 +296,8 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
                             weights[lane] = _share_out(
                                 data.weights, settings, block, block.share, lane, width, start, rows, settings.own_order
                             )
-            if not weighted:
-                store(share, broadcast(1.0 / (settings.outputs * (rows if settings.mean else 1.0)), work))
-                store(weights, broadcast(np.float64(rows), work))
+                if not weighted:
+                    _share_evenly(settings, share, weights, rows)
             if corrected or settings.schedule.size > 1:
                 _set_pace(settings, block, width, n_batches, batch, corrected)
             if limited:
@@ -298,6 +306,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
                     if block.members[lane] >= 0 and steps == settings.limits[block.members[lane]]:
                         epoch = block.ticks[0] - block.started[lane]
                         _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
+                        changed = True
 
             x, y = _batch_data(plan, data, work, block.x, block.y, start, width)
             rows_of = Batch(x, y, share, 1 if weighted else 0, rows)
@@ -310,6 +319,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
                         epoch = block.ticks[0] - block.started[lane]
                         steps = epoch * n_batches + batch
                         _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
+                        changed = True
             update(plan, memory, pace, settings.settings)
             batch_weight = load(weights)
             loss_sum, weight_sum = fma(loss, batch_weight, loss_sum), weight_sum + batch_weight
@@ -323,7 +333,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
             nv = validation.X.shape[1]
             validation_share = work + block.validation_share * width
             if not validation_weighted:
-                store(validation_share, broadcast(1.0 / (settings.outputs * (nv if settings.mean else 1.0)), work))
+                _share_evenly(settings, validation_share, monitored, nv)
             x_v, y_v = with_lanes(pointer(validation.X, 0), 1), with_lanes(pointer(validation.y, 0), 1)
             rows_v = Batch(x_v, y_v, validation_share, 1 if validation_weighted else 0, nv)
             store(monitored, pass_batch(plan, memory, rows_v, settings.delta, False))
@@ -342,6 +352,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
                 status = FINISHED if go_on else STOPPED
                 steps = epoch * n_batches
                 _retire(results, settings, block, lane, width, n_params, n_vectors, status, epoch, steps, loss_value)
+                changed = True
     return True
 
 
