@@ -223,7 +223,7 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
     n = job.X.shape[1]
     own_order = job.shuffle and job.batch_size < n
     packed = own_order or len(job.X) > 1 or len(job.y) > 1
-    plan = members.new_plan(job.spec, job.loss, rule, packed, bool(job.l2.any()), np.isfinite(job.max_grad_norm))
+    plan = members.new_plan(job.spec, job.loss, rule, job.batch_size, packed, bool(job.l2.any()), np.isfinite(job.max_grad_norm))
     stopping = job.stopping
     parameters = members.Settings(
         rates=job.rates,

@@ -17,11 +17,12 @@ from fastnn import catalogue
 from fastnn.kernels.compiling import inlined, kernel, outlined
 from fastnn.kernels.lanes import CORRECTED, Batch, Memory, Pace, Plan, gradient_step, pass_batch, update
 from fastnn.kernels.layers import workspace
-from fastnn.kernels.llvm.simd import any_lane, broadcast, fma, lanes, load, pointer, store, with_lanes
+from fastnn.kernels.llvm.simd import any_lane, broadcast, fma, load, pointer, store, with_lanes
 from fastnn.kernels.llvm.threads import fetch_add
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES
-from fastnn.kernels.random import key, permute
+from fastnn.kernels.random import bits, epoch_key, member_key
+from fastnn.spec import NetworkSpec
 
 #: How a member's training ended: nobody has begun it; all epochs are done; early stopping; divergence.
 WAITING, FINISHED, STOPPED, DIVERGED = range(4)
@@ -46,7 +47,7 @@ class Settings(NamedTuple):
     limits: NDArray[np.int64]  # a member makes so many steps at most
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
     epochs: int
-    settings: NDArray[np.float64]  # the optimizer's
+    settings: NDArray[np.float64]  # (4,), the optimizer's
     delta: float
     outputs: float  # what a row's loss is divided by
     mean: bool
@@ -79,7 +80,9 @@ class Block(NamedTuple):
     started: NDArray[np.int64]  # (lanes,): the tick in which the lane's member began
     waits: NDArray[np.int64]  # (lanes,): epochs without improvement
     best: NDArray[np.float64]  # (lanes,)
-    order: NDArray[np.intp]  # (lanes, n), or (0, 0)
+    keys: NDArray[np.uint64]  # (2 * lanes,): of the lane's member, and of its present epoch
+    swaps: NDArray[np.intp]  # (lanes,)
+    order: NDArray[np.intp]  # (n, lanes), or (0, 0)
     ticks: NDArray[np.int64]  # (1,): epochs that the block has been through
     values: int
     pace: int  # rate, momentum, two corrections, l2; weight and loss of a batch or epoch; what is monitored
@@ -90,18 +93,18 @@ class Block(NamedTuple):
     best_params: int
 
 
-def _batch_data(plan, data, work, place_x, place_y, start, width):
-    """Pointers to a batch's rows: into the data where they are the same for every lane, else into the workspace."""
+def _batch_data(plan, X, y, packed_x, packed_y, start):
+    """Pointers to a batch's rows: in the data where they are the same for every lane, else where they were packed."""
 
 
 @overload(_batch_data, jit_options={"forceinline": True, "error_model": "numpy"})
-def _batch_data_impl(plan, data, work, place_x, place_y, start, width):
+def _batch_data_impl(plan, X, y, packed_x, packed_y, start):
     n_in, n_out = plan.plan.spec.n_in, plan.plan.spec.n_out
     if plan.plan.packed:
-        return lambda plan, data, work, place_x, place_y, start, width: (work + place_x * width, work + place_y * width)
+        return lambda plan, X, y, packed_x, packed_y, start: (packed_x, packed_y)
 
-    def shared(plan, data, work, place_x, place_y, start, width):
-        return with_lanes(pointer(data.X, start * n_in), 1), with_lanes(pointer(data.y, start * n_out), 1)
+    def shared(plan, X, y, packed_x, packed_y, start):
+        return with_lanes(X + start * n_in, 1), with_lanes(y + start * n_out, 1)
 
     return shared
 
@@ -127,33 +130,45 @@ def _vectors_impl(plan, array):
     return lambda plan, array: with_lanes(pointer(array, 0), width)
 
 
-@outlined
-def _pack(data, settings, block, lane, width, start, n):
-    """Copy the rows of a batch of a lane's member to the workspace."""
-    m, n_in, n_out = block.members[lane], data.X.shape[2], data.y.shape[2]
-    mx, my = m if data.X.shape[0] > 1 else 0, m if data.y.shape[0] > 1 else 0
-    x, y = pointer(block.work, block.x * width + lane), pointer(block.work, block.y * width + lane)
+@inlined
+def _shuffle(width, keys, swaps, order, n):
+    """A random order of its own for each lane, ``order[r * width + lane]``: `fastnn.kernels.random.permute` in all lanes."""
     for r in range(n):
-        row = block.order[lane, start + r] if settings.own_order else start + r
-        for i in range(n_in):
-            x[(r * n_in + i) * width] = data.X[mx, row, i]
-        for j in range(n_out):
-            y[(r * n_out + j) * width] = data.y[my, row, j]
+        for lane in range(width):
+            order[r * width + lane] = r
+    for r in range(n - 1, 0, -1):
+        for lane in range(width):
+            swaps[lane] = np.intp((bits(keys[lane], r) * np.uint64(r + 1)) >> np.uint64(32))
+        for lane in range(width):
+            place, other = r * width + lane, swaps[lane] * width + lane
+            order[place], order[other] = order[other], order[place]
 
 
 @outlined
-def _share_out(weights, settings, block, place, lane, width, start, n, ordered):
-    """The share of each row of a batch in the loss of a lane's member, into the workspace; the batch's weight."""
-    m = block.members[lane] if weights.shape[0] > 1 else 0
-    weight = 0.0
-    for r in range(n):
-        weight += weights[m, block.order[lane, start + r] if ordered else start + r]
-    divisor = settings.outputs * (weight if settings.mean else 1.0)
-    factor = 1.0 / divisor if divisor > 0.0 else 0.0
-    share = pointer(block.work, place * width + lane)
-    for r in range(n):
-        share[r * width] = factor * weights[m, block.order[lane, start + r] if ordered else start + r]
-    return weight
+def _pack(source, block_stride, columns, members, order, own_order, target, width, first, stop, start, rows):
+    """Copy rows of the data to where a vector holds a number of every lane; for the lanes ``first:stop``."""
+    for r in range(rows):
+        for lane in range(first, stop):
+            row = order[(start + r) * width + lane] if own_order else start + r
+            x, t = source + (max(members[lane], 0) * block_stride + row * columns), target + (r * columns * width + lane)
+            for i in range(columns):
+                t[i * width] = x[i]
+
+
+@outlined
+def _share_out(weights, block_stride, members, order, own_order, target, sums, width, first, stop, start, rows, outputs, mean):
+    """The share of rows in the loss of the lanes ``first:stop``, and the sum of their weights."""
+    for lane in range(first, stop):
+        w, weight = weights + max(members[lane], 0) * block_stride, 0.0
+        for r in range(rows):
+            row = order[(start + r) * width + lane] if own_order else start + r
+            target[r * width + lane] = w[row]
+            weight += w[row]
+        divisor = outputs * (weight if mean else 1.0)
+        factor = 1.0 / divisor if divisor > 0.0 else 0.0
+        for r in range(rows):
+            target[r * width + lane] = factor * target[r * width + lane]
+        sums[lane] = weight
 
 
 @inlined
@@ -194,29 +209,21 @@ def _fill(results, settings, block, lane, width, n_params, m, adaptive):
         if adaptive:
             block.work[(3 * n_params + i) * width + lane] = settings.rates[m]
     block.work[block.pace * width + lane] = settings.rates[m] * settings.schedule[0]
+    block.keys[lane] = member_key(settings.seeds[m], settings.streams[m])
     block.work[(block.pace + 1) * width + lane] = settings.momenta[m]
     block.work[(block.pace + 4) * width + lane] = settings.l2[m]
 
 
 @outlined
-def _set_pace(settings, block, width, n_batches, batch, corrected):
-    """The rate of each lane's epoch, and what corrects the bias of its step."""
-    last_step, correction, root = np.int64(-1), 1.0, 1.0
+def _correct(members, started, tick, n_batches, batch, betas, correction, root, width):
+    """What corrects the bias of each lane's step."""
+    last, first_factor, second_factor = np.int64(-1), 1.0, 1.0
     for lane in range(width):
-        m = block.members[lane]
-        if m < 0:
-            continue
-        epoch = block.ticks[0] - block.started[lane]
-        if settings.schedule.size > 1:
-            block.work[block.pace * width + lane] = settings.rates[m] * settings.schedule[epoch]
-        if corrected:
-            step = epoch * n_batches + batch + 1
-            if step != last_step:
-                last_step = step
-                correction = 1.0 / (1.0 - settings.settings[0] ** step)
-                root = 1.0 / np.sqrt(1.0 - settings.settings[1] ** step)
-            block.work[(block.pace + 2) * width + lane] = correction
-            block.work[(block.pace + 3) * width + lane] = root
+        step = (tick - started[lane]) * n_batches + batch + 1
+        if step != last:
+            last = step
+            first_factor, second_factor = 1.0 / (1.0 - betas[0] ** step), 1.0 / np.sqrt(1.0 - betas[1] ** step)
+        correction[lane], root[lane] = first_factor, second_factor
 
 
 @inlined
@@ -244,43 +251,57 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
     memory = Memory(work, work + n_params * width, work + 2 * n_params * width, slot_1, work + block.values * width)
     pace_0 = work + block.pace * width
     pace = Pace(pace_0, pace_0 + width, pace_0 + 2 * width, pace_0 + 3 * width)
-    share = work + block.share * width
-    weighted, validated = data.weights.shape[0] > 0, validation.X.shape[1] > 0
-    attentive = results.history.size > 0 or settings.patience > 0 or validated
-    limited = settings.limits.size > 0
     penalty, weights, losses, monitored = pace_0 + 4 * width, pace_0 + 5 * width, pace_0 + 6 * width, pace_0 + 7 * width
-    validation_weighted = validation.weights.shape[0] > 0
+    share, packed_x, packed_y = work + block.share * width, work + block.x * width, work + block.y * width
+    members, started, order = pointer(block.members, 0), pointer(block.started, 0), pointer(block.order, 0)
+    X, y = pointer(data.X, 0), pointer(data.y, 0)
+    x_block, y_block = n * n_in * (data.X.shape[0] > 1), n * n_out * (data.y.shape[0] > 1)
+    sample_weights, weights_block = pointer(data.weights, 0), n * (data.weights.shape[0] > 1)
+    weighted, n_validation = data.weights.shape[0] > 0, validation.X.shape[1]
+    validation_weighted, validation_share = validation.weights.shape[0] > 0, work + block.validation_share * width
+    validation_weights, validation_block = pointer(validation.weights, 0), n_validation * (validation.weights.shape[0] > 1)
+    outputs, mean, own_order = settings.outputs, settings.mean, settings.own_order
+    attentive = results.history.size > 0 or settings.patience > 0
+    scheduled, limited = settings.schedule.size > 1, settings.limits.size > 0
     end, changed = block.ticks[0], True  # when the first of the present members has done its epochs; whether any left
 
     for _ in range(max_ticks):
         # ------------------------------------------------ idle lanes to members that wait
         if changed:
-            active, end = False, block.ticks[0] + settings.epochs
+            active, changed, end = False, False, block.ticks[0] + settings.epochs
             for lane in range(width):
                 if block.members[lane] < 0:
                     m = fetch_add(pointer(queue, 0), 1) if queue[0] < n_members else n_members
                     if m < n_members:
                         _fill(results, settings, block, lane, width, n_params, m, adaptive)
                         if packed and n_batches == 1:
-                            _pack(data, settings, block, lane, width, 0, n)
+                            _pack(X, x_block, n_in, members, order, False, packed_x, width, lane, lane + 1, 0, n)
+                            _pack(y, y_block, n_out, members, order, False, packed_y, width, lane, lane + 1, 0, n)
                         if weighted and n_batches == 1:
-                            weights[lane] = _share_out(data.weights, settings, block, block.share, lane, width, 0, n, False)
+                            _share_out(
+                                sample_weights, weights_block, members, order, False, share, weights,
+                                width, lane, lane + 1, 0, n, outputs, mean,
+                            )  # fmt: skip
                         if validation_weighted:
-                            rows, place = validation.X.shape[1], block.validation_share
-                            _share_out(validation.weights, settings, block, place, lane, width, 0, rows, False)
+                            _share_out(
+                                validation_weights, validation_block, members, order, False, validation_share, monitored,
+                                width, lane, lane + 1, 0, n_validation, outputs, mean,
+                            )  # fmt: skip
                 if block.members[lane] >= 0:
                     active, end = True, min(end, block.started[lane] + settings.epochs)
             if not active:
                 return False
-            changed = False
             if not weighted:
                 _share_evenly(settings, share, weights, n_rows)
-        if settings.own_order:
+        if own_order:
             for lane in range(width):
-                m = block.members[lane]
-                if m >= 0:
-                    epoch = block.ticks[0] - block.started[lane]
-                    permute(key(settings.seeds[m], settings.streams[m], epoch), block.order[lane])
+                block.keys[width + lane] = epoch_key(block.keys[lane], block.ticks[0] - block.started[lane])
+            _shuffle(width, pointer(block.keys, width), pointer(block.swaps, 0), order, n)
+        if scheduled:
+            for lane in range(width):
+                if block.members[lane] >= 0:
+                    factor = settings.schedule[block.ticks[0] - block.started[lane]]
+                    pace.rate[lane] = settings.rates[block.members[lane]] * factor
 
         # ------------------------------------------------ an epoch
         loss_sum, weight_sum = broadcast(0.0, work), broadcast(0.0, work)
@@ -288,28 +309,29 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
             start = batch * n_rows
             rows = min(n_rows, n - start)
             if n_batches > 1:
-                for lane in range(width):
-                    if block.members[lane] >= 0:
-                        if packed:
-                            _pack(data, settings, block, lane, width, start, rows)
-                        if weighted:
-                            weights[lane] = _share_out(
-                                data.weights, settings, block, block.share, lane, width, start, rows, settings.own_order
-                            )
-                if not weighted:
+                if packed:
+                    _pack(X, x_block, n_in, members, order, own_order, packed_x, width, 0, width, start, rows)
+                    _pack(y, y_block, n_out, members, order, own_order, packed_y, width, 0, width, start, rows)
+                if weighted:
+                    _share_out(
+                        sample_weights, weights_block, members, order, own_order, share, weights,
+                        width, 0, width, start, rows, outputs, mean,
+                    )  # fmt: skip
+                else:
                     _share_evenly(settings, share, weights, rows)
-            if corrected or settings.schedule.size > 1:
-                _set_pace(settings, block, width, n_batches, batch, corrected)
+            if corrected:
+                betas = pointer(settings.settings, 0)
+                _correct(members, started, block.ticks[0], n_batches, batch, betas, pace.correction, pace.root, width)
             if limited:
                 for lane in range(width):
-                    steps = (block.ticks[0] - block.started[lane]) * n_batches + batch
+                    epoch = block.ticks[0] - block.started[lane]
+                    steps = epoch * n_batches + batch
                     if block.members[lane] >= 0 and steps == settings.limits[block.members[lane]]:
-                        epoch = block.ticks[0] - block.started[lane]
                         _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
                         changed = True
 
-            x, y = _batch_data(plan, data, work, block.x, block.y, start, width)
-            rows_of = Batch(x, y, share, 1 if weighted else 0, rows)
+            x_rows, y_rows = _batch_data(plan, X, y, packed_x, packed_y, start)
+            rows_of = Batch(x_rows, y_rows, share, 1 if weighted else 0, rows)
             bound = broadcast(settings.max_grad_norm, work)
             loss = gradient_step(plan, memory, rows_of, load(penalty), bound, settings.delta)
             if any_lane(loss - loss != 0.0):
@@ -329,23 +351,21 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
         if not attentive and block.ticks[0] < end:
             continue
         store(losses, loss_sum / weight_sum)
-        if validated:
-            nv = validation.X.shape[1]
-            validation_share = work + block.validation_share * width
+        if n_validation > 0:
             if not validation_weighted:
-                _share_evenly(settings, validation_share, monitored, nv)
+                _share_evenly(settings, validation_share, monitored, n_validation)
             x_v, y_v = with_lanes(pointer(validation.X, 0), 1), with_lanes(pointer(validation.y, 0), 1)
-            rows_v = Batch(x_v, y_v, validation_share, 1 if validation_weighted else 0, nv)
+            rows_v = Batch(x_v, y_v, validation_share, 1 if validation_weighted else 0, n_validation)
             store(monitored, pass_batch(plan, memory, rows_v, settings.delta, False))
         for lane in range(width):
             m = block.members[lane]
             if m < 0:
                 continue
             epoch, loss_value = block.ticks[0] - block.started[lane], np.float64(losses[lane])
-            value = np.float64(monitored[lane]) if validated else loss_value
+            value = np.float64(monitored[lane]) if n_validation > 0 else loss_value
             if results.history.size > 0:
                 results.history[m, epoch - 1] = loss_value
-                if validated:
+                if n_validation > 0:
                     results.validation[m, epoch - 1] = value
             go_on = _improved(settings, block, lane, width, n_params, value) if attentive else True
             if not go_on or epoch == settings.epochs:
@@ -383,7 +403,9 @@ def new_block(plan: Plan, n: int, batch_size: int, n_validation: int, own_order:
         started=np.zeros(width, np.int64),
         waits=np.zeros(width, np.int64),
         best=np.zeros(width),
-        order=np.empty((width, n) if own_order else (0, 0), np.intp),
+        keys=np.zeros(2 * width, np.uint64),
+        swaps=np.zeros(width, np.intp),
+        order=np.empty((n, width) if own_order else (0, 0), np.intp),
         ticks=np.zeros(1, np.int64),
         **places,
     )
@@ -396,12 +418,14 @@ ROWS = 4
 MOST_PARAMS = 1000
 
 
-def serves(plan_spec) -> bool:
+def serves(spec: NetworkSpec) -> bool:
     """Whether networks of a spec are trained in lanes."""
-    return plan_spec.n_params <= MOST_PARAMS
+    return spec.n_params <= MOST_PARAMS
 
 
-def new_plan(spec, loss: catalogue.Loss, rule: int, packed: bool, penalised: bool, clipped: bool) -> Plan:
+def new_plan(
+    spec: NetworkSpec, loss: catalogue.Loss, rule: int, batch_size: int, packed: bool, penalised: bool, clipped: bool
+) -> Plan:
     """The plan for networks in lanes: two registers a value, so that their latencies overlap."""
     width = 2 * REGISTER_BYTES // np.dtype(spec.dtype).itemsize
-    return Plan(spec, loss.code, rule, width, ROWS, False, penalised, clipped, packed)
+    return Plan(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)

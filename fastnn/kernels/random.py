@@ -22,11 +22,21 @@ def mix(x):
 
 
 @inlined
+def member_key(seed, member):
+    """What the keys of all epochs of a member come from."""
+    return mix(mix(np.uint64(seed) + _GOLDEN) + _GOLDEN * (np.uint64(member) + _1))
+
+
+@inlined
+def epoch_key(member_key, epoch):
+    """Key of the stream of numbers that a member draws in epoch `epoch`."""
+    return mix(member_key + _GOLDEN * (np.uint64(epoch) + _1))
+
+
+@inlined
 def key(seed, member, epoch):
     """Key of the stream of numbers that member `member` draws in epoch `epoch`."""
-    k = mix(np.uint64(seed) + _GOLDEN)
-    k = mix(k + _GOLDEN * (np.uint64(member) + _1))
-    return mix(k + _GOLDEN * (np.uint64(epoch) + _1))
+    return epoch_key(member_key(seed, member), epoch)
 
 
 @inlined
