@@ -223,7 +223,16 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
     n = job.X.shape[1]
     own_order = job.shuffle and job.batch_size < n
     packed = own_order or len(job.X) > 1 or len(job.y) > 1
-    plan = members.new_plan(job.spec, job.loss, rule, job.batch_size, packed, bool(job.l2.any()), np.isfinite(job.max_grad_norm))
+    plan, compiled = members.new_step(
+        job.spec,
+        job.loss,
+        rule,
+        job.batch_size,
+        packed=packed,
+        penalised=bool(job.l2.any()),
+        clipped=bool(np.isfinite(job.max_grad_norm)),
+        validates=job.X_val.shape[1] > 0,
+    )
     stopping = job.stopping
     parameters = members.Settings(
         rates=job.rates,
@@ -257,7 +266,7 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
         def step() -> bool:
             nonlocal ticks
             clock = perf_counter()
-            more = members.run(plan, data, validation, parameters, results, block, queue, ticks)
+            more = members.run(compiled, data, validation, parameters, results, block, queue, ticks)
             seconds = perf_counter() - clock
             if seconds < 10 * SECONDS_A_CALL:  # the first call may have compiled the kernel
                 ticks = max(1, int(min(ticks * 8, ticks * SECONDS_A_CALL / seconds)))

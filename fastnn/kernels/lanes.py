@@ -11,8 +11,8 @@ each is a small loop of independent operations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from numba import types
@@ -20,9 +20,9 @@ from numba.extending import NativeValue, models, overload, register_model, typeo
 
 from fastnn import catalogue
 from fastnn.kernels.activations import activate, derivative
-from fastnn.kernels.compiling import inlined
-from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, sqrt, store, tile, total
-from fastnn.kernels.llvm.types import Pointer
+from fastnn.kernels.compiling import address_of, callee, inlined
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, sqrt, store, tile, total, with_lanes
+from fastnn.kernels.llvm.types import Pointer, native_lanes
 from fastnn.kernels.losses import _element
 from fastnn.kernels.optimizers import RULES, _rule
 from fastnn.kernels.vecmath import exp, log
@@ -490,3 +490,66 @@ def _update(plan, memory, pace, settings):
                 store(t + i * width, t_i)
 
     return impl
+
+
+# ---------------------------------------------------------------- by address
+@callee
+def train_batch(
+    plan, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, max_grad_norm, delta, settings, loss
+):
+    """One step of the optimizer on a batch, whose loss is stored; parameters, gradient and slots lie in `work`."""
+    memory, batch = _memory(plan, work, values), _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows)
+    width = lanes(work)
+    paces = Pace(pace, pace + width, pace + 2 * width, pace + 3 * width)
+    bound = broadcast(max_grad_norm, work)
+    store(loss, gradient_step(plan, memory, batch, load(pace + 4 * width), bound, delta))
+    update(plan, memory, paces, settings)
+
+
+@callee
+def batch_loss(plan, work, values, X, y, packed_x, packed_y, share, share_stride, rows, delta, loss):
+    """The loss of a batch, which is stored."""
+    memory, batch = _memory(plan, work, values), _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows)
+    store(loss, pass_batch(plan, memory, batch, delta, False))
+
+
+def _memory(plan, work, values):
+    """Parameters, gradient and slots, one after another."""
+
+
+@overload(_memory, jit_options=_INLINE)
+def _memory_impl(plan, work, values):
+    n_params = plan.plan.spec.n_params
+
+    def impl(plan, work, values):
+        size = n_params * lanes(work)
+        return Memory(work, work + size, work + 2 * size, work + 3 * size, values)
+
+    return impl
+
+
+def _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows):
+    """A batch: in the data where its rows are the same for every lane, else where they were packed."""
+
+
+@overload(_batch, jit_options=_INLINE)
+def _batch_impl(plan, X, y, packed_x, packed_y, share, share_stride, rows):
+    if plan.plan.packed:
+        return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
+            packed_x, packed_y, share, share_stride, rows
+        )
+    return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
+        with_lanes(X, 1), with_lanes(y, 1), share, share_stride, rows
+    )
+
+
+@lru_cache(maxsize=256)
+def addresses(plan: Plan, validates: bool) -> tuple[int, int]:
+    """Addresses of `train_batch` and `batch_loss`, the latter where it is wanted, compiled for a plan."""
+    number = types.float32 if plan.spec.dtype == "float32" else types.float64
+    kind, n, real = PlanType(plan), types.intp, types.float64
+    v, data, settings = Pointer(number, plan.lanes), Pointer(number, native_lanes(number)), Pointer(real, native_lanes(real))
+    step = address_of(train_batch, kind, v, v, v, data, data, v, v, v, n, n, real, real, settings, v)
+    shared = PlanType(replace(plan, packed=False, penalised=False, clipped=False))
+    loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, real, v) if validates else 0
+    return step, loss

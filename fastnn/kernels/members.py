@@ -10,18 +10,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
 from fastnn import catalogue
 from fastnn.kernels.compiling import inlined, kernel, outlined
-from fastnn.kernels.lanes import CORRECTED, Batch, Memory, Pace, Plan, gradient_step, pass_batch, update
+from fastnn.kernels.lanes import CORRECTED, Plan, addresses
 from fastnn.kernels.layers import workspace
-from fastnn.kernels.llvm.simd import any_lane, broadcast, fma, load, pointer, store, with_lanes
+from fastnn.kernels.llvm.calls import KNOWN, call
+from fastnn.kernels.llvm.simd import any_lane, broadcast, fma, lanes, load, pointer, store, with_lanes
 from fastnn.kernels.llvm.threads import fetch_add
-from fastnn.kernels.llvm.types import REGISTER_BYTES
-from fastnn.kernels.optimizers import RULES
+from fastnn.kernels.llvm.types import native_lanes
+from fastnn.kernels.optimizers import rule_of
 from fastnn.kernels.random import bits, epoch_key, member_key
+from fastnn.optimizers import Rprop
 from fastnn.spec import NetworkSpec
 
 #: How a member's training ended: nobody has begun it; all epochs are done; early stopping; divergence.
@@ -93,41 +96,19 @@ class Block(NamedTuple):
     best_params: int
 
 
-def _batch_data(plan, X, y, packed_x, packed_y, start):
-    """Pointers to a batch's rows: in the data where they are the same for every lane, else where they were packed."""
-
-
-@overload(_batch_data, jit_options={"forceinline": True, "error_model": "numpy"})
-def _batch_data_impl(plan, X, y, packed_x, packed_y, start):
-    n_in, n_out = plan.plan.spec.n_in, plan.plan.spec.n_out
-    if plan.plan.packed:
-        return lambda plan, X, y, packed_x, packed_y, start: (packed_x, packed_y)
-
-    def shared(plan, X, y, packed_x, packed_y, start):
-        return with_lanes(X + start * n_in, 1), with_lanes(y + start * n_out, 1)
-
-    return shared
-
-
-def _constants(plan):
-    """Lanes, parameters, code of the rule, whether data are packed."""
-
-
-@overload(_constants, jit_options={"forceinline": True})
-def _constants_impl(plan):
-    plan = plan.plan
-    numbers = plan.lanes, plan.spec.n_params, plan.rule in CORRECTED, plan.packed, RULES[plan.rule][2], plan.rule == 6
-    return lambda plan: numbers
-
-
-def _vectors(plan, array):
-    """Pointer to an array, whose loads take the plan's lanes."""
+def _vectors(array):
+    """Pointer to an array, whose loads take the lanes of a block."""
 
 
 @overload(_vectors, jit_options={"forceinline": True})
-def _vectors_impl(plan, array):
-    width = plan.plan.lanes
-    return lambda plan, array: with_lanes(pointer(array, 0), width)
+def _vectors_impl(array):
+    width = lanes_of(array.dtype)
+    return lambda array: with_lanes(pointer(array, 0), width)
+
+
+def lanes_of(dtype: types.Type) -> int:
+    """Members of a block: two registers a value, so that their latencies overlap."""
+    return 2 * native_lanes(dtype)
 
 
 @inlined
@@ -187,7 +168,7 @@ def _empty(block, lane, width, n_vectors):
 
 
 @outlined
-def _retire(results, settings, block, lane, width, n_params, n_vectors, status, epochs, steps, loss):
+def _retire(results, settings, block, lane, width, n_params, status, epochs, steps, loss):
     """Write down what became of a lane's member, and free the lane."""
     m = block.members[lane]
     best = status != DIVERGED and settings.patience > 0 and settings.restore_best
@@ -196,7 +177,7 @@ def _retire(results, settings, block, lane, width, n_params, n_vectors, status, 
         results.params[m, i] = block.work[(place + i) * width + lane]
     results.status[m], results.epochs[m], results.steps[m] = status, epochs, steps
     results.loss[m], results.best[m] = loss, block.best[lane]
-    _empty(block, lane, width, n_vectors)
+    _empty(block, lane, width, 4 * n_params)
 
 
 @outlined
@@ -229,29 +210,38 @@ def _correct(members, started, tick, n_batches, batch, betas, correction, root, 
 @inlined
 def _improved(settings, block, lane, width, n_params, value):
     """Whether a lane's member may go on after an epoch whose monitored loss is `value`."""
-    if value < block.best[lane] - settings.min_improvement:
-        block.best[lane], block.waits[lane] = value, 0
+    block.waits[lane] = 0 if value < block.best[lane] - settings.min_improvement else block.waits[lane] + 1
+    if value < block.best[lane]:
+        block.best[lane] = value
         for i in range(n_params if settings.restore_best else 0):
             block.work[(block.best_params + i) * width + lane] = block.work[i * width + lane]
-    else:
-        block.waits[lane] += 1
     return settings.patience == 0 or block.waits[lane] < settings.patience
 
 
+class Step(NamedTuple):
+    """What is compiled for the networks, by address, and what of them the loop over members must know."""
+
+    train_batch: int
+    batch_loss: int
+    n_params: int
+    corrected: bool  # the optimizer corrects a bias in each step
+    adaptive: bool  # the second slot starts at the rate
+    packed: bool  # every lane has rows of its own
+
+
 @kernel
-def run(plan, data, validation, settings, results, block, queue, max_ticks):
+def run(step, data, validation, settings, results, block, queue, max_ticks):
     """Train members from the queue until none is left, for so many epochs of the block at most; whether any is left."""
-    width, n_params, corrected, packed, n_slots, adaptive = _constants(plan)
     n, n_in, n_out = data.X.shape[1], data.X.shape[2], data.y.shape[2]
     n_members, n_rows = results.status.size, min(settings.batch_size, n)
     n_batches = (n + n_rows - 1) // n_rows
-    n_vectors = 4 * n_params
-    work = _vectors(plan, block.work)
-    slot_1 = work + (2 + (n_slots > 1)) * n_params * width
-    memory = Memory(work, work + n_params * width, work + 2 * n_params * width, slot_1, work + block.values * width)
-    pace_0 = work + block.pace * width
-    pace = Pace(pace_0, pace_0 + width, pace_0 + 2 * width, pace_0 + 3 * width)
-    penalty, weights, losses, monitored = pace_0 + 4 * width, pace_0 + 5 * width, pace_0 + 6 * width, pace_0 + 7 * width
+    optimizer = pointer(settings.settings, 0)
+    n_params, packed = step.n_params, step.packed
+    work = _vectors(block.work)
+    width = lanes(work)
+    values, pace = work + block.values * width, work + block.pace * width
+    correction, root = pace + 2 * width, pace + 3 * width
+    weights, losses, monitored = pace + 5 * width, pace + 6 * width, pace + 7 * width
     share, packed_x, packed_y = work + block.share * width, work + block.x * width, work + block.y * width
     members, started, order = pointer(block.members, 0), pointer(block.started, 0), pointer(block.order, 0)
     X, y = pointer(data.X, 0), pointer(data.y, 0)
@@ -273,7 +263,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
                 if block.members[lane] < 0:
                     m = fetch_add(pointer(queue, 0), 1) if queue[0] < n_members else n_members
                     if m < n_members:
-                        _fill(results, settings, block, lane, width, n_params, m, adaptive)
+                        _fill(results, settings, block, lane, width, n_params, m, step.adaptive)
                         if packed and n_batches == 1:
                             _pack(X, x_block, n_in, members, order, False, packed_x, width, lane, lane + 1, 0, n)
                             _pack(y, y_block, n_out, members, order, False, packed_y, width, lane, lane + 1, 0, n)
@@ -301,7 +291,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
             for lane in range(width):
                 if block.members[lane] >= 0:
                     factor = settings.schedule[block.ticks[0] - block.started[lane]]
-                    pace.rate[lane] = settings.rates[block.members[lane]] * factor
+                    pace[lane] = settings.rates[block.members[lane]] * factor
 
         # ------------------------------------------------ an epoch
         loss_sum, weight_sum = broadcast(0.0, work), broadcast(0.0, work)
@@ -319,32 +309,29 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
                     )  # fmt: skip
                 else:
                     _share_evenly(settings, share, weights, rows)
-            if corrected:
-                betas = pointer(settings.settings, 0)
-                _correct(members, started, block.ticks[0], n_batches, batch, betas, pace.correction, pace.root, width)
+            if step.corrected:
+                _correct(members, started, block.ticks[0], n_batches, batch, optimizer, correction, root, width)
             if limited:
                 for lane in range(width):
                     epoch = block.ticks[0] - block.started[lane]
                     steps = epoch * n_batches + batch
                     if block.members[lane] >= 0 and steps == settings.limits[block.members[lane]]:
-                        _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
+                        _retire(results, settings, block, lane, width, n_params, DIVERGED, epoch, steps, np.nan)
                         changed = True
 
-            x_rows, y_rows = _batch_data(plan, X, y, packed_x, packed_y, start)
-            rows_of = Batch(x_rows, y_rows, share, 1 if weighted else 0, rows)
-            bound = broadcast(settings.max_grad_norm, work)
-            loss = gradient_step(plan, memory, rows_of, load(penalty), bound, settings.delta)
+            call(
+                step.train_batch, KNOWN, work, values, pace, X + start * n_in, y + start * n_out, packed_x, packed_y,
+                share, np.intp(weighted), rows, settings.max_grad_norm, settings.delta, optimizer, losses,
+            )  # fmt: skip
+            loss = load(losses)
             if any_lane(loss - loss != 0.0):
-                store(losses, loss)
                 for lane in range(width):
                     if block.members[lane] >= 0 and not np.isfinite(losses[lane]):
                         epoch = block.ticks[0] - block.started[lane]
                         steps = epoch * n_batches + batch
-                        _retire(results, settings, block, lane, width, n_params, n_vectors, DIVERGED, epoch, steps, np.nan)
+                        _retire(results, settings, block, lane, width, n_params, DIVERGED, epoch, steps, np.nan)
                         changed = True
-            update(plan, memory, pace, settings.settings)
-            batch_weight = load(weights)
-            loss_sum, weight_sum = fma(loss, batch_weight, loss_sum), weight_sum + batch_weight
+            loss_sum, weight_sum = fma(loss, load(weights), loss_sum), weight_sum + load(weights)
 
         # ------------------------------------------------ after an epoch
         block.ticks[0] += 1
@@ -354,9 +341,10 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
         if n_validation > 0:
             if not validation_weighted:
                 _share_evenly(settings, validation_share, monitored, n_validation)
-            x_v, y_v = with_lanes(pointer(validation.X, 0), 1), with_lanes(pointer(validation.y, 0), 1)
-            rows_v = Batch(x_v, y_v, validation_share, 1 if validation_weighted else 0, n_validation)
-            store(monitored, pass_batch(plan, memory, rows_v, settings.delta, False))
+            call(
+                step.batch_loss, KNOWN, work, values, pointer(validation.X, 0), pointer(validation.y, 0), packed_x, packed_y,
+                validation_share, np.intp(validation_weighted), n_validation, settings.delta, monitored,
+            )  # fmt: skip
         for lane in range(width):
             m = block.members[lane]
             if m < 0:
@@ -371,7 +359,7 @@ def run(plan, data, validation, settings, results, block, queue, max_ticks):
             if not go_on or epoch == settings.epochs:
                 status = FINISHED if go_on else STOPPED
                 steps = epoch * n_batches
-                _retire(results, settings, block, lane, width, n_params, n_vectors, status, epoch, steps, loss_value)
+                _retire(results, settings, block, lane, width, n_params, status, epoch, steps, loss_value)
                 changed = True
     return True
 
@@ -423,9 +411,19 @@ def serves(spec: NetworkSpec) -> bool:
     return spec.n_params <= MOST_PARAMS
 
 
-def new_plan(
-    spec: NetworkSpec, loss: catalogue.Loss, rule: int, batch_size: int, packed: bool, penalised: bool, clipped: bool
-) -> Plan:
-    """The plan for networks in lanes: two registers a value, so that their latencies overlap."""
-    width = 2 * REGISTER_BYTES // np.dtype(spec.dtype).itemsize
-    return Plan(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
+def new_step(
+    spec: NetworkSpec,
+    loss: catalogue.Loss,
+    rule: int,
+    batch_size: int,
+    *,
+    packed: bool,
+    penalised: bool,
+    clipped: bool,
+    validates: bool,
+) -> tuple[Plan, Step]:
+    """The plan for networks in lanes, and what is compiled for it."""
+    width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
+    plan = Plan(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
+    adaptive = rule == rule_of(Rprop())[0]
+    return plan, Step(*addresses(plan, validates), spec.n_params, rule in CORRECTED, adaptive, packed)
