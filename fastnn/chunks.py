@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from fastnn.checks import describe
 from fastnn.members import MembersJob, Outcome, train_members
 from fastnn.progress import MembersBar
+from fastnn.storage import write_whole
 
 #: Bytes that a chunk may take, and the most members of one.
 CHUNK_BYTES, MOST_MEMBERS = 64 * 2**20, 2**14
@@ -49,7 +51,7 @@ def run_chunks(
                 waiting.append((i, part))
             else:
                 outcome.put(part, kept)
-        bar.update(int((outcome.status > 0).sum()))
+        bar.tell(int((outcome.status > 0).sum()))
         with suppress(KeyboardInterrupt):
             if executor is None:
                 _run_here(job, waiting, outcome, store, threads, bar)
@@ -67,13 +69,18 @@ def _chunk_size(job: MembersJob) -> int:
 
 
 def _run_here(
-    job: MembersJob, waiting: list[tuple[int, slice]], outcome: Outcome, store: Checkpoint | None, threads: int, bar: MembersBar
+    job: MembersJob,
+    waiting: list[tuple[int, slice]],
+    outcome: Outcome,
+    store: Checkpoint | None,
+    threads: int,
+    bar: MembersBar,
 ) -> None:
     done = int((outcome.status > 0).sum())
     for i, part in waiting:
         piece = Outcome.blank(job.part(slice(0, 0)), None)
         try:
-            train_members(job.part(part), threads, lambda n, done=done: bar.update(done + n), piece)
+            train_members(job.part(part), threads, partial(bar.tell, done), piece)
         finally:
             if len(piece.status):  # after Ctrl-C, those that are finished
                 outcome.put(part, piece)
@@ -83,10 +90,16 @@ def _run_here(
 
 
 def _run_there(
-    job: MembersJob, waiting: list[tuple[int, slice]], outcome: Outcome, store: Checkpoint | None, executor: Executor, bar: MembersBar
+    job: MembersJob,
+    waiting: list[tuple[int, slice]],
+    outcome: Outcome,
+    store: Checkpoint | None,
+    executor: Executor,
+    bar: MembersBar,
 ) -> None:
     """Submit a few chunks more than are likely to run at once, so that neither workers wait nor memory fills up."""
-    queue, running = iter(waiting), {}
+    queue = iter(waiting)
+    running: dict[Future[Outcome], tuple[int, slice]] = {}
     failure: BaseException | None = None
     try:
         while True:
@@ -110,7 +123,7 @@ def _run_there(
                 outcome.put(part, piece)
                 if store is not None:
                     store.save(i, piece)
-                bar.update(int((outcome.status > 0).sum()))
+                bar.tell(int((outcome.status > 0).sum()))
     finally:
         for future in running:
             future.cancel()
@@ -137,7 +150,7 @@ class Checkpoint:
         digest = _digest(job, size)
         mark = self._folder / "run.txt"
         if not mark.exists():
-            _write(mark, digest.encode())
+            write_whole(mark, digest.encode())
         elif mark.read_text() != digest:
             raise ValueError(
                 f"checkpoint must be an empty directory, or that of a run with the same data and settings; "
@@ -157,23 +170,9 @@ class Checkpoint:
 
     def save(self, i: int, piece: Outcome) -> None:
         """Keep a finished chunk."""
-        from io import BytesIO
-
         file = BytesIO()
         np.savez(file, **vars(piece))
-        _write(self._path(i), file.getvalue())
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(draft, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+        write_whole(self._path(i), file.getvalue())
 
 
 def _digest(job: MembersJob, size: int) -> str:

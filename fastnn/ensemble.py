@@ -159,7 +159,7 @@ class Ensemble:
         return self.predict(X).std(axis=0)
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
-        """Quantiles over the members of their outputs, shape (\\*q.shape, n, n_out), for `q` in [0, 1]."""
+        """Quantiles over the members of their outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1]."""
         return np.quantile(self.predict(X), check_quantiles(q), axis=0)
 
     def best(self, n: int) -> Ensemble:
@@ -176,7 +176,7 @@ class Ensemble:
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the members and their records to a file that ends in ``.npz``, see `fastnn.ensemble.load_ensemble`."""
+        """Save the members and their records to a file that ends in ``.npz``, which `fastnn.load` reads."""
         from fastnn import storage
 
         storage.save_ensemble(self, path)

@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastnn import catalogue, checks
 from fastnn.chunks import run_chunks
@@ -18,7 +18,9 @@ from fastnn.ensemble import Ensemble, Records
 from fastnn.initializers import INITIALIZERS
 from fastnn.members import MembersJob
 from fastnn.optimizers import Adam, Optimizer
+from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.spec import NetworkSpec
+from fastnn.watch import EarlyStopping
 
 
 def fit_many(
@@ -38,7 +40,7 @@ def fit_many(
     max_grad_norm: float | None = None,
     delta: float = 1.0,
     validation_data: Any = None,
-    early_stopping: Any = None,
+    early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
     rng: Any = None,
     seeds: ArrayLike | None = None,
@@ -97,8 +99,8 @@ def fit_many(
     threads : int
         Threads of this process; an executor's workers have one each.
     specialize : bool, optional
-        Whether to compile a kernel for just these networks; by default where they are small. Without one they are
-        trained one after another, to other bits.
+        Whether to compile a kernel for just these networks; by default where they are small, and neither
+        `ReduceOnPlateau` nor a metric is asked for. Without one they are trained one after another, to other bits.
     progress : bool, optional
         Whether to show members done, rate and time left; by default as in `MLP.fit`.
     executor : concurrent.futures.Executor, optional
@@ -191,25 +193,42 @@ def _job(
         X_val, y_val, *rest = validation_data
         X_val, y_val, weights_val = checks.check_data(X_val, y_val, rest[0] if rest else None, spec, row, k)
         if len(X_val) > 1 or len(y_val) > 1:
-            raise ValueError("validation_data must be one set for all members, of which each may weigh the samples its own way")
+            raise ValueError(
+                "validation_data must be one set for all members, who may weigh its samples in their own ways"
+            )
     if seeds is not None:
         if rng is not None:
             raise ValueError(f"rng must be None where each member has its seed; got {checks.describe(rng)}")
         seeds = np.asarray(seeds)
         if seeds.shape != (k,) or seeds.dtype.kind not in "iu" or (seeds < 0).any():
-            raise ValueError(f"seeds must be integers of at least 0, one for each of the {k} members; got {checks.describe(seeds)}")
+            raise ValueError(
+                f"seeds must be integers of at least 0, one for each of the {k} members; got {checks.describe(seeds)}"
+            )
         seeds, numbers = seeds.astype(np.int64), np.zeros(k, np.int64)
     else:
         seed = secrets.randbits(63) if rng is None else int(checks.check_rng(rng).integers(2**63))
         seeds = np.full(k, seed, np.int64)
-    small = serves(spec)
+    epochs = checks.check_integer("epochs", epochs, 1)
+    stopping = checks.check_early_stopping(early_stopping, X_val.shape[1] > 0)
+    alike = not isinstance(optimizer.learning_rate, ReduceOnPlateau) and (
+        stopping is None or stopping.monitor == "loss"
+    )
     specialize = checks.check_optional_flag("specialize", specialize)
+    if specialize and not alike:
+        raise ValueError(
+            "specialize must not be True with ReduceOnPlateau or a metric monitored, which lanes do not do"
+        )
+    schedule = np.ones(1)
+    if isinstance(optimizer.learning_rate, Schedule) and alike:
+        schedule = optimizer.learning_rate.rates(0, epochs)
     return MembersJob(
         spec=spec,
         loss=row,
         delta=checks.check_delta(delta),
         batch_size=batch_size,
-        max_grad_norm=inf if max_grad_norm is None else checks.check_number("max_grad_norm", max_grad_norm, checks.ABOVE_0),
+        max_grad_norm=inf
+        if max_grad_norm is None
+        else checks.check_number("max_grad_norm", max_grad_norm, checks.ABOVE_0),
         X=X,
         y=y,
         weights=weights,
@@ -220,14 +239,14 @@ def _job(
         rates=rates,
         momenta=momenta,
         l2=checks.check_for_each("l2", l2, k),
-        schedule=np.ones(1),
+        schedule=schedule,
         seeds=seeds,
         streams=numbers,
         init=checks.check_name("init", init, INITIALIZERS),
         params=params,
-        epochs=checks.check_integer("epochs", epochs, 1),
+        epochs=epochs,
         shuffle=checks.check_flag("shuffle", shuffle),
-        stopping=early_stopping,
+        stopping=stopping,
         history=checks.check_flag("history", history),
-        specialize=small if specialize is None else specialize,
+        specialize=serves(spec) and alike if specialize is None else specialize,
     )

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from fastnn import catalogue, training
 from fastnn.initializers import INITIALIZERS
 from fastnn.job import Job, State
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import SGD, Optimizer
+from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.spec import NetworkSpec
 from fastnn.streams import initialize_members
+from fastnn.watch import EarlyStopping, Memory, Watch
 
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
 
@@ -52,8 +54,8 @@ class MembersJob:
         Passes over the samples.
     shuffle : bool
         Whether each member visits the samples in an order of its own, in batches.
-    stopping : object or None
-        An `EarlyStopping`.
+    stopping : EarlyStopping or None
+        When a member stops.
     history : bool
         Whether the losses of every epoch are kept.
     specialize : bool
@@ -82,7 +84,7 @@ class MembersJob:
     params: NDArray | None
     epochs: int
     shuffle: bool
-    stopping: Any
+    stopping: EarlyStopping | None
     history: bool
     specialize: bool
 
@@ -149,10 +151,6 @@ Tell = Callable[[int], None]
 
 def _silent(done: int) -> None:
     pass
-
-
-class Stopped(Exception):
-    """Raised by a `tell` to end the training; what is finished stays written down."""
 
 
 def train_members(job: MembersJob, threads: int = 1, tell: Tell = _silent, outcome: Outcome | None = None) -> Outcome:
@@ -314,9 +312,19 @@ def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
     def block(array: NDArray) -> NDArray:
         return array[k if len(array) > 1 else 0]
 
-    optimizer = replace(job.optimizer, learning_rate=float(job.rates[k]))
-    if hasattr(optimizer, "momentum"):
+    optimizer = job.optimizer
+    if not isinstance(optimizer.learning_rate, Schedule):
+        optimizer = replace(optimizer, learning_rate=float(job.rates[k]))
+    if isinstance(optimizer, SGD):
         optimizer = replace(optimizer, momentum=float(job.momenta[k]))
+    rate, watch = optimizer.learning_rate, None
+    plateau = rate if isinstance(rate, ReduceOnPlateau) else None
+    validates = job.X_val.shape[1] > 0
+    if validates:
+        weights = block(job.weights_val) if len(job.weights_val) else None
+        watch = Watch(block(job.X_val), block(job.y_val), weights, job.stopping, plateau)
+    elif job.stopping is not None or plateau is not None:
+        watch = Watch(stopping=job.stopping, plateau=plateau)
     single = Job(
         spec=job.spec,
         params=outcome.params[k],
@@ -330,15 +338,21 @@ def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
         shuffle=job.shuffle,
         l2=float(job.l2[k]),
         max_grad_norm=job.max_grad_norm,
+        watch=watch,
         member=int(job.streams[k]),
     )
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the status tells of a member that diverged
-        history = training.fit(single, state, job.epochs, progress=False)
-    done = history.epochs
-    outcome.status[k] = DIVERGED if history.stopped == "diverged" else FINISHED
-    outcome.epochs[k], outcome.steps[k] = done, history.state.counters[2]
-    outcome.loss[k] = history.loss[-1] if history.stopped == "finished" else np.nan
+        run = training.fit(single, state, job.epochs, progress=False)
+    if run.stopped == "interrupted":
+        raise KeyboardInterrupt
+    outcome.epochs[k], outcome.steps[k] = run.epochs, run.state.counters[2]
+    outcome.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
+    if job.stopping is not None:
+        outcome.best[k] = run.state.memory[Memory.BEST]
     if job.history:
-        outcome.history[k, :done] = history.loss
+        outcome.history[k, : run.epochs] = run.loss
+        if validates:
+            outcome.validation[k, : run.epochs] = run.validation_loss
+    outcome.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]

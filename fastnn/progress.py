@@ -81,9 +81,14 @@ class ProgressBar:
 class MembersBar(ProgressBar):
     """Progress of many networks: members done, their rate, and the time left; see `ProgressBar`."""
 
-    def update(self, done: float, loss: float = float("nan")) -> None:
-        """Tell that `done` members are over."""
-        super().update(done, done / max(1e-9, perf_counter() - self._start))
+    def __enter__(self) -> MembersBar:
+        super().__enter__()
+        return self
+
+    def tell(self, before: int, more: int = 0) -> None:
+        """Tell that so many members are over."""
+        done = before + more
+        self.update(done, done / max(1e-9, perf_counter() - self._start))
 
     def _open(self) -> None:
         console = require("rich.console", "cli").Console(stderr=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ from fastnn.extras import require
 from fastnn.spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from fastnn.ensemble import Ensemble
     from fastnn.model import MLP
 
 FORMAT = "fastnn.MLP"
+ENSEMBLE = "fastnn.Ensemble"
 VERSION = 1
 
 
@@ -52,6 +54,11 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
     encode, _ = _CODECS[_suffix(path)]
     header = {"format": FORMAT, "version": VERSION, "spec": asdict(net.spec)}
     data = encode(json.dumps(header), net.params)
+    write_whole(path, data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(draft, "xb") as file:
@@ -63,8 +70,28 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
         draft.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str]) -> MLP:
-    """Load a network that `save` wrote.
+def save_ensemble(many: Ensemble, path: str | os.PathLike[str]) -> None:
+    """Save an ensemble and its records; the file, which ends in ``.npz``, appears whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If the path ends otherwise.
+    OSError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
+    header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(many.spec), "seed": many.seed}
+    file = BytesIO()
+    records = vars(many.records) if many._records is not None else {}
+    np.savez(file, header=np.array(json.dumps(header)), params=many.params, **records)
+    write_whole(path, file.getvalue())
+
+
+def load(path: str | os.PathLike[str]) -> MLP | Ensemble:
+    """Load a network, or an ensemble, that `save` wrote.
 
     Parameters
     ----------
@@ -73,7 +100,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
 
     Returns
     -------
-    MLP
+    MLP or Ensemble
 
     Raises
     ------
@@ -90,7 +117,10 @@ def load(path: str | os.PathLike[str]) -> MLP:
     _, decode = _CODECS[_suffix(path)]
     data = path.read_bytes()
     try:
-        spec, params = _read(*decode(data))
+        header, params = decode(data)
+        if json.loads(header)["format"] == ENSEMBLE:
+            return _read_ensemble(data)
+        spec, params = _read(header, params)
     except ImportError:
         raise
     except Exception as error:  # a damaged file fails in any of a dozen ways
@@ -98,19 +128,38 @@ def load(path: str | os.PathLike[str]) -> MLP:
     return MLP.from_params(spec, params)
 
 
+def _spec(header: dict[str, Any]) -> NetworkSpec:
+    if header["version"] != VERSION:
+        raise ValueError(f"its version is {header['version']}, this fastnn reads version {VERSION}")
+    fields = header["spec"]
+    *hidden, output = fields["activations"]
+    return check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
+
+
 def _read(text: str, params: NDArray) -> tuple[NetworkSpec, NDArray]:
     """The network of a header and its parameters, neither of which is trusted."""
     header = json.loads(text)
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {header['format']!r}")
-    if header["version"] != VERSION:
-        raise ValueError(f"its version is {header['version']}, this fastnn reads version {VERSION}")
-    fields = header["spec"]
-    *hidden, output = fields["activations"]
-    spec = check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
+    spec = _spec(header)
     if params.dtype != spec.dtype or params.shape != (spec.n_params,):
         raise ValueError(f"its params are {describe(params)}, its spec has {spec.n_params} of {spec.dtype}")
     return spec, params
+
+
+def _read_ensemble(data: bytes) -> Ensemble:
+    """The ensemble of a file, which is not trusted."""
+    from fastnn.ensemble import Ensemble, Records
+
+    with np.load(BytesIO(data), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    header, params = json.loads(str(arrays.pop("header"))), arrays.pop("params")
+    spec = _spec(header)
+    if params.dtype != spec.dtype or params.ndim != 2 or params.shape[1] != spec.n_params:
+        raise ValueError(f"its params are {describe(params)}, its spec has {spec.n_params} of {spec.dtype}")
+    if any(len(array) != len(params) for array in arrays.values()):
+        raise ValueError("its records are of another number of members")
+    return Ensemble(spec, params, Records(**arrays) if arrays else None, header["seed"])
 
 
 def _suffix(path: Path) -> str:

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.initializers import Initializer, initialize
-from fastnn.reference.random import GOLDEN, mix
+from fastnn.reference.random import GOLDEN, MASK, mix
 from fastnn.spec import NetworkSpec
 
-_GOLDEN, _FIRST = np.uint64(GOLDEN), np.uint64(2**64 - 2)  # beside the streams of the epochs, 0, 1, 2 ...
+_GOLDEN = np.uint64(GOLDEN)
+_FIRST = 2**63 + 1  # an epoch that no run reaches
 
 
 class MemberStreams:
@@ -24,7 +25,7 @@ class MemberStreams:
     def __init__(self, seeds: NDArray[np.int64], streams: NDArray[np.int64]):
         key = mix(seeds.astype(np.uint64) + _GOLDEN)
         key = mix(key + _GOLDEN * (streams.astype(np.uint64) + np.uint64(1)))
-        self._keys = mix(key + _GOLDEN * (_FIRST + np.uint64(1)))
+        self._keys = mix(key + np.uint64(GOLDEN * (_FIRST + 1) & MASK))
         self._drawn = 0
 
     def random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from fastnn.checks.arrays import (
 from fastnn.checks.jobs import _SETTINGS, check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
 from fastnn.optimizers import Optimizer
+from fastnn.schedules import Schedule
 from fastnn.spec import NetworkSpec
 
 
@@ -80,17 +81,19 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     """
     numbers = _as_numbers(argument, value, f"() or ({members},)").astype(np.float64)
     if numbers.shape not in ((), (members,)):
-        raise ValueError(f"{argument} must be one number, or one for each of the {members} members; got {numbers.shape}")
+        raise ValueError(
+            f"{argument} must be one number, or one for each of the {members} members; got {numbers.shape}"
+        )
     bad = ~((numbers >= interval.low) & (numbers < interval.high))
     if bad.any():
         raise ValueError(f"{argument} must be {interval}; got {numbers[bad].flat[0] if numbers.shape else numbers}")
     return np.broadcast_to(numbers, (members,)).copy()
 
 
-def check_optimizers(
-    optimizer: Any, members: int
-) -> tuple[Optimizer, NDArray[np.float64], NDArray[np.float64]]:
+def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[np.float64], NDArray[np.float64]]:
     """An optimizer of plain settings, and each member's learning rate and momentum, shape (K,).
+
+    Where the rate is a schedule, what multiplies it is 1.
 
     Raises
     ------
@@ -106,7 +109,8 @@ def check_optimizers(
     plain = check_optimizer(
         replace(optimizer, **{name: float(max(values)) for name, values in each.items()}) if each else optimizer
     )
-    rates = each.get("learning_rate", np.full(members, plain.learning_rate))
+    single = 1.0 if isinstance(plain.learning_rate, Schedule) else plain.learning_rate
+    rates = each.get("learning_rate", np.full(members, single))
     return plain, rates, each.get("momentum", np.full(members, getattr(plain, "momentum", 0.0)))
 
 
@@ -128,8 +132,12 @@ def check_data(
     else:
         blocks = check_inputs(X, spec, least=1)[None]
     n = blocks.shape[1]
-    if np.ndim(y) == 3 or (np.ndim(y) == 2 and np.shape(y) == (members, n) and (spec.n_out, members) != (n, n)
-                           and np.shape(y) != (n, spec.n_out)):
+    if np.ndim(y) == 3 or (
+        np.ndim(y) == 2
+        and np.shape(y) == (members, n)
+        and (spec.n_out, members) != (n, n)
+        and np.shape(y) != (n, spec.n_out)
+    ):
         _check_blocks("y", y, members)
         targets = np.stack([_one_hot(check_targets(block, spec, loss, n), spec) for block in y])
     else:
@@ -146,7 +154,8 @@ def check_data(
         if empty.any():
             raise ValueError(f"sample_weight must have a sum above 0; got only zeros for member {int(empty.argmax())}")
     elif sample_weight is not None:
-        weights = check_sample_weight(sample_weight, spec, n)[None]
+        shared = check_sample_weight(sample_weight, spec, n)
+        weights = weights if shared is None else shared[None]
     for name, array in (("X", blocks), ("y", targets), ("sample_weight", weights)):
         check_finite(name, array[0] if len(array) == 1 else array)
     return blocks, targets, weights

@@ -51,7 +51,7 @@ class Plan:
     penalised, clipped : bool
         Whether there is an L2 penalty, and a bound of the gradient's norm.
     packed : bool
-        Whether every lane has rows of its own, copied to where a vector holds them; else all share the rows of the data.
+        Whether every lane has rows of its own, copied to where a vector holds them; else all share those of the data.
     """
 
     spec: NetworkSpec
@@ -197,7 +197,7 @@ def linear_back(rows, n, depth, d, w, code, z, h, c):
 
 @inlined(literals=("rows",))
 def accumulate(rows, last, n, depth, a, d, g, g_biases, has_biases):
-    """``g += a^T d`` with a (rows, depth), d (rows, n) and g (depth, n); and the biases' gradient: d's sum over the rows.
+    """``g += a^T d`` with a (rows, depth), d (rows, n) and g (depth, n); for the biases the sum of d's rows.
 
     Two rows of g at a time; where the depth is odd the last one is computed twice, and stored once.
     """
@@ -232,7 +232,8 @@ def _forward(plan, l, memory, a, last):
     if l == plan.spec.n_layers:
         return lambda plan, l, memory, a, last: None
     layer, (z, h, _), code = plan.spec.layers[l], plan.places[0][l], plan.activation(l).code
-    n_in, n_out, weights, biases, has_biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases), plan.spec.bias
+    n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
+    has_biases = plan.spec.bias
     rows, following, bottom = plan.rows, l + 1, plan.rows - 1
 
     def impl(plan, l, memory, a, last):
@@ -252,7 +253,8 @@ def backward(plan, l, memory, x, last):
 def _backward(plan, l, memory, x, last):
     plan, l = plan.plan, l.literal_value
     layer, d, rows, bottom = plan.spec.layers[l], plan.places[0][l][2], plan.rows, plan.rows - 1
-    n_in, n_out, weights, biases, has_biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases), plan.spec.bias
+    n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
+    has_biases = plan.spec.bias
 
     if l == 0:
 
@@ -348,7 +350,7 @@ def _output_loss(plan, memory, batch, start, last, delta, training):
 @inlined(literals=("training",))
 def pass_batch(plan, memory, batch, delta, training):
     """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
-    rows, n_layers, n_in = _shape(plan)
+    rows, n_in = _shape(plan)
     loss = broadcast(0.0, memory.values)
     for start in range(0, batch.rows, rows):
         last = min(rows, batch.rows - start) - 1
@@ -361,13 +363,13 @@ def pass_batch(plan, memory, batch, delta, training):
 
 
 def _shape(plan):
-    """Rows of a block, layers, and width of the input."""
+    """Rows of a block, and width of the input."""
 
 
 @overload(_shape, jit_options=_INLINE)
 def _shape_impl(plan):
-    rows, n_layers, n_in = plan.plan.rows, plan.plan.spec.n_layers, plan.plan.spec.n_in
-    return lambda plan: (rows, n_layers, n_in)
+    rows, n_in = plan.plan.rows, plan.plan.spec.n_in
+    return lambda plan: (rows, n_in)
 
 
 def _backward_all(plan, memory, x, last):
@@ -548,7 +550,8 @@ def addresses(plan: Plan, validates: bool) -> tuple[int, int]:
     """Addresses of `train_batch` and `batch_loss`, the latter where it is wanted, compiled for a plan."""
     number = types.float32 if plan.spec.dtype == "float32" else types.float64
     kind, n, real = PlanType(plan), types.intp, types.float64
-    v, data, settings = Pointer(number, plan.lanes), Pointer(number, native_lanes(number)), Pointer(real, native_lanes(real))
+    v, data = Pointer(number, plan.lanes), Pointer(number, native_lanes(number))
+    settings = Pointer(real, native_lanes(real))
     step = address_of(train_batch, kind, v, v, v, data, data, v, v, v, n, n, real, real, settings, v)
     shared = PlanType(replace(plan, packed=False, penalised=False, clipped=False))
     loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, real, v) if validates else 0

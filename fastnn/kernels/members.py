@@ -113,7 +113,7 @@ def lanes_of(dtype: types.Type) -> int:
 
 @inlined
 def _shuffle(width, keys, swaps, order, n):
-    """A random order of its own for each lane, ``order[r * width + lane]``: `fastnn.kernels.random.permute` in all lanes."""
+    """A random order for each lane, ``order[r * width + lane]``: `fastnn.kernels.random.permute` in all at once."""
     for r in range(n):
         for lane in range(width):
             order[r * width + lane] = r
@@ -131,13 +131,18 @@ def _pack(source, block_stride, columns, members, order, own_order, target, widt
     for r in range(rows):
         for lane in range(first, stop):
             row = order[(start + r) * width + lane] if own_order else start + r
-            x, t = source + (max(members[lane], 0) * block_stride + row * columns), target + (r * columns * width + lane)
+            x, t = (
+                source + (max(members[lane], 0) * block_stride + row * columns),
+                target + (r * columns * width + lane),
+            )
             for i in range(columns):
                 t[i * width] = x[i]
 
 
 @outlined
-def _share_out(weights, block_stride, members, order, own_order, target, sums, width, first, stop, start, rows, outputs, mean):
+def _share_out(
+    weights, block_stride, members, order, own_order, target, sums, width, first, stop, start, rows, outputs, mean
+):
     """The share of rows in the loss of the lanes ``first:stop``, and the sum of their weights."""
     for lane in range(first, stop):
         w, weight = weights + max(members[lane], 0) * block_stride, 0.0
@@ -154,7 +159,7 @@ def _share_out(weights, block_stride, members, order, own_order, target, sums, w
 
 @inlined
 def _share_evenly(settings, share, weights, rows):
-    """The share of every row of a batch in the loss of every lane, where all rows weigh the same; the batch's weight."""
+    """The share of each row in the loss of every lane, where all rows weigh the same; and the batch's weight."""
     store(share, broadcast(1.0 / (settings.outputs * (rows if settings.mean else 1.0)), share))
     store(weights, broadcast(np.float64(rows), share))
 
@@ -249,7 +254,10 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
     sample_weights, weights_block = pointer(data.weights, 0), n * (data.weights.shape[0] > 1)
     weighted, n_validation = data.weights.shape[0] > 0, validation.X.shape[1]
     validation_weighted, validation_share = validation.weights.shape[0] > 0, work + block.validation_share * width
-    validation_weights, validation_block = pointer(validation.weights, 0), n_validation * (validation.weights.shape[0] > 1)
+    validation_weights, validation_block = (
+        pointer(validation.weights, 0),
+        n_validation * (validation.weights.shape[0] > 1),
+    )
     outputs, mean, own_order = settings.outputs, settings.mean, settings.own_order
     attentive = results.history.size > 0 or settings.patience > 0
     scheduled, limited = settings.schedule.size > 1, settings.limits.size > 0
@@ -274,8 +282,8 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                             )  # fmt: skip
                         if validation_weighted:
                             _share_out(
-                                validation_weights, validation_block, members, order, False, validation_share, monitored,
-                                width, lane, lane + 1, 0, n_validation, outputs, mean,
+                                validation_weights, validation_block, members, order, False, validation_share,
+                                monitored, width, lane, lane + 1, 0, n_validation, outputs, mean,
                             )  # fmt: skip
                 if block.members[lane] >= 0:
                     active, end = True, min(end, block.started[lane] + settings.epochs)
@@ -342,8 +350,8 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
             if not validation_weighted:
                 _share_evenly(settings, validation_share, monitored, n_validation)
             call(
-                step.batch_loss, KNOWN, work, values, pointer(validation.X, 0), pointer(validation.y, 0), packed_x, packed_y,
-                validation_share, np.intp(validation_weighted), n_validation, settings.delta, monitored,
+                step.batch_loss, KNOWN, work, values, pointer(validation.X, 0), pointer(validation.y, 0),
+                packed_x, packed_y, validation_share, np.intp(validation_weighted), n_validation, settings.delta, monitored,
             )  # fmt: skip
         for lane in range(width):
             m = block.members[lane]

@@ -1,0 +1,251 @@
+"""`fit_many`: the same networks as `MLP.fit` makes, the same bits whoever else is trained; and the ensemble."""
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, Adam, AdamW, EarlyStopping, RMSprop, Rprop, fit_many, load, schedules
+from fastnn.catalogue import ACTIVATIONS, LOSSES, OPTIMIZERS
+from fastnn.ensemble import Ensemble
+from fastnn.job import Job, State
+from fastnn.reference import training as reference
+
+RNG = np.random.default_rng(0)
+N = 7
+X, Y = RNG.normal(size=(N, 3)), RNG.uniform(0.1, 0.9, size=(N, 2))
+WEIGHTS = RNG.random(N) + 0.1
+SPEC = MLP((3, 5, 2)).spec
+OUTPUTS = {"poisson": "exp", "cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+
+
+def params(spec, k, seed=0):
+    return np.random.default_rng(seed).normal(scale=0.5, size=(k, spec.n_params)).astype(spec.dtype)
+
+
+def alone(spec, start, k, *, seed=0, epochs, optimizer, loss="mse", y=Y, weights=None, batch_size=N, **more):
+    """Member k, by the reference."""
+    job = Job(
+        spec, start.copy(), X.astype(spec.dtype), y.astype(spec.dtype), LOSSES[loss], optimizer, batch_size,
+        sample_weight=weights, member=k, **more,
+    )  # fmt: skip
+    losses = np.empty(epochs)
+    rates = optimizer.schedule.rates(0, epochs)
+    reference.train(job, State.fresh(spec, optimizer, seed), rates, losses, 10**9)
+    return job.params, losses
+
+
+def close(actual, expected, dtype="float64"):
+    scale = np.linalg.norm(expected) or 1.0
+    assert np.linalg.norm(actual - expected) <= (1e-11 if dtype == "float64" else 2e-4) * scale
+
+
+# ---------------------------------------------------------------- the same networks as one by one
+HIDDEN = [name for name, row in ACTIVATIONS.items() if row.hidden]
+RULES = [SGD(0.1), SGD(0.1, 0.5), SGD(0.1, 0.5, nesterov=True), RMSprop(), Adam(), AdamW(), Rprop()]
+CASES = [(name, [*LOSSES][i % len(LOSSES)], RULES[i % len(RULES)]) for i, name in enumerate(HIDDEN)]
+
+
+def test_the_cases_leave_nothing_out():
+    hidden, losses, rules = zip(*CASES, strict=True)
+    assert set(hidden) == {name for name, row in ACTIVATIONS.items() if row.hidden}
+    assert set(losses) == set(LOSSES)
+    assert {type(rule).__name__ for rule in rules} == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize(("hidden", "loss", "optimizer"), CASES, ids=lambda value: str(value)[:12])
+def test_members_agree_with_the_reference(hidden, loss, optimizer):
+    spec = MLP((3, 4, 2), activation=hidden, output_activation=OUTPUTS.get(loss, "identity")).spec
+    y = np.eye(2)[RNG.integers(2, size=N)] if loss == "cross_entropy" else Y
+    size = N if OPTIMIZERS[type(optimizer).__name__].whole_batch else 4
+    start = params(spec, 3)
+    settings = {"loss": loss, "epochs": 3, "optimizer": optimizer, "batch_size": size}
+    many = fit_many(spec, X, y, params=start, history=True, rng=2, **settings)
+    for k in range(3):
+        expected, losses = alone(spec, start[k], k, seed=many.seed, y=y, **settings)
+        close(many.params[k], expected)
+        close(many.records.history[k], losses)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_members_have_their_own_rates_penalties_weights_and_order(dtype):
+    spec = MLP((3, 5, 2), dtype=dtype).spec
+    k, start = 20, params(spec, 20)
+    rates, momenta, l2 = np.linspace(0.01, 0.2, k), np.linspace(0, 0.9, k), np.linspace(0, 0.1, k)
+    weights = RNG.integers(0, 3, size=(k, N)).astype(float)
+    weights[:, 0] += 1
+    many = fit_many(
+        spec, X, Y, params=start, epochs=4, optimizer=SGD(rates, momenta), l2=l2, sample_weight=weights, batch_size=3,
+        max_grad_norm=0.5, rng=1,
+    )  # fmt: skip
+    for i in range(k):
+        expected, losses = alone(
+            spec, start[i], i, seed=many.seed, epochs=4, optimizer=SGD(rates[i], momenta[i]), batch_size=3,
+            weights=weights[i].astype(dtype), l2=l2[i], max_grad_norm=0.5,
+        )  # fmt: skip
+        close(many.params[i], expected, dtype)
+        close(many.loss[i], losses[-1], dtype)
+
+
+def test_members_have_their_own_data_and_a_schedule():
+    start, rate = params(SPEC, 3), schedules.Exponential(0.2, factor=0.5)
+    own_x, own_y = np.stack([X, X[::-1], X + 0.1]), np.stack([Y, Y[::-1], Y])
+    many = fit_many(SPEC, own_x, own_y, params=start, epochs=4, optimizer=SGD(rate))
+    expected, _ = alone(SPEC, start[0], 0, epochs=4, optimizer=SGD(rate))
+    close(many.params[0], expected)
+    one = fit_many(SPEC, own_x[2], own_y[2], params=start[2:], epochs=4, optimizer=SGD(rate))
+    close(many.params[2], one.params[0])
+
+
+def test_the_tutorial_is_reproduced():
+    net = MLP.tutorial()
+    X, y = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]]), np.array([[0.0], [1], [1], [0]])
+    many = fit_many(net.spec, X, y, params=net.params[None], loss="sse", optimizer=SGD(1.0), epochs=1500)
+    net.fit(X, y, loss="sse", optimizer=SGD(1.0), epochs=1500, backend="numpy", shuffle=False)
+    np.testing.assert_allclose(many.params[0], net.params, rtol=1e-10)
+
+
+# ---------------------------------------------------------------- bits
+SETTINGS = {"epochs": 6, "optimizer": Adam(0.05), "batch_size": 3, "rng": 5}
+
+
+@pytest.mark.parametrize("specialize", [True, False])
+@pytest.mark.parametrize("change", [{"threads": 2}, {"chunk": 3}, {"chunk": 16, "threads": 3}], ids=str)
+def test_bits_depend_on_neither_chunks_nor_threads(change, specialize):
+    settings = SETTINGS | {"specialize": specialize, "members": 40 if specialize else 5}
+    whole, parts = fit_many(SPEC, X, Y, **settings), fit_many(SPEC, X, Y, **settings, **change)
+    assert whole.params.tobytes() == parts.params.tobytes()
+    assert np.array_equal(whole.loss, parts.loss)
+
+
+def test_a_member_is_the_same_alone():
+    many = fit_many(SPEC, X, Y, members=40, **SETTINGS)
+    some = fit_many(SPEC, X, Y, members=[33, 2], **SETTINGS)
+    assert some.params.tobytes() == many.params[[33, 2]].tobytes()
+    assert np.array_equal(some.records.member, [33, 2])
+    again = fit_many(SPEC, X, Y, members=1, seeds=[many.seed], epochs=6, optimizer=Adam(0.05), batch_size=3)
+    assert again.params.tobytes() == many.params[0].tobytes()
+    assert len({row.tobytes() for row in many.params}) == 40
+
+
+def test_lanes_and_one_after_another_agree():
+    lanes, serial = (fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS) for flag in (True, False))
+    close(lanes.params, serial.params)
+    close(lanes.loss, serial.loss)
+
+
+# ---------------------------------------------------------------- stopping
+@pytest.mark.parametrize("validation", [None, (X[:4] + 0.2, Y[:4]), (X[:4] + 0.2, Y[:4], WEIGHTS[:4])])
+@pytest.mark.parametrize("restore", [True, False])
+def test_each_member_stops_early_by_itself_as_fit_does(validation, restore):
+    stopping = EarlyStopping(patience=2, min_improvement=1e-4, restore_best=restore)
+    settings = {"epochs": 60, "optimizer": SGD(0.3), "early_stopping": stopping, "validation_data": validation}
+    start = params(SPEC, 40)
+    many = fit_many(SPEC, X, Y, params=start, history=True, **settings)
+    assert len(set(many.records.epochs)) > 3
+    for k in range(0, 40, 5):
+        net = MLP.from_params(SPEC, start[k])
+        run = net.fit(X, Y, shuffle=False, **settings)
+        assert many.records.epochs[k] == run.epochs
+        assert many.stopped[k] == run.stopped
+        close(many.params[k], net.params)
+        close(many.records.history[k, : run.epochs], run.loss)
+        assert np.isnan(many.records.history[k, run.epochs :]).all()
+        if validation is not None:
+            close(many.records.validation[k, : run.epochs], run.validation_loss)
+            assert many.records.best[k] == pytest.approx(run.validation_loss.min())
+
+
+def test_a_metric_or_a_plateau_goes_one_after_another():
+    settings = {"members": 2, "epochs": 5, "validation_data": (X, Y), "rng": 0}
+    rate = schedules.ReduceOnPlateau(0.1, patience=1)
+    many = fit_many(SPEC, X, Y, optimizer=SGD(rate), early_stopping=EarlyStopping(2, monitor="metric"), **settings)
+    assert np.isfinite(many.loss).all()
+    with pytest.raises(ValueError, match="specialize must not be True with ReduceOnPlateau"):
+        fit_many(SPEC, X, Y, optimizer=SGD(rate), specialize=True, **settings)
+
+
+def test_members_that_diverge_leave_the_others_alone():
+    rates = np.where(np.arange(20) % 4 == 1, 1e150, 0.1)
+    start = params(SPEC, 20)
+    with pytest.warns(RuntimeWarning, match="training diverged for 5 of 20 members"):
+        many = fit_many(SPEC, X, Y, params=start, epochs=8, optimizer=SGD(rates))
+    healthy = fit_many(SPEC, X, Y, params=start, epochs=8, optimizer=SGD(0.1))
+    assert np.isfinite(many.params).all()
+    assert np.array_equal(many.stopped == "diverged", rates > 1)
+    assert np.isnan(many.loss[rates > 1]).all()
+    assert many.params[rates < 1].tobytes() == healthy.params[rates < 1].tobytes()
+    assert not (set(many.best(15).records.member) & set(np.flatnonzero(rates > 1)))
+
+
+# ---------------------------------------------------------------- the ensemble
+def test_an_ensemble_is_a_sequence_of_networks():
+    many = fit_many(SPEC, X, Y, members=5, epochs=2, rng=0)
+    assert len(many) == 5
+    assert isinstance(many[3], MLP)
+    assert np.array_equal(many[-1].params, many.params[-1])
+    assert np.shares_memory(many[1].params, many.params)
+    assert isinstance(many[1:3], Ensemble)
+    assert np.array_equal(many[1:3].loss, many.loss[1:3])
+    assert [net.spec for net in many] == [SPEC] * 5
+    outputs = many.predict(X)
+    assert outputs.shape == (5, N, 2)
+    assert np.array_equal(outputs[2], many[2].predict(X))
+    np.testing.assert_allclose(many.mean(X), outputs.mean(0))
+    np.testing.assert_allclose(many.std(X), outputs.std(0))
+    np.testing.assert_allclose(many.quantile(X, [0.1, 0.5]), np.quantile(outputs, [0.1, 0.5], axis=0))
+    assert np.array_equal(many.best(2).loss, np.sort(many.loss)[:2])
+    with pytest.raises(ValueError, match="n must be at most the number of members, 5; got 6"):
+        many.best(6)
+    with pytest.raises(ValueError, match="q must be numbers from 0 to 1"):
+        many.quantile(X, 2)
+
+
+def test_an_ensemble_is_saved_and_loaded(tmp_path):
+    many = fit_many(SPEC, X, Y, members=5, epochs=2, rng=0, history=True)
+    many.save(tmp_path / "many.npz")
+    again = load(tmp_path / "many.npz")
+    assert (again.spec, again.seed) == (many.spec, many.seed)
+    assert again.params.tobytes() == many.params.tobytes()
+    for name, array in vars(many.records).items():
+        assert np.array_equal(getattr(again.records, name), array), name
+    with pytest.raises(ValueError, match="path must end in .npz for an ensemble"):
+        many.save(tmp_path / "many.safetensors")
+
+
+def test_params_are_copied():
+    start = params(SPEC, 3)
+    before = start.copy()
+    fit_many(SPEC, X, Y, params=start, epochs=2)
+    assert np.array_equal(start, before)
+
+
+# ---------------------------------------------------------------- what is refused
+REFUSED = [
+    ({"members": None}, "members must be how many networks to train"),
+    ({"members": 0}, "members must be an integer of at least 1; got 0"),
+    ({"members": [1, -1]}, "members must be a count, or members' numbers of at least 0"),
+    ({"params": np.zeros((2, 3))}, r"params must have shape \(K, 32\)"),
+    ({"params": np.zeros((2, 32))}, "params must have a row for each of the 4 members; got 2"),
+    ({"X": np.zeros((3, N, 3))}, "X must have a block for each of the 4 members; got 3"),
+    ({"sample_weight": np.zeros((4, N))}, "sample_weight must have a sum above 0; got only zeros for member 0"),
+    ({"sample_weight": -np.ones((4, N))}, "sample_weight must be at least 0; got -1"),
+    ({"l2": np.ones(3)}, r"l2 must be one number, or one for each of the 4 members; got \(3,\)"),
+    ({"l2": [0, 1, -1, 0]}, "l2 must be a finite number of at least 0; got -1"),
+    ({"optimizer": SGD(np.array([0.1, 0.2]))}, "learning_rate of SGD must be one number, or one for each of the 4"),
+    ({"X": np.full((N, 3), np.nan)}, "X must be finite"),
+    ({"seeds": [1, 2]}, "seeds must be integers of at least 0, one for each of the 4 members"),
+    ({"seeds": range(4), "rng": 0}, "rng must be None where each member has its seed"),
+    ({"chunk": 0}, "chunk must be an integer of at least 1; got 0"),
+    ({"early_stopping": EarlyStopping(0)}, "patience of EarlyStopping must be an integer of at least 1"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED, ids=lambda value: str(value)[:30])
+def test_bad_arguments_are_refused(change, message):
+    settings = {"spec": SPEC, "X": X, "y": Y, "members": 4, "epochs": 1} | change
+    with pytest.raises(ValueError, match=message):
+        fit_many(**settings)
+
+
+def test_a_spec_is_needed():
+    with pytest.raises(TypeError, match="spec must be a network's spec"):
+        fit_many(MLP((3, 5, 2)), X, Y, members=2, epochs=1)
