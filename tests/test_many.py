@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, AdamW, EarlyStopping, RMSprop, Rprop, fit_many, load, schedules
+from fastnn import MLP, SGD, Adam, AdamHat, AdamW, EarlyStopping, RMSprop, Rprop, VelocitySGD, fit_many, load, schedules
 from fastnn.catalogue import ACTIVATIONS, LOSSES, OPTIMIZERS
 from fastnn.ensemble import Ensemble
 from fastnn.job import Job, State
@@ -40,7 +40,18 @@ def close(actual, expected, dtype="float64"):
 
 # ---------------------------------------------------------------- the same networks as one by one
 HIDDEN = [name for name, row in ACTIVATIONS.items() if row.hidden]
-RULES = [SGD(0.1), SGD(0.1, 0.5), SGD(0.1, 0.5, nesterov=True), RMSprop(), Adam(), AdamW(), Rprop()]
+RULES = [
+    SGD(0.1),
+    SGD(0.1, 0.5),
+    SGD(0.1, 0.5, nesterov=True),
+    RMSprop(),
+    Adam(),
+    AdamW(),
+    Rprop(),
+    VelocitySGD(0.1, 0.5),
+    VelocitySGD(0.1, 0.5, nesterov=True),
+    AdamHat(),
+]
 CASES = [(name, [*LOSSES][i % len(LOSSES)], RULES[i % len(RULES)]) for i, name in enumerate(HIDDEN)]
 
 
@@ -207,7 +218,7 @@ def test_an_ensemble_is_saved_and_loaded(tmp_path):
     assert again.params.tobytes() == many.params.tobytes()
     for name, array in vars(many.records).items():
         assert np.array_equal(getattr(again.records, name), array), name
-    with pytest.raises(ValueError, match="path must end in .npz for an ensemble"):
+    with pytest.raises(ValueError, match=r"path must end in \.npz"):
         many.save(tmp_path / "many.safetensors")
 
 

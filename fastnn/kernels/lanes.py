@@ -455,6 +455,10 @@ def _adamw(pace, settings):
     return rate * load(pace.correction), settings[0], settings[1], settings[2], load(pace.root), decay
 
 
+def _adam_hat(pace, settings):
+    return load(pace.rate) * load(pace.correction) / load(pace.root), settings[0], settings[1], settings[2], 1.0
+
+
 def _rprop(pace, settings):
     return settings[0], settings[1], settings[2], settings[3]
 
@@ -462,10 +466,19 @@ def _rprop(pace, settings):
 #: Code of a rule: the numbers it takes, see `fastnn.kernels.optimizers`.
 _NUMBERS = {
     code: inlined(function)
-    for code, function in enumerate((_sgd, _momentum, _momentum, _rmsprop, _adam, _adamw, _rprop))
+    for codes, function in {
+        (0,): _sgd,
+        (1, 2, 7, 8): _momentum,
+        (3,): _rmsprop,
+        (4,): _adam,
+        (5,): _adamw,
+        (6,): _rprop,
+        (9,): _adam_hat,
+    }.items()
+    for code in codes
 }
 #: Codes of the rules that correct a bias in each step.
-CORRECTED = (4, 5)
+CORRECTED = (4, 5, 9)
 
 
 def update(plan, memory, pace, settings):

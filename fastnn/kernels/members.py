@@ -351,7 +351,8 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                 _share_evenly(settings, validation_share, monitored, n_validation)
             call(
                 step.batch_loss, KNOWN, work, values, pointer(validation.X, 0), pointer(validation.y, 0),
-                packed_x, packed_y, validation_share, np.intp(validation_weighted), n_validation, settings.delta, monitored,
+                packed_x, packed_y, validation_share, np.intp(validation_weighted), n_validation, settings.delta,
+                monitored,
             )  # fmt: skip
         for lane in range(width):
             m = block.members[lane]
