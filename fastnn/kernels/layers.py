@@ -136,7 +136,8 @@ def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) ->
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
         row[D] = deltas[l % 2]
-        critical = layer.n_out * dtype.itemsize % CRITICAL_STRIDE == 0 and batch > LOW
+        # A copy of the weights in every step pays where rows begin on a page each, and the batch is not small.
+        critical = layer.n_out * dtype.itemsize % (4 * CRITICAL_STRIDE) == 0 and batch >= 8 * LOW
         row[COPY_STRIDE] = space.stride(layer.n_out)
         row[COPY] = space.take(layer.n_in * row[COPY_STRIDE]) if critical else -1
         if training and l > 0:
