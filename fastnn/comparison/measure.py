@@ -1,0 +1,85 @@
+"""One peer on one workload, in a process of its own: ``python -m fastnn.comparison.measure REQUEST``.
+
+The request and the answer are JSON; the answer is the last line of standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from time import perf_counter
+from typing import Any
+
+LEAST_RUNS, MOST_RUNS = 5, 2000
+
+
+def measure(request: dict[str, Any]) -> dict[str, Any]:
+    """Check a peer, and time it.
+
+    Parameters
+    ----------
+    request : dict
+        ``peer``; ``workload`` (the fields of a `Workload`); ``threads``; ``cores``, those to run on, or None;
+        ``reference``, a file with the parameters to agree with, or None to leave after the first run;
+        ``seconds`` of timed runs.
+
+    Returns
+    -------
+    dict
+        ``import``, ``build`` and ``first``: seconds to import the library, to build what is trained, and of the first
+        run, which compiles; ``error``: the relative error of the update; ``minimum``, ``median``: seconds a step;
+        ``runs``: timed runs; ``blas``: the BLAS in use. ``excuse`` instead of the times, if the peer is left out.
+    """
+    if request["cores"] is not None:
+        os.sched_setaffinity(0, request["cores"])
+    import importlib
+
+    import numpy as np
+
+    from fastnn.comparison import machine
+    from fastnn.comparison.peers import PEERS, NotComparable
+    from fastnn.comparison.workloads import Workload
+
+    peer = PEERS[request["peer"]]
+    workload = Workload(**{**request["workload"], "sizes": tuple(request["workload"]["sizes"])})
+    clock = perf_counter()
+    importlib.import_module(peer.package)
+    module = importlib.import_module(f"fastnn.comparison.peers.{peer.name}")
+    answer: dict[str, Any] = {"import": perf_counter() - clock}
+    clock = perf_counter()
+    try:
+        training = module.Training(workload, request["threads"])
+    except NotComparable as reason:
+        return {"excuse": str(reason)}
+    training.reset()
+    answer["build"] = perf_counter() - clock
+    clock = perf_counter()
+    training.run(workload.checked_steps)
+    answer["first"] = perf_counter() - clock
+    if request["reference"] is None:
+        return answer
+
+    reference, start = np.load(request["reference"]), workload.network().params.astype(float)
+    answer["error"] = float(np.linalg.norm(training.params() - reference) / np.linalg.norm(reference - start))
+    if not answer["error"] <= workload.tolerance:
+        answer["excuse"] = f"its update differs from the reference's by {answer['error']:.1e}, more than rounding"
+        return answer
+
+    training.reset()
+    training.run(workload.steps)  # the warm-up
+    times: list[float] = []
+    end = perf_counter() + request["seconds"]
+    while len(times) < LEAST_RUNS or (perf_counter() < end and len(times) < MOST_RUNS):
+        training.reset()
+        clock = perf_counter()
+        training.run(workload.steps)
+        times.append(perf_counter() - clock)
+    answer["minimum"], answer["median"] = min(times) / workload.steps, statistics.median(times) / workload.steps
+    answer["runs"], answer["blas"] = len(times), machine.blas()
+    return answer
+
+
+if __name__ == "__main__":
+    print("\n" + json.dumps(measure(json.loads(sys.argv[1]))))

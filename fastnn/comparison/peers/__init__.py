@@ -1,0 +1,86 @@
+"""One module for each library: the same training step, written as that library's own users would at its best.
+
+A module has a class ``Training(workload, threads)``, which builds what is timed, with
+
+- ``reset()``: back to the first parameters and a fresh optimizer;
+- ``run(steps)``: that many steps from the first batch on, and only then returns; `steps` is at most a pass, or
+  whole passes;
+- ``params()``: what it has learned, as the flat vector of a `fastnn.MLP`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from fastnn.comparison.workloads import Workload
+
+
+class Training(Protocol):
+    """What is timed."""
+
+    def __init__(self, workload: Workload, threads: int) -> None: ...
+
+    def reset(self) -> None:
+        """Back to the first parameters and a fresh optimizer."""
+
+    def run(self, steps: int) -> None:
+        """Train from the first batch on."""
+
+    def params(self) -> NDArray:
+        """What was learned, shape (n_params,)."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way to compute a workload.
+
+    Attributes
+    ----------
+    name : str
+        What a user says, and the module's name here.
+    title : str
+        What tables and pictures show.
+    package : str
+        What must be importable.
+    distribution : str
+        Whose version is recorded.
+    how : str
+        How it is written, in a line.
+    """
+
+    name: str
+    title: str
+    package: str
+    distribution: str
+    how: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package can be imported."""
+        return importlib.util.find_spec(self.package) is not None
+
+    def training(self, workload: Workload, threads: int) -> Training:
+        """Build what is timed; imports the library."""
+        return importlib.import_module(f"fastnn.comparison.peers.{self.name}").Training(workload, threads)
+
+
+PEERS: dict[str, Peer] = {
+    p.name: p
+    for p in (
+        Peer("reference", "fastnn, reference", "numpy", "numpy", "fit(backend='numpy'): the NumPy twin, written for reading"),
+        Peer("plain_numpy", "NumPy", "numpy", "numpy", "a step for just this network, one array expression a line"),
+        Peer("sklearn", "scikit-learn", "sklearn", "scikit-learn", "MLP estimator, partial_fit of a whole pass"),
+        Peer("torch", "PyTorch", "torch", "torch", "eager nn.Sequential, fused optimizer"),
+        Peer("jax", "JAX", "jax", "jax", "whole passes in one compiled loop (lax.scan), donated state"),
+        Peer("fastnn", "fastnn", "numba", "numba", "fit: whole passes in one compiled call"),
+    )
+}
+
+
+class NotComparable(ValueError):
+    """The library cannot compute this workload; the message says why."""

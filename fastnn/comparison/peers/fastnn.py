@@ -1,0 +1,42 @@
+"""fastnn, by its public face."""
+
+from __future__ import annotations
+
+from numpy.typing import NDArray
+
+from fastnn.comparison.workloads import Workload
+
+
+class Training:
+    """`MLP.fit`, on the compiled path."""
+
+    backend = "numba"
+
+    def __init__(self, workload: Workload, threads: int):
+        self.workload, self.threads = workload, threads
+        self.X, self.y = workload.data()
+        self.net = workload.network()
+        self.start = self.net.params.copy()
+
+    def reset(self) -> None:
+        self.net.params = self.start
+
+    def run(self, steps: int) -> None:
+        w = self.workload
+        passes = max(1, steps // w.batches)
+        rows = w.batch_size * min(steps, w.batches)
+        self.net.fit(
+            self.X[:rows],
+            self.y[:rows],
+            loss=w.loss,
+            optimizer=w.rule,
+            epochs=passes,
+            batch_size=w.batch_size,
+            shuffle=False,
+            progress=False,
+            backend=self.backend,
+            threads=self.threads,
+        )
+
+    def params(self) -> NDArray:
+        return self.net.params
