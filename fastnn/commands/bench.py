@@ -42,9 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--loss", default="mse", help="mse, sse or cross_entropy (default: %(default)s)")
     own.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
     parser.add_argument("--peers", metavar="NAME,...", help="reference, plain_numpy, sklearn, torch, jax, fastnn")
-    parser.add_argument(
-        "--threads", type=int, default=min(os.cpu_count() or 1, 4), help="of fastnn's second entry (default: %(default)s)"
-    )
+    cores = min(os.cpu_count() or 1, 4)
+    parser.add_argument("--threads", type=int, default=cores, help="of fastnn's second entry (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of timed runs for each peer (default: %(default)s)")
     parser.add_argument("--core", type=int, help="the first core to run on (default: the first there is)")
     parser.add_argument("--json", metavar="FILE", help="write all that was measured")
@@ -98,8 +97,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         changed = results.changes(old, record)
         terminal.say(f"\nSince {old['date']}:\n" if changed else f"\nNothing here was measured in {args.compare}.")
         if changed:
-            cells = [[f"{c.workload}, {c.title}", *map(results.duration, (c.before, c.now)), c.verdict] for c in changed]
-            terminal.table(["", "then", "now", "change"], cells)
+            terminal.table(results.CHANGED, [change.cells for change in changed])
 
 
 def _workloads(args: argparse.Namespace) -> list[Workload]:

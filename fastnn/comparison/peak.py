@@ -1,4 +1,4 @@
-"""This processor's peak: fused multiply-adds on registers alone."""
+"""The processor's peak: fused multiply-adds on registers alone."""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from fastnn.comparison.running import FORMAT
 
-#: Columns of a table of results.
+#: Columns of a table of results, and of one of changes.
 HEADER = ("peer", "minimum", "median", "speed-up", "of peak", "import", "build + first run", "error")
+CHANGED = ("", "then", "now", "change")
 NOTABLE = 0.05  # a change smaller than this is noise
 
 
@@ -76,6 +77,11 @@ class Change:
     def ratio(self) -> float:
         """Above 1 where it became quicker."""
         return self.before / self.now
+
+    @property
+    def cells(self) -> list[str]:
+        """What stands under `CHANGED`."""
+        return [f"{self.workload}, {self.title}", duration(self.before), duration(self.now), self.verdict]
 
     @property
     def verdict(self) -> str:

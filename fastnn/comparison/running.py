@@ -40,7 +40,9 @@ class Entrant:
 def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[str, str]]:
     """Who takes part on one thread, and fastnn once more on `threads`; and who does not, with the reason."""
     chosen = [PEERS[name] for name in names]
-    absent = {p.title: f"{p.package} is not installed (pip install {p.distribution})" for p in chosen if not p.installed}
+    absent = {
+        p.title: f"{p.package} is not installed (pip install {p.distribution})" for p in chosen if not p.installed
+    }
     present = [Entrant(p) for p in chosen if p.installed]
     if threads > 1 and any(e.peer.name == "fastnn" for e in present):
         present.append(Entrant(PEERS["fastnn"], threads))
@@ -92,7 +94,14 @@ def compare(
         "seconds": seconds,
         "peak": _answer([sys.executable, "-m", "fastnn.comparison.peak"], 1),
         "workloads": [
-            {**asdict(w), "title": w.title, "flops": w.flops, "steps": w.steps, "tolerance": w.tolerance}
+            {
+                **asdict(w),
+                "sizes": list(w.sizes),
+                "title": w.title,
+                "flops": w.flops,
+                "steps": w.steps,
+                "tolerance": w.tolerance,
+            }
             for w in workloads
         ],
         "results": [],

@@ -72,7 +72,13 @@ class Peer:
 PEERS: dict[str, Peer] = {
     p.name: p
     for p in (
-        Peer("reference", "fastnn, reference", "numpy", "numpy", "fit(backend='numpy'): the NumPy twin, written for reading"),
+        Peer(
+            "reference",
+            "fastnn, reference",
+            "numpy",
+            "numpy",
+            "fit(backend='numpy'): the twin written for reading",
+        ),
         Peer("plain_numpy", "NumPy", "numpy", "numpy", "a step for just this network, one array expression a line"),
         Peer("sklearn", "scikit-learn", "sklearn", "scikit-learn", "MLP estimator, partial_fit of a whole pass"),
         Peer("torch", "PyTorch", "torch", "torch", "eager nn.Sequential, fused optimizer"),

@@ -22,7 +22,7 @@ class Training:
     def __init__(self, workload: Workload, threads: int):
         jax.config.update("jax_enable_x64", workload.dtype == "float64")
         self.workload = workload
-        self.net = workload.network()
+        self.net, self.start = workload.network(), workload.network()
         X, y = workload.data()
         if y.ndim == 1:
             y = np.eye(workload.sizes[-1], dtype=workload.dtype)[y]
@@ -31,8 +31,7 @@ class Training:
         self.train = jax.jit(self.passes, donate_argnums=0, static_argnums=3)
 
     def reset(self) -> None:
-        biases = self.net.biases or [None] * len(self.net.weights)
-        params = [(jnp.array(w), None if b is None else jnp.array(b)) for w, b in zip(self.net.weights, biases, strict=True)]
+        params = [jnp.array(a) for a in (*self.start.weights, *self.start.biases)]
         slots = {"sgd": 0, "momentum": 1, "adam": 2}[self.workload.optimizer]
         state = params, [jax.tree.map(jnp.zeros_like, params) for _ in range(slots)], jnp.zeros(())
         self.state: Any = jax.block_until_ready(state)
@@ -41,7 +40,9 @@ class Training:
         self.state = jax.block_until_ready(self.train(self.state, self.X, self.y, steps))
 
     def params(self) -> NDArray:
-        return np.concatenate([np.ravel(a) for layer in self.state[0] for a in layer if a is not None])
+        for array, learned in zip((*self.net.weights, *self.net.biases), self.state[0], strict=True):
+            array[:] = learned
+        return self.net.params
 
     def passes(self, state: Any, X: jax.Array, y: jax.Array, steps: int) -> Any:
         whole, rest = divmod(steps, self.workload.batches)
@@ -55,10 +56,12 @@ class Training:
         return jax.lax.fori_loop(0, whole, lambda i, state: scan(state, (X, y))[0], state)
 
     def loss(self, params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
-        h = x
-        for k, (w, b) in enumerate(params):
-            z = h @ w if b is None else h @ w + b
-            h = ACTIVATIONS[self.workload.activation](z) if k < len(params) - 1 else z
+        n_layers = len(self.net.weights)
+        W, b = params[:n_layers], params[n_layers:]
+        z = x
+        for k in range(n_layers):
+            h = ACTIVATIONS[self.workload.activation](z) if k else x
+            z = h @ W[k] + b[k] if b else h @ W[k]
         if self.workload.loss == "cross_entropy":
             return -(jax.nn.log_softmax(z) * y).sum() / len(x)
         if self.workload.loss == "sse":
@@ -76,6 +79,6 @@ class Training:
         t = t + 1
         m = over(lambda m, g: 0.9 * m + 0.1 * g, slots[0], g)
         v = over(lambda v, g: 0.999 * v + 0.001 * g * g, slots[1], g)
-        rate = rate / -jnp.expm1(t * log(0.9))  # 1 - 0.9**t, without its rounding error in float32
+        scaled = rate / -jnp.expm1(t * log(0.9))  # 1 - 0.9**t, without its rounding error in float32
         root = 1 / jnp.sqrt(-jnp.expm1(t * log(0.999)))
-        return (over(lambda p, m, v: p - rate * m / (jnp.sqrt(v) * root + 1e-8), params, m, v), [m, v], t), None
+        return (over(lambda p, m, v: p - scaled * m / (jnp.sqrt(v) * root + 1e-8), params, m, v), [m, v], t), None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.comparison.workloads import MOMENTUM, Workload
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, tuple[Callable[[NDArray], NDArray], Callable[[NDArray], NDArray]]] = {
     "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda h: h * (1 - h)),
     "tanh": (np.tanh, lambda h: 1 - h * h),
     "relu": (lambda z: np.maximum(z, 0), lambda h: h > 0),

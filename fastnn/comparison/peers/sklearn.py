@@ -17,23 +17,28 @@ class Training:
 
     def __init__(self, workload: Workload, threads: int):
         if not workload.bias or workload.loss == "sse":
-            raise NotComparable("scikit-learn has no networks without biases, nor with a sigmoid output and squared loss")
+            raise NotComparable("it has no networks without biases, nor a squared loss of a sigmoid output")
+        if workload.loss == "cross_entropy" and workload.sizes[-1] == 2:
+            raise NotComparable("it gives two classes one output")
         warnings.filterwarnings("ignore", module="sklearn")
         self.workload = workload
         classify = workload.loss == "cross_entropy"
         self.X, y = workload.data()
         self.y = y if classify or y.shape[1] > 1 else y[:, 0]
-        rate = workload.learning_rate
+        rate, epsilon = workload.learning_rate, 1e-8
+        if not classify:  # its squared loss is half ours, summed over the outputs; Adam takes no notice but in epsilon
+            scale = 2 / workload.sizes[-1]
+            rate, epsilon = (rate, epsilon / scale) if workload.optimizer == "adam" else (rate * scale, epsilon)
         self.estimator = (MLPClassifier if classify else MLPRegressor)(
             hidden_layer_sizes=workload.sizes[1:-1],
             activation="logistic" if workload.activation == "sigmoid" else workload.activation,
             solver="adam" if workload.optimizer == "adam" else "sgd",
             alpha=0.0,
             batch_size=workload.batch_size,
-            # its squared loss is half ours, summed over the outputs
-            learning_rate_init=rate if classify else 2 * rate / workload.sizes[-1],
+            learning_rate_init=rate,
             momentum=MOMENTUM if workload.optimizer == "momentum" else 0.0,
             nesterovs_momentum=False,
+            epsilon=epsilon * (1 - 0.999**5) ** 0.5,  # it is added before the bias correction: about the same, at first
             shuffle=False,
             random_state=0,
         )

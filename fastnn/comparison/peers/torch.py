@@ -23,7 +23,6 @@ class Training:
 
     def __init__(self, workload: Workload, threads: int):
         torch.set_num_threads(threads)
-        torch.set_num_interop_threads(1)
         self.workload = workload
         self.net = workload.network()
         dtype = getattr(torch, workload.dtype)

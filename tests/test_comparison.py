@@ -1,0 +1,301 @@
+"""The comparison: peers agree with the reference or are left out; what is measured is shown as it was measured."""
+
+import json
+import re
+import sys
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fastnn import cli
+from fastnn.comparison import machine, measure, results, running, workloads
+from fastnn.comparison.peers import PEERS, NotComparable, Peer
+from fastnn.comparison.workloads import Workload
+
+TINY = Workload("tiny", (3, 5, 3), batch_size=4, batches=3)
+VARIANTS = [
+    replace(TINY, activation=activation, optimizer=optimizer, loss=loss, dtype=dtype, bias=loss != "sse", passes=2)
+    for activation, optimizer, loss, dtype in (
+        ("tanh", "sgd", "mse", "float32"),
+        ("relu", "adam", "cross_entropy", "float32"),
+        ("sigmoid", "momentum", "sse", "float64"),
+        ("tanh", "adam", "mse", "float64"),
+        ("relu", "momentum", "mse", "float32"),
+    )
+]
+TUTORIAL = replace(workloads.NAMED["tutorial"], passes=50)
+
+
+def result(peer, minimum, workload="tiny", threads=1):
+    title = PEERS[peer].title + (f", {threads} threads" if threads > 1 else "")
+    return {
+        "workload": workload, "peer": peer, "threads": threads, "title": title, "import": 0.1, "build": 0.2,
+        "first": 0.3, "error": 1e-7, "minimum": minimum, "median": 1.1 * minimum, "runs": 9, "blas": "openblas <x>",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def record():
+    every = [TINY, *workloads.FAMILIES["width"].values()]
+    return {
+        "format": running.FORMAT,
+        "date": "2024-05-06T07:08:09+00:00",
+        "machine": {"processor": "A & B", "cores": 2, "system": "test", "versions": {"numpy": "2.0"}},
+        "warnings": ["something is wrong"],
+        "absent": {"JAX": "jax is not installed"},
+        "seconds": 1.0,
+        "peak": {"float32": 1e11, "float64": 5e10},
+        "workloads": [
+            {**asdict(w), "sizes": list(w.sizes), "title": w.title, "flops": w.flops, "steps": w.steps} for w in every
+        ],
+        "results": [
+            *(result(p, t, w.name) for w in every for p, t in (("plain_numpy", 2e-5), ("fastnn", 1e-6))),
+            {**result("fastnn", 0.5e-6, threads=2), "compiled_first": 3.0},
+            {"workload": "tiny", "peer": "torch", "threads": 1, "title": "PyTorch", "excuse": "it is <late>"},
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("workload", [*VARIANTS, TUTORIAL], ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}")
+def test_peer_takes_the_references_steps(name, workload):
+    pytest.importorskip(PEERS[name].package)
+    try:
+        training = PEERS[name].training(workload, threads=1)
+    except NotComparable:
+        assert (name, workload.loss) == ("sklearn", "sse")
+        return
+    expected = running._reference(workload)
+    for _ in range(2):  # a reset leads back to the start
+        training.reset()
+        training.run(workload.checked_steps)
+        error = np.linalg.norm(training.params() - expected) / np.linalg.norm(expected - workload.network().params)
+        assert error < workload.tolerance
+    training.run(workload.steps)  # whole passes
+    assert np.isfinite(training.params()).all()
+
+
+def ask(**changed):
+    return {"workload": asdict(TINY), "threads": 1, "cores": None, "seconds": 0.0, **changed}
+
+
+@pytest.fixture
+def reference(tmp_path):
+    path = tmp_path / "reference.npy"
+    np.save(path, running._reference(TINY))
+    return str(path)
+
+
+def test_a_peer_that_computes_something_else_is_not_timed(monkeypatch, reference):
+    from fastnn.comparison.peers import plain_numpy
+
+    class Wrong(plain_numpy.Training):
+        def descend(self, t, gradient):
+            super().descend(t, [1.1 * g for g in gradient])
+
+    monkeypatch.setitem(PEERS, "wrong", Peer("wrong", "Wrong", "numpy", "numpy", ""))
+    monkeypatch.setitem(sys.modules, "fastnn.comparison.peers.wrong", SimpleNamespace(Training=Wrong))
+    answer = measure.measure(ask(peer="wrong", reference=reference))
+    assert "differs from the reference" in answer["excuse"]
+    assert "minimum" not in answer
+
+
+def test_measure_tells_all_its_times(reference):
+    answer = measure.measure(ask(peer="plain_numpy", reference=reference))
+    assert 0 < answer["minimum"] <= answer["median"] < 1
+    assert answer["runs"] == measure.LEAST_RUNS
+    assert answer["error"] < 1e-5
+    assert {"import", "build", "first", "blas"} <= answer.keys()
+
+
+def test_compare_runs_each_in_a_process_of_its_own():
+    runners, absent = running.entrants(["plain_numpy"], threads=2)
+    seen = []
+    record = running.compare([TINY], runners, absent, seconds=0.0, after=seen.append)
+    assert record["results"] == seen
+    assert seen[0]["minimum"] > 0
+    assert seen[0]["title"] == "NumPy"
+    assert record["peak"]["float32"] > 1.5 * record["peak"]["float64"] > 1e8
+    assert record["machine"]["versions"]["numpy"] == np.__version__
+    json.dumps(record)
+
+
+def test_a_process_that_fails_is_an_excuse_and_not_the_end():
+    assert "oops" in running._answer([sys.executable, "-c", "raise SystemExit('oops')"], 1)["excuse"]
+
+
+def test_entrants_name_who_is_missing(monkeypatch):
+    monkeypatch.setitem(PEERS, "gone", Peer("gone", "Gone", "no_such_package", "no-such", ""))
+    present, absent = running.entrants(["gone", "fastnn"], threads=3)
+    assert [e.title for e in present] == ["fastnn", "fastnn, 3 threads"]
+    assert "pip install no-such" in absent["Gone"]
+
+
+def test_cores_follow_each_other(monkeypatch):
+    monkeypatch.setattr(machine, "available_cores", lambda: [2, 3, 5])
+    assert running._cores(None, 1) == [2]
+    assert running._cores(3, 2) == [3, 5]
+    assert running._cores(5, 2) == [5, 2]
+
+
+def test_warnings_name_what_cripples_a_peer(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert any("OPENBLAS_CORETYPE=Haswell" in warning for warning in machine.warnings())
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
+    assert not any("OPENBLAS_CORETYPE" in warning for warning in machine.warnings())
+
+
+def test_environment_holds_the_threads():
+    held = machine.environment(3)
+    assert {held[name] for name in machine.THREAD_VARIABLES} == {"3"}
+
+
+def test_workloads_by_name():
+    names = [w.name for w in workloads.named(["digits", "batch", "width-64"])]
+    assert names == ["digits", *(f"batch-{n}" for n in workloads.FAMILIES["batch"]), "width-64"]
+    with pytest.raises(ValueError, match="did you mean 'digits'"):
+        workloads.named(["digit"])
+
+
+def test_operations_of_a_step():
+    # forward 2nm a product and row; so each gradient, but that of the inputs
+    assert Workload("w", (2, 3, 1), batch_size=5).flops == 5 * (2 * 2 * (2 * 3 + 3) + 2 * 3)
+
+
+@pytest.mark.parametrize("workload", workloads.named(["tutorial", "regression", "digits"]), ids=lambda w: w.name)
+def test_data_are_the_same_each_time(workload):
+    for one, other in zip(workload.data(), workload.data(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(workload.data()[0]) == workload.batch_size * workload.batches
+
+
+def test_rows_of_a_table(record):
+    rows = results.rows(record["workloads"][0], results.of(record, "tiny"), record["peak"])
+    assert [row[0] for row in rows] == ["NumPy", "fastnn", "fastnn, 2 threads"]
+    assert rows[0][1:4] == ["20 us", "22 us", "1x"]
+    share = record["workloads"][0]["flops"] / 1e-6 / 1e11
+    assert rows[1][3:5] == ["20x", f"{share:.1%}"]
+    assert rows[2][3:5] == ["40x", f"{share:.1%}"]  # twice the rate on twice the cores
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.5, "1.5 s"), (0.02, "20 ms"), (3.25e-6, "3.25 us"), (4e-8, "40 ns")])
+def test_duration(seconds, text):
+    assert results.duration(seconds) == text
+
+
+def test_changes(record):
+    old = json.loads(json.dumps(record))
+    old["results"][0]["minimum"] *= 1.02
+    old["results"][1]["minimum"] *= 3
+    old["workloads"][1] = {**old["workloads"][1], "batch_size": 7}  # another workload by the same name
+    changes = results.changes(old, record)
+    assert [c.verdict for c in changes[:2]] == ["the same", "3x faster"]
+    assert "width-4" not in {c.workload for c in changes}
+    assert results.Change("w", "t", 1.0, 2.0).verdict == "2x slower"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "other"}', '{"format": "fastnn.comparison", "results": 3}']
+)
+def test_compare_with_what_is_no_measurement(text, tmp_path, capsys):
+    path = tmp_path / "old.json"
+    path.write_text(text)
+    assert cli.main(["bench", "tutorial", "--compare", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"fastnn bench: {path} is not what")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["digit"], "did you mean 'digits'"),
+        (["--layers", "3,x"], "--layers"),
+        (["--layers", "3,0,1"], "at least 1"),
+        (["--layers", "3,1", "--optimizer", "rprop"], "optimizer"),
+        (["--layers", "3,1", "--dtype", "int8"], "dtype"),
+        (["--peers", "pytorch"], "peer"),
+        (["--threads", "0"], "--threads"),
+        (["--seconds", "0"], "--seconds"),
+        (["--core", "9999"], "--core"),
+        (["--json", "no/such/folder/x.json"], "folder"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(argv, said, capsys):
+    assert cli.main(["bench", *argv]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_the_command_writes_its_files_and_tells_what_changed(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    argv = [
+        "bench",
+        "--layers",
+        "2,3,1",
+        "--batch",
+        "4",
+        "--peers",
+        "plain_numpy",
+        "--seconds",
+        "0.01",
+        "--json",
+        "a.json",
+    ]
+    assert cli.main(argv) == 0
+    assert "given: 2-3-1" in capsys.readouterr().out
+    assert cli.main([*argv[:-1], "b.json", "--html", "b.html", "--compare", "a.json"]) == 0
+    said = capsys.readouterr().out
+    assert "Since 2" in said
+    assert "given, NumPy" in said
+    assert results.read("b.json")["results"][0]["minimum"] > 0
+    assert "<svg" in (tmp_path / "b.html").read_text()
+
+
+def test_report_is_one_file_that_shows_all(record):
+    pytest.importorskip("matplotlib")
+    from fastnn.comparison import report
+
+    text = report.html(record, record)
+    assert text.count("<svg") == 3  # speed-ups, width, share of the peak; the batches were not measured
+    assert "A &amp; B" in text
+    assert "PyTorch is left out: it is &lt;late&gt;." in text
+    assert "<b>JAX</b> is left out: jax is not installed" in text
+    assert "first run takes 3 s" in text
+    assert "something is wrong" in text
+    assert "the same" in text
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)  # nothing is fetched
+
+
+def test_pictures_draw_what_was_measured(record):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from fastnn.comparison import pictures
+
+    ax = pictures.times_by_size(record, "width", Figure().add_subplot())
+    line = next(line for line in ax.get_lines() if line.get_label() == "fastnn")
+    np.testing.assert_allclose(line.get_xydata(), [[n, 1.0] for n in workloads.FAMILIES["width"]])
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+    ax = pictures.speed_ups(record, Figure().add_subplot())
+    ends = [patch.get_x() + patch.get_width() for patch in ax.patches]
+    np.testing.assert_allclose(ends, [1, 20, 40])
+
+    ax = pictures.roofline(record, Figure().add_subplot())
+    points = np.concatenate([c.get_offsets() for c in ax.collections])
+    assert len(points) == sum("minimum" in r for r in record["results"])
+    np.testing.assert_allclose(points[0], [TINY.flops, 100 * TINY.flops / 2e-5 / 1e11])
+
+
+def test_looks_of_the_peers_differ_in_shape_and_lightness():
+    pytest.importorskip("matplotlib")
+    from fastnn.comparison import pictures
+
+    assert set(pictures.LOOKS) == set(PEERS)
+    looks = [*pictures.LOOKS.values(), pictures.ON_THREADS]
+    assert len({marker for _, marker, _, _ in looks}) == len(looks)
