@@ -15,8 +15,8 @@ Every element of c is summed in the order of the depth, whatever tile it falls i
 from __future__ import annotations
 
 from fastnn.kernels.compiling import callee, inlined
-from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile, total
-from fastnn.kernels.llvm.types import REGISTERS
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, load_first, scratch, store, store_first, tile, total
+from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
 
 #: Rows of the register tile: it is two vectors wide and LOW, or one wide and HIGH. Its many sums hide fma's latency.
 LOW = 8 if REGISTERS >= 32 else 6
@@ -25,11 +25,17 @@ HIGH = 2 * LOW
 #: Deeper products are summed in parts of this depth.
 DEPTH = 512
 
+#: Vectors of a panel of b: of its depth, two wide.
+PANEL = 2 * DEPTH
+
 #: Vectors of a that stay in the second-level cache (384 KiB of AVX-512's) while all of b goes by.
 CHUNK_VECTORS = 6144
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
+
+#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
+PACKING_ROWS = 64
 
 
 @inlined(literals=("height", "columns", "last"))
@@ -90,6 +96,8 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
             n, m, a, row_stride, depth_stride, b, b_stride = 1, n, b, 1, 1, a, depth_stride
     width = lanes(b)
     chunk = max(HIGH, CHUNK_VECTORS * width // min(depth, DEPTH) // HIGH * HIGH)
+    packs = n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+    panel = scratch(b, PANEL)
     for start in range(0, depth, DEPTH):
         part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
         z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
@@ -97,6 +105,12 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
             end = min(first + chunk, n)
             for j in range(0, m, 2 * width):
                 b_j, left = (b_k + j, b_stride), m - j
+                if packs and left >= 2 * width:
+                    for k in range(part):
+                        row = b_k + (k * b_stride + j)
+                        store(panel + 2 * k * width, load(row))
+                        store(panel + (2 * k + 1) * width, load(row + width))
+                    b_j = panel, 2 * width
                 for i in range(first, end, LOW if left > width else HIGH):
                     a_i = a_k + i * row_stride, row_stride, depth_stride
                     z_i, c_i = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)

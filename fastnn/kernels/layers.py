@@ -40,11 +40,9 @@ class Column(IntEnum):
     H = 7  # place of the outputs in the workspace
     STRIDE = 8  # of the rows of Z, H and D
     D = 9  # place of the gradient with respect to the pre-activations in the workspace
-    COPY = 10  # place of a copy of the weights whose stride is not critical, or -1
-    COPY_STRIDE = 11
-    TRANSPOSED = 12  # place of the transposed copy of the weights
-    TRANSPOSED_STRIDE = 13
-    PRODUCT = 14  # address of the matrix product
+    TRANSPOSED = 10  # place of the transposed copy of the weights
+    TRANSPOSED_STRIDE = 11
+    PRODUCT = 12  # address of the matrix product
 
 
 (
@@ -58,8 +56,6 @@ class Column(IntEnum):
     H,
     STRIDE,
     D,
-    COPY,
-    COPY_STRIDE,
     TRANSPOSED,
     TRANSPOSED_STRIDE,
     PRODUCT,
@@ -136,10 +132,6 @@ def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) ->
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
         row[D] = deltas[l % 2]
-        # A copy of the weights in every step pays where rows begin on a page each, and the batch is not small.
-        critical = layer.n_out * dtype.itemsize % (4 * CRITICAL_STRIDE) == 0 and batch >= 8 * LOW
-        row[COPY_STRIDE] = space.stride(layer.n_out)
-        row[COPY] = space.take(layer.n_in * row[COPY_STRIDE]) if critical else -1
         if training and l > 0:
             row[TRANSPOSED_STRIDE] = space.stride(layer.n_in)
             row[TRANSPOSED] = space.take(layer.n_out * row[TRANSPOSED_STRIDE])
@@ -208,16 +200,10 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
     for l in range(n_layers):
         layer = layers + l * COLUMNS
         n_in, n_out, stride = layer[N_IN], layer[N_OUT], layer[STRIDE]
-        w, w_stride = params + layer[WEIGHTS], n_out
-        if layer[COPY] >= 0:
-            first, last = share(n_in, 1, team)
-            copy, copy_stride = work + layer[COPY], layer[COPY_STRIDE]
-            passes.copy_block(w + first * n_out, n_out, copy + first * copy_stride, copy_stride, last - first, n_out)
-            w, w_stride = copy, copy_stride
-            meet(team)
+        w = params + layer[WEIGHTS]
         b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
         z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
-        call(layer[PRODUCT], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, w_stride, b, 0, z, stride)
+        call(layer[PRODUCT], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, n_out, b, 0, z, stride)
         if layer[ACTIVATE] != 0:
             call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
         x, x_stride = work + layer[H], stride
