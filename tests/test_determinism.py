@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, RMSprop
+from fastnn import MLP, SGD, Adam, EarlyStopping, RMSprop
 from fastnn.kernels import training
 
 DTYPES = ["float64", "float32"]
@@ -77,6 +77,24 @@ def test_threads(sizes, n, batch_size, dtype, threads, shared):
 def test_threads_whatever_the_settings(settings, dtype, shared):
     run = (128, 256, 2), 280, 270, dtype
     assert trained(*run, epochs=2, threads=2, **settings) == trained(*run, epochs=2, **settings)
+
+
+@every_dtype
+@pytest.mark.parametrize("validated", [True, False])
+def test_threads_that_watch_the_run(validated, dtype, shared):
+    """Validation and the best parameters see the steps of all threads."""
+    sizes, n = (40, 300, 200, 3), 64
+    X, y = data(sizes, n, dtype)
+    settings = {"early_stopping": EarlyStopping(patience=3), "optimizer": SGD(0.02, 0.9), "progress": False}
+    settings["validation_data"] = data(sizes, 50, dtype, seed=5) if validated else None
+    runs = []
+    for threads in (1, 2, 2, 2):
+        net = MLP(sizes, dtype=dtype, rng=0)
+        history = net.fit(X, y, epochs=20, batch_size=32, rng=3, threads=threads, **settings)
+        runs.append(
+            (net.params.tobytes(), history.loss.tobytes(), history.validation_loss.tobytes() if validated else b"")
+        )
+    assert runs[1:] == runs[:1] * 3
 
 
 @pytest.mark.parametrize("threads", [1, 2])

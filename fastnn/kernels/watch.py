@@ -129,6 +129,7 @@ def end_epoch(plan, params, n_params, epoch, loss, learning_rates, i, n_rates, t
     """
     watch, memory = plan.watch, pointer_at(plan.watch.memory, np.float64)
     value, metric = loss, -np.inf
+    meet(team)  # each thread has updated its share of the parameters
     if watch.n_rows > 0:
         value, metric = _evaluate(plan, params, pointer_at(plan.work, params), team)
     if team.rank == 0:
