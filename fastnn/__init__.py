@@ -3,7 +3,8 @@
 `MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW`, `Rprop` and two variants are the update rules its
 ``fit`` takes, with `schedules` for their learning rates, and `LevenbergMarquardt` what it takes instead;
 `EarlyStopping` says when to end; `load` reads what its ``save`` wrote; `warmup` compiles ahead of the first use;
-`reference` is the NumPy twin.
+`reference` is the NumPy twin. Networks go into compiled code as arguments, and learn there by a `TrainState`;
+`standardize` tells the scales of `MLP.with_scaling`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fastnn.history import History
 from fastnn.model import MLP
 from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.precompile import warmup
+from fastnn.scaling import standardize
 from fastnn.solvers import LevenbergMarquardt
 from fastnn.spec import NetworkSpec
 from fastnn.storage import load
@@ -23,6 +25,7 @@ from fastnn.watch import EarlyStopping
 
 if TYPE_CHECKING:
     from fastnn import reference
+    from fastnn.embed.training import TrainState
     from fastnn.ensemble import Ensemble
     from fastnn.many import fit_many
 
@@ -41,11 +44,13 @@ __all__ = [
     "NetworkSpec",
     "RMSprop",
     "Rprop",
+    "TrainState",
     "VelocitySGD",
     "fit_many",
     "load",
     "reference",
     "schedules",
+    "standardize",
     "warmup",
 ]
 
@@ -55,6 +60,8 @@ _MANY = {"fit_many": "fastnn.many", "Ensemble": "fastnn.ensemble"}
 def __getattr__(name: str) -> Any:
     if name == "reference":  # imported when first used, as are the kernels
         return importlib.import_module("fastnn.reference")
+    if name == "TrainState":
+        return importlib.import_module("fastnn.embed.training").TrainState
     if name in _MANY:
         return getattr(importlib.import_module(_MANY[name]), name)
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnn import checks, training
+from fastnn import checks, scaling, training
 from fastnn.backends import twin
 from fastnn.history import History
 from fastnn.initializers import INITIALIZERS, initialize
@@ -317,6 +317,26 @@ class MLP(SingleSample):
             threads=threads,
             specialize=specialize,
         )
+
+    def with_scaling(self, x_mean: ArrayLike, x_scale: ArrayLike, y_mean: ArrayLike, y_scale: ArrayLike) -> MLP:
+        """A network of the same layers for samples and outputs in other units.
+
+        It gives at x what ``y_mean + y_scale * self((x - x_mean) / x_scale)`` is: the scaling is folded into the first and
+        the last layer, and costs nothing.
+
+        Parameters
+        ----------
+        x_mean, x_scale : array_like, shape (n_in,), or float
+            What this network's samples were standardised by; scales above 0. See `fastnn.standardize`.
+        y_mean, y_scale : array_like, shape (n_out,), or float
+            What its targets were standardised by.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the network has no biases, or another output than the identity; or an argument is not what it must be.
+        """
+        return scaling.with_scaling(self, x_mean, x_scale, y_mean, y_scale)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save the network to a file, see `fastnn.storage.save`."""

@@ -6,13 +6,17 @@ They call what `fastnn.embed` compiles for the network's sizes, once for a spec,
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
 from fastnn.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from fastnn.embed.cfunction import CFunction
+    from fastnn.embed.training import TrainState
 
 
 class SingleSample:
@@ -34,9 +38,9 @@ class SingleSample:
 
     @cached_property
     def _compiled(self) -> Any:
-        from fastnn import embed
+        from fastnn.embed import calls
 
-        return embed.Compiled(self._spec)
+        return calls.Compiled(self._spec)
 
     def workspace(self, method: str = "forward") -> NDArray:
         """Scratch for one thread's calls of a method inside compiled code, which wide networks need.
@@ -146,7 +150,38 @@ class SingleSample:
         """An array of the network's dtype and this length."""
         return checks.check_vector(argument, value, length, self._spec)
 
-    def cfunc(self) -> Any:
+    def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
+        """Train on one sample or a batch; inside compiled code, a training loop of one's own.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, n_in) or (n_in,), of the network's dtype
+            At most ``max_batch`` samples; contiguous.
+        y : ndarray, shape (n, n_out) or (n_out,), of the network's dtype
+            Their targets; or, beside a 2-D x and for a loss that takes them, class labels, shape (n,) of int64.
+        state : fastnn.TrainState
+            What is minimised how, and what is kept from step to step.
+
+        Returns
+        -------
+        float
+            The batch's loss before the step. Where it or the data are not finite nothing is changed, and it is NaN or
+            infinite.
+
+        Raises
+        ------
+        numba.core.errors.TypingError, ValueError
+            If an array is not what it must be.
+        """
+        from fastnn.embed import training
+
+        return training.train_step(self, x, y, state)
+
+    @cached_property
+    def _cfunction(self) -> CFunction:
+        return self._compiled.cfunc(self)
+
+    def cfunc(self) -> CFunction:
         """The network as a C function ``void f(const T *x, T *out)``, for C, Fortran and ``scipy.LowLevelCallable``.
 
         Returns
@@ -154,5 +189,10 @@ class SingleSample:
         CFunction
             Its ``address``, and its ``ctypes`` object. Both serve as long as the network lives; changes of its
             parameters show.
+
+        Raises
+        ------
+        ValueError
+            If the network is so wide that its scratch does not belong on the stack.
         """
-        return self._compiled.cfunc(self)
+        return self._cfunction

@@ -295,7 +295,7 @@ def test_a_wide_network_asks_for_a_workspace():
     with_workspace(net, x, out, net.workspace())
     assert close(out, reference(net, x), 1e-12)
     assert np.array_equal(net(x), out)
-    with pytest.raises(ValueError, match="4208 numbers of workspace"):
+    with pytest.raises(ValueError, match="at least 4208 numbers"):
         with_workspace(net, x, out, net.workspace()[1:])
     with pytest.raises(TypingError, match="workspace must be a contiguous"):
         with_workspace(net, x, out, net.workspace().astype(np.float32))
@@ -341,3 +341,20 @@ def test_elements_that_lie_apart_by_parts_of_a_number_are_refused():
     with pytest.raises(ValueError, match="net.forward"):
         njit(lambda net, x, out: net.forward(x, out))(net, records["x"], np.zeros(2))
     assert np.array_equal(net(records["x"]), net(np.zeros(3)))
+
+
+# ---------------------------------------------------------------- for others than Numba
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_as_a_c_function(dtype):
+    net = network((3, 5, 2), dtype=dtype)
+    function = net.cfunc()
+    number = np.ctypeslib.as_ctypes_type(net.params.dtype)
+    for _ in range(2):
+        x, out = (number * 3)(0.5, -1, 2), (number * 2)()
+        function.ctypes(x, out)
+        assert np.array_equal(out, net(np.array(x)))
+        net.params[:] *= 0.5  # the function reads them
+    assert net.cfunc() is function
+    with pytest.raises(ValueError, match="at most 32,768 bytes of scratch"):
+        MLP((2, 9000, 1), dtype=dtype).cfunc()
+

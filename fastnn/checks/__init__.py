@@ -5,13 +5,16 @@ A check returns the value that the rest of the package works with, or raises a `
 """
 
 from fastnn.checks.arrays import (
+    check_columns,
     check_finite,
     check_finite_data,
     check_inputs,
+    check_means,
     check_out,
     check_params,
     check_sample,
     check_sample_weight,
+    check_scales,
     check_targets,
     check_vector,
 )
@@ -40,6 +43,7 @@ from fastnn.checks.watch import check_early_stopping, check_schedule, check_watc
 __all__ = [
     "ABOVE_0",
     "AT_LEAST_0",
+    "check_columns",
     "check_data",
     "check_delta",
     "check_early_stopping",
@@ -53,6 +57,7 @@ __all__ = [
     "check_job",
     "check_l2",
     "check_loss",
+    "check_means",
     "check_members",
     "check_name",
     "check_number",
@@ -65,6 +70,7 @@ __all__ = [
     "check_rng",
     "check_sample",
     "check_sample_weight",
+    "check_scales",
     "check_schedule",
     "check_spec",
     "check_state",

@@ -136,6 +136,45 @@ def check_params(params: Any, spec: NetworkSpec) -> NDArray:
     return check_vector("params", params, spec.n_params, spec)
 
 
+def check_columns(argument: str, columns: Any) -> NDArray[np.float64]:
+    """A finite table of at least one row, shape (n, columns), as float64; one dimension is one column.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else.
+    """
+    array = _as_floats(argument, columns, _DTYPES["float64"], "(n, columns)")
+    array = array[:, np.newaxis] if array.ndim == 1 else array
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{argument} must have shape (n, columns) with at least one row; got {array.shape}")
+    check_finite(argument, array)
+    return array
+
+
+def check_means(argument: str, means: Any, length: int) -> NDArray[np.float64]:
+    """A finite number for each of `length` columns, or one for all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else.
+    """
+    array = _as_floats(argument, means, _DTYPES["float64"], f"({length},)")
+    if array.shape not in ((), (length,)):
+        raise ValueError(f"{argument} must have shape ({length},) or be one number; got shape {array.shape}")
+    check_finite(argument, np.atleast_1d(array))
+    return np.broadcast_to(array, (length,))
+
+
+def check_scales(argument: str, scales: Any, length: int) -> NDArray[np.float64]:
+    """As `check_means`, and above 0."""
+    array = check_means(argument, scales, length)
+    if not (array > 0).all():
+        raise ValueError(f"{argument} must be above 0; got {array[array <= 0][0]}")
+    return array
+
+
 def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:
     """An array to write to: nothing about it can be converted.
 

@@ -9,7 +9,7 @@
 Importing this registers the Numba type of `fastnn.MLP`; ``MLP`` does so when Numba first asks for its type.
 """
 
-from fastnn.embed.calls import Compiled
+from fastnn.embed import methods as methods
 from fastnn.embed.types import NetworkType, type_of
 
-__all__ = ["Compiled", "NetworkType", "type_of"]
+__all__ = ["NetworkType", "type_of"]

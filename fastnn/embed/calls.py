@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.embed import cfunction
 from fastnn.embed.methods import STACK_BYTES
 from fastnn.kernels import sample
 from fastnn.kernels.compiling import kernel
@@ -83,3 +84,7 @@ class Compiled:
     def hessian(self, net: Any, x: NDArray, h: NDArray) -> None:
         """Second derivatives of the one output."""
         _hessian(net, x, h, self._scratch("hessian"))
+
+    def cfunc(self, net: Any) -> cfunction.CFunction:
+        """A network as a C function."""
+        return cfunction.make(self._spec, net.params)

@@ -52,8 +52,9 @@ def _scratch(net: NetworkType, method: str, workspace: Any) -> int:
 
 def _shapes(method: str, shapes: dict[str, tuple], scratch: int) -> str:
     """What a caller is told whose arrays are of another shape."""
-    arrays = ", ".join(f"{name} shape {shape}" for name, shape in shapes.items())
-    return f"net.{method}: must have {arrays}, and {scratch} numbers of workspace if that is given"
+    (first, shape), *others = shapes.items()
+    arrays = "".join(f", {name} {shape}" for name, shape in others)
+    return f"net.{method}: {first} must have shape {shape}{arrays}; a workspace, if it is given, at least {scratch} numbers"
 
 
 # ---------------------------------------------------------------- outputs
@@ -66,14 +67,16 @@ def _forward(net, x, out, workspace=None):
     def one(net, x, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p = memory(net, size, workspace), parameters(net)
+        p = parameters(net)
+        work = memory(p, size, workspace)
         sample.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     def many(net, x, out, workspace=None):
         n = x.shape[0]
         if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p = memory(net, size, workspace), parameters(net)
+        p = parameters(net)
+        work = memory(p, size, workspace)
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
             sample.forward(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), work)
@@ -96,7 +99,8 @@ def _forward_with(net, params, x, out, workspace=None):
     def forward_with(net, params, x, out, workspace=None):
         if not (fits(params, (n_params,)) and fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p = memory(net, size, workspace), pointer(params, 0)
+        p = pointer(params, 0)
+        work = memory(p, size, workspace)
         sample.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     message = _shapes("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
@@ -136,7 +140,8 @@ def _vjp(net, x, v, out, workspace=None):
     def vjp(net, x, v, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p, x_0, v_0, out_0 = memory(net, size, workspace), parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
+        p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
+        work = memory(p, size, workspace)
         sample.vjp(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), work)
 
     message = _shapes("vjp", {"x": (n_in,), "v": (n_out,), "out": (n_in,)}, size)
@@ -152,7 +157,8 @@ def _jvp(net, x, t, out, workspace=None):
     def jvp(net, x, t, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p, x_0, t_0, out_0 = memory(net, size, workspace), parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0)
+        p, x_0, t_0, out_0 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0)
+        work = memory(p, size, workspace)
         sample.jvp(architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), out_0, stride(out, 0), work)
 
     message = _shapes("jvp", {"x": (n_in,), "t": (n_in,), "out": (n_out,)}, size)
@@ -169,7 +175,8 @@ def _jacobian(net, x, out, jac, workspace=None):
     def jacobian(net, x, out, jac, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p, x_0, out_0, jac_0 = memory(net, size, workspace), parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
+        p, x_0, out_0, jac_0 = parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
+        work = memory(p, size, workspace)
         jacobian_of(
             architecture(net), p, x_0, stride(x, 0), out_0, stride(out, 0), jac_0, stride(jac, 0), stride(jac, 1), work
         )
@@ -189,7 +196,8 @@ def _hessian(net, x, h, workspace=None):
     def hessian(net, x, h, workspace=None):
         if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
             raise ValueError(message)
-        work, p = memory(net, size, workspace), parameters(net)
+        p = parameters(net)
+        work = memory(p, size, workspace)
         sample.hessian(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(h, 0), stride(h, 0), stride(h, 1), work)
 
     message = _shapes("hessian", {"x": (n_in,), "h": (n_in, n_in)}, size)

@@ -104,9 +104,12 @@ def parameters(typingctx, net):
 
 
 @intrinsic(prefer_literal=True)
-def memory(typingctx, net, count, workspace):
-    """Scratch for `count` numbers, a literal: in the array `workspace`, or on the stack if that is None."""
-    place = net.place
+def memory(typingctx, like, count, workspace):
+    """Scratch for `count` numbers, a literal: in the array `workspace`, or on the stack if that is None.
+
+    A pointer as `like`.
+    """
+    place = Pointer(like.dtype, like.lanes)
 
     def on_stack(context, builder, sig, args):
         vector = llvm_vector(place.vector)
@@ -117,7 +120,7 @@ def memory(typingctx, net, count, workspace):
     def in_array(context, builder, sig, args):
         return context.make_array(workspace)(context, builder, args[2]).data
 
-    return place(net, count, workspace), in_array if isinstance(workspace, types.Array) else on_stack
+    return place(like, count, workspace), in_array if isinstance(workspace, types.Array) else on_stack
 
 
 @intrinsic

@@ -1,0 +1,220 @@
+"""Training inside compiled code: ``net.train_step(x, y, state)`` on one sample or a batch.
+
+A step is one call of the kernel that `MLP.fit` runs, by its address: a caller compiles in no time, and the same
+stream of batches gives the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, typeof, types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import NativeValue, make_attribute_wrapper, models, overload_method, register_model, unbox
+
+from fastnn import checks
+from fastnn.checks.values import AT_LEAST_0
+from fastnn.embed.types import NetworkType
+from fastnn.job import State
+from fastnn.kernels.compiling import address_of, digest, kernel, outlined
+from fastnn.kernels.layers import ALONE, TEAM
+from fastnn.kernels.llvm.calls import call
+from fastnn.kernels.training import PLAN, Prepared, run
+from fastnn.optimizers import Adam, Optimizer
+from fastnn.spec import NetworkSpec
+
+_MANY = 2**62  # steps
+
+
+class TrainStateType(types.Type):
+    """The Numba type of the training states of one spec, with or without class labels as targets."""
+
+    def __init__(self, spec: NetworkSpec, labels: bool):
+        self.spec, self.labels = spec, labels
+        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, labels={labels}, kernels {digest()})")
+
+    @property
+    def members(self) -> dict[str, types.Type]:
+        """What compiled code sees of a state."""
+        number = types.float32 if self.spec.dtype == "float32" else types.float64
+        return {
+            "plans": types.Array(from_dtype(PLAN), 1, "C"),
+            "slots": types.Array(number, 2, "C"),
+            "counters": types.Array(types.int64, 1, "C"),
+            "sums": types.Array(types.float64, 1, "C"),
+            "rates": types.Array(types.float64, 1, "C"),
+            "losses": types.Array(types.float64, 1, "C"),
+            "limits": types.Array(types.int64, 1, "C"),
+        }
+
+
+@register_model(TrainStateType)
+class _TrainStateModel(models.StructModel):
+    def __init__(self, manager, state):
+        super().__init__(manager, state, list(state.members.items()))
+
+
+for _name in TrainStateType(NetworkSpec((1, 1), ("identity",)), False).members:
+    make_attribute_wrapper(TrainStateType, _name, _name)
+
+
+@unbox(TrainStateType)
+def _unbox(typ, state, c):
+    native = cgutils.create_struct_proxy(typ)(c.context, c.builder)
+    failed = cgutils.false_bit
+    for name, member in typ.members.items():
+        array = c.pyapi.object_getattr_string(state, f"_{name}")
+        value = c.unbox(member, array)
+        c.pyapi.decref(array)
+        setattr(native, name, value.value)
+        failed = c.builder.or_(failed, value.is_error)
+    return NativeValue(native._getvalue(), is_error=failed)
+
+
+class TrainState:
+    """What training on a stream of batches keeps from step to step, for ``net.train_step(x, y, state)``.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Of the networks it trains; ``net.spec``.
+    loss, optimizer, l2, max_grad_norm, delta
+        As in `MLP.fit`.
+    max_batch : int
+        Most samples of a batch.
+
+    Attributes
+    ----------
+    steps : int
+        Steps done.
+    learning_rate : float
+        The optimizer's; may be set at any time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be.
+
+    Notes
+    -----
+    A state belongs to one stream of batches: two threads need two of them. Class labels are 1-D arrays of int64.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        *,
+        loss: str = "mse",
+        optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
+        max_batch: int = 1,
+        l2: float = 0.0,
+        max_grad_norm: float | None = None,
+        delta: float = 1.0,
+    ):
+        rows = checks.check_integer("max_batch", max_batch, 1)
+        dtype = spec.dtype
+        row = checks.check_loss(loss, spec)
+        X, y = np.zeros((rows, spec.n_in), dtype), np.zeros((rows, spec.n_out), dtype)
+        y[:, 0] = 1.0  # which every loss is defined on
+        kinds = [y, np.zeros(rows, np.int64)] if row.labels else [y]
+        jobs = [
+            checks.check_job(
+                spec, np.zeros(spec.n_params, dtype), X, kind, loss=loss, delta=delta, optimizer=optimizer, batch_size=None,
+                shuffle=False, sample_weight=None, l2=l2, max_grad_norm=max_grad_norm,
+            )
+            for kind in kinds
+        ]  # fmt: skip
+        state = State.fresh(spec, jobs[0].optimizer, 0)
+        self._prepared = [Prepared(job, state) for job in jobs]  # which hold what the plans point to
+        self._plans = np.concatenate([prepared.plan for prepared in self._prepared])
+        self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
+        self._rates, self._losses = np.array([jobs[0].optimizer.learning_rate]), np.empty(1)
+        self._limits = np.array([_run_address(dtype), rows])
+        self._numba_type_ = TrainStateType(spec, row.labels)
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return int(self._counters[2])
+
+    @property
+    def learning_rate(self) -> float:
+        """The optimizer's."""
+        return float(self._rates[0])
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._rates[0] = checks.check_number("learning_rate", rate, AT_LEAST_0)
+
+
+def _run_address(dtype: str) -> int:
+    """Address of the training kernel."""
+    numbers = typeof(np.empty(0, dtype)), typeof(np.empty((0, 0), dtype))
+    integers, floats = typeof(np.empty(0, np.int64)), typeof(np.empty(0))
+    plans = typeof(np.zeros(1, PLAN))
+    return address_of(run, plans, *numbers, integers, floats, floats, floats, types.intp, types.intp, TEAM)
+
+
+# ---------------------------------------------------------------- inside compiled code
+def _check(net: NetworkType, x: Any, y: Any, state: Any) -> None:
+    """Refuse other types than `train_step` takes."""
+    if not isinstance(state, TrainStateType) or state.spec != net.spec:
+        raise TypingError(f"net.train_step: state must be a fastnn.TrainState of the network's spec; got {state}")
+    if not (isinstance(x, types.Array) and x.dtype == net.dtype and x.ndim in (1, 2) and x.layout == "C"):
+        raise TypingError(f"net.train_step: x must be a contiguous 1-D or 2-D array of {net.dtype}; got {x}")
+    targets = isinstance(y, types.Array) and y.layout == "C" and y.dtype == net.dtype and y.ndim == x.ndim
+    labels = isinstance(y, types.Array) and y.layout == "C" and y.dtype == types.int64 and y.ndim == 1
+    if not (targets or (labels and state.labels and x.ndim == 2)):
+        also = f", or a 1-D array of {types.int64} labels beside a 2-D x" if state.labels else ""
+        raise TypingError(f"net.train_step: y must be a contiguous {x.ndim}-D array of {net.dtype}{also}; got {y}")
+
+
+@outlined
+def _step(params, state, plans, x, y, labels, n):
+    """One step on `n` samples, given by the addresses of the arrays."""
+    plans[0].X, plans[0].y, plans[0].labels = x, y, labels
+    plans[0].n_rows, plans[0].batch_size = n, n
+    rates, losses = state.rates, state.losses
+    losses[0] = np.nan
+    call(state.limits[0], plans, params, state.slots, state.counters, state.sums, rates, losses, _MANY, _MANY, ALONE)
+    return losses[0]
+
+
+@overload_method(NetworkType, "train_step")
+def _train_step(net, x, y, state):
+    _check(net, x, y, state)
+    n_in, n_out = net.spec.n_in, net.spec.n_out
+    shapes = f"net.train_step: x must have shape (n, {n_in}) or ({n_in},) with n from 1 to max_batch, and y a row for each"
+    classes = f"net.train_step: y must hold class labels from 0 to {n_out - 1}"
+
+    def sample(net, x, y, state):
+        if x.size != n_in or y.size != n_out:
+            raise ValueError(shapes)
+        return _step(net.params, state, state.plans, x.ctypes.data, y.ctypes.data, 0, 1)
+
+    def batch(net, x, y, state):
+        n = x.shape[0]
+        if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n, n_out)):
+            raise ValueError(shapes)
+        return _step(net.params, state, state.plans, x.ctypes.data, y.ctypes.data, 0, n)
+
+    def labelled_batch(net, x, y, state):
+        n = x.shape[0]
+        if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n,)):
+            raise ValueError(shapes)
+        for label in y:
+            if not 0 <= label < n_out:
+                raise ValueError(classes)
+        return _step(net.params, state, state.plans[1:], x.ctypes.data, 0, y.ctypes.data, n)
+
+    if y.dtype == types.int64:
+        return labelled_batch
+    return sample if x.ndim == 1 else batch
+
+
+@kernel
+def train_step(net, x, y, state):
+    """`MLP.train_step`."""
+    return net.train_step(x, y, state)

@@ -1,0 +1,96 @@
+"""Training inside compiled code: what `fit` does on the same stream of batches."""
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core.errors import TypingError
+
+import fastnn
+from fastnn import MLP
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 3))
+Y = np.stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]], axis=1)
+LABELS = RNG.integers(2, size=24)
+
+
+@njit
+def train(net, X, y, batch, state, losses):
+    for i in range(losses.size):
+        start = i * batch % X.shape[0]
+        losses[i] = net.train_step(X[start : start + batch], y[start : start + batch], state)
+
+
+@pytest.mark.parametrize(
+    ("loss", "optimizer", "batch", "settings"),
+    [
+        ("mse", fastnn.Adam(1e-2), 4, {}),
+        ("sse", fastnn.SGD(1e-3, momentum=0.9), 1, {"l2": 0.1, "max_grad_norm": 0.5}),
+        ("huber", fastnn.RMSprop(), 24, {"delta": 0.5}),
+    ],
+)
+def test_steps_are_those_of_fit(loss, optimizer, batch, settings):
+    fitted = MLP((3, 5, 2), rng=1)
+    net = fitted.copy()
+    history = fitted.fit(
+        X, Y, loss=loss, optimizer=optimizer, epochs=2, batch_size=batch, shuffle=False, specialize=False, **settings
+    )
+    state = fastnn.TrainState(net.spec, loss=loss, optimizer=optimizer, max_batch=batch, **settings)
+    losses = np.empty(2 * 24 // batch)
+    train(net, X, Y, batch, state, losses)
+    assert np.array_equal(net.params, fitted.params)
+    assert state.steps == len(losses)
+    assert np.allclose(losses.reshape(2, -1).mean(axis=1), history.loss, rtol=1e-12)
+
+
+def test_class_labels():
+    net = MLP((3, 5, 2), output_activation="softmax", dtype="float32", rng=1)
+    fitted = net.copy()
+    fitted.fit(X, LABELS, loss="cross_entropy", epochs=3, batch_size=8, shuffle=False, specialize=False)
+    state = fastnn.TrainState(net.spec, loss="cross_entropy", max_batch=8)
+    train(net, X.astype("f"), LABELS, 8, state, np.empty(9))
+    assert np.array_equal(net.params, fitted.params)
+    with pytest.raises(ValueError, match="class labels from 0 to 1"):
+        net.train_step(X[:1].astype("f"), np.array([2]), state)
+
+
+def test_one_sample_and_other_rates_from_python():
+    net = MLP((3, 5, 2), rng=1)
+    state = fastnn.TrainState(net.spec, optimizer=fastnn.SGD(0.1))
+    before = net.params.copy()
+    loss, gradient = net.loss_and_grad(X[:1], Y[:1])
+    assert net.train_step(X[0], Y[0], state) == pytest.approx(loss, rel=1e-12)
+    assert np.allclose(net.params, before - 0.1 * gradient, rtol=1e-12)
+    state.learning_rate = 0.0
+    before = net.params.copy()
+    net.train_step(X[1], Y[1], state)
+    assert np.array_equal(net.params, before)
+    assert state.steps == 2
+
+
+def test_what_is_not_finite_changes_nothing():
+    net = MLP((3, 5, 2), rng=1)
+    state = fastnn.TrainState(net.spec)
+    before = net.params.copy()
+    assert not np.isfinite(net.train_step(np.array([0.0, np.nan, 0.0]), Y[0], state))
+    assert np.array_equal(net.params, before)
+    assert state.steps == 0
+    assert np.isfinite(net.train_step(X[0], Y[0], state))
+
+
+def test_what_is_refused():
+    net = MLP((3, 5, 2), rng=1)
+    state = fastnn.TrainState(net.spec, max_batch=2)
+    for x, y in [(X[:3], Y[:3]), (X[:2], Y[:1]), (X[:0], Y[:0]), (X[:1, :2].copy(), Y[:1]), (X[0], Y[0, :1])]:
+        with pytest.raises(ValueError, match="net.train_step: x must have shape"):
+            net.train_step(x, y, state)
+    with pytest.raises(TypingError, match="y must be a contiguous 2-D array of float64; got"):
+        net.train_step(X[:2], LABELS[:2], state)
+    with pytest.raises(TypingError, match="x must be a contiguous"):
+        net.train_step(X[:2].astype("f"), Y[:2], state)
+    with pytest.raises(TypingError, match=r"state must be a fastnn.TrainState of the network's spec"):
+        MLP((3, 4, 2)).train_step(X[:2], Y[:2], state)
+    with pytest.raises(ValueError, match="learning_rate must be"):
+        state.learning_rate = -1
+    with pytest.raises(ValueError, match="loss must go with"):
+        fastnn.TrainState(net.spec, loss="poisson")

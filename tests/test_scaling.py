@@ -1,0 +1,60 @@
+"""Standardised numbers, and networks in the units of a simulation."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import MLP
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(30, 3)) * [1e3, 1e-3, 1] + [5e3, 0, -2]
+Y = np.stack([X[:, 0] * 2, X[:, 2]], axis=1)
+
+
+def test_means_and_deviations():
+    x_mean, x_scale, y_mean, y_scale = fastnn.standardize(X, Y[:, 0])
+    assert np.allclose(((X - x_mean) / x_scale).mean(axis=0), 0, atol=1e-12)
+    assert np.allclose(((X - x_mean) / x_scale).std(axis=0), 1, rtol=1e-12)
+    assert y_mean.shape == y_scale.shape == (1,)
+
+
+def test_a_constant_column_has_the_scale_1():
+    constant = np.full((7, 1), 0.1)
+    x_mean, x_scale, _, _ = fastnn.standardize(constant, constant)
+    assert x_mean == pytest.approx([0.1], rel=1e-15)
+    assert x_scale == [1.0]
+
+
+@pytest.mark.parametrize("sizes", [(3, 5, 2), (3, 2)])
+def test_the_scaling_is_folded_into_the_layers(sizes):
+    net = MLP(sizes, rng=0)
+    scales = fastnn.standardize(X, Y)
+    x_mean, x_scale, y_mean, y_scale = scales
+    scaled = net.with_scaling(*scales)
+    assert scaled.spec == net.spec
+    assert np.allclose(scaled.predict(X), y_mean + y_scale * net.predict((X - x_mean) / x_scale), rtol=1e-12)
+
+
+def test_one_number_for_all_columns():
+    net = MLP((3, 5, 2), dtype="float32", rng=0)
+    scaled = net.with_scaling(0, 2, 1, 3)
+    x = X.astype("f")
+    assert np.allclose(scaled.predict(x), 1 + 3 * net.predict(x / 2), rtol=1e-5)
+
+
+def test_what_is_refused():
+    net = MLP((3, 5, 2), rng=0)
+    with pytest.raises(ValueError, match="x_scale must be above 0; got 0.0"):
+        net.with_scaling(0, [1, 0, 1], 0, 1)
+    with pytest.raises(ValueError, match=r"y_mean must have shape \(2,\)"):
+        net.with_scaling(0, 1, [0, 0, 0], 1)
+    with pytest.raises(ValueError, match="x_mean must be finite"):
+        net.with_scaling(np.nan, 1, 0, 1)
+    with pytest.raises(ValueError, match="with biases"):
+        MLP((3, 2), bias=False).with_scaling(0, 1, 0, 1)
+    with pytest.raises(ValueError, match="output activation is identity; got sigmoid"):
+        MLP((3, 2), output_activation="sigmoid").with_scaling(0, 1, 0, 1)
+    with pytest.raises(ValueError, match="y must have as many rows as X"):
+        fastnn.standardize(X, Y[:-1])
+    with pytest.raises(ValueError, match="at least one row"):
+        fastnn.standardize(X[:0], Y[:0])
