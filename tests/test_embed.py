@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from numba import njit, prange
+from numba import int64, njit, prange
 from numba.core.errors import TypingError
+from numba.core.runtime import _nrt_python, rtsys
 from numba.experimental import jitclass
 
 import fastnn
@@ -207,8 +208,7 @@ def test_second_derivatives(name):
 
 # ---------------------------------------------------------------- costs
 def test_nothing_is_allocated():
-    from numba.core.runtime import rtsys
-
+    _nrt_python.memsys_enable_stats()
     net = NETS["exp"]
     spec = net.spec
     x, v, out, jac = point(net), np.ones(1), np.empty(1), np.empty((1, spec.n_in))
@@ -251,7 +251,7 @@ def test_in_a_parallel_loop_without_the_interpreters_lock():
 def test_as_an_attribute_of_a_jitclass():
     net = network((3, 5, 3))
 
-    @jitclass([("net", net.numba_type), ("steps", "int64")])
+    @jitclass([("net", net.numba_type), ("steps", int64)])
     class Simulation:
         def __init__(self, net, steps):
             self.net = net
@@ -298,7 +298,7 @@ def test_a_wide_network_asks_for_a_workspace():
     with pytest.raises(ValueError, match="at least 4208 numbers"):
         with_workspace(net, x, out, net.workspace()[1:])
     with pytest.raises(TypingError, match="workspace must be a contiguous"):
-        with_workspace(net, x, out, net.workspace().astype(np.float32))
+        with_workspace(net, x, out, np.zeros(9000, np.float32))
 
 
 def test_the_workspace_bounds_what_is_written():
