@@ -107,7 +107,7 @@ def main():
     count = len(result["true"])
     for i, name in enumerate(NAMES):
         print(f"{name}: root mean square error {np.sqrt(np.mean((result['true'] - result['found'])[:, i] ** 2)):.2g}")
-    print(f"{count} calibrations of 8 iterations took {result['seconds'] * 1e3:.3g} ms: {result['seconds'] / count * 1e6:.3g} us each")
+    print(f"{count} calibrations of 8 iterations, {result['seconds'] / count * 1e6:.3g} us each")
     draw(result).savefig(path, dpi=150)
     print(f"figure: {path}")
 

@@ -109,7 +109,7 @@ def main():
     parser.add_argument("--figure", default="cartpole.png")
     path = parser.parse_args().figure
     result = run()
-    print(f"before: the pole falls after {result['before'] * DT:.2f} s; after: {result['after'] * DT:.2f} s of {STEPS * DT:g} s")
+    print(f"the pole stays up for {result['before'] * DT:.2f} s before, for {result['after'] * DT:.2f} s after")
     print(f"{len(result['history'])} generations took {result['seconds']:.1f} s, compiling included")
     draw(result).savefig(path, dpi=150)
     print(f"figure: {path}")

@@ -66,7 +66,8 @@ def with_scaling(net: MLP, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any)
             f"with_scaling must be asked of a network whose output activation is identity; got {spec.output_activation}"
         )
     mean, scale = checks.check_means("x_mean", x_mean, spec.n_in), checks.check_scales("x_scale", x_scale, spec.n_in)
-    shift, factor = checks.check_means("y_mean", y_mean, spec.n_out), checks.check_scales("y_scale", y_scale, spec.n_out)
+    shift = checks.check_means("y_mean", y_mean, spec.n_out)
+    factor = checks.check_scales("y_scale", y_scale, spec.n_out)
     params = net.params.astype(np.float64)
     weights, biases = spec.weights(params), spec.biases(params)
     biases[0] -= (mean / scale) @ weights[0]

@@ -295,9 +295,9 @@ def test_a_wide_network_asks_for_a_workspace():
     with_workspace(net, x, out, net.workspace())
     assert close(out, reference(net, x), 1e-12)
     assert np.array_equal(net(x), out)
-    with pytest.raises(ValueError, match="at least 4208 numbers"):
+    with pytest.raises(ValueError, match=r"at least 4208 numbers"):
         with_workspace(net, x, out, net.workspace()[1:])
-    with pytest.raises(TypingError, match="workspace must be a contiguous"):
+    with pytest.raises(TypingError, match=r"workspace must be a contiguous"):
         with_workspace(net, x, out, np.zeros(9000, np.float32))
 
 
@@ -315,15 +315,15 @@ def test_the_workspace_bounds_what_is_written():
 def test_other_types_are_refused_when_the_caller_is_compiled():
     net = network((3, 5, 2))
     X, out = np.zeros((1, 3)), np.zeros((1, 2))
-    with pytest.raises(TypingError, match="x must be a 1-D or 2-D array of float64; got array.float32"):
+    with pytest.raises(TypingError, match=r"x must be a 1-D or 2-D array of float64; got array.float32"):
         rows(net, X.astype(np.float32), out)
-    with pytest.raises(TypingError, match="out must be a 1-D array of float64; got float64"):
+    with pytest.raises(TypingError, match=r"out must be a 1-D array of float64; got float64"):
         rows(net, X, out[0])
     fixed = out.copy()
     fixed.flags.writeable = False
-    with pytest.raises(TypingError, match="that can be written to"):
+    with pytest.raises(TypingError, match=r"that can be written to"):
         rows(net, X, fixed)
-    with pytest.raises(TypingError, match="the network must have one output; this one has 2"):
+    with pytest.raises(TypingError, match=r"the network must have one output; this one has 2"):
         njit(lambda net, x, h: net.hessian(x, h))(net, X[0], np.zeros((3, 3)))
 
 
@@ -338,7 +338,7 @@ def test_other_lengths_are_refused_before_anything_is_written(n_in, n_out):
 def test_elements_that_lie_apart_by_parts_of_a_number_are_refused():
     records = np.zeros(3, np.dtype([("flag", np.int32), ("x", np.float64)]))
     net = network((3, 5, 2))
-    with pytest.raises(ValueError, match="net.forward"):
+    with pytest.raises(ValueError, match=r"net.forward"):
         njit(lambda net, x, out: net.forward(x, out))(net, records["x"], np.zeros(2))
     assert np.array_equal(net(records["x"]), net(np.zeros(3)))
 
@@ -355,6 +355,5 @@ def test_as_a_c_function(dtype):
         assert np.array_equal(out, net(np.array(x)))
         net.params[:] *= 0.5  # the function reads them
     assert net.cfunc() is function
-    with pytest.raises(ValueError, match="at most 32,768 bytes of scratch"):
+    with pytest.raises(ValueError, match=r"at most 32,768 bytes of scratch"):
         MLP((2, 9000, 1), dtype=dtype).cfunc()
-

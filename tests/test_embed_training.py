@@ -50,7 +50,7 @@ def test_class_labels():
     state = fastnn.TrainState(net.spec, loss="cross_entropy", max_batch=8)
     train(net, X.astype("f"), LABELS, 8, state, np.empty(9))
     assert np.array_equal(net.params, fitted.params)
-    with pytest.raises(ValueError, match="class labels from 0 to 1"):
+    with pytest.raises(ValueError, match=r"class labels from 0 to 1"):
         net.train_step(X[:1].astype("f"), np.array([2]), state)
 
 
@@ -82,15 +82,15 @@ def test_what_is_refused():
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec, max_batch=2)
     for x, y in [(X[:3], Y[:3]), (X[:2], Y[:1]), (X[:0], Y[:0]), (X[:1, :2].copy(), Y[:1]), (X[0], Y[0, :1])]:
-        with pytest.raises(ValueError, match="net.train_step: x must have shape"):
+        with pytest.raises(ValueError, match=r"net.train_step: x must have shape"):
             net.train_step(x, y, state)
-    with pytest.raises(TypingError, match="y must be a contiguous 2-D array of float64; got"):
+    with pytest.raises(TypingError, match=r"y must be a contiguous 2-D array of float64; got"):
         net.train_step(X[:2], LABELS[:2], state)
-    with pytest.raises(TypingError, match="x must be a contiguous"):
+    with pytest.raises(TypingError, match=r"x must be a contiguous"):
         net.train_step(X[:2].astype("f"), Y[:2], state)
     with pytest.raises(TypingError, match=r"state must be a fastnn.TrainState of the network's spec"):
         MLP((3, 4, 2)).train_step(X[:2], Y[:2], state)
-    with pytest.raises(ValueError, match="learning_rate must be"):
+    with pytest.raises(ValueError, match=r"learning_rate must be"):
         state.learning_rate = -1
-    with pytest.raises(ValueError, match="loss must go with"):
+    with pytest.raises(ValueError, match=r"loss must go with"):
         fastnn.TrainState(net.spec, loss="poisson")

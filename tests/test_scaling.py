@@ -44,17 +44,17 @@ def test_one_number_for_all_columns():
 
 def test_what_is_refused():
     net = MLP((3, 5, 2), rng=0)
-    with pytest.raises(ValueError, match="x_scale must be above 0; got 0.0"):
+    with pytest.raises(ValueError, match=r"x_scale must be above 0; got 0.0"):
         net.with_scaling(0, [1, 0, 1], 0, 1)
     with pytest.raises(ValueError, match=r"y_mean must have shape \(2,\)"):
         net.with_scaling(0, 1, [0, 0, 0], 1)
-    with pytest.raises(ValueError, match="x_mean must be finite"):
+    with pytest.raises(ValueError, match=r"x_mean must be finite"):
         net.with_scaling(np.nan, 1, 0, 1)
-    with pytest.raises(ValueError, match="with biases"):
+    with pytest.raises(ValueError, match=r"with biases"):
         MLP((3, 2), bias=False).with_scaling(0, 1, 0, 1)
-    with pytest.raises(ValueError, match="output activation is identity; got sigmoid"):
+    with pytest.raises(ValueError, match=r"output activation is identity; got sigmoid"):
         MLP((3, 2), output_activation="sigmoid").with_scaling(0, 1, 0, 1)
-    with pytest.raises(ValueError, match="y must have as many rows as X"):
+    with pytest.raises(ValueError, match=r"y must have as many rows as X"):
         fastnn.standardize(X, Y[:-1])
-    with pytest.raises(ValueError, match="at least one row"):
+    with pytest.raises(ValueError, match=r"at least one row"):
         fastnn.standardize(X[:0], Y[:0])

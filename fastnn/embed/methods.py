@@ -25,7 +25,7 @@ _INLINE = {"forceinline": True, "error_model": "numpy"}
 
 
 # ---------------------------------------------------------------- checks while compiling
-def _check_array(net: NetworkType, method: str, name: str, array: types.Type, dims: tuple[int, ...], written: bool) -> None:
+def _check_array(net: NetworkType, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
     """Refuse what is no array of the network's dtype and so many dimensions."""
     wanted = f"net.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
     if not isinstance(array, types.Array) or array.dtype != net.dtype or array.ndim not in dims:
@@ -35,14 +35,14 @@ def _check_array(net: NetworkType, method: str, name: str, array: types.Type, di
 
 
 def _scratch(net: NetworkType, method: str, workspace: Any) -> int:
-    """Numbers of scratch a method takes; refuse a network that is too wide for the stack without a workspace, and a workspace of another type."""
+    """Numbers of scratch a method takes; refuse what is too wide for the stack, and a workspace of another type."""
     count = sample.scratch_size(net.spec, method)
     size = count * net.dtype.bitwidth // 8
     if workspace is None or isinstance(workspace, (types.NoneType, types.Omitted)):
         if size > STACK_BYTES:
             raise TypingError(
-                f"net.{method}: this network needs {size:,} bytes of scratch, more than the {STACK_BYTES:,} that are taken "
-                f"from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
+                f"net.{method}: this network needs {size:,} bytes of scratch, more than the {STACK_BYTES:,} that are "
+                f"taken from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
                 f'such as net.workspace("{method}")'
             )
     elif workspace != types.Array(net.dtype, 1, "C"):
@@ -54,7 +54,8 @@ def _shapes(method: str, shapes: dict[str, tuple], scratch: int) -> str:
     """What a caller is told whose arrays are of another shape."""
     (first, shape), *others = shapes.items()
     arrays = "".join(f", {name} {shape}" for name, shape in others)
-    return f"net.{method}: {first} must have shape {shape}{arrays}; a workspace, if it is given, at least {scratch} numbers"
+    workspace = f"a workspace, if it is given, at least {scratch} numbers"
+    return f"net.{method}: {first} must have shape {shape}{arrays}; {workspace}"
 
 
 # ---------------------------------------------------------------- outputs
@@ -198,7 +199,9 @@ def _hessian(net, x, h, workspace=None):
             raise ValueError(message)
         p = parameters(net)
         work = memory(p, size, workspace)
-        sample.hessian(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(h, 0), stride(h, 0), stride(h, 1), work)
+        sample.hessian(
+            architecture(net), p, pointer(x, 0), stride(x, 0), pointer(h, 0), stride(h, 0), stride(h, 1), work
+        )
 
     message = _shapes("hessian", {"x": (n_in,), "h": (n_in, n_in)}, size)
     return hessian

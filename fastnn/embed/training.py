@@ -119,13 +119,15 @@ class TrainState:
         X, y = np.zeros((rows, spec.n_in), dtype), np.zeros((rows, spec.n_out), dtype)
         y[:, 0] = 1.0  # which every loss is defined on
         kinds = [y, np.zeros(rows, np.int64)] if row.labels else [y]
-        jobs = [
-            checks.check_job(
-                spec, np.zeros(spec.n_params, dtype), X, kind, loss=loss, delta=delta, optimizer=optimizer, batch_size=None,
-                shuffle=False, sample_weight=None, l2=l2, max_grad_norm=max_grad_norm,
+        settings = {"loss": loss, "delta": delta, "optimizer": optimizer, "l2": l2, "max_grad_norm": max_grad_norm}
+        rest = {"batch_size": None, "shuffle": False, "sample_weight": None}
+        params = np.zeros(spec.n_params, dtype)
+        jobs = [checks.check_job(spec, params, X, kind, **settings, **rest) for kind in kinds]
+        if not isinstance(jobs[0].optimizer.learning_rate, float):
+            raise TypeError(
+                f"learning_rate of {type(optimizer).__name__} must be a number here, for a stream has no epochs; "
+                f"got {checks.describe(optimizer.learning_rate)}"
             )
-            for kind in kinds
-        ]  # fmt: skip
         state = State.fresh(spec, jobs[0].optimizer, 0)
         self._prepared = [Prepared(job, state) for job in jobs]  # which hold what the plans point to
         self._plans = np.concatenate([prepared.plan for prepared in self._prepared])
@@ -186,7 +188,7 @@ def _step(params, state, plans, x, y, labels, n):
 def _train_step(net, x, y, state):
     _check(net, x, y, state)
     n_in, n_out = net.spec.n_in, net.spec.n_out
-    shapes = f"net.train_step: x must have shape (n, {n_in}) or ({n_in},) with n from 1 to max_batch, and y a row for each"
+    shapes = f"net.train_step: x must have shape ({n_in},), or (n, {n_in}) with n from 1 to max_batch, and y as many"
     classes = f"net.train_step: y must hold class labels from 0 to {n_out - 1}"
 
     def sample(net, x, y, state):

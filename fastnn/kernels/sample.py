@@ -4,11 +4,13 @@ The features of a layer lie side by side in the lanes of a few vectors, which st
 by, one after another. A sum whose terms came one after another would wait for each of them, so it is taken in several
 parts, which are joined at the end.
 
-The recursion over the layers is unrolled by the compiler: an ``@overload`` for each layer, which reads its sizes off the
-`Architecture`. Scratch is a pointer that the caller provides; `scratch_size` says how much it takes.
+The recursion over the layers is unrolled by the compiler: an ``@overload`` for each layer, which reads its sizes off
+the `Architecture`. Scratch is a pointer that the caller provides; `scratch_size` says how much it takes.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from numba.extending import overload
 
@@ -172,21 +174,53 @@ def _choose_layer(architecture, l, order, p, x, x_stride, h, slopes, curvatures)
     def blocks(architecture, l, order, p, x, x_stride, h, slopes, curvatures):
         for j in range(0, begin, block):
             w, b = p + (weights + j), p + (biases + j)
-            _product(code, order, biased, BLOCK, 0, parts, n_in, w, n_out, b, x, x_stride, h + j, slopes + j, curvatures + j)
+            _product(
+                code, order, biased, BLOCK, 0, parts, n_in, w, n_out, b, x, x_stride, h + j, slopes + j, curvatures + j
+            )
 
     def remainder(architecture, l, order, p, x, x_stride, h, slopes, curvatures):
         w, b, j = p + (weights + begin), p + (biases + begin), begin
         _product(
-            code, order, biased, columns, last, rest_parts, n_in, w, n_out, b, x, x_stride, h + j, slopes + j, curvatures + j
+            code,
+            order,
+            biased,
+            columns,
+            last,
+            rest_parts,
+            n_in,
+            w,
+            n_out,
+            b,
+            x,
+            x_stride,
+            h + j,
+            slopes + j,
+            curvatures + j,
         )
 
     def both(architecture, l, order, p, x, x_stride, h, slopes, curvatures):
         for j in range(0, begin, block):
             w, b = p + (weights + j), p + (biases + j)
-            _product(code, order, biased, BLOCK, 0, parts, n_in, w, n_out, b, x, x_stride, h + j, slopes + j, curvatures + j)
+            _product(
+                code, order, biased, BLOCK, 0, parts, n_in, w, n_out, b, x, x_stride, h + j, slopes + j, curvatures + j
+            )
         w, b, j = p + (weights + begin), p + (biases + begin), begin
         _product(
-            code, order, biased, columns, last, rest_parts, n_in, w, n_out, b, x, x_stride, h + j, slopes + j, curvatures + j
+            code,
+            order,
+            biased,
+            columns,
+            last,
+            rest_parts,
+            n_in,
+            w,
+            n_out,
+            b,
+            x,
+            x_stride,
+            h + j,
+            slopes + j,
+            curvatures + j,
         )
 
     return blocks if not rest else both if n_blocks else remainder
@@ -202,7 +236,7 @@ def _parts(columns: int, n_in: int) -> int:
 
 # ---------------------------------------------------------------- all layers
 def _layers(architecture, l, order, p, x, x_stride, here, there, slopes, curvatures):
-    """The layers from `l` on, with derivatives up to `order`, both literals; where the outputs are, `here` or `there`."""
+    """The layers from `l` on, with derivatives up to `order`, both literals; where the outputs are."""
 
 
 @overload(_layers, **_OPTIONS)
@@ -289,9 +323,9 @@ def _choose_back(architecture, l, order, p, d, g, slopes, curvatures):
 
 
 def _pull(architecture, l, order, p, d, other, slopes, curvatures):
-    """The gradient `d` with respect to the outputs of layer `l` back to the network's inputs: where it is, `d` or `other`.
+    """The gradient `d` with respect to the outputs of layer `l` back to the network's inputs; where it is.
 
-    `slopes` and `curvatures` point to the layer's.
+    That is `d` or `other`; `slopes` and `curvatures` point to the layer's.
     """
 
 
@@ -371,68 +405,80 @@ def unit_vector(place, index, count):
 
 
 # ---------------------------------------------------------------- what is called
+class Sizes(NamedTuple):
+    """Numbers of inputs and outputs, of a buffer and of a tape, and where on the tape the last layer begins."""
+
+    n_in: int
+    n_out: int
+    buffer: int
+    tape: int
+    last: int
+
+
 def _sizes(architecture):
-    """``n_in, n_out``, numbers of a buffer and of a tape, and where on the tape the last layer begins."""
+    """The `Sizes` of a network, known to the compiler."""
 
 
 @overload(_sizes, **_OPTIONS)
 def _choose_sizes(architecture):
     spec = architecture.spec
     tape = tape_size(spec)
-    sizes = spec.n_in, spec.n_out, buffer_size(spec), tape, tape - padded(spec.n_out, spec)
+    sizes = Sizes(spec.n_in, spec.n_out, buffer_size(spec), tape, tape - padded(spec.n_out, spec))
     return lambda architecture: sizes
 
 
 @callee
 def forward(architecture, p, x, x_stride, out, out_stride, work):
     """Outputs of one sample whose features lie `x_stride` apart, to where they lie `out_stride` apart."""
-    n_in, n_out, buffer, tape, last = _sizes(architecture)
-    outputs = _layers(architecture, 0, 0, p, x, x_stride, work, work + buffer, work, work)
-    write(outputs, out, out_stride, n_out)
+    size = _sizes(architecture)
+    outputs = _layers(architecture, 0, 0, p, x, x_stride, work, work + size.buffer, work, work)
+    write(outputs, out, out_stride, size.n_out)
 
 
 @callee
 def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
     """The derivative of ``v^T outputs`` with respect to the inputs."""
-    n_in, n_out, buffer, tape, last = _sizes(architecture)
-    here, there, slopes = work, work + buffer, work + 2 * buffer
+    size = _sizes(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
     _layers(architecture, 0, 1, p, x, x_stride, here, there, slopes, slopes)
-    for j in range(n_out):
+    for j in range(size.n_out):
         here[j] = v[j * v_stride]
-    write(_pull_all(architecture, 1, p, here, there, slopes + last, slopes + last), out, out_stride, n_in)
+    write(
+        _pull_all(architecture, 1, p, here, there, slopes + size.last, slopes + size.last), out, out_stride, size.n_in
+    )
 
 
 @callee
 def jvp(architecture, p, x, x_stride, t, t_stride, out, out_stride, work):
     """The derivative of the outputs along `t`."""
-    n_in, n_out, buffer, tape, last = _sizes(architecture)
-    here, there, slopes = work, work + buffer, work + 2 * buffer
+    size = _sizes(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
     _layers(architecture, 0, 1, p, x, x_stride, here, there, slopes, slopes)
-    write(_push(architecture, 0, p, t, t_stride, here, there, slopes), out, out_stride, n_out)
+    write(_push(architecture, 0, p, t, t_stride, here, there, slopes), out, out_stride, size.n_out)
 
 
 @callee
 def jacobian_by_rows(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, work):
     """The outputs, and their derivatives: backwards, an output at a time."""
-    n_in, n_out, buffer, tape, last = _sizes(architecture)
-    here, there, slopes = work, work + buffer, work + 2 * buffer
-    write(_layers(architecture, 0, 1, p, x, x_stride, here, there, slopes, slopes), out, out_stride, n_out)
-    for j in range(n_out):
-        unit_vector(here, j, n_out)
-        gradient = _pull_all(architecture, 1, p, here, there, slopes + last, slopes + last)
-        write(gradient, jac + j * row_stride, column_stride, n_in)
+    size = _sizes(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
+    write(_layers(architecture, 0, 1, p, x, x_stride, here, there, slopes, slopes), out, out_stride, size.n_out)
+    for j in range(size.n_out):
+        unit_vector(here, j, size.n_out)
+        gradient = _pull_all(architecture, 1, p, here, there, slopes + size.last, slopes + size.last)
+        write(gradient, jac + j * row_stride, column_stride, size.n_in)
 
 
 @callee
 def jacobian_by_columns(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, work):
     """The outputs, and their derivatives: forwards, an input at a time."""
-    n_in, n_out, buffer, tape, last = _sizes(architecture)
-    here, there, slopes = work, work + buffer, work + 2 * buffer
-    write(_layers(architecture, 0, 1, p, x, x_stride, here, there, slopes, slopes), out, out_stride, n_out)
-    for i in range(n_in):
-        unit_vector(there, i, n_in)
+    size = _sizes(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
+    write(_layers(architecture, 0, 1, p, x, x_stride, here, there, slopes, slopes), out, out_stride, size.n_out)
+    for i in range(size.n_in):
+        unit_vector(there, i, size.n_in)
         tangent = _push(architecture, 0, p, there, 1, here, there, slopes)
-        write(tangent, jac + i * column_stride, row_stride, n_out)
+        write(tangent, jac + i * column_stride, row_stride, size.n_out)
 
 
 @callee
@@ -442,18 +488,29 @@ def hessian(architecture, p, x, x_stride, h, row_stride, column_stride, work):
     With Z the Jacobian of a layer's pre-activations, g the output's derivative with respect to its activations f(z):
     the sum of ``Z^T diag(g f''(z)) Z`` over the layers.
     """
-    n_in, n_out, buffer, tape, last = _sizes(architecture)
-    here, there, tangents = work, work + buffer, work + 2 * buffer
-    slopes = tangents + 2 * n_in * buffer
-    curvatures = slopes + tape
+    size = _sizes(architecture)
+    here, there, tangents = work, work + size.buffer, work + 2 * size.buffer
+    slopes = tangents + 2 * size.n_in * size.buffer
+    curvatures = slopes + size.tape
     _layers(architecture, 0, 2, p, x, x_stride, here, there, slopes, curvatures)
     here[0] = 1.0
-    _pull_all(architecture, 2, p, here, there, slopes + last, curvatures + last)
-    for i in range(n_in):
-        unit_vector(tangents + i * buffer, i, n_in)
-        for j in range(n_in):
+    _pull_all(architecture, 2, p, here, there, slopes + size.last, curvatures + size.last)
+    for i in range(size.n_in):
+        unit_vector(tangents + i * size.buffer, i, size.n_in)
+        for j in range(size.n_in):
             h[i * row_stride + j * column_stride] = 0.0
-    _curve(architecture, 0, p, tangents, tangents + n_in * buffer, slopes, curvatures, h, row_stride, column_stride)
+    _curve(
+        architecture,
+        0,
+        p,
+        tangents,
+        tangents + size.n_in * size.buffer,
+        slopes,
+        curvatures,
+        h,
+        row_stride,
+        column_stride,
+    )
 
 
 def _pull_all(architecture, order, p, d, other, slopes, curvatures):
@@ -479,17 +536,49 @@ def _choose_curve(architecture, l, p, tangents, others, slopes, curvatures, h, r
     following, step = this + 1, padded(n_out, spec)
 
     def onward(architecture, l, p, tangents, others, slopes, curvatures, h, row_stride, column_stride):
-        _curve_layer(architecture, this, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h, row_stride, column_stride)
-        _curve(architecture, following, p, others, tangents, slopes + step, curvatures + step, h, row_stride, column_stride)
+        _curve_layer(
+            architecture,
+            this,
+            n_in,
+            n_out,
+            buffer,
+            p,
+            tangents,
+            others,
+            slopes,
+            curvatures,
+            h,
+            row_stride,
+            column_stride,
+        )
+        _curve(
+            architecture, following, p, others, tangents, slopes + step, curvatures + step, h, row_stride, column_stride
+        )
 
     def outputs(architecture, l, p, tangents, others, slopes, curvatures, h, row_stride, column_stride):
-        _curve_layer(architecture, this, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h, row_stride, column_stride)
+        _curve_layer(
+            architecture,
+            this,
+            n_in,
+            n_out,
+            buffer,
+            p,
+            tangents,
+            others,
+            slopes,
+            curvatures,
+            h,
+            row_stride,
+            column_stride,
+        )
 
     return onward if following < spec.n_layers else outputs
 
 
 @inlined(literals=("l",))
-def _curve_layer(architecture, l, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h, row_stride, column_stride):
+def _curve_layer(
+    architecture, l, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h, row_stride, column_stride
+):
     """`_curve` for one layer; the Jacobian of its outputs to `others`, a row of a buffer for each input."""
     for i in range(n_in):
         _layer(architecture, l, -2, p, tangents + i * buffer, 1, others + i * buffer, slopes, slopes)
