@@ -14,7 +14,7 @@ from numba import njit
 
 import fastnn
 
-SOFTENING = 0.25
+SOFTENING = 0.4
 DT, STEPS = 0.01, 1000
 
 
@@ -79,7 +79,7 @@ def learn(places, samples, epochs):
     return net.with_scaling(*scales)
 
 
-def run(samples=6000, epochs=300, steps=STEPS):
+def run(samples=10000, epochs=400, steps=STEPS):
     """Train the surrogate and integrate with either force; what the figure shows."""
     places = masses()
     net = learn(places, samples, epochs)
@@ -113,7 +113,7 @@ def draw(result):
     bars = cost.barh(list(per_step), list(per_step.values()), color=["0.4", "C1"])
     cost.bar_label(bars, fmt="%.3g us", padding=3)
     cost.set(xlabel="time of a step, us", xscale="log", title="Cost")
-    cost.margins(x=0.3)
+    cost.margins(x=0.5)
     return figure
 
 

@@ -54,14 +54,13 @@ __all__ = [
     "warmup",
 ]
 
-_MANY = {"fit_many": "fastnn.many", "Ensemble": "fastnn.ensemble"}
+# Imported when first used, as are the kernels.
+_LATE = {"fit_many": "fastnn.many", "Ensemble": "fastnn.ensemble", "TrainState": "fastnn.embed.training"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reference":  # imported when first used, as are the kernels
+    if name == "reference":
         return importlib.import_module("fastnn.reference")
-    if name == "TrainState":
-        return importlib.import_module("fastnn.embed.training").TrainState
-    if name in _MANY:
-        return getattr(importlib.import_module(_MANY[name]), name)
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
