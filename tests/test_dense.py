@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, HIGH, LOW, product
+from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, HIGH, LOW, PACKING_ROWS, product
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 
@@ -112,6 +112,10 @@ def test_more_rows_than_a_chunk(dtype):
 def test_critical_strides(stride, turned, dtype):
     check(HIGH + 1, stride, 40, dtype, turned=turned)
     check(40, HIGH + 1, stride, dtype, turned=turned)
+    for n in (PACKING_ROWS - 1, PACKING_ROWS, PACKING_ROWS + LOW + 1):
+        for m in (stride, stride - 1, stride // 2 + 3):
+            check(n, m, 40, dtype, turned=turned, gaps=(1, stride - m, 2), init="itself")
+    check(PACKING_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

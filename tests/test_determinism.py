@@ -90,7 +90,7 @@ def test_threads_that_watch_the_run(validated, dtype, shared):
     runs = []
     for threads in (1, 2, 2, 2):
         net = MLP(sizes, dtype=dtype, rng=0)
-        history = net.fit(X, y, epochs=20, batch_size=32, rng=3, threads=threads, **settings)
+        history = net.fit(X, y, epochs=6, batch_size=32, rng=3, threads=threads, **settings)
         runs.append(
             (net.params.tobytes(), history.loss.tobytes(), history.validation_loss.tobytes() if validated else b"")
         )

@@ -26,6 +26,7 @@ from fastnn.kernels.llvm.simd import (
     pointer_at,
     polynomial,
     rint,
+    scratch,
     select,
     sqrt,
     store,
@@ -302,6 +303,25 @@ def test_transpose(n, dtype):
     out = np.empty_like(x)
     turned(n)(x.reshape(-1), out.reshape(-1))
     np.testing.assert_array_equal(out, x.T)
+
+
+@njit(error_model="numpy")
+def through_scratch(x, out):
+    p, width = pointer(x, 0), lanes(pointer(x, 0))
+    room = scratch(p, 5)
+    for i in range(5 * width):
+        room[i] = 2 * p[i]
+    for i in range(4):
+        store(pointer(out, i * width), load(room + (i * width + 1)))
+
+
+@every_shape
+def test_scratch_is_memory(dtype):
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    x = np.arange(5 * width, dtype=dtype)
+    out = np.empty(4 * width, dtype)
+    through_scratch(x, out)
+    np.testing.assert_array_equal(out, 2 * x[1 : 4 * width + 1])
 
 
 @njit(error_model="numpy")
