@@ -65,6 +65,10 @@ class Job:
         ``l2 / 2`` times the sum of squared weights is added to each batch's loss.
     max_grad_norm : float
         The gradient is scaled down to this 2-norm; infinity leaves it alone.
+    dropout : tuple of float
+        With which probability each hidden layer's outputs are set to zero; empty without dropout.
+    input_noise : float
+        Standard deviation of the gaussian noise that is added to the samples of every batch.
     watch : Watch or None
         What is looked at when an epoch ends.
     orders : ndarray of int64, shape (m, n), or None
@@ -89,6 +93,8 @@ class Job:
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf
+    dropout: tuple[float, ...] = ()
+    input_noise: float = 0.0
     watch: Watch | None = None
     orders: NDArray[np.int64] | None = None
     accounts: Accounts | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -208,6 +209,8 @@ class MLP(SingleSample):
         l2: float = 0.0,
         max_grad_norm: float | None = None,
         delta: float = 1.0,
+        dropout: float | Sequence[float] = 0.0,
+        input_noise: float = 0.0,
         validation_data: Any = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
@@ -246,6 +249,11 @@ class MLP(SingleSample):
             A gradient whose 2-norm is larger is scaled down to it.
         delta : float
             Where the Huber loss turns from a parabola into a line; other losses ignore it.
+        dropout : float or sequence of float
+            With which probability each output of a hidden layer is set to zero in a step, the others being
+            multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
+        input_noise : float
+            Standard deviation of gaussian noise that is added to the samples anew in every step.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Samples that are not trained on: the history tells the loss and a metric on them after each epoch.
         validation_fraction : float, optional
@@ -258,7 +266,7 @@ class MLP(SingleSample):
             The `History.state` of an earlier run: with the same data and settings this one goes on, to the same
             bits, as if that had not stopped.
         rng : anything `numpy.random.default_rng` takes
-            What the shuffles and the validation set are drawn from.
+            What the shuffles, the validation set, dropout and noise are drawn from.
         progress : bool, optional
             Whether to show a bar; by default on a terminal, where rich is installed, after two seconds.
         backend : {"numba", "numpy"}
@@ -304,6 +312,8 @@ class MLP(SingleSample):
             sample_weight=sample_weight,
             l2=l2,
             max_grad_norm=max_grad_norm,
+            dropout=dropout,
+            input_noise=input_noise,
         )
         state = checks.check_state(state, rng, job)
         job = checks.check_watch(job, state, validation_data, validation_fraction, early_stopping)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import catalogue, optimizers, solvers
@@ -117,6 +118,22 @@ def check_l2(l2: Any) -> float:
     return check_number("l2", l2, AT_LEAST_0)
 
 
+def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
+    """The rate of each hidden layer, from one for all or one for each; empty if all are 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number, or sequence of numbers, in [0, 1), or of another length.
+    """
+    hidden = spec.n_layers - 1
+    given = list(dropout) if isinstance(dropout, (list, tuple, np.ndarray)) else [dropout] * hidden
+    if len(given) != hidden:
+        raise ValueError(f"dropout must be one number or {hidden}, one a hidden layer; got {len(given)}")
+    rates = tuple(check_number("dropout", rate, _UNIT) for rate in given)
+    return rates if any(rates) else ()
+
+
 def check_job(
     spec: NetworkSpec,
     params: NDArray,
@@ -131,6 +148,8 @@ def check_job(
     sample_weight: Any,
     l2: Any,
     max_grad_norm: Any,
+    dropout: Any = 0.0,
+    input_noise: Any = 0.0,
 ) -> Job:
     """A training run of a network, `spec` and `params`, whose own are trusted; the rest is as in `MLP.fit`.
 
@@ -156,6 +175,9 @@ def check_job(
         raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
     if name in _SOLVERS and max_grad_norm is not None:
         raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
+    rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
+    if name in _SOLVERS and (rates or input_noise):
+        raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
     return Job(
         spec=spec,
         params=params,
@@ -168,6 +190,8 @@ def check_job(
         delta=check_delta(delta),
         shuffle=check_flag("shuffle", shuffle),
         l2=check_l2(l2),
+        dropout=rates,
+        input_noise=input_noise,
         max_grad_norm=inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0),
     )
 

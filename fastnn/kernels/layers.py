@@ -43,6 +43,10 @@ class Column(IntEnum):
     TRANSPOSED = 10  # place of the transposed copy of the weights
     TRANSPOSED_STRIDE = 11
     PRODUCT = 12  # address of the matrix product
+    DROP = 13  # address of the product by factors of dropout, 0 without
+    FACTORS = 14  # their place in the workspace
+    DROPPED = 15  # place of the outputs times these factors; H without
+    THRESHOLD = 16  # a factor is 0 where 32 random bits are below
 
 
 (
@@ -59,6 +63,10 @@ class Column(IntEnum):
     TRANSPOSED,
     TRANSPOSED_STRIDE,
     PRODUCT,
+    DROP,
+    FACTORS,
+    DROPPED,
+    THRESHOLD,
 ) = (int(column) for column in Column)
 
 
@@ -100,10 +108,13 @@ class _Space:
 
 
 @lru_cache(maxsize=256)
-def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) -> tuple[NDArray[np.intp], int, int]:
+def layout(
+    spec: NetworkSpec, batch: int, fused_output: bool, training: bool, thresholds: tuple[int, ...] = ()
+) -> tuple[NDArray[np.intp], int, int]:
     """The layer table for batches of up to `batch` rows.
 
-    With `fused_output` the last layer's output stays the pre-activation, for a loss that takes it.
+    With `fused_output` the last layer's output stays the pre-activation, for a loss that takes it. `thresholds` are
+    those of dropout, one a hidden layer.
 
     Returns
     -------
@@ -132,6 +143,10 @@ def layout(spec: NetworkSpec, batch: int, fused_output: bool, training: bool) ->
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
         row[D] = deltas[l % 2]
+        row[DROPPED] = row[H]
+        if l < len(thresholds) and thresholds[l] > 0:
+            row[DROP], row[THRESHOLD] = _multiply(spec.dtype), thresholds[l]
+            row[FACTORS], row[DROPPED] = space.take(batch * strides[l]), space.take(batch * strides[l])
         if training and l > 0:
             row[TRANSPOSED_STRIDE] = space.stride(layer.n_in)
             row[TRANSPOSED] = space.take(layer.n_out * row[TRANSPOSED_STRIDE])
@@ -171,6 +186,13 @@ def _product(dtype: str) -> int:
 
 
 @lru_cache
+def _multiply(dtype: str) -> int:
+    """Address of `passes.multiply`."""
+    place = pointer_type(dtype)
+    return address_of(passes.multiply, place, place, place, types.intp)
+
+
+@lru_cache
 def forward_address(dtype: str) -> int:
     """Address of `forward`."""
     place, n = pointer_type(dtype), types.intp
@@ -206,7 +228,10 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
         call(layer[PRODUCT], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, n_out, b, 0, z, stride)
         if layer[ACTIVATE] != 0:
             call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
-        x, x_stride = work + layer[H], stride
+        if layer[DROP] != 0:
+            factors, dropped = work + (layer[FACTORS] + start * stride), work + (layer[DROPPED] + start * stride)
+            call(layer[DROP], h, factors, dropped, rows * stride)
+        x, x_stride = work + layer[DROPPED], stride
 
 
 # ---------------------------------------------------------------- backward
@@ -223,7 +248,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         n_in, n_out = layer[N_IN], layer[N_OUT]
         d, d_stride = work + layer[D], layer[STRIDE]
         w, dw = params + layer[WEIGHTS], gradient + layer[WEIGHTS]
-        h, h_stride = (work + below[H], below[STRIDE]) if l > 0 else (x, x_stride)
+        h, h_stride = (work + below[DROPPED], below[STRIDE]) if l > 0 else (x, x_stride)
 
         # dW = h^T d, db = 1^T d
         first, last = share(n_in, LOW, team)
@@ -242,7 +267,10 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         meet(team)
         d, dh = d + start * d_stride, work + (below[D] + start * h_stride)
         call(layer[PRODUCT], rows, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
+        if below[DROP] != 0:
+            call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
         if below[DERIVE] != 0:
-            call(below[DERIVE], KNOWN, dh, work + (below[Z] + start * h_stride), h + start * h_stride, rows * h_stride)
+            z, h = work + (below[Z] + start * h_stride), work + (below[H] + start * h_stride)
+            call(below[DERIVE], KNOWN, dh, z, h, rows * h_stride)
         meet(team)
     meet(team)

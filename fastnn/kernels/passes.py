@@ -168,3 +168,10 @@ def scale(factor, x, count):
     width = lanes(x)
     for i in range(0, count, width):
         store_first(x + i, factor * load_first(x + i, count - i), count - i)
+
+
+@callee
+def multiply(x, y, z, count):
+    """``z = x y`` over `count` numbers."""
+    for i in range(0, count, lanes(x)):
+        store_first(z + i, load_first(x + i, count - i) * load_first(y + i, count - i), count - i)

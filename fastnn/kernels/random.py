@@ -40,6 +40,12 @@ def key(seed, member, epoch):
 
 
 @inlined
+def subkey(key, counter):
+    """Key of one of the streams that a stream branches into."""
+    return mix(key + _GOLDEN * (np.uint64(counter) + _1))
+
+
+@inlined
 def bits(key, i):
     """The i-th number of a stream: 32 random bits."""
     return mix(key + _GOLDEN * (np.uint64(i) + _1)) >> _32

@@ -39,6 +39,7 @@ from fastnn.kernels.llvm.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share, yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
+from fastnn.kernels.noise import draw, draw_nothing, threshold
 from fastnn.kernels.random import given_order, permute
 from fastnn.kernels.watch import WATCHED, end_epoch, watched
 from fastnn.spec import NetworkSpec
@@ -96,6 +97,12 @@ PLAN = np.dtype(
         ("x_stride", np.intp),  # 0 where blocks are read in place
         ("y_place", np.intp),
         ("scale_place", np.intp),
+        # dropout and noise
+        ("draw", np.intp),
+        ("draw_nothing", np.intp),
+        ("noise_seed", np.intp),
+        ("noise_member", np.intp),
+        ("input_noise", np.float64),
         # what is done when an epoch ends
         ("end_epoch", np.intp),
         ("watch", WATCHED),
@@ -231,6 +238,8 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                         passes.copy_block(rows, n_in, copy, plan.x_stride, stop - first, n_in)
                     x, x_stride = work + plan.x_place, plan.x_stride
                     meet(team)
+                if plan.draw != 0:
+                    call(plan.draw, plan, step, start - batch_start, n, work, team)
 
                 call(plan.forward, layers, plan.n_layers, plan.zeros, params, x, x_stride, n, work, team)
                 meet(team)
@@ -316,6 +325,10 @@ def _step_address(name: str, dtype: str) -> int:
             return address_of(penalise, plan, place, place, types.float64, TEAM)
         case "clip":
             return address_of(clip, plan, place, n, n, n, TEAM)
+        case "draw":
+            return address_of(draw, plan, n, n, n, place, TEAM)
+        case "draw_nothing":
+            return address_of(draw_nothing, plan, n, place)
         case "end_epoch":
             number, numbers = types.float64, pointer_type("float64")
             return address_of(end_epoch, plan, place, n, n, number, numbers, n, n, TEAM)
@@ -328,17 +341,24 @@ AT = {name: field[1] // 8 for name, field in (PLAN.fields or {}).items()}
 
 @lru_cache(maxsize=256)
 def _outline(
-    spec: NetworkSpec, block_rows: int, loss: catalogue.Loss, labelled: bool, rule: int, shuffle: bool
+    spec: NetworkSpec,
+    block_rows: int,
+    loss: catalogue.Loss,
+    labelled: bool,
+    rule: int,
+    shuffle: bool,
+    noisy: bool,
+    thresholds: tuple[int, ...],
 ) -> tuple[NDArray, NDArray[np.intp], int]:
     """What the plans of all jobs of a kind have in common, as words; their layer table; the size of their workspace."""
     dtype = np.dtype(spec.dtype)
     unit = REGISTER_BYTES // dtype.itemsize
     critical = spec.n_in * dtype.itemsize % CRITICAL_STRIDE == 0
-    layers, zeros, size = layout(spec, block_rows, loss.logits_of is not None, True)
+    layers, zeros, size = layout(spec, block_rows, loss.logits_of is not None, True, thresholds)
     plan = np.zeros(1, PLAN)
     plan["layers"], plan["n_layers"], plan["zeros"] = _address(layers), spec.n_layers, zeros
     plan["block_rows"] = block_rows
-    plan["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical else 0
+    plan["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical or noisy else 0
     plan["x_place"] = size
     plan["y_place"] = y_place = size + block_rows * int(plan["x_stride"][0])
     plan["scale_place"] = scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if shuffle else 0)
@@ -364,7 +384,10 @@ class Prepared:
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, BLOCK_ROWS)
         rule, settings = optimizers.rule_of(job.optimizer)
-        outline, layers, size = _outline(spec, block_rows, job.loss, labelled, rule, shuffle)
+        thresholds = tuple(threshold(rate) for rate in job.dropout)
+        outline, layers, size = _outline(
+            spec, block_rows, job.loss, labelled, rule, shuffle, job.input_noise > 0, thresholds
+        )
         n_blocks = -(-block_rows // _LOSS_ROWS)
         floats = np.empty(len(settings) + n_blocks)
         floats[: len(settings)] = settings
@@ -401,6 +424,10 @@ class Prepared:
             self.plan["l2"], words[AT["penalise"]] = job.l2, _step_address("penalise", spec.dtype)
         if job.max_grad_norm < np.inf:
             self.plan["max_grad_norm"], words[AT["clip"]] = job.max_grad_norm, _step_address("clip", spec.dtype)
+        if job.dropout or job.input_noise > 0:
+            self.plan["input_noise"], words[AT["draw"]] = job.input_noise, _step_address("draw", spec.dtype)
+            words[AT["draw_nothing"]] = _step_address("draw_nothing", spec.dtype)
+            words[AT["noise_seed"]], words[AT["noise_member"]] = state.seed, job.member
         if job.watch is not None:
             labelled = job.watch.validates and job.watch.y.ndim == 1
             self.watched = watched(job, _loss_address(job.loss, labelled, spec.dtype))

@@ -100,6 +100,10 @@ def _evaluate(plan, params, work, team):
     n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + plan.scale_place
     weights, shares = pointer_at(watch.sample_weight, params), pointer_at(watch.shares, np.float64)
     loss, metric = 0.0, 1.0 if watch.metric >= _R2 else 0.0
+    if plan.draw_nothing != 0:
+        if team.rank == 0:
+            call(plan.draw_nothing, plan, plan.block_rows, work)
+        meet(team)
     for start in range(0, watch.n_rows, plan.block_rows):
         n = min(plan.block_rows, watch.n_rows - start)
         x, y = pointer_at(watch.X, params) + start * n_in, pointer_at(watch.y, params) + start * n_out
@@ -197,7 +201,7 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     """Fill in the validation set; the arrays that it names."""
     watch, weights = job.watch, job.watch.sample_weight
     weight = float(len(watch.X) if weights is None else weights.sum(dtype=np.float64))
-    outputs = 1 if job.loss.name in ("sse", "cross_entropy") else job.spec.n_out
+    outputs = job.spec.n_out if job.loss.mean_output else 1
     record["n_rows"], record["loss"], record["weight"] = len(watch.X), loss, weight
     record["factor"] = 1 / (outputs * (weight if job.loss.mean else 1.0))
     targets = "labels" if watch.y.ndim == 1 else "y"

@@ -15,7 +15,9 @@ from fastnn.reference import activations, dense, losses
 from fastnn.spec import NetworkSpec
 
 
-def forward(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[list[NDArray], list[NDArray]]:
+def forward(
+    spec: NetworkSpec, params: NDArray, X: NDArray, factors: list[NDArray] | None = None
+) -> tuple[list[NDArray], list[NDArray]]:
     """Feed samples forward and keep all that is met on the way.
 
     Parameters
@@ -26,6 +28,8 @@ def forward(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[list[NDArra
         Its parameters.
     X : ndarray, shape (n, n_in)
         The samples, of the dtype of `params`.
+    factors : list of ndarray, optional
+        What each hidden layer's activations are multiplied by, for dropout.
 
     Returns
     -------
@@ -40,6 +44,8 @@ def forward(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[list[NDArra
     for W, b, activation in zip(spec.weights(params), biases, spec.activations, strict=True):
         Z.append(dense.forward(H[-1], W, b))
         H.append(activations.FUNCTIONS[activation](Z[-1]))
+        if factors is not None and len(Z) < spec.n_layers:
+            H[-1] = H[-1] * factors[len(Z) - 1]
     return Z, H
 
 
@@ -58,6 +64,7 @@ def loss_and_grad(
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
     delta: float = 1.0,
+    factors: list[NDArray] | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
     """The loss of a batch, and its gradient by backpropagation.
@@ -81,6 +88,8 @@ def loss_and_grad(
         ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
     delta : float
         Where the Huber loss turns from a parabola into a line.
+    factors : list of ndarray, optional
+        What each hidden layer's activations are multiplied by, for dropout; ``(n, n_out)`` of the layer.
     out : ndarray, shape (n_params,), optional
         Where the gradient is written.
 
@@ -92,7 +101,7 @@ def loss_and_grad(
         Its derivative with respect to `params`; `out` where it was given.
     """
     gradient = np.empty_like(params) if out is None else out
-    Z, H = forward(spec, params, X)
+    Z, H = forward(spec, params, X, factors)
 
     output = Z[-1] if loss.logits_of else H[-1]
     settings = {"delta": delta} if loss.name == "huber" else {}
@@ -111,7 +120,12 @@ def loss_and_grad(
             value = value + l2 / 2 * (weights[i] ** 2).sum()
             grad_weights[i] += l2 * weights[i]
         if i > 0:
-            D = dense.grad_input(D, weights[i]) * activations.DERIVATIVES[spec.activations[i - 1]](Z[i - 1], H[i])
+            h, name = H[i], spec.activations[i - 1]
+            D = dense.grad_input(D, weights[i])
+            if factors is not None:
+                h = activations.FUNCTIONS[name](Z[i - 1])  # before dropout
+                D = D * factors[i - 1]
+            D = D * activations.DERIVATIVES[name](Z[i - 1], h)
     return value.item(), gradient
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastnn.job import Job, State, Status
 from fastnn.reference import random
 from fastnn.reference.network import loss_and_grad
+from fastnn.reference.noise import noisy
 from fastnn.reference.optimizers import clip, step
 from fastnn.reference.watch import end_epoch
 
@@ -80,9 +81,9 @@ def _train_batch(
 
     batch_weight = len(X) if weight is None else float(weight.sum())
     l2 = job.l2 if job.accounts is None else 0.0
-    loss, _ = loss_and_grad(
-        job.spec, job.params, X, y, job.loss, sample_weight=weight, l2=l2, delta=job.delta, out=gradient
-    )
+    X, factors = noisy(job, state.seed, int(state.counters[2]), X)
+    settings = {"sample_weight": weight, "l2": l2, "delta": job.delta, "factors": factors}
+    loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, **settings, out=gradient)
     if job.accounts is not None:
         loss = _recount(job, loss, gradient, batch_weight)
     if not math.isfinite(loss):

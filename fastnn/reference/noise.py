@@ -1,0 +1,48 @@
+"""Regularisers that draw random numbers: dropout and gaussian noise on the inputs.
+
+Those of the batch of step t come from the streams ``key(seed, member, t, layer)``, layer 0 being the input's noise
+and layer l the l-th hidden layer's dropout; a number's place in its stream is that in the batch's matrix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.job import Job
+from fastnn.reference.random import bits, key
+
+_RANGE = 2.0**32  # of 32 random bits
+
+
+def gaussian(key: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Numbers of the normal distribution (Box and Muller, 1958)."""
+    i = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
+    radius = np.sqrt(-2 * np.log((bits(key, 2 * i) + 1.0) / _RANGE))
+    return radius * np.cos(2 * np.pi / _RANGE * bits(key, 2 * i + 1))
+
+
+def dropout_factors(key: int, rate: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Zero with probability `rate`, and otherwise what keeps the mean (Srivastava et al., 2014)."""
+    i = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
+    zero = threshold(rate)
+    return np.where(bits(key, i) >= zero, _RANGE / (_RANGE - zero), 0.0)
+
+
+def threshold(rate: float) -> int:
+    """What 32 random bits are below with probability `rate`."""
+    return min(round(rate * _RANGE), 2**32 - 1)
+
+
+def noisy(job: Job, seed: int, step: int, X: NDArray) -> tuple[NDArray, list[NDArray] | None]:
+    """A batch's samples with noise, and the factors of the hidden layers' outputs."""
+    if job.input_noise:
+        noise = job.input_noise * gaussian(key(seed, job.member, step, 0), X.shape)
+        X = (X + noise).astype(X.dtype)
+    if not job.dropout:
+        return X, None
+    widths = job.spec.sizes[1:-1]
+    return X, [
+        dropout_factors(key(seed, job.member, step, layer), rate, (len(X), width)).astype(X.dtype)
+        for layer, (rate, width) in enumerate(zip(job.dropout, widths, strict=True), start=1)
+    ]
