@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from numba.core import event
 
 import fastnn
+from fastnn.kernels.compiling import sources
 from fastnn.reference import predict
 from fastnn.spec import NetworkSpec
 
@@ -92,6 +94,19 @@ def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
     assert "_predict" in compiled
     np.testing.assert_allclose(outputs, expected("float64", 0.25), rtol=1e-6)
     assert set(cache.rglob("*.*")) == set(files)  # the stale ones are replaced
+
+
+def test_the_seal_covers_whatever_is_compiled():
+    """Each file that compiles, and each module of the package that the kernels import when they are."""
+    covered = set(sources())
+    texts = {path: path.read_text() for path in PACKAGE.rglob("*.py")}
+    compiling = {path for path, text in texts.items() if re.search(r"kernels\.compiling import|numba\.extending", text)}
+    assert len(compiling) > 10
+    assert compiling <= covered
+    for path in (PACKAGE / "kernels").rglob("*.py"):
+        for module, names in re.findall(r"^from fastnn(\.\w+)? import (.*)$", texts[path], re.MULTILINE):
+            for name in [module[1:]] if module else names.split(", "):
+                assert name == "kernels" or PACKAGE / f"{name}.py" in covered, f"{path} imports {name}"
 
 
 # ---------------------------------------------------------------- a function of two lines, in this process

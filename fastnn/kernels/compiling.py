@@ -25,14 +25,18 @@ from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
 
+def sources() -> list[Path]:
+    """The files that compiled code is made from: what is compiled, and what it takes numbers from."""
+    package = Path(__file__).parents[1]
+    numbers = [package / f"{name}.py" for name in ("spec", "catalogue", "job", "optimizers", "watch")]
+    return numbers + [path for folder in ("kernels", "embed") for path in sorted((package / folder).rglob("*.py"))]
+
+
 @cache
 def digest() -> str:
     """A fingerprint of all that compiled kernels are made from: their sources, Numba, and its settings."""
-    package = Path(__file__).parents[1]
-    sources = [package / f"{name}.py" for name in ("spec", "catalogue", "job")]
-    sources += sorted(Path(__file__).parent.rglob("*.py"))
     hasher = hashlib.sha256(repr((numba.__version__, llvmlite.__version__, config.BOUNDSCHECK, config.OPT)).encode())
-    for source in sources:
+    for source in sources():
         hasher.update(source.read_bytes())
     return hasher.hexdigest()[:16]
 
