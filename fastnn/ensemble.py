@@ -6,13 +6,21 @@ import operator
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.backends import twin
-from fastnn.checks import check_ensemble_params, check_inputs, check_integer, check_quantiles
+from fastnn.checks import (
+    check_ensemble_params,
+    check_inputs,
+    check_integer,
+    check_out,
+    check_quantiles,
+    check_sample,
+)
 from fastnn.model import MLP
 from fastnn.spec import NetworkSpec
 
@@ -115,6 +123,38 @@ class Ensemble:
     def stopped(self) -> NDArray[np.str_]:
         """Why each member's training ended: "finished", "early" or "diverged"; shape (K,)."""
         return np.array(STOPPED)[self.records.status]
+
+    @cached_property
+    def numba_type(self) -> Any:
+        """The Numba type of ensembles of this spec."""
+        from fastnn.embed import ensembles  # imports Numba
+
+        return ensembles.type_of(self._spec)
+
+    @property
+    def _numba_type_(self) -> Any:  # what Numba asks for when the ensemble is an argument
+        return self.numba_type
+
+    def forward(self, x: ArrayLike, out: NDArray) -> None:
+        """Write every member's outputs for one sample; inside ``@njit``, too, where the ensemble is an argument.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        out : ndarray, shape (K, n_out), of the members' dtype
+            Receives the outputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is not what it must be.
+        """
+        from fastnn.embed import calls, ensembles
+
+        spec = self._spec
+        x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
+        ensembles.forward(self, x, out, calls.Compiled(spec).scratch("forward"))
 
     def __len__(self) -> int:
         return len(self._params)

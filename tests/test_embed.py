@@ -357,3 +357,21 @@ def test_as_a_c_function(dtype):
     assert net.cfunc() is function
     with pytest.raises(ValueError, match=r"at most 32,768 bytes of scratch"):
         MLP((2, 9000, 1), dtype=dtype).cfunc()
+
+
+# ---------------------------------------------------------------- ensembles
+def test_an_ensemble_asks_all_its_members():
+    spec = network((3, 5, 2)).spec
+    many = fastnn.Ensemble(spec, RNG.normal(size=(7, spec.n_params)))
+    x, out = np.array([0.5, -1, 2]), np.empty((7, 2))
+    ask = njit(lambda many, x, out: many.forward(x, out))
+    ask(many, x, out)
+    assert np.array_equal(out, [net(x) for net in many])
+    some, part = many[1::2], np.empty((3, 2))
+    ask(some, x, part)
+    assert np.array_equal(part, out[1::2])
+    again = np.empty_like(out)
+    many.forward(x, again)
+    assert np.array_equal(again, out)
+    with pytest.raises(ValueError, match=r"a row of 2 for each member"):
+        ask(many, x, part)

@@ -58,32 +58,33 @@ class Compiled:
         """Scratch for one thread's calls of a method."""
         return aligned_empty(self._sizes[method], self._spec.dtype)
 
-    def _scratch(self, method: str) -> NDArray | None:
+    def scratch(self, method: str) -> NDArray | None:
+        """The same where the stack has no room for it."""
         return self.workspace(method) if self._wide[method] else None
 
     def forward(self, net: Any, x: NDArray, out: NDArray) -> None:
         """Outputs of one sample or of several."""
-        _forward(net, x, out, self._scratch("forward"))
+        _forward(net, x, out, self.scratch("forward"))
 
     def forward_with(self, net: Any, params: NDArray, x: NDArray, out: NDArray) -> None:
         """Outputs with other parameters."""
-        _forward_with(net, params, x, out, self._scratch("forward"))
+        _forward_with(net, params, x, out, self.scratch("forward"))
 
     def jacobian(self, net: Any, x: NDArray, out: NDArray, jac: NDArray) -> None:
         """Outputs and their derivatives."""
-        _jacobian(net, x, out, jac, self._scratch("jacobian"))
+        _jacobian(net, x, out, jac, self.scratch("jacobian"))
 
     def vjp(self, net: Any, x: NDArray, v: NDArray, out: NDArray) -> None:
         """A vector times the Jacobian."""
-        _vjp(net, x, v, out, self._scratch("vjp"))
+        _vjp(net, x, v, out, self.scratch("vjp"))
 
     def jvp(self, net: Any, x: NDArray, t: NDArray, out: NDArray) -> None:
         """The Jacobian times a vector."""
-        _jvp(net, x, t, out, self._scratch("jvp"))
+        _jvp(net, x, t, out, self.scratch("jvp"))
 
     def hessian(self, net: Any, x: NDArray, h: NDArray) -> None:
         """Second derivatives of the one output."""
-        _hessian(net, x, h, self._scratch("hessian"))
+        _hessian(net, x, h, self.scratch("hessian"))
 
     def cfunc(self, net: Any) -> cfunction.CFunction:
         """A network as a C function."""

@@ -25,7 +25,7 @@ _INLINE = {"forceinline": True, "error_model": "numpy"}
 
 
 # ---------------------------------------------------------------- checks while compiling
-def _check_array(net: NetworkType, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
+def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
     """Refuse what is no array of the network's dtype and so many dimensions."""
     wanted = f"net.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
     if not isinstance(array, types.Array) or array.dtype != net.dtype or array.ndim not in dims:
@@ -34,7 +34,7 @@ def _check_array(net: NetworkType, method: str, name: str, array: Any, dims: tup
         raise TypingError(f"{wanted} that can be written to; got {array}")
 
 
-def _scratch(net: NetworkType, method: str, workspace: Any) -> int:
+def scratch(net: Any, method: str, workspace: Any) -> int:
     """Numbers of scratch a method takes; refuse what is too wide for the stack, and a workspace of another type."""
     count = sample.scratch_size(net.spec, method)
     size = count * net.dtype.bitwidth // 8
@@ -61,9 +61,9 @@ def _shapes(method: str, shapes: dict[str, tuple], scratch: int) -> str:
 # ---------------------------------------------------------------- outputs
 @overload_method(NetworkType, "forward", jit_options=_INLINE)
 def _forward(net, x, out, workspace=None):
-    _check_array(net, "forward", "x", x, (1, 2), False)
-    _check_array(net, "forward", "out", out, (x.ndim,), True)
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "forward", workspace)
+    check_array(net, "forward", "x", x, (1, 2), False)
+    check_array(net, "forward", "out", out, (x.ndim,), True)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "forward", workspace)
 
     def one(net, x, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
@@ -89,12 +89,12 @@ def _forward(net, x, out, workspace=None):
 
 @overload_method(NetworkType, "forward_with", jit_options=_INLINE)
 def _forward_with(net, params, x, out, workspace=None):
-    _check_array(net, "forward_with", "params", params, (1,), False)
-    _check_array(net, "forward_with", "x", x, (1,), False)
-    _check_array(net, "forward_with", "out", out, (1,), True)
+    check_array(net, "forward_with", "params", params, (1,), False)
+    check_array(net, "forward_with", "x", x, (1,), False)
+    check_array(net, "forward_with", "out", out, (1,), True)
     if params.layout != "C":
         raise TypingError(f"net.forward_with: params must be contiguous; got {params}")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "forward", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "forward", workspace)
     n_params = net.spec.n_params
 
     def forward_with(net, params, x, out, workspace=None):
@@ -110,7 +110,7 @@ def _forward_with(net, params, x, out, workspace=None):
 
 @overload_method(NetworkType, "__call__", jit_options=_INLINE)
 def _call(net, x):
-    _check_array(net, "__call__", "x", x, (1, 2), False)
+    check_array(net, "__call__", "x", x, (1, 2), False)
     n_out, dtype = net.spec.n_out, np.dtype(net.spec.dtype)
 
     def one(net, x):
@@ -135,8 +135,8 @@ def _lower_call(context, builder, sig, args):
 @overload_method(NetworkType, "vjp", jit_options=_INLINE)
 def _vjp(net, x, v, out, workspace=None):
     for name, array in {"x": x, "v": v, "out": out}.items():
-        _check_array(net, "vjp", name, array, (1,), name == "out")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "vjp", workspace)
+        check_array(net, "vjp", name, array, (1,), name == "out")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "vjp", workspace)
 
     def vjp(net, x, v, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and holds(workspace, size)):
@@ -152,8 +152,8 @@ def _vjp(net, x, v, out, workspace=None):
 @overload_method(NetworkType, "jvp", jit_options=_INLINE)
 def _jvp(net, x, t, out, workspace=None):
     for name, array in {"x": x, "t": t, "out": out}.items():
-        _check_array(net, "jvp", name, array, (1,), name == "out")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "jvp", workspace)
+        check_array(net, "jvp", name, array, (1,), name == "out")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "jvp", workspace)
 
     def jvp(net, x, t, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
@@ -169,8 +169,8 @@ def _jvp(net, x, t, out, workspace=None):
 @overload_method(NetworkType, "jacobian", jit_options=_INLINE)
 def _jacobian(net, x, out, jac, workspace=None):
     for name, array, n in (("x", x, 1), ("out", out, 1), ("jac", jac, 2)):
-        _check_array(net, "jacobian", name, array, (n,), name != "x")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, _scratch(net, "jacobian", workspace)
+        check_array(net, "jacobian", name, array, (n,), name != "x")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "jacobian", workspace)
     jacobian_of = sample.jacobian_by_rows if n_out <= n_in else sample.jacobian_by_columns
 
     def jacobian(net, x, out, jac, workspace=None):
@@ -190,9 +190,9 @@ def _jacobian(net, x, out, jac, workspace=None):
 def _hessian(net, x, h, workspace=None):
     if net.spec.n_out != 1:
         raise TypingError(f"net.hessian: the network must have one output; this one has {net.spec.n_out}")
-    _check_array(net, "hessian", "x", x, (1,), False)
-    _check_array(net, "hessian", "h", h, (2,), True)
-    n_in, size = net.spec.n_in, _scratch(net, "hessian", workspace)
+    check_array(net, "hessian", "x", x, (1,), False)
+    check_array(net, "hessian", "h", h, (2,), True)
+    n_in, size = net.spec.n_in, scratch(net, "hessian", workspace)
 
     def hessian(net, x, h, workspace=None):
         if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):

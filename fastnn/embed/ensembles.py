@@ -1,0 +1,80 @@
+"""An ensemble as an argument of compiled code: ``many.forward(x, out)`` asks all its members about one sample."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import NativeValue, make_attribute_wrapper, models, overload_method, register_model, unbox
+
+from fastnn.embed.methods import check_array, scratch
+from fastnn.embed.types import architecture, fits, holds, memory, stride
+from fastnn.kernels import sample
+from fastnn.kernels.compiling import digest, kernel
+from fastnn.kernels.llvm.simd import pointer
+from fastnn.spec import NetworkSpec
+
+
+class EnsembleType(types.Type):
+    """The Numba type of the ensembles of one spec, whatever the number of their members."""
+
+    def __init__(self, spec: NetworkSpec):
+        self.spec = spec
+        self.dtype = types.float32 if spec.dtype == "float32" else types.float64
+        self.params = types.Array(self.dtype, 2, "A")  # a part of an ensemble may skip rows
+        super().__init__(
+            f"Ensemble({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
+        )
+
+
+@cache
+def type_of(spec: NetworkSpec) -> EnsembleType:
+    """The Numba type of the ensembles of a spec."""
+    return EnsembleType(spec)
+
+
+@register_model(EnsembleType)
+class _EnsembleModel(models.StructModel):
+    def __init__(self, manager, many):
+        super().__init__(manager, many, [("params", many.params)])
+
+
+make_attribute_wrapper(EnsembleType, "params", "params")
+
+
+@unbox(EnsembleType)
+def _unbox(typ, many, c):
+    native = cgutils.create_struct_proxy(typ)(c.context, c.builder)
+    array = c.pyapi.object_getattr_string(many, "_params")
+    params = c.unbox(typ.params, array)
+    c.pyapi.decref(array)
+    native.params = params.value
+    return NativeValue(native._getvalue(), is_error=params.is_error)
+
+
+@overload_method(EnsembleType, "forward", jit_options={"error_model": "numpy"})
+def _forward(many, x, out, workspace=None):
+    check_array(many, "forward", "x", x, (1,), False)
+    check_array(many, "forward", "out", out, (2,), True)
+    n_in, n_out, size = many.spec.n_in, many.spec.n_out, scratch(many, "forward", workspace)
+    message = f"many.forward: x must have shape ({n_in},) and out a row of {n_out} for each member"
+
+    def forward(many, x, out, workspace=None):
+        params = many.params
+        members = params.shape[0]
+        if not (fits(x, (n_in,)) and fits(out, (members, n_out)) and holds(workspace, size)):
+            raise ValueError(message)
+        x_0 = pointer(x, 0)
+        work = memory(x_0, size, workspace)
+        for k in range(members):
+            p, out_k = pointer(params, k * stride(params, 0)), pointer(out, k * stride(out, 0))
+            sample.forward(architecture(many), p, x_0, stride(x, 0), out_k, stride(out, 1), work)
+
+    return forward
+
+
+@kernel
+def forward(many, x, out, workspace):
+    """`Ensemble.forward`."""
+    many.forward(x, out, workspace)
