@@ -1,6 +1,6 @@
 """The worked simulations in `examples/`, each in a short form, with its figure."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,10 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def load(name):
-    """An example as a module."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(autouse=True)
+def examples(monkeypatch):
+    """Examples can be imported by their names, as Numba's cache wants it."""
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 def drawn(module, result, path):
@@ -29,7 +27,7 @@ def test_every_example_is_tested():
 
 
 def test_cartpole(tmp_path):
-    cartpole = load("cartpole")
+    cartpole = importlib.import_module("cartpole")
     result = cartpole.run(generations=25)
     assert result["before"] < 100
     assert result["after"] > 5 * result["before"]
@@ -38,7 +36,7 @@ def test_cartpole(tmp_path):
 
 
 def test_surrogate(tmp_path):
-    surrogate = load("surrogate")
+    surrogate = importlib.import_module("surrogate")
     result = surrogate.run(samples=2000, epochs=100, steps=200)
     assert result["error"].max() < 0.06
     exact, network = result["seconds"].values()
@@ -47,7 +45,7 @@ def test_surrogate(tmp_path):
 
 
 def test_calibration(tmp_path):
-    calibration = load("calibration")
+    calibration = importlib.import_module("calibration")
     result = calibration.run(samples=2000, epochs=60, measurements=50)
     errors = np.sqrt(np.mean((result["true"] - result["found"]) ** 2, axis=0))
     assert (errors < 0.05 * (calibration.HIGH - calibration.LOW)).all()

@@ -1,0 +1,60 @@
+"""Time of one call of a network from inside a caller's compiled loop, and from Python: ``pytest bench/bench_embed.py``.
+
+The network is 8-64-64-1 in float32. The timer divides by the number of calls in the loop; compiling happens before
+the timing.
+"""
+
+from time import perf_counter
+
+import numpy as np
+import pytest
+from numba import njit
+
+import fastnn
+
+CALLS = 20_000
+NET = fastnn.MLP((8, 64, 64, 1), dtype="float32", rng=0)
+
+
+def per_call():
+    """A clock of which `CALLS` ticks are a second."""
+    return perf_counter() / CALLS
+
+
+@njit
+def outputs(net, x, out, jac, calls):
+    for _ in range(calls):
+        net.forward(x, out)
+        x[0] += out[0]
+
+
+@njit
+def with_jacobian(net, x, out, jac, calls):
+    for _ in range(calls):
+        net.jacobian(x, out, jac)
+        x[0] += jac[0, 0]
+
+
+@njit
+def gradients(net, x, out, jac, calls):
+    for _ in range(calls):
+        net.vjp(x, out, jac[0])
+        x[0] += jac[0, 0]
+
+
+@pytest.mark.benchmark(group="8-64-64-1, one sample in a compiled loop", timer=per_call)
+@pytest.mark.parametrize("loop", [outputs, gradients, with_jacobian], ids=["forward", "vjp", "jacobian"])
+def bench_loop(benchmark, loop):
+    def start():
+        return (NET, np.zeros(8, "f"), np.ones(1, "f"), np.empty((1, 8), "f"), CALLS), {}
+
+    benchmark.pedantic(loop, setup=start, rounds=30, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="8-64-64-1, predict from Python")
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("rows", [1, 10_000])
+def bench_predict(benchmark, backend, rows):
+    X = np.random.default_rng(0).normal(size=(rows, 8)).astype("f")
+    NET.predict(X, backend=backend)
+    assert benchmark(NET.predict, X, backend=backend).shape == (rows, 1)
