@@ -288,7 +288,7 @@ def test_lbfgs_that_overflows_at_once_warns():
 ABSENT = ("pandas is not installed", "SCIPY_ARRAY_API is not set", "does not have a decision_function")
 
 
-@pytest.mark.filterwarnings("default")  # the checks train for a moment
+@pytest.mark.filterwarnings("ignore")  # the checks train for a moment
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
 def test_check_estimator(name):
     results = check_estimator(getattr(ours, name)(), on_skip=None, on_fail=None)
