@@ -76,6 +76,35 @@ def test_own_solvers_and_losses_are_the_networks(solver, loss):
     np.testing.assert_allclose(model.predict(X), net.predict(X)[:, 0], rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("weight", [None, RNG.random(80)], ids=["even", "weighted"])
+def test_levenberg_marquardt_goes_where_lbfgs_goes(weight):
+    """L-BFGS, started where the other ended, finds that it is a minimum of its loss, the penalty included."""
+    settings = {"hidden_layer_sizes": 2, "activation": "tanh", "alpha": 0.5, "max_iter": 3000}
+    quick = regressor(solver="levenberg-marquardt", tol=1e-12, **settings).fit(X, Y[:, 0], weight)
+    assert quick.n_iter_ == len(quick.loss_curve_) < 300
+    assert quick.loss_curve_[0] > quick.loss_ == min(quick.loss_curve_) == quick.best_loss_
+    residuals = np.average((quick.predict(X) - Y[:, 0]) ** 2, weights=weight) / 2
+    total = 80 if weight is None else weight.sum()
+    assert quick.loss_ == pytest.approx(residuals + 0.25 / total * sum((W**2).sum() for W in quick.coefs_), rel=1e-6)
+    restarts = regressor(solver="lbfgs", tol=1e-9, warm_start=True, **settings)
+    restarts.fit(X, Y[:, 0], weight)
+    vars(restarts).update(coefs_=quick.coefs_, intercepts_=quick.intercepts_)
+    assert restarts.fit(X, Y[:, 0], weight).loss_ == pytest.approx(quick.loss_, rel=1e-6)
+
+
+def test_levenberg_marquardt_stops_early_and_calls_back():
+    model = regressor(solver="levenberg-marquardt", early_stopping=True, max_iter=200, n_iter_no_change=3).fit(X, Y)
+    assert model.n_iter_ == len(model.validation_scores_) < 200
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    seen = []
+    regressor(solver="levenberg-marquardt", callbacks=lambda model: seen.append(model.loss_) or len(seen) == 2).fit(
+        X, Y
+    )
+    assert len(seen) == 2
+    with pytest.raises(ValueError, match="loss must be 'squared_error' with solver='levenberg-marquardt'; got 'huber'"):
+        regressor(solver="levenberg-marquardt", loss="huber").fit(X, Y)
+
+
 def test_rprop_takes_whole_batches():
     same_weights(regressor(solver="rprop", batch_size=7).fit(X, Y), regressor(solver="rprop", batch_size=80).fit(X, Y))
 

@@ -11,7 +11,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 
-from fastnn.sklearn.conventions import REGRESSION_LOSSES
+from fastnn.sklearn.conventions import REGRESSION_LOSSES, STOCHASTIC_SOLVERS
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -230,8 +230,9 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
     activation : str or one for each hidden layer, default="relu"
         scikit-learn's ``"identity"``, ``"logistic"``, ``"tanh"`` and ``"relu"``, and every other hidden activation
         of fastnn.
-    solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop"}, default="adam"
-        scikit-learn's three, in its form, and fastnn's. Rprop takes whole batches.
+    solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop", "levenberg-marquardt"}, default="adam"
+        scikit-learn's three, in its form, and fastnn's. Rprop takes whole batches, and so does Levenberg-Marquardt,
+        which is for squared errors of small networks; its losses are summed over the outputs.
     alpha : float, default=0.0001
         Each batch's loss gets ``alpha / 2`` times the sum of squared weights, divided by the sum of its sample weights.
     batch_size : int or "auto", default="auto"
@@ -316,6 +317,7 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
     _parameter_constraints: ClassVar[dict] = {
         **Perceptron._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "solver": [StrOptions({"lbfgs", "levenberg-marquardt", *STOCHASTIC_SOLVERS})],
         "delta": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -402,11 +404,13 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
             Weight of each sample.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Samples to score each epoch on, ``validation_scores_``; with ``early_stopping``, instead of a part of X.
-            L-BFGS ignores it.
+            L-BFGS ignores it, and so does Levenberg-Marquardt without early stopping.
 
         Returns
         -------
         self
             The fitted estimator.
         """
+        if self.solver == "levenberg-marquardt" and self.loss != "squared_error":
+            raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {self.loss!r}")
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)

@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.optimize
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
@@ -15,12 +14,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
-from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastnn.job import Job
-from fastnn.optimizers import SGD
 from fastnn.sklearn.conventions import (
     HIDDEN_ACTIVATIONS,
     STOCHASTIC_SOLVERS,
@@ -29,14 +25,15 @@ from fastnn.sklearn.conventions import (
     loss_of,
     spec_of,
 )
-from fastnn.sklearn.run import NON_FINITE, Data, Objective, dense, outputs
+from fastnn.sklearn.run import NON_FINITE, Data, dense, outputs
 from fastnn.sklearn.stochastic import StochasticTraining
+from fastnn.sklearn.whole_batch import WholeBatchTraining
 from fastnn.spec import NetworkSpec
 
 DENSE_BYTES = 2**30  # sparse samples that would take more are made dense batch by batch
 
 
-class Perceptron(StochasticTraining):
+class Perceptron(StochasticTraining, WholeBatchTraining):
     """The part of an estimator that is not scikit-learn's own.
 
     scikit-learn's class stands behind this one: parameters, checks of what is passed in, and what is made of the
@@ -74,7 +71,7 @@ class Perceptron(StochasticTraining):
             self.out_activation_ = "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
         activations = activations_of(self.activation, len(sizes) - 2)
         self.coefs_, self.intercepts_ = first_weights(sizes, activations, self._random_state, dtype)
-        if self.solver in STOCHASTIC_SOLVERS:
+        if self.solver != "lbfgs":
             self.loss_curve_ = []
             self._no_improvement_count = 0
             self.validation_scores_ = [] if self.early_stopping else None
@@ -117,7 +114,6 @@ class Perceptron(StochasticTraining):
 
         dtype = np.dtype(X.dtype if self.dtype is None else self.dtype)
         sizes = [X.shape[1], *hidden, self.n_outputs_]
-        stochastic = self.solver in STOCHASTIC_SOLVERS
         data = validation = None
         best: tuple[float, dict[str, Any]] | None = None
         for _ in range(self.n_restarts if first_pass and not incremental else 1):
@@ -125,10 +121,13 @@ class Perceptron(StochasticTraining):
                 self._initialize(y, sizes, dtype)
             if data is None:  # after the first draw of weights, as scikit-learn has it
                 data, validation = self._split(X, y, sample_weight, dtype, validation_data)
-            if stochastic:
-                self._fit_stochastically(data, validation, incremental)
-            else:
-                self._fit_by_lbfgs(data)
+            match self.solver:
+                case "lbfgs":
+                    self._fit_by_lbfgs(data)
+                case "levenberg-marquardt":
+                    self._fit_by_levenberg_marquardt(data, validation)
+                case _:
+                    self._fit_stochastically(data, validation, incremental)
             if not all(np.isfinite(part).all() for part in (*self.coefs_, *self.intercepts_)):
                 raise ValueError(NON_FINITE)
             if best is None or self._merit() > best[0]:
@@ -150,14 +149,16 @@ class Perceptron(StochasticTraining):
         self, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype, validation_data: Any
     ) -> tuple[Data, Data | None]:
         """The data as the kernels take them, for training and for validation."""
-        if validation_data is not None and self.solver in STOCHASTIC_SOLVERS:
+        if self.solver == "lbfgs":
+            return self._data(X, y, weight, dtype), None
+        if validation_data is not None:
             X_val, y_val, *rest = validation_data
             seen = copy(self)  # to be checked against, as in a later call of partial_fit
             seen.warm_start = False
             X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
             weight_val = _check_sample_weight(rest[0], X_val) if rest else None
             y_val = y_val.reshape(len(y_val), -1)
-        elif self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+        elif self.early_stopping:
             stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
             arrays = (X, y) if weight is None else (X, y, weight)
             parts = train_test_split(
@@ -202,28 +203,3 @@ class Perceptron(StochasticTraining):
             accounts=accounts,
             **settings,
         )
-
-    def _fit_by_lbfgs(self, data: Data) -> None:
-        """SciPy's L-BFGS on the loss over all the data, in float64 as scikit-learn's."""
-        dtype = np.dtype(self.dtype or np.float64)
-        X, y, weight = data
-        y = y if y.ndim == 1 else y.astype(dtype, copy=False)
-        job = self._job(
-            (X.astype(dtype, copy=False), y, weight), dtype, optimizer=SGD(0.0), batch_size=len(X), shuffle=False
-        )
-        shown = 1 if self.verbose is True or self.verbose >= 1 else -1
-        result = scipy.optimize.minimize(
-            Objective(job),
-            job.params.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            options={
-                "maxfun": self.max_fun,
-                "maxiter": self.max_iter,
-                "gtol": self.tol,
-                **_get_additional_lbfgs_options_dict("iprint", shown),
-            },
-        )
-        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
-        job.params[:] = result.x
