@@ -1,7 +1,7 @@
 """Estimators for scikit-learn: its own multi-layer perceptrons, trained by fastnn's kernels (extra ``sklearn``).
 
 `MLPClassifier` and `MLPRegressor` stand in for scikit-learn's: change the import, and keep the rest. `from_sklearn`
-and `to_sklearn` take a model across.
+and `to_sklearn` take a model across. `MLPEnsembleClassifier` and `MLPEnsembleRegressor` average many networks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,14 @@ from fastnn.extras import require
 require("sklearn", extra="sklearn")
 
 from fastnn.sklearn.convert import from_sklearn, to_sklearn  # noqa: E402
+from fastnn.sklearn.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor  # noqa: E402
 from fastnn.sklearn.estimators import MLPClassifier, MLPRegressor  # noqa: E402
 
-__all__ = ["MLPClassifier", "MLPRegressor", "from_sklearn", "to_sklearn"]
+__all__ = [
+    "MLPClassifier",
+    "MLPEnsembleClassifier",
+    "MLPEnsembleRegressor",
+    "MLPRegressor",
+    "from_sklearn",
+    "to_sklearn",
+]
