@@ -271,8 +271,8 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):
         return (mean, self._shaped(outputs.std(axis=0))) if return_std else mean
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
-        """Quantiles of the members' outputs, (..., n) or (..., n, n_outputs), for quantiles of shape (...) in [0, 1]."""
-        return self._shaped(np.quantile(self._outputs(X), quantiles, axis=0))
+        """Quantiles of the members' outputs, (..., n) or (..., n, n_outputs), for quantiles (...) in [0, 1]."""
+        return self._shaped(np.quantile(self._outputs(X), np.asarray(quantiles, dtype=float), axis=0))
 
     def _shaped(self, values: NDArray) -> NDArray:
         return values[..., 0] if self._flat else values
@@ -334,4 +334,5 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):
 
     def predict(self, X: Any) -> NDArray:
         """The most probable class of each sample, (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]

@@ -1,0 +1,138 @@
+"""Ensembles as estimators: what the members are, what is made of their outputs, and scikit-learn's checks."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import check_estimator
+from test_sklearn import ABSENT
+
+from fastnn import sklearn as estimators
+from fastnn.sklearn import MLPEnsembleClassifier, MLPEnsembleRegressor
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+Y = np.sin(X) + RNG.normal(size=(60, 3)) / 10
+NAMES = np.array(["low", "mid", "top"])[np.digitize(Y[:, 0], [-0.4, 0.4])]
+SHORT = {"n_estimators": 9, "hidden_layer_sizes": (6,), "max_iter": 20, "random_state": 0}
+
+
+def regressor(**params):
+    return MLPEnsembleRegressor(**SHORT | params)
+
+
+def classifier(**params):
+    return MLPEnsembleClassifier(**SHORT | params)
+
+
+def test_mean_spread_and_quantiles_are_the_members():
+    model = regressor().fit(X, Y)
+    outputs = np.stack([net.predict(X) for net in model.ensemble_])
+    assert outputs.shape == (9, 60, 3)
+    mean, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(mean, outputs.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(std, outputs.std(axis=0), rtol=1e-12)
+    assert std.min() > 0
+    np.testing.assert_allclose(model.predict_quantiles(X, [0.1, 0.9]), np.quantile(outputs, [0.1, 0.9], axis=0))
+    np.testing.assert_array_equal(model.n_iter_, [20] * 9)
+
+
+def test_one_target_is_flat():
+    model = regressor().fit(X, Y[:, 0])
+    assert model.predict(X).shape == model.predict(X, return_std=True)[1].shape == (60,)
+    assert model.predict_quantiles(X, [0.1, 0.5, 0.9]).shape == (3, 60)
+    assert model.predict_quantiles(X, 0.5).shape == (60,)
+
+
+def test_probabilities_are_the_mean_of_the_members():
+    model = classifier(max_iter=100).fit(X, NAMES)
+    mean, std = model.predict_proba(X, return_std=True)
+    np.testing.assert_allclose(mean, np.mean([net.predict(X) for net in model.ensemble_], axis=0), rtol=1e-12)
+    assert mean.shape == std.shape == (60, 3)
+    assert list(model.classes_) == ["low", "mid", "top"]
+    np.testing.assert_array_equal(model.predict(X), model.classes_[mean.argmax(axis=1)])
+    assert model.score(X, NAMES) > 0.8
+
+
+def test_the_same_seed_gives_the_same_ensemble_and_its_first_members():
+    params = regressor().fit(X, Y).ensemble_.params
+    np.testing.assert_array_equal(regressor(threads=2).fit(X, Y).ensemble_.params, params)
+    np.testing.assert_array_equal(regressor(n_estimators=4).fit(X, Y).ensemble_.params, params[:4])
+    assert not np.array_equal(regressor(random_state=1).fit(X, Y).ensemble_.params, params)
+    rng = np.random.RandomState(0)
+    np.testing.assert_array_equal(regressor(random_state=rng).fit(X, Y).ensemble_.params, params)
+    assert not np.array_equal(regressor(random_state=rng).fit(X, Y).ensemble_.params, params)
+
+
+def test_bootstraps_differ_from_each_other_and_repeat_with_the_seed():
+    whole, boot, again = (regressor(bootstrap=b).fit(X, Y).ensemble_.params for b in (False, True, True))
+    np.testing.assert_array_equal(boot, again)
+    assert (np.abs(whole - boot).max(axis=1) > 1e-3).all()
+
+
+def test_weights_count_as_repetitions():
+    weight = RNG.integers(0, 3, 60)
+    weighted = regressor(alpha=1.0).fit(X, Y, weight).predict(X)
+    repeated = regressor(alpha=1.0).fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight, axis=0)).predict(X)
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-7)
+    assert np.abs(weighted - regressor(alpha=1.0).fit(X, Y).predict(X)).max() > 1e-2
+
+
+@pytest.mark.parametrize("model", [regressor(bootstrap=True), classifier()], ids=["regressor", "classifier"])
+def test_early_stopping_by_a_validation_set(model):
+    y = Y if isinstance(model, MLPEnsembleRegressor) else NAMES
+    model.set_params(early_stopping=True, max_iter=400, n_iter_no_change=3, learning_rate_init=0.05).fit(X, y)
+    assert model.n_iter_.max() < 400
+    assert len(set(model.n_iter_)) > 1
+    assert model.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize("loss", ["poisson", "absolute_error", "huber"])
+def test_losses(loss):
+    y = RNG.poisson(np.exp(X)).astype(float)
+    model = regressor(loss=loss, delta=0.5, max_iter=100).fit(X, y)
+    assert model.score(X, y) > 0.2
+    if loss == "poisson":
+        assert model.predict(X).min() > 0
+
+
+def test_clone_and_pickle():
+    model = classifier(bootstrap=True).fit(X, NAMES)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.filterwarnings("ignore:training diverged")
+def test_members_that_diverge_are_left_out():
+    with pytest.raises(ValueError, match="every member diverged"):
+        regressor(solver="sgd", learning_rate_init=1e300, max_iter=5).fit(X, Y)
+
+
+REFUSED = [
+    ({"n_estimators": 0}, "The 'n_estimators' parameter of MLPEnsembleRegressor must be"),
+    ({"solver": "lbfgs"}, "The 'solver' parameter"),
+    ({"loss": "mse"}, "The 'loss' parameter"),
+    ({"activation": ("relu", "relu")}, "activation must be a name, or one for each of the 1 hidden layers"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_bad_parameters_are_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        regressor(**params).fit(X, Y)
+
+
+def test_bad_weights_are_refused():
+    with pytest.raises(ValueError, match="sample_weight must be at least 0 everywhere"):
+        regressor().fit(X, Y, np.linspace(-1, 2, 60))
+
+
+@pytest.mark.slow  # a kernel for each of the architectures that the checks think of
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["MLPEnsembleClassifier", "MLPEnsembleRegressor"])
+def test_check_estimator(name):
+    for result in check_estimator(getattr(estimators, name)(), on_skip=None, on_fail=None):
+        absent = result["status"] == "skipped" and any(text in str(result["exception"]) for text in ABSENT)
+        assert absent or result["status"] == "passed", (result["check_name"], result["exception"])
