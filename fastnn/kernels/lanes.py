@@ -21,7 +21,18 @@ from numba.extending import NativeValue, models, overload, register_model, typeo
 from fastnn import catalogue
 from fastnn.kernels.activations import activate, derivative
 from fastnn.kernels.compiling import address_of, callee, inlined
-from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, sqrt, store, tile, total, with_lanes
+from fastnn.kernels.llvm.simd import (
+    broadcast,
+    fma,
+    lanes,
+    load,
+    select,
+    sqrt,
+    store,
+    tile,
+    total_everywhere,
+    with_lanes,
+)
 from fastnn.kernels.llvm.types import Pointer, native_lanes
 from fastnn.kernels.losses import _element
 from fastnn.kernels.optimizers import RULES, _rule
@@ -399,9 +410,9 @@ def _gradient_step(plan, memory, batch, l2, max_grad_norm, delta):
             store(g + i * width, broadcast(0.0, g))
         loss = pass_batch(plan, memory, batch, delta, True)
         if samples:
-            loss = broadcast(total(loss), g)
+            loss = total_everywhere(loss)
             for i in range(n_params):
-                store(g + i * width, broadcast(total(load(g + i * width)), g))
+                store(g + i * width, total_everywhere(load(g + i * width)))
         if penalised:
             squares = broadcast(0.0, g)
             for start, stop in spans:

@@ -51,7 +51,7 @@ def factors_and_bounds(rate, settings, step):
 @inlined
 def sgd(p, g, s, t, c):
     """``p -= rate g``."""
-    return p - c[0] * g, s, t
+    return fma(-c[0], g, p), s, t
 
 
 @inlined

@@ -406,6 +406,21 @@ def total(typingctx, x):
 
 
 @intrinsic
+def total_everywhere(typingctx, x):
+    """Sum over the lanes, in every lane; the same as `total`."""
+
+    def codegen(context, builder, sig, args):
+        sums, half = args[0], x.lanes // 2
+        undefined = ir.Constant(sums.type, ir.Undefined)
+        while half > 0:
+            others = ir.Constant(ir.VectorType(_INT32, x.lanes), [lane ^ half for lane in range(x.lanes)])
+            sums, half = builder.fadd(sums, builder.shuffle_vector(sums, undefined, others)), half // 2
+        return sums
+
+    return x(x), codegen
+
+
+@intrinsic
 def largest(typingctx, x):
     """Maximum over the lanes; any of the numbers where one of them is NaN."""
 

@@ -1,0 +1,199 @@
+"""`fit_many` on executors and with checkpoints: the same bits, and no finished chunk lost whoever is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, fit_many
+from fastnn.chunks import Checkpoint
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
+SPEC = MLP((3, 5, 2)).spec
+SETTINGS = {"members": 40, "epochs": 5, "optimizer": SGD(0.1), "batch_size": 3, "rng": 5}
+CHUNKS = 5  # of 8 members each
+
+
+def expected():
+    return fit_many(SPEC, X, Y, **SETTINGS)
+
+
+def same(many, other):
+    assert many.params.tobytes() == other.params.tobytes()
+    for name, array in vars(other.records).items():
+        assert np.array_equal(getattr(many.records, name), array, equal_nan=True), name
+
+
+class Immediate:
+    """An executor that runs what is submitted at once; the n-th submission it refuses, as a broken pool does."""
+
+    def __init__(self, most=10**9):
+        self.most, self.submitted = most, 0
+
+    def submit(self, function, *args):
+        if self.submitted == self.most:
+            raise BrokenProcessPool("the pool is broken")
+        self.submitted += 1
+        future = Future()
+        future.set_result(function(*args))
+        return future
+
+
+def test_the_bits_are_those_of_this_process():
+    executor = Immediate()
+    same(fit_many(SPEC, X, Y, executor=executor, chunk=8, **SETTINGS), expected())
+    assert executor.submitted == CHUNKS
+
+
+def test_what_is_no_executor_is_refused():
+    with pytest.raises(TypeError, match=r"executor must be a concurrent\.futures\.Executor; got 3"):
+        fit_many(SPEC, X, Y, executor=3, **SETTINGS)
+
+
+# ---------------------------------------------------------------- checkpoints
+def test_a_broken_executor_loses_no_finished_chunk(tmp_path):
+    with pytest.raises(BrokenProcessPool):
+        fit_many(SPEC, X, Y, executor=Immediate(2), chunk=8, checkpoint=tmp_path, **SETTINGS)
+    assert len(list(tmp_path.glob("chunk-*.npz"))) == 2
+    executor = Immediate()
+    same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
+    assert executor.submitted == CHUNKS - 2
+    executor = Immediate(0)  # all is on disk
+    same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
+
+
+CHANGES = [
+    {"rng": 6},
+    {"optimizer": SGD(0.2)},
+    {"X": X + 1e-9},
+    {"epochs": 6},
+    {"chunk": 7},
+    {"l2": 1e-9},
+    {"members": 41},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_the_checkpoint_of_another_run_is_refused(change, tmp_path):
+    settings = {"X": X, "y": Y, "chunk": 8, "checkpoint": tmp_path} | SETTINGS
+    fit_many(SPEC, **settings)
+    with pytest.raises(ValueError, match="checkpoint must be an empty directory, or that of a run with the same data"):
+        fit_many(SPEC, **(settings | change))
+
+
+def test_ctrl_c_returns_what_is_finished(tmp_path, monkeypatch):
+    save = Checkpoint.save
+
+    def interrupted(self, i, piece):
+        save(self, i, piece)
+        if i == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", interrupted)
+    with pytest.warns(RuntimeWarning, match="interrupted: 16 of 40 members are finished"):
+        many = fit_many(SPEC, X, Y, chunk=8, checkpoint=tmp_path, **SETTINGS)
+    assert np.array_equal(many.records.member, np.arange(16))
+    same(many, expected()[:16])
+    monkeypatch.undo()
+    same(fit_many(SPEC, X, Y, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
+
+
+# ---------------------------------------------------------------- processes that are killed
+LONG = SETTINGS | {"members": 64, "epochs": 20000}
+PROGRAM = """
+    import sys
+    import numpy as np
+    from fastnn import MLP, SGD, fit_many
+
+    RNG = np.random.default_rng(0)
+    X, Y = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
+    settings = {"members": 64, "epochs": 20000, "optimizer": SGD(0.1), "batch_size": 3, "rng": 5}
+    fit_many(MLP((3, 5, 2)).spec, X, Y, chunk=8, checkpoint=sys.argv[1], **settings)
+"""
+
+
+def wait_for_chunks(folder, count, seconds=120):
+    """Until so many chunks are on disk."""
+    end = time.monotonic() + seconds
+    while len(list(folder.glob("chunk-*.npz"))) < count:
+        assert time.monotonic() < end, "no chunk was finished in time"
+        time.sleep(0.01)
+
+
+def kept(folder):
+    """The chunks on disk, and when each was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("chunk-*.npz")}
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PROGRAM), str(tmp_path)])
+    try:
+        wait_for_chunks(tmp_path, 2)
+    finally:
+        process.send_signal(signal.SIGKILL) if os.name == "posix" else process.kill()
+        process.wait()
+    before = kept(tmp_path)
+    assert 2 <= len(before) < 8
+    same(fit_many(SPEC, X, Y, chunk=8, checkpoint=tmp_path, **LONG), fit_many(SPEC, X, Y, **LONG))
+    assert before.items() <= kept(tmp_path).items()
+
+
+def kill_one(pool):
+    """Kill a worker of a process pool."""
+    next(iter(pool._processes.values())).kill()
+
+
+def test_a_process_pool_whose_worker_is_killed(tmp_path):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        same(fit_many(SPEC, X, Y, executor=pool, chunk=8, **SETTINGS), expected())
+        stop = Killer(tmp_path, lambda: kill_one(pool))
+        with pytest.raises(BrokenProcessPool):
+            fit_many(SPEC, X, Y, executor=pool, chunk=8, checkpoint=tmp_path, **LONG)
+        stop.join()
+    before = kept(tmp_path)
+    assert before
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        many = fit_many(SPEC, X, Y, executor=pool, chunk=8, checkpoint=tmp_path, **LONG)
+    same(many, fit_many(SPEC, X, Y, **LONG))
+    assert before.items() <= kept(tmp_path).items()
+
+
+class Killer:
+    """Acts in a thread of its own once a chunk is on disk."""
+
+    def __init__(self, folder, act):
+        from threading import Thread
+
+        def watch():
+            wait_for_chunks(folder, 1)
+            act()
+
+        self._thread = Thread(target=watch)
+        self._thread.start()
+
+    def join(self):
+        self._thread.join()
+
+
+def test_a_dask_cluster_whose_worker_is_killed(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    import psutil
+
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        stop = Killer(tmp_path, lambda: psutil.Process(next(iter(client.run(os.getpid).values()))).kill())
+        many = fit_many(SPEC, X, Y, executor=client.get_executor(), chunk=8, checkpoint=tmp_path, **LONG)
+        stop.join()
+    same(many, fit_many(SPEC, X, Y, **LONG))
+    assert len(kept(tmp_path)) == 8

@@ -1,0 +1,74 @@
+"""A tiny network with samples in lanes: the contract of ``train``, against the reference."""
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, Adam
+from fastnn.catalogue import LOSSES
+from fastnn.job import Job, State, Status
+from fastnn.kernels import samples
+from fastnn.reference import training as reference
+
+RNG = np.random.default_rng(0)
+X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1
+SPEC = MLP((3, 4, 2)).spec
+START = RNG.normal(size=SPEC.n_params)
+RICH = {
+    "optimizer": Adam(0.05), "loss": LOSSES["huber"], "sample_weight": WEIGHTS, "l2": 0.1, "max_grad_norm": 0.3, "delta": 0.5,
+    "batch_size": 4,
+}  # fmt: skip
+PLAIN = {"optimizer": SGD(0.1), "loss": LOSSES["mse"], "batch_size": 11}
+
+
+def job(settings, **changes):
+    return Job(**({"spec": SPEC, "params": START.copy(), "X": X.copy(), "y": Y} | settings | changes))
+
+
+def run(train, job, calls=((6, 10**9),), seed=3):
+    """Parameters, slots and losses after some calls, each of so many epochs and steps at most; and the last status."""
+    state, losses, status = State.fresh(job.spec, job.optimizer, seed), np.full(6, np.nan), None
+    for epochs, steps in calls:
+        done = int(state.counters[0])
+        epochs = min(epochs, len(losses) - done)
+        rates = job.optimizer.schedule.rates(done, epochs)
+        status = train(job, state, rates, losses[done : done + epochs], steps)
+    return job.params, state, losses, status
+
+
+@pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
+def test_training_agrees_with_the_reference(settings):
+    assert samples.serves(job(settings))
+    params, state, losses, status = run(samples.train, job(settings))
+    expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
+    assert status == Status.DONE
+    np.testing.assert_allclose(params, expected, rtol=1e-11)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-11)
+    assert np.array_equal(state.counters, expected_state.counters)
+    if settings is RICH:
+        np.testing.assert_allclose(state.slots, expected_state.slots, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
+def test_stopping_in_between_changes_no_bit(settings):
+    params, state, losses, _ = run(samples.train, job(settings))
+    calls = ((6, 1), (6, 0), (6, 3), (1, 10**9), (6, 10**9))
+    again, state_2, losses_2, status = run(samples.train, job(settings), calls)
+    assert again.tobytes() == params.tobytes()
+    assert state_2.slots.tobytes() == state.slots.tobytes()
+    assert status == Status.DONE
+
+
+def test_bad_data_and_divergence_are_told():
+    bad = job(RICH)
+    bad.X[7, 1] = np.nan
+    params, state, _, status = run(samples.train, bad)
+    assert status == Status.BAD_DATA
+    assert np.isfinite(params).all()
+    assert state.counters[0] == 0
+    wild = job(PLAIN, optimizer=SGD(1e200))
+    assert run(samples.train, wild)[3] == Status.DIVERGED
+
+
+def test_large_networks_and_batches_are_not_served():
+    assert not samples.serves(job(PLAIN, spec=MLP((3, 40, 2)).spec))
+    assert not samples.serves(job(PLAIN, X=np.zeros((1000, 3)), y=np.zeros((1000, 2)), batch_size=1000))
