@@ -109,6 +109,10 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
     plain = check_optimizer(
         replace(optimizer, **{name: float(max(values)) for name, values in each.items()}) if each else optimizer
     )
+    if not isinstance(plain, Optimizer):
+        raise TypeError(
+            f"optimizer must be an update rule, such as fastnn.Adam(), for members; got {describe(optimizer)}"
+        )
     single = 1.0 if isinstance(plain.learning_rate, Schedule) else plain.learning_rate
     rates = each.get("learning_rate", np.full(members, single))
     return plain, rates, each.get("momentum", np.full(members, getattr(plain, "momentum", 0.0)))

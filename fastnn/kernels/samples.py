@@ -32,6 +32,7 @@ from fastnn.kernels.llvm.simd import (
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES, rule_of
 from fastnn.kernels.random import permute
+from fastnn.optimizers import Optimizer
 
 #: Networks of at most so many parameters are served, in batches of at most so many vectors.
 MOST_PARAMS, MOST_SLOTS = 40, 4
@@ -92,11 +93,10 @@ def _room_impl(plan, work):
 
 @inlined
 def _pack(data, order, ordered, start, rows, slots, x, y, share, settings):
-    """A batch into the lanes, row after row; surplus lanes repeat the last one with no share in the loss. Its weight."""
+    """A batch into the lanes, row after row; surplus lanes repeat the last, with no share in the loss. Its weight."""
     n_in, n_out, width = data.X.shape[1], data.y.shape[1], lanes(x)
-    weight = np.float64(rows)
+    weight = 0.0 if data.weights.size > 0 else float(rows)
     if data.weights.size > 0:
-        weight = 0.0
         for r in range(rows):
             weight += data.weights[order[start + r] if ordered else start + r]
     divisor = settings.outputs * (weight if settings.mean else 1.0)
@@ -160,7 +160,7 @@ def run(plan, data, settings, work, order, params, slots, counters, sums, learni
                 start = batch * batch_size
                 rows = min(batch_size, n - start)
                 weight, packed = _pack(data, order, ordered, start, rows, n_rows, x, y, share, settings), n_batches == 1
-                if step < settings.checked_steps:
+                if step < settings.checked_steps:  # noqa: SIM102
                     if not (np.isfinite(weight) and _finite(x, n_rows * n_in) and _finite(y, n_rows * n_out)):
                         status = _BAD_DATA
                         break
@@ -203,7 +203,8 @@ def lanes_for(batch_size: int, dtype: str) -> int:
 def serves(job: Job) -> bool:
     """Whether a job is one for `train`: the network is tiny, a batch short, and nothing is looked at between epochs."""
     width = lanes_for(job.batch_size, job.spec.dtype)
-    return job.spec.n_params <= MOST_PARAMS and -(-job.batch_size // width) <= MOST_SLOTS and job.watch is None
+    small = job.spec.n_params <= MOST_PARAMS and -(-job.batch_size // width) <= MOST_SLOTS
+    return small and job.watch is None and isinstance(job.optimizer, Optimizer)
 
 
 class Prepared:
