@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -71,6 +72,8 @@ class Job:
         Standard deviation of the gaussian noise that is added to the samples of every batch.
     watch : Watch or None
         What is looked at when an epoch ends.
+    batches : callable or None
+        Yields, anew in every epoch, the data that are trained on, batch by batch; X and y are then empty.
     orders : ndarray of int64, shape (m, n), or None
         With `shuffle`, orders to visit the rows in: epoch e takes row ``e % m``, instead of drawing its own.
     accounts : Accounts or None
@@ -96,6 +99,7 @@ class Job:
     dropout: tuple[float, ...] = ()
     input_noise: float = 0.0
     watch: Watch | None = None
+    batches: Callable[[], Iterable[Any]] | None = None
     orders: NDArray[np.int64] | None = None
     accounts: Accounts | None = None
     member: int = 0
@@ -103,7 +107,9 @@ class Job:
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """Batches in an epoch; more than there can be, where they come from an iterator."""
+        if self.batches is not None:
+            return 2**62
         return -(-len(self.X) // self.batch_size)
 
 

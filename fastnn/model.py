@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -197,8 +197,8 @@ class MLP(SingleSample):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Callable[[], Iterable[Any]],
+        y: ArrayLike | None = None,
         *,
         epochs: int,
         loss: str = "mse",
@@ -226,11 +226,12 @@ class MLP(SingleSample):
 
         Parameters
         ----------
-        X : array_like, shape (n, n_in)
-            The samples.
+        X : array_like, shape (n, n_in), or callable
+            The samples. A callable is called in every epoch and yields that epoch's batches, ``(X, y)`` or
+            ``(X, y, sample_weight)``, one of which is fetched ahead on a thread.
         y : array_like, shape (n, n_out), or (n,)
-            The targets. One dimension will do for a network of one output, and for class labels, integers
-            from 0 to n_out - 1, with ``loss="cross_entropy"``.
+            The targets; None where X yields them. One dimension will do for a network of one output, and for class
+            labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``.
         epochs : int
             Passes over the samples.
         loss : str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -74,29 +74,36 @@ def fit(
         "specialize": check_optional_flag("specialize", specialize),
     }
     train = _trainer(job, backend, options)
+    feed = None
+    if job.batches is not None:
+        from fastnn.feeding import Feed
+
+        feed = Feed(job, train, _end_epoch(backend))
+        train = feed.train
 
     start = perf_counter()
     first_steps = _first_steps(job)
     is_one_call = epochs * job.n_batches <= first_steps and callback is None
-    # A run so short ends before Ctrl-C need be answered.
-    with nullcontext(_NOTHING_PENDING) if is_one_call else Interrupts() as interrupts:
-        before = job.params.copy()
-        run = _Run(train, job, state, epochs, before, first_steps)
-        with ProgressBar(show, epochs, validates=run.validates) as bar:
-            status, stopped = run.calls(bar, interrupts, callback)
-    if status == Status.BAD_DATA:
-        job.params[:] = before
-        check_finite_data(job.X, job.y, job.sample_weight)
-        raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-    if status == Status.DIVERGED or not np.isfinite(job.params).all():
-        stopped = "diverged"
-        run.rewind()
-        warnings.warn(
-            f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
-            "the parameters after the last finite epoch are kept",
-            RuntimeWarning,
-            stacklevel=3,  # where the user calls MLP.fit
-        )
+    with nullcontext() if feed is None else closing(feed):
+        # A run so short ends before Ctrl-C need be answered.
+        with nullcontext(_NOTHING_PENDING) if is_one_call else Interrupts() as interrupts:
+            before = job.params.copy()
+            run = _Run(train, job, state, epochs, before, first_steps)
+            with ProgressBar(show, epochs, validates=run.validates) as bar:
+                status, stopped = run.calls(bar, interrupts, callback)
+        if status == Status.BAD_DATA:
+            job.params[:] = before
+            check_finite_data(job.X, job.y, job.sample_weight)
+            raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
+        if status == Status.DIVERGED or not np.isfinite(job.params).all():
+            stopped = "diverged"
+            run.rewind()
+            warnings.warn(
+                f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
+                "the parameters after the last finite epoch are kept",
+                RuntimeWarning,
+                stacklevel=3,  # where the user calls MLP.fit
+            )
     if stopped in ("finished", "early", "converged"):
         run.restore_best()
     history = run.history(perf_counter() - start, stopped)
@@ -109,12 +116,15 @@ def _trainer(job: Job, backend: str, options: dict[str, Any]) -> Callable[..., S
     """What runs the job."""
     if isinstance(job.optimizer, Solver):
         from fastnn import least_squares
-        from fastnn.reference.watch import end_epoch
 
-        evaluate = twin(backend, "watch").evaluate
-        return partial(least_squares.train, backend=backend, end_epoch=partial(end_epoch, evaluate=evaluate))
+        return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend))
     train = twin(backend, "training").train
     return partial(train, **options) if backend == "numba" else train
+
+
+def _end_epoch(backend: str) -> Callable[..., bool]:
+    """What is done when an epoch ends, for what runs a job from Python."""
+    return partial(twin("numpy", "watch").end_epoch, evaluate=twin(backend, "watch").evaluate)
 
 
 class _Run:

@@ -123,6 +123,18 @@ def check_vector(argument: str, vector: Any, length: int, spec: NetworkSpec) -> 
     return vector
 
 
+def check_batch(batch: Any, number: int, spec: NetworkSpec, loss: Loss) -> tuple[NDArray, NDArray, NDArray | None]:
+    """Samples, targets and weights of a batch that an iterator yielded; raises as the checks of each."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        raise TypeError(f"X must yield (X, y) or (X, y, sample_weight); got {describe(batch)} as batch {number}")
+    try:
+        X = check_inputs(batch[0], spec, least=1)
+        y = check_targets(batch[1], spec, loss, len(X))
+        return X, y, check_sample_weight(batch[2], spec, len(X)) if len(batch) == 3 else None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"batch {number} of X: {error}") from error
+
+
 def check_params(params: Any, spec: NetworkSpec) -> NDArray:
     """A parameter vector, shape (n_params,).
 

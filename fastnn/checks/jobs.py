@@ -134,6 +134,15 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     return rates if any(rates) else ()
 
 
+def _refuse_with_batches(optimizer: Optimizer | Solver, **arguments: Any) -> None:
+    name = type(optimizer).__name__
+    if isinstance(optimizer, Solver) or catalogue.OPTIMIZERS[name].whole_batch:
+        raise ValueError(f"X must be all samples at once for {name}; got a callable that yields batches")
+    for argument, value in arguments.items():
+        if value is not None:
+            raise ValueError(f"{argument} must be None where X yields batches; got {describe(value)}")
+
+
 def check_job(
     spec: NetworkSpec,
     params: NDArray,
@@ -162,6 +171,10 @@ def check_job(
     """
     row = check_loss(loss, spec)
     optimizer = check_optimizer(optimizer)
+    batches = X if callable(X) else None
+    if batches is not None:
+        _refuse_with_batches(optimizer, y=y, batch_size=batch_size, sample_weight=sample_weight)
+        X, y = np.zeros((1, spec.n_in)), np.zeros(1) if row.labels else np.zeros((1, spec.n_out))  # stand for them
     X = check_inputs(X, spec, least=1)
     rows = len(X)
     y = check_targets(y, spec, row, rows)
@@ -184,6 +197,7 @@ def check_job(
         X=X,
         y=y,
         loss=row,
+        batches=batches,
         optimizer=optimizer,
         batch_size=batch_size,
         sample_weight=weights,

@@ -120,6 +120,8 @@ def check_watch(job: Job, state: State, validation_data: Any, validation_fractio
             raise ValueError("validation_fraction must be None where validation_data is given")
         watch.X, watch.y, watch.sample_weight = _check_validation_data(validation_data, job)
     elif validation_fraction is not None:
+        if job.batches is not None:
+            raise ValueError("validation_fraction must be None where X yields batches; validation_data may be given")
         fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
         job = _hold_out(job, watch, fraction, state.seed)
     watch.stopping = check_early_stopping(early_stopping, watch.validates)

@@ -1,0 +1,135 @@
+"""Batches from an iterator: the same as batches of an array, fetched ahead, and errors where they belong."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, Rprop
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(25, 3)), RNG.normal(size=(25, 2))
+WEIGHTS = RNG.random(25)
+PARTS = [slice(0, 10), slice(10, 20), slice(20, 25)]
+
+
+def batches():
+    for part in PARTS:
+        yield X[part], Y[part]
+
+
+def weighted():
+    return [(X[part], Y[part], WEIGHTS[part]) for part in PARTS]
+
+
+def net(dtype="float64"):
+    return MLP((3, 5, 2), rng=0, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_they_are_the_batches_of_an_array(dtype, weights, dropout, backend):
+    one, other = net(dtype), net(dtype)
+    settings = {"epochs": 4, "rng": 0, "optimizer": Adam(0.01), "l2": 0.01, "dropout": dropout, "backend": backend}
+    settings |= {"validation_data": (X, Y), "early_stopping": EarlyStopping(50)}
+    expected = one.fit(X, Y, batch_size=10, shuffle=False, sample_weight=WEIGHTS if weights else None, **settings)
+    history = other.fit(weighted if weights else batches, **settings)
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    assert other.params.tobytes() == one.params.tobytes()
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=tolerance)
+    np.testing.assert_allclose(history.validation_loss, expected.validation_loss, rtol=tolerance)
+    np.testing.assert_array_equal(history.state.counters, expected.state.counters)
+
+
+def test_labels(backend):
+    one, other = (MLP((3, 4), output_activation="softmax", rng=0) for _ in range(2))
+    labels = RNG.integers(4, size=25)
+    settings = {"epochs": 2, "loss": "cross_entropy", "backend": backend}
+    one.fit(X, labels, batch_size=10, shuffle=False, **settings)
+    other.fit(lambda: ((X[part], labels[part]) for part in PARTS), **settings)
+    assert other.params.tobytes() == one.params.tobytes()
+
+
+def test_resuming_equals_the_run_that_did_not_stop(backend):
+    whole, parts = net(), net()
+    settings = {"optimizer": Adam(), "backend": backend}
+    expected = whole.fit(batches, epochs=5, rng=1, **settings)
+    first = parts.fit(batches, epochs=2, rng=1, **settings)
+    second = parts.fit(batches, epochs=3, state=first.state, **settings)
+    assert parts.params.tobytes() == whole.params.tobytes()
+    np.testing.assert_array_equal(np.concatenate([first.loss, second.loss]), expected.loss)
+
+
+def test_a_run_resumed_within_an_epoch_skips_what_is_done(backend):
+    from fastnn import training
+
+    whole, parts = net(), net()
+    expected = whole.fit(batches, epochs=2, rng=1, optimizer=Adam(), backend=backend)
+    first = training._first_steps
+    try:
+        training._first_steps = lambda job: 1  # a call a step at first
+        history = parts.fit(batches, epochs=2, rng=1, optimizer=Adam(), backend=backend)
+    finally:
+        training._first_steps = first
+    assert parts.params.tobytes() == whole.params.tobytes()
+    np.testing.assert_array_equal(history.loss, expected.loss)
+
+
+def test_one_batch_is_fetched_ahead_on_a_thread(backend):
+    fetched = []
+
+    def slow():
+        for k, part in enumerate(PARTS * 4):
+            fetched.append((k, threading.current_thread() is threading.main_thread()))
+            time.sleep(0.02)
+            yield X[part], Y[part]
+
+    net().fit(slow, epochs=1, backend=backend)
+    assert [k for k, _ in fetched] == list(range(12))
+    assert not any(main for _, main in fetched)
+    assert not any(thread.name.startswith("fastnn-batches") for thread in threading.enumerate())
+
+
+def test_divergence_goes_back_to_the_last_finite_epoch(backend):
+    one = MLP((3, 1), rng=1)
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        history = one.fit(
+            lambda: ((X[part], Y[part, 0]) for part in PARTS), epochs=2000, optimizer=SGD(1.5), rng=0, backend=backend
+        )
+    assert history.stopped == "diverged"
+    assert np.isfinite(one.params).all()
+    assert history.state.counters[1] == 0
+
+
+def bad_values():
+    yield X, Y
+    samples = X.copy()
+    samples[3, 1] = np.inf
+    yield samples, Y
+
+
+def failing():
+    yield X, Y
+    raise OSError("the disk is gone")
+
+
+BAD = [
+    (lambda: [], {}, ValueError, "X must yield at least one batch in every epoch; got none"),
+    (lambda: [X], {}, TypeError, r"X must yield \(X, y\) or \(X, y, sample_weight\); got an array .* as batch 0"),
+    (lambda: [(X, Y), (X, Y[:, :1])], {}, ValueError, "batch 1 of X: y must have shape"),
+    (bad_values, {}, ValueError, "X must be finite; got inf in row 3, column 1"),
+    (failing, {}, OSError, "the disk is gone"),
+    (batches, {"y": Y}, ValueError, "y must be None where X yields batches; got an array"),
+    (batches, {"batch_size": 3}, ValueError, "batch_size must be None where X yields batches; got 3"),
+    (batches, {"validation_fraction": 0.5}, ValueError, "validation_fraction must be None where X yields batches"),
+    (batches, {"optimizer": Rprop()}, ValueError, "X must be all samples at once for Rprop; got a callable"),
+    (batches, {"optimizer": LevenbergMarquardt()}, ValueError, "X must be all samples at once for LevenbergMarq"),
+]
+
+
+@pytest.mark.parametrize(("X", "settings", "error", "message"), BAD)
+def test_what_cannot_be(X, settings, error, message, backend):
+    with pytest.raises(error, match=message):
+        net().fit(X, epochs=2, backend=backend, **settings)
