@@ -1,0 +1,48 @@
+"""Opening a CSV or Parquet file (extra ``data``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastnn.extras import require
+
+#: What stands for a missing value in a CSV file, beside an empty field.
+MISSING = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
+
+
+def read_table(path: str) -> Any:
+    """Read a table.
+
+    Parameters
+    ----------
+    path : str
+        A ``.parquet`` file, or any other name for a CSV file with a header.
+
+    Returns
+    -------
+    polars.DataFrame
+        NaN is missing, as is an empty field.
+
+    Raises
+    ------
+    ImportError
+        If polars is not installed.
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no such file, or has no rows.
+    """
+    polars = require("polars", extra="data")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is not a file")
+    try:
+        if Path(path).suffix == ".parquet":
+            frame = polars.read_parquet(path)
+        else:
+            frame = polars.read_csv(path, null_values=MISSING, infer_schema_length=None)
+    except polars.exceptions.PolarsError as error:
+        raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
+    if frame.height == 0:
+        raise ValueError(f"{path} has a header and no rows")
+    return frame.fill_nan(None)
