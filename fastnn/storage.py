@@ -52,9 +52,12 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     encode, _ = _CODECS[_suffix(path)]
-    header = {"format": FORMAT, "version": VERSION, "spec": asdict(net.spec)}
-    data = encode(json.dumps(header), net.params)
-    write_whole(path, data)
+    write_whole(path, encode(header_of(net), net.params))
+
+
+def header_of(net: MLP) -> str:
+    """What the network is, as the file's header says it."""
+    return json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(net.spec)})
 
 
 def write_whole(path: Path, data: bytes) -> None:

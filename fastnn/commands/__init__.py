@@ -7,4 +7,4 @@ whose message is one line.
 """
 
 #: In the order in which ``fastnn --help`` lists them.
-COMMANDS = ("demo", "bench", "warmup")
+COMMANDS = ("demo", "train", "predict", "info", "bench", "warmup")

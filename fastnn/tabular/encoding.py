@@ -76,7 +76,9 @@ def numbers(series: Any) -> NDArray[np.float64]:
     try:
         values = series.cast(polars.Float64).to_numpy().astype(np.float64)
     except polars.exceptions.PolarsError as error:
-        raise ValueError(f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype}") from error
+        raise ValueError(
+            f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype}"
+        ) from error
     if np.isinf(values).any():
         raise ValueError(f"column {series.name!r} holds infinity in row {int(np.isinf(values).argmax()) + 1}")
     return values
@@ -141,7 +143,9 @@ def encode(columns: Sequence[Column], frame: Any) -> tuple[NDArray[np.float32], 
     """
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
-        raise ValueError(f"the table must have the columns {', '.join(c.name for c in columns)}; {absent[0]!r} is missing")
+        raise ValueError(
+            f"the table must have the columns {', '.join(c.name for c in columns)}; {absent[0]!r} is missing"
+        )
     X = np.empty((frame.height, sum(column.width for column in columns)), np.float32)
     unseen, place = {}, 0
     for column in columns:

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,9 @@ class TableModel:
             "target": asdict(self.target),
             "scores": self.scores,
         }
-        storage.save(self.net, path, metadata={KEY: json.dumps(about)})
+        header = {"fastnn": storage.header_of(self.net), KEY: json.dumps(about)}
+        data = require("safetensors.numpy", "io").save({"params": self.net.params}, metadata=header)
+        storage.write_whole(Path(path), data)
 
 
 def load(path: str) -> TableModel:
@@ -107,7 +109,7 @@ def load(path: str) -> TableModel:
     """
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"a model of a table ends in .safetensors; got {path!r}")
-    net = storage.load(path)
+    net = cast(MLP, storage.load(path))  # an ensemble has another suffix
     try:
         about = json.loads(_metadata(path)[KEY])
         if about["version"] != VERSION:
@@ -123,6 +125,11 @@ def load(path: str) -> TableModel:
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     return TableModel(net, columns, target, scores)
+
+
+def is_table_model(path: str) -> bool:
+    """Whether a file that `fastnn.load` reads was written by `TableModel.save`."""
+    return KEY in _metadata(path)
 
 
 def _metadata(path: str) -> dict[str, str]:

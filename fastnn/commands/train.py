@@ -1,0 +1,165 @@
+"""``fastnn train``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastnn.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fastnn.tabular.training import Outcome, Settings
+
+SUMMARY = "train a network on a CSV or Parquet file"
+EXAMPLES = """\
+examples:
+  fastnn train data.csv --target price
+  fastnn train data.parquet --target species --hidden 64,64 --output species.safetensors
+  fastnn train data.csv --target price --repeats 100
+"""
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command that learns from a table takes."""
+    parser.add_argument("data", metavar="FILE", help="a CSV file with a header, or a .parquet file")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    parser.add_argument("--task", choices=("regression", "classification"), help="by default told by the target")
+    parser.add_argument("--epochs", type=int, default=200, help="at most (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the first weights (default: 0)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fastnn train``."""
+    add_table_arguments(parser)
+    parser.add_argument("--hidden", default="32,32", metavar="N,N,...", help="hidden layers (default: %(default)s)")
+    parser.add_argument("--activation", default="relu", help="of the hidden layers (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=3e-3, help="Adam's learning rate (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=1, help="train so many in one call, and keep the best")
+    parser.add_argument("--output", metavar="MODEL", help="a .safetensors file (default: the data's name)")
+    parser.add_argument("--no-figure", action="store_true", help="draw none")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> None:
+    """Train, tell what was done and how good it is, and save the network and a figure."""
+    from fastnn.extras import require
+    from fastnn.tabular import reading, training
+
+    output = Path(args.output or Path(args.data).with_suffix(".safetensors").name)
+    if output.suffix != ".safetensors":
+        raise ValueError(f"--output must end in .safetensors; got {str(output)!r}")
+    if not output.absolute().parent.is_dir():
+        raise ValueError(f"there is no folder for {output}")
+    require("safetensors.numpy", extra="io")  # better known before the training than after
+    settings = _settings(args)
+    with terminal.working(f"reading {args.data}"):
+        frame = reading.read_table(args.data)
+    outcome = training.train(frame, args.target, settings, progress=False if args.quiet else None)
+    _tell(outcome, frame.height, terminal)
+    outcome.model.save(str(output))
+    terminal.say(f"\nModel: {output}")
+    if not args.no_figure:
+        picture = output.with_suffix(".png")
+        try:
+            _figure(outcome).savefig(picture, dpi=110)
+            terminal.say(f"Figure: {picture}")
+        except ImportError as error:
+            terminal.say(f"Figure left out: {error}.")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from fastnn.checks import check_integer
+    from fastnn.tabular.training import Settings
+
+    return Settings(
+        hidden=layers(args.hidden),
+        activation=args.activation,
+        epochs=check_integer("--epochs", args.epochs, 1),
+        learning_rate=args.rate,
+        seed=check_integer("--seed", args.seed, 0),
+        repeats=check_integer("--repeats", args.repeats, 1),
+        task=args.task,
+    )
+
+
+def layers(text: str) -> tuple[int, ...]:
+    """Widths of hidden layers, as in ``32,32``.
+
+    Raises
+    ------
+    ValueError
+        If they are no positive integers.
+    """
+    try:
+        widths = tuple(int(width) for width in text.split(","))
+    except ValueError:
+        widths = (0,)
+    if min(widths) < 1:
+        raise ValueError(f"--hidden must be positive integers, as in 32,32; got {text!r}")
+    return widths
+
+
+def _tell(outcome: Outcome, rows: int, terminal: Terminal) -> None:
+    import numpy as np
+
+    model = outcome.model
+    target = model.target
+    if target.classes is None:
+        terminal.say(
+            f"Regression: {target.name!r} is a number, {target.mean:.4g} on average, give or take {target.scale:.4g}."
+        )
+    else:
+        names = ", ".join(target.classes[:8]) + (", ..." if len(target.classes) > 8 else "")
+        terminal.say(f"Classification: {target.name!r} has {len(target.classes)} classes: {names}.")
+    terminal.say(f"{rows:,} rows: " + ", ".join(f"{count:,} {what}" for what, count in outcome.rows.items()) + ".")
+    if outcome.dropped:
+        terminal.say(f"{outcome.dropped:,} rows without {target.name!r} are left out.")
+    categories = [c for c in model.columns if c.levels is not None]
+    terminal.say(
+        f"{len(model.columns)} columns: {len(model.columns) - len(categories)} of numbers, standardised;"
+        f" {len(categories)} of categories, one input each."
+    )
+    missing = [c.name for c in model.columns if c.missing]
+    if missing:
+        terminal.say(f"Missing values count as the mean, and have an input that tells: {', '.join(missing)}.")
+    for name, reason in outcome.left_out.items():
+        terminal.say(f"Column {name!r} is left out: {reason}.")
+    terminal.say(f"\n{model.net!r}")
+    if outcome.history is not None:
+        terminal.say(f"{outcome.history!r}")
+    measure = "r2" if target.classes is None else "accuracy"
+    terminal.say(f"\n{measure} on the rows held out:\n")
+    constant = "the mean" if target.classes is None else "the most frequent class"
+    names = {"network": "the network", "linear": "a linear model", "constant": constant}
+    terminal.table(["", measure], [[what, scores[name]] for name, what in names.items()])
+    if outcome.spread is not None:
+        low, middle, high = np.quantile(outcome.spread, [0.05, 0.5, 0.95])
+        terminal.say(
+            f"\n{len(outcome.spread)} networks from different starts: {middle:.3f} in the middle,"
+            f" nine in ten between {low:.3f} and {high:.3f}; the best on the validation rows is kept."
+        )
+
+
+def _figure(outcome: Outcome) -> Figure:
+    from fastnn import plots
+    from fastnn.extras import require
+
+    panels = 2 if outcome.history is not None or outcome.spread is not None else 1
+    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(6 * panels, 5), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    target = outcome.model.target
+    if target.classes is None:
+        plots.predicted_against_true(outcome.true, outcome.predicted, axes[0], name=target.name)
+    else:
+        plots.confusion(outcome.true, outcome.predicted, axes[0], classes=target.classes)
+    measure = "r2" if target.classes is None else "accuracy"
+    if outcome.history is not None:
+        losses = {"training": outcome.history.loss}
+        if outcome.history.validation_loss is not None:
+            losses["validation"] = outcome.history.validation_loss
+        plots.loss_curves(losses, axes[1])
+    elif outcome.spread is not None:
+        plots.spread(outcome.spread, axes[1], unit=measure, marked={"linear model": outcome.scores["linear"]})
+    return figure

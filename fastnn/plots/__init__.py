@@ -1,0 +1,36 @@
+"""Figures, each drawn on one matplotlib Axes and returned as it (extra ``plot``).
+
+Series differ by lightness and by line style as well as by hue, so that every figure can be read in
+grey and by colour-blind readers.
+"""
+
+from fastnn.extras import require
+
+require("matplotlib", extra="plot")
+
+from fastnn.plots.animation import learning  # noqa: E402
+from fastnn.plots.networks import network_diagram, weight_images  # noqa: E402
+from fastnn.plots.outputs import (  # noqa: E402
+    confusion,
+    decision_regions,
+    outputs_against_targets,
+    predicted_against_true,
+    sample_images,
+)
+from fastnn.plots.style import STYLES  # noqa: E402
+from fastnn.plots.training import loss_curves, spread, time_per_iteration  # noqa: E402
+
+__all__ = [
+    "STYLES",
+    "confusion",
+    "decision_regions",
+    "learning",
+    "loss_curves",
+    "network_diagram",
+    "outputs_against_targets",
+    "predicted_against_true",
+    "sample_images",
+    "spread",
+    "time_per_iteration",
+    "weight_images",
+]

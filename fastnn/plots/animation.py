@@ -1,0 +1,110 @@
+"""A network that learns, frame by frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn.extras import require
+from fastnn.optimizers import SGD, Optimizer
+from fastnn.plots.networks import network_diagram
+from fastnn.plots.outputs import outputs_against_targets
+from fastnn.plots.style import STYLES, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
+
+    from fastnn.model import MLP
+
+
+def learning(
+    net: MLP,
+    X: ArrayLike,
+    y: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    epochs: int = 1500,
+    frames: int = 60,
+    loss: str = "sse",
+    optimizer: Optimizer = SGD(learning_rate=1.0),  # noqa: B008 - frozen
+    input_names: Sequence[str] | None = None,
+) -> FuncAnimation:
+    """Train a small network of one output, and show its weights, its outputs and its loss as they change.
+
+    By default it is trained as the tutorial's is. The frames lie close together where learning begins.
+
+    Parameters
+    ----------
+    net : MLP
+        The network; it is left as it was.
+    X : array_like, shape (n, n_in)
+        A few samples.
+    y : array_like, shape (n, 1)
+        Their targets.
+    path : path_like, optional
+        Where the animation is written, a ``.gif``.
+    epochs, loss, optimizer
+        As in `MLP.fit`; every epoch is one whole batch.
+    frames : int
+        Pictures.
+    input_names : sequence of str, optional
+        What to write beside the inputs.
+
+    Returns
+    -------
+    FuncAnimation
+    """
+    animation = require("matplotlib.animation", extra="plot")
+    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")
+    marks = np.unique(np.geomspace(1, epochs + 1, frames).astype(int) - 1)  # epochs done when a frame is taken
+    y = np.asarray(y, dtype=float)
+    losses, steps = _train(net, X, y, marks, loss, optimizer)
+    names = [" ".join(f"{value:g}" for value in row) for row in np.asarray(X)]
+
+    def draw(number: int) -> list[Any]:
+        done, learned, outputs = steps[number]
+        figure.clear()
+        left, middle, right = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
+        network_diagram(learned, left, input_names=input_names)
+        outputs_against_targets({"output": outputs}, y[:, 0], middle, names=names)
+        middle.set(ylim=(min(0.0, y.min()) - 0.1, max(1.0, y.max()) + 0.1), xlabel="inputs")
+        right.plot(np.arange(1, epochs + 1), losses, color="0.8", linewidth=2)
+        if done:
+            right.plot(np.arange(1, done + 1), losses[:done], color=STYLES[1]["color"], linewidth=2.4)
+            right.plot(done, losses[done - 1], "o", color=STYLES[0]["color"], markersize=9, zorder=3)
+        right.set(xscale="log", yscale="log", title=f"After {done:,} iterations", xlabel="iteration", ylabel="loss")
+        tidy(right, grid="both")
+        return []
+
+    film = animation.FuncAnimation(figure, draw, frames=len(steps), interval=120)
+    if path is not None:
+        film.save(path, writer=animation.PillowWriter(fps=8), dpi=72)
+    return film
+
+
+def _train(net: MLP, X: Any, y: Any, marks: Any, loss: str, optimizer: Optimizer) -> tuple[Any, list[Any]]:
+    """The loss of every epoch; and at each mark the epochs done, the network, and its outputs."""
+    net, state = net.copy(), None
+    losses: list[Any] = []
+    steps = [(0, net.copy(), net.predict(X)[:, 0])]
+    for before, after in pairwise(marks):
+        history = net.fit(
+            X,
+            y,
+            epochs=int(after - before),
+            loss=loss,
+            optimizer=optimizer,
+            shuffle=False,
+            state=state,
+            rng=0,
+            progress=False,
+        )
+        state = history.state
+        losses.append(history.loss)
+        steps.append((int(after), net.copy(), net.predict(X)[:, 0]))
+    return np.concatenate(losses), steps

@@ -1,0 +1,135 @@
+"""Networks: as nodes and edges, and their weights as images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from numpy.typing import NDArray
+
+from fastnn.plots.style import NEGATIVE_TO_POSITIVE, axes_or_new
+
+if TYPE_CHECKING:
+    from fastnn.model import MLP
+
+
+def network_diagram(
+    net: MLP,
+    ax: Axes | None = None,
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    max_units: int = 12,
+) -> Axes:
+    """Draw a network as nodes and edges: an edge's colour and width tell its weight, a dashed one is negative.
+
+    Parameters
+    ----------
+    net : MLP
+        The network.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    input_names, output_names : sequence of str, optional
+        What to write beside the units of the first and of the last layer.
+    max_units : int
+        Layers wider than this show their first units alone, and say how many there are.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    shown = [min(size, max_units) for size in net.spec.sizes]
+    places = [_column(x, count) for x, count in enumerate(shown)]
+    limit = max(float(np.abs(weights).max()) for weights in net.weights) or 1.0
+    _edges(ax, net.weights, places, limit)
+    for place in places:
+        ax.scatter(place[:, 0], place[:, 1], s=330, color="white", edgecolor="0.15", linewidth=1.4, zorder=3)
+    for names, place, side in ((input_names, places[0], -1), (output_names, places[-1], 1)):
+        for name, (x, y) in zip(names or (), place, strict=False):
+            ax.text(x + 0.14 * side, y, name, ha="right" if side < 0 else "left", va="center")
+    captions = ["input", *net.spec.activations]
+    floor = min(place[-1, 1] for place in places)
+    for x, (caption, size) in enumerate(zip(captions, net.spec.sizes, strict=True)):
+        of = f"first {shown[x]} of {size}" if size > shown[x] else f"{size}"
+        ax.text(x, floor - 0.55, f"{caption}\n{of}", ha="center", va="top", color="0.25")
+    ax.set(title="Learned weights", xlim=(-0.6, len(places) - 0.4), ylim=(floor - 1.5, -floor + 0.5))
+    ax.axis("off")
+    return ax
+
+
+def weight_images(
+    net: MLP, ax: Axes | None = None, *, shape: tuple[int, int], units: int = 24, columns: int = 8
+) -> Axes:
+    """Draw the weights into the first hidden units as images, one a unit, on one scale.
+
+    Parameters
+    ----------
+    net : MLP
+        A network whose inputs are pixels.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    shape : tuple of int
+        Height and width of an image; their product is the network's input.
+    units : int
+        How many units are shown, at most: those with the largest weights, largest first.
+    columns : int
+        Images in a row.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit the network.
+    """
+    ax = axes_or_new(ax)
+    height, width = shape
+    if height * width != net.spec.n_in:
+        raise ValueError(f"shape must have {net.spec.n_in} pixels, as many as the network has inputs; got {shape}")
+    weights = np.asarray(net.weights[0], dtype=float)
+    shown = np.argsort(-np.linalg.norm(weights, axis=0), kind="stable")[:units]
+    limit = float(np.abs(weights[:, shown]).max()) or 1.0
+    scale = Normalize(-limit, limit)
+    for k, unit in enumerate(shown):
+        row, column = divmod(k, columns)
+        left, top = column * 1.12, row * 1.12
+        pixels = weights[:, unit].reshape(height, width)
+        ax.imshow(pixels, cmap=NEGATIVE_TO_POSITIVE, norm=scale, extent=(left, left + 1, top + 1, top))
+    rows = -(-len(shown) // columns)
+    of = f"{len(shown)} of {weights.shape[1]} units" if len(shown) < weights.shape[1] else "all units"
+    ax.set(title=f"Weights into the first layer, {of}", aspect=height / width)
+    ax.set(xlim=(-0.06, min(columns, len(shown)) * 1.12), ylim=(rows * 1.12, -0.06))
+    ax.axis("off")
+    ax.figure.colorbar(ScalarMappable(scale, NEGATIVE_TO_POSITIVE), ax=ax, label="weight", shrink=0.8, pad=0.02)
+    return ax
+
+
+def _column(x: int, count: int) -> NDArray:
+    """Places, shape (count, 2), of a layer's units, centred on the axis."""
+    return np.column_stack([np.full(count, float(x)), (count - 1) / 2 - np.arange(count)])
+
+
+def _edges(ax: Axes, weights: Sequence[NDArray], places: Sequence[NDArray], limit: float) -> None:
+    """Draw every weight between the units shown, with the scale of their colours."""
+    scale = ScalarMappable(Normalize(-limit, limit), colormaps[NEGATIVE_TO_POSITIVE])
+    for layer, (below, above) in zip(weights, pairwise(places), strict=True):
+        colours = scale.to_rgba(layer)
+        for i, j in np.ndindex(len(below), len(above)):
+            weight = float(layer[i, j])
+            ax.plot(
+                *zip(below[i], above[j], strict=True),
+                color=colours[i, j],
+                linewidth=0.4 + 4 * abs(weight) / limit,
+                linestyle="-" if weight >= 0 else (0, (2.5, 1)),
+                zorder=1,
+            )
+    ax.figure.colorbar(scale, ax=ax, label="weight (dashed: negative)", shrink=0.7, pad=0.02)

@@ -1,0 +1,225 @@
+"""What networks answer, beside what they should."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from fastnn.plots.style import STYLES, axes_or_new, styles, tidy
+
+if TYPE_CHECKING:
+    from fastnn.model import MLP
+
+
+def outputs_against_targets(
+    outputs: Mapping[str, ArrayLike], targets: ArrayLike, ax: Axes | None = None, *, names: Sequence[str] | None = None
+) -> Axes:
+    """Draw what networks answer for a few samples beside what they should.
+
+    Parameters
+    ----------
+    outputs : mapping of str to array_like, shape (n,)
+        A name for the legend and one output for each sample.
+    targets : array_like, shape (n,)
+        The true values.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    names : sequence of str, optional
+        What to write under each sample; its number by default.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    targets = np.asarray(targets, dtype=float)
+    place = np.arange(len(targets))
+    ax.hlines(targets, place - 0.36, place + 0.36, color="0.55", linewidth=7, label="target")
+    for k, ((name, values), style) in enumerate(zip(outputs.items(), styles(len(outputs)), strict=True)):
+        at = place + 0.24 * (k - (len(outputs) - 1) / 2)
+        look = {"color": style["color"], "marker": style["marker"], "edgecolor": "white"}
+        ax.scatter(at, np.asarray(values, dtype=float), s=70, label=name, zorder=3, **look)
+    ax.set_xticks(place, names or [str(k) for k in place])
+    ax.set(title="Outputs and targets", xlabel="sample", ylabel="output")
+    tidy(ax, grid="y")
+    ax.legend(frameon=False, loc="center")
+    return ax
+
+
+def sample_images(
+    images: ArrayLike, predicted: ArrayLike, labels: ArrayLike, ax: Axes | None = None, *, columns: int = 12
+) -> Axes:
+    """Draw images with the class predicted for each; a wrong one is framed and its true class told.
+
+    Parameters
+    ----------
+    images : array_like, shape (n, height, width)
+        Dark where the value is high.
+    predicted, labels : array_like of int, shape (n,)
+        The predicted and the true classes.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    columns : int
+        Images in a row.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    images, predicted, labels = np.asarray(images), np.asarray(predicted), np.asarray(labels)
+    for k, (image, guess, label) in enumerate(zip(images, predicted, labels, strict=True)):
+        row, column = divmod(k, columns)
+        left, top = column * 1.15, row * 1.5
+        ax.imshow(image, cmap="Greys", extent=(left, left + 1, top + 1, top), interpolation="nearest")
+        right = guess == label
+        colour, width = ("0.75", 0.8) if right else ("#c03000", 2.5)
+        ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=colour, linewidth=width))
+        caption = f"{guess}" if right else f"{guess}, is {label}"
+        ax.text(left + 0.5, top + 1.2, caption, ha="center", va="center", weight="normal" if right else "bold")
+    rows = -(-len(images) // columns)
+    ax.set(title="Predicted classes", xlim=(-0.1, min(columns, len(images)) * 1.15), ylim=(rows * 1.5, -0.1), aspect=1)
+    ax.axis("off")
+    return ax
+
+
+def predicted_against_true(
+    true: ArrayLike, predicted: ArrayLike, ax: Axes | None = None, *, name: str = "target"
+) -> Axes:
+    """Draw predictions over true values, with the line on which they would be right.
+
+    Parameters
+    ----------
+    true, predicted : array_like, shape (n,)
+        Numbers of the same unit.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    name : str
+        What they are.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
+    ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
+    ax.plot(ends, ends, color=STYLES[0]["color"], linewidth=3, zorder=1, label="right")
+    ax.scatter(true, predicted, s=18, color=STYLES[1]["color"], alpha=max(0.15, min(0.8, 200 / len(true))), linewidth=0)
+    residual = ((predicted - true) ** 2).sum()
+    r2 = 1 - residual / max(((true - true.mean()) ** 2).sum(), np.finfo(float).tiny)
+    error = np.sqrt(residual / len(true))
+    ax.set(title=f"Predicted and true: r2 {r2:.3f}, typical error {error:.3g}", aspect="equal", adjustable="datalim")
+    ax.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
+    ax.legend(frameon=False, loc="upper left")
+    tidy(ax, grid="both")
+    return ax
+
+
+def confusion(
+    true: ArrayLike, predicted: ArrayLike, ax: Axes | None = None, *, classes: Sequence[str | int] | None = None
+) -> Axes:
+    """Draw how often each class is predicted as which.
+
+    Parameters
+    ----------
+    true, predicted : array_like, shape (n,)
+        Classes.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    classes : sequence, optional
+        All of them, in order; by default those that occur.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    true, predicted = np.asarray(true), np.asarray(predicted)
+    names = np.unique(np.concatenate([true, predicted])) if classes is None else np.asarray(classes)
+    counts = np.array([[np.sum((true == a) & (predicted == b)) for b in names] for a in names])
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if len(names) <= 25:
+        for (i, j), count in np.ndenumerate(counts):
+            if count:
+                ax.text(j, i, f"{count}", ha="center", va="center", color="white" if share[i, j] > 0.5 else "0.1")
+        long = max(len(str(name)) for name in names) > 3
+        ax.set_xticks(
+            range(len(names)),
+            [str(name) for name in names],
+            rotation=45 if long else 0,
+            ha="right" if long else "center",
+        )
+        ax.set_yticks(range(len(names)), [str(name) for name in names])
+    ax.set(title=f"Classes: {np.mean(true == predicted):.1%} correct", xlabel="predicted", ylabel="true")
+    return ax
+
+
+def decision_regions(
+    net: MLP, X: ArrayLike, y: ArrayLike, ax: Axes | None = None, *, names: Sequence[str] = ("x", "y"), steps: int = 250
+) -> Axes:
+    """Draw which class a network of two inputs gives every point of the plane, and the samples.
+
+    Parameters
+    ----------
+    net : MLP
+        Of two inputs, and a softmax output, or one output that is cut at 0.5.
+    X : array_like, shape (n, 2)
+        The samples.
+    y : array_like of int, shape (n,)
+        Their classes.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    names : sequence of str
+        Of the two inputs.
+    steps : int
+        Points of the plane in either direction.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If the network has other than two inputs.
+    """
+    if net.spec.n_in != 2:
+        raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")
+    ax = axes_or_new(ax)
+    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    low, high = X.min(axis=0), X.max(axis=0)
+    low, high = low - 0.08 * (high - low), high + 0.08 * (high - low)
+    sides = [np.linspace(a, b, steps) for a, b in zip(low, high, strict=True)]
+    plane = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+    outputs = net.predict(plane)
+    classes = outputs.argmax(axis=1) if net.spec.n_out > 1 else (outputs[:, 0] > 0.5).astype(int)
+    count = max(net.spec.n_out, 2)
+    looks = styles(count)
+    light = LinearSegmentedColormap.from_list("light", [look["color"] for look in looks], count)
+    regions = classes.reshape(steps, steps)
+    extent = (low[0], high[0], low[1], high[1])
+    ax.imshow(regions, origin="lower", extent=extent, cmap=light, vmin=0, vmax=count - 1, alpha=0.3, aspect="auto")
+    ax.contour(*sides, regions, levels=np.arange(count - 1) + 0.5, colors="0.25", linewidths=1.2)
+    for label, look in enumerate(looks):
+        of = y == label
+        ax.scatter(
+            X[of, 0],
+            X[of, 1],
+            s=26,
+            color=look["color"],
+            marker=look["marker"],
+            edgecolor="white",
+            linewidth=0.6,
+            label=f"class {label}",
+        )
+    ax.set(title="Decision regions", xlabel=names[0], ylabel=names[1], xlim=extent[:2], ylim=extent[2:])
+    ax.legend(frameon=True, framealpha=0.9)
+    return ax

@@ -1,0 +1,115 @@
+"""What training did, and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from fastnn.plots.style import axes_or_new, styles, tidy
+
+
+def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit: str = "epoch") -> Axes:
+    """Draw the loss over the epochs of one or more runs, on a logarithmic axis.
+
+    Parameters
+    ----------
+    losses : mapping of str to array_like, shape (epochs,)
+        A name for the legend and the values of ``history.loss``; values that are not above 0 leave a gap.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    unit : str
+        What the horizontal axis counts.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    for (name, values), style in zip(losses.items(), styles(len(losses)), strict=True):
+        values = np.asarray(values, dtype=float)
+        values = np.where(values > 0, values, np.nan)
+        ax.plot(np.arange(1, len(values) + 1), values, label=name, **{**style, "marker": None})
+    ax.set_yscale("log")
+    ax.set(title=f"Loss, {unit} by {unit}", xlabel=unit, ylabel="loss")
+    tidy(ax, grid="both")
+    if len(losses) > 1:
+        ax.legend(frameon=False)
+    return ax
+
+
+def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None) -> Axes:
+    """Draw how long one iteration takes, on a logarithmic axis, and how many times faster than the slowest it is.
+
+    Parameters
+    ----------
+    seconds : mapping of str to float
+        A name for the bar and its time in seconds.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    slowest, fastest = max(seconds.values()), min(seconds.values())
+    for k, ((name, time), style) in enumerate(zip(seconds.items(), styles(len(seconds)), strict=True)):
+        ax.plot([time * 1e6, slowest * 1e6], [k, k], color="0.75", linewidth=2, zorder=1)
+        ax.scatter(time * 1e6, k, s=160, color=style["color"], marker=style["marker"], zorder=2)
+        faster = "" if time == slowest else f", {slowest / time:.3g}x faster"
+        ax.annotate(f"{name}: {time * 1e6:.3g} µs{faster}", (time * 1e6, k), (0, 12), textcoords="offset points")
+    ax.set_xscale("log")
+    ax.set(title="Time an iteration", xlabel="microseconds")
+    ax.set(xlim=(fastest * 1e6 / 3, slowest * 1e6 * 30), ylim=(len(seconds) - 0.5, -0.8), yticks=[])
+    tidy(ax, grid="x")
+    return ax
+
+
+def spread(
+    values: ArrayLike, ax: Axes | None = None, *, unit: str = "loss", marked: Mapping[str, float] | None = None
+) -> Axes:
+    """Draw how a number varies over the members of an ensemble: a histogram, the members, their median and 5 to 95 %.
+
+    Parameters
+    ----------
+    values : array_like, shape (K,)
+        One number of each member, such as `Ensemble.loss`; those that are not finite are counted in the title.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    unit : str
+        What the numbers are.
+    marked : mapping of str to float, optional
+        Numbers to compare with, and their names.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    values = np.asarray(values, dtype=float).ravel()
+    finite = values[np.isfinite(values)]
+    if finite.size:
+        ax.hist(finite, bins="auto" if len(finite) > 20 else 10, color="#b7cfe6", edgecolor="white")
+        ax.plot(
+            finite,
+            np.full(len(finite), -0.03),
+            "|",
+            color="#123a66",
+            markersize=9,
+            transform=ax.get_xaxis_transform(),
+            clip_on=False,
+        )
+        low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
+        ax.axvspan(low, high, color="#123a66", alpha=0.12, linewidth=0, label=f"5 to 95 %: {low:.3g} to {high:.3g}")
+        ax.axvline(middle, color="#123a66", linewidth=2.2, label=f"median: {middle:.3g}")
+    for (name, value), style in zip((marked or {}).items(), styles(len(marked or {})), strict=True):
+        ax.axvline(value, color=style["color"], linestyle="--", linewidth=2.2, label=f"{name}: {value:.3g}")
+    lost = len(values) - len(finite)
+    title = f"Spread over {len(values):,} networks" + (f", {lost:,} of them not finite" if lost else "")
+    ax.set(title=title, xlabel=unit, ylabel="networks")
+    ax.legend(frameon=False)
+    tidy(ax, grid="y")
+    return ax
