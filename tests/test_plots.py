@@ -102,3 +102,82 @@ def test_without_axes_a_new_figure_is_made(monkeypatch):
     assert isinstance(ax, Axes)
     assert ax.get_legend() is None
     pyplot.close(ax.figure)
+
+
+def test_spread_marks_the_median_and_counts_what_is_lost(ax):
+    values = [1.0, 2.0, 3.0, np.inf, np.nan]
+    plots.spread(values, ax, unit="r2", marked={"linear": 1.5})
+    assert ax.get_xlabel() == "r2"
+    assert ax.get_title() == "Spread over 5 networks, 2 of them not finite"
+    assert sum(patch.get_height() for patch in ax.containers[0]) == 3
+    assert [text for text in legend_of(ax) if text.startswith(("median", "linear"))] == ["median: 2", "linear: 1.5"]
+
+
+def test_predicted_against_true(ax):
+    true, predicted = [1.0, 2.0, 3.0], [1.5, 2.0, 2.5]
+    plots.predicted_against_true(true, predicted, ax, name="price")
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), np.column_stack([true, predicted]))
+    assert ax.get_title() == "Predicted and true: r2 0.750, typical error 0.408"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("price, true", "price, predicted")
+
+
+def test_confusion_counts(ax):
+    plots.confusion(["a", "a", "b", "b"], ["a", "b", "b", "b"], ax, classes=["a", "b", "c"])
+    counts = {text.get_position()[::-1]: text.get_text() for text in ax.texts}
+    assert counts == {(0, 0): "1", (0, 1): "1", (1, 1): "2"}
+    assert ax.get_title() == "Classes: 75.0% correct"
+
+
+def test_weight_images_show_the_largest_on_one_scale(ax):
+    net = fastnn.MLP((6, 4, 1), rng=0)
+    net.weights[0][:, 2] = 10
+    plots.weight_images(net, ax, shape=(2, 3), units=3)
+    assert len(ax.images) == 3
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.full((2, 3), 10.0))
+    assert {image.norm.vmax for image in ax.images} == {10.0}
+    with pytest.raises(ValueError, match="6 pixels"):
+        plots.weight_images(net, shape=(2, 2))
+
+
+def test_images_of_weights_can_be_read_in_grey():
+    from fastnn.plots.style import DARK_TO_LIGHT
+
+    lightness = matplotlib.colormaps[DARK_TO_LIGHT](np.linspace(0, 1, 9))[:, :3] @ LIGHTNESS
+    assert (np.diff(lightness) > 0.05).all()
+
+
+def test_decision_regions_are_the_networks_answers(ax):
+    net = fastnn.MLP((2, 2), output_activation="softmax", rng=0)
+    net.params[:] = [-1, 1, 0, 0, 0, 0]  # class 1 where the first input is positive
+    X, y = np.array([[-1.0, 0], [1, 0], [-1, 1], [1, 1]]), np.array([0, 1, 0, 1])
+    plots.decision_regions(net, X, y, ax, names=("length", "width"), steps=20)
+    regions = ax.images[0].get_array()
+    assert (regions[:, :10] == 0).all()
+    assert (regions[:, 10:] == 1).all()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("length", "width")
+    assert legend_of(ax) == ["class 0", "class 1"]
+    with pytest.raises(ValueError, match="two inputs"):
+        plots.decision_regions(fastnn.MLP((3, 1), rng=0), X, y)
+
+
+def test_animation_of_the_tutorial(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    net = fastnn.MLP.tutorial(rng=1)
+    before = net.params.copy()
+    X, y = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]]), np.array([[0.0], [1], [1], [0]])
+    plots.learning(net, X, y, tmp_path / "a.gif", frames=4)
+    np.testing.assert_array_equal(net.params, before)
+    with image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 4
+
+
+def test_animation_follows_an_undisturbed_run():
+    from fastnn.plots import animation
+
+    X, y = np.eye(3), np.array([[0.0], [1], [0]])
+    net, other = fastnn.MLP.tutorial(rng=1), fastnn.MLP.tutorial(rng=1)
+    rule = fastnn.SGD(1.0, momentum=0.5)
+    losses, steps = animation._train(net, X, y, np.array([0, 1, 5, 20]), "sse", rule)
+    history = other.fit(X, y, epochs=20, loss="sse", optimizer=rule, shuffle=False)
+    np.testing.assert_array_equal(losses, history.loss)
+    np.testing.assert_array_equal(steps[-1][1].params, other.params)

@@ -132,6 +132,7 @@ def _tell(outcome: Outcome, rows: int, terminal: Terminal) -> None:
     measure = "r2" if target.classes is None else "accuracy"
     terminal.say(f"\n{measure} on the rows held out:\n")
     constant = "the mean" if target.classes is None else "the most frequent class"
+    scores = {name: f"{score:.3f}".replace("-0.000", "0.000") for name, score in outcome.scores.items()}
     names = {"network": "the network", "linear": "a linear model", "constant": constant}
     terminal.table(["", measure], [[what, scores[name]] for name, what in names.items()])
     if outcome.spread is not None:

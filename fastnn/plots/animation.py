@@ -73,6 +73,8 @@ def learning(
         network_diagram(learned, left, input_names=input_names)
         outputs_against_targets({"output": outputs}, y[:, 0], middle, names=names)
         middle.set(ylim=(min(0.0, y.min()) - 0.1, max(1.0, y.max()) + 0.1), xlabel="inputs")
+        middle.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        left.set_title("Weights")
         right.plot(np.arange(1, epochs + 1), losses, color="0.8", linewidth=2)
         if done:
             right.plot(np.arange(1, done + 1), losses[:done], color=STYLES[1]["color"], linewidth=2.4)
@@ -101,7 +103,6 @@ def _train(net: MLP, X: Any, y: Any, marks: Any, loss: str, optimizer: Optimizer
             optimizer=optimizer,
             shuffle=False,
             state=state,
-            rng=0,
             progress=False,
         )
         state = history.state

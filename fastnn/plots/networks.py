@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from fastnn.plots.style import NEGATIVE_TO_POSITIVE, axes_or_new
+from fastnn.plots.style import DARK_TO_LIGHT, NEGATIVE_TO_POSITIVE, axes_or_new
 
 if TYPE_CHECKING:
     from fastnn.model import MLP
@@ -67,7 +67,7 @@ def network_diagram(
 def weight_images(
     net: MLP, ax: Axes | None = None, *, shape: tuple[int, int], units: int = 24, columns: int = 8
 ) -> Axes:
-    """Draw the weights into the first hidden units as images, one a unit, on one scale.
+    """Draw the weights into the first hidden units as images on one scale: negative is dark, positive light.
 
     Parameters
     ----------
@@ -103,13 +103,13 @@ def weight_images(
         row, column = divmod(k, columns)
         left, top = column * 1.12, row * 1.12
         pixels = weights[:, unit].reshape(height, width)
-        ax.imshow(pixels, cmap=NEGATIVE_TO_POSITIVE, norm=scale, extent=(left, left + 1, top + 1, top))
+        ax.imshow(pixels, cmap=DARK_TO_LIGHT, norm=scale, extent=(left, left + 1, top + 1, top))
     rows = -(-len(shown) // columns)
     of = f"{len(shown)} of {weights.shape[1]} units" if len(shown) < weights.shape[1] else "all units"
     ax.set(title=f"Weights into the first layer, {of}", aspect=height / width)
     ax.set(xlim=(-0.06, min(columns, len(shown)) * 1.12), ylim=(rows * 1.12, -0.06))
     ax.axis("off")
-    ax.figure.colorbar(ScalarMappable(scale, NEGATIVE_TO_POSITIVE), ax=ax, label="weight", shrink=0.8, pad=0.02)
+    ax.figure.colorbar(ScalarMappable(scale, DARK_TO_LIGHT), ax=ax, label="weight", shrink=0.8, pad=0.02)
     return ax
 
 

@@ -14,6 +14,8 @@ STYLES = (
     {"color": "#8c4a9c", "linewidth": 1.6, "linestyle": ":", "marker": "v"},
 )
 NEGATIVE_TO_POSITIVE = "RdBu_r"
+#: For images, where no line style tells a sign: it can be read in grey.
+DARK_TO_LIGHT = "cividis"
 
 
 def axes_or_new(ax: Axes | None) -> Axes:

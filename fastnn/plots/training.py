@@ -94,13 +94,7 @@ def spread(
     if finite.size:
         ax.hist(finite, bins="auto" if len(finite) > 20 else 10, color="#b7cfe6", edgecolor="white")
         ax.plot(
-            finite,
-            np.full(len(finite), -0.03),
-            "|",
-            color="#123a66",
-            markersize=9,
-            transform=ax.get_xaxis_transform(),
-            clip_on=False,
+            finite, np.full(len(finite), 0.02), "|", color="#123a66", markersize=9, transform=ax.get_xaxis_transform()
         )
         low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
         ax.axvspan(low, high, color="#123a66", alpha=0.12, linewidth=0, label=f"5 to 95 %: {low:.3g} to {high:.3g}")
@@ -110,6 +104,8 @@ def spread(
     lost = len(values) - len(finite)
     title = f"Spread over {len(values):,} networks" + (f", {lost:,} of them not finite" if lost else "")
     ax.set(title=title, xlabel=unit, ylabel="networks")
-    ax.legend(frameon=False)
+    ax.set_ylim(top=ax.get_ylim()[1] * 1.35)  # room for the legend
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False, loc="upper left")
     tidy(ax, grid="y")
     return ax

@@ -20,7 +20,7 @@ from fastnn.watch import EarlyStopping
 
 FEW = 20  # whole numbers of so few values are classes
 HELD_OUT, VALIDATION = 0.2, 0.15  # of the rows; of those that are left
-L2 = 1e-4
+PENALTY = 20.0  # over the number of rows it is the l2 penalty: a prior, whose part shrinks as rows come in
 PATIENCE = 20
 
 
@@ -211,7 +211,7 @@ def _options(n: int, settings: Settings, classify: bool) -> dict[str, Any]:
         "optimizer": Adam(learning_rate=settings.learning_rate),
         "epochs": settings.epochs,
         "batch_size": min(n, 32 if n < 20_000 else 256),
-        "l2": L2,
+        "l2": PENALTY / n,
         "early_stopping": EarlyStopping(patience=PATIENCE),
         "rng": settings.seed,
     }

@@ -1,0 +1,282 @@
+"""From a table to a network and back: what is told, what is refused, what a file may hold."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import cli
+
+polars = pytest.importorskip("polars")
+pytest.importorskip("safetensors")
+
+from fastnn.tabular import encoding, model, reading, training  # noqa: E402
+
+QUICK = training.Settings(hidden=(8,), epochs=60)
+
+
+def messy(n=300):
+    """Numbers, categories, missing values, and columns of no use; the target depends on the first two."""
+    rng = np.random.default_rng(0)
+    a, colour = rng.normal(size=n), rng.choice(["red", "green", "blue"], n)
+    y = 2 * a + np.where(colour == "red", 1.5, -0.5)
+    frame = polars.DataFrame({"a": a, "colour": colour, "flag": a > 0, "constant": np.full(n, 5)})
+    return frame.with_columns(
+        polars.Series("a", [None if i % 7 == 0 else value for i, value in enumerate(a)]),
+        polars.Series("name", [f"id{i}" for i in range(n)]),
+        polars.Series("empty", [None] * n, dtype=polars.Float64),
+        polars.Series("when", [None] * n, dtype=polars.Date),
+        polars.Series("y", [None if i % 50 == 0 else value for i, value in enumerate(y)]),
+    )
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    return training.train(messy(), "y", QUICK, progress=False)
+
+
+def test_columns_are_used_or_left_out_with_the_reason(outcome):
+    assert [(c.name, c.levels, c.missing) for c in outcome.model.columns] == [
+        ("a", None, True), ("colour", ("blue", "green", "red"), False), ("flag", None, False)
+    ]  # fmt: skip
+    assert outcome.left_out["constant"] == "constant"
+    assert outcome.left_out["empty"] == "empty"
+    assert "different texts" in outcome.left_out["name"]
+    assert outcome.dropped == 6
+    assert sum(outcome.rows.values()) == 294
+
+
+def test_network_learns_more_than_the_mean(outcome):
+    assert outcome.scores["network"] > 0.6
+    assert outcome.scores["linear"] > 0.6
+    assert abs(outcome.scores["constant"]) < 0.2
+    assert outcome.scores["network"] == pytest.approx(
+        1 - ((outcome.predicted - outcome.true) ** 2).sum() / ((outcome.true - outcome.true.mean()) ** 2).sum(),
+        abs=1e-4,
+    )
+
+
+def test_encoding_standardises_and_tells_what_is_missing():
+    frame = polars.DataFrame({"x": [1.0, None, 3.0], "c": ["u", "v", None]})
+    columns, _ = encoding.learn_columns(frame)
+    X, unseen = encoding.encode(columns, frame)
+    np.testing.assert_allclose(X, [[-1, 0, 1, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 1]])
+    assert unseen == {}
+    other = polars.DataFrame({"c": ["w", "u", "w"], "x": [2.0, 2.0, 4.0]})
+    X, unseen = encoding.encode(columns, other)
+    np.testing.assert_allclose(X, [[0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [2, 0, 0, 0, 0]])
+    assert unseen == {"c": 2}
+
+
+def test_statistics_are_of_the_training_rows_alone(outcome):
+    frame = messy().drop_nulls("y")
+    rows, _, _ = training._split(np.zeros(frame.height), QUICK.seed)
+    assert outcome.model.columns[0].mean == pytest.approx(frame["a"][rows].drop_nulls().mean())
+    assert outcome.model.target.mean == pytest.approx(frame["y"][rows].mean())
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["u", "v"] * 50, ("u", "v")),
+        ([0, 1, 2, 3] * 25, ("0", "1", "2", "3")),
+        ([True, False] * 50, ("false", "true")),
+        (list(range(100)), None),
+        ([0.5, 1.5] * 50, None),
+    ],
+)
+def test_task_is_told_by_the_target(values, classes):
+    frame = polars.DataFrame({"x": np.random.default_rng(0).random(100), "t": values})
+    target = training.train(frame, "t", training.Settings(hidden=(2,), epochs=1), progress=False).model.target
+    assert target.classes == classes
+
+
+def test_task_can_be_asked_for():
+    frame = polars.DataFrame({"x": np.arange(100.0), "t": [0, 1] * 50})
+    settings = training.Settings(hidden=(2,), epochs=1, task="regression")
+    assert training.train(frame, "t", settings, progress=False).model.target.classes is None
+
+
+def test_split_keeps_the_proportions_and_every_row():
+    groups = np.repeat([0, 1], [900, 100])
+    parts = training._split(groups, 0)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1000))
+    for part, share in zip(parts, (0.68, 0.12, 0.2), strict=True):
+        assert len(part) == pytest.approx(1000 * share, abs=3)
+        assert (groups[part] == 1).mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_repeats_give_the_spread():
+    rng = np.random.default_rng(0)
+    frame = polars.DataFrame({"x": rng.normal(size=200), "z": rng.normal(size=200)})
+    frame = frame.with_columns(t=polars.col("x") - polars.col("z"))
+    settings = training.Settings(hidden=(4,), epochs=40, repeats=5)
+    outcome = training.train(frame, "t", settings, progress=False)
+    assert outcome.spread.shape == (5,)
+    assert len(set(outcome.spread)) == 5
+    assert np.isclose(outcome.spread, outcome.scores["network"], atol=1e-4).any()
+
+
+def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
+    path = str(tmp_path / "m.safetensors")
+    outcome.model.save(path)
+    loaded = model.load(path)
+    assert (loaded.columns, loaded.target) == (outcome.model.columns, outcome.model.target)
+    for one, other in zip(loaded.predict(messy()), outcome.model.predict(messy()), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(fastnn.load(path).params, outcome.model.net.params)
+
+
+def tamper(path, change):
+    """Rewrite the metadata of a safetensors file."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    about = json.loads(header["__metadata__"][model.KEY])
+    header["__metadata__"][model.KEY] = change(about)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda about: "no JSON",
+        lambda about: json.dumps([]),
+        lambda about: json.dumps({}),
+        lambda about: json.dumps({**about, "version": 99}),
+        lambda about: json.dumps({**about, "columns": about["columns"][:1]}),
+        lambda about: json.dumps({**about, "columns": [{"name": "a", "surprise": 1}]}),
+        lambda about: json.dumps({**about, "target": {**about["target"], "scale": "__import__('os')"}}),
+        lambda about: json.dumps({**about, "target": {**about["target"], "scale": float("inf")}}),
+        lambda about: json.dumps({**about, "scores": {"r2": []}}),
+        lambda about: "[" * 100_000,
+    ],
+)
+def test_a_tampered_file_is_refused_in_one_line(change, outcome, tmp_path, capsys):
+    path = tmp_path / "m.safetensors"
+    outcome.model.save(str(path))
+    tamper(path, change)
+    assert cli.main(["info", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("fastnn info: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [0, 7, 40, 700])
+def test_a_truncated_file_is_refused_in_one_line(size, outcome, tmp_path, capsys):
+    path = tmp_path / "m.safetensors"
+    outcome.model.save(str(path))
+    path.write_bytes(path.read_bytes()[:size])
+    for command in (["info", str(path)], ["predict", str(path), "nothing.csv"]):
+        assert cli.main(command) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_predict_and_info(folder, capsys):
+    messy().write_csv("table.csv")
+    assert cli.main(["train", "table.csv", "--target", "y", "--hidden", "8", "--epochs", "60"]) == 0
+    said = capsys.readouterr().out
+    for told in ("Regression: 'y'", "6 rows without 'y'", "Column 'constant' is left out: constant", "a linear model"):
+        assert told in said
+    assert (folder / "table.png").stat().st_size > 1000
+    assert cli.main(["predict", "table.safetensors", "table.csv"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "y"
+    assert len(rows) == 300
+    assert cli.main(["predict", "table.safetensors", "table.csv", "--output", "p.csv"]) == 0
+    assert polars.read_csv("p.csv").height == 300
+    assert cli.main(["info", "table.safetensors"]) == 0
+    assert "colour   category" in capsys.readouterr().out
+
+
+def test_train_on_classes_from_parquet_in_silence(folder, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=120)
+    polars.DataFrame({"x": x, "kind": np.where(x > 0, "up", "down")}).write_parquet("t.parquet")
+    argv = ["train", "t.parquet", "--target", "kind", "--quiet", "--no-figure", "--output", "k.safetensors"]
+    assert cli.main(argv) == 0
+    assert capsys.readouterr() == ("", "")
+    assert not list(folder.glob("*.png"))
+    assert cli.main(["predict", "k.safetensors", "t.parquet"]) == 0
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header == "kind,probability"
+    assert first.split(",")[0] == ("up" if x[0] > 0 else "down")
+
+
+def test_info_of_a_plain_network(folder, capsys):
+    for name in ("net.npz", "net.safetensors"):
+        fastnn.MLP((3, 2), rng=0).save(name)
+        assert cli.main(["info", name]) == 0
+        assert "<MLP: 3 -> 2 identity" in capsys.readouterr().out
+    assert cli.main(["predict", "net.safetensors", "x.csv"]) == 1
+    assert "did not make" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "cannot be read as a table"),
+        (b"a,y\n", "no rows"),
+        (b"a,y\n1,2\n3,4,5\n", "cannot be read as a table"),
+        (bytes(range(256)), "cannot be read as a table"),
+        (b"a,b\n1,2\n", "no column 'y'"),
+        (b"a,y\n1,2\n", "at least 10 rows"),
+        (b"a,y\n" + b"5,1\n5,2\n" * 40, "no column beside 'y'"),
+        (b"a,y\n" + b"1,5.5\n2,5.5\n" * 40, "constant"),
+        (b"a,y\n" + b"1,5\n2,5\n" * 40, "1 classes"),
+        (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"inf,u\n" * 40, "infinity"),
+        (b"y\n" + b"1\n2\n" * 40, "no column beside 'y'"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
+    (folder / "t.csv").write_bytes(text)
+    assert cli.main(["train", "t.csv", "--target", "y"]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--hidden", "3,x"], "--hidden"),
+        (["--epochs", "0"], "--epochs"),
+        (["--repeats", "0"], "--repeats"),
+        (["--rate", "-1"], "learning_rate"),
+        (["--activation", "rely"], "did you mean 'relu'"),
+        (["--output", "m.pkl"], ".safetensors"),
+        (["--output", "no/such/m.safetensors"], "no folder"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
+    messy(60).write_csv("t.csv")
+    assert cli.main(["train", "t.csv", "--target", "y", *argv]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_missing_file_and_wrong_columns(outcome, folder, capsys):
+    assert cli.main(["train", "nothing.csv", "--target", "y"]) == 1
+    assert "is not a file" in capsys.readouterr().err
+    outcome.model.save("m.safetensors")
+    messy().drop("colour").write_csv("t.csv")
+    assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
+    assert "'colour' is missing" in capsys.readouterr().err
+    messy().with_columns(a=polars.lit("text")).write_csv("t.csv")
+    assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
+    assert "must hold numbers" in capsys.readouterr().err
+
+
+def test_nan_counts_as_missing(folder):
+    (folder / "t.csv").write_text("x,y\n1.0,NA\nNaN,?\n2.0,\n")
+    assert reading.read_table("t.csv").null_count().row(0) == (1, 3)
