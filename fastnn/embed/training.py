@@ -123,16 +123,17 @@ class TrainState:
         rest = {"batch_size": None, "shuffle": False, "sample_weight": None}
         params = np.zeros(spec.n_params, dtype)
         jobs = [checks.check_job(spec, params, X, kind, **settings, **rest) for kind in kinds]
-        if not isinstance(jobs[0].optimizer.learning_rate, float):
+        rule = jobs[0].optimizer
+        if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
             raise TypeError(
-                f"learning_rate of {type(optimizer).__name__} must be a number here, for a stream has no epochs; "
-                f"got {checks.describe(optimizer.learning_rate)}"
+                "optimizer must be an update rule whose learning rate is a number, for a stream has no epochs; "
+                f"got {checks.describe(optimizer)}"
             )
-        state = State.fresh(spec, jobs[0].optimizer, 0)
+        state = State.fresh(spec, rule, 0)
         self._prepared = [Prepared(job, state) for job in jobs]  # which hold what the plans point to
         self._plans = np.concatenate([prepared.plan for prepared in self._prepared])
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
-        self._rates, self._losses = np.array([jobs[0].optimizer.learning_rate]), np.empty(1)
+        self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(dtype), rows])
         self._numba_type_ = TrainStateType(spec, row.labels)
 
