@@ -10,9 +10,10 @@ from fastnn.extras import require
 
 require("sklearn", extra="sklearn")
 
+from fastnn.sklearn.classifier import MLPClassifier  # noqa: E402
 from fastnn.sklearn.convert import from_sklearn, to_sklearn  # noqa: E402
 from fastnn.sklearn.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor  # noqa: E402
-from fastnn.sklearn.estimators import MLPClassifier, MLPRegressor  # noqa: E402
+from fastnn.sklearn.regressor import MLPRegressor  # noqa: E402
 
 __all__ = [
     "MLPClassifier",

@@ -8,8 +8,11 @@ from typing import Any
 import sklearn.neural_network as theirs
 
 from fastnn.checks import describe
-from fastnn.sklearn import estimators
+from fastnn.sklearn.classifier import MLPClassifier
 from fastnn.sklearn.conventions import activations_of
+from fastnn.sklearn.regressor import MLPRegressor
+
+_OURS = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
 
 #: fastnn's names that scikit-learn has under another.
 _ACTIVATIONS = {"sigmoid": "logistic"} | {name: name for name in ("identity", "logistic", "relu", "tanh")}
@@ -36,7 +39,7 @@ def from_sklearn(model: Any) -> Any:
     name = type(model).__name__
     if type(model) not in (theirs.MLPClassifier, theirs.MLPRegressor):
         raise TypeError(f"model must be an MLPClassifier or MLPRegressor of scikit-learn; got {describe(model)}")
-    return _moved(model, getattr(estimators, name)(**model.get_params()))
+    return _moved(model, _OURS[name](**model.get_params()))
 
 
 def to_sklearn(model: Any) -> Any:
@@ -61,7 +64,7 @@ def to_sklearn(model: Any) -> Any:
         If the network has activations that scikit-learn does not, or several.
     """
     name = type(model).__name__
-    if type(model) not in (estimators.MLPClassifier, estimators.MLPRegressor):
+    if type(model) not in _OURS.values():
         raise TypeError(f"model must be an MLPClassifier or MLPRegressor of fastnn; got {describe(model)}")
     given = model.activation
     names = {given} if isinstance(given, str) else set(activations_of(given, len(given)))
