@@ -216,6 +216,22 @@ def test_large_sparse_samples_are_made_dense_by_batches(monkeypatch, shuffle):
     assert_same(dense, batches, rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["binary", "poisson"])
+def test_a_batch_without_weight_counts_for_nothing(kind):
+    weight = np.where(np.arange(N) < 25, 0.0, WEIGHT)  # all of the first batch's
+    rate = {"solver": "sgd", "momentum": 0.0, "shuffle": False, "max_iter": 1}
+    models = [estimator(ours, kind, **rate) for _ in range(2)]
+    rows = slice(25, None)
+    for model, data in zip(
+        models, [(X, DATA[kind][1], weight), (X[rows], DATA[kind][1][rows], weight[rows])], strict=True
+    ):
+        result, warned = recorded(partial(model.fit, *data))
+        assert result is model
+        assert {category for category, _ in warned} == {ConvergenceWarning}
+    np.testing.assert_allclose(models[0].coefs_[0], models[1].coefs_[0], rtol=1e-13)
+    assert models[0].loss_ == pytest.approx(models[1].loss_ * 35 / 60)
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -97,7 +97,9 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     With scikit-learn's parameters, the same ``random_state`` gives scikit-learn's weights up to rounding: first
     weights, validation sets and orders are drawn from the same stream. Where rounding grows from step to step, and with
     ``solver="lbfgs"``, long runs part. scikit-learn clips probabilities in the loss that it writes down, which is seen
-    only where a sample is certain to be something else. Sparse samples are made dense to be trained on.
+    only where a sample is certain to be something else. Sparse samples are made dense to be trained on,
+    beyond a GiB batch by batch. A batch of samples without any weight counts for nothing, where scikit-learn divides by
+    zero; and a warm start with early stopping keeps the best weights so far, which scikit-learn's trains on.
 
     Examples
     --------

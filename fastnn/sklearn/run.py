@@ -129,7 +129,8 @@ class Epochs:
         order = np.arange(len(values)) if job.orders is None else job.orders[epoch % self.most]
         starts = np.arange(0, len(values), job.batch_size)
         weights = job.sample_weight[order].astype(np.float64)
-        means = np.add.reduceat(weights * values[order], starts) / np.add.reduceat(weights, starts)
+        totals = np.add.reduceat(weights, starts)
+        means = np.add.reduceat(weights * values[order], starts) / np.where(totals > 0, totals, 1)
         return float(np.average(means, weights=np.diff(starts, append=len(values))))
 
 
