@@ -16,6 +16,7 @@ from fastnn.job import Job, State, Status
 from fastnn.kernels import layers, network, training
 from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from fastnn.spec import NetworkSpec
+from fastnn.watch import EarlyStopping, Watch
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _kept = []  # the pages stay mapped, so that no later array fills the gaps
@@ -58,6 +59,9 @@ def _move(plan, name, count, dtype, at_end):
 def train(job, at_end, threads):
     """A run of two epochs with every buffer guarded."""
     state = State.fresh(job.spec, job.optimizer, seed=0)
+    if job.watch is not None:
+        job.watch.loss, job.watch.metric = empty((2,), np.float64, at_end), empty((2,), np.float64, at_end)
+        state.memory, state.best = guarded(state.memory, at_end), guarded(job.params, at_end)
     prepared = training.Prepared(job, state)
     plan, n = prepared.plan, len(job.X)
     block_rows, itemsize = int(plan["block_rows"][0]), job.params.itemsize
@@ -96,10 +100,13 @@ def cases(dtype):
         activations = (*(next(hidden) for _ in sizes[2:]), loss.logits_of or "tanh")
         spec = NetworkSpec(sizes, activations, bias=heads(), dtype=dtype)
         y = rng.integers(0, sizes[-1], n) if labelled else targets(loss.name, n, sizes[-1], rng).astype(dtype)
+        X = rng.normal(size=(n, sizes[0])).astype(dtype)
+        m = 1 + n // 2  # rows to validate on
+        weight = rng.random(m).astype(dtype) if heads() else None
         yield Job(
             spec,
             (rng.normal(size=spec.n_params) / 10).astype(dtype),
-            rng.normal(size=(n, sizes[0])).astype(dtype),
+            X,
             y,
             loss,
             rule,
@@ -108,6 +115,9 @@ def cases(dtype):
             shuffle=heads(),
             l2=0.01 * heads(),
             max_grad_norm=1.0 if heads() else np.inf,
+            dropout=(0.3,) * len(sizes[2:]) if heads() else (),
+            input_noise=0.1 * heads(),
+            watch=Watch(X[:m], y[:m], weight, stopping=EarlyStopping()) if heads() else None,
         )
 
 
@@ -115,9 +125,9 @@ def main(dtype, at_end):
     """All of it."""
     for job in cases(dtype):
         print(job.spec, len(job.X), job.batch_size, job.loss.name, job.optimizer, job.shuffle, flush=True)
-        for name in ("params", "X", "y", "sample_weight"):
-            if getattr(job, name) is not None:
-                setattr(job, name, guarded(getattr(job, name), at_end))
+        for holder, name in itertools.product((job, job.watch), ("params", "X", "y", "sample_weight")):
+            if getattr(holder, name, None) is not None:
+                setattr(holder, name, guarded(getattr(holder, name), at_end))
         for threads in (1, 2):
             train(job, at_end, threads)
         out = empty(job.params.shape, job.spec.dtype, at_end)

@@ -73,7 +73,15 @@ def test_threads(sizes, n, batch_size, dtype, threads, shared):
 
 
 @every_dtype
-@pytest.mark.parametrize("settings", [{"shuffle": False}, {"optimizer": RMSprop()}, {"optimizer": SGD(0.1, 0.9)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"shuffle": False},
+        {"optimizer": RMSprop()},
+        {"optimizer": SGD(0.1, 0.9)},
+        {"dropout": 0.3, "input_noise": 0.1},
+    ],
+)
 def test_threads_whatever_the_settings(settings, dtype, shared):
     run = (128, 256, 2), 280, 270, dtype
     assert trained(*run, epochs=2, threads=2, **settings) == trained(*run, epochs=2, **settings)
