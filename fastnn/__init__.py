@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fastnn.embed.training import TrainState
     from fastnn.ensemble import Ensemble
     from fastnn.many import fit_many
+    from fastnn.sweeps import sweep
 
 __version__ = "0.1.0"
 
@@ -51,11 +52,17 @@ __all__ = [
     "reference",
     "schedules",
     "standardize",
+    "sweep",
     "warmup",
 ]
 
 # Imported when first used, as are the kernels.
-_LATE = {"fit_many": "fastnn.many", "Ensemble": "fastnn.ensemble", "TrainState": "fastnn.embed.training"}
+_LATE = {
+    "fit_many": "fastnn.many",
+    "Ensemble": "fastnn.ensemble",
+    "sweep": "fastnn.sweeps",
+    "TrainState": "fastnn.embed.training",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,80 @@
+"""`sweep`: every combination, seed and fold is trained, whatever shares a call, and diverging ones do no harm."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import MLP, SGD, Adam, fit_many, sweeps
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 1))
+
+
+def test_a_grid_of_settings_seeds_and_folds():
+    grid = {"hidden": [(4,), (5,)], "learning_rate": [0.05, 0.1], "l2": [0.0, 0.1]}
+    result = fastnn.sweep(X, Y, grid, seeds=2, folds=3, epochs=4, optimizer=SGD())
+    assert len(result.records) == len(result.networks) == 8 * 2 * 3
+    assert len({(r["setting"], r["seed"], r["fold"]) for r in result.records}) == 48
+    best = result.summary()
+    assert [row["validation_loss_mean"] for row in best] == sorted(row["validation_loss_mean"] for row in best)
+    for row in best:
+        values = [r["validation_loss"] for r in result.records if r["setting"] == row["setting"]]
+        assert row["validation_loss_mean"] == pytest.approx(np.mean(values))
+        assert row["validation_loss_std"] == pytest.approx(np.std(values))
+        assert {name: row[name] for name in grid} == result.settings[row["setting"]]
+    held = np.random.default_rng(0).permutation(24) % 3 == result.records[1]["fold"]
+    loss, _ = result.networks[1].loss_and_grad(X[held], Y[held])
+    assert result.records[1]["validation_loss"] == pytest.approx(loss)
+
+
+def test_a_run_is_the_one_that_fit_many_makes_of_it():
+    result = fastnn.sweep(X, Y, {"learning_rate": [0.05, 0.1]}, seeds=[3, 8], epochs=4, hidden=(4,), optimizer=SGD())
+    alone = fit_many(MLP((3, 4, 1)).spec, X, Y, members=1, seeds=[8], epochs=4, optimizer=SGD(0.1), specialize=False)
+    assert result.records[-1]["seed"] == 8
+    assert result.networks[-1].params.tobytes() == alone.params[0].tobytes()
+    assert result.records[-1]["validation_loss"] != result.records[-1]["validation_loss"]
+
+
+def test_what_shares_a_call_is_trained_together_and_a_handful_is_not_compiled_for(monkeypatch):
+    calls = []
+
+    def spy(spec, *args, **options):
+        calls.append((len(options["seeds"]), options["specialize"]))
+        return fit_many(spec, *args, **options)
+
+    monkeypatch.setattr(sweeps, "fit_many", spy)
+    fastnn.sweep(X, Y, {"optimizer": [SGD(0.1), Adam()], "l2": [0.0, 0.1]}, seeds=3, epochs=1)
+    assert calls == [(6, False), (6, False)]
+    calls.clear()
+    fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, seeds=16, epochs=1, hidden=(4,), optimizer=SGD())
+    assert calls == [(32, None)]
+
+
+def test_a_setting_that_diverges_leaves_the_others_alone():
+    result = fastnn.sweep(X, Y, {"learning_rate": [1e200, 0.1]}, epochs=5, optimizer=SGD())
+    assert [record["stopped"] for record in result.records] == ["diverged", "finished"]
+    assert [(row["setting"], row["diverged"]) for row in result.summary()] == [(1, 0), (0, 1)]
+
+
+def test_a_frame_holds_the_records():
+    pytest.importorskip("pandas")
+    result = fastnn.sweep(X, Y, [{"l2": 0.0}, {"l2": 0.1}], epochs=1)
+    frame = result.frame()
+    assert list(frame["l2"]) == [0.0, 0.1]
+    assert list(frame["loss"]) == [record["loss"] for record in result.records]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"learningrate": [1]}}, "an entry of settings must be one of"),
+        ({"settings": []}, "settings must be a grid, or at least one setting"),
+        ({"folds": 1}, "folds must be an integer of at least 2; got 1"),
+        ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
+        ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None where there are folds"),
+        ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
+    ],
+)
+def test_bad_arguments_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.sweep(**({"X": X, "y": Y, "settings": {"l2": [0.0]}, "epochs": 1} | change))
