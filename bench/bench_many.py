@@ -54,7 +54,12 @@ def one_by_one(X, y, rows):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return network.MLPRegressor(
-                (16,), batch_size=BATCH, max_iter=EPOCHS, early_stopping=True, n_iter_no_change=10, alpha=0.0, random_state=k
+                hidden_layer_sizes=(16,),
+                batch_size=BATCH,
+                max_iter=EPOCHS,
+                early_stopping=True,
+                alpha=0.0,
+                random_state=k,
             ).fit(X[rows[k]], y[rows[k]])
 
     return joblib.Parallel(n_jobs=1)(joblib.delayed(fit)(k) for k in range(len(rows)))
@@ -73,5 +78,7 @@ def bench_bootstraps(minima):
     errors = ((many.predict(X_test)[:, :, 0] - y_test) ** 2).mean(axis=1)
     others = np.array([((net.predict(X_test) - y_test) ** 2).mean() for net in regressors])
     print(f"\n{len(rows)} bootstraps: fit_many {lanes:.3g} s, scikit-learn {loop:.3g} s, ratio {loop / lanes:.3g}")
-    print(f"test errors: {errors.mean():.3f} ± {errors.std():.3f}, scikit-learn {others.mean():.3f} ± {others.std():.3f}")
+    print(
+        f"test errors: {errors.mean():.3f} ± {errors.std():.3f}, scikit-learn {others.mean():.3f} ± {others.std():.3f}"
+    )
     assert abs(np.median(errors) - np.median(others)) < 3 * max(errors.std(), others.std())
