@@ -17,7 +17,7 @@ PACKAGE = Path(fastnn.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 #: Top-level modules of what an extra or a test may bring.
-OPTIONAL = ("hypothesis", "jax", "matplotlib", "pandas", "rich", "safetensors", "scipy", "sklearn", "torch")
+OPTIONAL = ("hypothesis", "jax", "matplotlib", "pandas", "polars", "rich", "safetensors", "scipy", "sklearn", "torch")
 
 CORE_ALONE = f"""
 import sys
