@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastnn.comparison.results import bar, of
@@ -39,7 +40,7 @@ def times_by_size(record: dict[str, Any], family: str, ax: Axes) -> Axes:
     """
     lines: dict[str, tuple[list[int], list[float], dict[str, Any]]] = {}
     for size, workload in FAMILIES[family].items():
-        for r in of(record, workload.name):
+        for r in _in_order(of(record, workload.name)):
             if "minimum" in r:
                 sizes, times, _ = lines.setdefault(r["title"], ([], [], r))
                 sizes.append(size)
@@ -67,7 +68,7 @@ def times_by_size(record: dict[str, Any], family: str, ax: Axes) -> Axes:
 def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
     """Draw how many times faster than plain NumPy each peer is on each named workload."""
     names = named(record)
-    titles = {r["title"]: r for r in record["results"] if r["workload"] in names and "minimum" in r}
+    titles = {r["title"]: r for r in _in_order(record["results"]) if r["workload"] in names and "minimum" in r}
     height = 0.8 / max(len(titles), 1)
     for k, (title, look) in enumerate(titles.items()):
         colour, _, _, hatch = _look(look)
@@ -106,7 +107,7 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
     """Draw which share of the cores' peak each peer reaches, over the arithmetic in a step."""
     workloads = {w["name"]: w for w in record["workloads"]}
     points: dict[str, tuple[list[float], list[float], dict[str, Any]]] = {}
-    for r in record["results"]:
+    for r in _in_order(record["results"]):
         w = workloads[r["workload"]]
         peak = record["peak"].get(w["dtype"])
         if "minimum" in r and peak:
@@ -136,6 +137,12 @@ def named(record: dict[str, Any]) -> list[str]:
     """The workloads measured that are not points of a curve."""
     curves = {w.name for family in FAMILIES.values() for w in family.values()}
     return [w["name"] for w in record["workloads"] if w["name"] not in curves]
+
+
+def _in_order(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The peers in the order of `LOOKS`, so that every picture and its legend have the same."""
+    peers = list(LOOKS)
+    return sorted(results, key=lambda r: (peers.index(r["peer"]), r["threads"]))
 
 
 def _look(result: dict[str, Any]) -> tuple[str, str, str, str]:
