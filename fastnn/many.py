@@ -166,8 +166,9 @@ def fit_many(
 
 
 def _job(
-    spec, X, y, epochs, members, params, loss, optimizer, batch_size, shuffle, sample_weight, l2, max_grad_norm,
-    delta, validation_data, early_stopping, init, rng, seeds, history, specialize,
+    spec: Any, X: Any, y: Any, epochs: Any, members: Any, params: Any, loss: Any, optimizer: Any, batch_size: Any,
+    shuffle: Any, sample_weight: Any, l2: Any, max_grad_norm: Any, delta: Any, validation_data: Any,
+    early_stopping: Any, init: Any, rng: Any, seeds: Any, history: Any, specialize: Any,
 ) -> MembersJob:  # fmt: skip
     """The arguments of `fit_many`, validated."""
     from fastnn.kernels.members import serves

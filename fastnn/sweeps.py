@@ -229,7 +229,7 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
         if isinstance(value, (int, float)):
             each[name] = float(value)
             value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
-            optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type]
+            optimizer = replace(optimizer, **{name: value})
         elif name in setting:
             optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type]
     return spec, {"optimizer": optimizer, **call}, each
