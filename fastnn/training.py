@@ -82,7 +82,7 @@ def fit(
         train = feed.train
 
     start = perf_counter()
-    first_steps = _first_steps(job)
+    first_steps = _first_steps(job, backend)
     is_one_call = epochs * job.n_batches <= first_steps and callback is None
     with nullcontext() if feed is None else closing(feed):
         # A run so short ends before Ctrl-C need be answered.
@@ -267,9 +267,10 @@ class _Run:
         )
 
 
-def _first_steps(job: Job) -> int:
+def _first_steps(job: Job, backend: str) -> int:
     """Steps that take a tenth of a second at most, and yet all of a short run's, before anything is measured."""
     if isinstance(job.optimizer, Solver):
         return 1
+    overhead = 20e-6 if backend == "numba" else 200e-6
     operations = job.batch_size * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
-    return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 5e9)))
+    return max(1, int(SECONDS_A_CALL / 2 / (overhead + operations / 5e9)))

@@ -118,6 +118,14 @@ def test_validation_and_prediction_are_without_it(backend):
     assert np.array_equal(one.predict(X, backend=backend), one.predict(X, backend=backend))
 
 
+def test_tiny_networks_draw_too():
+    nets = {backend: MLP((3, 4, 1), rng=0) for backend in ("numpy", "numba")}
+    settings = {"epochs": 30, "rng": 1, "dropout": 0.3, "input_noise": 0.1, "optimizer": SGD(0.1)}
+    for backend, one in nets.items():
+        one.fit(X[:4], Y[:4, :1], backend=backend, **settings)
+    np.testing.assert_allclose(nets["numpy"].params, nets["numba"].params, rtol=1e-10)
+
+
 def test_no_dropout_is_no_dropout(backend):
     one, other = net(), net()
     one.fit(X, Y, epochs=2, rng=0, backend=backend)
