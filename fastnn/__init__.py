@@ -18,7 +18,7 @@ from fastnn.model import MLP
 from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.precompile import warmup
 from fastnn.scaling import standardize
-from fastnn.solvers import LevenbergMarquardt
+from fastnn.solvers import LBFGS, LevenbergMarquardt
 from fastnn.spec import NetworkSpec
 from fastnn.storage import load
 from fastnn.watch import EarlyStopping
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "LBFGS",
     "MLP",
     "SGD",
     "Adam",

@@ -33,3 +33,24 @@ class LevenbergMarquardt(Solver):
 
     damping: float = 1e-3
     memory: int = 2**26
+
+
+@dataclass(frozen=True)
+class LBFGS(Solver):
+    """L-BFGS of Byrd, Lu, Nocedal and Zhu (1995) as SciPy has it (extra ``scipy``).
+
+    An epoch is one iteration. SciPy keeps what it remembers, so that a run cannot be resumed.
+
+    Parameters
+    ----------
+    memory : int
+        How many past gradients are remembered; at least 1.
+    gradient_tolerance : float
+        The run has converged when no derivative is larger; at least 0.
+    loss_tolerance : float
+        Or when an iteration lowers the loss by less than this part of it; at least 0.
+    """
+
+    memory: int = 10
+    gradient_tolerance: float = 1e-8
+    loss_tolerance: float = 1e-12

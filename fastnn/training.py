@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,12 @@ from fastnn.history import Epoch, History, Stop
 from fastnn.interrupts import Interrupts
 from fastnn.job import Job, State, Status
 from fastnn.progress import ProgressBar
-from fastnn.solvers import Solver
+from fastnn.solvers import LBFGS, Solver
 from fastnn.watch import Memory
+
+if TYPE_CHECKING:
+    from fastnn.feeding import Feed
+    from fastnn.lbfgs import Lbfgs
 
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
@@ -74,11 +78,8 @@ def fit(
         "specialize": check_optional_flag("specialize", specialize),
     }
     train = _trainer(job, backend, options)
-    feed = None
-    if job.batches is not None:
-        from fastnn.feeding import Feed
-
-        feed = Feed(job, train, _end_epoch(backend))
+    feed = _thread(job, backend, train)
+    if feed is not None:
         train = feed.train
 
     start = perf_counter()
@@ -120,6 +121,19 @@ def _trainer(job: Job, backend: str, options: dict[str, Any]) -> Callable[..., S
         return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend))
     train = twin(backend, "training").train
     return partial(train, **options) if backend == "numba" else train
+
+
+def _thread(job: Job, backend: str, train: Callable[..., Status]) -> Feed | Lbfgs | None:
+    """What runs the job with a thread beside it, which is to be closed."""
+    if job.batches is not None:
+        from fastnn.feeding import Feed
+
+        return Feed(job, train, _end_epoch(backend))
+    if isinstance(job.optimizer, LBFGS):
+        from fastnn.lbfgs import Lbfgs
+
+        return Lbfgs(job, backend, _end_epoch(backend))
+    return None
 
 
 def _end_epoch(backend: str) -> Callable[..., bool]:

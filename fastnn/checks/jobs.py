@@ -31,7 +31,7 @@ from fastnn.schedules import Schedule
 from fastnn.solvers import Solver
 from fastnn.spec import NetworkSpec
 
-_SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt}
+_SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt, "LBFGS": solvers.LBFGS}
 _OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS} | _SOLVERS
 _UNIT = Interval(0, 1)
 _SETTINGS = {
@@ -47,6 +47,8 @@ _SETTINGS = {
     "step_min": ABOVE_0,
     "step_max": ABOVE_0,
     "damping": ABOVE_0,
+    "gradient_tolerance": AT_LEAST_0,
+    "loss_tolerance": AT_LEAST_0,
 }
 _WHOLE = ("memory",)
 
@@ -226,6 +228,8 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
         return State.fresh(job.spec, job.optimizer, seed)
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a history, history.state; got {describe(state)}")
+    if isinstance(job.optimizer, solvers.LBFGS):
+        raise ValueError("state must be None for LBFGS, whose memory of past gradients it does not hold")
     if rng is not None:
         raise ValueError(f"rng must be None where state resumes a run, whose seed it holds; got {describe(rng)}")
     name, n_params, dtype = type(job.optimizer).__name__, job.spec.n_params, job.spec.dtype

@@ -1,0 +1,98 @@
+"""L-BFGS through SciPy: where it leads, what the history tells, and that it ends where it is told to."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from fastnn import LBFGS, MLP, EarlyStopping
+
+pytest.importorskip("scipy")
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(37, 3))
+Y = np.c_[np.sin(X[:, 0]) * X[:, 1], np.cos(X[:, 2])]
+WEIGHTS = RNG.random(37)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    assert not any(thread.name == "fastnn-lbfgs" for thread in threading.enumerate())
+
+
+def test_a_linear_network_finds_the_ridge_regression(backend):
+    net = MLP((3, 2), rng=0)
+    history = net.fit(X, Y, l2=0.3, sample_weight=WEIGHTS, optimizer=LBFGS(), epochs=200, backend=backend)
+    design = np.c_[X, np.ones(37)]
+    share = WEIGHTS / (2 * WEIGHTS.sum())
+    prior = np.diag([0.15] * 3 + [0])
+    expected = np.linalg.solve(design.T @ (share[:, None] * design) + prior, design.T @ (share[:, None] * Y))
+    np.testing.assert_allclose(net.weights[0], expected[:3], atol=1e-5)
+    assert history.stopped == "converged"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_scipy_takes_the_same_steps(loss, dtype, backend):
+    from scipy.optimize import minimize
+
+    net = MLP((3, 6, 2), rng=0, dtype=dtype)
+    other = net.copy()
+    history = net.fit(X, Y, loss=loss, optimizer=LBFGS(memory=5), epochs=6, backend=backend)
+
+    def evaluate(x):
+        other.params = x
+        value, gradient = other.loss_and_grad(X, Y, loss, backend=backend)
+        return value, gradient.astype(float)
+
+    start = other.params.astype(float)
+    options = {"maxiter": 6, "maxcor": 5, "ftol": 1e-12, "gtol": 1e-8}
+    result = minimize(evaluate, start, jac=True, method="L-BFGS-B", options=options)
+    np.testing.assert_array_equal(net.params, result.x.astype(dtype))
+    assert history.loss[0] == evaluate(start)[0]
+    assert (np.diff(history.loss) < 0).all()
+    assert history.stopped == "finished"
+
+
+def test_it_is_told_when_to_end(backend):
+    net, seen = MLP((3, 20, 2), rng=0), []
+    history = net.fit(
+        X, Y, optimizer=LBFGS(), epochs=50, callback=lambda epoch: seen.append(epoch) or len(seen) == 3, backend=backend
+    )
+    assert (history.epochs, history.stopped) == (3, "callback")
+    other = MLP((3, 20, 2), rng=0)
+    other.fit(X, Y, optimizer=LBFGS(), epochs=3, backend=backend)
+    assert other.params.tobytes() == net.params.tobytes()
+    history = net.fit(
+        X[:20],
+        Y[:20],
+        optimizer=LBFGS(),
+        epochs=500,
+        validation_data=(X[20:], Y[20:]),
+        early_stopping=EarlyStopping(5),
+        backend=backend,
+    )
+    assert history.stopped == "early"
+    assert net.loss_and_grad(X[20:], Y[20:])[0] == pytest.approx(history.validation_loss.min(), rel=1e-12)
+
+
+def test_bad_data_and_divergence(backend):
+    samples, net = X.copy(), MLP((3, 6, 2), rng=0)
+    samples[5, 1] = np.nan
+    with pytest.raises(ValueError, match="X must be finite; got nan in row 5, column 1"):
+        net.fit(samples, Y, epochs=2, optimizer=LBFGS(), backend=backend)
+    net.params *= 1e300
+    with pytest.warns(RuntimeWarning, match="diverged in epoch 0"):
+        assert net.fit(X, Y, epochs=2, optimizer=LBFGS(), backend=backend).epochs == 0
+
+
+def test_what_cannot_be(monkeypatch):
+    state = MLP((3, 2)).fit(X, Y, epochs=1, optimizer=LBFGS()).state
+    with pytest.raises(ValueError, match="state must be None for LBFGS"):
+        MLP((3, 2)).fit(X, Y, epochs=1, optimizer=LBFGS(), state=state)
+    with pytest.raises(ValueError, match="memory of LBFGS must be an integer of at least 1; got 0"):
+        MLP((3, 2)).fit(X, Y, epochs=1, optimizer=LBFGS(memory=0))
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(ImportError, match=r"fastnn-jit\[scipy\]"):
+        MLP((3, 2)).fit(X, Y, epochs=1, optimizer=LBFGS())
