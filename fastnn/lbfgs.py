@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastnn.backends import twin
 from fastnn.extras import require
 from fastnn.job import Job, State, Status
+from fastnn.solvers import LBFGS
 
 
 class Lbfgs:
@@ -90,6 +91,7 @@ class Lbfgs:
 
     def _run(self) -> None:
         rule = self._job.optimizer
+        assert isinstance(rule, LBFGS)
         options = {"maxcor": rule.memory, "ftol": rule.loss_tolerance, "gtol": rule.gradient_tolerance}
         options |= {"maxiter": 2**31 - 1, "maxfun": 2**31 - 1}
         try:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fastnn.backends import twin
 from fastnn.job import Job, State, Status
+from fastnn.solvers import LevenbergMarquardt
 from fastnn.watch import Memory
 
 #: What the damping is divided by after a step that was taken, and multiplied by after one that was not.
@@ -69,7 +70,7 @@ def train(
                 finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
                 return Status.DIVERGED if finite else Status.BAD_DATA
             if memory[Memory.DAMPING] == 0:
-                memory[Memory.DAMPING] = job.optimizer.damping * curvature.diagonal().max()
+                memory[Memory.DAMPING] = problem.rule.damping * curvature.diagonal().max()
             better = _search(problem, memory, curvature, gradient, loss)
         if better is None:
             return Status.CONVERGED
@@ -86,14 +87,15 @@ class _Problem:
     """A job as a sum of squares; all of it in float64, whatever the network computes in."""
 
     def __init__(self, job: Job, backend: str):
-        self.job, self.spec = job, job.spec
+        assert isinstance(job.optimizer, LevenbergMarquardt)
+        self.job, self.spec, self.rule = job, job.spec, job.optimizer
         self.network, self.equations = twin(backend, "network"), twin(backend, "gauss_newton")
         weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
         divisor = weight.sum() * job.spec.n_out if job.loss.mean else 1.0
         self.scale = np.sqrt(weight / divisor).astype(job.spec.dtype)  # of each sample's residuals
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
-        self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), job.optimizer.memory // bytes_a_sample))
+        self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
 
     def linearise(self) -> tuple[NDArray, NDArray, float]:
         """Curvature, of which only the part on and above the diagonal counts, half the gradient, and the loss."""

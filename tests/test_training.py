@@ -339,9 +339,7 @@ def test_a_program_that_handles_ctrl_c_itself_is_left_alone(backend):
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
-        history = net().fit(
-            X, Y, epochs=3, callback=lambda epoch: os.kill(os.getpid(), signal.SIGINT), backend=backend
-        )
+        history = net().fit(X, Y, epochs=3, callback=lambda epoch: os.kill(os.getpid(), signal.SIGINT), backend=backend)
     finally:
         signal.signal(signal.SIGINT, before)
     assert (history.stopped, len(seen)) == ("finished", 3)
