@@ -12,7 +12,7 @@ from numba import njit
 
 import fastnn
 
-CALLS = 20_000
+CALLS = 2_000
 NET = fastnn.MLP((8, 64, 64, 1), dtype="float32", rng=0)
 
 
