@@ -1,5 +1,9 @@
 """`fit_many`: the same networks as `MLP.fit` makes, the same bits whoever else is trained; and the ensemble."""
 
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -260,3 +264,31 @@ def test_bad_arguments_are_refused(change, message):
 def test_a_spec_is_needed():
     with pytest.raises(TypeError, match="spec must be a network's spec"):
         fit_many(MLP((3, 5, 2)), X, Y, members=2, epochs=1)
+
+
+# ---------------------------------------------------------------- memory
+MILLION = """
+    import resource
+    import numpy as np
+    from fastnn import MLP, SGD, fit_many
+
+    X, y = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]]), np.array([0.0, 1, 1, 0])
+    def run(members):
+        return fit_many(MLP.tutorial().spec, X, y, members=members, loss="sse", optimizer=SGD(1.0), epochs=10, rng=0)
+
+    run(100)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    many = run(1_000_000)
+    results = many.params.nbytes + sum(array.nbytes for array in vars(many.records).values())
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, results // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_a_million_members_take_little_more_than_their_results():
+    pytest.importorskip("resource")
+    output = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MILLION)], capture_output=True, text=True, check=True
+    ).stdout
+    grown, results = map(int, output.split())
+    assert grown < results + 2**20  # both in KiB
