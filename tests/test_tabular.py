@@ -280,3 +280,30 @@ def test_missing_file_and_wrong_columns(outcome, folder, capsys):
 def test_nan_counts_as_missing(folder):
     (folder / "t.csv").write_text("x,y\n1.0,NA\nNaN,?\n2.0,\n")
     assert reading.read_table("t.csv").null_count().row(0) == (1, 3)
+
+
+def test_sweep_compares_settings(folder, capsys):
+    messy().write_csv("t.csv")
+    argv = [
+        "sweep",
+        "t.csv",
+        "--target",
+        "y",
+        "--hidden",
+        "4",
+        "4,4",
+        "--rate",
+        "0.01",
+        "--repeats",
+        "3",
+        "--epochs",
+        "20",
+    ]
+    assert cli.main(argv) == 0
+    said = capsys.readouterr().out
+    assert "r2 on 5" in said
+    assert "  4 relu, rate 0.01 " in said
+    assert "  4-4 relu, rate 0.01 " in said
+    assert "A linear model: 0." in said
+    assert cli.main([*argv[:-4], "--repeats", "1"]) == 1
+    assert "--repeats" in capsys.readouterr().err

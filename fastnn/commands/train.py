@@ -133,9 +133,9 @@ def _tell(outcome: Outcome, rows: int, terminal: Terminal) -> None:
     terminal.say(f"\n{measure} on the rows held out:\n")
     constant = "the mean" if target.classes is None else "the most frequent class"
     scores = {name: f"{score:.3f}".replace("-0.000", "0.000") for name, score in outcome.scores.items()}
-    names = {"network": "the network", "linear": "a linear model", "constant": constant}
-    terminal.table(["", measure], [[what, scores[name]] for name, what in names.items()])
-    if outcome.spread is not None:
+    titles = {"network": "the network", "linear": "a linear model", "constant": constant}
+    terminal.table(["", measure], [[title, scores[name]] for name, title in titles.items()])
+    if len(outcome.spread) > 1:
         low, middle, high = np.quantile(outcome.spread, [0.05, 0.5, 0.95])
         terminal.say(
             f"\n{len(outcome.spread)} networks from different starts: {middle:.3f} in the middle,"
@@ -147,9 +147,8 @@ def _figure(outcome: Outcome) -> Figure:
     from fastnn import plots
     from fastnn.extras import require
 
-    panels = 2 if outcome.history is not None or outcome.spread is not None else 1
-    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(6 * panels, 5), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(12, 5), layout="constrained")
+    axes = figure.subplots(1, 2)
     target = outcome.model.target
     if target.classes is None:
         plots.predicted_against_true(outcome.true, outcome.predicted, axes[0], name=target.name)
@@ -161,6 +160,6 @@ def _figure(outcome: Outcome) -> Figure:
         if outcome.history.validation_loss is not None:
             losses["validation"] = outcome.history.validation_loss
         plots.loss_curves(losses, axes[1])
-    elif outcome.spread is not None:
+    else:
         plots.spread(outcome.spread, axes[1], unit=measure, marked={"linear model": outcome.scores["linear"]})
     return figure

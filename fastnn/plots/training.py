@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from fastnn.plots.style import axes_or_new, styles, tidy
@@ -105,7 +106,7 @@ def spread(
     title = f"Spread over {len(values):,} networks" + (f", {lost:,} of them not finite" if lost else "")
     ax.set(title=title, xlabel=unit, ylabel="networks")
     ax.set_ylim(top=ax.get_ylim()[1] * 1.35)  # room for the legend
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, loc="upper left")
     tidy(ax, grid="y")
     return ax

@@ -73,7 +73,7 @@ class Outcome:
         Of the one network.
     scores : dict of str to float
         On the rows held out, of the network and of the two simple models: r2, or the share classified correctly.
-    spread : ndarray, shape (repeats,), or None
+    spread : ndarray, shape (repeats,)
         The score of each network.
     true, predicted : ndarray, shape (n,)
         Of the rows held out.
@@ -85,7 +85,7 @@ class Outcome:
     dropped: int
     history: History | None
     scores: dict[str, float]
-    spread: NDArray | None
+    spread: NDArray
     true: NDArray
     predicted: NDArray
 
@@ -135,7 +135,7 @@ def train(frame: Any, target: str, settings: Settings, progress: bool | None = N
     n_out = len(goal.classes) if goal.classes is not None else 1
     sizes = (X.shape[1], *settings.hidden, n_out)
     net = _network(sizes, settings, classify)
-    history, spread = None, None
+    history, spread = None, np.empty(0)
     if settings.repeats == 1:
         history = _fit(net, *data, settings, classify, progress)
     else:
@@ -148,6 +148,8 @@ def train(frame: Any, target: str, settings: Settings, progress: bool | None = N
         "constant": _constant(data[0][1], n_out, held_y),
     }
     scores = {name: float(score(output, held_y, classify)) for name, output in outputs.items()}
+    if settings.repeats == 1:
+        spread = np.array([scores["network"]])
     model = TableModel(net, columns, goal, {"accuracy" if classify else "r2": scores["network"]})
     counts = {"trained on": len(train_rows), "validated on": len(valid_rows), "held out": len(held_rows)}
     predicted, _, _ = model.predict(inputs[held_rows])
