@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from fastnn import MLP, SGD, Adam
 from fastnn.catalogue import LOSSES
@@ -42,7 +43,7 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_training_agrees_with_the_reference(settings):
-    assert samples.serves(job(settings))
+    assert samples.serves(job(settings)) and samples.pays(job(settings))
     params, state, losses, status = run(samples.train, job(settings))
     expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
     assert status == Status.DONE
@@ -74,6 +75,24 @@ def test_bad_data_and_divergence_are_told():
     assert run(samples.train, wild)[3] == Status.DIVERGED
 
 
-def test_large_networks_and_batches_are_not_served():
-    assert not samples.serves(job(PLAIN, spec=MLP((3, 40, 2)).spec))
-    assert not samples.serves(job(PLAIN, X=np.zeros((1000, 3)), y=np.zeros((1000, 2)), batch_size=1000))
+def test_large_networks_and_batches_do_not_pay():
+    assert samples.pays(job(PLAIN))
+    assert not samples.pays(job(PLAIN, spec=MLP((3, 40, 2)).spec))
+    assert not samples.pays(job(PLAIN, X=np.zeros((1000, 3)), y=np.zeros((1000, 2)), batch_size=1000))
+
+
+@pytest.mark.parametrize("specialize", [True, False, None])
+def test_either_path_is_the_networks(specialize):
+    net = MLP.tutorial()
+    X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]])
+    y = np.array([[0.0], [1], [1], [0]])
+    other = net.copy()
+    net.fit(X, y, loss="sse", optimizer=SGD(1.0), epochs=50, specialize=specialize)
+    other.fit(X, y, loss="sse", optimizer=SGD(1.0), epochs=50, backend="numpy")
+    assert_allclose(net.params, other.params, rtol=0, atol=1e-12)
+
+
+def test_what_the_specialised_path_does_not_do_is_refused():
+    net, X = MLP((2, 3, 1)), np.eye(2)
+    with pytest.raises(ValueError, match="specialize must not be True with validation, early stopping"):
+        net.fit(X, X[:, :1], epochs=2, dropout=0.5, specialize=True)

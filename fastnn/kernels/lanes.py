@@ -11,12 +11,12 @@ each is a small loop of independent operations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from numba import types
-from numba.extending import NativeValue, models, overload, register_model, typeof_impl, unbox
+from numba.extending import NativeValue, models, overload, register_model, unbox
 
 from fastnn import catalogue
 from fastnn.kernels.activations import activate, derivative
@@ -75,6 +75,13 @@ class Plan:
     clipped: bool = False
     packed: bool = False
 
+    def __reduce__(self) -> tuple:
+        return Plan, tuple(getattr(self, field.name) for field in fields(self))
+
+    @cached_property
+    def _numba_type_(self) -> PlanType:  # where Numba looks for the type of an argument first
+        return PlanType(self)
+
     @property
     def fused(self) -> bool:
         """Whether the loss takes the output's pre-activations."""
@@ -115,11 +122,6 @@ class PlanType(types.Type):
 @register_model(PlanType)
 class _PlanModel(models.OpaqueModel):
     pass
-
-
-@typeof_impl.register(Plan)
-def _typeof_plan(plan, context):
-    return PlanType(plan)
 
 
 @unbox(PlanType)

@@ -7,6 +7,7 @@ over the lanes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES, rule_of
 from fastnn.kernels.random import permute
 from fastnn.optimizers import Optimizer
+from fastnn.spec import NetworkSpec
 
 #: Networks of at most so many parameters are served, in batches of at most so many vectors.
 MOST_PARAMS, MOST_SLOTS = 40, 4
@@ -201,10 +203,20 @@ def lanes_for(batch_size: int, dtype: str) -> int:
 
 
 def serves(job: Job) -> bool:
-    """Whether a job is one for `train`: the network is tiny, a batch short, and nothing is looked at between epochs."""
+    """Whether a job is one for `train`: nothing is looked at between epochs, and nothing dropped or blurred."""
+    plain = job.watch is None and job.batches is None and job.accounts is None
+    return plain and not job.dropout and job.input_noise == 0.0 and isinstance(job.optimizer, Optimizer)
+
+
+def pays(job: Job) -> bool:
+    """Whether such a job is fastest here: the network is tiny and a batch short."""
     width = lanes_for(job.batch_size, job.spec.dtype)
-    small = job.spec.n_params <= MOST_PARAMS and -(-job.batch_size // width) <= MOST_SLOTS
-    return small and job.watch is None and isinstance(job.optimizer, Optimizer)
+    return job.spec.n_params <= MOST_PARAMS and -(-job.batch_size // width) <= MOST_SLOTS
+
+
+@lru_cache(maxsize=256)
+def _plan(spec: NetworkSpec, loss: int, rule: int, width: int, slots: int, penalised: bool, clipped: bool) -> Plan:
+    return Plan(spec, loss, rule, width, slots, True, penalised, clipped, True)
 
 
 class Prepared:
@@ -215,8 +227,8 @@ class Prepared:
         width = lanes_for(job.batch_size, spec.dtype)
         slots = -(-job.batch_size // width)
         rule, settings = rule_of(job.optimizer)
-        clipped = bool(np.isfinite(job.max_grad_norm))
-        self.plan = Plan(spec, loss.code, rule, width, slots, True, job.l2 > 0, clipped, True)
+        clipped = job.max_grad_norm < np.inf
+        self.plan = _plan(spec, loss.code, rule, width, slots, job.l2 > 0, clipped)
         y = job.y if job.y.ndim == 2 else np.eye(n_out, dtype=spec.dtype)[job.y]
         self.data = Data(
             job.X,

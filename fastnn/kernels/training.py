@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn import catalogue
 from fastnn.job import Job, State, Status
-from fastnn.kernels import losses, optimizers, passes
+from fastnn.kernels import losses, optimizers, passes, samples
 from fastnn.kernels.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.dense import CRITICAL_STRIDE, LOW
 from fastnn.kernels.layers import (
@@ -484,8 +484,16 @@ def train(
     threads : int
         How many threads may share each step; the results are the same to the bit.
     specialize : bool, optional
-        Whether to compile for the sizes of this network.
+        Whether to compile for the sizes of this network (`fastnn.kernels.samples`), which takes one alone; left out,
+        where it pays.
     """
-    if job.prepared is None:
+    if specialize and not samples.serves(job):
+        raise ValueError(
+            "specialize must not be True with validation, early stopping, ReduceOnPlateau, dropout, input_noise, "
+            "batches from a callable or a solver, which the specialised path does not do"
+        )
+    if specialize or (specialize is None and samples.serves(job) and samples.pays(job)):
+        return samples.train(job, state, learning_rates, losses, max_steps)
+    if not isinstance(job.prepared, Prepared):
         job.prepared = Prepared(job, state)
     return job.prepared.run(state, learning_rates, losses, max_steps, _worthwhile(threads, job))
