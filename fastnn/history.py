@@ -46,8 +46,9 @@ class History:
     seconds : float
         Wall time, without the checks before the run.
     stopped : {"finished", "early", "converged", "callback", "interrupted", "diverged"}
-        Why the run ended: all epochs were done; early stopping ended it; no step lowered the loss any more; the callback
-        or Ctrl-C ended it; or the loss or the parameters were no longer finite in the epoch after those recorded.
+        Why the run ended: all epochs were done; early stopping ended it; no step lowered the loss any more; the
+        callback or Ctrl-C ended it; or the loss or the parameters were no longer finite in the epoch after those
+        recorded.
     state : State
         Passed back to ``fit``, it resumes the run to the same bits.
     validation_loss : ndarray of float64, shape (epochs,), or None

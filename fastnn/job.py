@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -14,7 +13,7 @@ from fastnn import catalogue
 from fastnn.optimizers import Optimizer, Rprop
 from fastnn.solvers import Solver
 from fastnn.spec import NetworkSpec
-from fastnn.watch import Watch, fresh_memory
+from fastnn.watch import fresh_memory
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Job:
     X: NDArray
     y: NDArray
     loss: catalogue.Loss
-    optimizer: Optimizer | Solver
+    optimizer: Any  # an Optimizer, or a Solver
     batch_size: int
     sample_weight: NDArray | None = None
     delta: float = 1.0
@@ -98,10 +97,10 @@ class Job:
     max_grad_norm: float = np.inf
     dropout: tuple[float, ...] = ()
     input_noise: float = 0.0
-    watch: Watch | None = None
-    batches: Callable[[], Iterable[Any]] | None = None
+    watch: Any = None  # a Watch, where something is watched
+    batches: Any = None  # a callable that yields batches
     orders: NDArray[np.int64] | None = None
-    accounts: Accounts | None = None
+    accounts: Any = None  # an Accounts, where something is recounted
     member: int = 0
     prepared: Any = field(default=None, repr=False)
 
@@ -158,9 +157,16 @@ class State:
 
     def copy(self) -> State:
         """A state that shares nothing with this one."""
-        arrays = (self.slots, self.counters, self.sums, self.memory, self.best)
-        last = None if self.last is None else self.last.copy()
-        return State(self.optimizer, self.seed, *(array.copy() for array in arrays), last)
+        return State(
+            self.optimizer,
+            self.seed,
+            self.slots.copy(),
+            self.counters.copy(),
+            self.sums.copy(),
+            self.memory.copy(),
+            self.best.copy(),
+            None if self.last is None else self.last.copy(),
+        )
 
 
 class Status(IntEnum):

@@ -332,8 +332,8 @@ class MLP(SingleSample):
     def with_scaling(self, x_mean: ArrayLike, x_scale: ArrayLike, y_mean: ArrayLike, y_scale: ArrayLike) -> MLP:
         """A network of the same layers for samples and outputs in other units.
 
-        It gives at x what ``y_mean + y_scale * self((x - x_mean) / x_scale)`` is: the scaling is folded into the first and
-        the last layer, and costs nothing.
+        It gives at x what ``y_mean + y_scale * self((x - x_mean) / x_scale)`` is: the scaling is folded into the first
+        and the last layer, and costs nothing.
 
         Parameters
         ----------

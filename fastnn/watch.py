@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,8 +75,8 @@ class Watch:
         Receive those of the validation set after every epoch.
     """
 
-    X: NDArray | None = None
-    y: NDArray | None = None
+    X: Any = None
+    y: Any = None
     sample_weight: NDArray | None = None
     stopping: EarlyStopping | None = None
     plateau: ReduceOnPlateau | None = None

@@ -43,7 +43,8 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_training_agrees_with_the_reference(settings):
-    assert samples.serves(job(settings)) and samples.pays(job(settings))
+    assert samples.serves(job(settings))
+    assert samples.pays(job(settings))
     params, state, losses, status = run(samples.train, job(settings))
     expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
     assert status == Status.DONE

@@ -44,7 +44,7 @@ class _OneRow:
         try:
             work = self.spare.pop()
         except IndexError:
-            work = workspace(self.size, self.dtype)
+            work = workspace(self.size, str(self.dtype))
         _predict(self.layers, *self.settings, params, X, work, 1, out)
         self.spare.append(work)
         return out

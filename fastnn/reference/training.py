@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def _train_batch(
     batch_weight = len(X) if weight is None else float(weight.sum())
     l2 = job.l2 if job.accounts is None else 0.0
     X, factors = noisy(job, state.seed, int(state.counters[2]), X)
-    settings = {"sample_weight": weight, "l2": l2, "delta": job.delta, "factors": factors}
+    settings: dict[str, Any] = {"sample_weight": weight, "l2": l2, "delta": job.delta, "factors": factors}
     loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, **settings, out=gradient)
     if job.accounts is not None:
         loss = _recount(job, loss, gradient, batch_weight)
