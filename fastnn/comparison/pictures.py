@@ -90,7 +90,7 @@ def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
                 "textcoords": "offset points",
                 "ha": "left" if right else "right",
             }
-            ax.annotate(f"{ratio:.2g}", (ratio, y), va="center", fontsize=8, **at)
+            ax.annotate(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}", (ratio, y), va="center", fontsize=8, **at)
     ax.set_xscale("log")
     ax.axvline(1, color="0.2", linewidth=1)
     low, high = ax.get_xlim()
