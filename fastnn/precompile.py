@@ -53,7 +53,8 @@ def _training(
     def train() -> None:
         net = MLP((2, 3, 2), activation=activation, output_activation=output_activation, dtype=dtype, rng=0)
         X = np.eye(2, dtype=dtype)
-        net.fit(X, X, epochs=1, loss=loss, optimizer=optimizer or optimizers.SGD(), progress=False)
+        rule = optimizer or optimizers.SGD()
+        net.fit(X, X, epochs=1, loss=loss, optimizer=rule, progress=False, specialize=False)
         net.predict(X)
 
     return train
