@@ -120,6 +120,8 @@ def _trainer(job: Job, backend: str, options: dict[str, Any]) -> Callable[..., S
 
         return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend))
     train = twin(backend, "training").train
+    if job.batches is not None:  # each batch is a job of its own, and takes the path of networks of any size
+        options = options | {"specialize": False}
     return partial(train, **options) if backend == "numba" else train
 
 

@@ -36,6 +36,7 @@ from fastnn.kernels.llvm.simd import (
     to_float,
     to_integer,
     total,
+    total_everywhere,
     transpose,
     with_lanes,
 )
@@ -176,12 +177,13 @@ def across(n):
     """A kernel of the operations that round in their own way, or make one number of all lanes."""
 
     @njit(error_model="numpy")
-    def kernel(x, y, z, fused, powers, totals, maxima, any_negative, firsts):
+    def kernel(x, y, z, fused, powers, totals, everywhere, maxima, any_negative, firsts):
         for i in range(0, x.size, n):
             a, b = load(with_lanes(pointer(x, i), n)), load(with_lanes(pointer(y, i), n))
             c = load(with_lanes(pointer(z, i), n))
             store(with_lanes(pointer(fused, i), n), fma(a, b, c))
             store(with_lanes(pointer(powers, i), n), polynomial(a, (1.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0)))
+            store(with_lanes(pointer(everywhere, i), n), total_everywhere(a))
             k = i // n
             totals[k], maxima[k], any_negative[k], firsts[k] = total(a), largest(a), any_lane(a < 0.0), first(a)
 
@@ -205,8 +207,10 @@ def test_across_lanes(n, dtype):
     rows = x.reshape(-1, n)
     fused, powers, totals = np.empty_like(x), np.empty_like(x), np.empty(len(rows), dtype)
     maxima, firsts, any_negative = totals.copy(), totals.copy(), np.empty(len(rows), bool)
-    across(n)(x, y, z, fused, powers, totals, maxima, any_negative, firsts)
+    everywhere = np.empty_like(x)
+    across(n)(x, y, z, fused, powers, totals, everywhere, maxima, any_negative, firsts)
     same_bits(totals, in_halves(rows))  # in this order on every machine
+    same_bits(everywhere.reshape(-1, n), np.repeat(totals[:, None], n, axis=1))
     same_bits(maxima, rows.max(axis=1))
     same_bits(firsts, rows[:, 0])
     np.testing.assert_array_equal(any_negative, (rows < 0).any(axis=1))
@@ -224,7 +228,7 @@ def test_whole_numbers_are_exact(n, dtype):
     """Where nothing rounds, fma and polynomial have one right answer."""
     x, y, z = np.random.default_rng(3).integers(-7, 8, (3, 64)).astype(dtype)
     fused, powers, rest = np.empty_like(x), np.empty_like(x), np.empty(64 // n, dtype)
-    across(n)(x, y, z, fused, powers, rest, rest.copy(), rest > 0, rest.copy())
+    across(n)(x, y, z, fused, powers, rest, np.empty_like(x), rest.copy(), rest > 0, rest.copy())
     np.testing.assert_array_equal(fused, x * y + z)
     np.testing.assert_array_equal(powers, np.polynomial.polynomial.polyval(x, [1, -2, 3, 4, -5, 6, 7]))
 
