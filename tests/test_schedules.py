@@ -70,7 +70,7 @@ Y = np.tanh(X[:, :2])
 @pytest.mark.parametrize("schedule", [schedule for schedule, _ in EXPECTED], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_schedule_is_a_rate_for_each_epoch(schedule, dtype, backend):
-    settings = {"batch_size": 8, "backend": backend, "shuffle": False}
+    settings = {"batch_size": 8, "backend": backend, "shuffle": False, "specialize": False}
     scheduled, stepped = MLP((3, 4, 2), rng=0, dtype=dtype), MLP((3, 4, 2), rng=0, dtype=dtype)
     history = scheduled.fit(X, Y, epochs=6, optimizer=SGD(schedule), **settings)
     for rate in schedule.rates(0, 6):
