@@ -484,15 +484,15 @@ def train(
     threads : int
         How many threads may share each step; the results are the same to the bit.
     specialize : bool, optional
-        Whether to compile for the sizes of this network (`fastnn.kernels.samples`), which takes one alone; left out,
-        where it pays.
+        Whether to compile for the sizes of this network (`fastnn.kernels.samples`), which pays for tiny ones. Only
+        where it is asked for: that path rounds otherwise, and does not validate, drop or stream.
     """
     if specialize and not samples.serves(job):
         raise ValueError(
             "specialize must not be True with validation, early stopping, ReduceOnPlateau, dropout, input_noise, "
             "batches from a callable or a solver, which the specialised path does not do"
         )
-    if specialize or (specialize is None and samples.serves(job) and samples.pays(job)):
+    if specialize:
         return samples.train(job, state, learning_rates, losses, max_steps)
     if not isinstance(job.prepared, Prepared):
         job.prepared = Prepared(job, state)
