@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from fastnn import __version__
@@ -59,8 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     args = build_parser().parse_args(argv)
+
+    def warn(message: Warning | str, *where: object) -> None:
+        print(f"fastnn {args.command}: warning: {message}", file=sys.stderr)
+
     try:
-        args.run(args, Terminal(quiet=args.quiet))
+        with warnings.catch_warnings():
+            warnings.showwarning = warn  # type: ignore[assignment]
+            args.run(args, Terminal(quiet=args.quiet))
         sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"fastnn {args.command}: interrupted", file=sys.stderr)

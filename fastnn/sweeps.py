@@ -92,6 +92,7 @@ def sweep(
     validation_data: Any = None,
     sample_weight: ArrayLike | None = None,
     threads: int = 1,
+    progress: bool | None = None,
     executor: Any = None,
     checkpoint: Any = None,
     **common: Any,
@@ -117,7 +118,7 @@ def sweep(
         A validation set for all, instead of folds.
     sample_weight : array_like, shape (n,), optional
         Weight of each sample.
-    threads, executor, checkpoint
+    threads, progress, executor, checkpoint
         As in `fit_many`; a checkpoint holds a directory for each call of it.
     **common
         Entries that all settings share.
@@ -129,6 +130,8 @@ def sweep(
 
     Raises
     ------
+    KeyboardInterrupt
+        After Ctrl-C; what is finished is then in the checkpoint, if there is one.
     TypeError, ValueError
         If an entry is unknown or not what it must be.
 
@@ -163,7 +166,7 @@ def sweep(
             outside = np.array([held == run[2] for run in runs])
             validation, training_weights = (X, y, outside * weights), ~outside * weights
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "training diverged", RuntimeWarning)  # the records tell
+            warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records tell
             many = fit_many(
                 spec,
                 X,
@@ -176,10 +179,13 @@ def sweep(
                 validation_data=validation,
                 specialize=None if len(runs) >= WORTH_COMPILING else False,
                 threads=threads,
+                progress=progress,
                 executor=executor,
                 checkpoint=None if checkpoint is None else Path(checkpoint) / f"group-{number:04d}",
                 **options,
             )
+        if len(many) < len(runs):
+            raise KeyboardInterrupt
         losses = _validation_losses(many, validation, options)
         for k, (i, seed, fold, _) in enumerate(runs):
             found[i, seed, fold] = (

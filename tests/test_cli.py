@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -137,3 +138,10 @@ def test_working_shows_itself_on_a_terminal(monkeypatch, capsys):
 def test_parser_knows_all_commands():
     actions = [a for a in cli.build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
     assert tuple(actions[0].choices) == COMMANDS
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_is_one_line(demo_does, capsys):
+    demo_does(lambda terminal: warnings.warn("look out", RuntimeWarning, stacklevel=2))
+    assert cli.main(["demo"]) == 0
+    assert capsys.readouterr().err == "fastnn demo: warning: look out\n"

@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from fastnn import cli
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
 
-from fastnn.tabular import encoding, model, reading, training  # noqa: E402
+from fastnn.tabular import encoding, model, preparing, reading, sweeping, training  # noqa: E402
 
 QUICK = training.Settings(hidden=(8,), epochs=60)
 
@@ -33,29 +35,39 @@ def messy(n=300):
 
 
 @pytest.fixture(scope="module")
-def outcome():
-    return training.train(messy(), "y", QUICK, progress=False)
+def table():
+    return preparing.prepare(messy(), "y", None, 0)
 
 
-def test_columns_are_used_or_left_out_with_the_reason(outcome):
-    assert [(c.name, c.levels, c.missing) for c in outcome.model.columns] == [
+@pytest.fixture(scope="module")
+def outcome(table):
+    return training.train(table, QUICK, progress=False)
+
+
+def test_columns_are_used_or_left_out_with_the_reason(table):
+    assert [(c.name, c.levels, c.missing) for c in table.columns] == [
         ("a", None, True), ("colour", ("blue", "green", "red"), False), ("flag", None, False)
     ]  # fmt: skip
-    assert outcome.left_out["constant"] == "constant"
-    assert outcome.left_out["empty"] == "empty"
-    assert "different texts" in outcome.left_out["name"]
-    assert outcome.dropped == 6
-    assert sum(outcome.rows.values()) == 294
+    assert table.left_out["constant"] == "constant"
+    assert table.left_out["empty"] == "empty"
+    assert "different texts" in table.left_out["name"]
+    assert table.dropped == 6
+    assert sum(table.rows.values()) == 294
 
 
-def test_network_learns_more_than_the_mean(outcome):
+def test_network_learns_more_than_the_mean(outcome, table):
+    true = table.true()
     assert outcome.scores["network"] > 0.6
     assert outcome.scores["linear"] > 0.6
     assert abs(outcome.scores["constant"]) < 0.2
     assert outcome.scores["network"] == pytest.approx(
-        1 - ((outcome.predicted - outcome.true) ** 2).sum() / ((outcome.true - outcome.true.mean()) ** 2).sum(),
-        abs=1e-4,
+        1 - ((outcome.predicted - true) ** 2).sum() / ((true - true.mean()) ** 2).sum(), abs=1e-4
     )
+
+
+def test_rows_held_out_are_the_tables_own(table):
+    rows = preparing.split(np.zeros(294), 0)[2]
+    np.testing.assert_allclose(table.true(), messy().drop_nulls("y")["y"][rows], rtol=1e-5)
 
 
 def test_encoding_standardises_and_tells_what_is_missing():
@@ -70,11 +82,11 @@ def test_encoding_standardises_and_tells_what_is_missing():
     assert unseen == {"c": 2}
 
 
-def test_statistics_are_of_the_training_rows_alone(outcome):
+def test_statistics_are_of_the_training_rows_alone(table):
     frame = messy().drop_nulls("y")
-    rows, _, _ = training._split(np.zeros(frame.height), QUICK.seed)
-    assert outcome.model.columns[0].mean == pytest.approx(frame["a"][rows].drop_nulls().mean())
-    assert outcome.model.target.mean == pytest.approx(frame["y"][rows].mean())
+    rows, _, _ = preparing.split(np.zeros(frame.height), 0)
+    assert table.columns[0].mean == pytest.approx(frame["a"][rows].drop_nulls().mean())
+    assert table.target.mean == pytest.approx(frame["y"][rows].mean())
 
 
 @pytest.mark.parametrize(
@@ -89,19 +101,17 @@ def test_statistics_are_of_the_training_rows_alone(outcome):
 )
 def test_task_is_told_by_the_target(values, classes):
     frame = polars.DataFrame({"x": np.random.default_rng(0).random(100), "t": values})
-    target = training.train(frame, "t", training.Settings(hidden=(2,), epochs=1), progress=False).model.target
-    assert target.classes == classes
+    assert preparing.prepare(frame, "t", None, 0).target.classes == classes
 
 
 def test_task_can_be_asked_for():
     frame = polars.DataFrame({"x": np.arange(100.0), "t": [0, 1] * 50})
-    settings = training.Settings(hidden=(2,), epochs=1, task="regression")
-    assert training.train(frame, "t", settings, progress=False).model.target.classes is None
+    assert preparing.prepare(frame, "t", "regression", 0).target.classes is None
 
 
 def test_split_keeps_the_proportions_and_every_row():
     groups = np.repeat([0, 1], [900, 100])
-    parts = training._split(groups, 0)
+    parts = preparing.split(groups, 0)
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1000))
     for part, share in zip(parts, (0.68, 0.12, 0.2), strict=True):
         assert len(part) == pytest.approx(1000 * share, abs=3)
@@ -113,7 +123,7 @@ def test_repeats_give_the_spread():
     frame = polars.DataFrame({"x": rng.normal(size=200), "z": rng.normal(size=200)})
     frame = frame.with_columns(t=polars.col("x") - polars.col("z"))
     settings = training.Settings(hidden=(4,), epochs=40, repeats=5)
-    outcome = training.train(frame, "t", settings, progress=False)
+    outcome = training.train(preparing.prepare(frame, "t", None, 0), settings, progress=False)
     assert outcome.spread.shape == (5,)
     assert len(set(outcome.spread)) == 5
     assert np.isclose(outcome.spread, outcome.scores["network"], atol=1e-4).any()
@@ -282,28 +292,104 @@ def test_nan_counts_as_missing(folder):
     assert reading.read_table("t.csv").null_count().row(0) == (1, 3)
 
 
+SWEEP = ["sweep", "t.csv", "--target", "y", "--hidden", "4", "4,4", "--rate", "0.01", "--epochs", "20"]
+
+
 def test_sweep_compares_settings(folder, capsys):
     messy().write_csv("t.csv")
-    argv = [
-        "sweep",
-        "t.csv",
-        "--target",
-        "y",
-        "--hidden",
-        "4",
-        "4,4",
-        "--rate",
-        "0.01",
-        "--repeats",
-        "3",
-        "--epochs",
-        "20",
-    ]
-    assert cli.main(argv) == 0
+    assert cli.main([*SWEEP, "--repeats", "3"]) == 0
     said = capsys.readouterr().out
-    assert "r2 on 5" in said
+    assert "2 settings, 3 networks of each. r2 on 5" in said
     assert "  4 relu, rate 0.01 " in said
     assert "  4-4 relu, rate 0.01 " in said
-    assert "A linear model: 0." in said
-    assert cli.main([*argv[:-4], "--repeats", "1"]) == 1
-    assert "--repeats" in capsys.readouterr().err
+    assert "To beat: a linear model: 0." in said
+    assert "Column 'constant' is left out: constant." in said
+    for option in (["--repeats", "0"], ["--folds", "1"], ["--threads", "0"]):
+        assert cli.main([*SWEEP, *option]) == 1
+        assert option[0] in capsys.readouterr().err
+
+
+def grid(rates, **settings):
+    return [training.Settings(hidden=(3,), learning_rate=rate, epochs=12, **settings) for rate in rates]
+
+
+def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_than_it_judges(table, monkeypatch):
+    calls = []
+
+    def spy(X, y, settings, **options):
+        calls.append((len(X), len(settings), options))
+        return fastnn.sweep(X, y, settings, **options)
+
+    monkeypatch.setattr(sweeping, "sweep", spy)
+    compared = sweeping.compare(table, grid([1e-5, 0.02], repeats=2), progress=False)
+    assert [one.settings.learning_rate for one in compared] == [0.02, 1e-5]
+    assert compared[0].loss < compared[1].loss
+    [(n, settings, options)] = calls
+    assert (n, settings, list(options["seeds"])) == (len(table.train[0]), 2, [0, 1])
+    assert options["validation_data"] is table.validation
+
+    alone = fastnn.sweep(
+        *table.train, [{"hidden": (3,), "activation": "relu", "learning_rate": 0.02, "init": "he_uniform"}], seeds=2,
+        validation_data=table.validation, dtype="float32",
+        **{name: value for name, value in training.options(table, 12).items() if name != "validation_data"},
+    )  # fmt: skip
+    scores = [float(training.judge(net.predict(table.held[0]), table)) for net in alone.networks]
+    np.testing.assert_array_equal(compared[0].scores, scores)
+
+
+def test_sweep_with_folds_uses_all_rows_that_are_not_held_out(table):
+    [one] = sweeping.compare(table, grid([0.02], repeats=2), folds=3, progress=False)
+    assert one.scores.shape == (6,)
+    assert len(set(one.scores)) == 6
+
+
+def test_sweep_of_classes_of_which_one_is_rare():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=90)
+    kind = np.where(x > 0, "up", "down").astype(object)
+    kind[:2] = "zero"  # two rows: not in every part
+    frame = polars.DataFrame({"x": x, "kind": kind.astype(str)})
+    for seed in range(4):
+        table = preparing.prepare(frame, "kind", None, seed)
+        [one] = sweeping.compare(table, grid([0.05], seed=seed), progress=False)
+        assert one.scores[0] > 0.5
+
+
+def test_sweep_tells_who_diverged(folder, capsys):
+    messy().write_csv("t.csv")
+    options = ["--hidden", "4", "--rate", "0.01", "1e30", "--epochs", "5", "--repeats", "2"]
+    assert cli.main(["sweep", "t.csv", "--target", "y", *options]) == 0
+    header, first, second = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert header.endswith("diverged")
+    assert first.split()[-1] == "0"
+    assert second.split()[-2:] == ["nan", "2"]
+
+
+@pytest.mark.parametrize("repeats", ["1", "2"])
+def test_training_that_diverges_is_said_in_one_line(repeats, folder, capsys):
+    messy().write_csv("t.csv")
+    assert cli.main(["train", "t.csv", "--target", "y", "--rate", "1e30", "--epochs", "5", "--repeats", repeats]) == 1
+    error = capsys.readouterr().err
+    assert error == "fastnn train: training diverged at a rate of 1e+30; a smaller one may do\n"
+    assert not list(folder.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "argv", [["train"], ["train", "--repeats", "2"], ["train", "--repeats", "40"], ["sweep", "--repeats", "2"]]
+)
+def test_ctrl_c_while_it_trains_saves_nothing(argv, folder, capsys):
+    messy(5000).write_csv("t.csv")
+    command, *options = argv
+    code = (
+        "import sys, _thread, threading; from fastnn import cli; from fastnn.tabular import preparing, training\n"
+        "training.PATIENCE = 10**6\n"
+        "prepare = preparing.prepare\n"
+        "def soon(*args):\n"
+        "    threading.Timer(1.0, _thread.interrupt_main).start(); return prepare(*args)\n"
+        "preparing.prepare = soon\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    full = [command, "t.csv", "--target", "y", "--epochs", "100000", *options]
+    done = subprocess.run([sys.executable, "-c", code, *full], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, f"fastnn {command}: interrupted\n")
+    assert not list(folder.glob("*.safetensors"))

@@ -11,6 +11,7 @@ from fastnn.commands.terminal import Terminal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from fastnn.tabular.preparing import Prepared
     from fastnn.tabular.training import Outcome, Settings
 
 SUMMARY = "train a network on a CSV or Parquet file"
@@ -29,6 +30,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", choices=("regression", "classification"), help="by default told by the target")
     parser.add_argument("--epochs", type=int, default=200, help="at most (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the first weights (default: 0)")
+    parser.add_argument("--threads", type=int, default=1, help="share the work; nothing else changes (default: 1)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train, tell what was done and how good it is, and save the network and a figure."""
     from fastnn.extras import require
-    from fastnn.tabular import reading, training
+    from fastnn.tabular import preparing, reading, training
 
     output = Path(args.output or Path(args.data).with_suffix(".safetensors").name)
     if output.suffix != ".safetensors":
@@ -56,14 +58,17 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     settings = _settings(args)
     with terminal.working(f"reading {args.data}"):
         frame = reading.read_table(args.data)
-    outcome = training.train(frame, args.target, settings, progress=False if args.quiet else None)
-    _tell(outcome, frame.height, terminal)
+        table = preparing.prepare(frame, args.target, args.task, settings.seed)
+    _tell_table(table, frame.height, terminal)
+    outcome = training.train(table, settings, progress=False if args.quiet else None)
+    _tell_outcome(outcome, table, terminal)
     outcome.model.save(str(output))
     terminal.say(f"\nModel: {output}")
     if not args.no_figure:
         picture = output.with_suffix(".png")
         try:
-            _figure(outcome).savefig(picture, dpi=110)
+            with terminal.working("the figure"):
+                _figure(outcome, table).savefig(picture, dpi=110)
             terminal.say(f"Figure: {picture}")
         except ImportError as error:
             terminal.say(f"Figure left out: {error}.")
@@ -80,7 +85,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         learning_rate=args.rate,
         seed=check_integer("--seed", args.seed, 0),
         repeats=check_integer("--repeats", args.repeats, 1),
-        task=args.task,
+        threads=check_integer("--threads", args.threads, 1),
     )
 
 
@@ -101,65 +106,96 @@ def layers(text: str) -> tuple[int, ...]:
     return widths
 
 
-def _tell(outcome: Outcome, rows: int, terminal: Terminal) -> None:
-    import numpy as np
+def measure_of(table: Prepared) -> str:
+    """What scores are."""
+    return "r2" if table.target.classes is None else "accuracy"
 
-    model = outcome.model
-    target = model.target
+
+def score_text(score: float) -> str:
+    """A score in three places; without them where it is far off."""
+    return f"{score:.3g}" if abs(score) >= 1000 else f"{score:.3f}".replace("-0.000", "0.000")
+
+
+def simple_models(table: Prepared) -> dict[str, str]:
+    """What a network has to beat, by the names of their scores."""
+    constant = "the mean" if table.target.classes is None else "the most frequent class"
+    return {"linear": "a linear model", "constant": constant}
+
+
+def warn_of_left_out(table: Prepared, terminal: Terminal) -> None:
+    """Name the columns and count the rows that cannot be used."""
+    if table.dropped:
+        terminal.say(f"{table.dropped:,} rows without {table.target.name!r} are left out.")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in table.left_out.items():
+        reasons.setdefault(reason, []).append(repr(name))
+    for reason, names in reasons.items():
+        some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        subject = f"Column {some} is" if len(names) == 1 else f"Columns {some} are"
+        terminal.say(f"{subject} left out: {reason}.")
+
+
+def _tell_table(table: Prepared, rows: int, terminal: Terminal) -> None:
+    target, columns = table.target, table.columns
     if target.classes is None:
         terminal.say(
             f"Regression: {target.name!r} is a number, {target.mean:.4g} on average, give or take {target.scale:.4g}."
         )
     else:
-        names = ", ".join(target.classes[:8]) + (", ..." if len(target.classes) > 8 else "")
+        names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")
         terminal.say(f"Classification: {target.name!r} has {len(target.classes)} classes: {names}.")
-    terminal.say(f"{rows:,} rows: " + ", ".join(f"{count:,} {what}" for what, count in outcome.rows.items()) + ".")
-    if outcome.dropped:
-        terminal.say(f"{outcome.dropped:,} rows without {target.name!r} are left out.")
-    categories = [c for c in model.columns if c.levels is not None]
+    terminal.say(f"{rows:,} rows: " + ", ".join(f"{count:,} {what}" for what, count in table.rows.items()) + ".")
+    categories = sum(column.levels is not None for column in columns)
     terminal.say(
-        f"{len(model.columns)} columns: {len(model.columns) - len(categories)} of numbers, standardised;"
-        f" {len(categories)} of categories, one input each."
+        f"{len(columns)} columns: {len(columns) - categories} of numbers, standardised;"
+        f" {categories} of categories, one input for each category."
     )
-    missing = [c.name for c in model.columns if c.missing]
+    missing = [column.name for column in columns if column.missing]
     if missing:
-        terminal.say(f"Missing values count as the mean, and have an input that tells: {', '.join(missing)}.")
-    for name, reason in outcome.left_out.items():
-        terminal.say(f"Column {name!r} is left out: {reason}.")
-    terminal.say(f"\n{model.net!r}")
+        terminal.say(
+            f"Missing values: a number counts as the mean, and one more input tells of it: {', '.join(missing)}."
+        )
+    warn_of_left_out(table, terminal)
+
+
+def _tell_outcome(outcome: Outcome, table: Prepared, terminal: Terminal) -> None:
+    import numpy as np
+
+    terminal.say(f"\n{outcome.model.net!r}")
     if outcome.history is not None:
         terminal.say(f"{outcome.history!r}")
-    measure = "r2" if target.classes is None else "accuracy"
+    measure = measure_of(table)
     terminal.say(f"\n{measure} on the rows held out:\n")
-    constant = "the mean" if target.classes is None else "the most frequent class"
-    scores = {name: f"{score:.3f}".replace("-0.000", "0.000") for name, score in outcome.scores.items()}
-    titles = {"network": "the network", "linear": "a linear model", "constant": constant}
-    terminal.table(["", measure], [[title, scores[name]] for name, title in titles.items()])
+    titles = {"network": "the network", **simple_models(table)}
+    terminal.table(["", measure], [[title, score_text(outcome.scores[name])] for name, title in titles.items()])
     if len(outcome.spread) > 1:
-        low, middle, high = np.quantile(outcome.spread, [0.05, 0.5, 0.95])
+        sound = outcome.spread[np.isfinite(outcome.spread)]
+        low, middle, high = map(score_text, np.quantile(sound, [0.05, 0.5, 0.95]))
+        lost = len(outcome.spread) - len(sound)
         terminal.say(
-            f"\n{len(outcome.spread)} networks from different starts: {middle:.3f} in the middle,"
-            f" nine in ten between {low:.3f} and {high:.3f}; the best on the validation rows is kept."
+            f"\n{len(outcome.spread)} networks from different starts: {middle} in the middle,"
+            f" nine in ten between {low} and {high}"
+            + (f", {lost} diverged" if lost else "")
+            + "; the best on the validation rows is kept."
         )
 
 
-def _figure(outcome: Outcome) -> Figure:
+def _figure(outcome: Outcome, table: Prepared) -> Figure:
     from fastnn import plots
     from fastnn.extras import require
 
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(12, 5), layout="constrained")
     axes = figure.subplots(1, 2)
-    target = outcome.model.target
+    target = table.target
     if target.classes is None:
-        plots.predicted_against_true(outcome.true, outcome.predicted, axes[0], name=target.name)
+        plots.predicted_against_true(table.true(), outcome.predicted, axes[0], name=target.name)
     else:
-        plots.confusion(outcome.true, outcome.predicted, axes[0], classes=target.classes)
-    measure = "r2" if target.classes is None else "accuracy"
+        plots.confusion(table.true(), outcome.predicted, axes[0], classes=target.classes)
     if outcome.history is not None:
-        losses = {"training": outcome.history.loss}
+        losses = {"training, with the penalty": outcome.history.loss}
         if outcome.history.validation_loss is not None:
             losses["validation"] = outcome.history.validation_loss
         plots.loss_curves(losses, axes[1])
     else:
-        plots.spread(outcome.spread, axes[1], unit=measure, marked={"linear model": outcome.scores["linear"]})
+        plots.spread(outcome.spread, axes[1], unit=measure_of(table), marked={"linear model": outcome.scores["linear"]})
     return figure

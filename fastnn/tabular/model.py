@@ -39,6 +39,18 @@ class Target:
     mean: float = 0.0
     scale: float = 1.0
 
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """The classes, as an array."""
+        return np.array(self.classes)
+
+    def decode(self, outputs: NDArray) -> tuple[NDArray, NDArray | None]:
+        """What a network's outputs, shape (n, n_out), mean: values, shape (n,), and the probability of each class."""
+        if self.classes is None:
+            return outputs[:, 0].astype(np.float64) * self.scale + self.mean, None
+        best = outputs.argmax(axis=1)
+        return self.names[best], outputs[np.arange(len(best)), best]
+
 
 @dataclass(frozen=True)
 class TableModel:
@@ -74,11 +86,7 @@ class TableModel:
             As `encoding.encode` tells it.
         """
         X, unseen = encode(self.columns, frame)
-        outputs = self.net.predict(X)
-        if self.target.classes is None:
-            return outputs[:, 0].astype(np.float64) * self.target.scale + self.target.mean, None, unseen
-        best = outputs.argmax(axis=1)
-        return np.array(self.target.classes)[best], outputs[np.arange(len(best)), best], unseen
+        return *self.target.decode(self.net.predict(X)), unseen
 
     def save(self, path: str) -> None:
         """Write the file, whole or not at all; `fastnn.load` reads the network alone from it."""

@@ -1,0 +1,106 @@
+"""Settings compared on a table: many networks of each, ranked where they were not trained, judged where none was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.sweeps import sweep
+from fastnn.tabular.preparing import Prepared
+from fastnn.tabular.training import Settings, init, judge, options
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of one setting.
+
+    Attributes
+    ----------
+    settings : Settings
+        The setting.
+    loss, loss_spread : float
+        Mean and standard deviation of its networks' losses on their validation rows; NaN if all diverged.
+    scores : ndarray, shape (networks,)
+        Of each network on the rows held out; NaN where it diverged.
+    """
+
+    settings: Settings
+    loss: float
+    loss_spread: float
+    scores: NDArray[np.float64]
+
+
+def compare(
+    table: Prepared, grid: Iterable[Settings], folds: int | None = None, progress: bool | None = None
+) -> list[Compared]:
+    """Train every setting's networks, in as few calls as will do.
+
+    Parameters
+    ----------
+    table : Prepared
+        What is learned from what.
+    grid : iterable of Settings
+        The settings; all have the same epochs, seed, repeats and threads.
+    folds : int, optional
+        Parts of the rows that are not held out, each of which is the validation set in turn.
+    progress : bool, optional
+        As in `fit_many`.
+
+    Returns
+    -------
+    list of Compared
+        The least validation loss first.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C.
+    """
+    grid = list(grid)
+    shared, common = grid[0], options(table, grid[0].epochs)
+    (X, y), validation = table.train, common.pop("validation_data")
+    if folds is not None:
+        X, y = (np.concatenate(pair) for pair in zip(table.train, table.validation, strict=True))
+        validation = None
+    if table.target.classes is not None:
+        common["output_activation"] = "softmax"
+        y = np.eye(table.n_out, dtype=np.float32)[y]  # the last class may be among the rows held out alone
+        validation = validation and (validation[0], np.eye(table.n_out, dtype=np.float32)[validation[1]])
+    result = sweep(
+        X,
+        y,
+        [_setting(settings) for settings in grid],
+        seeds=range(shared.seed, shared.seed + shared.repeats),
+        folds=folds,
+        validation_data=validation,
+        threads=shared.threads,
+        progress=progress,
+        dtype="float32",
+        **common,
+    )
+    compared = []
+    for row in result.summary():
+        runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
+        scores = [
+            np.nan
+            if result.records[k]["stopped"] == "diverged"
+            else float(judge(result.networks[k].predict(table.held[0]), table))
+            for k in runs
+        ]
+        loss, spread = row["validation_loss_mean"], row["validation_loss_std"]
+        compared.append(Compared(grid[row["setting"]], loss, spread, np.array(scores)))
+    return compared
+
+
+def _setting(settings: Settings) -> dict[str, Any]:
+    """What `fastnn.sweep` takes of a setting that others do not share."""
+    return {
+        "hidden": settings.hidden,
+        "activation": settings.activation,
+        "init": init(settings.activation),
+        "learning_rate": settings.learning_rate,
+    }
