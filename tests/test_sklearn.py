@@ -96,6 +96,32 @@ def test_every_solver_on_every_kind_of_targets(kind, params, weight):
     np.testing.assert_allclose(got.score(X, DATA[kind][1]), expected.score(X, DATA[kind][1]), rtol=1e-6)
 
 
+LABELS = {
+    "integers": SCORES.argmax(axis=1) * 7 - 7,
+    "unsigned": SCORES.argmax(axis=1).astype(np.uint8),
+    "booleans": SCORES[:, 0] > 0,
+    "strings": np.array(["b", "c", "a"])[SCORES.argmax(axis=1)],
+    "objects": np.array(["b", "c", "a"], dtype=object)[SCORES.argmax(axis=1)],
+    "floats": SCORES.argmax(axis=1) * 1.0,
+    "a list": ["no" if score > 0 else "yes" for score in SCORES[:, 0]],
+    "a column": SCORES.argmax(axis=1)[:, np.newaxis],
+    "one class": np.full(N, 3),
+}
+
+
+@pytest.mark.parametrize("y", LABELS.values(), ids=LABELS)
+def test_labels_of_every_type(y):
+    expected, got = (module.MLPClassifier(**SHORT) for module in (theirs, ours))
+    outcomes = [recorded(lambda model=model: model.fit(X, y).predict(X)) for model in (expected, got)]
+    assert outcomes[0][1] == outcomes[1][1]
+    np.testing.assert_array_equal(outcomes[1][0], outcomes[0][0])
+    assert outcomes[0][0].dtype == outcomes[1][0].dtype
+    assert got.classes_.dtype == expected.classes_.dtype
+    assert_same(expected, got)
+    assert vars(got._label_binarizer).keys() == vars(expected._label_binarizer).keys()
+    assert got._label_binarizer.y_type_ == expected._label_binarizer.y_type_
+
+
 OPTIONS = [
     {"activation": "identity"},
     {"activation": "logistic"},

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import sklearn.neural_network as theirs
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import validate_data
 
 from fastnn.sklearn.perceptron import Perceptron
 
@@ -204,6 +207,26 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
             The fitted estimator.
         """
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray]:
+        """The samples, and the indicators of the classes, (n, n_outputs); `classes_` is set where it is not known.
+
+        scikit-learn's own looks at the labels four times over, for longer than some networks are trained. Here that is
+        so only where they are floats or objects, several a sample, or have to be those of an earlier call.
+        """
+        known = hasattr(self, "classes_") and (self.warm_start or incremental)
+        labels = np.asarray(y) if isinstance(y, (np.ndarray, list)) else None
+        if known or labels is None or labels.ndim != 1 or labels.dtype.kind not in "biuU":
+            return super()._validate_input(X, y, incremental, reset)
+        dtypes = (np.float64, np.float32)
+        X, labels = validate_data(self, X, labels, accept_sparse=["csr", "csc"], dtype=dtypes, reset=reset)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        self._label_binarizer = LabelBinarizer()
+        binary = len(self.classes_) <= 2
+        vars(self._label_binarizer).update(
+            y_type_="binary" if binary else "multiclass", sparse_input_=False, classes_=self.classes_
+        )
+        return X, (numbers == 1)[:, np.newaxis] if binary else numbers[:, np.newaxis] == np.arange(len(self.classes_))
 
     def _weigh_classes(self, y: NDArray, sample_weight: NDArray | None, incremental: bool) -> NDArray | None:
         if self.class_weight is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -52,6 +53,11 @@ class Perceptron(StochasticTraining, WholeBatchTraining):
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
         "threads": [Interval(Integral, 1, None, closed="left")],
     }
+
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        return super()._get_param_names()
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC_SOLVERS:

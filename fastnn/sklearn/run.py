@@ -82,10 +82,7 @@ class Epochs:
         job = self.job
         first, losses = int(self.solver.state.counters[0]), np.empty(len(rates))
         if job.orders is not None:
-            for epoch in range(first, first + len(rates)):
-                shuffled = np.arange(len(job.y))
-                self.rng.shuffle(shuffled)
-                self.order = job.orders[epoch % self.most] = self.order[shuffled]
+            twin("numba", "shuffle").shuffle(self.rng, self.order, job.orders, first, len(rates))
         train = self._train_on_sparse if scipy.sparse.issparse(job.X) else self._train
         if train(job, rates, losses) != Status.DONE:
             return None

@@ -1,0 +1,55 @@
+"""Orders of rows as scikit-learn draws them: shuffle after shuffle by a `numpy.random.RandomState`.
+
+NumPy has frozen that generator's numbers, so that they may be drawn here, from the generator's own state.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.kernels.compiling import kernel
+from fastnn.kernels.llvm.calls import call_integer
+
+
+@kernel
+def _shuffle(next_uint32, state, order, orders, first, count):
+    """Shuffle `order` by so many times, each time into a row of `orders`, from row ``first % len(orders)`` on."""
+    for epoch in range(first, first + count):
+        i, mask = order.size - 1, 1
+        while mask < i:
+            mask = 2 * mask + 1
+        while i > 0:  # the shuffle of Fisher and Yates: row i changes places with a random one of those up to it
+            while i > mask >> 1:
+                j = call_integer(next_uint32, state) & mask
+                accepted = j <= i
+                j = j if accepted else i  # without a branch, which nobody could predict
+                order[i], order[j] = order[j], order[i]
+                i -= np.intp(accepted)
+            mask >>= 1
+        orders[epoch % orders.shape[0]] = order
+
+
+def shuffle(
+    rng: np.random.RandomState, order: NDArray[np.int64], orders: NDArray[np.int64], first: int, count: int
+) -> None:
+    """Shuffle an order by ``rng.shuffle`` so many times over.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        Goes on as if it had shuffled itself.
+    order : ndarray of int64, shape (n,)
+        Shuffled in place; n is below 2**32.
+    orders : ndarray of int64, shape (m, n)
+        Receives the order after each shuffle: that of epoch e in row ``e % m``.
+    first, count : int
+        Number of the first epoch, and of epochs.
+    """
+    generator = rng._bit_generator
+    interface = generator.ctypes
+    next_uint32 = ctypes.cast(interface.next_uint32, ctypes.c_void_p).value
+    with generator.lock:
+        _shuffle(next_uint32, interface.state_address, order, orders, first, count)
