@@ -21,7 +21,7 @@ from fastnn.spec import NetworkSpec
 
 PACKAGE = Path(fastnn.__file__).parent
 
-#: The least there is to compile of a network. Prints how many functions were compiled, and the outputs.
+#: The least there is to compile of a network. Prints what was compiled, whether Numba got ready to, and the outputs.
 PREDICT = """
 import json, sys
 import numpy as np
@@ -34,7 +34,7 @@ X = np.linspace(-1, 1, 10, dtype=spec.dtype).reshape(5, 2)
 with event.install_recorder("numba:compile") as recorder:
     outputs = predict(spec, np.linspace(-2, 1, 9, dtype=spec.dtype), X)
 compiled = {record.data["dispatcher"].__name__ for _, record in recorder.buffer}
-print(json.dumps([sorted(compiled), outputs.tolist()]))
+print(json.dumps([sorted(compiled), "numba.np.arraymath" in sys.modules, outputs.tolist()]))
 """
 
 TINY = """
@@ -55,10 +55,11 @@ def start(package, cache, dtype):
 
 
 def finish(process):
-    """What was compiled, and the outputs."""
+    """What was compiled, and the outputs; what is compiled from is loaded only where something is."""
     text, _ = process.communicate()
     assert process.returncode == 0
-    compiled, outputs = json.loads(text)
+    compiled, ready, outputs = json.loads(text)
+    assert ready == (compiled != [])
     return compiled, np.array(outputs)
 
 

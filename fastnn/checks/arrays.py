@@ -235,7 +235,8 @@ def _as_numbers(argument: str, value: Any, shape: str) -> NDArray:
     expected = f"{argument} must be an array of real numbers of shape {shape}"
     if hasattr(value, "toarray"):
         raise TypeError(f"{expected}; got the sparse {describe(value)}, whose toarray() is dense")
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    subclassed = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+    if subclassed and np.ma.is_masked(value):  # np.ma is imported only where it may be needed
         raise ValueError(f"{expected}; got a masked array, whose masked values would be lost")
     try:
         array = np.asarray(value)

@@ -22,6 +22,7 @@ import numba
 from numba import njit, types
 from numba.core import config
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 
@@ -88,6 +89,12 @@ class _KernelCache(FunctionCache):
     def __init__(self, py_func: Callable):
         super().__init__(py_func)
         self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """As Numba's, which first loads all it knows of types and functions; machine code needs the runtime alone."""
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 def _piece(**options: bool) -> Callable:
