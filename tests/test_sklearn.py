@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimator
 
 import fastnn.sklearn as ours
-from fastnn.sklearn import perceptron
+from fastnn.sklearn import splitting
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -236,7 +236,7 @@ def test_large_sparse_samples_are_made_dense_by_batches(monkeypatch, shuffle):
     sparse = scipy.sparse.csr_matrix(np.where(np.abs(X) > 0.5, X, 0))
     dense = estimator(ours, "poisson", shuffle=shuffle)
     recorded(lambda: dense.fit(sparse.toarray(), DATA["poisson"][1], WEIGHT))
-    monkeypatch.setattr(perceptron, "DENSE_BYTES", 0)
+    monkeypatch.setattr(splitting, "DENSE_BYTES", 0)
     batches = estimator(ours, "poisson", shuffle=shuffle)
     recorded(lambda: batches.fit(sparse, DATA["poisson"][1], WEIGHT))
     assert_same(dense, batches, rtol=1e-12)

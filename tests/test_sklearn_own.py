@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnn import MLP, catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
+from fastnn.sklearn.conventions import first_weights
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4))
@@ -110,13 +111,77 @@ def test_rprop_takes_whole_batches():
 
 
 def test_the_best_of_several_starts_is_kept():
-    many = regressor(n_restarts=5).fit(X, Y)
-    rng = np.random.RandomState(0)  # the same stream for one start after the other
-    starts = [regressor(random_state=rng).fit(X, Y) for _ in range(5)]
-    best = min(starts, key=lambda model: model.loss_)
-    assert best is not starts[-1]
+    """First weights of all come first in the random stream; then each has its epochs."""
+    params = {"shuffle": False, "warm_start": True}
+    many = regressor(n_restarts=5, **params).fit(X, Y)
+    rng, models = np.random.RandomState(0), []
+    for _ in range(5):
+        coefs, intercepts = first_weights([4, 6, 5, 2], ("relu", "relu"), rng, np.dtype(float))
+        model = regressor(max_iter=1, **params).fit(X, Y)
+        vars(model).update(coefs_=coefs, intercepts_=intercepts, best_loss_=np.inf, loss_curve_=[])
+        models.append(model.set_params(max_iter=6).fit(X, Y))
+    best = min(models, key=lambda model: model.loss_)
+    assert best not in (models[0], models[-1])
     assert many.loss_curve_ == best.loss_curve_
     same_weights(many, best, rtol=0, atol=0)
+
+
+WIDE = {"hidden_layer_sizes": (40, 20), "batch_size": 80}  # too many parameters for lanes, which take long to compile
+TOGETHER = {
+    "in lanes": (classifier(hidden_layer_sizes=3, batch_size=80, solver="sgd", momentum=0.8), LABELS),
+    "two classes": (classifier(solver="sgd", **WIDE), LABELS > 0),
+    "one output": (regressor(alpha=0.5, **WIDE), Y[:, 0]),
+    "absolute error": (regressor(loss="absolute_error", solver="adamw", **WIDE), Y[:, 0]),
+    "huber": (regressor(loss="huber", delta=0.1, solver="rmsprop", **WIDE), Y[:, 0]),
+    "poisson": (regressor(loss="poisson", **WIDE), np.abs(Y[:, 0])),
+    "rprop": (regressor(solver="rprop", **WIDE | {"batch_size": 30}), Y[:, 0]),
+    "early": (classifier(**WIDE | {"max_iter": 300}, tol=0.01, n_iter_no_change=4), LABELS),
+    "float32": (regressor(dtype="float32", **WIDE), Y[:, 0]),
+}
+
+
+@pytest.mark.parametrize("weight", [None, RNG.random(80)], ids=["even", "weighted"])
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight, monkeypatch):
+    model, y = TOGETHER[kind]
+    together, in_turn = (clone(model).set_params(n_restarts=4) for _ in range(2))
+    together.fit(X, y, weight)
+    assert not hasattr(together, "_solver")  # that of one network alone
+    monkeypatch.setattr(type(model), "_goes_together", lambda *args: False)
+    in_turn.fit(X, y, weight)
+    tolerance = {"rtol": 1e-8, "atol": 1e-10} if kind != "float32" else {"rtol": 1e-3, "atol": 1e-4}
+    same_weights(together, in_turn, **tolerance)
+    np.testing.assert_allclose(together.loss_curve_, in_turn.loss_curve_, rtol=tolerance["rtol"])
+    assert together.best_loss_ == pytest.approx(in_turn.best_loss_, rel=tolerance["rtol"])
+    assert (together.n_iter_, together.t_) == (in_turn.n_iter_, in_turn.t_)
+    assert (together.n_iter_ < together.max_iter) == (kind == "early")
+    together.partial_fit(X, y)
+
+
+APART = {
+    "batches": (regressor(batch_size=30), Y[:, 0]),
+    "outputs": (regressor(batch_size=80), Y),
+    "labels": (classifier(batch_size=80), Y > 0),
+    "early stopping": (classifier(batch_size=72, early_stopping=True), LABELS),
+    "callbacks": (classifier(batch_size=80, callbacks=lambda model: False), LABELS),
+    "schedule": (classifier(batch_size=80, solver="sgd", learning_rate="invscaling"), LABELS),
+    "no tolerance": (classifier(batch_size=80, tol=0.0), LABELS),
+    "L-BFGS": (classifier(solver="lbfgs"), LABELS),
+}
+
+
+@pytest.mark.parametrize("kind", APART)
+def test_other_starts_are_trained_in_turn(kind, monkeypatch):
+    model, y = APART[kind]
+    monkeypatch.setattr(type(model), "_fit_together", lambda *args: pytest.fail("trained together"))
+    clone(model).set_params(n_restarts=2).fit(X, y)
+
+
+def test_together_as_in_turn_a_start_that_diverges_is_an_error():
+    for batch_size in (30, 80):
+        model = regressor(n_restarts=2, solver="sgd", learning_rate_init=1e200, **WIDE | {"batch_size": batch_size})
+        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+            model.fit(X, Y[:, 0])
 
 
 def test_given_validation_data_are_scored_after_every_epoch():

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import validate_data
 
+from fastnn.sklearn.conventions import keep
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -68,7 +69,8 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     decay : float, default=0.99
         Of the mean of squared gradients in ``"rmsprop"``.
     n_restarts : int, default=1
-        Starts of ``fit``, of which the best is kept: by validation score, or by loss.
+        Starts of ``fit``, of which the best is kept: by validation score, or by loss. The first weights of all are
+        drawn first. See the notes on where they are trained together.
     callbacks : callable or list of callable, optional
         Called with the estimator after each epoch; one that returns a true value ends the training.
     dtype : {"float32", "float64"}, optional
@@ -104,6 +106,13 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     beyond a GiB batch by batch. A batch of samples without any weight counts for nothing, where scikit-learn divides by
     zero; and a warm start with early stopping keeps the best weights so far, which scikit-learn's trains on.
 
+    Several starts (``n_restarts``) go through `fastnn.fit_many`, on whose `threads` they are shared out, where that
+    comes to the same: in whole batches of dense samples, with one output or one of several classes, by a stochastic
+    solver at a constant rate, a ``tol`` above 0, and no more to look at than the loss (no validation set, `callbacks`
+    or `verbose`). The best of them is then the one that training them in turn finds, and its weights and losses agree
+    to rounding; other numbers are drawn from `random_state` afterwards, and a further ``partial_fit`` starts its solver
+    afresh. Everywhere else they are trained in turn.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -117,6 +126,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         **Perceptron._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
+    loss = "log_loss"
 
     def __init__(
         self,
@@ -152,38 +162,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         threads=1,
         class_weight=None,
     ):
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-        )
-        self.weight_decay = weight_decay
-        self.decay = decay
-        self.n_restarts = n_restarts
-        self.callbacks = callbacks
-        self.dtype = dtype
-        self.threads = threads
-        self.class_weight = class_weight
+        keep(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> MLPClassifier:

@@ -30,6 +30,11 @@ _LOSSES = {
 REGRESSION_LOSSES = tuple(_LOSSES)
 
 
+def keep(estimator: Any, arguments: dict[str, Any]) -> None:
+    """Set each argument of a constructor, its ``locals()``, as the attribute of that name, as scikit-learn asks."""
+    vars(estimator).update({name: value for name, value in arguments.items() if name not in ("self", "__class__")})
+
+
 def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:
     """The name of each hidden layer's activation, from one name for all or one for each.
 
@@ -66,6 +71,12 @@ def first_weights(
         coefs.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False))
         intercepts.append(rng.uniform(-bound, bound, n_out).astype(dtype, copy=False))
     return coefs, intercepts
+
+
+def joined(coefs: list[NDArray], intercepts: list[NDArray], dtype: np.dtype) -> NDArray:
+    """Weights and biases in one new vector, as a spec lays them out."""
+    parts = [part.ravel() for pair in zip(coefs, intercepts, strict=True) for part in pair]
+    return np.concatenate(parts, dtype=dtype, casting="same_kind")
 
 
 def loss_of(name: str, spec: NetworkSpec) -> tuple[catalogue.Loss, Accounts]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from copy import copy
 from functools import cache
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.model_selection import train_test_split
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -23,18 +20,19 @@ from fastnn.sklearn.conventions import (
     STOCHASTIC_SOLVERS,
     activations_of,
     first_weights,
+    joined,
     loss_of,
     spec_of,
 )
-from fastnn.sklearn.run import NON_FINITE, Data, dense, outputs
+from fastnn.sklearn.restarts import Restarts
+from fastnn.sklearn.run import NON_FINITE, Data, outputs
+from fastnn.sklearn.splitting import Splitting
 from fastnn.sklearn.stochastic import StochasticTraining
 from fastnn.sklearn.whole_batch import WholeBatchTraining
 from fastnn.spec import NetworkSpec
 
-DENSE_BYTES = 2**30  # sparse samples that would take more are made dense batch by batch
 
-
-class Perceptron(StochasticTraining, WholeBatchTraining):
+class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
     """The part of an estimator that is not scikit-learn's own.
 
     scikit-learn's class stands behind this one: parameters, checks of what is passed in, and what is made of the
@@ -67,16 +65,10 @@ class Perceptron(StochasticTraining, WholeBatchTraining):
         return True
 
     # ---------------------------------------------------------------- the network
-    def _initialize(self, y: NDArray, sizes: list[int], dtype: np.dtype) -> None:
-        """Draw the first weights, and set what is known before training."""
+    def _begin(self, coefs: list[NDArray], intercepts: list[NDArray]) -> None:
+        """Take these first weights, and set what is known before training."""
+        self.coefs_, self.intercepts_ = coefs, intercepts
         self.n_iter_ = self.t_ = 0
-        self.n_layers_, self.n_outputs_ = len(sizes), y.shape[1]
-        if not is_classifier(self):
-            self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
-        else:
-            self.out_activation_ = "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-        activations = activations_of(self.activation, len(sizes) - 2)
-        self.coefs_, self.intercepts_ = first_weights(sizes, activations, self._random_state, dtype)
         if self.solver != "lbfgs":
             self.loss_curve_ = []
             self._no_improvement_count = 0
@@ -84,12 +76,17 @@ class Perceptron(StochasticTraining, WholeBatchTraining):
             self.best_validation_score_ = -np.inf if self.early_stopping else None
             self.best_loss_ = None if self.early_stopping else np.inf
 
+    def _output_activation(self) -> str:
+        """scikit-learn's name of it."""
+        if not is_classifier(self):
+            return "exp" if self.loss == "poisson" else "identity"
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
     def _network(self, dtype: np.dtype) -> tuple[NetworkSpec, NDArray]:
         """The network that `coefs_` and `intercepts_` are, and a copy of them in one vector."""
         sizes = [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)]
         spec = spec_of(sizes, activations_of(self.activation, len(sizes) - 2), self.out_activation_, dtype)
-        pairs = zip(self.coefs_, self.intercepts_, strict=True)
-        return spec, np.concatenate([part.ravel() for pair in pairs for part in pair], dtype=dtype, casting="same_kind")
+        return spec, joined(self.coefs_, self.intercepts_, dtype)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> NDArray:
         """The network's outputs, (n, n_out)."""
@@ -120,13 +117,26 @@ class Perceptron(StochasticTraining, WholeBatchTraining):
 
         dtype = np.dtype(X.dtype if self.dtype is None else self.dtype)
         sizes = [X.shape[1], *hidden, self.n_outputs_]
-        data = validation = None
+        starts: list[Any] = []
+        if first_pass:
+            self.n_layers_, self.out_activation_ = len(sizes), self._output_activation()
+            activations = activations_of(self.activation, len(hidden))
+            count = 1 if incremental else int(self.n_restarts)
+            starts = [first_weights(sizes, activations, self._random_state, dtype) for _ in range(count)]
+        # after the weights, as scikit-learn draws them
+        data, validation = self._split(X, y, sample_weight, dtype, validation_data)
+        if len(starts) > 1 and self._goes_together(data, validation):
+            self._fit_together(starts, data)
+        else:
+            self._fit_in_turn(starts, data, validation, incremental)
+        return self
+
+    def _fit_in_turn(self, starts: list[Any], data: Data, validation: Data | None, incremental: bool) -> None:
+        """Train from each start, and keep the best; without any, train on from the weights there are."""
         best: tuple[float, dict[str, Any]] | None = None
-        for _ in range(self.n_restarts if first_pass and not incremental else 1):
-            if first_pass:
-                self._initialize(y, sizes, dtype)
-            if data is None:  # after the first draw of weights, as scikit-learn has it
-                data, validation = self._split(X, y, sample_weight, dtype, validation_data)
+        for start in starts or [None]:
+            if start is not None:
+                self._begin(*start)
             match self.solver:
                 case "lbfgs":
                     self._fit_by_lbfgs(data)
@@ -140,7 +150,6 @@ class Perceptron(StochasticTraining, WholeBatchTraining):
                 best = self._merit(), dict(vars(self))
         assert best is not None
         self.__dict__.update(best[1])
-        return self
 
     def _weigh_classes(self, y: NDArray, sample_weight: NDArray | None, incremental: bool) -> NDArray | None:
         """The sample weights, times those of classes where the estimator has them."""
@@ -150,44 +159,6 @@ class Perceptron(StochasticTraining, WholeBatchTraining):
         """What the best of several starts has most of."""
         score = getattr(self, "best_validation_score_", None)
         return -self.loss_ if score is None else score
-
-    def _split(
-        self, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype, validation_data: Any
-    ) -> tuple[Data, Data | None]:
-        """The data as the kernels take them, for training and for validation."""
-        if self.solver == "lbfgs":
-            return self._data(X, y, weight, dtype), None
-        if validation_data is not None:
-            X_val, y_val, *rest = validation_data
-            seen = copy(self)  # to be checked against, as in a later call of partial_fit
-            seen.warm_start = False
-            X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
-            weight_val = _check_sample_weight(rest[0], X_val) if rest else None
-            y_val = y_val.reshape(len(y_val), -1)
-        elif self.early_stopping:
-            stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
-            arrays = (X, y) if weight is None else (X, y, weight)
-            parts = train_test_split(
-                *arrays, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
-            )
-            X, X_val, y, y_val = parts[:4]
-            weight, weight_val = parts[4:] or (None, None)
-            if X_val.shape[0] < 2:
-                raise ValueError(
-                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-                )
-        else:
-            return self._data(X, y, weight, dtype), None
-        return self._data(X, y, weight, dtype), self._data(X_val, y_val, weight_val, dtype)
-
-    def _data(self, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype) -> Data:
-        """Samples, labels of classes (n,) or targets (n, n_out), and sample weights."""
-        labelled = self.out_activation_ == "softmax"
-        y = y.argmax(axis=1) if labelled else np.ascontiguousarray(y, dtype)
-        too_large = X.shape[0] * X.shape[1] * dtype.itemsize > DENSE_BYTES
-        if scipy.sparse.issparse(X) and too_large and self.solver in STOCHASTIC_SOLVERS:
-            return X.tocsr().astype(dtype, copy=False), y, weight
-        return dense(X, dtype), y, weight
 
     def _job(self, data: Data, dtype: np.dtype, **settings: Any) -> Job:
         """A training run of the network; `coefs_` and `intercepts_` become views of its parameters."""

@@ -9,7 +9,7 @@ import sklearn.neural_network as theirs
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastnn.sklearn.conventions import REGRESSION_LOSSES, STOCHASTIC_SOLVERS
+from fastnn.sklearn.conventions import REGRESSION_LOSSES, STOCHASTIC_SOLVERS, keep
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -21,87 +21,30 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
     loss : {"squared_error", "poisson", "absolute_error", "huber"}, default="squared_error"
         Half the squared error, half the Poisson deviance of an exponential output, the absolute error or Huber's;
         summed over the outputs.
-    hidden_layer_sizes : array-like of int or int, default=(100,)
-        Width of each hidden layer.
-    activation : str or one for each hidden layer, default="relu"
-        scikit-learn's ``"identity"``, ``"logistic"``, ``"tanh"`` and ``"relu"``, and every other hidden activation
-        of fastnn.
     solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop", "levenberg-marquardt"}, default="adam"
-        scikit-learn's three, in its form, and fastnn's. Rprop takes whole batches, and so does Levenberg-Marquardt,
-        which is for squared errors of small networks; its losses are summed over the outputs.
-    alpha : float, default=0.0001
-        Each batch's loss gets ``alpha / 2`` times the sum of squared weights, divided by the sum of its sample weights.
-    batch_size : int or "auto", default="auto"
-        Rows of a batch; 200, or all, by default.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        How the rate of ``"sgd"`` goes on: as it is, divided by ``t_**power_t``, or divided by 5 where the loss
-        no longer improves.
-    learning_rate_init : float, default=0.001
-        The first rate.
-    power_t : float, default=0.5
-        Exponent of ``"invscaling"``.
-    max_iter : int, default=200
-        The most epochs, or iterations of L-BFGS.
-    shuffle : bool, default=True
-        Whether each epoch visits the rows in another order.
-    random_state : int, RandomState or None
-        What first weights, validation set and orders are drawn from, in scikit-learn's order and numbers.
-    tol : float, default=1e-4
-        An improvement by less does not count.
-    verbose : bool, default=False
-        Whether to print each epoch's loss.
-    warm_start : bool, default=False
-        Whether another ``fit`` starts from what the last one found.
-    momentum, nesterovs_momentum : float, default=0.9; bool, default=True
-        Of ``"sgd"``.
-    early_stopping : bool, default=False
-        Whether to stop by the score on a validation set instead of by the loss, and to keep the best weights.
-    validation_fraction : float, default=0.1
-        The share of the data that is set aside for it.
-    beta_1, beta_2, epsilon : float, defaults 0.9, 0.999, 1e-8
-        Of ``"adam"`` and ``"adamw"``; epsilon also of ``"rmsprop"``.
-    n_iter_no_change : int or inf, default=10
-        Epochs without improvement before the end.
-    max_fun : int, default=15000
-        The most evaluations of the loss by ``"lbfgs"``.
-    weight_decay : float, default=0.01
-        Decoupled decay of ``"adamw"``.
-    decay : float, default=0.99
-        Of the mean of squared gradients in ``"rmsprop"``.
-    n_restarts : int, default=1
-        Starts of ``fit``, of which the best is kept: by validation score, or by loss.
-    callbacks : callable or list of callable, optional
-        Called with the estimator after each epoch; one that returns a true value ends the training.
-    dtype : {"float32", "float64"}, optional
-        What to compute in; by default as the data are.
-    threads : int, default=1
-        Threads that may share a step, where it takes long enough.
+        As in `MLPClassifier`, and Levenberg-Marquardt, which takes whole batches and is for squared errors of small
+        networks; its losses are summed over the outputs.
+    hidden_layer_sizes, activation, alpha, batch_size, max_iter, shuffle, random_state, tol, verbose, warm_start
+        As in `MLPClassifier`.
+    learning_rate, learning_rate_init, power_t, momentum, nesterovs_momentum, beta_1, beta_2, epsilon
+        As in `MLPClassifier`.
+    early_stopping, validation_fraction, n_iter_no_change, max_fun, weight_decay, decay
+        As in `MLPClassifier`.
+    n_restarts, callbacks, dtype, threads
+        As in `MLPClassifier`.
     delta : float, default=1.0
         Where Huber's loss turns from a parabola into a line.
 
     Attributes
     ----------
-    coefs_, intercepts_ : list of ndarray
-        Weights, (n_in, n_out), and biases, (n_out,), of each layer.
-    loss_, loss_curve_, best_loss_ : float, list of float, float or None
-        Loss of the last epoch, of every epoch, and the least.
-    validation_scores_, best_validation_score_ : list of float, float; or None
-        With a validation set, the score after every epoch, and the best.
-    n_iter_, t_ : int
-        Epochs, and samples seen.
-    n_layers_, n_outputs_, out_activation_
-        Layers with the input's, outputs, and the output activation by scikit-learn's name.
-    n_features_in_, feature_names_in_
-        As in every estimator.
+    coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, n_iter_, t_
+        As in `MLPClassifier`; the score is R2.
+    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in `MLPClassifier`.
 
     Notes
     -----
-    With scikit-learn's parameters, the same ``random_state`` gives scikit-learn's weights up to rounding: first
-    weights, validation sets and orders are drawn from the same stream. Where rounding grows from step to step, and with
-    ``solver="lbfgs"``, long runs part. scikit-learn clips probabilities in the loss that it writes down, which is seen
-    only where a sample is certain to be something else. Sparse samples are made dense to be trained on,
-    beyond a GiB batch by batch. A batch of samples without any weight counts for nothing, where scikit-learn divides by
-    zero; and a warm start with early stopping keeps the best weights so far, which scikit-learn's trains on.
+    Those on `MLPClassifier` apply.
 
     Examples
     --------
@@ -154,39 +97,7 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         threads=1,
         delta=1.0,
     ):
-        super().__init__(
-            loss=loss,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-        )
-        self.weight_decay = weight_decay
-        self.decay = decay
-        self.n_restarts = n_restarts
-        self.callbacks = callbacks
-        self.dtype = dtype
-        self.threads = threads
-        self.delta = delta
+        keep(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> MLPRegressor:

@@ -58,12 +58,7 @@ class StochasticTraining(BaseMultilayerPerceptron):
                 if incremental or self._call_back():
                     break
                 if self.n_iter_ == self.max_iter:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
+                    self._warn_of_the_end()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
@@ -135,6 +130,14 @@ class StochasticTraining(BaseMultilayerPerceptron):
         if self.verbose:
             print(message, consequence)
         return stop
+
+    def _warn_of_the_end(self) -> None:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
+            "reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
     def _call_back(self) -> bool:
         """Call what is called after every epoch; whether one of them asks to stop."""

@@ -1,0 +1,121 @@
+"""What the two ensembles have in common: their settings, and their training in one call."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastnn.many import fit_many
+from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, keep, spec_of
+from fastnn.watch import EarlyStopping
+
+_RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
+
+
+class Ensemble(BaseEstimator):
+    """Many networks that differ by their seed, or by their bootstrap."""
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(HIDDEN_ACTIVATIONS)), tuple, list],
+        "solver": [StrOptions(set(_RULES))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "bootstrap": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+        "threads": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_estimators=50,
+        hidden_layer_sizes=(32,),
+        activation="tanh",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        max_iter=200,
+        bootstrap=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        random_state=None,
+        threads=1,
+    ):
+        keep(self, locals())
+
+    def _train(self, X: NDArray, y: NDArray, sample_weight: Any, n_out: int, output: str, loss: str) -> None:
+        """Train the members on validated samples and targets, or labels."""
+        weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
+        if not weight.sum() > 0 or weight.min() < 0:
+            raise ValueError("sample_weight must be at least 0 everywhere, and above it somewhere")
+        hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()
+        spec = spec_of((X.shape[1], *hidden, n_out), activations_of(self.activation, len(hidden)), output, X.dtype)
+        rng = check_random_state(self.random_state)
+        options: dict[str, Any] = {}
+        if self.early_stopping:
+            X, X_val, y, y_val, weight, weight_val = train_test_split(
+                X,
+                y,
+                weight,
+                test_size=self.validation_fraction,
+                random_state=rng,
+                stratify=y if is_classifier(self) else None,
+            )
+            options["validation_data"] = X_val, y_val, weight_val
+            options["early_stopping"] = EarlyStopping(int(self.n_iter_no_change), float(self.tol))
+        n, members = len(X), int(self.n_estimators)
+        if self.bootstrap:
+            weight = weight * rng.multinomial(n, np.full(n, 1 / n), size=members)
+        batch = n if self.solver == "rprop" else min(200 if self.batch_size == "auto" else int(self.batch_size), n)
+        # as in the other estimators, a batch's penalty is divided by its weight, here by what that is on average
+        l2 = float(self.alpha) * n / (batch * weight.sum(axis=-1))
+        ensemble = fit_many(
+            spec,
+            X,
+            y,
+            members=members,
+            epochs=int(self.max_iter),
+            loss=loss,
+            optimizer=_RULES[self.solver](float(self.learning_rate_init)),
+            batch_size=batch,
+            sample_weight=weight.astype(X.dtype, copy=False),
+            l2=l2,
+            delta=float(getattr(self, "delta", 1.0)),
+            rng=int(rng.randint(2**31 - 1)),
+            threads=int(self.threads),
+            progress=False,
+            **options,
+        )
+        sound = ensemble.stopped != "diverged"
+        if not sound.any():
+            raise ValueError(
+                "every member diverged; the input data may contain large values and need to be preprocessed"
+            )
+        self.ensemble_ = ensemble[sound]
+        self.n_iter_ = self.ensemble_.records.epochs
+
+    def _outputs(self, X: Any) -> NDArray:
+        """Every member's outputs, (members, n, n_outputs)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        return self.ensemble_.predict(X.astype(self.ensemble_.spec.dtype, copy=False))

@@ -1,0 +1,73 @@
+"""The ensemble that predicts classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from fastnn.sklearn.ensembles.base import Ensemble
+
+
+class MLPEnsembleClassifier(ClassifierMixin, Ensemble):
+    """The mean of the probabilities that many small networks give, trained at once by `fastnn.fit_many`.
+
+    Parameters
+    ----------
+    n_estimators, hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate_init, max_iter, bootstrap
+        As in `MLPEnsembleRegressor`.
+    early_stopping, validation_fraction, n_iter_no_change, tol, random_state, threads
+        As in `MLPEnsembleRegressor`.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        The class labels.
+    ensemble_, n_iter_, n_features_in_, feature_names_in_
+        As in `MLPEnsembleRegressor`.
+
+    Examples
+    --------
+    >>> from fastnn.sklearn import MLPEnsembleClassifier
+    >>> model = MLPEnsembleClassifier(bootstrap=True, random_state=0).fit(X, y)
+    >>> probability, spread = model.predict_proba(X, return_std=True)
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleClassifier:
+        """Train the members.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+        y : array-like, shape (n,)
+            Class labels.
+        sample_weight : array-like, shape (n,), optional
+            Weight of each sample.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        self._train(X, labels.astype(np.intp), sample_weight, len(self.classes_), "softmax", "cross_entropy")
+        return self
+
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """Mean probability of each class, (n, n_classes); with `return_std` also the members' standard deviation."""
+        outputs = self._outputs(X)
+        mean = outputs.mean(axis=0)
+        return (mean, outputs.std(axis=0)) if return_std else mean
+
+    def predict(self, X: Any) -> NDArray:
+        """The most probable class of each sample, (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]

@@ -1,0 +1,141 @@
+"""The ensemble that predicts numbers."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from fastnn.sklearn.conventions import REGRESSION_LOSSES, keep
+from fastnn.sklearn.ensembles.base import Ensemble
+
+_LOSSES = {"squared_error": "mse", "absolute_error": "mae", "huber": "huber", "poisson": "poisson"}
+
+
+class MLPEnsembleRegressor(RegressorMixin, Ensemble):
+    """The mean of many small networks, with a spread: trained at once by `fastnn.fit_many`.
+
+    Parameters
+    ----------
+    n_estimators : int, default=50
+        Members.
+    hidden_layer_sizes : array-like of int or int, default=(32,)
+        Width of each hidden layer.
+    activation : str or one for each hidden layer, default="tanh"
+        As in `MLPRegressor`.
+    solver : {"adam", "adamw", "rmsprop", "rprop", "sgd"}, default="adam"
+        fastnn's update rule; Rprop takes whole batches.
+    alpha : float, default=0.0001
+        Strength of the penalty, as in `MLPRegressor`.
+    batch_size : int or "auto", default="auto"
+        Rows of a batch; 200, or all, by default.
+    learning_rate_init : float, default=0.01
+        The learning rate.
+    max_iter : int, default=200
+        Epochs.
+    bootstrap : bool, default=False
+        Whether every member has its own bootstrap of the samples; otherwise members differ by seed alone.
+    early_stopping : bool, default=False
+        Whether each member stops by its loss on a validation set, and keeps its best weights.
+    validation_fraction, n_iter_no_change, tol : float, default=0.1; int, default=10; float, default=1e-4
+        The validation set's share; the epochs without an improvement by `tol` that end a member's training.
+    random_state : int, RandomState or None
+        What validation set, bootstraps and the members' seed are drawn from.
+    threads : int, default=1
+        Threads that share the members; the results are the same to the bit.
+    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+        The mean over the outputs of the error's square or absolute value, of Huber's loss, or of the Poisson deviance.
+    delta : float, default=1.0
+        Where Huber's loss turns from a parabola into a line.
+
+    Attributes
+    ----------
+    ensemble_ : fastnn.ensemble.Ensemble
+        The members that did not diverge.
+    n_iter_ : ndarray of int, shape (members,)
+        Epochs of each.
+    n_features_in_, feature_names_in_
+        As in every estimator.
+
+    Examples
+    --------
+    >>> from fastnn.sklearn import MLPEnsembleRegressor
+    >>> model = MLPEnsembleRegressor(bootstrap=True, random_state=0).fit(X, y)
+    >>> mean, std = model.predict(X, return_std=True)
+    >>> low, high = model.predict_quantiles(X, [0.05, 0.95])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **Ensemble._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "delta": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_estimators=50,
+        hidden_layer_sizes=(32,),
+        activation="tanh",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        max_iter=200,
+        bootstrap=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        random_state=None,
+        threads=1,
+        loss="squared_error",
+        delta=1.0,
+    ):
+        keep(self, locals())
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleRegressor:
+        """Train the members.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+        y : array-like, shape (n,) or (n, n_outputs)
+            The targets.
+        sample_weight : array-like, shape (n,), optional
+            Weight of each sample.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._flat = y.ndim == 1
+        y = np.ascontiguousarray(y.reshape(len(y), -1), X.dtype)
+        output = "exp" if self.loss == "poisson" else "identity"
+        self._train(X, y, sample_weight, y.shape[1], output, _LOSSES[self.loss])
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The mean of the members' outputs, (n,) or (n, n_outputs); with `return_std` also their standard deviation."""
+        outputs = self._outputs(X)
+        mean = self._shaped(outputs.mean(axis=0))
+        return (mean, self._shaped(outputs.std(axis=0))) if return_std else mean
+
+    def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
+        """Quantiles of the members' outputs, (..., n) or (..., n, n_outputs), for quantiles (...) in [0, 1]."""
+        return self._shaped(np.quantile(self._outputs(X), np.asarray(quantiles, dtype=float), axis=0))
+
+    def _shaped(self, values: NDArray) -> NDArray:
+        return values[..., 0] if self._flat else values
