@@ -252,8 +252,9 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
         min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
         restore_best=stopping is not None and stopping.restore_best,
     )
-    data = members.Data(job.X, job.y, job.weights)
-    validation = members.Data(job.X_val, job.y_val, job.weights_val)
+    rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
+    data = members.Data(job.X, job.y, job.weights, rows)
+    validation = members.Data(job.X_val, job.y_val, job.weights_val, np.empty((0, n, 0), job.X.dtype))
     results = members.Results(**vars(outcome))
     queue = np.zeros(1, np.int64)
 

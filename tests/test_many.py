@@ -191,6 +191,19 @@ def test_members_that_diverge_leave_the_others_alone():
     assert not (set(many.best(15).records.member) & set(np.flatnonzero(rates > 1)))
 
 
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9), Adam(0.1)], ids=lambda rule: type(rule).__name__)
+def test_who_takes_the_lane_of_a_member_that_diverged_finds_it_empty(optimizer):
+    """Whatever batches remain of the epoch in which it diverged."""
+    start = params(SPEC, 80)
+    start[::3] = 1e200
+    settings = {"epochs": 3, "optimizer": optimizer, "batch_size": 2, "rng": 0}
+    with pytest.warns(RuntimeWarning, match="diverged"):
+        many = fit_many(SPEC, X, Y, params=start, **settings)
+    others = np.flatnonzero(np.arange(80) % 3)
+    alone = fit_many(SPEC, X, Y, params=start[others], members=others, **settings)
+    assert alone.params.tobytes() == many.params[others].tobytes()
+
+
 # ---------------------------------------------------------------- the ensemble
 def test_an_ensemble_is_a_sequence_of_networks():
     many = fit_many(SPEC, X, Y, members=5, epochs=2, rng=0)

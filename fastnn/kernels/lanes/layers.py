@@ -1,0 +1,141 @@
+"""Forward and backward through a network whose numbers are vectors; a block of rows at a time."""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn.kernels.activations import activate, derivative
+from fastnn.kernels.compiling import inlined
+from fastnn.kernels.lanes.plan import INLINE, column
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, store, tile
+
+
+# ---------------------------------------------------------------- products
+@inlined(literals=("rows", "code"))
+def linear(rows, last, n, depth, a, biases, has_biases, w, code, z, h):
+    """``z = a W + b`` and ``h = f(z)`` with a (rows, depth), W (depth, n), z and h (rows, n); z may be h.
+
+    Rows of `a` beyond `last` repeat it. Two columns at a time; where n is odd the last one is computed twice.
+    """
+    width = lanes(z)
+    for j in range(0, n, 2):
+        j2 = min(j + 1, n - 1)
+        sums = tile(z, rows, 2)
+        for r in range(rows):
+            sums[r, 0] = load(biases + j * width) if has_biases else broadcast(0.0, z)
+            sums[r, 1] = load(biases + j2 * width) if has_biases else broadcast(0.0, z)
+        for k in range(depth):
+            w_1, w_2 = load(w + (k * n + j) * width), load(w + (k * n + j2) * width)
+            for r in range(rows):
+                a_rk = column(a, min(r, last) * depth + k, z)
+                sums[r, 0] = fma(a_rk, w_1, sums[r, 0])
+                sums[r, 1] = fma(a_rk, w_2, sums[r, 1])
+        for r in range(rows):
+            store(z + (r * n + j) * width, sums[r, 0])
+            store(z + (r * n + j2) * width, sums[r, 1])
+    for i in range(rows * n):
+        store(h + i * width, activate(code, load(z + i * width)))
+
+
+@inlined(literals=("rows", "code"))
+def linear_back(rows, n, depth, d, w, code, z, h, c):
+    """``c = (d W^T) f'(z)`` with d (rows, depth), W (n, depth), and z, ``h = f(z)`` and c (rows, n)."""
+    width = lanes(c)
+    for j in range(0, n, 2):
+        j2 = min(j + 1, n - 1)
+        sums = tile(c, rows, 2)
+        for r in range(rows):
+            sums[r, 0], sums[r, 1] = broadcast(0.0, c), broadcast(0.0, c)
+        for k in range(depth):
+            w_1, w_2 = load(w + (j * depth + k) * width), load(w + (j2 * depth + k) * width)
+            for r in range(rows):
+                d_rk = load(d + (r * depth + k) * width)
+                sums[r, 0] = fma(d_rk, w_1, sums[r, 0])
+                sums[r, 1] = fma(d_rk, w_2, sums[r, 1])
+        for r in range(rows):
+            place, place_2 = (r * n + j) * width, (r * n + j2) * width
+            store(c + place, sums[r, 0] * derivative(code, load(z + place), load(h + place)))
+            store(c + place_2, sums[r, 1] * derivative(code, load(z + place_2), load(h + place_2)))
+
+
+@inlined(literals=("rows",))
+def accumulate(rows, last, n, depth, a, d, g, g_biases, has_biases):
+    """``g += a^T d`` with a (rows, depth), d (rows, n) and g (depth, n); for the biases the sum of d's rows.
+
+    Two rows of g at a time; where the depth is odd the last one is computed twice, and stored once.
+    """
+    width = lanes(d)
+    for k in range(0, depth, 2):
+        k2 = min(k + 1, depth - 1)
+        kept = tile(d, rows, 2)
+        for r in range(rows):
+            kept[r, 0] = column(a, min(r, last) * depth + k, d)
+            kept[r, 1] = column(a, min(r, last) * depth + k2, d)
+        for j in range(n):
+            sum_1, sum_2 = load(g + (k * n + j) * width), load(g + (k2 * n + j) * width)
+            bias = broadcast(0.0, d)
+            for r in range(rows):
+                d_rj = load(d + (r * n + j) * width)
+                sum_1, sum_2 = fma(kept[r, 0], d_rj, sum_1), fma(kept[r, 1], d_rj, sum_2)
+                bias = bias + d_rj
+            store(g + (k * n + j) * width, sum_1)
+            store(g + (k2 * n + j) * width, sum_2)
+            if has_biases and k == 0:
+                store(g_biases + j * width, load(g_biases + j * width) + bias)
+
+
+# ---------------------------------------------------------------- the network
+def forward(plan, l, memory, a, last):
+    """Activations of a block of rows from layer `l` on; `a` is its input."""
+
+
+@overload(forward, prefer_literal=True, jit_options=INLINE)
+def _forward(plan, l, memory, a, last):
+    plan, l = plan.plan, l.literal_value
+    if l == plan.spec.n_layers:
+        return lambda plan, l, memory, a, last: None
+    layer, (z, h, _), code = plan.spec.layers[l], plan.places[0][l], plan.activation(l).code
+    n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
+    has_biases = plan.spec.bias
+    rows, following, bottom = plan.rows, l + 1, plan.rows - 1
+
+    def impl(plan, l, memory, a, last):
+        p, v, width = memory.params, memory.values, lanes(memory.params)
+        z_l, h_l = v + z * width, v + h * width
+        linear(rows, last, n_out, n_in, a, p + biases * width, has_biases, p + weights * width, code, z_l, h_l)
+        forward(plan, following, memory, h_l, bottom)
+
+    return impl
+
+
+def backward(plan, l, memory, x, last):
+    """Add a block's gradient, from layer `l` down; the derivative with respect to its pre-activations is known."""
+
+
+@overload(backward, prefer_literal=True, jit_options=INLINE)
+def _backward(plan, l, memory, x, last):
+    plan, l = plan.plan, l.literal_value
+    layer, d, rows, bottom = plan.spec.layers[l], plan.places[0][l][2], plan.rows, plan.rows - 1
+    n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
+    has_biases = plan.spec.bias
+
+    if l == 0:
+
+        def first(plan, l, memory, x, last):
+            g, width = memory.gradient, lanes(memory.gradient)
+            d_l = memory.values + d * width
+            accumulate(rows, last, n_out, n_in, x, d_l, g + weights * width, g + biases * width, has_biases)
+
+        return first
+
+    z_below, h_below, d_below = plan.places[0][l - 1]
+    code, below = plan.activation(l - 1).code, l - 1
+
+    def impl(plan, l, memory, x, last):
+        p, g, v, width = memory.params, memory.gradient, memory.values, lanes(memory.gradient)
+        d_l, z_b, h_b, d_b = v + d * width, v + z_below * width, v + h_below * width, v + d_below * width
+        accumulate(rows, bottom, n_out, n_in, h_b, d_l, g + weights * width, g + biases * width, has_biases)
+        linear_back(rows, n_in, n_out, d_l, p + weights * width, code, z_b, h_b, d_b)
+        backward(plan, below, memory, x, last)
+
+    return impl

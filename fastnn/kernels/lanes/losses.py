@@ -1,0 +1,117 @@
+"""The loss of a batch in lanes, and what it sends back through the network."""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn import catalogue
+from fastnn.kernels.activations import derivative
+from fastnn.kernels.compiling import inlined
+from fastnn.kernels.lanes.layers import backward, forward
+from fastnn.kernels.lanes.plan import INLINE, column
+from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, store
+from fastnn.kernels.losses import _element
+from fastnn.kernels.vecmath import exp, log
+
+
+def row_loss(plan, o, d, y, n, share, delta):
+    """Loss of one row, times its share; into `d` its derivative with respect to the outputs `o`."""
+
+
+@overload(row_loss, jit_options=INLINE)
+def _row_loss(plan, o, d, y, n, share, delta):
+    code = plan.plan.loss
+    if code == catalogue.LOSSES["cross_entropy"].code:
+        return lambda plan, o, d, y, n, share, delta: _cross_entropy(o, d, y, n, share)
+
+    def elementwise(plan, o, d, y, n, share, delta):
+        width = lanes(o)
+        loss = broadcast(0.0, o)
+        for j in range(n):
+            value, slope = _element(code, load(o + j * width), column(y, j, o), delta)
+            loss = fma(share, value, loss)
+            store(d + j * width, share * slope)
+        return loss
+
+    return elementwise
+
+
+@inlined
+def _cross_entropy(z, d, y, n, share):
+    width = lanes(z)
+    top = load(z)
+    for j in range(1, n):
+        z_j = load(z + j * width)
+        top = select((top > z_j) | (top != top), top, z_j)
+    exps, targets, hits = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
+    for j in range(n):
+        z_j, y_j = load(z + j * width) - top, column(y, j, z)
+        e_j = exp(z_j)
+        store(d + j * width, e_j)
+        exps, targets, hits = exps + e_j, targets + y_j, fma(y_j, z_j, hits)
+    factor = share * targets / exps
+    for j in range(n):
+        store(d + j * width, factor * load(d + j * width) - share * column(y, j, z))
+    return share * (targets * log(exps) - hits)
+
+
+def output_loss(plan, memory, batch, start, last, delta, training):
+    """Loss of a block of rows, and the derivative with respect to the output's pre-activations."""
+
+
+@overload(output_loss, jit_options=INLINE)
+def _output_loss(plan, memory, batch, start, last, delta, training):
+    plan = plan.plan
+    rows, n, (z, h, d) = plan.rows, plan.spec.n_out, plan.places[0][-1]
+    code, count = plan.activation(plan.spec.n_layers - 1).code, plan.rows * plan.spec.n_out
+
+    def impl(plan, memory, batch, start, last, delta, training):
+        v, width = memory.values, lanes(memory.values)
+        h_l, d_l = v + h * width, v + d * width
+        loss = broadcast(0.0, v)
+        for r in range(rows):
+            row = start + min(r, last)
+            share = load(batch.share + row * batch.share_stride * width) if r <= last else broadcast(0.0, v)
+            y_r = batch.y + row * n * lanes(batch.y)
+            loss = loss + row_loss(plan, h_l + r * n * width, d_l + r * n * width, y_r, n, share, delta)
+        for i in range(count if training else 0):
+            place = i * width
+            store(d_l + place, load(d_l + place) * derivative(code, load(v + (z * width + place)), load(h_l + place)))
+        return loss
+
+    return impl
+
+
+@inlined(literals=("training",))
+def pass_batch(plan, memory, batch, delta, training):
+    """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
+    rows, n_in = _shape(plan)
+    loss = broadcast(0.0, memory.values)
+    for start in range(0, batch.rows, rows):
+        last = min(rows, batch.rows - start) - 1
+        x = batch.x + start * n_in * lanes(batch.x)
+        forward(plan, 0, memory, x, last)
+        loss = loss + output_loss(plan, memory, batch, start, last, delta, training)
+        if training:
+            _backward_all(plan, memory, x, last)
+    return loss
+
+
+def _shape(plan):
+    """Rows of a block, and width of the input."""
+
+
+@overload(_shape, jit_options=INLINE)
+def _shape_impl(plan):
+    rows, n_in = plan.plan.rows, plan.plan.spec.n_in
+    return lambda plan: (rows, n_in)
+
+
+def _backward_all(plan, memory, x, last):
+    """`backward` from the output's layer."""
+
+
+@overload(_backward_all, jit_options=INLINE)
+def _backward_all_impl(plan, memory, x, last):
+    top = plan.plan.spec.n_layers - 1
+    return lambda plan, memory, x, last: backward(plan, top, memory, x, last)

@@ -1,0 +1,135 @@
+"""What a kernel of lanes is compiled for (`Plan`), and the places in memory that it works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import NamedTuple
+
+from numba import types
+from numba.extending import NativeValue, models, overload, register_model, unbox
+
+from fastnn import catalogue
+from fastnn.kernels.llvm.simd import broadcast, lanes, load
+from fastnn.kernels.llvm.types import Pointer
+from fastnn.spec import NetworkSpec
+
+#: How the pieces that depend on a plan are compiled.
+INLINE = {"forceinline": True, "error_model": "numpy"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a kernel is compiled for; passed to it, it carries nothing at run time.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        The network.
+    loss, rule : int
+        Codes of `fastnn.catalogue.LOSSES` and of `fastnn.kernels.optimizers.RULES`.
+    lanes : int
+        Of every vector.
+    rows : int
+        Rows of a batch (vectors of rows, where lanes hold samples) that go through the network together.
+    samples : bool
+        Whether the lanes hold samples of one network; else they hold networks.
+    penalised, clipped : bool
+        Whether there is an L2 penalty, and a bound of the gradient's norm.
+    packed : bool
+        Whether every lane has rows of its own, copied to where a vector holds them; else all share those of the data.
+    """
+
+    spec: NetworkSpec
+    loss: int
+    rule: int
+    lanes: int
+    rows: int
+    samples: bool
+    penalised: bool = False
+    clipped: bool = False
+    packed: bool = False
+
+    def __reduce__(self) -> tuple:
+        return Plan, tuple(getattr(self, field.name) for field in fields(self))
+
+    @cached_property
+    def _numba_type_(self) -> PlanType:  # where Numba looks for the type of an argument first
+        return PlanType(self)
+
+    @property
+    def fused(self) -> bool:
+        """Whether the loss takes the output's pre-activations."""
+        return any(row.code == self.loss and row.logits_of is not None for row in catalogue.LOSSES.values())
+
+    def activation(self, layer: int) -> catalogue.Activation:
+        """The activation that is computed in a layer."""
+        if self.fused and layer == self.spec.n_layers - 1:
+            return catalogue.ACTIVATIONS["identity"]
+        return self.spec.layers[layer].activation
+
+    @cached_property
+    def places(self) -> tuple[list[tuple[int, int, int]], int]:
+        """Of each layer the places of z, h and d among the values, counted in vectors; and how many there are."""
+        places, size = [], 0
+        for l, layer in enumerate(self.spec.layers):
+            count = self.rows * layer.n_out
+            z = size
+            h = z + count if self.activation(l).needs_input else z
+            places.append((z, h, h + count))
+            size = h + 2 * count
+        return places, size
+
+    @property
+    def n_values(self) -> int:
+        """Vectors that the values of a block of rows take."""
+        return self.places[1]
+
+
+class PlanType(types.Type):
+    """The type of a plan."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        super().__init__(repr(plan))
+
+
+@register_model(PlanType)
+class _PlanModel(models.OpaqueModel):
+    pass
+
+
+@unbox(PlanType)
+def _unbox_plan(typ, plan, context):
+    return NativeValue(context.context.get_dummy_value())
+
+
+class Memory(NamedTuple):
+    """Pointers to what a step reads and writes, all vectors as long as the plan's."""
+
+    params: Pointer
+    gradient: Pointer
+    slot_0: Pointer
+    slot_1: Pointer
+    values: Pointer  # of a block of rows, see `Plan.places`
+
+
+class Batch(NamedTuple):
+    """Pointers to the rows of a batch. Loads take one lane where a number is the same for every lane."""
+
+    x: Pointer
+    y: Pointer
+    share: Pointer  # what a row's loss is multiplied by
+    share_stride: int  # 0 where it is the same for every row
+    rows: int
+
+
+def column(place, k, like):
+    """The k-th vector from a pointer on, or the k-th number in every lane."""
+
+
+@overload(column, jit_options=INLINE)
+def _column(place, k, like):
+    if place.lanes == 1:
+        return lambda place, k, like: broadcast(place[k], like)
+    return lambda place, k, like: load(place + k * lanes(place))
