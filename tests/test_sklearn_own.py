@@ -300,17 +300,6 @@ def test_cross_validation_with_joblib_threads():
     np.testing.assert_array_equal(parallel, cross_val_score(regressor(), X, Y, cv=4))
 
 
-@pytest.mark.parametrize("frame", ["pandas", "polars"])
-def test_feature_names(frame):
-    frames = pytest.importorskip(frame)
-    table = frames.DataFrame({name: X[:, i] for i, name in enumerate("abcd")})
-    model = regressor().fit(table, Y)
-    assert list(model.feature_names_in_) == list("abcd")
-    np.testing.assert_array_equal(model.predict(table), model.predict(table))
-    with pytest.raises(ValueError, match="feature names"):
-        model.predict(table[["b", "a", "c", "d"]])
-
-
 # ---------------------------------------------------------------- to and from scikit-learn's classes
 MODELS = [
     (theirs.MLPClassifier(**SHORT), LABELS),
