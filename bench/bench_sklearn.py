@@ -1,7 +1,8 @@
 """A whole ``fit`` with default parameters beside scikit-learn's own: ``pytest bench/bench_sklearn.py``.
 
 Standardised data, one thread. The table's factors are the speed-up; ``-s`` also shows the held-out scores of either
-over twenty seeds, which must agree within their spread.
+over twenty seeds, which must agree within their spread. A grid search is timed on one thread and on two, and several
+starts are timed together and in turn.
 """
 
 import warnings
@@ -9,9 +10,10 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.neural_network as theirs
+from joblib import parallel_config
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import fastnn.sklearn as ours
@@ -43,6 +45,30 @@ def bench_fit(benchmark, name, library):
     benchmark.group = f"fit of {name}, {X.shape[0]} x {X.shape[1]}"
     benchmark.pedantic(model.fit, (X, y), rounds=ROUNDS[library], warmup_rounds=1)
     benchmark.extra_info["epochs"] = model.n_iter_
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def bench_search(benchmark, jobs, every_core):
+    """Four settings in four folds on threads of one process, which run at once because a fit leaves the GIL alone."""
+    if every_core < jobs:
+        pytest.skip(f"there are fewer than {jobs} cores")
+    X, y = load("digits")
+    grid = {"alpha": [1e-4, 1e-2], "learning_rate_init": [1e-3, 3e-3]}
+    search = GridSearchCV(ours.MLPClassifier(random_state=0), grid, cv=4, refit=False, n_jobs=jobs)
+    benchmark.group = "grid search on digits, 16 fits"
+    with parallel_config(backend="threading"):
+        benchmark.pedantic(search.fit, (X, y), rounds=3, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("way", ["together", "in turn"])
+def bench_restarts(benchmark, way, monkeypatch):
+    """Sixteen starts, of which the best is kept."""
+    X, y = load("iris")
+    if way == "in turn":
+        monkeypatch.setattr(ours.MLPClassifier, "_goes_together", lambda *args: False)
+    model = ours.MLPClassifier(16, n_restarts=16, random_state=0)
+    benchmark.group = "16 starts on iris"
+    benchmark.pedantic(model.fit, (X, y), rounds=5, warmup_rounds=1)
 
 
 @pytest.mark.parametrize("name", DATA)

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 # Before anything imports NumPy: its BLAS looks at these once.
-CORE = min(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else None
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+CORE = min(CORES, default=None)
 if CORE is not None:
     os.sched_setaffinity(0, {CORE})
 LATE = "numpy" in sys.modules
@@ -23,6 +24,17 @@ _MINIMA = pytest.StashKey[dict]()
 def minima(request):
     """Where benchmarks leave their times: ``{workload: {path: seconds}}``."""
     return request.config.stash.setdefault(_MINIMA, {})
+
+
+@pytest.fixture
+def every_core():
+    """All cores, for what shares its work among threads; how many there are."""
+    if not CORES:
+        yield os.cpu_count()
+        return
+    os.sched_setaffinity(0, CORES)
+    yield len(CORES)
+    os.sched_setaffinity(0, {CORE})
 
 
 def complaints():

@@ -11,7 +11,7 @@ from sklearn.base import _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastnn.sklearn.conventions import keep
 from fastnn.sklearn.perceptron import Perceptron
@@ -197,8 +197,8 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         labels = np.asarray(y) if isinstance(y, (np.ndarray, list)) else None
         if known or labels is None or labels.ndim != 1 or labels.dtype.kind not in "biuU":
             return super()._validate_input(X, y, incremental, reset)
-        dtypes = (np.float64, np.float32)
-        X, labels = validate_data(self, X, labels, accept_sparse=["csr", "csc"], dtype=dtypes, reset=reset)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=reset)
+        check_consistent_length(X, labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         self._label_binarizer = LabelBinarizer()
         binary = len(self.classes_) <= 2

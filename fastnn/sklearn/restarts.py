@@ -87,8 +87,7 @@ class Restarts(BaseMultilayerPerceptron):
         losses = ensemble.records.history[best, : ensemble.records.epochs[best]]
         if self.loss == "poisson":
             losses = losses + np.average(poisson_constant(y), weights=weight)
-        for loss in losses.tolist():
-            self._end_epoch(loss, n)
-            self._count_improvement(False)
+        self._end_epochs(losses.tolist(), n)
+        self._count_improvements(losses.tolist(), False)
         if ensemble.stopped[best] == "finished":
             self._warn_of_the_end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,10 @@ class StochasticTraining(BaseMultilayerPerceptron):
         """Epochs of batches until the loss, or the validation score, no longer improves."""
         n, dtype = len(data[1]), data[0].dtype
         rule = rule_of(self)
-        job = self._job(data, dtype, optimizer=rule, batch_size=self._batch_size(n), shuffle=self.shuffle)
+        batch_size = self._batch_size(n)
+        # In one batch the order of the rows is seen by rounding alone, and by who draws on from the same generator.
+        shuffle = bool(self.shuffle) and not (batch_size == n and isinstance(self.random_state, Integral))
+        job = self._job(data, dtype, optimizer=rule, batch_size=batch_size, shuffle=shuffle)
         if not incremental or not hasattr(self, "_solver"):
             self._solver = Solver(rule, State.fresh(job.spec, rule, 0), float(self.learning_rate_init))
         best = job.params.copy()
@@ -47,10 +51,9 @@ class StochasticTraining(BaseMultilayerPerceptron):
                     if self.early_stopping:
                         break
                     raise ValueError(NON_FINITE)
-                for loss in losses:
-                    self._end_epoch(loss, n)
-                    better = validation is not None and self._validate(job, validation, best)
-                    self._count_improvement(better)
+                self._end_epochs(losses, n)
+                better = validation is not None and self._validate(job, validation, best)
+                self._count_improvements(losses, better)
                 if self._no_improvement_count >= patience:
                     if self._stops():
                         break
@@ -85,13 +88,14 @@ class StochasticTraining(BaseMultilayerPerceptron):
         self._solver.learning_rate = float(rates[-1])
         return rates[:-1]
 
-    def _end_epoch(self, loss: float, n: int) -> None:
-        self.n_iter_ += 1
-        self.t_ += n
-        self.loss_ = loss
-        self.loss_curve_.append(loss)
+    def _end_epochs(self, losses: list[float], n: int) -> None:
+        """Keep account of epochs; of one, where anybody looks at it."""
+        self.n_iter_ += len(losses)
+        self.t_ += n * len(losses)
+        self.loss_ = losses[-1]
+        self.loss_curve_ += losses
         if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
 
     def _validate(self, job: Job, validation: Data, best: NDArray) -> bool:
         """Score the network on the validation set: whether it improved; the best parameters are kept in `best`."""
@@ -108,12 +112,17 @@ class StochasticTraining(BaseMultilayerPerceptron):
             best[:] = job.params
         return not score < last + self.tol
 
-    def _count_improvement(self, improved: bool) -> None:
+    def _count_improvements(self, losses: list[float], better: bool) -> None:
         """Count the epochs since the score, or the loss, last improved by the tolerance."""
-        if not self.early_stopping:
-            improved = not self.loss_ > self.best_loss_ - self.tol
-            self.best_loss_ = min(self.best_loss_, self.loss_)
-        self._no_improvement_count = 0 if improved else self._no_improvement_count + 1
+        count = self._no_improvement_count
+        if self.early_stopping:
+            self._no_improvement_count = 0 if better else count + 1
+            return
+        best, tol = self.best_loss_, self.tol
+        for loss in losses:
+            count = count + 1 if loss > best - tol else 0
+            best = min(best, loss)
+        self.best_loss_, self._no_improvement_count = best, count
 
     def _stops(self) -> bool:
         """Whether training is over that no longer improves; an adaptive rate is reduced instead."""
