@@ -1,6 +1,7 @@
 """The comparison: peers agree with the reference or are left out; what is measured is shown as it was measured."""
 
 import json
+import os
 import re
 import sys
 from dataclasses import asdict, replace
@@ -25,7 +26,14 @@ VARIANTS = [
         ("relu", "momentum", "mse", "float32"),
     )
 ]
+SOME = ("reference", "sklearn", "plain_numpy", "torch")  # who cannot train many networks, or not all of them
 TUTORIAL = replace(workloads.NAMED["tutorial"], passes=50)
+MANY = [
+    replace(workloads.NAMED["many-tutorials"], passes=20, members=5),
+    replace(workloads.NAMED["many-regressions"], passes=20, members=5),
+    replace(TINY, optimizer="adam", members=3),
+    replace(TINY, loss="cross_entropy", optimizer="momentum", members=3),
+]
 
 
 def result(peer, minimum, workload="tiny", threads=1):
@@ -44,6 +52,7 @@ def record():
         "date": "2024-05-06T07:08:09+00:00",
         "machine": {"processor": "A & B", "cores": 2, "system": "test", "versions": {"numpy": "2.0"}},
         "warnings": ["something is wrong"],
+        "environment": {"1": {"OMP_NUM_THREADS": "1"}},
         "absent": {"JAX": "jax is not installed"},
         "seconds": 1.0,
         "peak": {"float32": 1e11, "float64": 5e10},
@@ -59,19 +68,22 @@ def record():
 
 
 @pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("workload", [*VARIANTS, TUTORIAL], ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}")
+@pytest.mark.parametrize(
+    "workload", [*VARIANTS, TUTORIAL, *MANY], ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}-{w.members}"
+)
 def test_peer_takes_the_references_steps(name, workload):
     pytest.importorskip(PEERS[name].package)
     try:
         training = PEERS[name].training(workload, threads=1)
     except NotComparable:
-        assert (name, workload.loss) == ("sklearn", "sse")
+        assert (name, workload.loss) == ("sklearn", "sse") or (workload in MANY and name in SOME)
         return
+    assert not (workload in MANY and name in ("reference", "sklearn"))
     expected = running._reference(workload)
     for _ in range(2):  # a reset leads back to the start
         training.reset()
         training.run(workload.checked_steps)
-        error = np.linalg.norm(training.params() - expected) / np.linalg.norm(expected - workload.network().params)
+        error = np.linalg.norm(training.params() - expected) / np.linalg.norm(expected - workload.start())
         assert error < workload.tolerance
     training.run(workload.steps)  # whole passes
     assert np.isfinite(training.params()).all()
@@ -100,6 +112,20 @@ def test_a_peer_that_computes_something_else_is_not_timed(monkeypatch, reference
     answer = measure.measure(ask(peer="wrong", reference=reference))
     assert "differs from the reference" in answer["excuse"]
     assert "minimum" not in answer
+
+
+def test_many_networks_are_timed_by_the_step_of_one(tmp_path, monkeypatch):
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(measure, "perf_counter", lambda: float(next(ticks)))
+    workload = replace(workloads.NAMED["many-tutorials"], passes=10, members=4)
+    np.save(tmp_path / "r.npy", running._reference(workload))
+    answer = measure.measure(ask(peer="plain_numpy", workload=asdict(workload), reference=str(tmp_path / "r.npy")))
+    assert answer["minimum"] == answer["median"] == 1 / 40
+
+
+def test_a_peer_that_trains_one_network_at_a_time_says_so():
+    answer = measure.measure(ask(peer="reference", workload=asdict(MANY[0]), reference=None))
+    assert answer == {"excuse": "it trains one network at a time"}
 
 
 def test_measure_tells_all_its_times(reference):
@@ -142,14 +168,19 @@ def test_cores_follow_each_other(monkeypatch):
 
 def test_warnings_name_what_cripples_a_peer(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     assert any("OPENBLAS_CORETYPE=Haswell" in warning for warning in machine.warnings())
+    assert any("PYTHONDONTWRITEBYTECODE=1" in warning for warning in machine.warnings())
     monkeypatch.delenv("OPENBLAS_CORETYPE")
     assert not any("OPENBLAS_CORETYPE" in warning for warning in machine.warnings())
 
 
 def test_environment_holds_the_threads():
-    held = machine.environment(3)
+    held = machine.held(3)
     assert {held[name] for name in machine.THREAD_VARIABLES} == {"3"}
+    assert "XLA_FLAGS" not in held
+    code = "import json, os; print(json.dumps([os.environ['OMP_NUM_THREADS'], os.environ['PATH']]))"
+    assert running._answer([sys.executable, "-c", code], 2) == ["2", os.environ["PATH"]]
 
 
 def test_workloads_by_name():
@@ -267,6 +298,7 @@ def test_report_is_one_file_that_shows_all(record):
     assert "<b>JAX</b> is left out: jax is not installed" in text
     assert "first run takes 3 s" in text
     assert "something is wrong" in text
+    assert "on 1 thread OMP_NUM_THREADS=1." in text
     assert "the same" in text
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)  # nothing is fetched
 

@@ -27,8 +27,11 @@ workloads:
   tutorial      3-4-1, float64, four samples       wide    784-128-10, batch 128, momentum
   regression    8-32-32-1, batch 32                deep    784-512-512-10, batch 256, Adam
   digits        64-100-10, batch 32, Adam          width, batch    a row of each, for the curves
+  many-tutorials, many-regressions: 1,024 small networks at once; time of a step of one of them
 """
-DEFAULT = ("tutorial", "regression", "digits", "wide", "deep", "width", "batch")
+DEFAULT = (
+    "tutorial", "regression", "digits", "wide", "deep", "many-tutorials", "many-regressions", "width", "batch"
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

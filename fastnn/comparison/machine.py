@@ -24,6 +24,8 @@ CRIPPLING = {
     "NUMBA_CPU_NAME": "Numba then compiles for another processor",
     "NUMBA_CPU_FEATURES": "Numba then compiles for another processor",
     "NUMBA_BOUNDSCHECK": "Numba then checks every index",
+    "JAX_DISABLE_JIT": "JAX then compiles nothing",
+    "PYTHONDONTWRITEBYTECODE": "Python then reads the sources anew at every start, so that imports take longer",
     "NPY_DISABLE_CPU_FEATURES": "NumPy then runs kernels of lesser instructions",
 }
 #: Which libraries' versions are recorded.
@@ -87,9 +89,9 @@ def blas() -> str:
     )
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The environment of a measured process: this one's, with every library held to so many threads."""
-    held = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "JAX_PLATFORMS": "cpu"}
+def held(threads: int) -> dict[str, str]:
+    """What is set in the environment of a measured process, to hold every library to so many threads."""
+    variables = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), "JAX_PLATFORMS": "cpu"}
     if threads == 1:
-        held["XLA_FLAGS"] = f"{held.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
-    return held
+        variables["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+    return variables

@@ -46,11 +46,11 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     workload = Workload(**{**request["workload"], "sizes": tuple(request["workload"]["sizes"])})
     clock = perf_counter()
     importlib.import_module(peer.package)
-    module = importlib.import_module(f"fastnn.comparison.peers.{peer.name}")
+    importlib.import_module(f"fastnn.comparison.peers.{peer.name}")
     answer: dict[str, Any] = {"import": perf_counter() - clock}
     clock = perf_counter()
     try:
-        training = module.Training(workload, request["threads"])
+        training = peer.training(workload, request["threads"])
     except NotComparable as reason:
         return {"excuse": str(reason)}
     training.reset()
@@ -61,7 +61,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     if request["reference"] is None:
         return answer
 
-    reference, start = np.load(request["reference"]), workload.network().params.astype(float)
+    reference, start = np.load(request["reference"]), workload.start().astype(float)
     answer["error"] = float(np.linalg.norm(training.params() - reference) / np.linalg.norm(reference - start))
     if not answer["error"] <= workload.tolerance:
         answer["excuse"] = f"its update differs from the reference's by {answer['error']:.1e}, more than rounding"
@@ -76,7 +76,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         clock = perf_counter()
         training.run(workload.steps)
         times.append(perf_counter() - clock)
-    answer["minimum"], answer["median"] = min(times) / workload.steps, statistics.median(times) / workload.steps
+    count = workload.steps * workload.members
+    answer["minimum"], answer["median"] = min(times) / count, statistics.median(times) / count
     answer["runs"], answer["blas"] = len(times), machine.blas()
     return answer
 

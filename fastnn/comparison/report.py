@@ -132,6 +132,10 @@ def _changes(date: str, changed: Sequence[Change]) -> str:
 def _about(record: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["machine"]["versions"].items())
     kernels = sorted({r["blas"] for r in record["results"] if r["peer"] == "plain_numpy" and r.get("blas")})
+    settings = [
+        f"on {threads} thread{'s' if threads != '1' else ''} " + ", ".join(f"{k}={v}" for k, v in variables.items())
+        for threads, variables in record["environment"].items()
+    ]
     lines = [f"<b>{p.title}</b>: {escape(p.how)}" for p in PEERS.values() if p.title not in record["absent"]]
     lines += [f"<b>{escape(title)}</b> is left out: {escape(reason)}" for title, reason in record["absent"].items()]
     return (
@@ -139,5 +143,6 @@ def _about(record: dict[str, Any]) -> str:
         + "".join(f"<li>{line}</li>" for line in lines)
         + f"</ul><p>Versions: {escape(versions)}.</p>"
         + f"<p>NumPy's BLAS: {escape('; '.join(kernels) or 'not measured')}.</p>"
+        + f"<p>Set in the environment: {escape('; '.join(settings))}.</p>"
         + f"<p>At least {record['seconds']:g} s of timed runs for each peer.</p>"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,7 @@ def compare(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
         "warnings": machine.warnings(),
+        "environment": {str(n): machine.held(n) for n in sorted({entrant.threads for entrant in runners})},
         "absent": absent,
         "seconds": seconds,
         "peak": _answer([sys.executable, "-m", "fastnn.comparison.peak"], 1),
@@ -119,23 +121,26 @@ def compare(
 
 
 def _reference(workload: Workload) -> NDArray:
-    """The float64 parameters after the checked steps, by the reference twin."""
+    """The float64 parameters after the checked steps, by the reference twin, one network after another."""
     X, y = workload.data()
-    start = workload.network()
-    net = MLP.from_params(replace(start.spec, dtype="float64"), start.params.astype(np.float64))
+    start = workload.start().astype(np.float64)
+    spec = replace(workload.network().spec, dtype="float64")
     rows = workload.batch_size * min(workload.checked_steps, workload.batches)
-    net.fit(
-        X[:rows].astype(np.float64),
-        y[:rows] if y.ndim == 1 else y[:rows].astype(np.float64),
-        loss=workload.loss,
-        optimizer=workload.rule,
-        epochs=max(1, workload.checked_steps // workload.batches),
-        batch_size=workload.batch_size,
-        shuffle=False,
-        progress=False,
-        backend="numpy",
-    )
-    return net.params
+    for params in start.reshape(workload.members, -1):
+        net = MLP.from_params(spec, params)
+        net.fit(
+            X[:rows].astype(np.float64),
+            y[:rows] if y.ndim == 1 else y[:rows].astype(np.float64),
+            loss=workload.loss,
+            optimizer=workload.rule,
+            epochs=max(1, workload.checked_steps // workload.batches),
+            batch_size=workload.batch_size,
+            shuffle=False,
+            progress=False,
+            backend="numpy",
+        )
+        params[:] = net.params
+    return start
 
 
 def _measure(
@@ -176,7 +181,7 @@ def _child(request: dict[str, Any], threads: int, extra: dict[str, str]) -> dict
 
 def _answer(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
     """The JSON that a process ends its output with, or why there is none."""
-    environment = machine.environment(threads) | (extra or {})
+    environment = {**os.environ, **machine.held(threads), **(extra or {})}
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -48,6 +48,8 @@ class Workload:
         ``"float32"`` or ``"float64"``.
     bias : bool
         Whether the layers have biases.
+    members : int
+        Networks trained on the same data, each from its own weights; a step is then one of one network.
     """
 
     name: str
@@ -61,10 +63,11 @@ class Workload:
     passes: int = 1
     dtype: str = "float32"
     bias: bool = True
+    members: int = 1
 
     @property
     def steps(self) -> int:
-        """Training steps in one timed run."""
+        """Training steps of a network in one timed run."""
         return self.batches * self.passes
 
     @property
@@ -90,7 +93,8 @@ class Workload:
         """The workload in a few words."""
         sizes = "-".join(map(str, self.sizes))
         rule = {"sgd": "gradient descent", "momentum": "momentum", "adam": "Adam"}[self.optimizer]
-        return f"{sizes} {self.activation}, {self.loss}, batch {self.batch_size}, {rule}, {self.dtype}"
+        many = f"{self.members:,} networks, each " if self.members > 1 else ""
+        return f"{many}{sizes} {self.activation}, {self.loss}, batch {self.batch_size}, {rule}, {self.dtype}"
 
     @property
     def rule(self) -> optimizers.Optimizer:
@@ -101,7 +105,7 @@ class Workload:
 
     def data(self) -> tuple[NDArray, NDArray]:
         """Samples, shape (n, n_in), and targets, shape (n, n_out), or labels, shape (n,): the same in every process."""
-        if self.name == "tutorial":
+        if self.name in TUTORIALS:
             return np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]), np.array([[0.0], [1], [1], [0]])
         rng = np.random.default_rng(5)
         X = rng.random((self.batch_size * self.batches, self.sizes[0]), dtype=np.float32) * 2 - 1
@@ -111,19 +115,26 @@ class Workload:
         wave = np.sin(3 * X[:, :8].sum(axis=1, keepdims=True) + np.arange(self.sizes[-1]))
         return X, ((1 + wave) / 2).astype(self.dtype)
 
-    def network(self) -> MLP:
-        """The network at its start: weights uniform in [0, 1) for the tutorial, else Glorot's, and biases of zero."""
+    def network(self, number: int = 0) -> MLP:
+        """A network at its start: weights uniform in [0, 1) for the tutorial, else Glorot's, and biases of zero."""
         return MLP(
             self.sizes,
             activation=self.activation,
             output_activation=OUTPUTS[self.loss],
             bias=self.bias,
             dtype=self.dtype,
-            init="unit_uniform" if self.name == "tutorial" else "glorot_uniform",
-            rng=3,
+            init="unit_uniform" if self.name in TUTORIALS else "glorot_uniform",
+            rng=3 + number,
         )
 
+    def start(self) -> NDArray:
+        """First parameters, shape (n_params,), or (members, n_params) where there are many."""
+        first = np.stack([self.network(number).params for number in range(self.members)])
+        return first if self.members > 1 else first[0]
 
+
+#: What is trained on the tutorial's four samples.
+TUTORIALS = ("tutorial", "many-tutorials")
 #: The workloads that have names of their own.
 NAMED: dict[str, Workload] = {
     w.name: w
@@ -133,6 +144,10 @@ NAMED: dict[str, Workload] = {
         Workload("digits", (64, 100, 10), "relu", "cross_entropy", "adam", 1e-3, 32, 56, 2),
         Workload("wide", (784, 128, 10), "relu", "cross_entropy", "momentum", 0.05, 128, 240),
         Workload("deep", (784, 512, 512, 10), "relu", "cross_entropy", "adam", 1e-3, 256, 60),
+        Workload(
+            "many-tutorials", (3, 4, 1), "sigmoid", "sse", "sgd", 1.0, 4, 1, 200, "float64", bias=False, members=1024
+        ),
+        Workload("many-regressions", (2, 16, 1), learning_rate=0.1, batch_size=64, batches=1, passes=50, members=1024),
     )
 }
 

@@ -1,11 +1,12 @@
 """One module for each library: the same training step, written as that library's own users would at its best.
 
-A module has a class ``Training(workload, threads)``, which builds what is timed, with
+A module has a class ``Training(workload, threads)``, which builds what is timed; and, if the library can train many
+networks together, a class ``Many`` for such workloads. Both have
 
 - ``reset()``: back to the first parameters and a fresh optimizer;
 - ``run(steps)``: that many steps from the first batch on, and only then returns; `steps` is at most a pass, or
   whole passes;
-- ``params()``: what it has learned, as the flat vector of a `fastnn.MLP`.
+- ``params()``: what it has learned, as the flat vector of a `fastnn.MLP`, or one for each network.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Training(Protocol):
         """Train from the first batch on."""
 
     def params(self) -> NDArray:
-        """What was learned, shape (n_params,)."""
+        """What was learned, shape (n_params,) or (members, n_params)."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,17 @@ class Peer:
         return importlib.util.find_spec(self.package) is not None
 
     def training(self, workload: Workload, threads: int) -> Training:
-        """Build what is timed; imports the library."""
-        return importlib.import_module(f"fastnn.comparison.peers.{self.name}").Training(workload, threads)
+        """Build what is timed; imports the library.
+
+        Raises
+        ------
+        NotComparable
+            If the library cannot compute the workload.
+        """
+        module = importlib.import_module(f"fastnn.comparison.peers.{self.name}")
+        if workload.members > 1 and not hasattr(module, "Many"):
+            raise NotComparable("it trains one network at a time")
+        return (module.Training if workload.members == 1 else module.Many)(workload, threads)
 
 
 PEERS: dict[str, Peer] = {
@@ -79,11 +89,11 @@ PEERS: dict[str, Peer] = {
             "numpy",
             "fit(backend='numpy'): the twin written for reading",
         ),
-        Peer("plain_numpy", "NumPy", "numpy", "numpy", "a step for just this network, one array expression a line"),
+        Peer("plain_numpy", "NumPy", "numpy", "numpy", "one array expression a line; many networks on the last axis"),
         Peer("sklearn", "scikit-learn", "sklearn", "scikit-learn", "MLP estimator, partial_fit of a whole pass"),
-        Peer("torch", "PyTorch", "torch", "torch", "eager nn.Sequential, fused optimizer"),
-        Peer("jax", "JAX", "jax", "jax", "whole passes in one compiled loop (lax.scan), donated state"),
-        Peer("fastnn", "fastnn", "numba", "numba", "fit: whole passes in one compiled call"),
+        Peer("torch", "PyTorch", "torch", "torch", "eager nn.Sequential, fused optimizer; many by baddbmm"),
+        Peer("jax", "JAX", "jax", "jax", "whole passes in one compiled loop (lax.scan), donated state; many by vmap"),
+        Peer("fastnn", "fastnn", "numba", "numba", "fit: whole passes in one compiled call; many by fit_many"),
     )
 }
 

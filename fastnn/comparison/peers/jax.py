@@ -21,8 +21,7 @@ class Training:
 
     def __init__(self, workload: Workload, threads: int):
         jax.config.update("jax_enable_x64", workload.dtype == "float64")
-        self.workload = workload
-        self.net, self.start = workload.network(), workload.network()
+        self.workload, self.spec, self.start = workload, workload.network().spec, workload.start()
         X, y = workload.data()
         if y.ndim == 1:
             y = np.eye(workload.sizes[-1], dtype=workload.dtype)[y]
@@ -31,7 +30,7 @@ class Training:
         self.train = jax.jit(self.passes, donate_argnums=0, static_argnums=3)
 
     def reset(self) -> None:
-        params = [jnp.array(a) for a in (*self.start.weights, *self.start.biases)]
+        params = [jnp.array(a) for a in (*self.spec.weights(self.start), *self.spec.biases(self.start))]
         slots = {"sgd": 0, "momentum": 1, "adam": 2}[self.workload.optimizer]
         state = params, [jax.tree.map(jnp.zeros_like, params) for _ in range(slots)], jnp.zeros(())
         self.state: Any = jax.block_until_ready(state)
@@ -40,9 +39,10 @@ class Training:
         self.state = jax.block_until_ready(self.train(self.state, self.X, self.y, steps))
 
     def params(self) -> NDArray:
-        for array, learned in zip((*self.net.weights, *self.net.biases), self.state[0], strict=True):
+        flat = np.empty_like(self.start)
+        for array, learned in zip((*self.spec.weights(flat), *self.spec.biases(flat)), self.state[0], strict=True):
             array[:] = learned
-        return self.net.params
+        return flat
 
     def passes(self, state: Any, X: jax.Array, y: jax.Array, steps: int) -> Any:
         whole, rest = divmod(steps, self.workload.batches)
@@ -56,7 +56,7 @@ class Training:
         return jax.lax.fori_loop(0, whole, lambda i, state: scan(state, (X, y))[0], state)
 
     def loss(self, params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
-        n_layers = len(self.net.weights)
+        n_layers = self.spec.n_layers
         W, b = params[:n_layers], params[n_layers:]
         z = x
         for k in range(n_layers):
@@ -82,3 +82,11 @@ class Training:
         scaled = rate / -jnp.expm1(t * log(0.9))  # 1 - 0.9**t, without its rounding error in float32
         root = 1 / jnp.sqrt(-jnp.expm1(t * log(0.999)))
         return (over(lambda p, m, v: p - scaled * m / (jnp.sqrt(v) * root + 1e-8), params, m, v), [m, v], t), None
+
+
+class Many(Training):
+    """The same, with ``vmap`` of the step over the networks."""
+
+    def step(self, state: Any, batch: Any) -> tuple[Any, None]:
+        axes = (0, 0, None)  # of parameters, slots and the count of steps
+        return jax.vmap(super().step, in_axes=(axes, None), out_axes=(axes, None))(state, batch)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.comparison.peers import NotComparable
 from fastnn.comparison.workloads import MOMENTUM, Workload
 
 ACTIVATIONS: dict[str, tuple[Callable[[NDArray], NDArray], Callable[[NDArray], NDArray]]] = {
@@ -86,3 +87,66 @@ class Training:
             v *= 0.999
             v += 0.001 * g * g
             p -= rate * m / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+
+
+class Many:
+    """Networks side by side on the last axis, so that an operation serves a block of them, of the size of a cache."""
+
+    BLOCK = 2**18  # bytes of a layer's outputs
+
+    def __init__(self, workload: Workload, threads: int):
+        if workload.batches > 1 or workload.optimizer != "sgd" or workload.loss == "cross_entropy":
+            raise NotComparable(
+                "for many networks it is written for whole batches, gradient descent and squared losses"
+            )
+        self.workload, self.spec, self.start = workload, workload.network().spec, workload.start()
+        self.X, self.y = workload.data()
+        numbers = self.X.shape[0] * max(self.spec.sizes[1:])
+        size = max(1, self.BLOCK // (numbers * self.X.itemsize))
+        self.blocks = [slice(k, k + size) for k in range(0, workload.members, size)]
+
+    def reset(self) -> None:
+        self.learned = self.start.copy()
+
+    def params(self) -> NDArray:
+        return self.learned
+
+    def run(self, steps: int) -> None:
+        for block in self.blocks:
+            flat = self.learned[block]
+            views = [*self.spec.weights(flat), *self.spec.biases(flat)]
+            arrays = [np.ascontiguousarray(np.moveaxis(view, 0, -1)) for view in views]  # (n_in, n_out, networks)
+            n = self.spec.n_layers
+            for _ in range(steps):
+                self.step(arrays[:n], arrays[n:])
+            for view, array in zip(views, arrays, strict=True):
+                view[:] = np.moveaxis(array, -1, 0)
+
+    def step(self, W: list[NDArray], b: list[NDArray]) -> None:
+        """One update of a block of networks; all arrays have them on the last axis."""
+        X, y, rate = self.X, self.y[:, :, None], self.workload.learning_rate
+        act, slope = ACTIVATIONS[self.workload.activation]
+        z = (X @ W[0].reshape(X.shape[1], -1)).reshape(len(X), *W[0].shape[1:])  # one product: they share the samples
+        h: list[NDArray] = []
+        for k in range(len(W)):
+            if k:
+                z = (h[-1][:, :, None] * W[k]).sum(axis=1)
+            if b:
+                z += b[k]
+            if k < len(W) - 1:
+                h.append(act(z))
+        if self.workload.loss == "sse":
+            o = 1 / (1 + np.exp(-z))
+            d = 2 * (o - y) * o * (1 - o)
+        else:
+            d = (z - y) * z.dtype.type(2 / y.size)
+        for k in reversed(range(len(W))):
+            if k:
+                gradient = (h[k - 1][:, :, None] * d[:, None]).sum(axis=0)
+                below = (d[:, None] * W[k]).sum(axis=2) * slope(h[k - 1])
+            else:
+                gradient = (X.T @ d.reshape(len(X), -1)).reshape(W[0].shape)
+            W[k] -= rate * gradient
+            if b:
+                b[k] -= rate * d.sum(axis=0)
+            d = below
