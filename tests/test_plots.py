@@ -44,6 +44,14 @@ def test_loss_curves(ax):
     np.testing.assert_array_equal(drawn[1], [3.0, np.nan])  # 0 has no place on a logarithmic axis
 
 
+def test_loss_curves_within_a_decade_have_plain_numbers(ax):
+    plots.loss_curves({"a": [0.9, 0.5, 0.4]}, ax)
+    ax.figure.canvas.draw()
+    shown = [text.get_text() for text in ax.get_yticklabels(which="both")]
+    assert "0.6" in shown
+    assert not any("10^" in text for text in shown)
+
+
 def test_network_diagram_has_an_edge_for_each_weight(ax):
     net = fastnn.MLP((3, 4, 2), rng=0)
     plots.network_diagram(net, ax, input_names=["x", "y", "z"])

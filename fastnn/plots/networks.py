@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -53,7 +53,8 @@ def network_diagram(
         ax.scatter(place[:, 0], place[:, 1], s=330, color="white", edgecolor="0.15", linewidth=1.4, zorder=3)
     for names, place, side in ((input_names, places[0], -1), (output_names, places[-1], 1)):
         for name, (x, y) in zip(names or (), place, strict=False):
-            ax.text(x + 0.14 * side, y, name, ha="right" if side < 0 else "left", va="center")
+            at: Any = {"xytext": (13 * side, 0), "textcoords": "offset points"}  # beside the circle, whatever the scale
+            ax.annotate(name, (x, y), ha="right" if side < 0 else "left", va="center", **at)
     captions = ["input", *net.spec.activations]
     floor = min(place[-1, 1] for place in places)
     for x, (caption, size) in enumerate(zip(captions, net.spec.sizes, strict=True)):

@@ -110,7 +110,7 @@ def predicted_against_true(
     ax = axes_or_new(ax)
     true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
-    ax.plot(ends, ends, color=STYLES[0]["color"], linewidth=3, zorder=1, label="right")
+    ax.plot(ends, ends, color=STYLES[0]["color"], linewidth=3, zorder=1, label="predicted = true")
     ax.scatter(true, predicted, s=18, color=STYLES[1]["color"], alpha=max(0.15, min(0.8, 200 / len(true))), linewidth=0)
     residual = ((predicted - true) ** 2).sum()
     r2 = 1 - residual / max(((true - true.mean()) ** 2).sum(), np.finfo(float).tiny)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from fastnn.plots.style import axes_or_new, styles, tidy
@@ -35,6 +35,11 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
         ax.plot(np.arange(1, len(values) + 1), values, label=name, **{**style, "marker": None})
     ax.set_yscale("log")
     ax.set(title=f"Loss, {unit} by {unit}", xlabel=unit, ylabel="loss")
+    low, high = ax.get_ylim()
+    if high < 20 * low:  # too short for powers of ten
+        ax.yaxis.set_major_locator(MaxNLocator(6))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter("{x:g}")
     tidy(ax, grid="both")
     if len(losses) > 1:
         ax.legend(frameon=False)
