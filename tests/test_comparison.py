@@ -72,7 +72,7 @@ def record():
     "workload", [*VARIANTS, TUTORIAL, *MANY], ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}-{w.members}"
 )
 def test_peer_takes_the_references_steps(name, workload):
-    pytest.importorskip(PEERS[name].package)
+    pytest.importorskip(PEERS[name].imports[-1])
     try:
         training = PEERS[name].training(workload, threads=1)
     except NotComparable:
@@ -90,7 +90,7 @@ def test_peer_takes_the_references_steps(name, workload):
 
 
 def ask(**changed):
-    return {"workload": asdict(TINY), "threads": 1, "cores": None, "seconds": 0.0, **changed}
+    return {"workload": asdict(TINY), "imports": ["numpy"], "threads": 1, "cores": None, "seconds": 0.0, **changed}
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_peer_that_computes_something_else_is_not_timed(monkeypatch, reference
         def descend(self, t, gradient):
             super().descend(t, [1.1 * g for g in gradient])
 
-    monkeypatch.setitem(PEERS, "wrong", Peer("wrong", "Wrong", "numpy", "numpy", ""))
+    monkeypatch.setitem(PEERS, "wrong", Peer("wrong", "Wrong", ("numpy",), "numpy", ""))
     monkeypatch.setitem(sys.modules, "fastnn.comparison.peers.wrong", SimpleNamespace(Training=Wrong))
     answer = measure.measure(ask(peer="wrong", reference=reference))
     assert "differs from the reference" in answer["excuse"]
@@ -143,6 +143,7 @@ def test_compare_runs_each_in_a_process_of_its_own():
     assert record["results"] == seen
     assert seen[0]["minimum"] > 0
     assert seen[0]["title"] == "NumPy"
+    assert seen[0]["import"] > 0.01  # of NumPy itself: nothing has imported it before
     assert record["peak"]["float32"] > 1.5 * record["peak"]["float64"] > 1e8
     assert record["machine"]["versions"]["numpy"] == np.__version__
     json.dumps(record)
@@ -153,7 +154,7 @@ def test_a_process_that_fails_is_an_excuse_and_not_the_end():
 
 
 def test_entrants_name_who_is_missing(monkeypatch):
-    monkeypatch.setitem(PEERS, "gone", Peer("gone", "Gone", "no_such_package", "no-such", ""))
+    monkeypatch.setitem(PEERS, "gone", Peer("gone", "Gone", ("no_such_package.part",), "no-such", ""))
     present, absent = running.entrants(["gone", "fastnn"], threads=3)
     assert [e.title for e in present] == ["fastnn", "fastnn, 3 threads"]
     assert "pip install no-such" in absent["Gone"]

@@ -281,10 +281,26 @@ def test_missing_file_and_wrong_columns(outcome, folder, capsys):
     outcome.model.save("m.safetensors")
     messy().drop("colour").write_csv("t.csv")
     assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
-    assert "'colour' is missing" in capsys.readouterr().err
+    assert "it lacks 'colour'" in capsys.readouterr().err
+    messy().with_columns(colour=polars.lit("violet")).write_csv("t.csv")
+    assert cli.main(["predict", "m.safetensors", "t.csv"]) == 0
+    assert "300 values are of no category known" in capsys.readouterr().err
+    assert cli.main(["predict", "m.safetensors", "t.csv", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
     messy().with_columns(a=polars.lit("text")).write_csv("t.csv")
     assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
     assert "must hold numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_columns_may_be_separated_otherwise(separator, folder):
+    (folder / "t.csv").write_text("a,y\n1.5,2\n".replace(",", separator))
+    assert reading.read_table("t.csv").rows() == [(1.5, 2)]
+
+
+def test_a_single_column_is_one(folder):
+    (folder / "t.csv").write_text("a\n1.5\n")
+    assert reading.read_table("t.csv").columns == ["a"]
 
 
 def test_nan_counts_as_missing(folder):

@@ -29,11 +29,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     polars = require("polars", extra="data")
     loaded = model.load(args.model)
-    values, probability, unseen = loaded.predict(reading.read_table(args.data))
+    with terminal.working(f"reading {args.data}") as update:
+        frame = reading.read_table(args.data)
+        update(f"predicting {loaded.target.name}")
+        values, probability, unseen = loaded.predict(frame)
     columns = {loaded.target.name: values}
     if probability is not None:
         columns["probability"] = probability
-    for name, count in unseen.items():
+    for name, count in unseen.items() if not args.quiet else ():
         print(f"Column {name!r}: {count:,} values are of no category known from training.", file=sys.stderr)
     text = polars.DataFrame(columns).write_csv(args.output)
     if args.output is None:

@@ -1,10 +1,12 @@
-"""One peer on one workload, in a process of its own: ``python -m fastnn.comparison.measure REQUEST``.
+"""One peer on one workload, in a process of its own: ``python -P measure.py REQUEST``.
 
-The request and the answer are JSON; the answer is the last line of standard output.
+The request and the answer are JSON; the answer is the last line of standard output. The file is run by its path, and
+imports nothing but Python's own before the peer's library, whose import is timed, too.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import statistics
@@ -21,9 +23,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     request : dict
-        ``peer``; ``workload`` (the fields of a `Workload`); ``threads``; ``cores``, those to run on, or None;
-        ``reference``, a file with the parameters to agree with, or None to leave after the first run;
-        ``seconds`` of timed runs.
+        ``peer``, and the modules it ``imports``; ``workload`` (the fields of a `Workload`); ``threads``; ``cores``,
+        those to run on, or None; ``reference``, a file with the parameters to agree with, or None to leave after the
+        first run; ``seconds`` of timed runs.
 
     Returns
     -------
@@ -34,7 +36,10 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     """
     if request["cores"] is not None:
         os.sched_setaffinity(0, request["cores"])
-    import importlib
+    clock = perf_counter()
+    for name in request["imports"]:
+        importlib.import_module(name)
+    answer: dict[str, Any] = {"import": perf_counter() - clock}
 
     import numpy as np
 
@@ -44,10 +49,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
     peer = PEERS[request["peer"]]
     workload = Workload(**{**request["workload"], "sizes": tuple(request["workload"]["sizes"])})
-    clock = perf_counter()
-    importlib.import_module(peer.package)
     importlib.import_module(f"fastnn.comparison.peers.{peer.name}")
-    answer: dict[str, Any] = {"import": perf_counter() - clock}
     clock = perf_counter()
     try:
         training = peer.training(workload, request["threads"])

@@ -42,7 +42,7 @@ def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[st
     """Who takes part on one thread, and fastnn once more on `threads`; and who does not, with the reason."""
     chosen = [PEERS[name] for name in names]
     absent = {
-        p.title: f"{p.package} is not installed (pip install {p.distribution})" for p in chosen if not p.installed
+        p.title: f"{p.distribution} is not installed (pip install {p.distribution})" for p in chosen if not p.installed
     }
     present = [Entrant(p) for p in chosen if p.installed]
     if threads > 1 and any(e.peer.name == "fastnn" for e in present):
@@ -149,6 +149,7 @@ def _measure(
     """One peer on one workload."""
     request = {
         "peer": entrant.peer.name,
+        "imports": entrant.peer.imports,
         "workload": asdict(workload),
         "threads": entrant.threads,
         "cores": _cores(core, entrant.threads),
@@ -175,13 +176,14 @@ def _cores(core: int | None, threads: int) -> list[int] | None:
 
 
 def _child(request: dict[str, Any], threads: int, extra: dict[str, str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "fastnn.comparison.measure", json.dumps(request)]
+    command = [sys.executable, "-P", str(Path(__file__).with_name("measure.py")), json.dumps(request)]
     return _answer(command, threads, extra)
 
 
 def _answer(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
     """The JSON that a process ends its output with, or why there is none."""
-    environment = {**os.environ, **machine.held(threads), **(extra or {})}
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]  # where fastnn is
+    environment = {**os.environ, **machine.held(threads), "PYTHONPATH": os.pathsep.join(path), **(extra or {})}
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -143,9 +143,8 @@ def encode(columns: Sequence[Column], frame: Any) -> tuple[NDArray[np.float32], 
     """
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
-        raise ValueError(
-            f"the table must have the columns {', '.join(c.name for c in columns)}; {absent[0]!r} is missing"
-        )
+        some = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        raise ValueError(f"the table must have the {len(columns)} columns of training; it lacks {some}")
     X = np.empty((frame.height, sum(column.width for column in columns)), np.float32)
     unseen, place = {}, 0
     for column in columns:

@@ -10,6 +10,9 @@ from fastnn.extras import require
 #: What stands for a missing value in a CSV file, beside an empty field.
 MISSING = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
 
+#: What separates columns, if no comma does.
+SEPARATORS = ("\t", ";", "|")
+
 
 def read_table(path: str) -> Any:
     """Read a table.
@@ -17,7 +20,8 @@ def read_table(path: str) -> Any:
     Parameters
     ----------
     path : str
-        A ``.parquet`` file, or any other name for a CSV file with a header.
+        A ``.parquet`` file, or any other name for a CSV file with a header; tabs, semicolons or bars may separate
+        its columns.
 
     Returns
     -------
@@ -40,7 +44,11 @@ def read_table(path: str) -> Any:
         if Path(path).suffix == ".parquet":
             frame = polars.read_parquet(path)
         else:
-            frame = polars.read_csv(path, null_values=MISSING, infer_schema_length=None)
+            options = {"null_values": MISSING, "infer_schema_length": None}
+            frame = polars.read_csv(path, **options)
+            separators = [s for s in SEPARATORS if frame.width == 1 and s in frame.columns[0]]
+            if separators:
+                frame = polars.read_csv(path, separator=separators[0], **options)
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     if frame.height == 0:

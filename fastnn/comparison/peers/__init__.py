@@ -46,8 +46,8 @@ class Peer:
         What a user says, and the module's name here.
     title : str
         What tables and pictures show.
-    package : str
-        What must be importable.
+    imports : tuple of str
+        The modules that its users import, and that must be there.
     distribution : str
         Whose version is recorded.
     how : str
@@ -56,14 +56,14 @@ class Peer:
 
     name: str
     title: str
-    package: str
+    imports: tuple[str, ...]
     distribution: str
     how: str
 
     @property
     def installed(self) -> bool:
-        """Whether its package can be imported."""
-        return importlib.util.find_spec(self.package) is not None
+        """Whether its modules can be imported."""
+        return all(importlib.util.find_spec(name.partition(".")[0]) is not None for name in self.imports)
 
     def training(self, workload: Workload, threads: int) -> Training:
         """Build what is timed; imports the library.
@@ -85,15 +85,27 @@ PEERS: dict[str, Peer] = {
         Peer(
             "reference",
             "fastnn, reference",
-            "numpy",
+            ("fastnn",),
             "numpy",
             "fit(backend='numpy'): the twin written for reading",
         ),
-        Peer("plain_numpy", "NumPy", "numpy", "numpy", "one array expression a line; many networks on the last axis"),
-        Peer("sklearn", "scikit-learn", "sklearn", "scikit-learn", "MLP estimator, partial_fit of a whole pass"),
-        Peer("torch", "PyTorch", "torch", "torch", "eager nn.Sequential, fused optimizer; many by baddbmm"),
-        Peer("jax", "JAX", "jax", "jax", "whole passes in one compiled loop (lax.scan), donated state; many by vmap"),
-        Peer("fastnn", "fastnn", "numba", "numba", "fit: whole passes in one compiled call; many by fit_many"),
+        Peer(
+            "plain_numpy", "NumPy", ("numpy",), "numpy", "one array expression a line; many networks on the last axis"
+        ),
+        Peer(
+            "sklearn",
+            "scikit-learn",
+            ("sklearn.neural_network",),
+            "scikit-learn",
+            "MLP estimator, partial_fit of a whole pass",
+        ),
+        Peer("torch", "PyTorch", ("torch",), "torch", "eager nn.Sequential, fused optimizer; many by baddbmm"),
+        Peer(
+            "jax", "JAX", ("jax",), "jax", "whole passes in one compiled loop (lax.scan), donated state; many by vmap"
+        ),
+        Peer(
+            "fastnn", "fastnn", ("fastnn", "numba"), "numba", "fit: whole passes in one compiled call; many by fit_many"
+        ),
     )
 }
 
