@@ -208,8 +208,8 @@ def test_rows_of_a_table(record):
     assert [row[0] for row in rows] == ["NumPy", "fastnn", "fastnn, 2 threads"]
     assert rows[0][1:4] == ["20 us", "22 us", "1x"]
     share = record["workloads"][0]["flops"] / 1e-6 / 1e11
-    assert rows[1][3:5] == ["20x", f"{share:.1%}"]
-    assert rows[2][3:5] == ["40x", f"{share:.1%}"]  # twice the rate on twice the cores
+    assert rows[1][3:5] == ["20x", f"{100 * share:.2g} %"]
+    assert rows[2][3:5] == ["40x", f"{100 * share:.2g} %"]  # twice the rate on twice the cores
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(1.5, "1.5 s"), (0.02, "20 ms"), (3.25e-6, "3.25 us"), (4e-8, "40 ns")])
@@ -299,6 +299,7 @@ def test_report_is_one_file_that_shows_all(record):
     assert "<b>JAX</b> is left out: jax is not installed" in text
     assert "first run takes 3 s" in text
     assert "something is wrong" in text
+    assert "2024-05-06 07:08 UTC" in text
     assert "on 1 thread OMP_NUM_THREADS=1." in text
     assert "the same" in text
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)  # nothing is fetched
@@ -317,7 +318,11 @@ def test_pictures_draw_what_was_measured(record):
 
     ax = pictures.speed_ups(record, Figure().add_subplot())
     ends = [patch.get_x() + patch.get_width() for patch in ax.patches]
-    np.testing.assert_allclose(ends, [1, 20, 40])
+    np.testing.assert_allclose(ends, [20, 40])
+    assert ax.get_title() == "Speed-up over plain NumPy"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fastnn", "fastnn, 2 threads"]
+    without = {**record, "results": [r for r in record["results"] if r["peer"] != "plain_numpy"]}
+    assert pictures.speed_ups(without, Figure().add_subplot()).get_title() == "Speed-up over the slowest"
 
     ax = pictures.roofline(record, Figure().add_subplot())
     points = np.concatenate([c.get_offsets() for c in ax.collections])

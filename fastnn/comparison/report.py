@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from html import escape
 from io import StringIO
 from typing import Any
@@ -34,7 +35,8 @@ of its own, held to its cores and threads.</p>
 <ul>
 <li><b>minimum</b> and <b>median</b> are of the timed runs, a step; trust the minimum, and distrust it where the median
 lies far above: the machine was then busy.</li>
-<li><b>speed-up</b> is over plain NumPy, by minima. Ratios travel to other machines, microseconds do not.</li>
+<li><b>speed-up</b> is over plain NumPy (over the slowest, if NumPy was not measured), by minima. Ratios travel to other
+machines, microseconds do not.</li>
 <li><b>of peak</b>: the step's matrix products over what the cores could multiply and add in that time, measured on
 registers alone. Activations, loss and update take time and do not count, so that 100 % cannot be reached.</li>
 <li><b>import</b>, and <b>build + first run</b>, which compiles, are paid once in every process; fastnn keeps what it
@@ -59,7 +61,7 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         A whole HTML document.
     """
     machine = record["machine"]
-    where = f"{machine['processor']}, {machine['cores']} cores; {machine['system']}; {record['date']}"
+    where = f"{machine['processor']}, {machine['cores']} cores; {machine['system']}; {_day(record['date'])}"
     named = pictures.named(record)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -69,12 +71,12 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         *(f'<p class="warning">{escape(warning)}.</p>' for warning in record["warnings"]),
     ]
     if named:
-        parts.append(_figure(pictures.speed_ups, record, size=(10, 1.6 + 1.3 * len(named))))
+        parts.append(_figure(pictures.speed_ups, record, size=(10, 1.8 + 1.1 * len(named))))
     for family in FAMILIES:
         if any(of(record, w.name) for w in FAMILIES[family].values()):
             parts.append(_figure(pictures.times_by_size, record, family))
     if any(name.startswith("float") for name in record["peak"]):
-        parts.append(_figure(pictures.roofline, record))
+        parts.append(_figure(pictures.roofline, record, size=(9, 6)))
     parts.append(f"<h2>How to read it</h2>{READING}")
     parts += [_workload(record, workload) for workload in record["workloads"]]
     if old is not None:
@@ -126,7 +128,12 @@ def _workload(record: dict[str, Any], workload: dict[str, Any]) -> str:
 def _changes(date: str, changed: Sequence[Change]) -> str:
     cells = [change.cells for change in changed]
     table = _table(CHANGED, cells) if cells else "<p>Nothing was measured both times.</p>"
-    return f"<h2>Since {escape(date)}</h2>{table}"
+    return f"<h2>Since {escape(_day(date))}</h2>{table}"
+
+
+def _day(date: str) -> str:
+    """A date and time of ISO 8601, to the minute."""
+    return f"{datetime.fromisoformat(date):%Y-%m-%d %H:%M} UTC"
 
 
 def _about(record: dict[str, Any]) -> str:

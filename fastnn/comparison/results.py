@@ -37,7 +37,7 @@ def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict
                 duration(r["minimum"]),
                 duration(r["median"]),
                 f"{slowest / r['minimum']:.3g}x" if slowest else "",
-                f"{rate / (top * r['threads']):.1%}" if top else "",
+                f"{100 * rate / (top * r['threads']):.2g} %" if top else "",
                 duration(r["import"]),
                 duration(r["build"] + r["first"]),
                 f"{r['error']:.0e}",
