@@ -112,6 +112,6 @@ def spread(
     ax.set(title=title, xlabel=unit, ylabel="networks")
     ax.set_ylim(top=ax.get_ylim()[1] * 1.35)  # room for the legend
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper left")
     tidy(ax, grid="y")
     return ax
