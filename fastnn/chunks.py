@@ -41,7 +41,7 @@ def run_chunks(
         raise TypeError(f"executor must be a concurrent.futures.Executor; got {describe(executor)}")
     size = chunk or _chunk_size(job)
     parts = [slice(start, min(start + size, len(job))) for start in range(0, len(job), size)]
-    outcome = Outcome.blank(job, None)
+    outcome = Outcome.blank(job)
     store = Checkpoint(checkpoint, job, size) if checkpoint is not None else None
     with MembersBar(progress, len(job)) as bar:
         waiting = []
@@ -78,12 +78,7 @@ def _run_here(
 ) -> None:
     done = int((outcome.status > 0).sum())
     for i, part in waiting:
-        piece = Outcome.blank(job.part(slice(0, 0)), None)
-        try:
-            train_members(job.part(part), threads, partial(bar.tell, done), piece)
-        finally:
-            if len(piece.status):  # after Ctrl-C, those that are finished
-                outcome.put(part, piece)
+        piece = train_members(job.part(part), threads, partial(bar.tell, done), outcome.part(part))
         done += part.stop - part.start
         if store is not None:
             store.save(i, piece)

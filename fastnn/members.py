@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Thread
 from time import perf_counter
 from typing import Any
 
@@ -126,11 +126,11 @@ class Outcome:
     validation: NDArray[np.float64]
 
     @classmethod
-    def blank(cls, job: MembersJob, params: NDArray | None) -> Outcome:
+    def blank(cls, job: MembersJob) -> Outcome:
         """Before anything has become of them."""
         k, kept = len(job), job.epochs if job.history else 0
         return cls(
-            params=np.empty((k, job.spec.n_params), job.spec.dtype) if params is None else params,
+            params=np.empty((k, job.spec.n_params), job.spec.dtype),
             status=np.zeros(k, np.int8),
             epochs=np.zeros(k, np.int64),
             steps=np.zeros(k, np.int64),
@@ -139,6 +139,10 @@ class Outcome:
             history=np.full((k, kept), np.nan),
             validation=np.full((k, kept if job.X_val.shape[1] else 0), np.nan),
         )
+
+    def part(self, members: slice) -> Outcome:
+        """Some of them, in the same memory."""
+        return Outcome(**{name: array[members] for name, array in vars(self).items()})
 
     def put(self, index: Any, other: Outcome) -> None:
         """Write down what became of some of them."""
@@ -165,7 +169,7 @@ def train_members(job: MembersJob, threads: int = 1, tell: Tell = _silent, outco
     tell : callable
         Called now and then, by this thread, with the number of members done; what it raises ends the training.
     outcome : Outcome, optional
-        Written to.
+        A blank one to write to.
 
     Returns
     -------
@@ -174,42 +178,56 @@ def train_members(job: MembersJob, threads: int = 1, tell: Tell = _silent, outco
     first = job.params
     if first is None:
         first = initialize_members(job.spec, INITIALIZERS[job.init], job.seeds, job.streams)
-    blank = Outcome.blank(job, np.array(first))
-    outcome = blank if outcome is None else outcome
-    vars(outcome).update(vars(blank))
+    outcome = Outcome.blank(job) if outcome is None else outcome
+    outcome.params[:] = first
     work = _lanes(job, outcome, np.empty(0, np.int64)) if job.specialize else _serial(job, outcome)
-    _share(work, min(threads, len(job)), outcome, tell)
-    if job.specialize:
-        _rewind(job, first, outcome)
+    try:
+        _share(work, min(threads, len(job)), outcome, tell)
+        if job.specialize:
+            _rewind(job, first, outcome)
+    except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found
+        outcome.status[~np.isfinite(outcome.params).all(axis=1)] = 0
+        raise
     return outcome
 
 
 def _share(work: Callable[[], Callable[[], bool]], threads: int, outcome: Outcome, tell: Tell) -> None:
-    """Let threads work until nothing is left. Each calls what `work()` returns until that is false."""
-    if threads == 1:
-        step = work()
-        while step():
-            tell(int((outcome.status > 0).sum()))
-        return
+    """Let threads, this one among them, work until nothing is left: each calls what `work()` returns until it is false.
+
+    What one of them raises ends the work of all.
+    """
+    failures: list[BaseException] = []
     stop = False
 
-    def toil() -> None:
-        step = work()
-        while not stop and step():
-            pass
-
-    with ThreadPoolExecutor(threads) as pool:
+    def help_out() -> None:
         try:
-            futures = [pool.submit(toil) for _ in range(threads)]
-            for future in futures:
-                while True:
-                    try:
-                        future.result(SECONDS_A_CALL)
-                        break
-                    except TimeoutError:
-                        tell(int((outcome.status > 0).sum()))
-        finally:
-            stop = True
+            step = work()
+            while not stop and step():
+                pass
+        except BaseException as error:
+            failures.append(error)
+
+    def show() -> None:
+        if failures:
+            raise failures[0]
+        tell(int((outcome.status > 0).sum()))
+
+    helpers = [Thread(target=help_out, name=f"fastnn-member-{i}") for i in range(1, threads)]
+    for helper in helpers:
+        helper.start()
+    try:
+        step = work()
+        while step():
+            show()
+        for helper in helpers:
+            while helper.is_alive():
+                helper.join(SECONDS_A_CALL)
+                show()
+    finally:
+        stop = True
+        for helper in helpers:
+            helper.join()
+    show()
 
 
 def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Callable[[], Callable[[], bool]]:
@@ -288,7 +306,8 @@ def _rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:
     while len(lost):
         limits = np.maximum(outcome.steps[lost] - 1, 0)
         part = replace(job.part(lost), params=first[lost])
-        again = Outcome.blank(part, np.array(part.params))
+        again = Outcome.blank(part)
+        again.params[:] = first[lost]
         _share(_lanes(part, again, limits), 1, again, _silent)
         again.status[:] = DIVERGED
         again.loss[:] = np.nan

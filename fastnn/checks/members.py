@@ -41,7 +41,7 @@ def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:
 
 
 def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray[np.int64], NDArray | None]:
-    """The members' numbers, shape (K,), and a copy of their first parameters, or None where they are to be drawn.
+    """The members' numbers, shape (K,), and their first parameters, or None where they are to be drawn.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
         raise ValueError("members must be how many networks to train, unless params are given; got None")
     first = None
     if params is not None:
-        first = check_ensemble_params(params, spec).copy()
+        first = check_ensemble_params(params, spec)
         check_finite("params", first)
         members = len(first) if members is None else members
     if isinstance(members, (list, tuple, range, np.ndarray)):
