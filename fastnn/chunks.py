@@ -15,6 +15,7 @@ import numpy as np
 from fastnn.checks import describe
 from fastnn.members import MembersJob, Outcome, train_members
 from fastnn.progress import MembersBar
+from fastnn.records import Records
 from fastnn.storage import write_whole
 
 #: Bytes that a chunk may take, and the most members of one.
@@ -51,7 +52,7 @@ def run_chunks(
                 waiting.append((i, part))
             else:
                 outcome.put(part, kept)
-        bar.tell(int((outcome.status > 0).sum()))
+        bar.tell(int(outcome.records.ended.sum()))
         with suppress(KeyboardInterrupt):
             if executor is None:
                 _run_here(job, waiting, outcome, store, threads, bar)
@@ -76,7 +77,7 @@ def _run_here(
     threads: int,
     bar: MembersBar,
 ) -> None:
-    done = int((outcome.status > 0).sum())
+    done = int(outcome.records.ended.sum())
     for i, part in waiting:
         piece = train_members(job.part(part), threads, partial(bar.tell, done), outcome.part(part))
         done += part.stop - part.start
@@ -118,7 +119,7 @@ def _run_there(
                 outcome.put(part, piece)
                 if store is not None:
                     store.save(i, piece)
-                bar.tell(int((outcome.status > 0).sum()))
+                bar.tell(int(outcome.records.ended.sum()))
     finally:
         for future in running:
             future.cancel()
@@ -159,14 +160,15 @@ class Checkpoint:
         """What became of a chunk, if it is finished."""
         try:
             with np.load(self._path(i), allow_pickle=False) as arrays:
-                return Outcome(**{name: arrays[name] for name in arrays.files})
+                records = {name: arrays[name] for name in arrays.files if name != "params"}
+                return Outcome(arrays["params"], Records(**records))
         except FileNotFoundError:
             return None
 
     def save(self, i: int, piece: Outcome) -> None:
         """Keep a finished chunk."""
         file = BytesIO()
-        np.savez(file, **vars(piece))
+        np.savez(file, params=piece.params, **vars(piece.records))
         write_whole(self._path(i), file.getvalue())
 
 

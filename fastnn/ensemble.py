@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,43 +21,8 @@ from fastnn.checks import (
     check_sample,
 )
 from fastnn.model import MLP
+from fastnn.records import STOPPED, Records
 from fastnn.spec import NetworkSpec
-
-#: What `Ensemble.stopped` holds.
-STOPPED = ("waiting", "finished", "early", "diverged")
-
-
-@dataclass(frozen=True)
-class Records:
-    """How the training of each member went; the first axis of every array counts members.
-
-    Attributes
-    ----------
-    member : ndarray of int64, shape (K,)
-        Its number: with the seed, what its random numbers hang on.
-    status : ndarray of int8, shape (K,)
-        Place in `STOPPED` of why it ended.
-    epochs, steps : ndarray of int64, shape (K,)
-        Whole epochs it was trained for, and updates made.
-    loss : ndarray of float64, shape (K,)
-        Of its last epoch, the weighted mean of the batches' losses before their updates; NaN if it diverged.
-    best : ndarray of float64, shape (K,)
-        With early stopping the least loss that was monitored; infinity without.
-    history, validation : ndarray of float64, shape (K, epochs), or (K, 0)
-        Losses of every epoch, of training and of the validation set, where they were asked for; NaN after the end.
-    """
-
-    member: NDArray[np.int64]
-    status: NDArray[np.int8]
-    epochs: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    loss: NDArray[np.float64]
-    best: NDArray[np.float64]
-    history: NDArray[np.float64]
-    validation: NDArray[np.float64]
-
-    def __getitem__(self, index: Any) -> Records:
-        return Records(**{name: array[index] for name, array in vars(self).items()})
 
 
 class Ensemble:
@@ -212,7 +176,7 @@ class Ensemble:
             raise ValueError(f"n must be at most the number of members, {len(self)}; got {n}")
         records = self.records
         rank = np.where(np.isfinite(records.best), records.best, records.loss)
-        rank = np.where(records.status == STOPPED.index("diverged"), np.nan, rank)
+        rank = np.where(records.diverged, np.nan, rank)
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import catalogue, checks
 from fastnn.chunks import run_chunks
-from fastnn.ensemble import Ensemble, Records
+from fastnn.ensemble import Ensemble
 from fastnn.initializers import INITIALIZERS
 from fastnn.members import MembersJob
 from fastnn.optimizers import Adam, Optimizer
@@ -147,14 +147,13 @@ def fit_many(
         executor=executor,
         checkpoint=checkpoint,
     )
-    records = {name: array for name, array in vars(outcome).items() if name != "params"}
     seed = None if seeds is not None else int(job.seeds[0])
-    many = Ensemble(spec, outcome.params, Records(member=job.streams, **records), seed)
-    done = outcome.status > 0
+    many = Ensemble(spec, outcome.params, outcome.records, seed)
+    done = outcome.records.ended
     if not done.all():
         warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
         many = many[done]
-    diverged = int((many.records.status == 3).sum())
+    diverged = int(many.records.diverged.sum())
     if diverged:
         warnings.warn(
             f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "

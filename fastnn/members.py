@@ -16,14 +16,13 @@ from fastnn import catalogue, training
 from fastnn.initializers import INITIALIZERS
 from fastnn.job import Job, State
 from fastnn.optimizers import SGD, Optimizer
+from fastnn.records import DIVERGED, EARLY, FINISHED, Records
 from fastnn.schedules import ReduceOnPlateau, Schedule
 from fastnn.spec import NetworkSpec
 from fastnn.streams import initialize_members
 from fastnn.watch import EarlyStopping, Memory, Watch
 
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
-
-FINISHED, EARLY, DIVERGED = 1, 2, 3  # places in `fastnn.ensemble.STOPPED`
 
 
 @dataclass(frozen=True)
@@ -112,42 +111,36 @@ class MembersJob:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """What became of members; the arrays are as in `fastnn.ensemble.Records`."""
+    """What became of members.
+
+    Attributes
+    ----------
+    params : ndarray, shape (K, n_params)
+        What they know.
+    records : Records
+        How their training went.
+    """
 
     params: NDArray
-    status: NDArray[np.int8]
-    epochs: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    loss: NDArray[np.float64]
-    best: NDArray[np.float64]
-    history: NDArray[np.float64]
-    validation: NDArray[np.float64]
+    records: Records
 
     @classmethod
     def blank(cls, job: MembersJob) -> Outcome:
         """Before anything has become of them."""
-        k, kept = len(job), job.epochs if job.history else 0
-        return cls(
-            params=np.empty((k, job.spec.n_params), job.spec.dtype),
-            status=np.zeros(k, np.int8),
-            epochs=np.zeros(k, np.int64),
-            steps=np.zeros(k, np.int64),
-            loss=np.full(k, np.nan),
-            best=np.full(k, np.inf),
-            history=np.full((k, kept), np.nan),
-            validation=np.full((k, kept if job.X_val.shape[1] else 0), np.nan),
-        )
+        kept = job.epochs if job.history else 0
+        params = np.empty((len(job), job.spec.n_params), job.spec.dtype)
+        return cls(params, Records.blank(job.streams, kept, job.X_val.shape[1] > 0))
 
     def part(self, members: slice) -> Outcome:
         """Some of them, in the same memory."""
-        return Outcome(**{name: array[members] for name, array in vars(self).items()})
+        return Outcome(self.params[members], self.records[members])
 
     def put(self, index: Any, other: Outcome) -> None:
         """Write down what became of some of them."""
-        for name, array in vars(other).items():
-            getattr(self, name)[index] = array
+        self.params[index] = other.params
+        self.records.put(index, other.records)
 
 
 Tell = Callable[[int], None]
@@ -186,7 +179,7 @@ def train_members(job: MembersJob, threads: int = 1, tell: Tell = _silent, outco
         if job.specialize:
             _rewind(job, first, outcome)
     except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found
-        outcome.status[~np.isfinite(outcome.params).all(axis=1)] = 0
+        outcome.records.status[~np.isfinite(outcome.params).all(axis=1)] = 0
         raise
     return outcome
 
@@ -210,7 +203,7 @@ def _share(work: Callable[[], Callable[[], bool]], threads: int, outcome: Outcom
     def show() -> None:
         if failures:
             raise failures[0]
-        tell(int((outcome.status > 0).sum()))
+        tell(int(outcome.records.ended.sum()))
 
     helpers = [Thread(target=help_out, name=f"fastnn-member-{i}") for i in range(1, threads)]
     for helper in helpers:
@@ -255,7 +248,6 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
         momenta=job.momenta,
         l2=job.l2,
         seeds=job.seeds,
-        streams=job.streams,
         limits=limits,
         schedule=job.schedule,
         epochs=job.epochs,
@@ -273,7 +265,7 @@ def _lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64]) -> Call
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
     data = members.Data(job.X, job.y, job.weights, rows)
     validation = members.Data(job.X_val, job.y_val, job.weights_val, np.empty((0, n, 0), job.X.dtype))
-    results = members.Results(**vars(outcome))
+    results = members.Results(outcome.params, **vars(outcome.records))
     queue = np.zeros(1, np.int64)
 
     def work() -> Callable[[], bool]:
@@ -302,15 +294,15 @@ def _first_ticks(job: MembersJob, lanes: int) -> int:
 
 def _rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:
     """Bring members that diverged back to their last finite parameters: train them anew, and stop sooner."""
-    lost = np.flatnonzero((outcome.status > 0) & ~np.isfinite(outcome.params).all(axis=1))
+    lost = np.flatnonzero(outcome.records.ended & ~np.isfinite(outcome.params).all(axis=1))
     while len(lost):
-        limits = np.maximum(outcome.steps[lost] - 1, 0)
+        limits = np.maximum(outcome.records.steps[lost] - 1, 0)
         part = replace(job.part(lost), params=first[lost])
         again = Outcome.blank(part)
         again.params[:] = first[lost]
         _share(_lanes(part, again, limits), 1, again, _silent)
-        again.status[:] = DIVERGED
-        again.loss[:] = np.nan
+        again.records.status[:] = DIVERGED
+        again.records.loss[:] = np.nan
         outcome.put(lost, again)
         lost = lost[~np.isfinite(again.params).all(axis=1)]
 
@@ -367,12 +359,13 @@ def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
         run = training.fit(single, state, job.epochs, progress=False)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
-    outcome.epochs[k], outcome.steps[k] = run.epochs, run.state.counters[2]
-    outcome.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
+    records = outcome.records
+    records.epochs[k], records.steps[k] = run.epochs, run.state.counters[2]
+    records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
     if job.stopping is not None:
-        outcome.best[k] = run.state.memory[Memory.BEST]
+        records.best[k] = run.state.memory[Memory.BEST]
     if job.history:
-        outcome.history[k, : run.epochs] = run.loss
+        records.history[k, : run.epochs] = run.loss
         if validates:
-            outcome.validation[k, : run.epochs] = run.validation_loss
-    outcome.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]
+            records.validation[k, : run.epochs] = run.validation_loss
+    records.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]

@@ -152,7 +152,8 @@ def _read(text: str, params: NDArray) -> tuple[NetworkSpec, NDArray]:
 
 def _read_ensemble(data: bytes) -> Ensemble:
     """The ensemble of a file, which is not trusted."""
-    from fastnn.ensemble import Ensemble, Records
+    from fastnn.ensemble import Ensemble
+    from fastnn.records import Records
 
     with np.load(BytesIO(data), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}

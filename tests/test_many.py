@@ -147,6 +147,16 @@ def test_lanes_and_one_after_another_agree():
     close(lanes.loss, serial.loss)
 
 
+@pytest.mark.parametrize("most", [SPEC.n_params, SPEC.n_params - 1])
+def test_what_is_narrow_enough_goes_into_lanes(most, monkeypatch):
+    monkeypatch.setattr("fastnn.kernels.members.rule.MOST_PARAMS", most)
+    chosen, lanes, serial = (
+        fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS).params.tobytes() for flag in (None, True, False)
+    )
+    assert lanes != serial
+    assert chosen == (lanes if most == SPEC.n_params else serial)
+
+
 # ---------------------------------------------------------------- stopping
 @pytest.mark.parametrize("validation", [None, (X[:4] + 0.2, Y[:4]), (X[:4] + 0.2, Y[:4], WEIGHTS[:4])])
 @pytest.mark.parametrize("restore", [True, False])

@@ -29,7 +29,7 @@ from numba.core.serialize import dumps
 def sources() -> list[Path]:
     """The files that compiled code is made from: what is compiled, and what it takes numbers from."""
     package = Path(__file__).parents[1]
-    numbers = [package / f"{name}.py" for name in ("spec", "catalogue", "job", "optimizers", "watch")]
+    numbers = [package / f"{name}.py" for name in ("spec", "catalogue", "job", "optimizers", "records", "watch")]
     return numbers + [path for folder in ("kernels", "embed") for path in sorted((package / folder).rglob("*.py"))]
 
 

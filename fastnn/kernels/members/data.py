@@ -41,7 +41,6 @@ class Settings(NamedTuple):
     momenta: NDArray[np.float64]
     l2: NDArray[np.float64]
     seeds: NDArray[np.int64]
-    streams: NDArray[np.int64]  # which stream of a seed's random numbers a member draws from
     limits: NDArray[np.int64]  # a member makes so many steps at most
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
     epochs: int
@@ -58,16 +57,17 @@ class Settings(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What becomes of the members."""
+    """What becomes of the members: their parameters, which on entry are the first, and `fastnn.records.Records`."""
 
-    params: NDArray  # (K, n_params), first values on entry
-    status: NDArray[np.int8]  # (K,)
-    epochs: NDArray[np.int64]  # (K,)
-    steps: NDArray[np.int64]  # (K,)
-    loss: NDArray[np.float64]  # (K,), of the last epoch
-    best: NDArray[np.float64]  # (K,), the least that was monitored
-    history: NDArray[np.float64]  # (K, epochs), or (K, 0)
-    validation: NDArray[np.float64]  # (K, epochs), or (K, 0)
+    params: NDArray
+    member: NDArray[np.int64]
+    status: NDArray[np.int8]
+    epochs: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    best: NDArray[np.float64]
+    history: NDArray[np.float64]
+    validation: NDArray[np.float64]
 
 
 class Block(NamedTuple):

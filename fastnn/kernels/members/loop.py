@@ -12,8 +12,9 @@ from fastnn.kernels.llvm.simd import any_lane, broadcast, fma, lanes, load, poin
 from fastnn.kernels.llvm.threads import fetch_add
 from fastnn.kernels.members.batches import pack, share_evenly, share_out, shuffle
 from fastnn.kernels.members.compiled import lanes_of
-from fastnn.kernels.members.turnover import DIVERGED, FINISHED, STOPPED, Lanes, fill, note_best, retire
+from fastnn.kernels.members.turnover import Lanes, fill, note_best, retire
 from fastnn.kernels.random import epoch_key
+from fastnn.records import DIVERGED, EARLY, FINISHED
 
 
 def _vectors(array):
@@ -42,7 +43,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
     plain = n_batches == 1 and not (attentive or scheduled or limited or step.corrected)
 
     work = _vectors(block.work)
-    width, first_params = lanes(work), pointer(results.params, 0)
+    width = lanes(work)
     values, pace, losses = work + block.values * width, work + block.pace * width, work + block.losses * width
     correction, root = pace + 2 * width, pace + 3 * width
     weights, monitored = losses + width, losses + 2 * width
@@ -69,7 +70,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                 if members[lane] < 0 and queue[0] < n_members:
                     member = fetch_add(pointer(queue, 0), 1)
                     if member < n_members:
-                        fill(here, lane, member, tick, first_params, settings, n_params, step.n_slots, step.adaptive)
+                        fill(here, lane, member, tick, results, settings, n_params, step.n_slots, step.adaptive)
                         if weighted and n_batches == 1:
                             share_out(
                                 given, given_block, members, order, False, n, 0, n, lane, lane + 1,
@@ -173,7 +174,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                 results.validation[member, epoch - 1] = monitored[lane]
             waits = settings.patience == 0 or here.waits[lane] < settings.patience
             if not waits or epoch == n_epochs:
-                status, steps = FINISHED if waits else STOPPED, epoch * n_batches
+                status, steps = FINISHED if waits else EARLY, epoch * n_batches
                 retire(here, lane, results, status, epoch, steps, np.float64(losses[lane]), restores, n_params)
                 changed = True
     block.ticks[0] = tick

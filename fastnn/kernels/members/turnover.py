@@ -11,9 +11,6 @@ from fastnn.kernels.llvm.simd import any_lane, lanes, load, pointer, select, sto
 from fastnn.kernels.llvm.types import Pointer
 from fastnn.kernels.random import member_key
 
-#: How a member's training ended: nobody has begun it; all epochs are done; early stopping; divergence.
-WAITING, FINISHED, STOPPED, DIVERGED = range(4)
-
 
 class Lanes(NamedTuple):
     """Pointers to what stands in the lanes of a block, see `fastnn.kernels.members.data.Block`."""
@@ -29,12 +26,12 @@ class Lanes(NamedTuple):
 
 
 @inlined
-def fill(block, lane, member, tick, params, settings, n_params, n_slots, adaptive):
+def fill(block, lane, member, tick, results, settings, n_params, n_slots, adaptive):
     """Give a lane to a member. With `adaptive` steps the second slot starts at the rate."""
-    width = lanes(block.params)
+    width, params = lanes(block.params), pointer(results.params, 0)
     rate = settings.rates[member]
     block.members[lane], block.started[lane], block.waits[lane] = member, tick, 0
-    block.keys[lane] = member_key(settings.seeds[member], settings.streams[member])
+    block.keys[lane] = member_key(settings.seeds[member], results.member[member])
     block.pace[lane], block.pace[width + lane] = rate * settings.schedule[0], settings.momenta[member]
     block.pace[4 * width + lane], block.best[lane] = settings.l2[member], np.inf
     for i in range(n_params):
