@@ -25,7 +25,7 @@ DATA = {
     "digits": "MLPClassifier",
 }
 MODULES = {"scikit-learn": theirs, "fastnn": ours}
-ROUNDS = {"scikit-learn": 3, "fastnn": 15}
+ROUNDS = {"scikit-learn": 7, "fastnn": 15}
 SEEDS = 20
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

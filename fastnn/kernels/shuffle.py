@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from fastnn.kernels.compiling import kernel
 from fastnn.kernels.llvm.calls import call_integer
+from fastnn.kernels.llvm.simd import pointer_at
 
 
 @kernel
-def _shuffle(next_uint32, state, order, orders, first, count):
-    """Shuffle `order` by so many times, each time into a row of `orders`, from row ``first % len(orders)`` on."""
+def _shuffle(next_uint32, state, order, n, orders, m, first, count):
+    """Shuffle ``order[:n]`` by so many times, each time into a row of `orders`, from row ``first % m`` on."""
+    order, orders = pointer_at(order, np.int64), pointer_at(orders, np.int64)
     for epoch in range(first, first + count):
-        i, mask = order.size - 1, 1
+        i, mask = n - 1, 1
         while mask < i:
             mask = 2 * mask + 1
         while i > 0:  # the shuffle of Fisher and Yates: row i changes places with a random one of those up to it
@@ -26,10 +28,14 @@ def _shuffle(next_uint32, state, order, orders, first, count):
                 j = call_integer(next_uint32, state) & mask
                 accepted = j <= i
                 j = j if accepted else i  # without a branch, which nobody could predict
-                order[i], order[j] = order[j], order[i]
+                row = order[i]
+                order[i] = order[j]
+                order[j] = row
                 i -= np.intp(accepted)
             mask >>= 1
-        orders[epoch % orders.shape[0]] = order
+        drawn = orders + epoch % m * n
+        for i in range(n):
+            drawn[i] = order[i]
 
 
 def shuffle(
@@ -52,4 +58,5 @@ def shuffle(
     interface = generator.ctypes
     next_uint32 = ctypes.cast(interface.next_uint32, ctypes.c_void_p).value
     with generator.lock:
-        _shuffle(next_uint32, interface.state_address, order, orders, first, count)
+        places = order.ctypes.data, len(order), orders.ctypes.data, len(orders)
+        _shuffle(next_uint32, interface.state_address, *places, first, count)
