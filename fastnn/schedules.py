@@ -6,7 +6,6 @@ resumed later goes on as if it had not stopped. `ReduceOnPlateau` is the excepti
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Schedule(ABC):
+class Schedule:
     """What every schedule has.
 
     Parameters
@@ -29,14 +28,18 @@ class Schedule(ABC):
         """The rates of `count` epochs, the first of them number `first`, shape (count,)."""
         return self.learning_rate * self.factors(np.arange(first, first + count, dtype=np.float64))
 
-    @abstractmethod
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the learning rate is multiplied by in these epochs."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its rates are")
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
     """The same rate in every epoch; what a plain number stands for."""
+
+    def rates(self, first: int, count: int) -> NDArray[np.float64]:
+        """The rate, `count` times."""
+        return np.full(count, self.learning_rate, np.float64)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """One."""

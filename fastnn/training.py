@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 UNBOUNDED = 2**62  # steps
-_NOTHING_PENDING = Interrupts()  # of a run that Ctrl-C cannot interrupt
+_NOTHING = nullcontext()
+_NOTHING_PENDING = nullcontext(Interrupts())  # of a run that Ctrl-C cannot interrupt
 
 Callback = Callable[[Epoch], bool | None]
 
@@ -85,9 +86,9 @@ def fit(
     start = perf_counter()
     first_steps = _first_steps(job, backend)
     is_one_call = epochs * job.n_batches <= first_steps and callback is None
-    with nullcontext() if feed is None else closing(feed):
+    with _NOTHING if feed is None else closing(feed):
         # A run so short ends before Ctrl-C need be answered.
-        with nullcontext(_NOTHING_PENDING) if is_one_call else Interrupts() as interrupts:
+        with _NOTHING_PENDING if is_one_call else Interrupts() as interrupts:
             before = job.params.copy()
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validates) as bar:

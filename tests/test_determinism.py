@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, RMSprop
-from fastnn.kernels import training
+from fastnn.kernels import prepared, training
 
 DTYPES = ["float64", "float32"]
 SHAPES = [((3, 4, 1), 4, 4), ((7, 33, 17, 5), 100, 32), ((40, 128, 3), 600, 300), ((65, 9), 513, 513)]
@@ -116,7 +116,7 @@ def test_threads_with_labels(threads, shared):
 
 def test_threads_are_not_used_where_they_do_not_pay(monkeypatch):
     started = []
-    monkeypatch.setattr(training, "Thread", lambda **options: started.append(options))
+    monkeypatch.setattr(prepared, "Thread", lambda **options: started.append(options))
     trained((3, 4, 1), 4, 4, "float64", threads=2)
     assert started == []
 
@@ -126,12 +126,12 @@ def test_more_threads_than_processors_share_no_step(monkeypatch):
     monkeypatch.setattr(training, "WORTH_SHARING", 0)
     started = []
 
-    class Counted(training.Thread):
+    class Counted(prepared.Thread):
         def __init__(self, **options):
             started.append(options)
             super().__init__(**options)
 
-    monkeypatch.setattr(training, "Thread", Counted)
+    monkeypatch.setattr(prepared, "Thread", Counted)
     assert trained((7, 9, 2), 50, 50, "float64", threads=64) == trained((7, 9, 2), 50, 50, "float64")
     assert len(started) == 1
 

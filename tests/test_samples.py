@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fastnn import MLP, SGD, Adam
+from fastnn import MLP, SGD, Adam, EarlyStopping
 from fastnn.catalogue import LOSSES
 from fastnn.job import Job, State, Status
 from fastnn.kernels import samples
 from fastnn.reference import training as reference
+from fastnn.schedules import ReduceOnPlateau
 
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1
@@ -44,7 +45,7 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_training_agrees_with_the_reference(settings):
     assert samples.serves(job(settings))
-    assert samples.pays(job(settings))
+    assert samples.suits(SPEC, settings["batch_size"])
     params, state, losses, status = run(samples.train, job(settings))
     expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
     assert status == Status.DONE
@@ -76,10 +77,50 @@ def test_bad_data_and_divergence_are_told():
     assert run(samples.train, wild)[3] == Status.DIVERGED
 
 
-def test_large_networks_and_batches_do_not_pay():
-    assert samples.pays(job(PLAIN))
-    assert not samples.pays(job(PLAIN, spec=MLP((3, 40, 2)).spec))
-    assert not samples.pays(job(PLAIN, X=np.zeros((1000, 3)), y=np.zeros((1000, 2)), batch_size=1000))
+LABELS = (X[:, 0] > 0).astype(np.intp)
+WATCHED = {
+    "validation": {"validation_data": (X[:5] + 0.5, Y[:5])},
+    "early stopping": {"early_stopping": EarlyStopping(2, 5e-3), "validation_fraction": 0.3},
+    "plateau": {"optimizer": SGD(ReduceOnPlateau(0.2, 0.5, 1, 1e-2, 1, 1e-3), 0.9)},
+    "a metric of classes": {
+        "early_stopping": EarlyStopping(3, 1e-3, "metric"),
+        "validation_fraction": 0.3,
+        "loss": "cross_entropy",
+    },
+}
+
+
+@pytest.mark.parametrize("settings", WATCHED.values(), ids=WATCHED)
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_what_is_watched_is_what_the_reference_sees(settings, batch_size):
+    labelled = settings.get("loss") == "cross_entropy"
+    net = MLP((3, 4, 2), output_activation="softmax" if labelled else "identity", rng=0)
+    other, y = net.copy(), LABELS if labelled else Y
+    settings = {"epochs": 12, "batch_size": batch_size, "rng": 0, "optimizer": Adam(0.05)} | settings
+    one = net.fit(X, y, specialize=True, **settings)
+    two = other.fit(X, y, backend="numpy", **settings)
+    assert_allclose(net.params, other.params, rtol=1e-10)
+    assert one.stopped == two.stopped
+    assert one.best_epoch == two.best_epoch
+    for name in ("loss", "learning_rate", "validation_loss", "validation_metric"):
+        value, expected = getattr(one, name), getattr(two, name)
+        assert (value is None) == (expected is None)
+        if value is not None:
+            assert_allclose(value, expected, rtol=1e-10)
+
+
+def test_looking_changes_no_bit():
+    plain, watched = MLP((3, 4, 2), rng=0), MLP((3, 4, 2), rng=0)
+    settings = {"epochs": 5, "batch_size": 4, "rng": 0, "specialize": True}
+    plain.fit(X, Y, **settings)
+    watched.fit(X, Y, validation_data=(X, Y), callback=lambda epoch: None, **settings)
+    assert plain.params.tobytes() == watched.params.tobytes()
+
+
+def test_large_networks_and_batches_are_not_served_by_default():
+    assert samples.suits(SPEC, 11)
+    assert not samples.suits(MLP((3, 40, 2)).spec, 11)
+    assert not samples.suits(SPEC, 1000)
 
 
 @pytest.mark.parametrize("specialize", [True, False, None])
@@ -95,5 +136,5 @@ def test_either_path_is_the_networks(specialize):
 
 def test_what_the_specialised_path_does_not_do_is_refused():
     net, X = MLP((2, 3, 1)), np.eye(2)
-    with pytest.raises(ValueError, match="specialize must not be True with validation, early stopping"):
+    with pytest.raises(ValueError, match="specialize must not be True with dropout, input_noise"):
         net.fit(X, X[:, :1], epochs=2, dropout=0.5, specialize=True)

@@ -33,6 +33,7 @@ from fastnn.spec import NetworkSpec
 
 _SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt, "LBFGS": solvers.LBFGS}
 _OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS} | _SOLVERS
+_KNOWN = frozenset(_OPTIMIZERS.values())
 _UNIT = Interval(0, 1)
 _SETTINGS = {
     "learning_rate": AT_LEAST_0,
@@ -63,15 +64,17 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     ValueError
         If a setting is out of its bounds.
     """
-    if type(optimizer) not in _OPTIMIZERS.values():
+    if type(optimizer) not in _KNOWN:
         hint = nearest(optimizer, _OPTIMIZERS) if isinstance(optimizer, str) else ""
         hint = "; call it: its settings have defaults" if optimizer in _OPTIMIZERS.values() else hint
         names = ", ".join(f"fastnn.{name}" for name in _OPTIMIZERS)
         raise TypeError(f"optimizer must be an instance of {names}; got {describe(optimizer)}{hint}")
     converted: dict[str, Any] = {}
     for name, value in vars(optimizer).items():
-        argument = f"{name} of {type(optimizer).__name__}"
         interval = _SETTINGS.get(name)
+        if type(value) is float and interval is not None and value in interval:
+            continue
+        argument = f"{name} of {type(optimizer).__name__}"
         if name == "learning_rate" and isinstance(value, Schedule):
             checked: Any = check_schedule(value)
         elif name in _WHOLE:
@@ -128,6 +131,8 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     TypeError, ValueError
         If it is no number, or sequence of numbers, in [0, 1), or of another length.
     """
+    if type(dropout) is float and dropout == 0.0:
+        return ()
     hidden = spec.n_layers - 1
     given = list(dropout) if isinstance(dropout, (list, tuple, np.ndarray)) else [dropout] * hidden
     if len(given) != hidden:

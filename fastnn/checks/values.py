@@ -54,6 +54,8 @@ def check_number(argument: str, value: Any, interval: Interval) -> float:
     ValueError
         If it is outside the interval.
     """
+    if type(value) is float and value in interval:
+        return value
     if not isinstance(value, _NUMBERS) or value is True or value is False:
         raise TypeError(f"{argument} must be {interval}; got {describe(value)}")
     try:

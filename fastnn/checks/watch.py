@@ -114,7 +114,11 @@ def check_watch(job: Job, state: State, validation_data: Any, validation_fractio
         If an argument is not what it must be, or does not go with the others; or if the state is that of another
         number of batches.
     """
-    watch = Watch()
+    rate = getattr(job.optimizer, "learning_rate", None)
+    plateau = rate if isinstance(rate, schedules.ReduceOnPlateau) else None
+    if validation_data is None and validation_fraction is None and early_stopping is None and plateau is None:
+        return _check_place(state, job)
+    watch = Watch(plateau=plateau)
     if validation_data is not None:
         if validation_fraction is not None:
             raise ValueError("validation_fraction must be None where validation_data is given")
@@ -125,10 +129,12 @@ def check_watch(job: Job, state: State, validation_data: Any, validation_fractio
         fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
         job = _hold_out(job, watch, fraction, state.seed)
     watch.stopping = check_early_stopping(early_stopping, watch.validates)
-    rate = job.optimizer.schedule if job.optimizer is not None else None
-    watch.plateau = rate if isinstance(rate, schedules.ReduceOnPlateau) else None
-    if watch.validates or watch.stopping is not None or watch.plateau is not None:
-        job.watch = watch
+    job.watch = watch
+    return _check_place(state, job)
+
+
+def _check_place(state: State, job: Job) -> Job:
+    """The job, if the place in an epoch where the state stands is one of its own."""
     if state.counters[1] >= job.n_batches:
         raise ValueError(
             f"state must be that of a run with {job.n_batches} batches an epoch; "

@@ -19,9 +19,11 @@ from fastnn.checks.values import AT_LEAST_0
 from fastnn.embed.types import NetworkType
 from fastnn.job import State
 from fastnn.kernels.compiling import address_of, digest, kernel, outlined
+from fastnn.kernels.epochs import run
 from fastnn.kernels.layers import ALONE, TEAM
 from fastnn.kernels.llvm.calls import call
-from fastnn.kernels.training import PLAN, Prepared, run
+from fastnn.kernels.prepared import Prepared
+from fastnn.kernels.step import PLAN
 from fastnn.optimizers import Adam, Optimizer
 from fastnn.spec import NetworkSpec
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import types
+from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
 from fastnn import catalogue
@@ -43,10 +44,13 @@ class Column(IntEnum):
     TRANSPOSED = 10  # place of the transposed copy of the weights
     TRANSPOSED_STRIDE = 11
     PRODUCT = 12  # address of the matrix product
-    DROP = 13  # address of the product by factors of dropout, 0 without
-    FACTORS = 14  # their place in the workspace
-    DROPPED = 15  # place of the outputs times these factors; H without
-    THRESHOLD = 16  # a factor is 0 where 32 random bits are below
+    FORWARD = 13  # of the product that gives the outputs
+    WEIGHTS_BACK = 14  # of the one that gives the weights' gradient
+    INPUTS_BACK = 15  # of the one that gives the inputs'
+    DROP = 16  # address of the product by factors of dropout, 0 without
+    FACTORS = 17  # their place in the workspace
+    DROPPED = 18  # place of the outputs times these factors; H without
+    THRESHOLD = 19  # a factor is 0 where 32 random bits are below
 
 
 (
@@ -63,6 +67,9 @@ class Column(IntEnum):
     TRANSPOSED,
     TRANSPOSED_STRIDE,
     PRODUCT,
+    FORWARD,
+    WEIGHTS_BACK,
+    INPUTS_BACK,
     DROP,
     FACTORS,
     DROPPED,
@@ -138,7 +145,9 @@ def layout(
         row = layers[l]
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
         row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
-        row[PRODUCT] = _product(spec.dtype)
+        last = l == spec.n_layers - 1
+        kinds = _OF_ONE_OUTPUT if last and layer.n_out == 1 else _OF_ANY
+        row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
@@ -178,11 +187,16 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     )
 
 
+#: The products of a layer: any matrices', and those of `FORWARD`, `WEIGHTS_BACK` and `INPUTS_BACK`.
+_OF_ANY = (dense.product,) * 4
+_OF_ONE_OUTPUT = dense.product, dense.dots, dense.weighted_sum, dense.outer
+
+
 @lru_cache
-def _product(dtype: str) -> int:
-    """Address of the matrix product."""
+def _product(kind: Dispatcher, dtype: str) -> int:
+    """Address of a matrix product."""
     place, n = pointer_type(dtype), types.intp
-    return address_of(dense.product, n, n, n, place, n, n, place, n, place, n, place, n)
+    return address_of(kind, n, n, n, place, n, n, place, n, place, n, place, n)
 
 
 @lru_cache
@@ -206,11 +220,16 @@ def backward_address(dtype: str) -> int:
     return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM)
 
 
+def address(array: NDArray) -> int:
+    """Where an array's numbers begin."""
+    return array.__array_interface__["data"][0]
+
+
 def workspace(size: int, dtype: str) -> NDArray:
     """An array of zeros that starts at the start of a cache line."""
     itemsize = np.dtype(dtype).itemsize
     raw = np.zeros(size * itemsize + REGISTER_BYTES, np.uint8)
-    start = -raw.ctypes.data % REGISTER_BYTES
+    start = -address(raw) % REGISTER_BYTES
     return raw[start : start + size * itemsize].view(dtype)
 
 
@@ -225,7 +244,7 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
         w = params + layer[WEIGHTS]
         b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
         z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
-        call(layer[PRODUCT], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, n_out, b, 0, z, stride)
+        call(layer[FORWARD], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, n_out, b, 0, z, stride)
         if layer[ACTIVATE] != 0:
             call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
         if layer[DROP] != 0:
@@ -253,8 +272,9 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         # dW = h^T d, db = 1^T d
         first, last = share(n_in, LOW, team)
         dw = dw + first * n_out
-        init, init_stride = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
-        call(layer[PRODUCT], last - first, n_out, n, h + first, 1, h_stride, d, d_stride, init, init_stride, dw, n_out)
+        init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
+        span = last - first, n_out, n
+        call(layer[WEIGHTS_BACK], *span, h + first, 1, h_stride, d, d_stride, *init, dw, n_out)
         if layer[BIASES] >= 0 and team.rank == team.size - 1:
             db = gradient + layer[BIASES]
             passes.sum_columns(d, d_stride, n, n_out, db if more else work + zeros, db)
@@ -266,7 +286,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         passes.transpose_block(w + first * n_out, n_out, turned + first, t_stride, last - first, n_out)
         meet(team)
         d, dh = d + start * d_stride, work + (below[D] + start * h_stride)
-        call(layer[PRODUCT], rows, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
+        call(layer[INPUTS_BACK], rows, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
         if below[DROP] != 0:
             call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
         if below[DERIVE] != 0:

@@ -14,7 +14,7 @@ from fastnn.kernels.compiling import kernel
 from fastnn.kernels.layers import ALONE, COLUMNS, H, forward_address, layout, workspace
 from fastnn.kernels.llvm.calls import call
 from fastnn.kernels.llvm.simd import pointer
-from fastnn.kernels.training import BLOCK_ROWS, Prepared
+from fastnn.kernels.prepared import BLOCK_ROWS, Prepared
 from fastnn.optimizers import SGD
 from fastnn.spec import NetworkSpec
 
