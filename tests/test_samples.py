@@ -11,6 +11,8 @@ from fastnn.kernels import samples
 from fastnn.reference import training as reference
 from fastnn.schedules import ReduceOnPlateau
 
+pytestmark = pytest.mark.own_kernels
+
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1
 SPEC = MLP((3, 4, 2)).spec

@@ -51,7 +51,7 @@ def pairwise():
     chosen = []
     while wanted:
         (one, i), (other, j) = min(wanted)
-        trials = rng.integers(lengths, size=(200, len(lengths)))
+        trials = rng.integers(lengths, size=(60, len(lengths)))
         trials[:, one], trials[:, other] = i, j
         best = max(trials.tolist(), key=lambda trial: len(pairs(trial) & wanted))
         wanted -= pairs(best)

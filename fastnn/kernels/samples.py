@@ -38,7 +38,8 @@ from fastnn.kernels.step import PLAN
 from fastnn.optimizers import Optimizer
 from fastnn.spec import NetworkSpec
 
-#: Networks of at most so many parameters are served, in batches of at most so many vectors.
+#: By default networks of at most so many parameters are trained here, in batches of at most so many vectors: within
+#: these bounds a step takes a tenth to two fifths of the shared kernel's time (``pytest bench/bench_paths.py -s``).
 MOST_PARAMS, MOST_SLOTS = 40, 4
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
