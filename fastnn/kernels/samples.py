@@ -127,7 +127,7 @@ def run(plan, plans, work, params, slots, counters, sums, learning_rates, losses
     x, memory, pace, n_params, n_rows, n_slots, corrected = _room(plan, work)
     job = plans[0]
     settings = pointer_at(job.settings, np.float64)
-    n, n_in, n_out, width = job.n_rows, *_ends(plan), lanes(x)
+    n, width, (n_in, n_out) = job.n_rows, lanes(x), _ends(plan)
     count = n_rows * width
     n_batches = (n + job.batch_size - 1) // job.batch_size
     y, share = x + count * n_in, x + count * (n_in + n_out)
