@@ -16,6 +16,7 @@ from numba.extending import overload
 from fastnn.catalogue import ACTIVATIONS
 from fastnn.kernels.compiling import inlined
 from fastnn.kernels.llvm.simd import absolute, broadcast, fma, select
+from fastnn.kernels.pipeline import INLINED
 from fastnn.kernels.vecmath import exp, expm1, sigmoid, softplus, tanh
 
 _LEAKY_SLOPE = 0.01
@@ -273,22 +274,21 @@ def _chosen(code, order):
     return None
 
 
-_INLINED = {"forceinline": True, "error_model": "numpy"}
 
 
-@overload(activate, prefer_literal=True, jit_options=_INLINED)
+@overload(activate, prefer_literal=True, jit_options=INLINED)
 def _activate(code, z):
     chosen = _chosen(code, 0)
     return chosen and (lambda code, z: chosen(z))
 
 
-@overload(derivative, prefer_literal=True, jit_options=_INLINED)
+@overload(derivative, prefer_literal=True, jit_options=INLINED)
 def _derivative(code, z, h):
     chosen = _chosen(code, 1)
     return chosen and (lambda code, z, h: chosen(z, h))
 
 
-@overload(second_derivative, prefer_literal=True, jit_options=_INLINED)
+@overload(second_derivative, prefer_literal=True, jit_options=INLINED)
 def _second_derivative(code, z, h):
     chosen = _chosen(code, 2)
     return chosen and (lambda code, z, h: chosen(z, h))

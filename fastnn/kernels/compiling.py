@@ -25,6 +25,8 @@ from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
+from fastnn.kernels.pipeline import CALLEE, INLINED, KERNEL, OUTLINED
+
 
 def sources() -> list[Path]:
     """The files that compiled code is made from: what is compiled, and what it takes numbers from."""
@@ -97,7 +99,7 @@ class _KernelCache(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
-def _piece(**options: bool) -> Callable:
+def _piece(options: dict[str, Any]) -> Callable:
     """A decorator ``@piece`` or ``@piece(literals=("name", ...))`` for functions that kernels are made of.
 
     Numba compiles a function anew for each whole number written in a call of it. Here that is so only for the
@@ -107,7 +109,7 @@ def _piece(**options: bool) -> Callable:
     def piece(function: Callable | None = None, *, literals: tuple[str, ...] = ()) -> Any:
         if function is None:
             return partial(piece, literals=literals)
-        dispatcher = njit(error_model="numpy", no_cpython_wrapper=True, **options)(function)
+        dispatcher = njit(**options)(function)
         names = function.__code__.co_varnames
         get_call_template = dispatcher.get_call_template
 
@@ -122,10 +124,10 @@ def _piece(**options: bool) -> Callable:
 
 
 #: A piece of a kernel: compiled into whatever calls it.
-inlined = _piece(forceinline=True)
+inlined = _piece(INLINED)
 
 #: A piece of a kernel that stays a function of its own.
-outlined = _piece()
+outlined = _piece(OUTLINED)
 
 
 def _cached(dispatcher: numba.core.dispatcher.Dispatcher) -> numba.core.dispatcher.Dispatcher:
@@ -135,12 +137,12 @@ def _cached(dispatcher: numba.core.dispatcher.Dispatcher) -> numba.core.dispatch
 
 def kernel(function: Callable) -> numba.core.dispatcher.Dispatcher:
     """Decorate an entry point: called from Python, runs without the GIL, cached on disk."""
-    return _cached(njit(nogil=True, error_model="numpy")(function))
+    return _cached(njit(**KERNEL)(function))
 
 
 def callee(function: Callable) -> numba.core.dispatcher.Dispatcher:
     """Decorate a function that kernels call by its address (`address_of`): cached on disk."""
-    return _cached(njit(error_model="numpy", no_cpython_wrapper=True)(function))
+    return _cached(njit(**CALLEE)(function))
 
 
 @cache

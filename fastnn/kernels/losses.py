@@ -29,6 +29,7 @@ from fastnn.kernels.llvm.simd import (
     total,
     transpose,
 )
+from fastnn.kernels.pipeline import INLINED
 from fastnn.kernels.vecmath import exp, log, sigmoid, softplus
 
 
@@ -83,7 +84,7 @@ def _element(code, o, y, delta):
     """The elementwise loss of this catalogue code."""
 
 
-@overload(_element, prefer_literal=True, jit_options={"forceinline": True, "error_model": "numpy"})
+@overload(_element, prefer_literal=True, jit_options=INLINED)
 def _choose_element(code, o, y, delta):
     name = next(row.name for row in catalogue.LOSSES.values() if row.code == code.literal_value)
     function = _ELEMENTWISE[name]

@@ -12,6 +12,7 @@ from numba.extending import overload
 from fastnn import optimizers
 from fastnn.kernels.compiling import callee, inlined
 from fastnn.kernels.llvm.simd import fma, lanes, load_first, select, sqrt, store_first
+from fastnn.kernels.pipeline import INLINED
 
 
 # ---------------------------------------------------------------- once a step
@@ -155,7 +156,7 @@ def _prepare(code, rate, settings, step):
     """What a rule needs of a step."""
 
 
-@overload(_prepare, prefer_literal=True, jit_options={"forceinline": True, "error_model": "numpy"})
+@overload(_prepare, prefer_literal=True, jit_options=INLINED)
 def _choose_prepare(code, rate, settings, step):
     prepare = RULES[code.literal_value][0]
     return lambda code, rate, settings, step: prepare(rate, settings, step)
@@ -165,7 +166,7 @@ def _rule(code, p, g, s, t, c):
     """One rule on one vector of parameters."""
 
 
-@overload(_rule, prefer_literal=True, jit_options={"forceinline": True, "error_model": "numpy"})
+@overload(_rule, prefer_literal=True, jit_options=INLINED)
 def _choose_rule(code, p, g, s, t, c):
     rule = RULES[code.literal_value][1]
     return lambda code, p, g, s, t, c: rule(p, g, s, t, c)
@@ -175,7 +176,7 @@ def _slots(code):
     """How many slots a rule touches."""
 
 
-@overload(_slots, prefer_literal=True, jit_options={"forceinline": True})
+@overload(_slots, prefer_literal=True, jit_options=INLINED)
 def _choose_slots(code):
     slots = RULES[code.literal_value][2]
     return lambda code: slots

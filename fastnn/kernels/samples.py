@@ -34,6 +34,7 @@ from fastnn.kernels.llvm.simd import (
 )
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES, rule_of
+from fastnn.kernels.pipeline import INLINED
 from fastnn.kernels.step import PLAN
 from fastnn.optimizers import Optimizer
 from fastnn.spec import NetworkSpec
@@ -49,7 +50,7 @@ def _room(plan, work):
     """Memory of a step on the stack; parameters, vectors of rows in a batch, slots; whether a bias is corrected."""
 
 
-@overload(_room, jit_options={"forceinline": True})
+@overload(_room, jit_options=INLINED)
 def _room_impl(plan, work):
     plan = plan.plan
     n_params, n_values, slots, corrected = (
@@ -75,7 +76,7 @@ def _ends(plan):
     """Widths of the input and of the output."""
 
 
-@overload(_ends, jit_options={"forceinline": True})
+@overload(_ends, jit_options=INLINED)
 def _ends_impl(plan):
     ends = plan.plan.spec.n_in, plan.plan.spec.n_out
     return lambda plan: ends

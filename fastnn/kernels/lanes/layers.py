@@ -6,8 +6,9 @@ from numba.extending import overload
 
 from fastnn.kernels.activations import activate, derivative
 from fastnn.kernels.compiling import inlined
-from fastnn.kernels.lanes.plan import INLINE, column
+from fastnn.kernels.lanes.plan import column
 from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, store, tile
+from fastnn.kernels.pipeline import INLINED
 
 
 # ---------------------------------------------------------------- products
@@ -89,7 +90,7 @@ def forward(plan, l, memory, a, last):
     """Activations of a block of rows from layer `l` on; `a` is its input."""
 
 
-@overload(forward, prefer_literal=True, jit_options=INLINE)
+@overload(forward, prefer_literal=True, jit_options=INLINED)
 def _forward(plan, l, memory, a, last):
     plan, l = plan.plan, l.literal_value
     if l == plan.spec.n_layers:
@@ -112,7 +113,7 @@ def backward(plan, l, memory, x, last):
     """Add a block's gradient, from layer `l` down; the derivative with respect to its pre-activations is known."""
 
 
-@overload(backward, prefer_literal=True, jit_options=INLINE)
+@overload(backward, prefer_literal=True, jit_options=INLINED)
 def _backward(plan, l, memory, x, last):
     plan, l = plan.plan, l.literal_value
     layer, d, rows, bottom = plan.spec.layers[l], plan.places[0][l][2], plan.rows, plan.rows - 1

@@ -8,9 +8,10 @@ from fastnn import catalogue
 from fastnn.kernels.activations import derivative
 from fastnn.kernels.compiling import inlined
 from fastnn.kernels.lanes.layers import backward, forward
-from fastnn.kernels.lanes.plan import INLINE, column
+from fastnn.kernels.lanes.plan import column
 from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, store
 from fastnn.kernels.losses import _element
+from fastnn.kernels.pipeline import INLINED
 from fastnn.kernels.vecmath import exp, log
 
 
@@ -18,7 +19,7 @@ def row_loss(plan, o, d, y, n, share, delta):
     """Loss of one row, times its share; into `d` its derivative with respect to the outputs `o`."""
 
 
-@overload(row_loss, jit_options=INLINE)
+@overload(row_loss, jit_options=INLINED)
 def _row_loss(plan, o, d, y, n, share, delta):
     code = plan.plan.loss
     if code == catalogue.LOSSES["cross_entropy"].code:
@@ -59,7 +60,7 @@ def output_loss(plan, memory, batch, start, last, delta, training):
     """Loss of a block of rows, and the derivative with respect to the output's pre-activations."""
 
 
-@overload(output_loss, jit_options=INLINE)
+@overload(output_loss, jit_options=INLINED)
 def _output_loss(plan, memory, batch, start, last, delta, training):
     plan = plan.plan
     rows, n, (z, h, d) = plan.rows, plan.spec.n_out, plan.places[0][-1]
@@ -101,7 +102,7 @@ def _shape(plan):
     """Rows of a block, and width of the input."""
 
 
-@overload(_shape, jit_options=INLINE)
+@overload(_shape, jit_options=INLINED)
 def _shape_impl(plan):
     rows, n_in = plan.plan.rows, plan.plan.spec.n_in
     return lambda plan: (rows, n_in)
@@ -111,7 +112,7 @@ def _backward_all(plan, memory, x, last):
     """`backward` from the output's layer."""
 
 
-@overload(_backward_all, jit_options=INLINE)
+@overload(_backward_all, jit_options=INLINED)
 def _backward_all_impl(plan, memory, x, last):
     top = plan.plan.spec.n_layers - 1
     return lambda plan, memory, x, last: backward(plan, top, memory, x, last)

@@ -12,10 +12,8 @@ from numba.extending import NativeValue, models, overload, register_model, unbox
 from fastnn import catalogue
 from fastnn.kernels.llvm.simd import broadcast, lanes, load
 from fastnn.kernels.llvm.types import Pointer
+from fastnn.kernels.pipeline import INLINED
 from fastnn.spec import NetworkSpec
-
-#: How the pieces that depend on a plan are compiled.
-INLINE = {"forceinline": True, "error_model": "numpy"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def column(place, k, like):
     """The k-th vector from a pointer on, or the k-th number in every lane."""
 
 
-@overload(column, jit_options=INLINE)
+@overload(column, jit_options=INLINED)
 def _column(place, k, like):
     if place.lanes == 1:
         return lambda place, k, like: broadcast(place[k], like)

@@ -8,17 +8,17 @@ from numba.extending import overload
 
 from fastnn.kernels.compiling import inlined
 from fastnn.kernels.lanes.losses import pass_batch
-from fastnn.kernels.lanes.plan import INLINE
 from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, sqrt, store, total_everywhere
 from fastnn.kernels.llvm.types import Pointer
 from fastnn.kernels.optimizers import RULES, _rule
+from fastnn.kernels.pipeline import INLINED
 
 
 def gradient_step(plan, memory, batch, l2, max_grad_norm, delta):
     """Loss of a batch and its gradient, whole: penalty, sum over the lanes of samples, and bound of its norm."""
 
 
-@overload(gradient_step, jit_options=INLINE)
+@overload(gradient_step, jit_options=INLINED)
 def _gradient_step(plan, memory, batch, l2, max_grad_norm, delta):
     plan = plan.plan
     n_params, samples, penalised, clipped = plan.spec.n_params, plan.samples, plan.penalised, plan.clipped
@@ -116,7 +116,7 @@ def update(plan, memory, pace, settings):
     """One step of the optimizer, along the gradient."""
 
 
-@overload(update, jit_options=INLINE)
+@overload(update, jit_options=INLINED)
 def _update(plan, memory, pace, settings):
     rule, n_params = plan.plan.rule, plan.plan.spec.n_params
     numbers, slots = _NUMBERS[rule], RULES[rule][2]

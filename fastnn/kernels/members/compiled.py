@@ -12,10 +12,10 @@ from numba.extending import overload
 from fastnn import catalogue
 from fastnn.kernels.compiling import address_of, callee
 from fastnn.kernels.lanes import CORRECTED, Batch, Memory, Pace, Plan, PlanType, gradient_step, pass_batch, update
-from fastnn.kernels.lanes.plan import INLINE
 from fastnn.kernels.llvm.simd import any_lane, broadcast, lanes, load, store, with_lanes
 from fastnn.kernels.llvm.types import Pointer, native_lanes
 from fastnn.kernels.optimizers import RULES, rule_of
+from fastnn.kernels.pipeline import INLINED
 from fastnn.optimizers import Rprop
 from fastnn.spec import NetworkSpec
 
@@ -57,7 +57,7 @@ def _memory(plan, work, values):
     """Parameters, gradient and slots, one after another."""
 
 
-@overload(_memory, jit_options=INLINE)
+@overload(_memory, jit_options=INLINED)
 def _memory_impl(plan, work, values):
     n_params = plan.plan.spec.n_params
 
@@ -72,7 +72,7 @@ def _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows):
     """A batch: in the data where its rows are the same for every lane, else where they were packed."""
 
 
-@overload(_batch, jit_options=INLINE)
+@overload(_batch, jit_options=INLINED)
 def _batch_impl(plan, X, y, packed_x, packed_y, share, share_stride, rows):
     if plan.plan.packed:
         return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(

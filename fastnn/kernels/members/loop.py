@@ -13,6 +13,7 @@ from fastnn.kernels.llvm.threads import fetch_add
 from fastnn.kernels.members.batches import pack, share_evenly, share_out, shuffle
 from fastnn.kernels.members.compiled import lanes_of
 from fastnn.kernels.members.turnover import Lanes, fill, note_best, retire
+from fastnn.kernels.pipeline import INLINED
 from fastnn.kernels.random import epoch_key
 from fastnn.records import DIVERGED, EARLY, FINISHED
 
@@ -21,7 +22,7 @@ def _vectors(array):
     """Pointer to an array, whose loads take the lanes of a block."""
 
 
-@overload(_vectors, jit_options={"forceinline": True})
+@overload(_vectors, jit_options=INLINED)
 def _vectors_impl(array):
     width = lanes_of(array.dtype)
     return lambda array: with_lanes(pointer(array, 0), width)

@@ -7,13 +7,14 @@ from typing import NamedTuple
 from numba.extending import overload
 
 from fastnn.kernels.llvm.types import REGISTER_BYTES
+from fastnn.kernels.pipeline import INLINED
 from fastnn.spec import NetworkSpec
 
 #: What a network can be asked for, as far as it differs in scratch.
 METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian")
 
 #: How an ``@overload`` is compiled that is chosen by literals: into its caller.
-OPTIONS = {"prefer_literal": True, "jit_options": {"forceinline": True, "error_model": "numpy"}}
+OPTIONS = {"prefer_literal": True, "jit_options": INLINED}
 
 
 def padded(count: int, spec: NetworkSpec) -> int:
