@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from fastnn import __version__
 from fastnn.commands import COMMANDS
-from fastnn.commands.terminal import Terminal
+from fastnn.commands.terminal import Terminal, plain
 
 EXIT_CODES = """\
 exit codes:
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ImportError, OSError, ValueError) as error:
-        print(f"fastnn {args.command}: {error}", file=sys.stderr)
+        print(f"fastnn {args.command}: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return 1
     return 0
 

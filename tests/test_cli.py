@@ -112,6 +112,15 @@ def test_table_aligns_its_columns(capsys):
     assert capsys.readouterr().out == "  path      us\n  NumPy   1.25\n  a        125\n"
 
 
+def test_names_from_files_do_not_command_the_terminal(demo_does, capsys):
+    Terminal().say("a\x1b[31m\nb\x9b")
+    Terminal().table(["x"], [["\x07\n"]])
+    assert capsys.readouterr().out == "a\\x1b[31m\nb\\x9b\n  x     \n  \\x07\\n\n"
+    demo_does(fail(ValueError("no \x1b[2J\nsuch thing")))
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == "fastnn demo: no \\x1b[2J such thing\n"
+
+
 def test_working_is_silent_in_a_pipe_and_without_rich(monkeypatch, capsys):
     with Terminal().working("something"):
         pass

@@ -229,7 +229,15 @@ def test_changes(record):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": "other"}', '{"format": "fastnn.comparison", "results": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": "other"}',
+        '{"format": "fastnn.comparison", "results": 3}',
+        '{"format": "fastnn.comparison", "results": [], "workloads": [], "date": "today"}',
+    ],
 )
 def test_compare_with_what_is_no_measurement(text, tmp_path, capsys):
     path = tmp_path / "old.json"

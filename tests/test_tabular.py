@@ -244,6 +244,8 @@ def test_info_of_a_plain_network(folder, capsys):
         (b"a,y\n" + b"1,5.5\n2,5.5\n" * 40, "constant"),
         (b"a,y\n" + b"1,5\n2,5\n" * 40, "1 classes"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"inf,u\n" * 40, "infinity"),
+        (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"1e300,u\n" * 40, "holds 1e+300, which is too large, in row"),
+        (b"a,y\n" + b"1,-1e300\n2,1e300\n" * 40, "holds -1e+300, which is too large, in row 1"),
         (b"y\n" + b"1\n2\n" * 40, "no column beside 'y'"),
     ],
 )
@@ -290,6 +292,32 @@ def test_missing_file_and_wrong_columns(outcome, folder, capsys):
     messy().with_columns(a=polars.lit("text")).write_csv("t.csv")
     assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
     assert "must hold numbers" in capsys.readouterr().err
+
+
+def test_columns_of_every_kind_of_parquet():
+    n = 60
+    frame = polars.DataFrame(
+        {
+            "float": np.random.default_rng(0).normal(size=n),
+            "decimal": polars.Series([f"{i}.5" for i in range(n)]).cast(polars.Decimal(10, 2)),
+            "large": polars.Series([2**63 + i for i in range(n)], dtype=polars.UInt64),
+            "categorical": polars.Series(["u", "v"] * (n // 2), dtype=polars.Categorical),
+            "enum": polars.Series(["u", "v"] * (n // 2), dtype=polars.Enum(["u", "v"])),
+            "list": [[i] for i in range(n)],
+            "struct": [{"a": i} for i in range(n)],
+            "binary": [bytes([i]) for i in range(n)],
+            "date": polars.Series(range(n)).cast(polars.Date),
+            "duration": polars.Series(range(n)).cast(polars.Duration),
+        }
+    )
+    columns, left_out = encoding.learn_columns(frame)
+    assert {c.name for c in columns} == {"float", "decimal", "large", "categorical", "enum"}
+    assert left_out["list"] == "List is neither a number nor a category"
+    X, _ = encoding.encode(columns, frame)
+    assert X.shape == (n, 7)
+    for name in ("list", "struct", "date"):
+        with pytest.raises(ValueError, match=f"'{name}' must hold numbers or classes; it holds {name.title()}"):
+            preparing.prepare(frame, name, None, 0)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])

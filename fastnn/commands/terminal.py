@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fastnn.extras import require
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """The text, its control characters but line ends spelled out: a name in a file must not command the terminal."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 class Terminal:
@@ -25,11 +33,12 @@ class Terminal:
     def say(self, text: str = "") -> None:
         """Print a line or several."""
         if not self.quiet:
-            print(text)
+            print(plain(text))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print aligned columns: the first to the left, the others, which are numbers, to the right."""
-        columns = list(zip(header, *rows, strict=True))
+        lines = [[plain(cell).replace("\n", "\\n") for cell in row] for row in (header, *rows)]
+        columns = list(zip(*lines, strict=True))
         widths = [max(map(len, column)) for column in columns]
         for first, *others in zip(*columns, strict=True):
             cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def read(path: str) -> dict[str, Any]:
         for result in record["results"]:
             float(result.get("minimum", 0)), result["workload"], result["title"]
         [w["name"] for w in record["workloads"]]
+        datetime.fromisoformat(record["date"])
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not what `fastnn bench --json` writes: {error!r}") from error
     return record

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
 MOST_LEVELS = 50  # a column of more categories is a name or a number of its own, not a category
 
 
@@ -45,7 +46,7 @@ class Column:
         Raises
         ------
         ValueError
-            If a number is infinite, or none at all.
+            If a number is infinite, too large, or none at all.
         """
         absent = series.is_null().to_numpy()
         out[:] = 0
@@ -69,7 +70,7 @@ def numbers(series: Any) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If one is infinite, or no number.
+        If one is infinite, too large to be squared, or no number.
     """
     import polars
 
@@ -79,9 +80,20 @@ def numbers(series: Any) -> NDArray[np.float64]:
         raise ValueError(
             f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype}"
         ) from error
-    if np.isinf(values).any():
-        raise ValueError(f"column {series.name!r} holds infinity in row {int(np.isinf(values).argmax()) + 1}")
+    wild = np.abs(values) > LARGEST
+    if wild.any():
+        row = int(wild.argmax())
+        what = "infinity" if np.isinf(values[row]) else f"{values[row]:g}, which is too large,"
+        raise ValueError(f"column {series.name!r} holds {what} in row {row + 1}")
     return values
+
+
+def kind_of(series: Any) -> str | None:
+    """Whether a column holds a "number" or a "category", or neither."""
+    name = str(series.dtype.base_type())
+    if series.dtype.is_numeric() or name == "Boolean":
+        return "number"
+    return "category" if name in ("String", "Categorical", "Enum") else None
 
 
 def learn_columns(frame: Any) -> tuple[tuple[Column, ...], dict[str, str]]:
@@ -101,22 +113,22 @@ def learn_columns(frame: Any) -> tuple[tuple[Column, ...], dict[str, str]]:
     columns, left_out = [], {}
     for series in frame:
         present = series.drop_nulls()
-        kind = series.dtype
+        kind = kind_of(series)
         if present.n_unique() < 2 and not (present.n_unique() and series.null_count()):
             left_out[series.name] = "constant" if len(present) else "empty"
-        elif kind.is_numeric() or str(kind) == "Boolean":
+        elif kind == "number":
             values = numbers(present)
             scale = float(values.std())
             missing = series.null_count() > 0
             columns.append(Column(series.name, None, float(values.mean()), scale or 1.0, missing))
-        elif str(kind) in ("String", "Categorical", "Enum"):
+        elif kind == "category":
             levels = sorted(present.cast(str).unique().to_list())
             if len(levels) > min(MOST_LEVELS, max(2, len(present) // 2)):
                 left_out[series.name] = f"{len(levels)} different texts, too many for categories"
             else:
                 columns.append(Column(series.name, tuple(levels), missing=series.null_count() > 0))
         else:
-            left_out[series.name] = f"{kind} is neither a number nor a category"
+            left_out[series.name] = f"{series.dtype.base_type()} is neither a number nor a category"
     return tuple(columns), left_out
 
 

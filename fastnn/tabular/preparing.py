@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.tabular.encoding import Column, encode, learn_columns, numbers
+from fastnn.tabular.encoding import Column, encode, kind_of, learn_columns, numbers
 from fastnn.tabular.model import Target
 
 FEW = 20  # whole numbers of so few values are classes
@@ -91,6 +91,8 @@ def prepare(frame: Any, target: str, task: str | None, seed: int) -> Prepared:
     frame = frame.drop_nulls(target)
     if frame.height < 10:
         raise ValueError(f"at least 10 rows with a {target!r} are needed; the table has {frame.height}")
+    if kind_of(frame[target]) is None:
+        raise ValueError(f"column {target!r} must hold numbers or classes; it holds {frame[target].dtype.base_type()}")
     classify = task == "classification" or (task is None and _are_classes(frame[target]))
     y: NDArray
     if classify:
