@@ -83,7 +83,6 @@ def _batch_impl(plan, X, y, packed_x, packed_y, share, share_stride, rows):
     )
 
 
-@lru_cache(maxsize=256)
 def _addresses(plan: Plan, validates: bool) -> tuple[int, int]:
     """Addresses of `train` and `batch_loss`, the latter where it is wanted, compiled for a plan."""
     number = types.float32 if plan.spec.dtype == "float32" else types.float64
@@ -113,6 +112,7 @@ def lanes_of(dtype: types.Type) -> int:
     return 2 * native_lanes(dtype)
 
 
+@lru_cache(maxsize=256)
 def new_step(
     spec: NetworkSpec,
     loss: catalogue.Loss,
