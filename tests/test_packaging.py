@@ -92,7 +92,7 @@ def imports(path):
             yield from (alias.name for alias in node.names if alias.name.startswith("fastnn"))
 
 
-GROUND = {"spec", "catalogue", "optimizers", "solvers", "schedules", "watch", "job", "memory", "extras"}
+GROUND = {"spec", "catalogue", "optimizers", "solvers", "schedules", "watch", "job", "records", "memory", "extras"}
 
 
 @pytest.mark.parametrize(("floor", "below"), [("reference", GROUND), ("kernels", GROUND), ("checks", GROUND)])
