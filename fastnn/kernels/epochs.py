@@ -14,7 +14,7 @@ from fastnn.kernels.llvm.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES
-from fastnn.kernels.step import block_loss, weight_of
+from fastnn.kernels.step import block_loss, finite_part, weight_of
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
 
@@ -38,6 +38,8 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
     epoch, batch, step = counters[0], counters[1], counters[2]
     loss_sum, weight_sum = sums[0], sums[1]
     first_epoch, first_step, status = epoch, step, _DONE
+    bad_data = pointer_at(plan.bad_data, np.int64)
+    bad_data[0] = 0
     mode = flush_denormals()
     meet(team)
 
@@ -78,12 +80,12 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                 call(plan.forward, layers, plan.n_layers, plan.zeros, params, x, x_stride, n, work, team)
                 meet(team)
                 loss += block_loss(plan, y, labels, start, n, weight, work, team)
-                if step < checked_steps:
-                    finite = finite and passes.block_finite(x, x_stride, n, n_in)
-                    finite = finite and (plan.labels != 0 or passes.block_finite(y, n_out, n, n_out))
+                if step < checked_steps and not finite_part(plan, x, x_stride, y, n, n_in, n_out, team):
+                    bad_data[0] = 1
                 places = params, gradient, start > batch_start, x, x_stride, n, work, team
                 call(plan.backward, layers, plan.n_layers, plan.zeros, *places)
 
+            finite = finite and bad_data[0] == 0
             loss *= plan.shown
             if plan.penalise != 0:
                 loss += call_float(plan.penalise, plan, params, gradient, weight, team)

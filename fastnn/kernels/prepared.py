@@ -141,7 +141,7 @@ class Prepared:
         outline, layers, size = _outline(
             spec, block_rows, job.loss, labelled, rule, shuffle, job.input_noise > 0, thresholds, whole
         )
-        n_floats = len(settings) + -(-block_rows // LOSS_ROWS)
+        n_floats = len(settings) + -(-block_rows // LOSS_ROWS) + 1
         n_integers = n + block_rows if shuffle else 0
         own = np.zeros(n_floats + n_integers, np.int64)  # floats and whole numbers, of eight bytes either
         own[: len(settings)].view(np.float64)[:] = settings
@@ -153,7 +153,7 @@ class Prepared:
         words[AT["n_rows"]], words[AT["batch_size"]] = n, job.batch_size
         words[AT["seed"]], words[AT["member"]] = state.seed, job.member
         words[AT["settings"]] = place = address(own)
-        words[AT["block_losses"]] = place + 8 * len(settings)
+        words[AT["bad_data"]], words[AT["block_losses"]] = place + 8 * (n_floats - 1), place + 8 * len(settings)
         if whole:
             self.work = workspace(size + (spec.n_params if gradient is None else 0), spec.dtype)
             words[AT["work"]] = words[AT["gradient"]] = address(self.work)

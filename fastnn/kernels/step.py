@@ -6,6 +6,7 @@ import numpy as np
 
 from fastnn.kernels import passes
 from fastnn.kernels.compiling import callee, inlined
+from fastnn.kernels.dense import LOW
 from fastnn.kernels.layers import COLUMNS, DERIVE, N_IN, N_OUT, WEIGHTS, D, H, Z
 from fastnn.kernels.llvm.calls import KNOWN, call, call_float
 from fastnn.kernels.llvm.simd import pointer_at
@@ -54,6 +55,7 @@ PLAN = np.dtype(
         # buffers
         ("gradient", np.intp),
         ("order", np.intp),  # the rows, shuffled
+        ("bad_data", np.intp),  # an integer: whether a thread has met a number that is not finite
         ("block_labels", np.intp),
         ("block_losses", np.intp),  # of each `LOSS_ROWS` rows of a block
         ("work", np.intp),
@@ -126,6 +128,15 @@ def block_loss(plan, y, labels, start, n, weight, work, team):
     for i in range((n + LOSS_ROWS - 1) // LOSS_ROWS):
         loss += block_losses[i]
     return loss
+
+
+@inlined
+def finite_part(plan, x, x_stride, y, n, n_in, n_out, team):
+    """Whether this thread's share of a block's rows holds finite numbers alone."""
+    first, stop = share(n, LOW, team)
+    if not passes.block_finite(x + first * x_stride, x_stride, stop - first, n_in):
+        return False
+    return plan.labels != 0 or passes.block_finite(y + first * n_out, n_out, stop - first, n_out)
 
 
 @callee

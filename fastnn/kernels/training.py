@@ -12,8 +12,9 @@ from fastnn.job import Job, State, Status
 from fastnn.kernels import samples
 from fastnn.kernels.prepared import Prepared
 
-#: Operations of a step from which on two threads are faster than one: what they must fetch from each other counts.
-WORTH_SHARING = 20_000_000
+#: Operations of a step (ten microseconds of them) from which on two threads are faster than one: 1.2 times here, 1.4
+#: times at 14 million, twice at a billion. What one thread updates the other has to fetch.
+WORTH_SHARING = 3_000_000
 
 
 def _worthwhile(threads: int, job: Job) -> int:
