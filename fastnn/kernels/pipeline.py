@@ -75,16 +75,19 @@ def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: An
     return _dynfunc.make_function(descriptor.lookup_module(), name, "", 0, environment, (library,))
 
 
-_PLAIN = {"error_model": "numpy", "no_cfunc_wrapper": True}
-
-#: Numba's options for a kernel, which Python calls.
-KERNEL = _PLAIN | {"nogil": True, "pipeline_class": KernelCompiler}
+#: Numba's options for a kernel, which Python calls, and some kernels by its address.
+KERNEL = {"error_model": "numpy", "nogil": True, "pipeline_class": KernelCompiler}
 
 #: Numba's options for what kernels call by its address.
 CALLEE = {"error_model": "numpy", "no_cpython_wrapper": True, "pipeline_class": KernelCompiler}
 
 #: Numba's options for a piece that stays a function of its own.
-OUTLINED = _PLAIN | {"no_cpython_wrapper": True, "pipeline_class": PieceCompiler}
+OUTLINED = {
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+    "no_cpython_wrapper": True,
+    "pipeline_class": PieceCompiler,
+}
 
 #: Numba's options for a piece that is compiled into whatever calls it, an overload for instance.
 INLINED = OUTLINED | {"forceinline": True}
