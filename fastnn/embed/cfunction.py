@@ -11,7 +11,8 @@ from numba import cfunc, types
 from numpy.typing import NDArray
 
 from fastnn.embed.methods import STACK_BYTES
-from fastnn.embed.types import memory, type_of
+from fastnn.embed.places import memory
+from fastnn.embed.types import type_of
 from fastnn.kernels import sample
 from fastnn.kernels.architecture import Architecture
 from fastnn.kernels.compiling import address_of

@@ -5,52 +5,34 @@ from __future__ import annotations
 from functools import cache
 
 from numba import types
-from numba.core import cgutils
-from numba.extending import NativeValue, make_attribute_wrapper, models, overload_method, register_model, unbox
+from numba.extending import overload_method
 
 from fastnn.embed.methods import check_array, scratch
-from fastnn.embed.types import architecture, fits, holds, memory, stride
+from fastnn.embed.objects import ArraysType, shows
+from fastnn.embed.places import fits, holds, memory, stride
+from fastnn.embed.types import architecture
 from fastnn.kernels import sample
-from fastnn.kernels.compiling import digest, kernel
+from fastnn.kernels.architecture import number_type, type_name
+from fastnn.kernels.compiling import kernel
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.spec import NetworkSpec
 
 
-class EnsembleType(types.Type):
+@shows("params")
+class EnsembleType(ArraysType):
     """The Numba type of the ensembles of one spec, whatever the number of their members."""
 
     def __init__(self, spec: NetworkSpec):
         self.spec = spec
-        self.dtype = types.float32 if spec.dtype == "float32" else types.float64
-        self.params = types.Array(self.dtype, 2, "A")  # a part of an ensemble may skip rows
-        super().__init__(
-            f"Ensemble({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
-        )
+        self.dtype = number_type(spec)
+        self.arrays = {"params": types.Array(self.dtype, 2, "A")}  # a part of an ensemble may skip rows
+        super().__init__(type_name("Ensemble", spec))
 
 
 @cache
 def type_of(spec: NetworkSpec) -> EnsembleType:
     """The Numba type of the ensembles of a spec."""
     return EnsembleType(spec)
-
-
-@register_model(EnsembleType)
-class _EnsembleModel(models.StructModel):
-    def __init__(self, manager, many):
-        super().__init__(manager, many, [("params", many.params)])
-
-
-make_attribute_wrapper(EnsembleType, "params", "params")
-
-
-@unbox(EnsembleType)
-def _unbox(typ, many, c):
-    native = cgutils.create_struct_proxy(typ)(c.context, c.builder)
-    array = c.pyapi.object_getattr_string(many, "_params")
-    params = c.unbox(typ.params, array)
-    c.pyapi.decref(array)
-    native.params = params.value
-    return NativeValue(native._getvalue(), is_error=params.is_error)
 
 
 @overload_method(EnsembleType, "forward", jit_options={"error_model": "numpy"})

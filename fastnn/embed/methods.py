@@ -14,7 +14,8 @@ from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.extending import overload_method
 
-from fastnn.embed.types import NetworkType, architecture, fits, holds, memory, parameters, stride
+from fastnn.embed.places import fits, holds, memory, stride
+from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import sample
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.kernels.pipeline import INLINED

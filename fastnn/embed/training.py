@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 from numba import from_dtype, typeof, types
-from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import NativeValue, make_attribute_wrapper, models, overload_method, register_model, unbox
+from numba.extending import overload_method
 
 from fastnn import checks
 from fastnn.checks.values import AT_LEAST_0
+from fastnn.embed.objects import ArraysType, shows
 from fastnn.embed.types import NetworkType
 from fastnn.job import State
+from fastnn.kernels.architecture import number_type
 from fastnn.kernels.compiling import address_of, digest, kernel, outlined
 from fastnn.kernels.epochs import run
 from fastnn.kernels.layers import ALONE, TEAM
@@ -30,49 +31,22 @@ from fastnn.spec import NetworkSpec
 _MANY = 2**62  # steps
 
 
-class TrainStateType(types.Type):
+@shows("plans", "slots", "counters", "sums", "rates", "losses", "limits")
+class TrainStateType(ArraysType):
     """The Numba type of the training states of one spec, with or without class labels as targets."""
 
     def __init__(self, spec: NetworkSpec, labels: bool):
         self.spec, self.labels = spec, labels
-        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, labels={labels}, kernels {digest()})")
-
-    @property
-    def members(self) -> dict[str, types.Type]:
-        """What compiled code sees of a state."""
-        number = types.float32 if self.spec.dtype == "float32" else types.float64
-        return {
+        self.arrays = {
             "plans": types.Array(from_dtype(PLAN), 1, "C"),
-            "slots": types.Array(number, 2, "C"),
+            "slots": types.Array(number_type(spec), 2, "C"),
             "counters": types.Array(types.int64, 1, "C"),
             "sums": types.Array(types.float64, 1, "C"),
             "rates": types.Array(types.float64, 1, "C"),
             "losses": types.Array(types.float64, 1, "C"),
             "limits": types.Array(types.int64, 1, "C"),
         }
-
-
-@register_model(TrainStateType)
-class _TrainStateModel(models.StructModel):
-    def __init__(self, manager, state):
-        super().__init__(manager, state, list(state.members.items()))
-
-
-for _name in TrainStateType(NetworkSpec((1, 1), ("identity",)), False).members:
-    make_attribute_wrapper(TrainStateType, _name, _name)
-
-
-@unbox(TrainStateType)
-def _unbox(typ, state, c):
-    native = cgutils.create_struct_proxy(typ)(c.context, c.builder)
-    failed = cgutils.false_bit
-    for name, member in typ.members.items():
-        array = c.pyapi.object_getattr_string(state, f"_{name}")
-        value = c.unbox(member, array)
-        c.pyapi.decref(array)
-        setattr(native, name, value.value)
-        failed = c.builder.or_(failed, value.is_error)
-    return NativeValue(native._getvalue(), is_error=failed)
+        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, labels={labels}, kernels {digest()})")
 
 
 class TrainState:

@@ -19,9 +19,17 @@ class Architecture(types.Type):
 
     def __init__(self, spec: NetworkSpec):
         self.spec = spec
-        super().__init__(
-            f"Architecture({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
-        )
+        super().__init__(type_name("Architecture", spec))
+
+
+def type_name(kind: str, spec: NetworkSpec) -> str:
+    """Name of a Numba type for a spec: another for other kernels."""
+    return f"{kind}({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
+
+
+def number_type(spec: NetworkSpec) -> types.Float:
+    """The Numba type of a network's numbers."""
+    return types.float32 if spec.dtype == "float32" else types.float64
 
 
 @register_model(Architecture)

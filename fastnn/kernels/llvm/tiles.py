@@ -15,7 +15,7 @@ from fastnn.kernels.llvm.build import INT32, at_place, shuffle
 from fastnn.kernels.llvm.types import Pointer, Tile, Vector, llvm_vector
 
 
-def _room(builder, vector, count):
+def room(builder, vector, count):
     """Room for `count` vectors, taken once when the function begins."""
     with builder.goto_entry_block():
         return builder.alloca(llvm_vector(vector), size=count)
@@ -32,7 +32,7 @@ def tile(typingctx, like, rows, columns):
     block = Tile(Vector(like.dtype, like.lanes), rows.literal_value, columns.literal_value)
 
     def codegen(context, builder, sig, args):
-        return _room(builder, block.vector, block.rows * block.columns)
+        return room(builder, block.vector, block.rows * block.columns)
 
     return block(like, rows, columns), codegen
 
@@ -48,8 +48,8 @@ def scratch(typingctx, like, count):
     place = Pointer(like.dtype, like.lanes)
 
     def codegen(context, builder, sig, args):
-        room = _room(builder, place.vector, max(1, count.literal_value))
-        return builder.bitcast(room, context.get_value_type(place))
+        start = room(builder, place.vector, max(1, count.literal_value))
+        return builder.bitcast(start, context.get_value_type(place))
 
     return place(like, count), codegen
 
