@@ -283,7 +283,10 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
 
         # dh = d W^T, and through the activation below
         turned, t_stride = work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
-        passes.transpose_block(w + first * n_out, n_out, turned + first, t_stride, last - first, n_out)
+        if n_out == 1:
+            turned = w  # a column without gaps is its own transpose
+        else:
+            passes.transpose_block(w + first * n_out, n_out, turned + first, t_stride, last - first, n_out)
         meet(team)
         d, dh = d + start * d_stride, work + (below[D] + start * h_stride)
         call(layer[INPUTS_BACK], rows, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
