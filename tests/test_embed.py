@@ -105,6 +105,35 @@ def test_batches_calls_and_other_parameters_give_the_same_bits():
     assert np.array_equal(out[3], [other(x) for x in X])
 
 
+@njit
+def batch(net, X, out):
+    net.forward(X, out)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        network((33, 150, 37, 3), "relu", output_activation="softmax", dtype="float32"),
+        network((9, 71, 65, 1), bias=False),
+        network((70, 70), output_activation="sigmoid"),
+    ],
+    ids=lambda net: str(net.spec.sizes),
+)
+def test_several_samples_at_once_give_the_same_bits(net):
+    assert sample.rows_pay(net.spec)
+    n_in, n_out = net.spec.n_in, net.spec.n_out
+    for n in range(2 * sample.ROWS + 2):
+        X = RNG.normal(size=(n, 2 * n_in)).astype(net.spec.dtype)[:, ::-2]
+        out = np.full((n + 2, n_out, 2), 7.0, net.spec.dtype)
+        batch(net, X, out[1:-1, :, 1])
+        assert np.array_equal(out[1:-1, :, 1], np.reshape([net(x) for x in X], (n, n_out)))
+        assert (out[:, :, 0] == 7).all()
+        assert (out[[0, -1]] == 7).all()
+    if n_in == n_out:  # over the inputs
+        batch(net, X, X)
+        assert np.array_equal(X, out[1:-1, :, 1])
+
+
 def test_strided_arrays():
     net = network((3, 5, 2))
     X = RNG.normal(size=(4, 6))[:, ::2]

@@ -82,9 +82,24 @@ def _forward(net, x, out, workspace=None):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
             sample.forward(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), work)
 
+    def several_at_once(net, x, out, workspace=None):
+        n = x.shape[0]
+        if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
+            raise ValueError(message)
+        p = parameters(net)
+        work = memory(p, size_at_once, None)
+        for r in range(0, n, at_once):
+            x_r, out_r, count = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0)), min(at_once, n - r)
+            samples, outputs = (x_r, stride(x, 0), stride(x, 1)), (out_r, stride(out, 0), stride(out, 1))
+            sample.forward_rows(architecture(net), p, count, samples, outputs, work)
+
     rows = () if x.ndim == 1 else ("n",)
     message = _shapes("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
-    return one if x.ndim == 1 else many
+    if x.ndim == 1:
+        return one
+    at_once, size_at_once = sample.ROWS, sample.ROWS * size
+    fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= STACK_BYTES
+    return several_at_once if sample.rows_pay(net.spec) and fits_the_stack else many
 
 
 @overload_method(NetworkType, "forward_with", jit_options=INLINED)

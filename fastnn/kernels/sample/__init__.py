@@ -12,15 +12,20 @@ is read or written number by number is a pointer and a stride, the distance from
 from fastnn.kernels.sample.derivatives import jacobian_by_columns, jacobian_by_rows, jvp, vjp
 from fastnn.kernels.sample.forward import forward
 from fastnn.kernels.sample.hessian import hessian
+from fastnn.kernels.sample.products import ROWS
+from fastnn.kernels.sample.rows import forward_rows, rows_pay
 from fastnn.kernels.sample.scratch import METHODS, scratch_size
 
 __all__ = [
     "METHODS",
+    "ROWS",
     "forward",
+    "forward_rows",
     "hessian",
     "jacobian_by_columns",
     "jacobian_by_rows",
     "jvp",
+    "rows_pay",
     "scratch_size",
     "vjp",
 ]

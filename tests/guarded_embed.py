@@ -1,0 +1,67 @@
+"""Run as a program: what compiled code calls on a network, with every array beside memory that must not be touched."""
+
+import sys
+
+import numpy as np
+from guarded import empty, guarded
+
+from fastnn import MLP, Ensemble, NetworkSpec, TrainState
+from fastnn.embed import calls, ensembles, training
+
+#: More outputs than inputs, and fewer; one output; more than a block of vectors; several samples at once.
+SPECS = [
+    ((3, 17, 18), ("gelu_tanh", "softmax")),
+    ((9, 5, 2), ("silu", "identity")),
+    ((33, 70, 1), ("tanh", "sigmoid")),
+    ((33, 150, 37, 3), ("relu", "relu", "identity")),
+]
+
+
+def main(dtype, at_end):
+    """All methods."""
+    rng = np.random.default_rng(0)
+
+    def numbers(*shape):
+        return guarded(rng.normal(size=shape).astype(dtype), at_end)
+
+    def room(*shape):
+        return empty(shape, dtype, at_end)
+
+    for sizes, activations in SPECS:
+        print(sizes, flush=True)
+        spec = NetworkSpec(sizes, activations, dtype=dtype)
+        net, n_in, n_out = MLP._sharing(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
+        work = {method: guarded(net.workspace(method), at_end) for method in ("forward", "jacobian", "vjp", "jvp")}
+        for n in (1, 2, 5):
+            calls._forward(net, numbers(n, n_in), room(n, n_out), work["forward"])
+        x, out = numbers(n_in), room(n_out)
+        calls._forward(net, x, out, work["forward"])
+        calls._forward_with(net, numbers(spec.n_params), x, out, work["forward"])
+        calls._jacobian(net, x, out, room(n_out, n_in), work["jacobian"])
+        calls._vjp(net, x, numbers(n_out), room(n_in), work["vjp"])
+        calls._jvp(net, x, numbers(n_in), out, work["jvp"])
+        if n_out == 1:
+            calls._hessian(net, x, room(n_in, n_in), guarded(net.workspace("hessian"), at_end))
+    ask(numbers, room, NetworkSpec(*SPECS[1], dtype=dtype))
+    train(numbers, NetworkSpec(*SPECS[1], dtype=dtype), at_end)
+
+
+def ask(numbers, room, spec):
+    """All members of an ensemble."""
+    members, workspace = numbers(7, spec.n_params), numbers(MLP(spec.sizes, dtype=spec.dtype).workspace().size)
+    for params in (members, members[::-2]):
+        ensembles.forward(Ensemble(spec, params), numbers(spec.n_in), room(len(params), spec.n_out), workspace)
+
+
+def train(numbers, spec, at_end):
+    """Steps on batches of every size."""
+    state = TrainState(spec, max_batch=5, l2=0.1, max_grad_norm=1.0)
+    for name in state._numba_type_.arrays:
+        setattr(state, f"_{name}", guarded(getattr(state, f"_{name}"), at_end))
+    net = MLP._sharing(spec, numbers(spec.n_params))
+    for n in range(1, 6):
+        assert np.isfinite(training.train_step(net, numbers(n, spec.n_in), numbers(n, spec.n_out), state))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2] == "end")
