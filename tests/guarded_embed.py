@@ -49,8 +49,10 @@ def main(dtype, at_end):
 def ask(numbers, room, spec):
     """All members of an ensemble."""
     members, workspace = numbers(7, spec.n_params), numbers(MLP(spec.sizes, dtype=spec.dtype).workspace().size)
+    many = Ensemble(spec, members)
     for params in (members, members[::-2]):
-        ensembles.forward(Ensemble(spec, params), numbers(spec.n_in), room(len(params), spec.n_out), workspace)
+        many._params = params  # not a copy
+        ensembles.forward(many, numbers(spec.n_in), room(len(params), spec.n_out), workspace)
 
 
 def train(numbers, spec, at_end):
