@@ -105,6 +105,12 @@ class Job:
     prepared: Any = field(default=None, repr=False)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether an update rule alone is at work on arrays: nothing is dropped, blurred or recounted."""
+        plain = self.batches is None and self.accounts is None
+        return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
+
+    @property
     def n_batches(self) -> int:
         """Batches in an epoch; more than there can be, where they come from an iterator."""
         if self.batches is not None:

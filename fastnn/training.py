@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.backends import twin
-from fastnn.checks import check_finite_data, check_flag, check_integer, check_optional_flag
+from fastnn.checks import check_finite_data, check_flag, check_integer, check_optional_flag, check_specialize
 from fastnn.history import Epoch, History, Stop
 from fastnn.interrupts import Interrupts
 from fastnn.job import Job, State, Status
@@ -76,7 +76,7 @@ def fit(
     show = check_optional_flag("progress", progress)
     options = {
         "threads": check_integer("threads", threads, 1),
-        "specialize": check_optional_flag("specialize", specialize),
+        "specialize": check_specialize(specialize, job, backend),
     }
     train = _trainer(job, backend, options)
     feed = _thread(job, backend, train)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fastnn import MLP, SGD, Adam, EarlyStopping
+from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, fit_many
 from fastnn.catalogue import LOSSES
 from fastnn.job import Job, State, Status
 from fastnn.kernels import samples
@@ -46,7 +46,7 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_training_agrees_with_the_reference(settings):
-    assert samples.serves(job(settings))
+    assert job(settings).is_plain
     assert samples.suits(SPEC, settings["batch_size"])
     params, state, losses, status = run(samples.train, job(settings))
     expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
@@ -136,7 +136,21 @@ def test_either_path_is_the_networks(specialize):
     assert_allclose(net.params, other.params, rtol=0, atol=1e-12)
 
 
-def test_what_the_specialised_path_does_not_do_is_refused():
-    net, X = MLP((2, 3, 1)), np.eye(2)
+BATCHES = [(np.eye(2), np.eye(2)[:, :1])]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dropout": 0.5}, {"input_noise": 0.1}, {"X": lambda: BATCHES, "y": None}, {"optimizer": LevenbergMarquardt()}],
+    ids=["dropout", "noise", "batches", "solver"],
+)
+def test_what_the_specialised_path_does_not_do_is_refused(settings):
+    net, data = MLP((2, 3, 1)), {"X": np.eye(2), "y": np.eye(2)[:, :1]}
     with pytest.raises(ValueError, match="specialize must not be True with dropout, input_noise"):
-        net.fit(X, X[:, :1], epochs=2, dropout=0.5, specialize=True)
+        net.fit(**data | settings, epochs=2, specialize=True)
+
+
+def test_members_trained_alone_take_no_kernel_of_their_own(monkeypatch):
+    monkeypatch.setattr(samples, "train", None)
+    many = fit_many(SPEC, X, Y, members=2, epochs=2, specialize=False)
+    assert np.isfinite(many.params).all()

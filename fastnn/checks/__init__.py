@@ -19,7 +19,15 @@ from fastnn.checks.arrays import (
     check_targets,
     check_vector,
 )
-from fastnn.checks.jobs import check_delta, check_job, check_l2, check_loss, check_optimizer, check_state
+from fastnn.checks.jobs import (
+    check_delta,
+    check_job,
+    check_l2,
+    check_loss,
+    check_optimizer,
+    check_specialize,
+    check_state,
+)
 from fastnn.checks.members import (
     check_data,
     check_ensemble_params,
@@ -75,6 +83,7 @@ __all__ = [
     "check_scales",
     "check_schedule",
     "check_spec",
+    "check_specialize",
     "check_state",
     "check_targets",
     "check_vector",

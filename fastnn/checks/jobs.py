@@ -21,6 +21,7 @@ from fastnn.checks.values import (
     check_integer,
     check_name,
     check_number,
+    check_optional_flag,
     describe,
     nearest,
 )
@@ -215,6 +216,25 @@ def check_job(
         input_noise=input_noise,
         max_grad_norm=inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0),
     )
+
+
+def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
+    """Whether a kernel is to be compiled for a job's network; None leaves the choice open.
+
+    Raises
+    ------
+    TypeError
+        If it is neither None nor a flag.
+    ValueError
+        If it is True for a job that such kernels do not do; NumPy's twin compiles nothing, and minds nothing.
+    """
+    specialize = check_optional_flag("specialize", specialize)
+    if specialize and backend == "numba" and not job.is_plain:
+        raise ValueError(
+            "specialize must not be True with dropout, input_noise, batches from a callable or a solver, which the "
+            "specialised path does not do"
+        )
+    return specialize
 
 
 def check_state(state: Any, rng: Any, job: Job) -> State:

@@ -36,7 +36,6 @@ from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES, rule_of
 from fastnn.kernels.pipeline import INLINED
 from fastnn.kernels.step import PLAN
-from fastnn.optimizers import Optimizer
 from fastnn.spec import NetworkSpec
 
 #: By default networks of at most so many parameters are trained here, in batches of at most so many vectors: within
@@ -207,12 +206,6 @@ def lanes_for(batch_size: int, dtype: str) -> int:
     """Lanes of a vector of samples: two registers at most, and no more than a batch fills."""
     most = 2 * REGISTER_BYTES // np.dtype(dtype).itemsize
     return min(most, max(REGISTER_BYTES // 2 // np.dtype(dtype).itemsize, 1 << (batch_size - 1).bit_length()))
-
-
-def serves(job: Job) -> bool:
-    """Whether a job is one for `train`: its data lie in arrays, and nothing is dropped, blurred or recounted."""
-    plain = job.batches is None and job.accounts is None
-    return plain and not job.dropout and job.input_noise == 0.0 and isinstance(job.optimizer, Optimizer)
 
 
 def suits(spec: NetworkSpec, batch_size: int) -> bool:

@@ -45,15 +45,10 @@ def train(
     threads : int
         How many threads may share each step; the results are the same to the bit.
     specialize : bool, optional
-        Whether to compile for the sizes of this network (`fastnn.kernels.samples`), which rounds otherwise. By default
-        where it pays, which the network, the batch and the optimizer decide: nothing else that a run does.
+        Whether to compile for the sizes of this network (`fastnn.kernels.samples`), which rounds otherwise and is for
+        plain jobs alone. By default where it pays, which the network and the batch decide.
     """
-    if specialize and not samples.serves(job):
-        raise ValueError(
-            "specialize must not be True with dropout, input_noise, batches from a callable or a solver, which the "
-            "specialised path does not do"
-        )
-    if specialize or (specialize is None and samples.serves(job) and samples.suits(job.spec, job.batch_size)):
+    if specialize or (specialize is None and job.is_plain and samples.suits(job.spec, job.batch_size)):
         return samples.train(job, state, learning_rates, losses, max_steps)
     if not isinstance(job.prepared, Prepared):
         job.prepared = Prepared(job, state)

@@ -68,7 +68,7 @@ def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the status tells of a member that diverged
-        run = training.fit(single, state, job.epochs, progress=False)
+        run = training.fit(single, state, job.epochs, progress=False, specialize=False)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
     records = outcome.records

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import NDArray
 
 from fastnn.comparison.workloads import Workload
 from fastnn.many import fit_many
+
+
+def _how(workload: Workload, steps: int, threads: int) -> tuple[int, dict[str, Any]]:
+    """Of how many rows and with which settings so many steps are made."""
+    return workload.batch_size * min(steps, workload.batches), {
+        "loss": workload.loss,
+        "optimizer": workload.rule,
+        "epochs": max(1, steps // workload.batches),
+        "batch_size": workload.batch_size,
+        "shuffle": False,
+        "progress": False,
+        "threads": threads,
+    }
 
 
 class Training:
@@ -23,21 +38,8 @@ class Training:
         self.net.params = self.start
 
     def run(self, steps: int) -> None:
-        w = self.workload
-        passes = max(1, steps // w.batches)
-        rows = w.batch_size * min(steps, w.batches)
-        self.net.fit(
-            self.X[:rows],
-            self.y[:rows],
-            loss=w.loss,
-            optimizer=w.rule,
-            epochs=passes,
-            batch_size=w.batch_size,
-            shuffle=False,
-            progress=False,
-            backend=self.backend,
-            threads=self.threads,
-        )
+        rows, settings = _how(self.workload, steps, self.threads)
+        self.net.fit(self.X[:rows], self.y[:rows], backend=self.backend, **settings)
 
     def params(self) -> NDArray:
         return self.net.params
@@ -55,22 +57,8 @@ class Many:
         self.learned = self.start
 
     def run(self, steps: int) -> None:
-        w = self.workload
-        passes = max(1, steps // w.batches)
-        rows = w.batch_size * min(steps, w.batches)
-        self.learned = fit_many(
-            self.spec,
-            self.X[:rows],
-            self.y[:rows],
-            params=self.learned,
-            loss=w.loss,
-            optimizer=w.rule,
-            epochs=passes,
-            batch_size=w.batch_size,
-            shuffle=False,
-            progress=False,
-            threads=self.threads,
-        ).params
+        rows, settings = _how(self.workload, steps, self.threads)
+        self.learned = fit_many(self.spec, self.X[:rows], self.y[:rows], params=self.learned, **settings).params
 
     def params(self) -> NDArray:
         return self.learned
