@@ -62,9 +62,9 @@ def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=
 
 
 def edges(dtype):
-    """Widths around one vector and two."""
+    """Widths around one vector, two and three."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    return sorted({1, 2, 3, width - 1, width, width + 1, 2 * width - 1, 2 * width, 2 * width + 1, 4 * width + 3} - {0})
+    return sorted({1, 2, 3, *(k * width + i for k in (1, 2, 3) for i in (-1, 0, 1)), 4 * width + 3} - {0})
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -38,6 +38,7 @@ from fastnn.kernels.llvm.simd import (
     total,
     total_everywhere,
     transpose,
+    widen,
     with_lanes,
 )
 from fastnn.kernels.llvm.types import REGISTER_BYTES, native_lanes
@@ -347,3 +348,22 @@ def test_tiles_keep_each_vector_apart(dtype):
     out = np.empty_like(x)
     through_a_tile(x, out)
     np.testing.assert_array_equal(out.reshape(2, 3, width), x.reshape(3, 2, width).transpose(1, 0, 2))
+
+
+@every_shape
+def test_a_wide_pointer_takes_several_registers_at_once(dtype):
+    @njit(error_model="numpy")
+    def double(x, y, count):
+        source, target = widen(pointer(x, 1), 3), widen(pointer(y, 1), 3)
+        store_first(target, 2.0 * load_first(source, count), count)
+        return lanes(source)
+
+    x = np.arange(100, dtype=dtype)
+    for count in (0, 1, 20, 1000):
+        y = np.zeros(100, dtype)
+        wide = double(x, y, count)
+        assert wide == 3 * REGISTER_BYTES // x.itemsize
+        stop = 1 + min(count, wide)
+        np.testing.assert_array_equal(y[1:stop], 2 * x[1:stop])
+        assert not y[0]
+        assert not y[stop:].any()

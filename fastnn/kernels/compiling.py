@@ -150,7 +150,7 @@ def address_of(function: numba.core.dispatcher.Dispatcher, *argument_types: type
     """Address of a `callee` compiled for these argument types, for `fastnn.kernels.llvm.calls`."""
     function.compile(argument_types)
     compiled = function.overloads[argument_types]
-    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
     if address == 0:  # a call of it would end the process
         raise LookupError(f"{function.py_func.__name__} is compiled without an entry for calls by its address")
     return address

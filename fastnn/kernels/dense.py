@@ -14,7 +14,7 @@ Every element of c is summed in the order of the depth, whatever tile it falls i
 
 from __future__ import annotations
 
-from fastnn.kernels.compiling import callee, inlined
+from fastnn.kernels.compiling import callee, inlined, outlined
 from fastnn.kernels.llvm.opaque import opaque
 from fastnn.kernels.llvm.simd import (
     broadcast,
@@ -30,8 +30,8 @@ from fastnn.kernels.llvm.simd import (
 )
 from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
 
-#: Rows of the register tile: it is two vectors wide and LOW, or one wide and HIGH. Its many sums hide fma's latency.
-LOW = 8 if REGISTERS >= 32 else 6
+#: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
+LOW, WIDE = (8, 3) if REGISTERS >= 32 else (6, 2)
 HIGH = 2 * LOW
 
 #: Rows of a tile whose numbers are addressed from one pointer: an address a row would be more than there are registers.
@@ -43,7 +43,7 @@ DEPTH = 512
 #: Vectors of a panel of b: of its depth, two wide.
 PANEL = 2 * DEPTH
 
-#: Vectors of a that stay in the second-level cache (384 KiB of AVX-512's) while all of b goes by.
+#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (384 KiB) while all of b goes by.
 CHUNK_VECTORS = 6144
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
@@ -53,78 +53,79 @@ CRITICAL_STRIDE = 1024
 PACKING_ROWS = 64
 
 
-@inlined(literals=("columns", "last"))
-def _load_column(columns, last, j, place):
-    return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
-
-
-@inlined(literals=("columns", "last"))
-def _store_column(columns, last, j, place, vector):
-    if last > 0 and j == columns - 1:
-        store_first(place, vector, last)
-    else:
-        store(place, vector)
-
-
-@inlined(literals=("height", "columns", "last"))
-def product_tile(height, columns, last, depth, a, b, init, c):
-    """One tile of ``c = init + a b``: `height` rows by `columns` vectors (literals).
-
-    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Of the last vector
-    only `last` lanes are read and written, all of them if the literal `last` is 0.
-    """
-    (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
-    sums, width = tile(b, height, columns), lanes(b)
-    for i in range(height):
-        for j in range(columns):
-            sums[i, j] = _load_column(columns, last, j, init + (i * init_stride + j * width))
-    for k in range(depth):
-        for g in range(0, height, GROUP):
-            a_g = opaque(a + (g * a_stride + k * a_step))
-            for i in range(g, g + GROUP):
-                a_ik = broadcast(a_g[(i - g) * a_stride], b)
-                for j in range(columns):
-                    b_kj = _load_column(columns, last, j, b + (k * b_stride + j * width))
-                    sums[i, j] = fma(a_ik, b_kj, sums[i, j])
-    for i in range(height):
-        for j in range(columns):
-            _store_column(columns, last, j, c + (i * c_stride + j * width), sums[i, j])
+@inlined(literals=("columns",))
+def _load(columns, j, row, m):
+    """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
+    if columns == 1:
+        return load_first(row, m)
+    return load(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)))
 
 
 @inlined(literals=("columns",))
-def short_tile(columns, last, rows, depth, a, b, init, c):
-    """A tile of `LOW` rows at most: those beyond `rows` repeat the last, so that the loop has one shape."""
+def _store(columns, j, row, m, vector):
+    """Write what `_load` reads."""
+    if columns == 1:
+        store_first(row, vector, m)
+    else:
+        store(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)), vector)
+
+
+@inlined
+def _group(g, rows, matrix, stride):
+    """Where the group of rows `g` begins; of several, the last ends with the last row, over part of the one before."""
+    return opaque(matrix + max(min(g, rows - GROUP), 0) * stride)
+
+
+@inlined(literals=("height", "columns"))
+def product_tile(height, columns, rows, m, depth, a, b, init, c):
+    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors (literals).
+
+    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
+    left than a tile or a group has, some are computed twice: all is read before anything is written.
+    """
     (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
-    sums, width = tile(b, LOW, columns), lanes(b)
-    for i in range(LOW):
-        for j in range(columns):
-            sums[i, j] = _load_column(columns, last, j, init + (min(i, rows - 1) * init_stride + j * width))
+    sums = tile(b, height, columns)
+    for g in range(0, height, GROUP):
+        init_g = _group(g, rows, init, init_stride)
+        for i in range(GROUP):
+            for j in range(columns):
+                sums[g + i, j] = _load(columns, j, init_g + min(i, rows - 1) * init_stride, m)
     for k in range(depth):
-        for j in range(columns):
-            b_kj = _load_column(columns, last, j, b + (k * b_stride + j * width))
-            for i in range(LOW):
-                a_ik = broadcast(a[min(i, rows - 1) * a_stride + k * a_step], b)
-                sums[i, j] = fma(a_ik, b_kj, sums[i, j])
-    for i in range(LOW):
-        for j in range(columns):
-            _store_column(columns, last, j, c + (min(i, rows - 1) * c_stride + j * width), sums[i, j])
+        for g in range(0, height, GROUP):
+            a_g = _group(g, rows, a + k * a_step, a_stride)
+            for i in range(GROUP):
+                a_ik = broadcast(a_g[min(i, rows - 1) * a_stride], b)
+                for j in range(columns):
+                    sums[g + i, j] = fma(a_ik, _load(columns, j, b + k * b_stride, m), sums[g + i, j])
+    for g in range(0, height, GROUP):
+        c_g = _group(g, rows, c, c_stride)
+        for i in range(GROUP):
+            for j in range(columns):
+                _store(columns, j, c_g + min(i, rows - 1) * c_stride, m, sums[g + i, j])
 
 
-@callee
-def edge(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
-    """`product` with b two vectors wide at most."""
-    width, whole = lanes(b), n - n % HIGH if m <= lanes(b) else 0
-    for i in range(0, whole, HIGH):
-        a_i, init_i, c_i = a + i * row_stride, init + i * init_stride, c + i * c_stride
-        a_i, init_i, c_i = (a_i, row_stride, depth_stride), (init_i, init_stride), (c_i, c_stride)
-        product_tile(HIGH, 1, m, depth, a_i, (b, b_stride), init_i, c_i)
-    for i in range(whole, n, LOW):
-        a_i, init_i, c_i = a + i * row_stride, init + i * init_stride, c + i * c_stride
-        a_i, init_i, c_i = (a_i, row_stride, depth_stride), (init_i, init_stride), (c_i, c_stride)
-        if m <= width:
-            short_tile(1, m, n - i, depth, a_i, (b, b_stride), init_i, c_i)
-        else:
-            short_tile(2, m - width, n - i, depth, a_i, (b, b_stride), init_i, c_i)
+@outlined(literals=("height", "columns"))
+def _strip(height, columns, n, m, depth, a, b, init, c):
+    """The same of `n` rows, tile after tile; of a whole tile LLVM knows how many rows it has."""
+    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
+    whole = n - n % height
+    for i in range(0, whole, height):
+        a_i = a + i * a_stride, a_stride, a_step
+        init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
+        product_tile(height, columns, height, m, depth, a_i, b, init_i, c_i)
+    if whole < n:
+        a_i = a + whole * a_stride, a_stride, a_step
+        init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
+        product_tile(height, columns, n - whole, m, depth, a_i, b, init_i, c_i)
+
+
+@outlined
+def _pack(b, stride, depth, panel):
+    """Copy rows of b, two vectors wide, to where they lie side by side."""
+    width = lanes(b)
+    for k in range(depth):
+        store(panel + 2 * k * width, load(b + k * stride))
+        store(panel + (2 * k + 1) * width, load(b + (k * stride + width)))
 
 
 @callee
@@ -134,33 +135,29 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
     ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``; rows of b, init and c are contiguous. An
     `init_stride` of 0 adds the same row everywhere.
     """
-    width = lanes(b)
-    chunk = max(HIGH, CHUNK_VECTORS * width // min(depth, DEPTH) // HIGH * HIGH)
+    width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH
     packs = n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
     panel = scratch(b, PANEL)
     for start in range(0, depth, DEPTH):
         part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
         z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
-        for first in range(0, n, chunk):
-            end = min(first + chunk, n)
-            for j in range(0, m, 2 * width):
-                b_j, left = (b_k + j, b_stride), m - j
-                if packs and left >= 2 * width:
-                    for k in range(part):
-                        row = b_k + (k * b_stride + j)
-                        store(panel + 2 * k * width, load(row))
-                        store(panel + (2 * k + 1) * width, load(row + width))
+        for i in range(0, n, chunk):
+            rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
+            j = 0
+            while j < m:
+                span = m - j if m - j <= WIDE * width else 2 * width
+                b_j = b_k + j, b_stride
+                if packs and span == 2 * width:
+                    _pack(b_k + j, b_stride, part, panel)
                     b_j = panel, 2 * width
-                i = first
-                while left >= 2 * width and i + LOW <= end:
-                    a_i = a_k + i * row_stride, row_stride, depth_stride
-                    z_i, c_i = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
-                    product_tile(LOW, 2, 0, part, a_i, b_j, z_i, c_i)
-                    i += LOW
-                if i < end:
-                    a_i, z_i, c_i = a_k + i * row_stride, z + (i * z_stride + j), c + (i * c_stride + j)
-                    span, columns = end - i, min(left, 2 * width)
-                    edge(span, columns, part, a_i, row_stride, depth_stride, *b_j, z_i, z_stride, c_i, c_stride)
+                z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
+                if span <= width:
+                    _strip(HIGH, 1, rows, span, part, a_i, b_j, z_ij, c_ij)
+                elif span <= 2 * width:
+                    _strip(LOW, 2, rows, span, part, a_i, b_j, z_ij, c_ij)
+                else:
+                    _strip(LOW, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij)
+                j += span
 
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors

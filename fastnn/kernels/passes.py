@@ -24,6 +24,7 @@ from fastnn.kernels.llvm.simd import (
     tile,
     total,
     transpose,
+    widen,
 )
 from fastnn.kernels.vecmath import exp
 
@@ -31,7 +32,9 @@ from fastnn.kernels.vecmath import exp
 @callee
 def activate_all(code, z, h, rows, columns, stride):
     """``h = f(z)`` on a block and what lies between its rows; h may be z. `code`, a literal, names f."""
-    width, count = lanes(z), rows * stride
+    count = rows * stride
+    z, h = widen(z, 4), widen(h, 4)
+    width = lanes(z)
     for i in range(0, count, width):
         store_first(h + i, activate(code, load_first(z + i, count - i)), count - i)
 

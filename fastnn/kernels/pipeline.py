@@ -76,10 +76,15 @@ def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: An
 
 
 #: Numba's options for a kernel, which Python calls, and some kernels by its address.
-KERNEL = {"error_model": "numpy", "nogil": True, "pipeline_class": KernelCompiler}
+KERNEL = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
 
 #: Numba's options for what kernels call by its address.
-CALLEE = {"error_model": "numpy", "no_cpython_wrapper": True, "pipeline_class": KernelCompiler}
+CALLEE = {
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+    "no_cpython_wrapper": True,
+    "pipeline_class": KernelCompiler,
+}
 
 #: Numba's options for a piece that stays a function of its own.
 OUTLINED = {

@@ -22,16 +22,26 @@ def _caller(result):
                 context.cast(builder, value, given, wanted)
                 for value, given, wanted in zip(values, sig.args[1], plain, strict=True)
             ]
-            function_type = ir.FunctionType(
-                ir.VoidType() if result is types.void else context.get_value_type(result),
-                [value.type for value in values],
-            )
-            outcome = builder.call(builder.inttoptr(args[0], function_type.as_pointer()), values)
-            return context.get_dummy_value() if result is types.void else outcome
+            convention = context.call_conv
+            function_type = convention.get_function_type(result, plain)
+            function = builder.inttoptr(args[0], function_type.as_pointer())
+            return convention.call_function(builder, function, result, plain, values)[1]
 
         return result(types.intp, types.StarArgTuple(plain)), codegen
 
     return typing
+
+
+@intrinsic
+def call_system(typingctx, address):
+    """Call a function of the system, which takes and returns nothing."""
+
+    def codegen(context, builder, sig, args):
+        function_type = ir.FunctionType(ir.VoidType(), [])
+        builder.call(builder.inttoptr(args[0], function_type.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
 
 
 #: ``call(address, *arguments)`` of a function that returns nothing.

@@ -48,6 +48,15 @@ def with_lanes(typingctx, place, count):
     return Pointer(place.dtype, count.literal_value)(place, count), lambda context, builder, sig, args: args[0]
 
 
+@intrinsic(prefer_literal=True)
+def widen(typingctx, place, factor):
+    """The same pointer, but each load takes `factor` times as many lanes, a literal: so many registers at once."""
+    if not isinstance(factor, types.IntegerLiteral):
+        return None
+    wide = Pointer(place.dtype, place.lanes * factor.literal_value)
+    return wide(place, factor), lambda context, builder, sig, args: args[0]
+
+
 @intrinsic
 def lanes(typingctx, x):
     """How many lanes a vector has, or a load from a pointer takes."""

@@ -29,7 +29,7 @@ from fastnn.kernels.llvm.lanewise import (
     sqrt,
 )
 from fastnn.kernels.llvm.memory import first_lanes, load, load_first, store, store_first
-from fastnn.kernels.llvm.pointers import lanes, pointer, pointer_at, with_lanes
+from fastnn.kernels.llvm.pointers import lanes, pointer, pointer_at, widen, with_lanes
 from fastnn.kernels.llvm.tiles import scratch, tile, transpose
 
 __all__ = [
@@ -63,5 +63,6 @@ __all__ = [
     "total",
     "total_everywhere",
     "transpose",
+    "widen",
     "with_lanes",
 ]

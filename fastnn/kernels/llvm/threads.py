@@ -9,7 +9,7 @@ import numpy as np
 from numba.extending import intrinsic
 
 from fastnn.kernels.compiling import inlined
-from fastnn.kernels.llvm.calls import call
+from fastnn.kernels.llvm.calls import call_system
 from fastnn.kernels.llvm.simd import pointer_at
 
 _SPINS = 2000
@@ -51,7 +51,7 @@ def meet(team):
         while _read(arrivals) < goal:
             spins += 1
             if spins > _SPINS:
-                call(team.yield_)
+                call_system(team.yield_)
 
 
 @inlined
