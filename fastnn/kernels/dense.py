@@ -31,8 +31,9 @@ from fastnn.kernels.llvm.simd import (
 from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
 
 #: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
+#: Where no more than half of these rows are left, a tile of half the height takes them.
 LOW, WIDE = (8, 3) if REGISTERS >= 32 else (6, 2)
-HIGH = 2 * LOW
+HIGH, LEAST = 2 * LOW, LOW // 2
 
 #: Rows of a tile whose numbers are addressed from one pointer: an address a row would be more than there are registers.
 GROUP = 4 if LOW % 4 == 0 else 3
@@ -53,7 +54,7 @@ CRITICAL_STRIDE = 1024
 PACKING_ROWS = 64
 
 
-@inlined(literals=("columns",))
+@inlined
 def _load(columns, j, row, m):
     """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
     if columns == 1:
@@ -61,7 +62,7 @@ def _load(columns, j, row, m):
     return load(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)))
 
 
-@inlined(literals=("columns",))
+@inlined
 def _store(columns, j, row, m, vector):
     """Write what `_load` reads."""
     if columns == 1:
@@ -76,15 +77,15 @@ def _group(g, rows, matrix, stride):
     return opaque(matrix + max(min(g, rows - GROUP), 0) * stride)
 
 
-@inlined(literals=("height", "columns"))
+@inlined
 def product_tile(height, columns, rows, m, depth, a, b, init, c):
-    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors (literals).
+    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
 
     A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
     left than a tile or a group has, some are computed twice: all is read before anything is written.
     """
     (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
-    sums = tile(b, height, columns)
+    sums = tile(b, HIGH, WIDE)
     for g in range(0, height, GROUP):
         init_g = _group(g, rows, init, init_stride)
         for i in range(GROUP):
@@ -104,9 +105,9 @@ def product_tile(height, columns, rows, m, depth, a, b, init, c):
                 _store(columns, j, c_g + min(i, rows - 1) * c_stride, m, sums[g + i, j])
 
 
-@outlined(literals=("height", "columns"))
-def _strip(height, columns, n, m, depth, a, b, init, c):
-    """The same of `n` rows, tile after tile; of a whole tile LLVM knows how many rows it has."""
+@outlined(literals=("height", "half", "columns"))
+def _strip(height, half, columns, n, m, depth, a, b, init, c):
+    """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole = n - n % height
     for i in range(0, whole, height):
@@ -114,9 +115,12 @@ def _strip(height, columns, n, m, depth, a, b, init, c):
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
         product_tile(height, columns, height, m, depth, a_i, b, init_i, c_i)
     if whole < n:
-        a_i = a + whole * a_stride, a_stride, a_step
+        rows, a_i = n - whole, (a + whole * a_stride, a_stride, a_step)
         init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
-        product_tile(height, columns, n - whole, m, depth, a_i, b, init_i, c_i)
+        if rows <= half:
+            product_tile(half, columns, rows, m, depth, a_i, b, init_i, c_i)
+        else:
+            product_tile(height, columns, rows, m, depth, a_i, b, init_i, c_i)
 
 
 @outlined
@@ -152,11 +156,11 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
                     b_j = panel, 2 * width
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
                 if span <= width:
-                    _strip(HIGH, 1, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    _strip(HIGH, LOW, 1, rows, span, part, a_i, b_j, z_ij, c_ij)
                 elif span <= 2 * width:
-                    _strip(LOW, 2, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    _strip(LOW, LEAST, 2, rows, span, part, a_i, b_j, z_ij, c_ij)
                 else:
-                    _strip(LOW, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    _strip(LOW, LEAST, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij)
                 j += span
 
 
