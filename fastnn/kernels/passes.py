@@ -124,7 +124,7 @@ def transpose_block(source, source_stride, target, target_stride, rows, columns)
                 store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
 
 
-@callee
+@outlined
 def block_finite(x, stride, rows, columns):
     """Whether no number of a block is NaN or infinite."""
     width = lanes(x)

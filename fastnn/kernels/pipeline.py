@@ -16,6 +16,8 @@ from numba import _dynfunc, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
+from numba.core.errors import TypingError
+from numba.extending import models, register_model
 
 #: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
 _LEFT_OUT = {
@@ -31,28 +33,57 @@ _LEFT_OUT = {
 }
 
 
-class _TypingContext:
-    """Numba's typing context, which remembers what functions and operators it has resolved.
+class _Function(types.Function):
+    """Numba's type of a function or operator, which remembers its signatures.
 
     Numba asks all that it knows of an operator, some dozens of declarations, wherever the operator stands.
     """
 
+    def __init__(self, function: types.Function):
+        super().__init__(function.templates)
+        self._signatures: dict[tuple, Any] = {}
+        self._by_value = any(template.prefer_literal for template in function.templates)
+
+    def get_call_type(self, context: Any, args: tuple, kws: Any) -> Any:
+        """The signature for arguments of these types."""
+        if kws:
+            return super().get_call_type(context, args, kws)
+        key = args if self._by_value else tuple(types.unliteral(arg) for arg in args)
+        if key not in self._signatures:
+            try:
+                self._signatures[key] = super().get_call_type(context, key, kws)
+            except TypingError:  # it may have to know the values, here at least
+                return super().get_call_type(context, args, kws)
+        return self._signatures[key]
+
+
+register_model(_Function)(models.OpaqueModel)
+
+
+class _TypingContext:
+    """Numba's typing context, with functions that remember."""
+
     def __init__(self, context: Any):
         self._context = context
-        self._resolved: dict[Any, Any] = {}
+        self._functions: dict[types.Function, _Function] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
+    def resolve_value_type(self, value: Any) -> Any:
+        """The type of a value of Python's."""
+        function = self._context.resolve_value_type(value)
+        if type(function) is not types.Function:
+            return function
+        if function not in self._functions:
+            self._functions[function] = _Function(function)
+        return self._functions[function]
+
     def resolve_function_type(self, function: Any, args: tuple, kws: Any) -> Any:
-        """The signature of a function for these types of arguments."""
-        if kws or not isinstance(function, (types.Function, BuiltinFunctionType)):
-            return self._context.resolve_function_type(function, args, kws)
-        signature = self._resolved.get((function, args))
-        if signature is None:
-            signature = self._context.resolve_function_type(function, args, kws)
-            self._resolved[function, args] = signature
-        return signature
+        """The signature of a function, or of an operator by Python's function for it."""
+        if isinstance(function, BuiltinFunctionType):
+            function = self.resolve_value_type(function)
+        return self._context.resolve_function_type(function, args, kws)
 
 
 _typing_context = cache(_TypingContext)
@@ -85,7 +116,9 @@ class KernelCompiler(Compiler):
     def __init__(self, typing_context: Any, target_context: Any, library: None, *args: Any):
         library = self.library_class(target_context.codegen(), "kernel")
         library.enable_object_caching()
-        super().__init__(_typing_context(typing_context), target_context, library, *args)
+        typing_context = _typing_context(typing_context)
+        super().__init__(typing_context, target_context, library, *args)
+        self.state.targetctx = self.state.targetctx.subtarget(typing_context=typing_context)
 
     def define_pipelines(self) -> list[PassManager]:
         """Numba's, without the passes left out."""
