@@ -90,10 +90,19 @@ _typing_context = cache(_TypingContext)
 
 
 class _Library(JITCodeLibrary):
-    """Code that is optimised when all of it is linked together, not function by function before."""
+    """Code that is optimised once, when all of it is linked together.
+
+    Numba optimises each function before that, and all of it lightly, for the sake of its counts of references.
+    """
 
     def _optimize_functions(self, module: Any) -> None:
         """Leave it to the whole."""
+
+    def _optimize_final_module(self) -> None:
+        """Numba's full optimisation."""
+        passes = self._codegen._module_pass_manager()
+        manager, *builder = passes if isinstance(passes, tuple) else (passes,)  # there is none before Numba 0.62
+        manager.run(self._final_module, *builder)
 
 
 class _PieceLibrary(_Library):
