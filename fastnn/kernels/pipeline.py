@@ -17,6 +17,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.errors import TypingError
+from numba.core.runtime import rtsys
 from numba.extending import models, register_model
 
 #: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
@@ -108,6 +109,11 @@ class _Library(JITCodeLibrary):
 class _PieceLibrary(_Library):
     """Code that is not optimised at all."""
 
+    def add_linking_library(self, library: Any) -> None:
+        """Link it with other pieces; Numba's runtime comes with what calls it."""
+        if library is not rtsys.library:
+            super().add_linking_library(library)
+
     def _optimize_final_module(self) -> None:
         """Leave it to what calls it."""
 
@@ -122,7 +128,7 @@ class KernelCompiler(Compiler):
 
     library_class: type[JITCodeLibrary] = _Library
 
-    def __init__(self, typing_context: Any, target_context: Any, library: None, *args: Any):
+    def __init__(self, typing_context: Any, target_context: Any, _: None, *args: Any):
         library = self.library_class(target_context.codegen(), "kernel")
         library.enable_object_caching()
         typing_context = _typing_context(typing_context)
