@@ -159,7 +159,9 @@ class PieceCompiler(KernelCompiler):
 
     def __init__(self, *args: Any):
         super().__init__(*args)
-        self.state.targetctx = self.state.targetctx.subtarget(get_executable=_nothing_to_execute)
+        context = self.state.targetctx
+        counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
+        self.state.targetctx = context.subtarget(get_executable=_nothing_to_execute, enable_nrt=counts)
 
 
 def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: Any) -> Any:
