@@ -146,7 +146,10 @@ class KernelCompiler(Compiler):
         collects = gc.isenabled()
         gc.disable()
         try:
-            return super()._compile_core()
+            compiled = super()._compile_core()
+            # What Numba worked with is of no further use, and takes long to be taken away when the process ends.
+            compiled.fndesc.typemap = compiled.fndesc.calltypes = None
+            return compiled._replace(type_annotation="")
         finally:
             if collects:
                 gc.enable()
