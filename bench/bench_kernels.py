@@ -34,7 +34,7 @@ PRODUCTS = (
 def _multiply(repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, c_stride):
     p, q, r, z = pointer(a, 0), pointer(b, 0), pointer(c, 0), pointer(zeros, 0)
     for _ in range(repeats):
-        dense.product(n, m, depth, p, row_stride, depth_stride, q, b_stride, z, 0, r, c_stride)
+        dense.product(n, m, depth, p, row_stride, depth_stride, q, b_stride, z, 0, r, c_stride, dense.NOTHING_AHEAD)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +110,7 @@ def test_optimizer(benchmark, code, dtype):
     @njit(error_model="numpy")
     def run(p, g, s, t, settings):
         x, y, u, v = pointer(p, 0), pointer(g, 0), pointer(s, 0), pointer(t, 0)
-        optimizers.update(code, x, y, u, v, 0, p.size, 0.001, pointer(settings, 0), 5)
+        optimizers.update(code, x, y, u, v, p.size, 0.001, pointer(settings, 0), 5)
 
     arrays = [np.random.default_rng(i).random(8192).astype(dtype) for i in range(4)]
     _time_pass(benchmark, f"optimizer, {dtype}", run, (*arrays, settings), 8192)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, HIGH, LOW, PACKING_ROWS, product
+from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, HIGH, LOW, NOTHING_AHEAD, PACKING_ROWS, product
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 
@@ -28,6 +28,7 @@ def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_s
         init_stride,
         pointer(c, 0),
         c_stride,
+        NOTHING_AHEAD,
     )
 
 

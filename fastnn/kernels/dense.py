@@ -22,6 +22,8 @@ from fastnn.kernels.llvm.simd import (
     lanes,
     load,
     load_first,
+    pointer_at,
+    prefetch,
     scratch,
     store,
     store_first,
@@ -49,6 +51,9 @@ CHUNK_VECTORS = 6144
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
+
+#: For a product that fetches nothing.
+NOTHING_AHEAD = 0, 0, 0
 
 #: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
 PACKING_ROWS = 64
@@ -105,12 +110,23 @@ def product_tile(height, columns, rows, m, depth, a, b, init, c):
                 _store(columns, j, c_g + min(i, rows - 1) * c_stride, m, sums[g + i, j])
 
 
+@inlined
+def _fetch(height, columns, place, stride):
+    """Have what lies as a tile of c does fetched from memory."""
+    for i in range(height):
+        for j in range(columns):
+            prefetch(place + (i * stride + j * lanes(place)))
+
+
 @outlined(literals=("height", "half", "columns"))
-def _strip(height, half, columns, n, m, depth, a, b, init, c):
+def _strip(height, half, columns, n, m, depth, a, b, init, c, ahead, offset):
     """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole = n - n % height
     for i in range(0, whole, height):
+        for address in ahead:
+            if address != 0:
+                _fetch(height, columns, pointer_at(address, a) + (offset + i * c_stride), c_stride)
         a_i = a + i * a_stride, a_stride, a_step
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
         product_tile(height, columns, height, m, depth, a_i, b, init_i, c_i)
@@ -133,11 +149,12 @@ def _pack(b, stride, depth, panel):
 
 
 @callee
-def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
     """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
 
     ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``; rows of b, init and c are contiguous. An
-    `init_stride` of 0 adds the same row everywhere.
+    `init_stride` of 0 adds the same row everywhere. `ahead` holds the addresses, or 0, of what lies as c does and is
+    wanted next: it is fetched from memory meanwhile.
     """
     width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH
     packs = n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
@@ -155,18 +172,19 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
                     _pack(b_k + j, b_stride, part, panel)
                     b_j = panel, 2 * width
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
+                beyond = ahead, i * c_stride + j
                 if span <= width:
-                    _strip(HIGH, LOW, 1, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    _strip(HIGH, LOW, 1, rows, span, part, a_i, b_j, z_ij, c_ij, *beyond)
                 elif span <= 2 * width:
-                    _strip(LOW, LEAST, 2, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    _strip(LOW, LEAST, 2, rows, span, part, a_i, b_j, z_ij, c_ij, *beyond)
                 else:
-                    _strip(LOW, LEAST, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    _strip(LOW, LEAST, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij, *beyond)
                 j += span
 
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
 @callee
-def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
     """`product` with a column b, where only `row_stride` and `init_stride` are not 1: a dot product a row.
 
     A vector of products for each of as many rows as it has lanes, turned so that their sums stand side by side.
@@ -191,7 +209,7 @@ def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_strid
 
 
 @callee
-def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
     """`product` with a column b, where only `depth_stride` is not 1: a sum of a's columns, four sums at a time."""
     width = lanes(b)
     for i in range(0, n, width):
@@ -211,7 +229,7 @@ def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, in
 
 
 @callee
-def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
     """`product` of a depth of one, a column and a row, where `init_stride` is 0."""
     for j in range(0, m, lanes(b)):
         left = m - j

@@ -9,11 +9,12 @@ from fastnn.kernels import passes
 from fastnn.kernels.compiling import kernel
 from fastnn.kernels.dense import LOW
 from fastnn.kernels.layers import COLUMNS, N_IN, N_OUT
-from fastnn.kernels.llvm.calls import KNOWN, call, call_float, call_integer
+from fastnn.kernels.llvm.calls import call, call_float, call_integer
 from fastnn.kernels.llvm.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES
+from fastnn.kernels.optimizers import Update, update_part
 from fastnn.kernels.step import block_loss, finite_part, weight_of
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
@@ -26,7 +27,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
     Every thread of the team runs this: each does its share of a step, and all know how far the run has come.
     """
     plan, n_params = plans[0], params.size
-    slot_0, slot_1 = pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
+    remembered = slots.shape[0], pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
     params = pointer(params, 0)
     gradient, work = pointer_at(plan.gradient, params), pointer_at(plan.work, params)
     settings = pointer_at(plan.settings, np.float64)
@@ -78,11 +79,14 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                     call(plan.draw, plan, step, start - batch_start, n, work, team)
 
                 call(plan.forward, layers, plan.n_layers, plan.zeros, params, x, x_stride, n, work, team)
-                meet(team)
-                loss += block_loss(plan, y, labels, start, n, weight, work, team)
                 if step < checked_steps and not finite_part(plan, x, x_stride, y, n, n_in, n_out, team):
                     bad_data[0] = 1
-                places = params, gradient, start > batch_start, x, x_stride, n, work, team
+                meet(team)
+                loss += block_loss(plan, y, labels, start, n, weight, work, team)
+                well = finite and bad_data[0] == 0 and np.isfinite(loss)
+                rule = plan.optimizer if well and plan.by_parts != 0 else 0
+                update = Update(rule, *remembered, learning_rates[epoch - first_epoch], settings, step + 1)
+                places = params, gradient, start > batch_start, x, x_stride, n, work, team, update
                 call(plan.backward, layers, plan.n_layers, plan.zeros, *places)
 
             finite = finite and bad_data[0] == 0
@@ -96,10 +100,9 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             if plan.clip != 0:
                 call(plan.clip, plan, gradient, n_params, from_param, to_param, team)
             step += 1
-            if plan.optimizer != 0:
-                rate = learning_rates[epoch - first_epoch]
-                span = from_param, to_param
-                call(plan.optimizer, KNOWN, params, gradient, slot_0, slot_1, *span, rate, settings, step)
+            if plan.optimizer != 0 and plan.by_parts == 0:
+                update = Update(plan.optimizer, *remembered, learning_rates[epoch - first_epoch], settings, step)
+                update_part(update, params, gradient + from_param, from_param, to_param - from_param)
             if plan.recounted != 0:
                 weight = np.float64(batch_stop - batch_start)
             loss_sum += loss * weight

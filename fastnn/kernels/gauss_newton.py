@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.job import Job
 from fastnn.kernels import passes
 from fastnn.kernels.compiling import inlined, kernel
-from fastnn.kernels.dense import CRITICAL_STRIDE
+from fastnn.kernels.dense import CRITICAL_STRIDE, NOTHING_AHEAD
 from fastnn.kernels.layers import (
     ALONE,
     BIASES,
@@ -75,7 +75,8 @@ def _output_rows(layers, n_layers, zeros, k, x, n, scale, work, jacobian, stride
                 passes.copy_block(d + r * d_stride, n_out, row + layer[BIASES], n_out, 1, n_out)
         if l > 0:
             dh, turned, t_stride = work + below[D], work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
-            call(layer[PRODUCT], n, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
+            zero = work + zeros, 0
+            call(layer[PRODUCT], n, n_in, n_out, d, d_stride, 1, turned, t_stride, *zero, dh, h_stride, NOTHING_AHEAD)
             if below[DERIVE] != 0:
                 call(below[DERIVE], KNOWN, dh, work + below[Z], h, n * h_stride)
 

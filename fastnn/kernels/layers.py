@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from fastnn import catalogue
 from fastnn.kernels import dense, passes
 from fastnn.kernels.compiling import address_of, callee
-from fastnn.kernels.dense import CRITICAL_STRIDE, LOW
+from fastnn.kernels.dense import CRITICAL_STRIDE, LOW, NOTHING_AHEAD
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES, Pointer, native_lanes
+from fastnn.kernels.optimizers import places_ahead, update_part, update_type
 from fastnn.spec import NetworkSpec
 
 
@@ -76,6 +77,9 @@ class Column(IntEnum):
     THRESHOLD,
 ) = (int(column) for column in Column)
 
+
+#: Numbers of a gradient that are computed before the update takes them from the cache.
+PANEL = 32768
 
 #: Entries of a row of the table.
 COLUMNS = len(Column)
@@ -196,7 +200,8 @@ _OF_ONE_OUTPUT = dense.product, dense.dots, dense.weighted_sum, dense.outer
 def _product(kind: Dispatcher, dtype: str) -> int:
     """Address of a matrix product."""
     place, n = pointer_type(dtype), types.intp
-    return address_of(kind, n, n, n, place, n, n, place, n, place, n, place, n)
+    ahead = types.UniTuple(n, len(NOTHING_AHEAD))
+    return address_of(kind, n, n, n, place, n, n, place, n, place, n, place, n, ahead)
 
 
 @lru_cache
@@ -217,7 +222,8 @@ def forward_address(dtype: str) -> int:
 def backward_address(dtype: str) -> int:
     """Address of `backward`."""
     place, n = pointer_type(dtype), types.intp
-    return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM)
+    update = update_type(place)
+    return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM, update)
 
 
 def address(array: NDArray) -> int:
@@ -244,7 +250,8 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
         w = params + layer[WEIGHTS]
         b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
         z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
-        call(layer[FORWARD], rows, n_out, n_in, x + start * x_stride, x_stride, 1, w, n_out, b, 0, z, stride)
+        x_rows = x + start * x_stride, x_stride, 1
+        call(layer[FORWARD], rows, n_out, n_in, *x_rows, w, n_out, b, 0, z, stride, NOTHING_AHEAD)
         if layer[ACTIVATE] != 0:
             call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
         if layer[DROP] != 0:
@@ -255,10 +262,11 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
 
 # ---------------------------------------------------------------- backward
 @callee
-def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, work, team):
+def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, work, team, update):
     """The gradient, from the loss's derivative with respect to the output's pre-activations in the workspace.
 
-    With `more` it is added to what `gradient` holds.
+    With `more` it is added to what `gradient` holds. With an `update`, of a batch that is not `more`, the parameters
+    follow by a panel of a layer at a time, each while its gradient is in the cache; the next one's takes its place.
     """
     start, stop = share(n, LOW, team)
     rows = stop - start
@@ -266,34 +274,43 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
         n_in, n_out = layer[N_IN], layer[N_OUT]
         d, d_stride = work + layer[D], layer[STRIDE]
-        w, dw = params + layer[WEIGHTS], gradient + layer[WEIGHTS]
+        w, dw = layer[WEIGHTS], gradient + layer[WEIGHTS]
         h, h_stride = (work + below[DROPPED], below[STRIDE]) if l > 0 else (x, x_stride)
+        first, last = share(n_in, LOW, team)
+
+        # dh = d W^T, and through the activation below
+        if l > 0:
+            turned, t_stride = work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
+            if n_out == 1:
+                turned = params + w  # a column without gaps is its own transpose
+            else:
+                w_rows = params + (w + first * n_out)
+                passes.transpose_block(w_rows, n_out, turned + first, t_stride, last - first, n_out)
+            meet(team)
+            d_rows, dh = d + start * d_stride, work + (below[D] + start * h_stride)
+            span = rows, n_in, n_out
+            c = work + zeros, 0, dh, h_stride
+            call(layer[INPUTS_BACK], *span, d_rows, d_stride, 1, turned, t_stride, *c, NOTHING_AHEAD)
+            if below[DROP] != 0:
+                call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
+            if below[DERIVE] != 0:
+                z, h_rows = work + (below[Z] + start * h_stride), work + (below[H] + start * h_stride)
+                call(below[DERIVE], KNOWN, dh, z, h_rows, rows * h_stride)
+            meet(team)
 
         # dW = h^T d, db = 1^T d
-        first, last = share(n_in, LOW, team)
-        dw = dw + first * n_out
-        init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
-        span = last - first, n_out, n
-        call(layer[WEIGHTS_BACK], *span, h + first, 1, h_stride, d, d_stride, *init, dw, n_out)
+        dw = gradient + (w + first * n_out)
+        panel = max(LOW, PANEL // n_out // LOW * LOW) if update.rule != 0 else n_in
+        for i in range(first, last, panel):
+            count = min(panel, last - i)
+            init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
+            span, ahead = (count, n_out, n), places_ahead(update, params, w + i * n_out)
+            call(layer[WEIGHTS_BACK], *span, h + i, 1, h_stride, d, d_stride, *init, dw, n_out, ahead)
+            if update.rule != 0:
+                update_part(update, params, dw, w + i * n_out, count * n_out)
         if layer[BIASES] >= 0 and team.rank == team.size - 1:
             db = gradient + layer[BIASES]
             passes.sum_columns(d, d_stride, n, n_out, db if more else work + zeros, db)
-        if l == 0:
-            break
-
-        # dh = d W^T, and through the activation below
-        turned, t_stride = work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
-        if n_out == 1:
-            turned = w  # a column without gaps is its own transpose
-        else:
-            passes.transpose_block(w + first * n_out, n_out, turned + first, t_stride, last - first, n_out)
-        meet(team)
-        d, dh = d + start * d_stride, work + (below[D] + start * h_stride)
-        call(layer[INPUTS_BACK], rows, n_in, n_out, d, d_stride, 1, turned, t_stride, work + zeros, 0, dh, h_stride)
-        if below[DROP] != 0:
-            call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
-        if below[DERIVE] != 0:
-            z, h = work + (below[Z] + start * h_stride), work + (below[H] + start * h_stride)
-            call(below[DERIVE], KNOWN, dh, z, h, rows * h_stride)
-        meet(team)
+            if update.rule != 0:
+                update_part(update, params, db, layer[BIASES], n_out)
     meet(team)

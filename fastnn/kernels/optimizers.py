@@ -6,12 +6,17 @@ A rule is a row of `RULES`: what it computes once a step from its settings, and
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numba import types
 from numba.extending import overload
 
 from fastnn import optimizers
 from fastnn.kernels.compiling import callee, inlined
-from fastnn.kernels.llvm.simd import fma, lanes, load_first, select, sqrt, store_first
+from fastnn.kernels.llvm.calls import KNOWN, call
+from fastnn.kernels.llvm.simd import address_at, fma, lanes, load_first, select, sqrt, store_first
+from fastnn.kernels.llvm.types import Pointer, native_lanes
 from fastnn.kernels.pipeline import INLINED
 
 
@@ -183,12 +188,12 @@ def _choose_slots(code):
 
 
 @callee
-def update(code, p, g, s, t, start, stop, rate, settings, step):
-    """Update the parameters ``p[start:stop]`` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
+def update(code, p, g, s, t, count, rate, settings, step):
+    """Update `count` parameters `p` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
     c = _prepare(code, rate, settings, step)
     width = lanes(p)
-    for i in range(start, stop, width):
-        left = stop - i
+    for i in range(0, count, width):
+        left = count - i
         p_i, g_i = load_first(p + i, left), load_first(g + i, left)
         s_i = load_first(s + i, left) if _slots(code) > 0 else g_i
         t_i = load_first(t + i, left) if _slots(code) > 1 else g_i
@@ -198,3 +203,38 @@ def update(code, p, g, s, t, start, stop, rate, settings, step):
             store_first(s + i, s_i, left)
         if _slots(code) > 1:
             store_first(t + i, t_i, left)
+
+
+class Update(NamedTuple):
+    """What a step's update goes by, besides the parameters and their gradient."""
+
+    rule: int  # address of `update`, 0 for none
+    n_slots: int
+    slot_0: Pointer
+    slot_1: Pointer
+    rate: float
+    settings: Pointer
+    step: int
+
+
+def update_type(place: Pointer) -> types.Type:
+    """The Numba type of an `Update` of numbers that such a pointer leads to."""
+    settings = Pointer(types.float64, native_lanes(types.float64))
+    return types.NamedTuple((types.intp, types.intp, place, place, types.float64, settings, types.intp), Update)
+
+
+@inlined
+def update_part(update, params, gradient, start, count):
+    """Update ``params[start:start + count]`` by `gradient`, which begins with theirs."""
+    places = params + start, gradient, update.slot_0 + start, update.slot_1 + start
+    call(update.rule, KNOWN, *places, count, update.rate, update.settings, update.step)
+
+
+@inlined
+def places_ahead(update, params, start):
+    """Addresses of what an update from `start` on will want besides the gradient, 0 for nothing."""
+    return (
+        address_at(params + start) if update.rule != 0 else 0,
+        address_at(update.slot_0 + start) if update.rule != 0 and update.n_slots > 0 else 0,
+        address_at(update.slot_1 + start) if update.rule != 0 and update.n_slots > 1 else 0,
+    )

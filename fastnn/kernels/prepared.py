@@ -40,6 +40,11 @@ from fastnn.spec import NetworkSpec
 BLOCK_ROWS = 256
 
 
+#: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
+#: that each part of them is updated as soon as its gradient is known.
+MANY_PARAMS = 65536
+
+
 @lru_cache(maxsize=64)
 def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
     place, n = pointer_type(dtype), types.intp
@@ -51,7 +56,7 @@ def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
 def _optimizer_address(rule: int, dtype: str) -> int:
     place, n, number = pointer_type(dtype), types.intp, types.float64
     settings = pointer_type("float64")
-    return address_of(optimizers.update, types.literal(rule), place, place, place, place, n, n, number, settings, n)
+    return address_of(optimizers.update, types.literal(rule), place, place, place, place, n, number, settings, n)
 
 
 @lru_cache
@@ -179,6 +184,11 @@ class Prepared:
         if job.max_grad_norm < np.inf:
             self.plan["max_grad_norm"] = job.max_grad_norm
             words[AT["clip"]] = _step_address("clip", spec.dtype) if whole else 0
+        words[AT["by_parts"]] = (
+            spec.n_params >= MANY_PARAMS
+            and job.batch_size == block_rows
+            and words[AT["optimizer"]] != 0 == words[AT["clip"]] == words[AT["penalise"]]
+        )
         if job.dropout or job.input_noise > 0:
             self.plan["input_noise"], words[AT["draw"]] = job.input_noise, _step_address("draw", spec.dtype)
             words[AT["draw_nothing"]] = _step_address("draw_nothing", spec.dtype)

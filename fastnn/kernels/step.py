@@ -43,6 +43,7 @@ PLAN = np.dtype(
         ("penalise", np.intp),
         ("clip", np.intp),
         ("optimizer", np.intp),
+        ("by_parts", np.intp),  # whether parameters are updated as soon as their gradient is known
         # settings
         ("mean", np.intp),  # whether the batch's loss is a mean
         ("recounted", np.intp),  # whether it goes by `fastnn.job.Accounts`

@@ -28,12 +28,13 @@ from fastnn.kernels.llvm.lanewise import (
     select,
     sqrt,
 )
-from fastnn.kernels.llvm.memory import first_lanes, load, load_first, store, store_first
-from fastnn.kernels.llvm.pointers import lanes, pointer, pointer_at, widen, with_lanes
+from fastnn.kernels.llvm.memory import first_lanes, load, load_first, prefetch, store, store_first
+from fastnn.kernels.llvm.pointers import address_at, lanes, pointer, pointer_at, widen, with_lanes
 from fastnn.kernels.llvm.tiles import scratch, tile, transpose
 
 __all__ = [
     "absolute",
+    "address_at",
     "any_lane",
     "broadcast",
     "by_dtype",
@@ -50,6 +51,7 @@ __all__ = [
     "pointer",
     "pointer_at",
     "polynomial",
+    "prefetch",
     "rint",
     "scratch",
     "select",
