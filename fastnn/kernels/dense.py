@@ -124,9 +124,13 @@ def _strip(height, half, columns, n, m, depth, a, b, init, c, ahead, offset):
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole = n - n % height
     for i in range(0, whole, height):
-        for address in ahead:
-            if address != 0:
-                _fetch(height, columns, pointer_at(address, a) + (offset + i * c_stride), c_stride)
+        if ahead[0] != 0:
+            at = offset + i * c_stride
+            _fetch(height, columns, pointer_at(ahead[0], a) + at, c_stride)
+            if ahead[1] != 0:
+                _fetch(height, columns, pointer_at(ahead[1], a) + at, c_stride)
+            if ahead[2] != 0:
+                _fetch(height, columns, pointer_at(ahead[2], a) + at, c_stride)
         a_i = a + i * a_stride, a_stride, a_step
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
         product_tile(height, columns, height, m, depth, a_i, b, init_i, c_i)
@@ -172,13 +176,14 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
                     _pack(b_k + j, b_stride, part, panel)
                     b_j = panel, 2 * width
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
-                beyond = ahead, i * c_stride + j
+                offset = i * c_stride + j
+                # no starred arguments here: with them Numba takes a literal for any number
                 if span <= width:
-                    _strip(HIGH, LOW, 1, rows, span, part, a_i, b_j, z_ij, c_ij, *beyond)
+                    _strip(HIGH, LOW, 1, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
                 elif span <= 2 * width:
-                    _strip(LOW, LEAST, 2, rows, span, part, a_i, b_j, z_ij, c_ij, *beyond)
+                    _strip(LOW, LEAST, 2, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
                 else:
-                    _strip(LOW, LEAST, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij, *beyond)
+                    _strip(LOW, LEAST, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
                 j += span
 
 

@@ -42,7 +42,7 @@ BLOCK_ROWS = 256
 
 #: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
 #: that each part of them is updated as soon as its gradient is known.
-MANY_PARAMS = 65536
+MANY_PARAMS = 2**18
 
 
 @lru_cache(maxsize=64)
