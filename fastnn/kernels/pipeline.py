@@ -8,7 +8,7 @@ what an operator or a function means for the types that stand there; here it doe
 from __future__ import annotations
 
 import gc
-from functools import cache
+from functools import cache, partial
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -34,14 +34,19 @@ _LEFT_OUT = {
 }
 
 
+def _is_foreign(template: type) -> bool:
+    """Whether a declaration is not this package's."""
+    return not any(base.__module__.startswith("fastnn.") for base in template.__mro__)
+
+
 class _Function(types.Function):
-    """Numba's type of a function or operator, which remembers its signatures.
+    """Numba's type of a function or operator, which asks this package's declarations first and remembers signatures.
 
     Numba asks all that it knows of an operator, some dozens of declarations, wherever the operator stands.
     """
 
     def __init__(self, function: types.Function):
-        super().__init__(function.templates)
+        super().__init__(tuple(sorted(function.templates, key=_is_foreign)))
         self._signatures: dict[tuple, Any] = {}
         self._by_value = any(template.prefer_literal for template in function.templates)
 
@@ -133,12 +138,19 @@ class KernelCompiler(Compiler):
         library.enable_object_caching()
         typing_context = _typing_context(typing_context)
         super().__init__(typing_context, target_context, library, *args)
-        self.state.targetctx = self.state.targetctx.subtarget(typing_context=typing_context)
+        context = self.state.targetctx
+        counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
+        self.state.targetctx = context.subtarget(
+            typing_context=typing_context,
+            enable_nrt=counts,
+            get_abi_sizeof=partial(_size, context.target_data),
+        )
 
     def define_pipelines(self) -> list[PassManager]:
         """Numba's, without the passes left out."""
         (pipeline,) = super().define_pipelines()
-        pipeline.passes = [entry for entry in pipeline.passes if entry[0].__name__ not in _LEFT_OUT]
+        left_out = _LEFT_OUT if self.state.targetctx.enable_nrt else _LEFT_OUT | {"IRLegalization"}
+        pipeline.passes = [entry for entry in pipeline.passes if entry[0].__name__ not in left_out]
         pipeline.finalize()
         return [pipeline]
 
@@ -162,9 +174,13 @@ class PieceCompiler(KernelCompiler):
 
     def __init__(self, *args: Any):
         super().__init__(*args)
-        context = self.state.targetctx
-        counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
-        self.state.targetctx = context.subtarget(get_executable=_nothing_to_execute, enable_nrt=counts)
+        self.state.targetctx = self.state.targetctx.subtarget(get_executable=_nothing_to_execute)
+
+
+@cache
+def _size(target: Any, kind: Any) -> int:
+    """Bytes that a value of an LLVM type takes. Numba has LLVM read a module for every answer."""
+    return kind.get_abi_size(target)
 
 
 def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: Any) -> Any:

@@ -13,6 +13,7 @@ for `select`. With one lane a vector is a plain number, so what is written for v
 All that kernels use stands here; each concept has a file of its own beside this one.
 """
 
+from fastnn.kernels.llvm import integers as integers
 from fastnn.kernels.llvm import operators as operators
 from fastnn.kernels.llvm.across import any_lane, first, largest, total, total_everywhere
 from fastnn.kernels.llvm.bits import from_bits, to_bits, to_float, to_integer
