@@ -1,24 +1,22 @@
 """How Numba compiles kernels, and the pieces that they are made of, in less time than other functions.
 
 A piece is only ever linked into what calls it. Numba would optimise it and make machine code of it all the same, and
-that again in each of its callers; here only what is called gets that far. And Numba would work out at each place anew
-what an operator or a function means for the types that stand there; here it does so once.
+that again in each of its callers; here only what is called gets that far.
 """
 
 from __future__ import annotations
 
 import gc
 from functools import cache, partial
-from types import BuiltinFunctionType
 from typing import Any
 
-from numba import _dynfunc, types
+from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
-from numba.core.errors import TypingError
 from numba.core.runtime import rtsys
-from numba.extending import models, register_model
+
+from fastnn.kernels.resolution import remembering
 
 #: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
 _LEFT_OUT = {
@@ -32,67 +30,6 @@ _LEFT_OUT = {
     "InlineOverloads",
     "NopythonRewrites",
 }
-
-
-def _is_foreign(template: type) -> bool:
-    """Whether a declaration is not this package's."""
-    return not any(base.__module__.startswith("fastnn.") for base in template.__mro__)
-
-
-class _Function(types.Function):
-    """Numba's type of a function or operator, which asks this package's declarations first and remembers signatures.
-
-    Numba asks all that it knows of an operator, some dozens of declarations, wherever the operator stands.
-    """
-
-    def __init__(self, function: types.Function):
-        super().__init__(tuple(sorted(function.templates, key=_is_foreign)))
-        self._signatures: dict[tuple, Any] = {}
-        self._by_value = any(template.prefer_literal for template in function.templates)
-
-    def get_call_type(self, context: Any, args: tuple, kws: Any) -> Any:
-        """The signature for arguments of these types."""
-        if kws:
-            return super().get_call_type(context, args, kws)
-        key = args if self._by_value else tuple(types.unliteral(arg) for arg in args)
-        if key not in self._signatures:
-            try:
-                self._signatures[key] = super().get_call_type(context, key, kws)
-            except TypingError:  # it may have to know the values, here at least
-                return super().get_call_type(context, args, kws)
-        return self._signatures[key]
-
-
-register_model(_Function)(models.OpaqueModel)
-
-
-class _TypingContext:
-    """Numba's typing context, with functions that remember."""
-
-    def __init__(self, context: Any):
-        self._context = context
-        self._functions: dict[types.Function, _Function] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    def resolve_value_type(self, value: Any) -> Any:
-        """The type of a value of Python's."""
-        function = self._context.resolve_value_type(value)
-        if type(function) is not types.Function:
-            return function
-        if function not in self._functions:
-            self._functions[function] = _Function(function)
-        return self._functions[function]
-
-    def resolve_function_type(self, function: Any, args: tuple, kws: Any) -> Any:
-        """The signature of a function, or of an operator by Python's function for it."""
-        if isinstance(function, BuiltinFunctionType):
-            function = self.resolve_value_type(function)
-        return self._context.resolve_function_type(function, args, kws)
-
-
-_typing_context = cache(_TypingContext)
 
 
 class _Library(JITCodeLibrary):
@@ -136,7 +73,7 @@ class KernelCompiler(Compiler):
     def __init__(self, typing_context: Any, target_context: Any, _: None, *args: Any):
         library = self.library_class(target_context.codegen(), "kernel")
         library.enable_object_caching()
-        typing_context = _typing_context(typing_context)
+        typing_context = remembering(typing_context)
         super().__init__(typing_context, target_context, library, *args)
         context = self.state.targetctx
         counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)

@@ -1,7 +1,7 @@
 """``min`` and ``max`` of two whole numbers, in two instructions.
 
 Numba makes a function of each and compiles it by itself. What stands here is for kernels alone, whose compiler asks the
-declarations of this package before Numba's (`fastnn.kernels.pipeline`).
+declarations of this package before Numba's (`fastnn.kernels.resolution`).
 """
 
 from __future__ import annotations
