@@ -20,6 +20,7 @@ from fastnn.kernels.llvm.simd import (
     load,
     load_first,
     select,
+    store,
     store_first,
     tile,
     total,
@@ -43,7 +44,10 @@ def activate_all(code, z, h, rows, columns, stride):
 def derive_all(code, d, z, h, count):
     """``d *= f'(z)`` with ``h = f(z)`` for `count` numbers; z is read only where f' needs it."""
     width = lanes(d)
-    for i in range(0, count, width):
+    whole = count - count % width
+    for i in range(0, whole, width):
+        store(d + i, load(d + i) * derivative(code, load(z + i), load(h + i)))
+    for i in range(whole, count, width):
         left = count - i
         slope = derivative(code, load_first(z + i, left), load_first(h + i, left))
         store_first(d + i, load_first(d + i, left) * slope, left)
