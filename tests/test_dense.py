@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.kernels.dense import CHUNK_VECTORS, DEPTH, HIGH, LOW, NOTHING_AHEAD, PACKING_ROWS, product
+from fastnn.kernels.dense import (
+    CHUNK_VECTORS,
+    DEPTH,
+    HIGH,
+    LEAST,
+    LOW,
+    NOTHING_AHEAD,
+    PACKING_ROWS,
+    WIDE,
+    product,
+    turned,
+)
 from fastnn.kernels.llvm.simd import pointer
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 
@@ -13,23 +24,16 @@ DTYPES = list(TOLERANCE)
 MARGIN = 7.0  # what stands around the result, and must stay
 
 
-@njit(error_model="numpy")
-def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
-    product(
-        n,
-        m,
-        depth,
-        pointer(a, 0),
-        row_stride,
-        depth_stride,
-        pointer(b, 0),
-        b_stride,
-        pointer(init, 0),
-        init_stride,
-        pointer(c, 0),
-        c_stride,
-        NOTHING_AHEAD,
-    )
+def caller(function):
+    @njit(error_model="numpy")
+    def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+        a, b, init, c = pointer(a, 0), pointer(b, 0), pointer(init, 0), pointer(c, 0)
+        function(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, NOTHING_AHEAD)
+
+    return multiply
+
+
+multiply, multiply_few = caller(product), caller(turned)
 
 
 def matrix(rng, rows, columns, gap, dtype):
@@ -39,7 +43,7 @@ def matrix(rng, rows, columns, gap, dtype):
     return whole.reshape(-1), columns + gap, whole[:, :columns]
 
 
-def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=0):
+def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=0, multiply=multiply):
     """``c = init + a b``; `a` lies as its transpose where `turned`."""
     rng = np.random.default_rng(seed)
     a, a_stride, A = matrix(rng, depth, n, gaps[0], dtype) if turned else matrix(rng, n, depth, gaps[0], dtype)
@@ -89,6 +93,19 @@ def test_columns(m, gaps, init, turned, dtype):
     for n in (1, 3, 16, 17, 70):
         for depth in (1, 3, 16, 17, 70):
             check(n, m, depth, dtype, turned=turned, gaps=gaps, init=init)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("init", ["row", "matrix", "itself"])
+@pytest.mark.parametrize("m", range(1, LEAST + 1))
+def test_few_columns(m, init, dtype):
+    """The gradient of a layer with few outputs."""
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    m = min(m, width)
+    for n in edges(dtype) + [WIDE * width + 1, 2 * WIDE * width, 2 * WIDE * width + 3]:
+        for depth in (1, 2, 7, 40):
+            for gaps in ((0, 0, 0), (2, 3, 1)):
+                check(n, m, depth, dtype, turned=True, gaps=gaps, init=init, multiply=multiply_few)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

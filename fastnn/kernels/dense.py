@@ -40,6 +40,9 @@ HIGH, LEAST = 2 * LOW, LOW // 2
 #: Rows of a tile whose numbers are addressed from one pointer: an address a row would be more than there are registers.
 GROUP = 4 if LOW % 4 == 0 else 3
 
+#: Vectors of a tile as high as `LEAST`.
+TURNED = LEAST * WIDE
+
 #: Deeper products are summed in parts of this depth.
 DEPTH = 512
 
@@ -241,3 +244,30 @@ def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stri
         b_j, init_j = load_first(b + j, left), load_first(init + j, left)
         for i in range(n):
             store_first(c + (i * c_stride + j), fma(b_j, a[i * row_stride], init_j), left)
+
+
+# ---------------------------------------------------------------- of a layer with few outputs
+@callee
+def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
+    """`product` with m at most `LEAST` and a vector, `row_stride` being 1: its transpose, whose rows fill vectors."""
+    width = lanes(b)
+    wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
+    for j in range(0, wide, width):
+        store(zeros + j, broadcast(0.0, b))
+    done = 0
+    while done < n:
+        span = wide if n >= wide else min(width, n - done)
+        first = min(done, n - span)  # a last tile begins within the one before
+        b_turned, a_turned = (b, 1, b_stride), (a + first, depth_stride)
+        if n >= wide:
+            product_tile(LEAST, WIDE, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
+        else:
+            product_tile(LEAST, 1, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
+        for j in range(0, span, width):
+            for r in range(width):
+                square[r, 0] = load(turned_c + (min(r, m - 1) * wide + j))
+            transpose(square)
+            for r in range(max(0, done - first - j), min(width, span - j)):
+                row = first + j + r
+                store_first(c + row * c_stride, square[r, 0] + load_first(init + row * init_stride, m), m)
+        done = first + span

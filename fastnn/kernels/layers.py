@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fastnn import catalogue
 from fastnn.kernels import dense, passes
 from fastnn.kernels.compiling import address_of, callee
-from fastnn.kernels.dense import CRITICAL_STRIDE, LOW, NOTHING_AHEAD
+from fastnn.kernels.dense import CRITICAL_STRIDE, LEAST, LOW, NOTHING_AHEAD
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES, Pointer, native_lanes
@@ -150,7 +150,8 @@ def layout(
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
         row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
         last = l == spec.n_layers - 1
-        kinds = _OF_ONE_OUTPUT if last and layer.n_out == 1 else _OF_ANY
+        few = _OF_FEW_OUTPUTS if layer.n_out <= min(LEAST, space.unit // 2) else _OF_ANY
+        kinds = _OF_ONE_OUTPUT if last and layer.n_out == 1 else few
         row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
@@ -193,6 +194,7 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
 
 #: The products of a layer: any matrices', and those of `FORWARD`, `WEIGHTS_BACK` and `INPUTS_BACK`.
 _OF_ANY = (dense.product,) * 4
+_OF_FEW_OUTPUTS = dense.product, dense.product, dense.turned, dense.product
 _OF_ONE_OUTPUT = dense.product, dense.dots, dense.weighted_sum, dense.outer
 
 
