@@ -43,14 +43,14 @@ GROUP = 4 if LOW % 4 == 0 else 3
 #: Vectors of a tile as high as `LEAST`.
 TURNED = LEAST * WIDE
 
-#: Deeper products are summed in parts of this depth.
-DEPTH = 512
+#: Deeper products are summed in parts of this depth: two vectors of b for all of it nearly fill the first-level cache.
+DEPTH = 400
 
 #: Vectors of a panel of b: of its depth, two wide.
 PANEL = 2 * DEPTH
 
-#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (384 KiB) while all of b goes by.
-CHUNK_VECTORS = 6144
+#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (400 KiB) while all of b goes by.
+CHUNK_VECTORS = 6400
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
@@ -163,7 +163,7 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
     `init_stride` of 0 adds the same row everywhere. `ahead` holds the addresses, or 0, of what lies as c does and is
     wanted next: it is fetched from memory meanwhile.
     """
-    width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH
+    width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
     packs = n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
     panel = scratch(b, PANEL)
     for start in range(0, depth, DEPTH):
