@@ -4,10 +4,11 @@ import gc
 
 import numpy as np
 import pytest
-from numba import types
+from numba import njit, types
 from numba.core.errors import TypingError
 
 from fastnn.kernels.compiling import inlined, kernel, outlined
+from fastnn.kernels.pipeline import EMBEDDED, INLINED
 
 
 @inlined
@@ -55,6 +56,30 @@ def test_there_is_machine_code_of_kernels_alone():
         library, descriptor = _compiled(piece, argument)
         assert library.get_pointer_to_function(descriptor.llvm_func_name) == 0
         assert library.get_pointer_to_function(descriptor.llvm_cfunc_wrapper_name) == 0
+
+
+@kernel
+def _clamped(i, low, high):
+    return max(min(i, high), low), max(min(float(i), high), 0.5), min(i, 7, low)
+
+
+def test_extremes_are_pythons():
+    for i in range(-4, 9):
+        assert _clamped(i, -2, 5) == (max(min(i, 5), -2), max(min(float(i), 5), 0.5), min(i, 7, -2))
+
+
+def _triangle(n):
+    total = 0
+    while n > 0:
+        total += n
+        n -= 1
+    return total
+
+
+@pytest.mark.parametrize("options", [INLINED, EMBEDDED])
+def test_what_others_embed_is_tidied(options):
+    library, _ = _compiled(njit(**options)(_triangle), types.intp)
+    assert ("alloca" in library.get_llvm_str()) == (options is INLINED)
 
 
 @pytest.mark.parametrize("collects", [True, False])

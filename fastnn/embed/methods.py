@@ -18,7 +18,7 @@ from fastnn.embed.places import fits, holds, memory, stride
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import sample
 from fastnn.kernels.llvm.simd import pointer
-from fastnn.kernels.pipeline import INLINED
+from fastnn.kernels.pipeline import EMBEDDED
 
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
 STACK_BYTES = 32 * 1024
@@ -59,7 +59,7 @@ def _shapes(method: str, shapes: dict[str, tuple], scratch: int) -> str:
 
 
 # ---------------------------------------------------------------- outputs
-@overload_method(NetworkType, "forward", jit_options=INLINED)
+@overload_method(NetworkType, "forward", jit_options=EMBEDDED)
 def _forward(net, x, out, workspace=None):
     check_array(net, "forward", "x", x, (1, 2), False)
     check_array(net, "forward", "out", out, (x.ndim,), True)
@@ -102,7 +102,7 @@ def _forward(net, x, out, workspace=None):
     return several_at_once if sample.rows_pay(net.spec) and fits_the_stack else many
 
 
-@overload_method(NetworkType, "forward_with", jit_options=INLINED)
+@overload_method(NetworkType, "forward_with", jit_options=EMBEDDED)
 def _forward_with(net, params, x, out, workspace=None):
     check_array(net, "forward_with", "params", params, (1,), False)
     check_array(net, "forward_with", "x", x, (1,), False)
@@ -123,7 +123,7 @@ def _forward_with(net, params, x, out, workspace=None):
     return forward_with
 
 
-@overload_method(NetworkType, "__call__", jit_options=INLINED)
+@overload_method(NetworkType, "__call__", jit_options=EMBEDDED)
 def _call(net, x):
     check_array(net, "__call__", "x", x, (1, 2), False)
     n_out, dtype = net.spec.n_out, np.dtype(net.spec.dtype)
@@ -147,7 +147,7 @@ def _lower_call(context, builder, sig, args):
 
 
 # ---------------------------------------------------------------- derivatives
-@overload_method(NetworkType, "vjp", jit_options=INLINED)
+@overload_method(NetworkType, "vjp", jit_options=EMBEDDED)
 def _vjp(net, x, v, out, workspace=None):
     for name, array in {"x": x, "v": v, "out": out}.items():
         check_array(net, "vjp", name, array, (1,), name == "out")
@@ -164,7 +164,7 @@ def _vjp(net, x, v, out, workspace=None):
     return vjp
 
 
-@overload_method(NetworkType, "jvp", jit_options=INLINED)
+@overload_method(NetworkType, "jvp", jit_options=EMBEDDED)
 def _jvp(net, x, t, out, workspace=None):
     for name, array in {"x": x, "t": t, "out": out}.items():
         check_array(net, "jvp", name, array, (1,), name == "out")
@@ -181,7 +181,7 @@ def _jvp(net, x, t, out, workspace=None):
     return jvp
 
 
-@overload_method(NetworkType, "jacobian", jit_options=INLINED)
+@overload_method(NetworkType, "jacobian", jit_options=EMBEDDED)
 def _jacobian(net, x, out, jac, workspace=None):
     for name, array, n in (("x", x, 1), ("out", out, 1), ("jac", jac, 2)):
         check_array(net, "jacobian", name, array, (n,), name != "x")
@@ -201,7 +201,7 @@ def _jacobian(net, x, out, jac, workspace=None):
     return jacobian
 
 
-@overload_method(NetworkType, "hessian", jit_options=INLINED)
+@overload_method(NetworkType, "hessian", jit_options=EMBEDDED)
 def _hessian(net, x, h, workspace=None):
     if net.spec.n_out != 1:
         raise TypingError(f"net.hessian: the network must have one output; this one has {net.spec.n_out}")

@@ -114,6 +114,19 @@ class PieceCompiler(KernelCompiler):
         self.state.targetctx = self.state.targetctx.subtarget(get_executable=_nothing_to_execute)
 
 
+class _EmbeddedLibrary(_PieceLibrary):
+    """Code that is tidied, function by function: Numba's compiler of what calls it counts on that."""
+
+    def _optimize_final_module(self) -> None:
+        JITCodeLibrary._optimize_functions(self, self._final_module)
+
+
+class EmbeddedCompiler(PieceCompiler):
+    """The same for a piece that others call, whose functions Numba compiles as usual."""
+
+    library_class = _EmbeddedLibrary
+
+
 @cache
 def _size(target: Any, kind: Any) -> int:
     """Bytes that a value of an LLVM type takes. Numba has LLVM read a module for every answer."""
@@ -148,3 +161,6 @@ OUTLINED = {
 
 #: Numba's options for a piece that is compiled into whatever calls it, an overload for instance.
 INLINED = OUTLINED | {"forceinline": True}
+
+#: Numba's options for a piece that is compiled into functions of the user's.
+EMBEDDED = INLINED | {"pipeline_class": EmbeddedCompiler}
