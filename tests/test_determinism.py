@@ -88,6 +88,22 @@ def test_threads_whatever_the_settings(settings, dtype, shared):
 
 
 @every_dtype
+@pytest.mark.parametrize(("sizes", "n", "batch_size"), [*SHAPES, ((300, 130, 3), 40, 20)], ids=repr)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), Adam()], ids=lambda optimizer: repr(optimizer)[:10])
+def test_updates_by_parts(sizes, n, batch_size, optimizer, dtype, threads, shared, monkeypatch):
+    """As those of large layers, which are updated as soon as their gradient is known."""
+    settings = {"optimizer": optimizer, "l2": 0.0, "max_grad_norm": None}
+    expected = trained(sizes, n, batch_size, dtype, **settings)
+    taken = []
+    monkeypatch.setattr(prepared, "MANY_PARAMS", 0)
+    run = prepared.run
+    monkeypatch.setattr(prepared, "run", lambda plan, *rest: taken.append(plan["by_parts"][0]) or run(plan, *rest))
+    assert trained(sizes, n, batch_size, dtype, threads=threads, **settings) == expected
+    assert set(taken) == {batch_size <= prepared.BLOCK_ROWS}
+
+
+@every_dtype
 @pytest.mark.parametrize("validated", [True, False])
 def test_threads_that_watch_the_run(validated, dtype, shared):
     """Validation and the best parameters see the steps of all threads."""
