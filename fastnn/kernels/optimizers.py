@@ -187,22 +187,30 @@ def _choose_slots(code):
     return lambda code: slots
 
 
+@inlined(literals=("code",))
+def _update_vector(code, p, g, s, t, count, c):
+    """Update one vector of parameters, the first `count` of its lanes."""
+    p_i, g_i = load_first(p, count), load_first(g, count)
+    s_i = load_first(s, count) if _slots(code) > 0 else g_i
+    t_i = load_first(t, count) if _slots(code) > 1 else g_i
+    p_i, s_i, t_i = _rule(code, p_i, g_i, s_i, t_i, c)
+    store_first(p, p_i, count)
+    if _slots(code) > 0:
+        store_first(s, s_i, count)
+    if _slots(code) > 1:
+        store_first(t, t_i, count)
+
+
 @callee
 def update(code, p, g, s, t, count, rate, settings, step):
     """Update `count` parameters `p` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
     c = _prepare(code, rate, settings, step)
     width = lanes(p)
-    for i in range(0, count, width):
-        left = count - i
-        p_i, g_i = load_first(p + i, left), load_first(g + i, left)
-        s_i = load_first(s + i, left) if _slots(code) > 0 else g_i
-        t_i = load_first(t + i, left) if _slots(code) > 1 else g_i
-        p_i, s_i, t_i = _rule(code, p_i, g_i, s_i, t_i, c)
-        store_first(p + i, p_i, left)
-        if _slots(code) > 0:
-            store_first(s + i, s_i, left)
-        if _slots(code) > 1:
-            store_first(t + i, t_i, left)
+    whole = count - count % width
+    for i in range(0, whole, width):
+        _update_vector(code, p + i, g + i, s + i, t + i, width, c)
+    if whole < count:
+        _update_vector(code, p + whole, g + whole, s + whole, t + whole, count - whole, c)
 
 
 class Update(NamedTuple):
