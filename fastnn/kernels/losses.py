@@ -155,23 +155,26 @@ def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out, delta):
                 _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
             for k in range(min(width, n_out - j)):
                 above = z_k[k, 0] - top
-                exps = exps + exp(above)
                 if not labels_given:
                     hits, targets = fma(y_k[k, 0], above, hits), targets + y_k[k, 0]
-        log_sum = log(exps)
+                z_k[k, 0] = exp(above)
+                exps = exps + z_k[k, 0]
         if labels_given:
             for i in range(n):
                 d[place + i] = z[place + i * n_out + labels[r + i]]
             hits, targets = load_first(d + place, n) - top, broadcast(1.0, z)
-        loss = fma(share, select(first_lanes(n, z), targets * log_sum - hits, 0.0), loss)
+        loss = fma(share, select(first_lanes(n, z), targets * log(exps) - hits, 0.0), loss)
 
+        factor = targets / exps
         for j in range(0, n_out, width):
             if n_out > width:
                 _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
                 if not labels_given:
                     _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
+                for k in range(min(width, n_out - j)):
+                    z_k[k, 0] = exp(z_k[k, 0] - top)
             for k in range(min(width, n_out - j)):
-                p = targets * exp(z_k[k, 0] - top - log_sum)
+                p = factor * z_k[k, 0]
                 z_k[k, 0] = share * (p if labels_given else p - y_k[k, 0])
             transpose(z_k)
             for i in range(n):
