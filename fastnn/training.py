@@ -161,7 +161,8 @@ class _Run:
         if state.last is not None:
             before = state.last
             job.params[:], state.last = before, None
-        self.kept = before, state.copy()
+        begins = job.watch is None and not state.counters[2]
+        self.kept = before, None if begins else state.copy()
 
     def _begin_watching(self) -> None:
         watch, memory = self.job.watch, self.state.memory
@@ -245,6 +246,8 @@ class _Run:
     def rewind(self) -> None:
         """Go back to the last end of an epoch with finite parameters: by bisection, for training repeats its bits."""
         params, state = self.kept
+        if state is None:
+            state = State.fresh(self.job.spec, self.job.optimizer, self.state.seed)
         last, bad = self.done, self.done + 1
         while bad - int(state.counters[0]) + self.first > 1:
             good = int(state.counters[0]) - self.first

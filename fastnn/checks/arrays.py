@@ -15,6 +15,7 @@ from fastnn.catalogue import Loss
 from fastnn.checks.values import describe
 from fastnn.spec import NetworkSpec
 
+_INTP = np.dtype(np.intp)
 _DTYPES: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
@@ -265,6 +266,8 @@ def _as_floats(argument: str, value: Any, dtype: np.dtype, shape: str) -> NDArra
 
 def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
     """Class labels as intp."""
+    if y.dtype is _INTP and y.flags.carray and y.size and np.maximum.reduce(np.ndarray(y.shape, np.uintp, y)) < classes:
+        return y  # in less time: a negative number is a large one without its sign
     bad = (y < 0) | (y >= classes)
     if y.dtype.kind == "f":
         bad |= y != np.floor(y)  # NaN, too, is no whole number

@@ -153,7 +153,7 @@ class Prepared:
         self.job, self.kept = job, (layers, own, gradient)
 
         words = outline.copy()
-        self.plan = words.view(PLAN)
+        self.plan = np.ndarray(1, PLAN, words)
         words[AT["X"]], words[AT["labels" if labelled else "y"]] = address(job.X), address(job.y)
         words[AT["n_rows"]], words[AT["batch_size"]] = n, job.batch_size
         words[AT["seed"]], words[AT["member"]] = state.seed, job.member
