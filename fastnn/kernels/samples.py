@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numba import from_dtype, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from fastnn.job import Job, State, Status
@@ -28,10 +28,10 @@ from fastnn.kernels.llvm.simd import (
     load,
     pointer,
     pointer_at,
-    scratch,
     store,
     with_lanes,
 )
+from fastnn.kernels.llvm.tiles import room
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES, rule_of
 from fastnn.kernels.pipeline import INLINED
@@ -45,30 +45,37 @@ MOST_PARAMS, MOST_SLOTS = 40, 4
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
 
 
-def _room(plan, work):
-    """Memory of a step on the stack; parameters, vectors of rows in a batch, slots; whether a bias is corrected."""
+def _facts(plan, work):
+    """Where vectors of a batch begin; parameters, vectors of rows in a batch, slots; whether a bias is corrected."""
 
 
-@overload(_room, jit_options=INLINED)
-def _room_impl(plan, work):
+@overload(_facts, jit_options=INLINED)
+def _facts_impl(plan, work):
     plan = plan.plan
-    n_params, n_values, slots, corrected = (
-        plan.spec.n_params,
-        plan.n_values,
-        RULES[plan.rule][2],
-        plan.rule in CORRECTED,
-    )
-    rows, width, n_first, n_second = plan.rows, plan.lanes, n_params * (slots > 0), n_params * (slots > 1)
+    n_params, rows, width = plan.spec.n_params, plan.rows, plan.lanes
+    slots, corrected = RULES[plan.rule][2], plan.rule in CORRECTED
+    return lambda plan, work: (with_lanes(pointer(work, 0), width), n_params, rows, slots, corrected)
 
-    def impl(plan, work):
-        w = with_lanes(pointer(work, 0), width)
-        memory = Memory(
-            scratch(w, n_params), scratch(w, n_params), scratch(w, n_first), scratch(w, n_second), scratch(w, n_values)
-        )
-        pace = Pace(scratch(w, 1), scratch(w, 1), scratch(w, 1), scratch(w, 1))
-        return w, memory, pace, n_params, rows, slots, corrected
 
-    return impl
+@intrinsic(prefer_literal=True)
+def _room(typingctx, plan, like, what):
+    """Pointer to room for the vectors of a plan's step that are called so, on the stack of the very function that asks.
+
+    (Room that a piece takes is given back where the piece ends, compiled into its caller though it is.)
+    """
+    n_params, slots = plan.plan.spec.n_params, RULES[plan.plan.rule][2]
+    count = {
+        "parameters": n_params,
+        "slot_0": n_params * (slots > 0),
+        "slot_1": n_params * (slots > 1),
+        "values": plan.plan.n_values,
+        "number": 1,
+    }[what.literal_value]
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(room(builder, like.vector, max(1, count)), context.get_value_type(like))
+
+    return like(plan, like, what), codegen
 
 
 def _ends(plan):
@@ -124,7 +131,17 @@ def run(plan, plans, work, params, slots, counters, sums, learning_rates, losses
 
     `plan` is of `fastnn.kernels.lanes`, known to the compiler; `plans` hold the one of `fastnn.kernels.step`.
     """
-    x, memory, pace, n_params, n_rows, n_slots, corrected = _room(plan, work)
+    x, n_params, n_rows, n_slots, corrected = _facts(plan, work)
+    memory = Memory(
+        _room(plan, x, "parameters"),
+        _room(plan, x, "parameters"),
+        _room(plan, x, "slot_0"),
+        _room(plan, x, "slot_1"),
+        _room(plan, x, "values"),
+    )
+    pace = Pace(
+        _room(plan, x, "number"), _room(plan, x, "number"), _room(plan, x, "number"), _room(plan, x, "number")
+    )
     job = plans[0]
     settings = pointer_at(job.settings, np.float64)
     n, width, (n_in, n_out) = job.n_rows, lanes(x), _ends(plan)
