@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn.job import Status
-from fastnn.kernels import passes
 from fastnn.kernels.compiling import kernel
 from fastnn.kernels.dense import LOW
 from fastnn.kernels.layers import COLUMNS, N_IN, N_OUT
@@ -15,7 +14,7 @@ from fastnn.kernels.llvm.simd import pointer, pointer_at
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import Update, update_part
-from fastnn.kernels.step import block_loss, finite_part, weight_of
+from fastnn.kernels.step import block_loss, finite_part
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
 
@@ -55,25 +54,20 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
             batch_start = batch * plan.batch_size
             batch_stop = min(batch_start + plan.batch_size, plan.n_rows)
             weight = float(batch_stop - batch_start)
-            if plan.sample_weight != 0:
-                weight = 0.0
-                for r in range(batch_start, batch_stop):
-                    weight += weight_of(plan, r, params)
+            if plan.weigh != 0:
+                weight = call_float(plan.weigh, plan, batch_start, batch_stop, params)
             loss, finite = 0.0, np.isfinite(weight)
 
             for start in range(batch_start, batch_stop, plan.block_rows):
                 n = min(plan.block_rows, batch_stop - start)
                 x, x_stride = pointer_at(plan.X, params) + start * n_in, n_in
                 y, labels = pointer_at(plan.y, params) + start * n_out, pointer_at(plan.labels, np.int64) + start
-                if plan.x_stride > 0:
+                if plan.gather != 0:
                     first, stop = share(n, LOW, team)
-                    if plan.gather != 0:
-                        y, labels = work + plan.y_place, pointer_at(plan.block_labels, np.int64)
-                        call(plan.gather, plan, start, first, stop, n_in, n_out, work)
-                    else:
-                        rows, copy = x + first * n_in, work + (plan.x_place + first * plan.x_stride)
-                        passes.copy_block(rows, n_in, copy, plan.x_stride, stop - first, n_in)
+                    call(plan.gather, plan, start, first, stop, n_in, n_out, work)
                     x, x_stride = work + plan.x_place, plan.x_stride
+                    if plan.order != 0:
+                        y, labels = work + plan.y_place, pointer_at(plan.block_labels, np.int64)
                     meet(team)
                 if plan.draw != 0:
                     call(plan.draw, plan, step, start - batch_start, n, work, team)

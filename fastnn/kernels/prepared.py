@@ -32,7 +32,7 @@ from fastnn.kernels.llvm.threads import yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.noise import draw, draw_nothing, threshold
 from fastnn.kernels.random import given_order, permute
-from fastnn.kernels.step import LOSS_ROWS, PLAN, clip, gather, penalise
+from fastnn.kernels.step import LOSS_ROWS, PLAN, clip, copy, gather, penalise, weigh
 from fastnn.kernels.watch import end_epoch, watched
 from fastnn.spec import NetworkSpec
 
@@ -71,6 +71,10 @@ def _step_address(name: str, dtype: str) -> int:
             return address_of(given_order, n, n, n, INTEGERS, n)
         case "gather":
             return address_of(gather, plan, n, n, n, n, n, place)
+        case "copy":
+            return address_of(copy, plan, n, n, n, n, n, place)
+        case "weigh":
+            return address_of(weigh, plan, n, n, place)
         case "penalise":
             return address_of(penalise, plan, place, place, types.float64, TEAM)
         case "clip":
@@ -126,8 +130,8 @@ def _outline(
     plan["forward"], plan["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
     plan["loss"] = _loss_address(loss, labelled, spec.dtype)
     plan["optimizer"] = _optimizer_address(rule, spec.dtype)
-    if shuffle:
-        plan["gather"] = _step_address("gather", spec.dtype)
+    if plan["x_stride"] > 0:
+        plan["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
     return plan.view(np.int64), layers, scale_place + block_rows
 
 
@@ -176,6 +180,7 @@ class Prepared:
             self.plan["outputs"] = job.accounts.divisor
         if job.sample_weight is not None:
             words[AT["sample_weight"]] = address(job.sample_weight)
+            words[AT["weigh"]] = _step_address("weigh", spec.dtype) if whole else 0
         if job.loss.name == "huber":
             self.plan["delta"] = job.delta
         if job.l2 > 0:

@@ -36,6 +36,7 @@ PLAN = np.dtype(
         ("n_layers", np.intp),
         # what a step calls, where it is wanted
         ("permute", np.intp),
+        ("weigh", np.intp),
         ("gather", np.intp),
         ("forward", np.intp),
         ("loss", np.intp),
@@ -96,11 +97,27 @@ def gather(plan, start, first, stop, n_in, n_out, work):
             passes.copy_block(y + row * n_out, n_out, block_y + r * n_out, n_out, 1, n_out)
 
 
+@callee
+def copy(plan, start, first, stop, n_in, n_out, work):
+    """Copy the data's rows ``start + first : start + stop`` to rows ``first:stop`` of the block's buffer, X alone."""
+    X = pointer_at(plan.X, work) + (start + first) * n_in
+    passes.copy_block(X, n_in, work + (plan.x_place + first * plan.x_stride), plan.x_stride, stop - first, n_in)
+
+
 @inlined
 def weight_of(plan, row, like):
     """Sample weight of the row-th row that is visited."""
     row = pointer_at(plan.order, np.int64)[row] if plan.order != 0 else row
     return pointer_at(plan.sample_weight, like)[row]
+
+
+@callee
+def weigh(plan, start, stop, like):
+    """Sum of the sample weights of the rows ``start:stop`` that are visited."""
+    weight = 0.0
+    for r in range(start, stop):
+        weight += weight_of(plan, r, like)
+    return weight
 
 
 @inlined
