@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.kernels.compiling import kernel
-from fastnn.kernels.llvm.calls import call_integer
+from fastnn.kernels.llvm.calls import call_system
 from fastnn.kernels.llvm.simd import pointer_at
 
 
@@ -25,7 +25,7 @@ def _shuffle(next_uint32, state, order, n, orders, m, first, count):
             mask = 2 * mask + 1
         while i > 0:  # the shuffle of Fisher and Yates: row i changes places with a random one of those up to it
             while i > mask >> 1:
-                j = call_integer(next_uint32, state) & mask
+                j = call_system(next_uint32, state) & mask
                 accepted = j <= i
                 j = j if accepted else i  # without a branch, which nobody could predict
                 row = order[i]

@@ -1,4 +1,7 @@
-"""Calling compiled code by its address, so that its caller need not be compiled again for each callee."""
+"""Calling compiled code by its address, so that its caller need not be compiled again for each callee.
+
+Compiled code is called as Numba calls it, the system's and libraries' functions as C does.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +36,16 @@ def _caller(result):
 
 
 @intrinsic
-def call_system(typingctx, address):
-    """Call a function of the system, which takes and returns nothing."""
+def call_system(typingctx, address, *arguments):
+    """Call a function of the system's or a library's own, which takes numbers and returns an integer or nothing."""
+    plain = tuple(types.unliteral(argument) for argument in arguments)
 
     def codegen(context, builder, sig, args):
-        function_type = ir.FunctionType(ir.VoidType(), [])
-        builder.call(builder.inttoptr(args[0], function_type.as_pointer()), [])
-        return context.get_dummy_value()
+        values = [builder.extract_value(args[1], i) for i in range(len(plain))]
+        function_type = ir.FunctionType(ir.IntType(types.intp.bitwidth), [value.type for value in values])
+        return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), values)
 
-    return types.void(types.intp), codegen
+    return types.intp(types.intp, types.StarArgTuple(plain)), codegen
 
 
 #: ``call(address, *arguments)`` of a function that returns nothing.
