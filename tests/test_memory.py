@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam
+from fastnn.kernels.prepared import Prepared
 
 STATM = Path("/proc/self/statm")
 
@@ -85,3 +86,16 @@ def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypat
     fits = 5000 if threads == 1 else 500  # of either network
     before = work(fits // 10)
     assert work(fits) - before < 1_000_000
+
+
+@pytest.mark.parametrize("sizes", [(3, 4, 1), (8, 32, 1)])
+@pytest.mark.own_kernels
+def test_a_fit_frees_its_buffers_when_it_ends(sizes):
+    net = MLP(sizes, rng=0)
+    gc.collect()
+    gc.disable()
+    try:
+        net.fit(np.zeros((4, sizes[0])), np.zeros((4, 1)), epochs=1, optimizer=SGD())
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Prepared)]
+    finally:
+        gc.enable()
