@@ -108,7 +108,6 @@ def fit(
             )
     if stopped in ("finished", "early", "converged"):
         run.restore_best()
-    job.prepared = None  # its memory is free at once: the two refer to each other
     history = run.history(perf_counter() - start, stopped)
     if interrupts.pending and stopped != "interrupted":
         raise KeyboardInterrupt

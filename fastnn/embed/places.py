@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn.kernels.llvm.tiles import room
+from fastnn.kernels.llvm.tiles import place_on_stack
 from fastnn.kernels.llvm.types import Pointer
 
 _INTP = ir.IntType(types.intp.bitwidth)
@@ -22,8 +22,7 @@ def memory(typingctx, like, count, workspace):
     place = Pointer(like.dtype, like.lanes)
 
     def on_stack(context, builder, sig, args):
-        start = room(builder, place.vector, -(-count.literal_value // place.lanes))
-        return builder.bitcast(start, context.get_value_type(place))
+        return place_on_stack(context, builder, place, -(-count.literal_value // place.lanes))
 
     def in_array(context, builder, sig, args):
         return context.make_array(workspace)(context, builder, args[2]).data

@@ -77,13 +77,12 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
                     bad_data[0] = 1
                 meet(team)
                 loss += block_loss(plan, y, labels, start, n, weight, work, team)
-                well = finite and bad_data[0] == 0 and np.isfinite(loss)
-                rule = plan.optimizer if well and plan.by_parts != 0 else 0
+                finite = finite and bad_data[0] == 0
+                rule = plan.optimizer if plan.by_parts != 0 and finite and np.isfinite(loss) else 0
                 update = Update(rule, *remembered, learning_rates[epoch - first_epoch], settings, step + 1)
                 places = params, gradient, start > batch_start, x, x_stride, n, work, team, update
                 call(plan.backward, layers, plan.n_layers, plan.zeros, *places)
 
-            finite = finite and bad_data[0] == 0
             loss *= plan.shown
             if plan.penalise != 0:
                 loss += call_float(plan.penalise, plan, params, gradient, weight, team)

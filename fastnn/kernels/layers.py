@@ -225,7 +225,7 @@ def forward_address(dtype: str) -> int:
 def backward_address(dtype: str) -> int:
     """Address of `backward`."""
     place, n = pointer_type(dtype), types.intp
-    update = update_type(place)
+    update = update_type(place, pointer_type("float64"))
     return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM, update)
 
 
@@ -277,7 +277,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
         n_in, n_out = layer[N_IN], layer[N_OUT]
         d, d_stride = work + layer[D], layer[STRIDE]
-        w, dw = layer[WEIGHTS], gradient + layer[WEIGHTS]
+        w = layer[WEIGHTS]
         h, h_stride = (work + below[DROPPED], below[STRIDE]) if l > 0 else (x, x_stride)
         first, last = share(n_in, LOW, team)
 

@@ -16,7 +16,7 @@ from fastnn import optimizers
 from fastnn.kernels.compiling import callee, inlined
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.simd import address_at, fma, lanes, load_first, select, sqrt, store_first
-from fastnn.kernels.llvm.types import Pointer, native_lanes
+from fastnn.kernels.llvm.types import Pointer
 from fastnn.kernels.pipeline import INLINED
 
 
@@ -225,9 +225,8 @@ class Update(NamedTuple):
     step: int
 
 
-def update_type(place: Pointer) -> types.Type:
-    """The Numba type of an `Update` of numbers that such a pointer leads to."""
-    settings = Pointer(types.float64, native_lanes(types.float64))
+def update_type(place: Pointer, settings: Pointer) -> types.Type:
+    """The Numba type of an `Update`, by those of pointers to the parameters' numbers and to the settings'."""
     return types.NamedTuple((types.intp, types.intp, place, place, types.float64, settings, types.intp), Update)
 
 

@@ -39,7 +39,6 @@ from fastnn.spec import NetworkSpec
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
 BLOCK_ROWS = 256
 
-
 #: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
 #: that each part of them is updated as soon as its gradient is known.
 MANY_PARAMS = 2**18
@@ -154,7 +153,9 @@ class Prepared:
         n_integers = n + block_rows if shuffle else 0
         own = np.zeros(n_floats + n_integers, np.int64)  # floats and whole numbers, of eight bytes either
         own[: len(settings)].view(np.float64)[:] = settings
-        self.job, self.kept = job, (layers, own, gradient)
+        self.params, self.watches = job.params, job.watch is not None
+        # What the plan points to; not the job, which may hold this: both would stay until garbage is collected.
+        self.kept = layers, own, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
 
         words = outline.copy()
         self.plan = np.ndarray(1, PLAN, words)
@@ -192,7 +193,8 @@ class Prepared:
         words[AT["by_parts"]] = (
             spec.n_params >= MANY_PARAMS
             and job.batch_size == block_rows
-            and words[AT["optimizer"]] != 0 == words[AT["clip"]] == words[AT["penalise"]]
+            and words[AT["optimizer"]] != 0
+            and not (words[AT["clip"]] or words[AT["penalise"]])  # which take the whole gradient
         )
         if job.dropout or job.input_noise > 0:
             self.plan["input_noise"], words[AT["draw"]] = job.input_noise, _step_address("draw", spec.dtype)
@@ -206,7 +208,7 @@ class Prepared:
 
     def remember_in(self, state: State) -> None:
         """Have what is watched written to a state."""
-        if self.job.watch is not None:
+        if self.watches:
             watch = self.plan[0]["watch"]
             watch["memory"], watch["best"] = address(state.memory), address(state.best) if state.best.size else 0
 
@@ -215,7 +217,7 @@ class Prepared:
     ) -> Status:
         """Train on from a state, each step shared by so many threads."""
         self.remember_in(state)
-        arrays = self.job.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
+        arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
         arguments = (self.plan, *arrays, max_steps, self.checked_steps)
         if threads == 1:
             return Status(run(*arguments, ALONE))

@@ -28,10 +28,11 @@ from fastnn.kernels.llvm.simd import (
     load,
     pointer,
     pointer_at,
+    scratch,
     store,
     with_lanes,
 )
-from fastnn.kernels.llvm.tiles import room
+from fastnn.kernels.llvm.tiles import place_on_stack
 from fastnn.kernels.llvm.types import REGISTER_BYTES
 from fastnn.kernels.optimizers import RULES, rule_of
 from fastnn.kernels.pipeline import INLINED
@@ -59,21 +60,17 @@ def _facts_impl(plan, work):
 
 @intrinsic(prefer_literal=True)
 def _room(typingctx, plan, like, what):
-    """Pointer to room for the vectors of a plan's step that are called so, on the stack of the very function that asks.
-
-    (Room that a piece takes is given back where the piece ends, compiled into its caller though it is.)
-    """
+    """Pointer to room on the stack for the vectors of a plan's step that are called so."""
     n_params, slots = plan.plan.spec.n_params, RULES[plan.plan.rule][2]
     count = {
         "parameters": n_params,
         "slot_0": n_params * (slots > 0),
         "slot_1": n_params * (slots > 1),
         "values": plan.plan.n_values,
-        "number": 1,
     }[what.literal_value]
 
     def codegen(context, builder, sig, args):
-        return builder.bitcast(room(builder, like.vector, max(1, count)), context.get_value_type(like))
+        return place_on_stack(context, builder, like, count)
 
     return like(plan, like, what), codegen
 
@@ -139,9 +136,7 @@ def run(plan, plans, work, params, slots, counters, sums, learning_rates, losses
         _room(plan, x, "slot_1"),
         _room(plan, x, "values"),
     )
-    pace = Pace(
-        _room(plan, x, "number"), _room(plan, x, "number"), _room(plan, x, "number"), _room(plan, x, "number")
-    )
+    pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
     job = plans[0]
     settings = pointer_at(job.settings, np.float64)
     n, width, (n_in, n_out) = job.n_rows, lanes(x), _ends(plan)

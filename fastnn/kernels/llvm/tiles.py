@@ -15,10 +15,19 @@ from fastnn.kernels.llvm.build import INT32, at_place, shuffle
 from fastnn.kernels.llvm.types import Pointer, Tile, Vector, llvm_vector
 
 
-def room(builder, vector, count):
+def _room(builder, vector, count):
     """Room for `count` vectors, taken once when the function begins."""
     with builder.goto_entry_block():
         return builder.alloca(llvm_vector(vector), size=count)
+
+
+def place_on_stack(context, builder, place, count):
+    """A `place`, a type of pointers, for `count` vectors.
+
+    It is the function's whose code this is, and given back where that ends: a piece must not return it, though it is
+    compiled into its caller.
+    """
+    return builder.bitcast(_room(builder, place.vector, max(1, count)), context.get_value_type(place))
 
 
 @intrinsic(prefer_literal=True)
@@ -32,7 +41,7 @@ def tile(typingctx, like, rows, columns):
     block = Tile(Vector(like.dtype, like.lanes), rows.literal_value, columns.literal_value)
 
     def codegen(context, builder, sig, args):
-        return room(builder, block.vector, block.rows * block.columns)
+        return _room(builder, block.vector, block.rows * block.columns)
 
     return block(like, rows, columns), codegen
 
@@ -48,8 +57,7 @@ def scratch(typingctx, like, count):
     place = Pointer(like.dtype, like.lanes)
 
     def codegen(context, builder, sig, args):
-        start = room(builder, place.vector, max(1, count.literal_value))
-        return builder.bitcast(start, context.get_value_type(place))
+        return place_on_stack(context, builder, place, count.literal_value)
 
     return place(like, count), codegen
 
