@@ -80,7 +80,7 @@ class Column(IntEnum):
 
 
 #: Numbers of a gradient that are computed before the update takes them from the cache.
-PANEL = 32768
+PANEL = 131072
 
 #: Entries of a row of the table.
 COLUMNS = len(Column)
