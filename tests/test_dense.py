@@ -67,9 +67,10 @@ def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=
 
 
 def edges(dtype):
-    """Widths around one vector, two and three."""
+    """Widths around one vector, two, two and a half, and three."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    return sorted({1, 2, 3, *(k * width + i for k in (1, 2, 3) for i in (-1, 0, 1)), 4 * width + 3} - {0})
+    whole = (int(k * width) + i for k in (1, 2, 2.5, 3) for i in (-1, 0, 1))
+    return sorted({1, 2, 3, *whole, 4 * width + 3} - {0})
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -18,11 +18,13 @@ from fastnn.kernels.llvm.simd import (
     first_lanes,
     fma,
     from_bits,
+    halves,
     lanes,
     largest,
     lift,
     load,
     load_first,
+    load_halves,
     pointer,
     pointer_at,
     polynomial,
@@ -33,6 +35,7 @@ from fastnn.kernels.llvm.simd import (
     sqrt,
     store,
     store_first,
+    store_halves,
     tile,
     to_bits,
     to_float,
@@ -263,6 +266,32 @@ def test_masked_loads_and_stores(n, dtype):
         expected = np.full(n + 5, -1, dtype)
         expected[3 : 3 + n][holds] = x[3 : 3 + n][holds] + 0.5
         np.testing.assert_array_equal(stored, expected)
+
+
+@cache
+def by_halves(n):
+    @njit(error_model="numpy")
+    def kernel(x, joined, stored):
+        p, q = with_lanes(pointer(x, 1), n), with_lanes(pointer(stored, 0), n)
+        store(with_lanes(pointer(joined, 0), n), load_halves(p, p + n))
+        store(with_lanes(pointer(joined, n), n), halves(load(p), load(p + n)))
+        store_halves(q + n, q + 1, load(p))
+
+    return kernel
+
+
+@every_shape
+@pytest.mark.parametrize("n", LANES[1:])
+def test_halves(n, dtype):
+    x, half = np.arange(2 * n + 1, dtype=dtype), n // 2
+    joined, stored = np.empty(2 * n, dtype), np.full(2 * n, -1, dtype)
+    by_halves(n)(x, joined, stored)
+    low, high = x[1 : n + 1], x[n + 1 :]
+    np.testing.assert_array_equal(joined[:n], [*low[:half], *high[:half]])
+    np.testing.assert_array_equal(joined[n:], [*low[:half], *high[half:]])
+    expected = np.full(2 * n, -1, dtype)
+    expected[n : n + half], expected[1 : 1 + half] = low[:half], low[half:]
+    np.testing.assert_array_equal(stored, expected)
 
 
 @njit(error_model="numpy")

@@ -19,14 +19,17 @@ from fastnn.kernels.llvm.opaque import opaque
 from fastnn.kernels.llvm.simd import (
     broadcast,
     fma,
+    halves,
     lanes,
     load,
     load_first,
+    load_halves,
     pointer_at,
     prefetch,
     scratch,
     store,
     store_first,
+    store_halves,
     tile,
     transpose,
 )
@@ -36,6 +39,9 @@ from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
 #: Where no more than half of these rows are left, a tile of half the height takes them.
 LOW, WIDE = (8, 3) if REGISTERS >= 32 else (6, 2)
 HIGH, LEAST = 2 * LOW, LOW // 2
+
+#: Whether half a vector of two rows is summed as one, which takes a third register beside each row's two.
+SHARED = int(WIDE > 2)
 
 #: Rows of a tile whose numbers are addressed from one pointer: an address a row would be more than there are registers.
 GROUP = 4 if LOW % 4 == 0 else 3
@@ -86,31 +92,44 @@ def _group(g, rows, matrix, stride):
 
 
 @inlined
-def product_tile(height, columns, rows, m, depth, a, b, init, c):
+def product_tile(height, columns, shared, rows, m, depth, a, b, init, c):
     """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
 
     A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
-    left than a tile or a group has, some are computed twice: all is read before anything is written.
+    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
+    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
     """
     (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
     sums = tile(b, HIGH, WIDE)
+    vectors, tail = columns + shared, m - lanes(b) // 2
     for g in range(0, height, GROUP):
         init_g = _group(g, rows, init, init_stride)
         for i in range(GROUP):
+            row = init_g + min(i, rows - 1) * init_stride
             for j in range(columns):
-                sums[g + i, j] = _load(columns, j, init_g + min(i, rows - 1) * init_stride, m)
+                sums[g + i, j] = _load(vectors, j, row, m)
+            if shared and i % 2 == 1:
+                above = init_g + min(i - 1, rows - 1) * init_stride
+                sums[g + i, columns] = load_halves(above + tail, row + tail)
     for k in range(depth):
+        b_k = b + k * b_stride
         for g in range(0, height, GROUP):
             a_g = _group(g, rows, a + k * a_step, a_stride)
             for i in range(GROUP):
                 a_ik = broadcast(a_g[min(i, rows - 1) * a_stride], b)
                 for j in range(columns):
-                    sums[g + i, j] = fma(a_ik, _load(columns, j, b + k * b_stride, m), sums[g + i, j])
+                    sums[g + i, j] = fma(a_ik, _load(vectors, j, b_k, m), sums[g + i, j])
+                if shared and i % 2 == 1:
+                    a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
+                    sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
     for g in range(0, height, GROUP):
         c_g = _group(g, rows, c, c_stride)
         for i in range(GROUP):
+            row = c_g + min(i, rows - 1) * c_stride
             for j in range(columns):
-                _store(columns, j, c_g + min(i, rows - 1) * c_stride, m, sums[g + i, j])
+                _store(vectors, j, row, m, sums[g + i, j])
+            if shared and i % 2 == 1:
+                store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
 
 
 @inlined
@@ -121,8 +140,8 @@ def _fetch(height, columns, place, stride):
             prefetch(place + (i * stride + j * lanes(place)))
 
 
-@outlined(literals=("height", "half", "columns"))
-def _strip(height, half, columns, n, m, depth, a, b, init, c, ahead, offset):
+@outlined(literals=("height", "half", "columns", "shared"))
+def _strip(height, half, columns, shared, n, m, depth, a, b, init, c, ahead, offset):
     """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole = n - n % height
@@ -136,14 +155,14 @@ def _strip(height, half, columns, n, m, depth, a, b, init, c, ahead, offset):
                 _fetch(height, columns, pointer_at(ahead[2], a) + at, c_stride)
         a_i = a + i * a_stride, a_stride, a_step
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
-        product_tile(height, columns, height, m, depth, a_i, b, init_i, c_i)
+        product_tile(height, columns, shared, height, m, depth, a_i, b, init_i, c_i)
     if whole < n:
         rows, a_i = n - whole, (a + whole * a_stride, a_stride, a_step)
         init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
         if rows <= half:
-            product_tile(half, columns, rows, m, depth, a_i, b, init_i, c_i)
+            product_tile(half, columns, shared, rows, m, depth, a_i, b, init_i, c_i)
         else:
-            product_tile(height, columns, rows, m, depth, a_i, b, init_i, c_i)
+            product_tile(height, columns, shared, rows, m, depth, a_i, b, init_i, c_i)
 
 
 @outlined
@@ -182,11 +201,13 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
                 offset = i * c_stride + j
                 # no starred arguments here: with them Numba takes a literal for any number
                 if span <= width:
-                    _strip(HIGH, LOW, 1, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
                 elif span <= 2 * width:
-                    _strip(LOW, LEAST, 2, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                elif span <= 2 * width + width // 2:
+                    _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
                 else:
-                    _strip(LOW, LEAST, WIDE, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
                 j += span
 
 
@@ -260,9 +281,9 @@ def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_str
         first = min(done, n - span)  # a last tile begins within the one before
         b_turned, a_turned = (b, 1, b_stride), (a + first, depth_stride)
         if n >= wide:
-            product_tile(LEAST, WIDE, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
+            product_tile(LEAST, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
         else:
-            product_tile(LEAST, 1, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
+            product_tile(LEAST, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
         for j in range(0, span, width):
             for r in range(width):
                 square[r, 0] = load(turned_c + (min(r, m - 1) * wide + j))

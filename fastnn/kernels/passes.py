@@ -30,7 +30,6 @@ from fastnn.kernels.llvm.simd import (
 )
 from fastnn.kernels.vecmath import exp
 
-
 #: How many vectors before it is read a row of what is transposed is fetched from memory.
 AHEAD = 4
 

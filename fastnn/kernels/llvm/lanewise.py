@@ -6,7 +6,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn.kernels.llvm.build import call_intrinsic, lanewise, splat
+from fastnn.kernels.llvm.build import call_intrinsic, lanewise, shuffle, splat
 from fastnn.kernels.llvm.types import Vector
 
 
@@ -29,6 +29,14 @@ def select(typingctx, mask, x, y):
     """`x` where the mask holds, `y` elsewhere."""
     vector = x if isinstance(x, Vector) else y
     return vector(mask, vector, vector), lambda context, builder, sig, args: builder.select(*args)
+
+
+@intrinsic
+def halves(typingctx, low, high):
+    """The lower half of one vector and the upper half of another."""
+    half, lanes = low.lanes // 2, low.lanes
+    chosen = [*range(half), *range(lanes + half, 2 * lanes)]
+    return low(low, low), lambda context, builder, sig, args: shuffle(builder, args[0], args[1], chosen)
 
 
 @intrinsic

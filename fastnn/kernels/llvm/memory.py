@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastnn.kernels.llvm.build import INT32, call_intrinsic, splat
+from fastnn.kernels.llvm.build import INT32, call_intrinsic, permute, shuffle, splat
 from fastnn.kernels.llvm.types import Vector, llvm_vector
 
 
@@ -52,6 +52,44 @@ def prefetch(typingctx, place):
         return context.get_dummy_value()
 
     return types.void(place), codegen
+
+
+# ---------------------------------------------------------------- two halves
+def _as_halves(builder, place, vector):
+    """The same place, as one of vectors of half as many lanes, and its alignment in bytes."""
+    return _as_vectors(builder, place, Vector(vector.dtype, vector.lanes // 2))
+
+
+def _join(builder, low, high):
+    """The vector of two halves."""
+    return shuffle(builder, low, high, list(range(2 * low.type.count)))
+
+
+@intrinsic
+def load_halves(typingctx, low, high):
+    """A vector whose halves are the numbers from two pointers on."""
+    vector = low.vector
+
+    def codegen(context, builder, sig, args):
+        places = [_as_halves(builder, place, vector) for place in args]
+        return _join(builder, *(builder.load(place, align=alignment) for place, alignment in places))
+
+    return vector(low, high), codegen
+
+
+@intrinsic
+def store_halves(typingctx, low, high, x):
+    """Write the halves of a vector from two pointers on."""
+    vector = low.vector
+
+    def codegen(context, builder, sig, args):
+        half = vector.lanes // 2
+        for place, start in zip(args[:2], (0, half), strict=True):
+            there, alignment = _as_halves(builder, place, vector)
+            builder.store(permute(builder, args[2], list(range(start, start + half))), there, align=alignment)
+        return context.get_dummy_value()
+
+    return types.void(low, high, vector), codegen
 
 
 # ---------------------------------------------------------------- the first few lanes

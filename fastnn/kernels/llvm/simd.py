@@ -23,13 +23,23 @@ from fastnn.kernels.llvm.lanewise import (
     by_dtype,
     copysign,
     fma,
+    halves,
     lift,
     polynomial,
     rint,
     select,
     sqrt,
 )
-from fastnn.kernels.llvm.memory import first_lanes, load, load_first, prefetch, store, store_first
+from fastnn.kernels.llvm.memory import (
+    first_lanes,
+    load,
+    load_first,
+    load_halves,
+    prefetch,
+    store,
+    store_first,
+    store_halves,
+)
 from fastnn.kernels.llvm.pointers import address_at, lanes, pointer, pointer_at, widen, with_lanes
 from fastnn.kernels.llvm.tiles import scratch, tile, transpose
 
@@ -44,11 +54,13 @@ __all__ = [
     "first_lanes",
     "fma",
     "from_bits",
+    "halves",
     "lanes",
     "largest",
     "lift",
     "load",
     "load_first",
+    "load_halves",
     "pointer",
     "pointer_at",
     "polynomial",
@@ -59,6 +71,7 @@ __all__ = [
     "sqrt",
     "store",
     "store_first",
+    "store_halves",
     "tile",
     "to_bits",
     "to_float",
