@@ -118,6 +118,9 @@ class Job:
         return -(-len(self.X) // self.batch_size)
 
 
+_NOTHING = np.empty(0)
+
+
 @dataclass
 class State:
     """How far a run has come: with the parameters, all that resuming it to the same bits takes.
@@ -148,7 +151,7 @@ class State:
     counters: NDArray[np.int64]
     sums: NDArray[np.float64]
     memory: NDArray[np.float64] = field(default_factory=fresh_memory)
-    best: NDArray = field(default_factory=lambda: np.empty(0))
+    best: NDArray = field(default_factory=lambda: _NOTHING)
     last: NDArray | None = None
 
     @classmethod

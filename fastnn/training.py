@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.backends import twin
-from fastnn.checks import check_finite_data, check_flag, check_integer, check_optional_flag, check_specialize
+from fastnn.checks import (
+    all_finite,
+    check_finite_data,
+    check_flag,
+    check_integer,
+    check_optional_flag,
+    check_specialize,
+)
 from fastnn.history import Epoch, History, Stop
 from fastnn.interrupts import Interrupts
 from fastnn.job import Job, State, Status
@@ -97,7 +104,7 @@ def fit(
             job.params[:] = before
             check_finite_data(job.X, job.y, job.sample_weight)
             raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-        if status == Status.DIVERGED or not np.isfinite(job.params).all():
+        if status == Status.DIVERGED or not all_finite(job.params):
             stopped = "diverged"
             run.rewind()
             warnings.warn(
@@ -211,7 +218,7 @@ class _Run:
             if interrupts.pending:
                 return status, "interrupted"
             max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / seconds))
-            if keeping and self.state.counters[1] == 0 and np.isfinite(self.job.params).all():
+            if keeping and self.state.counters[1] == 0 and all_finite(self.job.params):
                 self.kept = self.job.params.copy(), self.state.copy()
                 calls = 0
             bar.update(self.done, *self._last())
@@ -255,7 +262,7 @@ class _Run:
             self.job.params[:] = params
             trial = state.copy()
             self.call(trial, UNBOUNDED, middle - good)
-            if np.isfinite(self.job.params).all():
+            if all_finite(self.job.params):
                 params, state = self.job.params.copy(), trial
             else:
                 bad = middle

@@ -5,6 +5,7 @@ A check returns the value that the rest of the package works with, or raises a `
 """
 
 from fastnn.checks.arrays import (
+    all_finite,
     check_batch,
     check_columns,
     check_finite,
@@ -52,6 +53,7 @@ from fastnn.checks.watch import check_early_stopping, check_schedule, check_watc
 __all__ = [
     "ABOVE_0",
     "AT_LEAST_0",
+    "all_finite",
     "check_batch",
     "check_columns",
     "check_data",

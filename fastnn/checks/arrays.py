@@ -6,6 +6,7 @@ rounding, or refused.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,8 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         holds what the loss is not defined on.
     """
     dtype, n_out = _DTYPES[spec.dtype], spec.sizes[-1]
+    if loss.labels and type(y) is np.ndarray and y.dtype is _INTP and y.shape == (rows,):
+        return _as_labels(y, n_out)
     if not (type(y) is np.ndarray and y.dtype is dtype and y.flags.carray and y.ndim == 2):
         labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if n_out == 1 else ""
         expected = f"(n, {n_out}){labels}"
@@ -208,6 +211,16 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
     return out
 
 
+#: Numbers that NumPy's BLAS surely sums on one thread.
+_FEW = 10_000
+
+
+def all_finite(vector: NDArray) -> bool:
+    """Whether a vector holds neither NaN nor infinity; the sum of its squares, if finite, tells in less time."""
+    few = vector.size <= _FEW
+    return (few and isfinite(np.vdot(vector, vector))) or bool(np.isfinite(vector).all())  # vdot does not warn
+
+
 def check_finite(argument: str, array: NDArray) -> None:
     """Refuse NaN and infinity.
 
@@ -216,6 +229,8 @@ def check_finite(argument: str, array: NDArray) -> None:
     ValueError
         Naming the first row that holds one.
     """
+    if array.ndim == 1 and array.dtype.kind == "f" and all_finite(array):
+        return
     finite = np.isfinite(array)
     if not finite.all():
         place = np.unravel_index(int(np.argmin(finite)), array.shape)

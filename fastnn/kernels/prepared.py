@@ -26,7 +26,6 @@ from fastnn.kernels.layers import (
     forward_address,
     layout,
     pointer_type,
-    workspace,
 )
 from fastnn.kernels.llvm.threads import yield_address
 from fastnn.kernels.llvm.types import REGISTER_BYTES
@@ -145,29 +144,32 @@ class Prepared:
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, BLOCK_ROWS)
         rule, settings = optimizers.rule_of(job.optimizer)
-        thresholds = tuple(threshold(rate) for rate in job.dropout)
+        thresholds = tuple(map(threshold, job.dropout))
         outline, layers, size = _outline(
             spec, block_rows, job.loss, labelled, rule, shuffle, job.input_noise > 0, thresholds, whole
         )
         n_floats = len(settings) + -(-block_rows // LOSS_ROWS) + 1
         n_integers = n + block_rows if shuffle else 0
-        own = np.zeros(n_floats + n_integers, np.int64)  # floats and whole numbers, of eight bytes either
-        own[: len(settings)].view(np.float64)[:] = settings
+        itemsize = job.params.itemsize
+        n_work = size + spec.n_params if whole and gradient is None else size
+        # One array for all: what takes eight bytes a number, and from the start of a register on work and gradient.
+        n_own = 8 * (n_floats + n_integers)
+        buffer = np.zeros(n_own + REGISTER_BYTES + n_work * itemsize, np.uint8)
+        np.ndarray(len(settings), np.float64, buffer)[:] = settings
         self.params, self.watches = job.params, job.watch is not None
         # What the plan points to; not the job, which may hold this: both would stay until garbage is collected.
-        self.kept = layers, own, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
+        self.kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
 
         words = outline.copy()
         self.plan = np.ndarray(1, PLAN, words)
         words[AT["X"]], words[AT["labels" if labelled else "y"]] = address(job.X), address(job.y)
         words[AT["n_rows"]], words[AT["batch_size"]] = n, job.batch_size
         words[AT["seed"]], words[AT["member"]] = state.seed, job.member
-        words[AT["settings"]] = place = address(own)
+        words[AT["settings"]] = place = address(buffer)
         words[AT["bad_data"]], words[AT["block_losses"]] = place + 8 * (n_floats - 1), place + 8 * len(settings)
         if whole:
-            self.work = workspace(size + (spec.n_params if gradient is None else 0), spec.dtype)
-            words[AT["work"]] = words[AT["gradient"]] = address(self.work)
-            words[AT["gradient"]] += size * self.work.itemsize
+            words[AT["work"]] = work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+            words[AT["gradient"]] = work + size * itemsize
         if gradient is not None:
             words[AT["gradient"]], words[AT["optimizer"]] = address(gradient), 0
         if shuffle:
