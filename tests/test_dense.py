@@ -10,7 +10,6 @@ from fastnn.kernels.dense import (
     HIGH,
     LEAST,
     LOW,
-    NOTHING_AHEAD,
     PACKING_ROWS,
     WIDE,
     product,
@@ -28,7 +27,7 @@ def caller(function):
     @njit(error_model="numpy")
     def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
         a, b, init, c = pointer(a, 0), pointer(b, 0), pointer(init, 0), pointer(c, 0)
-        function(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, NOTHING_AHEAD)
+        function(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride)
 
     return multiply
 

@@ -24,8 +24,6 @@ from fastnn.kernels.llvm.simd import (
     load,
     load_first,
     load_halves,
-    pointer_at,
-    prefetch,
     scratch,
     store,
     store_first,
@@ -60,9 +58,6 @@ CHUNK_VECTORS = 6400
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
-
-#: For a product that fetches nothing.
-NOTHING_AHEAD = 0, 0, 0
 
 #: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
 PACKING_ROWS = 64
@@ -132,27 +127,12 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c):
                 store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
 
 
-@inlined
-def _fetch(height, columns, place, stride):
-    """Have what lies as a tile of c does fetched from memory."""
-    for i in range(height):
-        for j in range(columns):
-            prefetch(place + (i * stride + j * lanes(place)))
-
-
 @outlined(literals=("height", "half", "columns", "shared"))
-def _strip(height, half, columns, shared, n, m, depth, a, b, init, c, ahead, offset):
+def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
     """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole = n - n % height
     for i in range(0, whole, height):
-        if ahead[0] != 0:
-            at = offset + i * c_stride
-            _fetch(height, columns, pointer_at(ahead[0], a) + at, c_stride)
-            if ahead[1] != 0:
-                _fetch(height, columns, pointer_at(ahead[1], a) + at, c_stride)
-            if ahead[2] != 0:
-                _fetch(height, columns, pointer_at(ahead[2], a) + at, c_stride)
         a_i = a + i * a_stride, a_stride, a_step
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
         product_tile(height, columns, shared, height, m, depth, a_i, b, init_i, c_i)
@@ -175,12 +155,11 @@ def _pack(b, stride, depth, panel):
 
 
 @callee
-def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
+def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
 
     ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``; rows of b, init and c are contiguous. An
-    `init_stride` of 0 adds the same row everywhere. `ahead` holds the addresses, or 0, of what lies as c does and is
-    wanted next: it is fetched from memory meanwhile.
+    `init_stride` of 0 adds the same row everywhere.
     """
     width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
     packs = n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
@@ -198,22 +177,21 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
                     _pack(b_k + j, b_stride, part, panel)
                     b_j = panel, 2 * width
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
-                offset = i * c_stride + j
                 # no starred arguments here: with them Numba takes a literal for any number
                 if span <= width:
-                    _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                 elif span <= 2 * width:
-                    _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                 elif span <= 2 * width + width // 2:
-                    _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
                 else:
-                    _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij, ahead, offset)
+                    _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                 j += span
 
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
 @callee
-def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
+def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """`product` with a column b, where only `row_stride` and `init_stride` are not 1: a dot product a row.
 
     A vector of products for each of as many rows as it has lanes, turned so that their sums stand side by side.
@@ -238,7 +216,7 @@ def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_strid
 
 
 @callee
-def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
+def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """`product` with a column b, where only `depth_stride` is not 1: a sum of a's columns, four sums at a time."""
     width = lanes(b)
     for i in range(0, n, width):
@@ -258,7 +236,7 @@ def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, in
 
 
 @callee
-def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
+def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """`product` of a depth of one, a column and a row, where `init_stride` is 0."""
     for j in range(0, m, lanes(b)):
         left = m - j
@@ -269,7 +247,7 @@ def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stri
 
 # ---------------------------------------------------------------- of a layer with few outputs
 @callee
-def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride, ahead):
+def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
     """`product` with m at most `LEAST` and a vector, `row_stride` being 1: its transpose, whose rows fill vectors."""
     width = lanes(b)
     wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.job import Job
 from fastnn.kernels import passes
 from fastnn.kernels.compiling import inlined, kernel
-from fastnn.kernels.dense import CRITICAL_STRIDE, NOTHING_AHEAD
+from fastnn.kernels.dense import CRITICAL_STRIDE
 from fastnn.kernels.layers import (
     ALONE,
     BIASES,
@@ -76,7 +76,7 @@ def _output_rows(layers, n_layers, zeros, k, x, n, scale, work, jacobian, stride
         if l > 0:
             dh, turned, t_stride = work + below[D], work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
             zero = work + zeros, 0
-            call(layer[PRODUCT], n, n_in, n_out, d, d_stride, 1, turned, t_stride, *zero, dh, h_stride, NOTHING_AHEAD)
+            call(layer[PRODUCT], n, n_in, n_out, d, d_stride, 1, turned, t_stride, *zero, dh, h_stride)
             if below[DERIVE] != 0:
                 call(below[DERIVE], KNOWN, dh, work + below[Z], h, n * h_stride)
 

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from fastnn import catalogue
 from fastnn.kernels import dense, passes
 from fastnn.kernels.compiling import address_of, callee
-from fastnn.kernels.dense import CRITICAL_STRIDE, LEAST, LOW, NOTHING_AHEAD
+from fastnn.kernels.dense import CRITICAL_STRIDE, LEAST, LOW
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES, Pointer, native_lanes
-from fastnn.kernels.optimizers import places_ahead, update_part, update_type
+from fastnn.kernels.optimizers import update_part, update_type
 from fastnn.spec import NetworkSpec
 
 
@@ -203,8 +203,7 @@ _OF_ONE_OUTPUT = dense.product, dense.dots, dense.weighted_sum, dense.outer
 def _product(kind: Dispatcher, dtype: str) -> int:
     """Address of a matrix product."""
     place, n = pointer_type(dtype), types.intp
-    ahead = types.UniTuple(n, len(NOTHING_AHEAD))
-    return address_of(kind, n, n, n, place, n, n, place, n, place, n, place, n, ahead)
+    return address_of(kind, n, n, n, place, n, n, place, n, place, n, place, n)
 
 
 @lru_cache
@@ -254,7 +253,7 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
         b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
         z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
         x_rows = x + start * x_stride, x_stride, 1
-        call(layer[FORWARD], rows, n_out, n_in, *x_rows, w, n_out, b, 0, z, stride, NOTHING_AHEAD)
+        call(layer[FORWARD], rows, n_out, n_in, *x_rows, w, n_out, b, 0, z, stride)
         if layer[ACTIVATE] != 0:
             call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
         if layer[DROP] != 0:
@@ -293,7 +292,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
             d_rows, dh = d + start * d_stride, work + (below[D] + start * h_stride)
             span = rows, n_in, n_out
             c = work + zeros, 0, dh, h_stride
-            call(layer[INPUTS_BACK], *span, d_rows, d_stride, 1, turned, t_stride, *c, NOTHING_AHEAD)
+            call(layer[INPUTS_BACK], *span, d_rows, d_stride, 1, turned, t_stride, *c)
             if below[DROP] != 0:
                 call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
             if below[DERIVE] != 0:
@@ -307,8 +306,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         for i in range(first, last, panel):
             count = min(panel, last - i)
             init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
-            span, ahead = (count, n_out, n), places_ahead(update, params, w + i * n_out)
-            call(layer[WEIGHTS_BACK], *span, h + i, 1, h_stride, d, d_stride, *init, dw, n_out, ahead)
+            call(layer[WEIGHTS_BACK], count, n_out, n, h + i, 1, h_stride, d, d_stride, *init, dw, n_out)
             if update.rule != 0:
                 update_part(update, params, dw, w + i * n_out, count * n_out)
         if layer[BIASES] >= 0 and team.rank == team.size - 1:

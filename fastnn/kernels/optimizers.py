@@ -15,7 +15,7 @@ from numba.extending import overload
 from fastnn import optimizers
 from fastnn.kernels.compiling import callee, inlined
 from fastnn.kernels.llvm.calls import KNOWN, call
-from fastnn.kernels.llvm.simd import address_at, fma, lanes, load_first, select, sqrt, store_first
+from fastnn.kernels.llvm.simd import fma, lanes, load_first, select, sqrt, store_first
 from fastnn.kernels.llvm.types import Pointer
 from fastnn.kernels.pipeline import INLINED
 
@@ -235,13 +235,3 @@ def update_part(update, params, gradient, start, count):
     """Update ``params[start:start + count]`` by `gradient`, which begins with theirs."""
     places = params + start, gradient, update.slot_0 + start, update.slot_1 + start
     call(update.rule, KNOWN, *places, count, update.rate, update.settings, update.step)
-
-
-@inlined
-def places_ahead(update, params, start):
-    """Addresses of what an update from `start` on will want besides the gradient, 0 for nothing."""
-    return (
-        address_at(params + start) if update.rule != 0 else 0,
-        address_at(update.slot_0 + start) if update.rule != 0 and update.n_slots > 0 else 0,
-        address_at(update.slot_1 + start) if update.rule != 0 and update.n_slots > 1 else 0,
-    )
