@@ -34,7 +34,7 @@ PRODUCTS = (
 def _multiply(repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, c_stride):
     p, q, r, z = pointer(a, 0), pointer(b, 0), pointer(c, 0), pointer(zeros, 0)
     for _ in range(repeats):
-        dense.product(n, m, depth, p, row_stride, depth_stride, q, b_stride, z, 0, r, c_stride)
+        dense.product(n, m, depth, p, row_stride, depth_stride, q, b_stride, 1, z, 0, r, c_stride)
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ MARGIN = 7.0  # what stands around the result, and must stay
 
 def caller(function):
     @njit(error_model="numpy")
-    def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+    def multiply(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
         a, b, init, c = pointer(a, 0), pointer(b, 0), pointer(init, 0), pointer(c, 0)
-        function(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride)
+        function(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride)
 
     return multiply
 
@@ -42,12 +42,13 @@ def matrix(rng, rows, columns, gap, dtype):
     return whole.reshape(-1), columns + gap, whole[:, :columns]
 
 
-def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=0, multiply=multiply):
-    """``c = init + a b``; `a` lies as its transpose where `turned`."""
+def check(n, m, depth, dtype, *, turned=False, b_turned=False, gaps=(0, 0, 0), init="row", seed=0, multiply=multiply):
+    """``c = init + a b``; `a` lies as its transpose where `turned`, b where `b_turned`."""
     rng = np.random.default_rng(seed)
     a, a_stride, A = matrix(rng, depth, n, gaps[0], dtype) if turned else matrix(rng, n, depth, gaps[0], dtype)
     strides, A = ((1, a_stride), A.T) if turned else ((a_stride, 1), A)
-    b, b_stride, B = matrix(rng, depth, m, gaps[1], dtype)
+    b, b_stride, B = matrix(rng, m, depth, gaps[1], dtype) if b_turned else matrix(rng, depth, m, gaps[1], dtype)
+    b_strides, B = ((1, b_stride), B.T) if b_turned else ((b_stride, 1), B)
     c, c_stride = np.full(n * (m + gaps[2]) + 100, MARGIN, dtype), m + gaps[2]
     C = c[: n * c_stride].reshape(n, c_stride)[:, :m]
     start, init_stride = {
@@ -59,7 +60,7 @@ def check(n, m, depth, dtype, *, turned=False, gaps=(0, 0, 0), init="row", seed=
         C[:] = rng.normal(size=(n, m))
     add = start if init == "row" else C.copy() if init == "itself" else start.reshape(n, m)
     expected, scale = A.astype(np.float64) @ B + add, np.abs(A).astype(np.float64) @ np.abs(B) + np.abs(add)
-    multiply(n, m, depth, a, *strides, b, b_stride, start, init_stride, c, c_stride)
+    multiply(n, m, depth, a, *strides, b, *b_strides, start, init_stride, c, c_stride)
     assert (np.abs(C - expected) <= TOLERANCE[dtype] * np.sqrt(depth) * scale).all()
     C[:] = MARGIN
     np.testing.assert_array_equal(c, MARGIN)
@@ -81,6 +82,7 @@ def test_shapes(n, turned, dtype):
             check(n, m, depth, dtype, turned=turned)
             check(n, m, depth, dtype, turned=turned, gaps=(3, 1, 2), init="matrix")
             check(n, m, depth, dtype, turned=turned, gaps=(0, 5, 0), init="itself")
+            check(n, m, depth, dtype, turned=turned, b_turned=True, gaps=(0, 2, 1))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -114,14 +116,16 @@ def test_few_columns(m, init, dtype):
 def test_deep(depth, turned, dtype):
     for n, m in ((1, 1), (9, 1), (9, 2), (11, 37)):
         for init in ("row", "matrix", "itself"):
-            check(n, m, depth, dtype, turned=turned, gaps=(1, 1, 1), init=init)
+            for b_turned in (False, True):
+                check(n, m, depth, dtype, turned=turned, b_turned=b_turned, gaps=(1, 1, 1), init=init)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_more_rows_than_a_chunk(dtype):
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
     n = CHUNK_VECTORS * width // DEPTH + HIGH + 1
-    check(n, 2 * width + 3, DEPTH + 3, dtype, gaps=(1, 0, 2))
+    for b_turned in (False, True):
+        check(n, 2 * width + 3, DEPTH + 3, dtype, b_turned=b_turned, gaps=(1, 0, 2))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,7 +137,8 @@ def test_critical_strides(stride, turned, dtype):
     for n in (PACKING_ROWS - 1, PACKING_ROWS, PACKING_ROWS + LOW + 1):
         for m in (stride, stride - 1, stride // 2 + 3):
             check(n, m, 40, dtype, turned=turned, gaps=(1, stride - m, 2), init="itself")
-    check(PACKING_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned)
+    for b_turned in (False, True):
+        check(PACKING_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned, b_turned=b_turned)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -142,17 +147,29 @@ def test_an_element_has_the_same_bits_whatever_tile_it_falls_into(dtype):
     n, m, depth = HIGH + LOW, 3 * REGISTER_BYTES // np.dtype(dtype).itemsize, 50
     a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
     init, whole = np.zeros(m, dtype), np.empty((n, m), dtype)
-    multiply(n, m, depth, a.reshape(-1), depth, 1, b.reshape(-1), m, init, 0, whole.reshape(-1), m)
+    multiply(n, m, depth, a.reshape(-1), depth, 1, b.reshape(-1), m, 1, init, 0, whole.reshape(-1), m)
     for i, j in ((1, 0), (5, 3), (LOW, 1), (0, 2)):
         rows, columns = n - i - 1, m - j - 2
         part = np.empty((rows, columns), dtype)
         multiply(
-            rows, columns, depth, a[i:].reshape(-1), depth, 1, b.reshape(-1)[j:], m, init, 0, part.reshape(-1), columns
+            rows,
+            columns,
+            depth,
+            a[i:].reshape(-1),
+            depth,
+            1,
+            b.reshape(-1)[j:],
+            m,
+            1,
+            init,
+            0,
+            part.reshape(-1),
+            columns,
         )
         np.testing.assert_array_equal(part, whole[i : i + rows, j : j + columns])
 
 
 def test_nothing_to_do():
     c = np.full(4, MARGIN)
-    multiply(0, 2, 3, np.empty(0), 3, 1, np.ones(6), 2, np.ones(2), 0, c, 2)
+    multiply(0, 2, 3, np.empty(0), 3, 1, np.ones(6), 2, 1, np.ones(2), 0, c, 2)
     np.testing.assert_array_equal(c, MARGIN)

@@ -5,10 +5,11 @@ its pre-activations (batch, n_out):
 
     forward   z  = x W + b         (batch, n_out)
     weights   dW = x^T d           (n_in, n_out)
-    input     dx = d W^T           (batch, n_in), on a transposed copy of W
+    input     dx = d W^T           (batch, n_in)
 
 Each is ``c = init + a b`` over some depth. A tile of c stays in registers while the depth goes by: a row of b is
 loaded as vectors, a number of a is broadcast, whichever way a lies in memory, for it is read through its strides.
+A b that lies as its transpose, as W^T does, is turned on the way, a panel of it at a time.
 Every element of c is summed in the order of the depth, whatever tile it falls into.
 """
 
@@ -32,6 +33,7 @@ from fastnn.kernels.llvm.simd import (
     transpose,
 )
 from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
+from fastnn.kernels.passes import transpose_block
 
 #: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
 #: Where no more than half of these rows are left, a tile of half the height takes them.
@@ -50,8 +52,8 @@ TURNED = LEAST * WIDE
 #: Deeper products are summed in parts of this depth: two vectors of b for all of it nearly fill the first-level cache.
 DEPTH = 400
 
-#: Vectors of a panel of b: of its depth, two wide.
-PANEL = 2 * DEPTH
+#: Vectors of a panel of b: of its depth, as wide as a tile.
+PANEL = WIDE * DEPTH
 
 #: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (400 KiB) while all of b goes by.
 CHUNK_VECTORS = 6400
@@ -155,14 +157,15 @@ def _pack(b, stride, depth, panel):
 
 
 @callee
-def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
 
-    ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``; rows of b, init and c are contiguous. An
-    `init_stride` of 0 adds the same row everywhere.
+    ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``, ``b[k, j]`` at ``b + k b_stride + j b_step``, where
+    `b_step` or, in a transpose, `b_stride` is 1; rows of init and c are contiguous. An `init_stride` of 0 adds the
+    same row everywhere.
     """
     width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
-    packs = n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+    packs = b_step == 1 and n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
     panel = scratch(b, PANEL)
     for start in range(0, depth, DEPTH):
         part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
@@ -172,8 +175,11 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
             j = 0
             while j < m:
                 span = m - j if m - j <= WIDE * width else 2 * width
-                b_j = b_k + j, b_stride
-                if packs and span == 2 * width:
+                b_j = b_k + j * b_step, b_stride
+                if b_step != 1:
+                    transpose_block(b_k + j * b_step, b_step, panel, WIDE * width, span, part)
+                    b_j = panel, WIDE * width
+                elif packs and span == 2 * width:
                     _pack(b_k + j, b_stride, part, panel)
                     b_j = panel, 2 * width
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
@@ -191,7 +197,7 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_st
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
 @callee
-def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` with a column b, where only `row_stride` and `init_stride` are not 1: a dot product a row.
 
     A vector of products for each of as many rows as it has lanes, turned so that their sums stand side by side.
@@ -216,7 +222,7 @@ def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_strid
 
 
 @callee
-def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` with a column b, where only `depth_stride` is not 1: a sum of a's columns, four sums at a time."""
     width = lanes(b)
     for i in range(0, n, width):
@@ -236,7 +242,7 @@ def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, in
 
 
 @callee
-def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` of a depth of one, a column and a row, where `init_stride` is 0."""
     for j in range(0, m, lanes(b)):
         left = m - j
@@ -247,7 +253,7 @@ def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stri
 
 # ---------------------------------------------------------------- of a layer with few outputs
 @callee
-def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, init, init_stride, c, c_stride):
+def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` with m at most `LEAST` and a vector, `row_stride` being 1: its transpose, whose rows fill vectors."""
     width = lanes(b)
     wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)

@@ -23,8 +23,6 @@ from fastnn.kernels.layers import (
     N_OUT,
     PRODUCT,
     STRIDE,
-    TRANSPOSED,
-    TRANSPOSED_STRIDE,
     WEIGHTS,
     D,
     H,
@@ -55,7 +53,7 @@ def _outer(h, n_in, d, n_out, out):
 
 
 @inlined
-def _output_rows(layers, n_layers, zeros, k, x, n, scale, work, jacobian, stride):
+def _output_rows(layers, n_layers, zeros, params, k, x, n, scale, work, jacobian, stride):
     """Rows ``k, k + n_out, ...`` of J, by backpropagation of the k-th output of a block that was fed forward."""
     last, n_outputs = layers + (n_layers - 1) * COLUMNS, layers[(n_layers - 1) * COLUMNS + N_OUT]
     d = work + last[D]
@@ -74,9 +72,8 @@ def _output_rows(layers, n_layers, zeros, k, x, n, scale, work, jacobian, stride
             if layer[BIASES] >= 0:
                 passes.copy_block(d + r * d_stride, n_out, row + layer[BIASES], n_out, 1, n_out)
         if l > 0:
-            dh, turned, t_stride = work + below[D], work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
-            zero = work + zeros, 0
-            call(layer[PRODUCT], n, n_in, n_out, d, d_stride, 1, turned, t_stride, *zero, dh, h_stride)
+            dh, w, zero = work + below[D], params + layer[WEIGHTS], (work + zeros, 0)
+            call(layer[PRODUCT], n, n_in, n_out, d, d_stride, 1, w, 1, n_out, *zero, dh, h_stride)
             if below[DERIVE] != 0:
                 call(below[DERIVE], KNOWN, dh, work + below[Z], h, n * h_stride)
 
@@ -87,11 +84,6 @@ def _add_up(table, n_layers, zeros, forward, params, X, y, scale, work, block_ro
     layers, p, w = pointer(table, 0), pointer(params, 0), pointer(work, 0)
     n_in, n_out, n_columns = X.shape[1], y.shape[1], params.size + 1
     output, rows = w + layers[(n_layers - 1) * COLUMNS + H], pointer(jacobian, 0)
-    for l in range(1, n_layers):
-        layer = layers + l * COLUMNS
-        turned = w + layer[TRANSPOSED]
-        width = layer[N_OUT]
-        passes.transpose_block(p + layer[WEIGHTS], width, turned, layer[TRANSPOSED_STRIDE], layer[N_IN], width)
     for start in range(0, X.shape[0], block_rows):
         n = min(block_rows, X.shape[0] - start)
         x, y_block, scales = pointer(X, start * n_in), pointer(y, start * n_out), pointer(scale, start)
@@ -99,11 +91,11 @@ def _add_up(table, n_layers, zeros, forward, params, X, y, scale, work, block_ro
         for i in range(n * n_out):
             rows[i * stride + params.size] = scales[i // n_out] * (output[i] - y_block[i])
         for k in range(n_out):
-            _output_rows(layers, n_layers, zeros, k, x, n, scales, w, rows, stride)
+            _output_rows(layers, n_layers, zeros, p, k, x, n, scales, w, rows, stride)
         for i in range(0, n_columns, _PANEL):
             c, a = pointer(sums, i * stride + i), rows + i
             height, width = min(_PANEL, n_columns - i), n_columns - i
-            call(layers[PRODUCT], height, width, n * n_out, a, 1, stride, a, stride, c, stride, c, stride)
+            call(layers[PRODUCT], height, width, n * n_out, a, 1, stride, a, stride, 1, c, stride, c, stride)
 
 
 @kernel

@@ -43,16 +43,14 @@ class Column(IntEnum):
     H = 7  # place of the outputs in the workspace
     STRIDE = 8  # of the rows of Z, H and D
     D = 9  # place of the gradient with respect to the pre-activations in the workspace
-    TRANSPOSED = 10  # place of the transposed copy of the weights
-    TRANSPOSED_STRIDE = 11
-    PRODUCT = 12  # address of the matrix product
-    FORWARD = 13  # of the product that gives the outputs
-    WEIGHTS_BACK = 14  # of the one that gives the weights' gradient
-    INPUTS_BACK = 15  # of the one that gives the inputs'
-    DROP = 16  # address of the product by factors of dropout, 0 without
-    FACTORS = 17  # their place in the workspace
-    DROPPED = 18  # place of the outputs times these factors; H without
-    THRESHOLD = 19  # a factor is 0 where 32 random bits are below
+    PRODUCT = 10  # address of the matrix product
+    FORWARD = 11  # of the product that gives the outputs
+    WEIGHTS_BACK = 12  # of the one that gives the weights' gradient
+    INPUTS_BACK = 13  # of the one that gives the inputs'
+    DROP = 14  # address of the product by factors of dropout, 0 without
+    FACTORS = 15  # their place in the workspace
+    DROPPED = 16  # place of the outputs times these factors; H without
+    THRESHOLD = 17  # a factor is 0 where 32 random bits are below
 
 
 (
@@ -66,8 +64,6 @@ class Column(IntEnum):
     H,
     STRIDE,
     D,
-    TRANSPOSED,
-    TRANSPOSED_STRIDE,
     PRODUCT,
     FORWARD,
     WEIGHTS_BACK,
@@ -143,7 +139,8 @@ def layout(
     layers = np.zeros((spec.n_layers, len(Column)), np.intp)
     strides = [space.stride(layer.n_out) for layer in spec.layers]
     strides[-1] = spec.n_out  # the losses take the output as one piece
-    deltas = [space.take(batch * max(strides)) for _ in range(2)] if training else [0, 0]
+    # three: while one thread writes those of a layer, another may still read those of the layer but one above
+    deltas = [space.take(batch * max(strides)) if training else 0 for _ in range(min(3, spec.n_layers))]
     for l, layer in enumerate(spec.layers):
         fused = fused_output and l == spec.n_layers - 1
         activation = catalogue.ACTIVATIONS["identity"] if fused else layer.activation
@@ -157,14 +154,11 @@ def layout(
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
-        row[D] = deltas[l % 2]
+        row[D] = deltas[l % len(deltas)]
         row[DROPPED] = row[H]
         if l < len(thresholds) and thresholds[l] > 0:
             row[DROP], row[THRESHOLD] = _multiply(spec.dtype), thresholds[l]
             row[FACTORS], row[DROPPED] = space.take(batch * strides[l]), space.take(batch * strides[l])
-        if training and l > 0:
-            row[TRANSPOSED_STRIDE] = space.stride(layer.n_in)
-            row[TRANSPOSED] = space.take(layer.n_out * row[TRANSPOSED_STRIDE])
     layers.flags.writeable = False
     return layers, zeros, space.size
 
@@ -203,7 +197,7 @@ _OF_ONE_OUTPUT = dense.product, dense.dots, dense.weighted_sum, dense.outer
 def _product(kind: Dispatcher, dtype: str) -> int:
     """Address of a matrix product."""
     place, n = pointer_type(dtype), types.intp
-    return address_of(kind, n, n, n, place, n, n, place, n, place, n, place, n)
+    return address_of(kind, n, n, n, place, n, n, place, n, n, place, n, place, n)
 
 
 @lru_cache
@@ -253,7 +247,7 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
         b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
         z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
         x_rows = x + start * x_stride, x_stride, 1
-        call(layer[FORWARD], rows, n_out, n_in, *x_rows, w, n_out, b, 0, z, stride)
+        call(layer[FORWARD], rows, n_out, n_in, *x_rows, w, n_out, 1, b, 0, z, stride)
         if layer[ACTIVATE] != 0:
             call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
         if layer[DROP] != 0:
@@ -282,17 +276,9 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
 
         # dh = d W^T, and through the activation below
         if l > 0:
-            turned, t_stride = work + layer[TRANSPOSED], layer[TRANSPOSED_STRIDE]
-            if n_out == 1:
-                turned = params + w  # a column without gaps is its own transpose
-            else:
-                w_rows = params + (w + first * n_out)
-                passes.transpose_block(w_rows, n_out, turned + first, t_stride, last - first, n_out)
-            meet(team)
             d_rows, dh = d + start * d_stride, work + (below[D] + start * h_stride)
-            span = rows, n_in, n_out
             c = work + zeros, 0, dh, h_stride
-            call(layer[INPUTS_BACK], *span, d_rows, d_stride, 1, turned, t_stride, *c)
+            call(layer[INPUTS_BACK], rows, n_in, n_out, d_rows, d_stride, 1, params + w, 1, n_out, *c)
             if below[DROP] != 0:
                 call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
             if below[DERIVE] != 0:
@@ -306,7 +292,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         for i in range(first, last, panel):
             count = min(panel, last - i)
             init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
-            call(layer[WEIGHTS_BACK], count, n_out, n, h + i, 1, h_stride, d, d_stride, *init, dw, n_out)
+            call(layer[WEIGHTS_BACK], count, n_out, n, h + i, 1, h_stride, d, d_stride, 1, *init, dw, n_out)
             if update.rule != 0:
                 update_part(update, params, dw, w + i * n_out, count * n_out)
         if layer[BIASES] >= 0 and team.rank == team.size - 1:
