@@ -30,8 +30,8 @@ def rate_alone(rate, settings, step):
 @inlined
 def bias_corrections(rate, settings, step):
     """Adam's: ``m / (1 - beta_1**step)`` and ``v / (1 - beta_2**step)`` moved into the rate and beside the root."""
-    beta_1, beta_2 = settings[0], settings[1]
-    return rate / (1.0 - beta_1**step), beta_1, beta_2, settings[2], 1.0 / np.sqrt(1.0 - beta_2**step)
+    beta_1, beta_2, t = settings[0], settings[1], float(step)  # a float, for whole powers take long to compile
+    return rate / (1.0 - beta_1**t), beta_1, beta_2, settings[2], 1.0 / np.sqrt(1.0 - beta_2**t)
 
 
 @inlined
@@ -43,8 +43,8 @@ def decayed_bias_corrections(rate, settings, step):
 @inlined
 def folded_bias_corrections(rate, settings, step):
     """Both corrections moved into the rate; the root stays as it is."""
-    beta_1, beta_2 = settings[0], settings[1]
-    return rate * np.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step), beta_1, beta_2, settings[2], 1.0
+    beta_1, beta_2, t = settings[0], settings[1], float(step)
+    return rate * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t), beta_1, beta_2, settings[2], 1.0
 
 
 @inlined

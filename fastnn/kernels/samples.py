@@ -184,8 +184,8 @@ def run(plan, plans, work, params, slots, counters, sums, learning_rates, losses
                 break
             step += 1
             if corrected:
-                store(pace.correction, broadcast(1.0 / (1.0 - settings[0] ** step), x))
-                store(pace.root, broadcast(1.0 / np.sqrt(1.0 - settings[1] ** step), x))
+                store(pace.correction, broadcast(1.0 / (1.0 - settings[0] ** float(step)), x))
+                store(pace.root, broadcast(1.0 / np.sqrt(1.0 - settings[1] ** float(step)), x))
             update(plan, memory, pace, settings)
             loss_sum += value * weight
             weight_sum += weight
