@@ -9,7 +9,6 @@ from numba import njit, types
 from fastnn.kernels.llvm import simd
 from fastnn.kernels.llvm.simd import (
     absolute,
-    address_at,
     any_lane,
     broadcast,
     by_dtype,
@@ -28,7 +27,6 @@ from fastnn.kernels.llvm.simd import (
     pointer,
     pointer_at,
     polynomial,
-    prefetch,
     rint,
     scratch,
     select,
@@ -398,17 +396,3 @@ def test_a_wide_pointer_takes_several_registers_at_once(dtype):
         np.testing.assert_array_equal(y[1:stop], 2 * x[1:stop])
         assert not y[0]
         assert not y[stop:].any()
-
-
-@every_shape
-def test_pointers_tell_their_address_and_any_place_may_be_fetched(dtype):
-    @njit(error_model="numpy")
-    def look(x, i):
-        place = pointer(x, i)
-        prefetch(place)
-        prefetch(place + 10**15)  # which is nobody's memory
-        return address_at(place)
-
-    x = np.arange(4, dtype=dtype)
-    assert look(x, 3) == x.ctypes.data + 3 * x.itemsize
-    np.testing.assert_array_equal(x, np.arange(4))

@@ -52,8 +52,11 @@ TURNED = LEAST * WIDE
 #: Deeper products are summed in parts of this depth: two vectors of b for all of it nearly fill the first-level cache.
 DEPTH = 400
 
-#: Vectors of a panel of b: of its depth, as wide as a tile.
-PANEL = WIDE * DEPTH
+#: Strips of b that are packed at once: where its rows lie pages apart, longer pieces of them are read in less time.
+STRIPS = 4
+
+#: Vectors of a panel of b: of its depth, as wide as these strips, which are two vectors wide.
+PANEL = 2 * STRIPS * DEPTH
 
 #: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (400 KiB) while all of b goes by.
 CHUNK_VECTORS = 6400
@@ -148,12 +151,14 @@ def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
 
 
 @outlined
-def _pack(b, stride, depth, panel):
-    """Copy rows of b, two vectors wide, to where they lie side by side."""
+def _pack(b, stride, depth, strips, panel):
+    """Copy so many strips of b, two vectors wide each, to where the rows of a strip lie side by side."""
     width = lanes(b)
     for k in range(depth):
-        store(panel + 2 * k * width, load(b + k * stride))
-        store(panel + (2 * k + 1) * width, load(b + (k * stride + width)))
+        for s in range(strips):
+            row, packed = b + (k * stride + 2 * s * width), panel + 2 * (s * DEPTH + k) * width
+            store(packed, load(row))
+            store(packed + width, load(row + width))
 
 
 @callee
@@ -180,8 +185,10 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init,
                     transpose_block(b_k + j * b_step, b_step, panel, WIDE * width, span, part)
                     b_j = panel, WIDE * width
                 elif packs and span == 2 * width:
-                    _pack(b_k + j, b_stride, part, panel)
-                    b_j = panel, 2 * width
+                    s = j // span % STRIPS
+                    if s == 0:
+                        _pack(b_k + j, b_stride, part, min(STRIPS, (m - j) // span), panel)
+                    b_j = panel + s * span * DEPTH, span
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
                 # no starred arguments here: with them Numba takes a literal for any number
                 if span <= width:

@@ -19,7 +19,6 @@ from fastnn.kernels.llvm.simd import (
     largest,
     load,
     load_first,
-    prefetch,
     select,
     store,
     store_first,
@@ -29,9 +28,6 @@ from fastnn.kernels.llvm.simd import (
     widen,
 )
 from fastnn.kernels.vecmath import exp
-
-#: How many vectors before it is read a row of what is transposed is fetched from memory.
-AHEAD = 4
 
 
 @callee
@@ -127,7 +123,6 @@ def transpose_block(source, source_stride, target, target_stride, rows, columns)
             for i in range(width):
                 row = source + (min(r + i, rows - 1) * source_stride + j)
                 square[i, 0] = load_first(row, columns - j)
-                prefetch(row + AHEAD * width)
             transpose(square)
             for i in range(min(width, columns - j)):
                 store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)

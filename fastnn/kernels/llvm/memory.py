@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn.kernels.llvm.build import INT32, call_intrinsic, permute, shuffle, splat
@@ -38,20 +37,6 @@ def store(typingctx, place, x):
         builder.store(args[1], there, align=alignment)
 
     return types.void(place, vector), codegen
-
-
-@intrinsic
-def prefetch(typingctx, place):
-    """Have a number's cache line fetched into the second-level cache; harmless wherever the place is."""
-
-    def codegen(context, builder, sig, args):
-        kind = ir.FunctionType(ir.VoidType(), [args[0].type, INT32, INT32, INT32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        read, second_level, data = INT32(0), INT32(2), INT32(1)
-        builder.call(function, [args[0], read, second_level, data])
-        return context.get_dummy_value()
-
-    return types.void(place), codegen
 
 
 # ---------------------------------------------------------------- two halves

@@ -40,12 +40,6 @@ def pointer_at(typingctx, address, like):
     return place(types.intp, like), codegen
 
 
-@intrinsic
-def address_at(typingctx, place):
-    """The address that a pointer holds."""
-    return types.intp(place), lambda context, builder, sig, args: builder.ptrtoint(args[0], ir.IntType(64))
-
-
 @intrinsic(prefer_literal=True)
 def with_lanes(typingctx, place, count):
     """The same pointer, but each load takes `count` lanes, a literal."""

@@ -35,17 +35,15 @@ from fastnn.kernels.llvm.memory import (
     load,
     load_first,
     load_halves,
-    prefetch,
     store,
     store_first,
     store_halves,
 )
-from fastnn.kernels.llvm.pointers import address_at, lanes, pointer, pointer_at, widen, with_lanes
+from fastnn.kernels.llvm.pointers import lanes, pointer, pointer_at, widen, with_lanes
 from fastnn.kernels.llvm.tiles import scratch, tile, transpose
 
 __all__ = [
     "absolute",
-    "address_at",
     "any_lane",
     "broadcast",
     "by_dtype",
@@ -64,7 +62,6 @@ __all__ = [
     "pointer",
     "pointer_at",
     "polynomial",
-    "prefetch",
     "rint",
     "scratch",
     "select",
