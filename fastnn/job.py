@@ -118,7 +118,7 @@ class Job:
         return -(-len(self.X) // self.batch_size)
 
 
-_NOTHING = np.empty(0)
+_NOTHING = np.empty(0)  # shared, for nothing can be written to it
 
 
 @dataclass

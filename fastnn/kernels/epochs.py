@@ -26,7 +26,7 @@ def run(plans, params, slots, counters, sums, learning_rates, epoch_losses, max_
     Every thread of the team runs this: each does its share of a step, and all know how far the run has come.
     """
     plan, n_params = plans[0], params.size
-    remembered = slots.shape[0], pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
+    remembered = pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
     params = pointer(params, 0)
     gradient, work = pointer_at(plan.gradient, params), pointer_at(plan.work, params)
     settings = pointer_at(plan.settings, np.float64)

@@ -217,7 +217,6 @@ class Update(NamedTuple):
     """What a step's update goes by, besides the parameters and their gradient."""
 
     rule: int  # address of `update`, 0 for none
-    n_slots: int
     slot_0: Pointer
     slot_1: Pointer
     rate: float
@@ -227,7 +226,7 @@ class Update(NamedTuple):
 
 def update_type(place: Pointer, settings: Pointer) -> types.Type:
     """The Numba type of an `Update`, by those of pointers to the parameters' numbers and to the settings'."""
-    return types.NamedTuple((types.intp, types.intp, place, place, types.float64, settings, types.intp), Update)
+    return types.NamedTuple((types.intp, place, place, types.float64, settings, types.intp), Update)
 
 
 @inlined
