@@ -1,5 +1,6 @@
 """The kernels on disk: compiled once, found again by the next process, and never stale, mixed up or trusted blindly."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -121,7 +122,9 @@ def tiny(tmp_path, monkeypatch):
     def call(x, i):
         spec = importlib.util.spec_from_file_location("tiny", source)
         module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "tiny", module)  # where what is loaded from the disk looks for it
         spec.loader.exec_module(module)
+        gc.collect()  # of the module before nothing is left, as in a fresh process
         with event.install_recorder("numba:compile") as recorder:
             result = module.item(x, i)
         starts = [record for _, record in recorder.buffer if record.is_start]
