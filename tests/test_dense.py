@@ -10,7 +10,7 @@ from fastnn.kernels.dense import (
     HIGH,
     LEAST,
     LOW,
-    PACKING_ROWS,
+    MANY_ROWS,
     WIDE,
     product,
     turned,
@@ -129,16 +129,28 @@ def test_more_rows_than_a_chunk(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("b_turned", [False, True])
+@pytest.mark.parametrize("n", [MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + 1, MANY_ROWS + LOW])
+def test_many_rows(n, b_turned, dtype):
+    """Strips of two vectors, which fetch what comes next."""
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    for m in (2 * width - 1, 2 * width, 4 * width, 5 * width + 1, 6 * width + 2):
+        for depth in (1, 15, 16, 17, 40, DEPTH + 3):
+            for init in ("row", "itself"):
+                check(n, m, depth, dtype, b_turned=b_turned, gaps=(1, 3, 2), init=init)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("stride", [128, 256, 512, 1024])
 def test_critical_strides(stride, turned, dtype):
     check(HIGH + 1, stride, 40, dtype, turned=turned)
     check(40, HIGH + 1, stride, dtype, turned=turned)
-    for n in (PACKING_ROWS - 1, PACKING_ROWS, PACKING_ROWS + LOW + 1):
+    for n in (MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + LOW + 1):
         for m in (stride, stride - 1, stride // 2 + 3):
             check(n, m, 40, dtype, turned=turned, gaps=(1, stride - m, 2), init="itself")
     for b_turned in (False, True):
-        check(PACKING_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned, b_turned=b_turned)
+        check(MANY_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned, b_turned=b_turned)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

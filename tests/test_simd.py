@@ -27,6 +27,7 @@ from fastnn.kernels.llvm.simd import (
     pointer,
     pointer_at,
     polynomial,
+    prefetch,
     rint,
     scratch,
     select,
@@ -396,3 +397,15 @@ def test_a_wide_pointer_takes_several_registers_at_once(dtype):
         np.testing.assert_array_equal(y[1:stop], 2 * x[1:stop])
         assert not y[0]
         assert not y[stop:].any()
+
+
+@every_shape
+def test_any_place_may_be_fetched(dtype):
+    @njit(error_model="numpy")
+    def fetch(x):
+        prefetch(pointer(x, 3))
+        prefetch(pointer(x, 10**15))  # which is nobody's memory
+
+    x = np.arange(4, dtype=dtype)
+    fetch(x)
+    np.testing.assert_array_equal(x, np.arange(4))

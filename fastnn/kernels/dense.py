@@ -15,6 +15,8 @@ Every element of c is summed in the order of the depth, whatever tile it falls i
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fastnn.kernels.compiling import callee, inlined, outlined
 from fastnn.kernels.llvm.opaque import opaque
 from fastnn.kernels.llvm.simd import (
@@ -25,6 +27,7 @@ from fastnn.kernels.llvm.simd import (
     load,
     load_first,
     load_halves,
+    prefetch,
     scratch,
     store,
     store_first,
@@ -32,7 +35,7 @@ from fastnn.kernels.llvm.simd import (
     tile,
     transpose,
 )
-from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS
+from fastnn.kernels.llvm.types import REGISTER_BYTES, REGISTERS, Pointer
 from fastnn.kernels.passes import transpose_block
 
 #: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
@@ -61,11 +64,15 @@ PANEL = 2 * STRIPS * DEPTH
 #: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (400 KiB) while all of b goes by.
 CHUNK_VECTORS = 6400
 
+#: Bytes of a line of the caches.
+CACHE_LINE = 64
+
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
 
-#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
-PACKING_ROWS = 64
+#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side, and from which
+#: on what is read next is fetched ahead.
+MANY_ROWS = 64
 
 
 @inlined
@@ -92,26 +99,26 @@ def _group(g, rows, matrix, stride):
 
 
 @inlined
-def product_tile(height, columns, shared, rows, m, depth, a, b, init, c):
-    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
-
-    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
-    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
-    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
-    """
-    (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
-    sums = tile(b, HIGH, WIDE)
-    vectors, tail = columns + shared, m - lanes(b) // 2
+def _read(height, columns, shared, rows, m, sums, init, stride):
+    """Begin the sums of a tile with the numbers of init."""
+    vectors, tail = columns + shared, m - lanes(init) // 2
     for g in range(0, height, GROUP):
-        init_g = _group(g, rows, init, init_stride)
+        init_g = _group(g, rows, init, stride)
         for i in range(GROUP):
-            row = init_g + min(i, rows - 1) * init_stride
+            row = init_g + min(i, rows - 1) * stride
             for j in range(columns):
                 sums[g + i, j] = _load(vectors, j, row, m)
             if shared and i % 2 == 1:
-                above = init_g + min(i - 1, rows - 1) * init_stride
+                above = init_g + min(i - 1, rows - 1) * stride
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
-    for k in range(depth):
+
+
+@inlined
+def _multiply(height, columns, shared, rows, m, sums, start, stop, a, b):
+    """Add this part of the depth to the sums of a tile."""
+    (a, a_stride, a_step), (b, b_stride) = a, b
+    vectors, tail = columns + shared, m - lanes(b) // 2
+    for k in range(start, stop):
         b_k = b + k * b_stride
         for g in range(0, height, GROUP):
             a_g = _group(g, rows, a + k * a_step, a_stride)
@@ -122,14 +129,34 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c):
                 if shared and i % 2 == 1:
                     a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
                     sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
+
+
+@inlined
+def _write(height, columns, shared, rows, m, sums, c, stride):
+    """Write the sums of a tile to c."""
+    vectors, tail = columns + shared, m - lanes(c) // 2
     for g in range(0, height, GROUP):
-        c_g = _group(g, rows, c, c_stride)
+        c_g = _group(g, rows, c, stride)
         for i in range(GROUP):
-            row = c_g + min(i, rows - 1) * c_stride
+            row = c_g + min(i, rows - 1) * stride
             for j in range(columns):
                 _store(vectors, j, row, m, sums[g + i, j])
             if shared and i % 2 == 1:
-                store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
+                store_halves(c_g + min(i - 1, rows - 1) * stride + tail, row + tail, sums[g + i, columns])
+
+
+@inlined
+def product_tile(height, columns, shared, rows, m, depth, a, b, init, c):
+    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
+
+    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
+    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
+    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
+    """
+    sums = tile(b[0], HIGH, WIDE)
+    _read(height, columns, shared, rows, m, sums, *init)
+    _multiply(height, columns, shared, rows, m, sums, 0, depth, a, b)
+    _write(height, columns, shared, rows, m, sums, *c)
 
 
 @outlined(literals=("height", "half", "columns", "shared"))
@@ -148,6 +175,51 @@ def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
             product_tile(half, columns, shared, rows, m, depth, a_i, b, init_i, c_i)
         else:
             product_tile(height, columns, shared, rows, m, depth, a_i, b, init_i, c_i)
+
+
+class Ahead(NamedTuple):
+    """Lines of memory that are fetched while tiles are computed: `LOW` with every line of a row of a.
+
+    More at once, or all of them between two tiles, would keep the tile's own loads waiting.
+    """
+
+    rows: int  # of the tiles that fetch
+    place: Pointer  # of the first line
+    stride: int  # from one of the `LOW` to the next
+    step: int  # from these to those that come with the next line of a's row
+    tile_step: int  # from the first of a tile to the first of the next tile
+
+
+@outlined
+def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs):
+    """A strip of two vectors, whose first tiles fetch what would be waited for later.
+
+    The next strip begins with column `after` of `n_columns`, its part of b at `b_after`.
+    """
+    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
+    b_after, b_stride, b_step = b_after
+    line, ahead = lanes(a) * CACHE_LINE // REGISTER_BYTES, Ahead(0, a, 0, 0, 0)
+    if b_step != 1:  # the next panel of b
+        ahead = Ahead(min(m, n_columns - after), b_after, b_step, line, LOW * b_step)
+    elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # likewise
+        ahead = Ahead(LOW * line, b_after, line, b_stride, depth // line * b_stride)
+    elif after == m and a_step == 1:  # the next rows of a
+        ahead = Ahead(n, a + LOW * a_stride, a_stride, line, LOW * a_stride)
+    done = min(ahead.rows, n) // LOW * LOW
+    sums = tile(a, HIGH, WIDE)
+    for i in range(0, done, LOW):
+        a_i, place = (a + i * a_stride, a_stride, a_step), ahead.place + i // LOW * ahead.tile_step
+        _read(LOW, 2, 0, LOW, m, sums, init + i * init_stride, init_stride)
+        for k in range(0, depth, line):
+            for g in range(0, LOW, GROUP):
+                lines = opaque(place + (k // line * ahead.step + g * ahead.stride))
+                for r in range(GROUP):
+                    prefetch(lines + r * ahead.stride)
+            _multiply(LOW, 2, 0, LOW, m, sums, k, min(k + line, depth), a_i, b)
+        _write(LOW, 2, 0, LOW, m, sums, c + i * c_stride, c_stride)
+    if done < n:
+        a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
+        _strip(LOW, LEAST, 2, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
 
 
 @outlined
@@ -170,7 +242,7 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init,
     same row everywhere.
     """
     width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
-    packs = b_step == 1 and n >= PACKING_ROWS and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+    packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
     panel = scratch(b, PANEL)
     for start in range(0, depth, DEPTH):
         part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
@@ -182,19 +254,22 @@ def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init,
                 span = m - j if m - j <= WIDE * width else 2 * width
                 b_j = b_k + j * b_step, b_stride
                 if b_step != 1:
-                    transpose_block(b_k + j * b_step, b_step, panel, WIDE * width, span, part)
+                    transpose_block(b_j[0], b_step, panel, WIDE * width, span, part)
                     b_j = panel, WIDE * width
                 elif packs and span == 2 * width:
                     s = j // span % STRIPS
                     if s == 0:
-                        _pack(b_k + j, b_stride, part, min(STRIPS, (m - j) // span), panel)
+                        _pack(b_j[0], b_stride, part, min(STRIPS, (m - j) // span), panel)
                     b_j = panel + s * span * DEPTH, span
                 z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
                 # no starred arguments here: with them Numba takes a literal for any number
                 if span <= width:
                     _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
-                elif span <= 2 * width:
+                elif span <= 2 * width and n < MANY_ROWS:
                     _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                elif span <= 2 * width:
+                    b_after = b_k + (j + span) * b_step, b_stride, b_step
+                    _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
                 elif span <= 2 * width + width // 2:
                     _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
                 else:

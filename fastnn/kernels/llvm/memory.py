@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn.kernels.llvm.build import INT32, call_intrinsic, permute, shuffle, splat
@@ -37,6 +38,21 @@ def store(typingctx, place, x):
         builder.store(args[1], there, align=alignment)
 
     return types.void(place, vector), codegen
+
+
+@intrinsic
+def prefetch(typingctx, place):
+    """Have a number's cache line fetched into the second-level cache; harmless wherever the place is."""
+
+    def codegen(context, builder, sig, args):
+        line = builder.bitcast(args[0], ir.IntType(8).as_pointer())
+        read, second_level, data = INT32(0), INT32(2), INT32(1)
+        kind = ir.FunctionType(ir.VoidType(), [line.type, INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [line, read, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(place), codegen
 
 
 # ---------------------------------------------------------------- two halves
