@@ -10,6 +10,7 @@ from numba import njit
 from fastnn import catalogue
 from fastnn.comparison.peak import peak
 from fastnn.kernels import dense, losses, optimizers, passes
+from fastnn.kernels.layers import product_for
 from fastnn.kernels.llvm.simd import pointer
 
 DTYPES = ("float32", "float64")
@@ -30,11 +31,17 @@ PRODUCTS = (
 )
 
 
-@njit(error_model="numpy")
-def _multiply(repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, c_stride):
-    p, q, r, z = pointer(a, 0), pointer(b, 0), pointer(c, 0), pointer(zeros, 0)
-    for _ in range(repeats):
-        dense.product(n, m, depth, p, row_stride, depth_stride, q, b_stride, 1, z, 0, r, c_stride)
+def _repeating(product):
+    @njit(error_model="numpy")
+    def multiply(repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, c_stride):
+        p, q, r, z = pointer(a, 0), pointer(b, 0), pointer(c, 0), pointer(zeros, 0)
+        for _ in range(repeats):
+            product(n, m, depth, p, row_stride, depth_stride, q, b_stride, 1, z, 0, r, c_stride)
+
+    return multiply
+
+
+_MULTIPLY = {product: _repeating(product) for product in (dense.product, dense.large_product)}
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +63,8 @@ def test_product(benchmark, peaks, name, n, m, depth, turned, dtype):
     repeats = max(1, 20_000_000 // (2 * n * m * depth))
     arguments = (repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, b_stride)
     benchmark.group = f"product, {dtype}"
-    benchmark.pedantic(_multiply, arguments, rounds=30, warmup_rounds=2)
+    batch, width = (depth, n) if turned else (n, depth)
+    benchmark.pedantic(_MULTIPLY[product_for(batch, width * m)], arguments, rounds=30, warmup_rounds=2)
     if not benchmark.enabled:
         return
     rate = 2 * n * m * depth * repeats / benchmark.stats.stats.min

@@ -10,8 +10,8 @@ from fastnn.kernels.dense import (
     HIGH,
     LEAST,
     LOW,
-    MANY_ROWS,
     WIDE,
+    large_product,
     product,
     turned,
 )
@@ -20,6 +20,7 @@ from fastnn.kernels.llvm.types import REGISTER_BYTES
 
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
 DTYPES = list(TOLERANCE)
+MANY_ROWS = 64
 MARGIN = 7.0  # what stands around the result, and must stay
 
 
@@ -32,7 +33,7 @@ def caller(function):
     return multiply
 
 
-multiply, multiply_few = caller(product), caller(turned)
+multiply, multiply_large, multiply_few = caller(product), caller(large_product), caller(turned)
 
 
 def matrix(rng, rows, columns, gap, dtype):
@@ -73,16 +74,17 @@ def edges(dtype):
     return sorted({1, 2, 3, *whole, 4 * width + 3} - {0})
 
 
+@pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("n", [1, 2, LOW - 1, LOW, LOW + 1, HIGH - 1, HIGH, HIGH + 1, HIGH + LOW - 2])
-def test_shapes(n, turned, dtype):
+def test_shapes(n, turned, dtype, multiply):
     for m in edges(dtype):
         for depth in (1, 2, 5, 16, 33):
-            check(n, m, depth, dtype, turned=turned)
-            check(n, m, depth, dtype, turned=turned, gaps=(3, 1, 2), init="matrix")
-            check(n, m, depth, dtype, turned=turned, gaps=(0, 5, 0), init="itself")
-            check(n, m, depth, dtype, turned=turned, b_turned=True, gaps=(0, 2, 1))
+            check(n, m, depth, dtype, turned=turned, multiply=multiply)
+            check(n, m, depth, dtype, turned=turned, gaps=(3, 1, 2), init="matrix", multiply=multiply)
+            check(n, m, depth, dtype, turned=turned, gaps=(0, 5, 0), init="itself", multiply=multiply)
+            check(n, m, depth, dtype, turned=turned, b_turned=True, gaps=(0, 2, 1), multiply=multiply)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -110,22 +112,26 @@ def test_few_columns(m, init, dtype):
                 check(n, m, depth, dtype, turned=True, gaps=gaps, init=init, multiply=multiply_few)
 
 
+@pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("depth", [DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 5])
-def test_deep(depth, turned, dtype):
+def test_deep(depth, turned, dtype, multiply):
     for n, m in ((1, 1), (9, 1), (9, 2), (11, 37)):
         for init in ("row", "matrix", "itself"):
             for b_turned in (False, True):
-                check(n, m, depth, dtype, turned=turned, b_turned=b_turned, gaps=(1, 1, 1), init=init)
+                check(
+                    n, m, depth, dtype, turned=turned, b_turned=b_turned, gaps=(1, 1, 1), init=init, multiply=multiply
+                )
 
 
+@pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_more_rows_than_a_chunk(dtype):
+def test_more_rows_than_a_chunk(dtype, multiply):
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
     n = CHUNK_VECTORS * width // DEPTH + HIGH + 1
     for b_turned in (False, True):
-        check(n, 2 * width + 3, DEPTH + 3, dtype, b_turned=b_turned, gaps=(1, 0, 2))
+        check(n, 2 * width + 3, DEPTH + 3, dtype, b_turned=b_turned, gaps=(1, 0, 2), multiply=multiply)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -137,20 +143,21 @@ def test_many_rows(n, b_turned, dtype):
     for m in (2 * width - 1, 2 * width, 4 * width, 5 * width + 1, 6 * width + 2):
         for depth in (1, 15, 16, 17, 40, DEPTH + 3):
             for init in ("row", "itself"):
-                check(n, m, depth, dtype, b_turned=b_turned, gaps=(1, 3, 2), init=init)
+                check(n, m, depth, dtype, b_turned=b_turned, gaps=(1, 3, 2), init=init, multiply=multiply_large)
 
 
+@pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("stride", [128, 256, 512, 1024])
-def test_critical_strides(stride, turned, dtype):
-    check(HIGH + 1, stride, 40, dtype, turned=turned)
-    check(40, HIGH + 1, stride, dtype, turned=turned)
+def test_critical_strides(stride, turned, dtype, multiply):
+    check(HIGH + 1, stride, 40, dtype, turned=turned, multiply=multiply)
+    check(40, HIGH + 1, stride, dtype, turned=turned, multiply=multiply)
     for n in (MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + LOW + 1):
         for m in (stride, stride - 1, stride // 2 + 3):
-            check(n, m, 40, dtype, turned=turned, gaps=(1, stride - m, 2), init="itself")
+            check(n, m, 40, dtype, turned=turned, gaps=(1, stride - m, 2), init="itself", multiply=multiply)
     for b_turned in (False, True):
-        check(MANY_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned, b_turned=b_turned)
+        check(MANY_ROWS + 1, stride, 2 * DEPTH + 3, dtype, turned=turned, b_turned=b_turned, multiply=multiply)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

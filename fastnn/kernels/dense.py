@@ -70,11 +70,6 @@ CACHE_LINE = 64
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
 
-#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side, and from which
-#: on what is read next is fetched ahead.
-MANY_ROWS = 64
-
-
 @inlined
 def _load(columns, j, row, m):
     """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
@@ -98,27 +93,45 @@ def _group(g, rows, matrix, stride):
     return opaque(matrix + max(min(g, rows - GROUP), 0) * stride)
 
 
+class Ahead(NamedTuple):
+    """Lines of memory that a tile fetches while it is computed, `count` with every line of a row of a.
+
+    More at once, or all of them between two tiles, would keep the tile's own loads waiting.
+    """
+
+    count: int  # LOW or none, which LLVM knows
+    place: Pointer  # of the first line
+    stride: int  # from one of these to the next
+    step: int  # from these to those that come with the next line of a
+
+
 @inlined
-def _read(height, columns, shared, rows, m, sums, init, stride):
-    """Begin the sums of a tile with the numbers of init."""
-    vectors, tail = columns + shared, m - lanes(init) // 2
+def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
+    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
+
+    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
+    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
+    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
+    """
+    (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
+    sums = tile(b, HIGH, WIDE)
+    vectors, tail = columns + shared, m - lanes(b) // 2
     for g in range(0, height, GROUP):
-        init_g = _group(g, rows, init, stride)
+        init_g = _group(g, rows, init, init_stride)
         for i in range(GROUP):
-            row = init_g + min(i, rows - 1) * stride
+            row = init_g + min(i, rows - 1) * init_stride
             for j in range(columns):
                 sums[g + i, j] = _load(vectors, j, row, m)
             if shared and i % 2 == 1:
-                above = init_g + min(i - 1, rows - 1) * stride
+                above = init_g + min(i - 1, rows - 1) * init_stride
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
-
-
-@inlined
-def _multiply(height, columns, shared, rows, m, sums, start, stop, a, b):
-    """Add this part of the depth to the sums of a tile."""
-    (a, a_stride, a_step), (b, b_stride) = a, b
-    vectors, tail = columns + shared, m - lanes(b) // 2
-    for k in range(start, stop):
+    line = lanes(b) * CACHE_LINE // REGISTER_BYTES
+    for k in range(depth):
+        if ahead.count > 0 and k % line == 0:
+            for g in range(0, ahead.count, GROUP):
+                place = opaque(ahead.place + (k // line * ahead.step + g * ahead.stride))
+                for i in range(GROUP):
+                    prefetch(place + i * ahead.stride)
         b_k = b + k * b_stride
         for g in range(0, height, GROUP):
             a_g = _group(g, rows, a + k * a_step, a_stride)
@@ -129,65 +142,32 @@ def _multiply(height, columns, shared, rows, m, sums, start, stop, a, b):
                 if shared and i % 2 == 1:
                     a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
                     sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
-
-
-@inlined
-def _write(height, columns, shared, rows, m, sums, c, stride):
-    """Write the sums of a tile to c."""
-    vectors, tail = columns + shared, m - lanes(c) // 2
     for g in range(0, height, GROUP):
-        c_g = _group(g, rows, c, stride)
+        c_g = _group(g, rows, c, c_stride)
         for i in range(GROUP):
-            row = c_g + min(i, rows - 1) * stride
+            row = c_g + min(i, rows - 1) * c_stride
             for j in range(columns):
                 _store(vectors, j, row, m, sums[g + i, j])
             if shared and i % 2 == 1:
-                store_halves(c_g + min(i - 1, rows - 1) * stride + tail, row + tail, sums[g + i, columns])
-
-
-@inlined
-def product_tile(height, columns, shared, rows, m, depth, a, b, init, c):
-    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
-
-    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
-    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
-    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
-    """
-    sums = tile(b[0], HIGH, WIDE)
-    _read(height, columns, shared, rows, m, sums, *init)
-    _multiply(height, columns, shared, rows, m, sums, 0, depth, a, b)
-    _write(height, columns, shared, rows, m, sums, *c)
+                store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
 
 
 @outlined(literals=("height", "half", "columns", "shared"))
 def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
     """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
-    whole = n - n % height
+    whole, nothing = n - n % height, Ahead(0, a, 0, 0)
     for i in range(0, whole, height):
         a_i = a + i * a_stride, a_stride, a_step
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
-        product_tile(height, columns, shared, height, m, depth, a_i, b, init_i, c_i)
+        product_tile(height, columns, shared, height, m, depth, a_i, b, init_i, c_i, nothing)
     if whole < n:
         rows, a_i = n - whole, (a + whole * a_stride, a_stride, a_step)
         init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
         if rows <= half:
-            product_tile(half, columns, shared, rows, m, depth, a_i, b, init_i, c_i)
+            product_tile(half, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
         else:
-            product_tile(height, columns, shared, rows, m, depth, a_i, b, init_i, c_i)
-
-
-class Ahead(NamedTuple):
-    """Lines of memory that are fetched while tiles are computed: `LOW` with every line of a row of a.
-
-    More at once, or all of them between two tiles, would keep the tile's own loads waiting.
-    """
-
-    rows: int  # of the tiles that fetch
-    place: Pointer  # of the first line
-    stride: int  # from one of the `LOW` to the next
-    step: int  # from these to those that come with the next line of a's row
-    tile_step: int  # from the first of a tile to the first of the next tile
+            product_tile(height, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
 
 
 @outlined
@@ -198,25 +178,19 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
     """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     b_after, b_stride, b_step = b_after
-    line, ahead = lanes(a) * CACHE_LINE // REGISTER_BYTES, Ahead(0, a, 0, 0, 0)
+    line = lanes(a) * CACHE_LINE // REGISTER_BYTES
+    place, stride, step, tile_step, done = a + LOW * a_stride, a_stride, line, LOW * a_stride, 0
     if b_step != 1:  # the next panel of b
-        ahead = Ahead(min(m, n_columns - after), b_after, b_step, line, LOW * b_step)
+        place, stride, tile_step, done = b_after, b_step, LOW * b_step, min(m, n_columns - after)
     elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # likewise
-        ahead = Ahead(LOW * line, b_after, line, b_stride, depth // line * b_stride)
+        place, stride, step, tile_step, done = b_after, line, b_stride, depth // line * b_stride, LOW * line
     elif after == m and a_step == 1:  # the next rows of a
-        ahead = Ahead(n, a + LOW * a_stride, a_stride, line, LOW * a_stride)
-    done = min(ahead.rows, n) // LOW * LOW
-    sums = tile(a, HIGH, WIDE)
+        done = n
+    done = min(done, n) // LOW * LOW
     for i in range(0, done, LOW):
-        a_i, place = (a + i * a_stride, a_stride, a_step), ahead.place + i // LOW * ahead.tile_step
-        _read(LOW, 2, 0, LOW, m, sums, init + i * init_stride, init_stride)
-        for k in range(0, depth, line):
-            for g in range(0, LOW, GROUP):
-                lines = opaque(place + (k // line * ahead.step + g * ahead.stride))
-                for r in range(GROUP):
-                    prefetch(lines + r * ahead.stride)
-            _multiply(LOW, 2, 0, LOW, m, sums, k, min(k + line, depth), a_i, b)
-        _write(LOW, 2, 0, LOW, m, sums, c + i * c_stride, c_stride)
+        a_i, ahead = (a + i * a_stride, a_stride, a_step), Ahead(LOW, place + i // LOW * tile_step, stride, step)
+        init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
+        product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
     if done < n:
         a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
         _strip(LOW, LEAST, 2, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
@@ -233,48 +207,58 @@ def _pack(b, stride, depth, strips, panel):
             store(packed + width, load(row + width))
 
 
-@callee
-def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
+def _product_of(large):
+    """A product, with or without the code that packs b and fetches what comes next: Numba leaves out what is not so."""
 
-    ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``, ``b[k, j]`` at ``b + k b_stride + j b_step``, where
-    `b_step` or, in a transpose, `b_stride` is 1; rows of init and c are contiguous. An `init_stride` of 0 adds the
-    same row everywhere.
-    """
-    width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
-    packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
-    panel = scratch(b, PANEL)
-    for start in range(0, depth, DEPTH):
-        part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
-        z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
-        for i in range(0, n, chunk):
-            rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
-            j = 0
-            while j < m:
-                span = m - j if m - j <= WIDE * width else 2 * width
-                b_j = b_k + j * b_step, b_stride
-                if b_step != 1:
-                    transpose_block(b_j[0], b_step, panel, WIDE * width, span, part)
-                    b_j = panel, WIDE * width
-                elif packs and span == 2 * width:
-                    s = j // span % STRIPS
-                    if s == 0:
-                        _pack(b_j[0], b_stride, part, min(STRIPS, (m - j) // span), panel)
-                    b_j = panel + s * span * DEPTH, span
-                z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
-                # no starred arguments here: with them Numba takes a literal for any number
-                if span <= width:
-                    _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
-                elif span <= 2 * width and n < MANY_ROWS:
-                    _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
-                elif span <= 2 * width:
-                    b_after = b_k + (j + span) * b_step, b_stride, b_step
-                    _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
-                elif span <= 2 * width + width // 2:
-                    _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
-                else:
-                    _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
-                j += span
+    @callee
+    def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+        """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
+
+        ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``, ``b[k, j]`` at ``b + k b_stride + j b_step``, where
+        `b_step` or, in a transpose, `b_stride` is 1; rows of init and c are contiguous. An `init_stride` of 0 adds the
+        same row everywhere.
+        """
+        width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
+        packs = b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+        panel = scratch(b, PANEL)
+        for start in range(0, depth, DEPTH):
+            part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
+            z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
+            for i in range(0, n, chunk):
+                rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
+                j = 0
+                while j < m:
+                    span = m - j if m - j <= WIDE * width else 2 * width
+                    b_j = b_k + j * b_step, b_stride
+                    if b_step != 1:
+                        transpose_block(b_j[0], b_step, panel, WIDE * width, span, part)
+                        b_j = panel, WIDE * width
+                    elif large and packs and span == 2 * width:
+                        s = j // span % STRIPS
+                        if s == 0:
+                            _pack(b_j[0], b_stride, part, min(STRIPS, (m - j) // span), panel)
+                        b_j = panel + s * span * DEPTH, span
+                    z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
+                    # no starred arguments here: with them Numba takes a literal for any number
+                    if span <= width:
+                        _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    elif span <= 2 * width:
+                        if large:
+                            b_after = b_k + (j + span) * b_step, b_stride, b_step
+                            _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
+                        else:
+                            _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    elif span <= 2 * width + width // 2:
+                        _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    else:
+                        _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    j += span
+
+    return product
+
+
+#: The product, and what it is for many rows and more weights than the nearest cache holds.
+product, large_product = _product_of(False), _product_of(True)
 
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
@@ -341,15 +325,15 @@ def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, 
     wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
     for j in range(0, wide, width):
         store(zeros + j, broadcast(0.0, b))
-    done = 0
+    done, nothing = 0, Ahead(0, a, 0, 0)
     while done < n:
         span = wide if n >= wide else min(width, n - done)
         first = min(done, n - span)  # a last tile begins within the one before
         b_turned, a_turned = (b, 1, b_stride), (a + first, depth_stride)
         if n >= wide:
-            product_tile(LEAST, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
+            product_tile(LEAST, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
         else:
-            product_tile(LEAST, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide))
+            product_tile(LEAST, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
         for j in range(0, span, width):
             for r in range(width):
                 square[r, 0] = load(turned_c + (min(r, m - 1) * wide + j))

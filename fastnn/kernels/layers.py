@@ -78,6 +78,9 @@ class Column(IntEnum):
 #: Numbers of a gradient that are computed before the update takes them from the cache.
 PANEL = 131072
 
+#: The rows of a batch and the parameters from which on `large_product` is the faster one.
+MANY_ROWS, LARGE = 64, 2**12
+
 #: Entries of a row of the table.
 COLUMNS = len(Column)
 
@@ -148,8 +151,12 @@ def layout(
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
         row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
         last = l == spec.n_layers - 1
-        few = _OF_FEW_OUTPUTS if layer.n_out <= min(LEAST, space.unit // 2) else _OF_ANY
-        kinds = _OF_ONE_OUTPUT if last and layer.n_out == 1 else few
+        product = product_for(batch, spec.n_params)
+        kinds = (product,) * 4
+        if last and layer.n_out == 1:
+            kinds = product, dense.dots, dense.weighted_sum, dense.outer
+        elif layer.n_out <= min(LEAST, space.unit // 2):
+            kinds = product, product, dense.turned, product
         row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
@@ -187,10 +194,9 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     )
 
 
-#: The products of a layer: any matrices', and those of `FORWARD`, `WEIGHTS_BACK` and `INPUTS_BACK`.
-_OF_ANY = (dense.product,) * 4
-_OF_FEW_OUTPUTS = dense.product, dense.product, dense.turned, dense.product
-_OF_ONE_OUTPUT = dense.product, dense.dots, dense.weighted_sum, dense.outer
+def product_for(batch: int, n_params: int) -> Dispatcher:
+    """The product of a network whose batches have so many rows."""
+    return dense.large_product if batch >= MANY_ROWS and n_params >= LARGE else dense.product
 
 
 @lru_cache
