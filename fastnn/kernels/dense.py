@@ -94,12 +94,12 @@ def _group(g, rows, matrix, stride):
 
 
 class Ahead(NamedTuple):
-    """Lines of memory that a tile fetches while it is computed, `count` with every line of a row of a.
+    """Lines of memory that a tile fetches while it is computed, `n` with every line of a row of a.
 
     More at once, or all of them between two tiles, would keep the tile's own loads waiting.
     """
 
-    count: int  # LOW or none, which LLVM knows
+    n: int  # LOW or none, which LLVM knows
     place: Pointer  # of the first line
     stride: int  # from one of these to the next
     step: int  # from these to those that come with the next line of a
@@ -127,8 +127,8 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
     line = lanes(b) * CACHE_LINE // REGISTER_BYTES
     for k in range(depth):
-        if ahead.count > 0 and k % line == 0:
-            for g in range(0, ahead.count, GROUP):
+        if ahead.n > 0 and k % line == 0:
+            for g in range(0, ahead.n, GROUP):
                 place = opaque(ahead.place + (k // line * ahead.step + g * ahead.stride))
                 for i in range(GROUP):
                     prefetch(place + i * ahead.stride)
