@@ -135,15 +135,16 @@ def test_more_rows_than_a_chunk(dtype, multiply):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("b_turned", [False, True])
+@pytest.mark.parametrize(("turned", "b_turned"), [(False, False), (False, True), (True, False)])
 @pytest.mark.parametrize("n", [MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + 1, MANY_ROWS + LOW])
-def test_many_rows(n, b_turned, dtype):
-    """Strips of two vectors, which fetch what comes next."""
+def test_many_rows(n, turned, b_turned, dtype):
+    """Strips of two vectors, which fetch what comes next, and of three."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    for m in (2 * width - 1, 2 * width, 4 * width, 5 * width + 1, 6 * width + 2):
+    for m in (2 * width - 1, *range(2 * width, 9 * width, width), 5 * width + 1, 6 * width + 2):
         for depth in (1, 15, 16, 17, 40, DEPTH + 3):
             for init in ("row", "itself"):
-                check(n, m, depth, dtype, b_turned=b_turned, gaps=(1, 3, 2), init=init, multiply=multiply_large)
+                layout = {"turned": turned, "b_turned": b_turned, "gaps": (1, 3, 2), "init": init}
+                check(n, m, depth, dtype, **layout, multiply=multiply_large)
 
 
 @pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])

@@ -220,6 +220,8 @@ def _product_of(large):
         """
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+        # a gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
+        wide = WIDE if large and row_stride == 1 and m % width == 0 and not packs else 2
         panel = scratch(b, PANEL)
         for start in range(0, depth, DEPTH):
             part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
@@ -228,7 +230,8 @@ def _product_of(large):
                 rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
                 j = 0
                 while j < m:
-                    span = m - j if m - j <= WIDE * width else 2 * width
+                    left = m - j
+                    span = left if left <= WIDE * width else width * (wide if left >= (WIDE + 2) * width else 2)
                     b_j = b_k + j * b_step, b_stride
                     if b_step != 1:
                         transpose_block(b_j[0], b_step, panel, WIDE * width, span, part)
