@@ -10,6 +10,7 @@ from fastnn.kernels.dense import (
     HIGH,
     LEAST,
     LOW,
+    MANY_ROWS,
     WIDE,
     large_product,
     product,
@@ -20,7 +21,6 @@ from fastnn.kernels.llvm.types import REGISTER_BYTES
 
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
 DTYPES = list(TOLERANCE)
-MANY_ROWS = 64
 MARGIN = 7.0  # what stands around the result, and must stay
 
 

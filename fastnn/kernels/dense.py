@@ -70,6 +70,10 @@ CACHE_LINE = 64
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
 
+#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
+MANY_ROWS = 64
+
+
 @inlined
 def _load(columns, j, row, m):
     """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
@@ -219,7 +223,7 @@ def _product_of(large):
         same row everywhere.
         """
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
-        packs = b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+        packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
         # a gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
         wide = WIDE if large and row_stride == 1 and m % width == 0 and not packs else 2
         panel = scratch(b, PANEL)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastnn import catalogue
 from fastnn.kernels import dense, passes
 from fastnn.kernels.compiling import address_of, callee
-from fastnn.kernels.dense import CRITICAL_STRIDE, LEAST, LOW
+from fastnn.kernels.dense import CRITICAL_STRIDE, LEAST, LOW, MANY_ROWS
 from fastnn.kernels.llvm.calls import KNOWN, call
 from fastnn.kernels.llvm.threads import meet, share
 from fastnn.kernels.llvm.types import REGISTER_BYTES, Pointer, native_lanes
@@ -78,8 +78,8 @@ class Column(IntEnum):
 #: Numbers of a gradient that are computed before the update takes them from the cache.
 PANEL = 131072
 
-#: The rows of a batch and the parameters from which on `large_product` is the faster one.
-MANY_ROWS, LARGE = 64, 2**12
+#: The parameters from which on `large_product` is the faster one, for batches of `MANY_ROWS` or more.
+LARGE = 2**12
 
 #: Entries of a row of the table.
 COLUMNS = len(Column)
@@ -140,6 +140,7 @@ def layout(
     space = _Space(dtype)
     zeros = space.take(max(spec.sizes))
     layers = np.zeros((spec.n_layers, len(Column)), np.intp)
+    product = product_for(batch, spec.n_params)
     strides = [space.stride(layer.n_out) for layer in spec.layers]
     strides[-1] = spec.n_out  # the losses take the output as one piece
     # three: while one thread writes those of a layer, another may still read those of the layer but one above
@@ -151,7 +152,6 @@ def layout(
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
         row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
         last = l == spec.n_layers - 1
-        product = product_for(batch, spec.n_params)
         kinds = (product,) * 4
         if last and layer.n_out == 1:
             kinds = product, dense.dots, dense.weighted_sum, dense.outer
