@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn import catalogue
-from fastnn.comparison.peak import peak
-from fastnn.kernels import dense, losses, optimizers, passes
-from fastnn.kernels.layers import product_for
-from fastnn.kernels.llvm.simd import pointer
+from fastnn.apps.comparison.peak import peak
+from fastnn.kernels.functions import losses, optimizers
+from fastnn.kernels.simd import pointer
+from fastnn.kernels.tiles import dense, passes
+from fastnn.kernels.tiles.layers import product_for
+from fastnn.settings import catalogue
 
 DTYPES = ("float32", "float64")
 

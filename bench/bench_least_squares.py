@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, Adam, LevenbergMarquardt
-from fastnn.schedules import Cosine
+from fastnn.settings.schedules import Cosine
 
 STARTS = 20
 

@@ -1,7 +1,7 @@
 """Where a kernel compiled for one tiny network beats the one that all share: ``pytest bench/bench_paths.py -s``.
 
-The rule that it measures is `fastnn.kernels.samples.suits`: a network of so many parameters, in batches of so many
-vectors. Compiling takes a few seconds a row, once a machine.
+The rule that it measures is `fastnn.kernels.lanes.samples.suits`: a network of so many parameters, in batches of so
+many vectors. Compiling takes a few seconds a row, once a machine.
 """
 
 from time import perf_counter
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.kernels import samples
+from fastnn.kernels.lanes import samples
 
 #: Sizes, rows of a batch, dtype: on both sides of the rule's bounds.
 ROWS = [

@@ -10,25 +10,26 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from fastnn import schedules
-from fastnn.history import History
-from fastnn.model import MLP
-from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
-from fastnn.precompile import warmup
-from fastnn.scaling import standardize
-from fastnn.solvers import LBFGS, LevenbergMarquardt
-from fastnn.spec import NetworkSpec
-from fastnn.storage import load
-from fastnn.watch import EarlyStopping
+from fastnn.apps.warmup import warmup
+from fastnn.models.files import load
+from fastnn.models.mlp import MLP
+from fastnn.models.scaling import standardize
+from fastnn.settings import catalogue, initializers, optimizers, schedules, solvers
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.solvers import LBFGS, LevenbergMarquardt
+from fastnn.settings.spec import NetworkSpec
+from fastnn.training.history import History
 
 if TYPE_CHECKING:
     from fastnn import reference
     from fastnn.embed.training import TrainState
-    from fastnn.ensemble import Ensemble
-    from fastnn.many import fit_many
-    from fastnn.sweeps import sweep
+    from fastnn.ensembles.fit_many import fit_many
+    from fastnn.ensembles.sweep import sweep
+    from fastnn.models.ensemble import Ensemble
 
 __version__ = "0.1.0"
 
@@ -57,18 +58,27 @@ __all__ = [
     "warmup",
 ]
 
+# What a user chooses can be imported from the top too: ``from fastnn.schedules import OneCycle``.
+for _module in (catalogue, initializers, optimizers, schedules, solvers):
+    sys.modules[f"fastnn.{_module.__name__.rpartition('.')[2]}"] = _module
+
 # Imported when first used, as are the kernels.
 _LATE = {
-    "fit_many": "fastnn.many",
-    "Ensemble": "fastnn.ensemble",
-    "sweep": "fastnn.sweeps",
+    "fit_many": "fastnn.ensembles.fit_many",
+    "Ensemble": "fastnn.models.ensemble",
+    "sweep": "fastnn.ensembles.sweep",
     "TrainState": "fastnn.embed.training",
 }
+_LATE_MODULES = ("plots", "reference", "sklearn", "tabular")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reference":
-        return importlib.import_module("fastnn.reference")
+    if name in _LATE_MODULES:
+        return importlib.import_module(f"fastnn.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE, *_LATE_MODULES})

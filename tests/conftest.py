@@ -1,6 +1,6 @@
 import pytest
 
-from fastnn.kernels import samples
+from fastnn.kernels.lanes import samples
 
 
 @pytest.fixture(params=["numpy", "numba"])

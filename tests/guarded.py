@@ -11,12 +11,15 @@ import sys
 import numpy as np
 from reference_cases import HIDDEN, targets
 
-from fastnn import catalogue
-from fastnn.job import Job, State, Status
-from fastnn.kernels import layers, network, training
-from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
-from fastnn.spec import NetworkSpec
-from fastnn.watch import EarlyStopping, Watch
+from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.monitor import Watch
+from fastnn.kernels import dispatch as training
+from fastnn.kernels.tiles import layers
+from fastnn.kernels.tiles import predict as network
+from fastnn.settings import catalogue
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.settings.spec import NetworkSpec
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _kept = []  # the pages stay mapped, so that no later array fills the gaps

@@ -6,7 +6,8 @@ import numpy as np
 from guarded import empty, guarded
 
 from fastnn import MLP, Ensemble, NetworkSpec, TrainState
-from fastnn.embed import calls, ensembles, training
+from fastnn.embed import ensembles, training
+from fastnn.embed import from_python as calls
 
 #: More outputs than inputs, and fewer; one output; more than a block of vectors; several samples at once.
 SPECS = [

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastnn import catalogue
 from fastnn.reference import network
+from fastnn.settings import catalogue
 
 HIDDEN = [name for name, row in catalogue.ACTIVATIONS.items() if row.hidden]
 OUTPUTS = list(catalogue.ACTIVATIONS)

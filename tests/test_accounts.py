@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from reference_cases import targets
 
-from fastnn import catalogue
-from fastnn.backends import twin
-from fastnn.job import Accounts, Job, State, Status
-from fastnn.optimizers import SGD, AdamHat, VelocitySGD
-from fastnn.spec import NetworkSpec
+from fastnn.jobs.job import Accounts, Job, State, Status
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import SGD, AdamHat, VelocitySGD
+from fastnn.settings.spec import NetworkSpec
+from fastnn.training.twins import twin
 
 N, EPOCHS = 11, 4
 

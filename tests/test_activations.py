@@ -7,10 +7,10 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from fastnn.catalogue import ACTIVATIONS
-from fastnn.kernels.activations import activate, derivative, second_derivative
-from fastnn.kernels.llvm.simd import lanes, load_first, pointer, store_first, with_lanes
+from fastnn.kernels.functions.activations import activate, derivative, second_derivative
+from fastnn.kernels.simd import lanes, load_first, pointer, store_first, with_lanes
 from fastnn.reference import activations as reference
+from fastnn.settings.catalogue import ACTIVATIONS
 
 LONG = np.longdouble
 DTYPES = (np.float32, np.float64)

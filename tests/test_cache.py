@@ -16,9 +16,9 @@ import pytest
 from numba.core import event
 
 import fastnn
-from fastnn.kernels.compiling import sources
+from fastnn.kernels.jit.compiling import sources
 from fastnn.reference import predict
-from fastnn.spec import NetworkSpec
+from fastnn.settings.spec import NetworkSpec
 
 PACKAGE = Path(fastnn.__file__).parent
 

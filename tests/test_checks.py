@@ -291,7 +291,8 @@ def test_any_array_of_whole_numbers_is_labels(convert, backend):
 
 
 def test_what_is_right_already_is_not_copied():
-    from fastnn import catalogue, checks
+    from fastnn import checks
+    from fastnn.settings import catalogue
 
     one, weights = net(), np.ones(4)
     assert checks.check_inputs(X, one.spec) is X
@@ -395,10 +396,10 @@ def test_bad_settings(settings, error, message):
     assert np.array_equal(one.params, before)
 
 
-@pytest.mark.parametrize("output", fastnn.catalogue.ACTIVATIONS)
-@pytest.mark.parametrize("loss", fastnn.catalogue.LOSSES)
+@pytest.mark.parametrize("output", fastnn.settings.catalogue.ACTIVATIONS)
+@pytest.mark.parametrize("loss", fastnn.settings.catalogue.LOSSES)
 def test_pairs_of_loss_and_output(output, loss):
-    row, one = fastnn.catalogue.LOSSES[loss], net(output)
+    row, one = fastnn.settings.catalogue.LOSSES[loss], net(output)
     y = np.ones((4, 1))
     if row.goes_with(output):
         one.fit(X, y, loss=loss, epochs=1, backend="numpy")

@@ -8,9 +8,9 @@ import warnings
 import pytest
 
 import fastnn
-from fastnn import cli
-from fastnn.commands import COMMANDS
-from fastnn.commands.terminal import Terminal
+from fastnn.apps import cli
+from fastnn.apps.commands import COMMANDS
+from fastnn.apps.commands.terminal import Terminal
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def demo_does(monkeypatch):
     """Replace what ``fastnn demo`` does."""
 
     def install(action):
-        monkeypatch.setattr("fastnn.commands.demo.run", lambda args, terminal: action(terminal))
+        monkeypatch.setattr("fastnn.apps.commands.demo.run", lambda args, terminal: action(terminal))
 
     return install
 
@@ -44,7 +44,9 @@ def test_every_example_parses():
     import importlib
 
     for name in COMMANDS:
-        examples = importlib.import_module(f"fastnn.commands.{name}").EXAMPLES.partition("\n\n")[0].splitlines()[1:]
+        examples = (
+            importlib.import_module(f"fastnn.apps.commands.{name}").EXAMPLES.partition("\n\n")[0].splitlines()[1:]
+        )
         assert examples
         for line in examples:
             program, *argv = line.split()
@@ -90,7 +92,7 @@ def test_ctrl_c_exits_with_130(demo_does, capsys):
 
 def test_a_reader_that_leaves_is_no_error_message():
     code = (
-        "import sys; from fastnn import cli; from fastnn.commands import demo\n"
+        "import sys; from fastnn import cli; from fastnn.apps.commands import demo\n"
         "demo.run = lambda args, terminal: terminal.say('x' * 1_000_000)\n"
         "sys.exit(cli.main(['demo']))"
     )

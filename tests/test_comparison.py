@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastnn import cli
-from fastnn.comparison import machine, measure, results, running, workloads
-from fastnn.comparison.peers import PEERS, NotComparable, Peer
-from fastnn.comparison.workloads import Workload
+from fastnn.apps import cli
+from fastnn.apps.comparison import machine, measure, results, running, workloads
+from fastnn.apps.comparison.peers import PEERS, NotComparable, Peer
+from fastnn.apps.comparison.workloads import Workload
 
 TINY = Workload("tiny", (3, 5, 3), batch_size=4, batches=3)
 VARIANTS = [
@@ -101,21 +101,21 @@ def reference(tmp_path):
 
 
 def test_a_peer_that_computes_something_else_is_not_timed(monkeypatch, reference):
-    from fastnn.comparison.peers import plain_numpy
+    from fastnn.apps.comparison.peers import plain_numpy
 
     class Wrong(plain_numpy.Training):
         def descend(self, t, gradient):
             super().descend(t, [1.1 * g for g in gradient])
 
     monkeypatch.setitem(PEERS, "wrong", Peer("wrong", "Wrong", ("numpy",), "numpy", ""))
-    monkeypatch.setitem(sys.modules, "fastnn.comparison.peers.wrong", SimpleNamespace(Training=Wrong))
+    monkeypatch.setitem(sys.modules, "fastnn.apps.comparison.peers.wrong", SimpleNamespace(Training=Wrong))
     answer = measure.measure(ask(peer="wrong", reference=reference))
     assert "differs from the reference" in answer["excuse"]
     assert "minimum" not in answer
 
 
 def test_an_adam_without_its_bias_corrections_is_not_timed_even_beside_kinks(monkeypatch, tmp_path):
-    from fastnn.comparison.peers import plain_numpy
+    from fastnn.apps.comparison.peers import plain_numpy
 
     adapt = plain_numpy.Training.adapt
     monkeypatch.setattr(plain_numpy.Training, "adapt", lambda self, t, gradient: adapt(self, 10**6, gradient))
@@ -247,8 +247,8 @@ def test_changes(record):
         "[]",
         "{}",
         '{"format": "other"}',
-        '{"format": "fastnn.comparison", "results": 3}',
-        '{"format": "fastnn.comparison", "results": [], "workloads": [], "date": "today"}',
+        '{"format": "fastnn.apps.comparison", "results": 3}',
+        '{"format": "fastnn.apps.comparison", "results": [], "workloads": [], "date": "today"}',
     ],
 )
 def test_compare_with_what_is_no_measurement(text, tmp_path, capsys):
@@ -310,7 +310,7 @@ def test_the_command_writes_its_files_and_tells_what_changed(tmp_path, monkeypat
 
 def test_report_is_one_file_that_shows_all(record):
     pytest.importorskip("matplotlib")
-    from fastnn.comparison import report
+    from fastnn.apps.comparison import report
 
     text = report.html(record, record)
     assert text.count("<svg") == 3  # speed-ups, width, share of the peak; the batches were not measured
@@ -329,7 +329,7 @@ def test_pictures_draw_what_was_measured(record):
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
-    from fastnn.comparison import pictures
+    from fastnn.apps.comparison import pictures
 
     ax = pictures.times_by_size(record, "width", Figure().add_subplot())
     line = next(line for line in ax.get_lines() if line.get_label() == "fastnn")
@@ -352,7 +352,7 @@ def test_pictures_draw_what_was_measured(record):
 
 def test_looks_of_the_peers_differ_in_shape_and_lightness():
     pytest.importorskip("matplotlib")
-    from fastnn.comparison import pictures
+    from fastnn.apps.comparison import pictures
 
     assert set(pictures.LOOKS) == set(PEERS)
     looks = [*pictures.LOOKS.values(), pictures.ON_THREADS]

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastnn import cli, demo
+from fastnn.apps import cli, demo
 
 
 @pytest.fixture(scope="module")

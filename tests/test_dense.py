@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.kernels.dense import (
+from fastnn.kernels.simd import pointer
+from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.kernels.tiles.dense import (
     CHUNK_VECTORS,
     DEPTH,
     HIGH,
@@ -16,8 +18,6 @@ from fastnn.kernels.dense import (
     product,
     turned,
 )
-from fastnn.kernels.llvm.simd import pointer
-from fastnn.kernels.llvm.types import REGISTER_BYTES
 
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
 DTYPES = list(TOLERANCE)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, RMSprop
-from fastnn.kernels import prepared, training
+from fastnn.kernels import dispatch as training
+from fastnn.kernels.tiles import prepare as prepared
 
 DTYPES = ["float64", "float32"]
 SHAPES = [((3, 4, 1), 4, 4), ((7, 33, 17, 5), 100, 32), ((40, 128, 3), 600, 300), ((65, 9), 513, 513)]

@@ -10,8 +10,9 @@ from numba.core.runtime import _nrt_python, rtsys
 from numba.experimental import jitclass
 
 import fastnn
-from fastnn import MLP, catalogue
-from fastnn.kernels import sample
+from fastnn import MLP
+from fastnn.kernels import point as sample
+from fastnn.settings import catalogue
 
 RNG = np.random.default_rng(0)
 ANALYTIC = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden and row.analytic]

@@ -94,6 +94,6 @@ def test_what_is_refused():
         state.learning_rate = -1
     with pytest.raises(ValueError, match=r"loss must go with"):
         fastnn.TrainState(net.spec, loss="poisson")
-    for optimizer in (fastnn.LevenbergMarquardt(), fastnn.Adam(fastnn.schedules.Constant(0.1))):
+    for optimizer in (fastnn.LevenbergMarquardt(), fastnn.Adam(fastnn.settings.schedules.Constant(0.1))):
         with pytest.raises(TypeError, match=r"whose learning rate is a number"):
             fastnn.TrainState(net.spec, optimizer=optimizer)

@@ -7,14 +7,14 @@ import pytest
 import torch_autograd
 from reference_cases import COMBINATIONS, HIDDEN, OUTPUTS, draw, error, targets
 
-from fastnn import catalogue
-from fastnn.job import Job, State, Status
-from fastnn.kernels import network as kernels
-from fastnn.kernels import training as kernel_training
-from fastnn.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels import dispatch as kernel_training
+from fastnn.kernels.tiles import predict as kernels
 from fastnn.reference import network as reference
 from fastnn.reference import train as reference_train
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.settings.spec import NetworkSpec
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 DTYPES = list(TOLERANCE)

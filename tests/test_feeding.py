@@ -63,7 +63,7 @@ def test_resuming_equals_the_run_that_did_not_stop(backend):
 
 
 def test_a_run_resumed_within_an_epoch_skips_what_is_done(backend):
-    from fastnn import training
+    from fastnn.training import fit as training
 
     whole, parts = net(), net()
     expected = whole.fit(batches, epochs=2, rng=1, optimizer=Adam(), backend=backend)

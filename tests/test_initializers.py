@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fastnn import MLP
-from fastnn.initializers import INITIALIZERS, initialize
-from fastnn.spec import NetworkSpec
+from fastnn.settings.initializers import INITIALIZERS, initialize
+from fastnn.settings.spec import NetworkSpec
 
 N_IN, N_OUT = 300, 200
 VARIANCE = {

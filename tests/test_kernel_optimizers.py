@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from test_reference_optimizers import BY_HAND, TORCH
 
-from fastnn import catalogue
-from fastnn.job import Job, State, Status
-from fastnn.kernels.training import train
-from fastnn.optimizers import Adam, AdamW
+from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels.dispatch import train
 from fastnn.reference import step
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import Adam, AdamW
+from fastnn.settings.spec import NetworkSpec
 
 DTYPES = ["float64", "float32"]
 RULES = [rule for rule, _, _ in TORCH]

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from fastnn import MLP, Adam, EarlyStopping, LevenbergMarquardt, catalogue
-from fastnn.backends import twin
+from fastnn import MLP, Adam, EarlyStopping, LevenbergMarquardt
 from fastnn.checks import check_job
-from fastnn.reference.gauss_newton import parameter_jacobian
+from fastnn.reference.normal_equations import parameter_jacobian
+from fastnn.settings import catalogue
+from fastnn.training.twins import twin
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(37, 3))
@@ -68,7 +69,7 @@ def test_normal_equations_of_both_twins_and_by_hand(net, dtype, block_rows):
     expected = np.triu(rows.T @ rows)
     for backend in ("numpy", "numba"):
         for _ in range(2):  # the buffers are used again
-            found = np.triu(twin(backend, "gauss_newton").normal_equations(job, scale, block_rows))
+            found = np.triu(twin(backend, "normal_equations").normal_equations(job, scale, block_rows))
             tolerance = (1e-13 if dtype == "float64" else 1e-5) * abs(expected).max()
             np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
         job.prepared = None
@@ -78,7 +79,7 @@ def test_normal_equations_of_both_twins_and_by_hand(net, dtype, block_rows):
 def test_cholesky_solve(n, backend):
     A = RNG.normal(size=(2 * n, n))
     b = RNG.normal(size=n)
-    x = twin(backend, "gauss_newton").cholesky_solve(np.linalg.cholesky(A.T @ A, upper=True), b)
+    x = twin(backend, "normal_equations").cholesky_solve(np.linalg.cholesky(A.T @ A, upper=True), b)
     np.testing.assert_allclose(x, np.linalg.solve(A.T @ A, b), rtol=1e-9, atol=1e-9 * abs(x).max())
 
 
@@ -135,7 +136,7 @@ def test_resuming_equals_the_run_that_did_not_stop(backend):
 
 def test_a_small_memory_computes_the_same_in_smaller_blocks(backend, monkeypatch):
     blocks = []
-    equations = twin(backend, "gauss_newton")
+    equations = twin(backend, "normal_equations")
     original = equations.normal_equations
     monkeypatch.setattr(
         equations, "normal_equations", lambda job, scale, rows: blocks.append(rows) or original(job, scale, rows)

@@ -7,11 +7,12 @@ import textwrap
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, AdamHat, AdamW, EarlyStopping, RMSprop, Rprop, VelocitySGD, fit_many, load, schedules
-from fastnn.catalogue import ACTIVATIONS, LOSSES, OPTIMIZERS
-from fastnn.ensemble import Ensemble
-from fastnn.job import Job, State
+from fastnn import MLP, SGD, Adam, AdamHat, AdamW, EarlyStopping, RMSprop, Rprop, VelocitySGD, fit_many, load
+from fastnn.jobs.job import Job, State
+from fastnn.models.ensemble import Ensemble
 from fastnn.reference import training as reference
+from fastnn.settings import schedules
+from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, OPTIMIZERS
 
 RNG = np.random.default_rng(0)
 N = 7
@@ -149,7 +150,7 @@ def test_lanes_and_one_after_another_agree():
 
 @pytest.mark.parametrize("most", [SPEC.n_params, SPEC.n_params - 1])
 def test_what_is_narrow_enough_goes_into_lanes(most, monkeypatch):
-    monkeypatch.setattr("fastnn.kernels.members.rule.MOST_PARAMS", most)
+    monkeypatch.setattr("fastnn.kernels.lanes.members.rule.MOST_PARAMS", most)
     chosen, lanes, serial = (
         fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS).params.tobytes() for flag in (None, True, False)
     )

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numba import njit, types
 
-from fastnn.kernels.llvm.simd import pointer
-from fastnn.kernels.llvm.types import native_lanes
-from fastnn.kernels.members.batches import pack, shuffle
-from fastnn.kernels.members.data import table
+from fastnn.kernels.lanes.members.batches import pack, shuffle
+from fastnn.kernels.lanes.members.data import table
+from fastnn.kernels.simd import pointer
+from fastnn.kernels.simd.types import native_lanes
 from fastnn.reference.random import key, permutation
 
 every_dtype = pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam
-from fastnn.kernels.prepared import Prepared
+from fastnn.kernels.tiles.prepare import Prepared
 
 STATM = Path("/proc/self/statm")
 
@@ -22,7 +22,7 @@ import sys
 import numpy as np
 from numba import njit
 from guarded import guarded
-from fastnn.kernels.llvm.simd import load, load_first, pointer, store, store_first
+from fastnn.kernels.simd import load, load_first, pointer, store, store_first
 
 @njit
 def whole(x, i):
@@ -67,7 +67,7 @@ def test_no_kernel_leaves_its_arrays(program, dtype, side):
 @pytest.mark.skipif(not STATM.exists(), reason="reads the size of the process from /proc")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypatch):
-    from fastnn.kernels import training
+    from fastnn.kernels import dispatch as training
 
     monkeypatch.setattr(training, "_worthwhile", lambda threads, job: threads)
     rng = np.random.default_rng(0)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, LevenbergMarquardt, catalogue
+from fastnn import MLP, SGD, Adam, LevenbergMarquardt
 from fastnn.reference import noise, random
 from fastnn.reference.network import loss_and_grad
+from fastnn.settings import catalogue
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 3))

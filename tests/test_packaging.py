@@ -36,9 +36,9 @@ for backend in ("numpy", "numba"):
     net = fastnn.MLP((2, 3, 1), rng=0)
     net.fit(X, y, epochs=2, backend=backend)
     net.predict(X)
-import fastnn.extras
+import fastnn.checks.extras
 try:
-    fastnn.extras.require("rich.progress", extra="cli")
+    fastnn.checks.extras.require("rich.progress", extra="cli")
 except ImportError as error:
     assert "fastnn-jit[cli]" in str(error) and "rich" in str(error)
 else:

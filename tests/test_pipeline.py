@@ -7,8 +7,8 @@ import pytest
 from numba import njit, types
 from numba.core.errors import TypingError
 
-from fastnn.kernels.compiling import inlined, kernel, outlined
-from fastnn.kernels.pipeline import EMBEDDED, INLINED
+from fastnn.kernels.jit.compiling import inlined, kernel, outlined
+from fastnn.kernels.jit.pipeline import EMBEDDED, INLINED
 
 
 @inlined

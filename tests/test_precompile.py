@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fastnn import catalogue, cli, precompile
+from fastnn.apps import cli
+from fastnn.apps import warmup as precompile
+from fastnn.settings import catalogue
 
 TRAIN_ALL = """
 import numpy as np
@@ -59,6 +61,6 @@ def test_nothing_is_compiled_after_warmup(tmp_path):
         subprocess.run([sys.executable, *command], check=True, env=environment, cwd=Path(__file__).parents[1])
         return {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
 
-    warm = files_after("-m", "fastnn.cli", "warmup")
+    warm = files_after("-m", "fastnn.apps.cli", "warmup")
     assert warm
     assert files_after("-c", TRAIN_ALL) == warm

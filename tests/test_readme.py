@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastnn.cli import build_parser
+from fastnn.apps.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastnn import catalogue
 from fastnn.reference import activations
+from fastnn.settings import catalogue
 
 DTYPES = ["float32", "float64"]
 ROWS = catalogue.ACTIVATIONS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from reference_cases import targets
 
-from fastnn import catalogue
 from fastnn.reference import losses
+from fastnn.settings import catalogue
 
 ROWS = catalogue.LOSSES
 DTYPES = ["float32", "float64"]

@@ -14,9 +14,9 @@ from reference_cases import (
     is_analytic,
 )
 
-from fastnn import catalogue
 from fastnn.reference import jacobian, loss_and_grad, predict
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
 
 SIZES = (3, 5, 4, 2)
 WEIGHT = np.array([0.5, 1.0, 0.0, 2.0, 0.25, 3.0])

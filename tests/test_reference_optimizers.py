@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fastnn import catalogue
-from fastnn.job import State
-from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.jobs.job import State
 from fastnn.reference import clip, optimizers, step
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.spec import NetworkSpec
 
 # rule, gradients of successive steps, where a parameter that starts at 1 stands after each
 BY_HAND = [

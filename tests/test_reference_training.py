@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from fastnn import catalogue
-from fastnn.job import Job, State, Status
-from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.jobs.job import Job, State, Status
 from fastnn.reference import clip, loss_and_grad, step, train
 from fastnn.reference.random import key, permutation
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.spec import NetworkSpec
 
 SEED = 12
 EPOCHS = 5

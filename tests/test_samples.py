@@ -5,11 +5,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, fit_many
-from fastnn.catalogue import LOSSES
-from fastnn.job import Job, State, Status
-from fastnn.kernels import samples
+from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels.lanes import samples
 from fastnn.reference import training as reference
-from fastnn.schedules import ReduceOnPlateau
+from fastnn.settings.catalogue import LOSSES
+from fastnn.settings.schedules import ReduceOnPlateau
 
 pytestmark = pytest.mark.own_kernels
 

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import MLP, SGD, Adam, Rprop, schedules
-from fastnn.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    InverseScaling,
-    OneCycle,
-    ReduceOnPlateau,
-    Step,
-)
+from fastnn import MLP, SGD, Adam, Rprop
+from fastnn.settings import schedules
+from fastnn.settings.schedules import Constant, Cosine, Exponential, InverseScaling, OneCycle, ReduceOnPlateau, Step
 
 EXPECTED = [
     (Constant(0.5), [0.5, 0.5, 0.5, 0.5]),
@@ -119,4 +112,4 @@ def test_rprop_takes_a_number():
 
 
 def test_schedules_are_at_hand():
-    assert fastnn.schedules.Cosine is Cosine
+    assert fastnn.settings.schedules.Cosine is Cosine

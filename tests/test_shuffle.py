@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.shuffle import shuffle
+from fastnn.kernels.functions.shuffle import shuffle
 
 GENERATORS = {"MT19937": lambda: 5, "PCG64": lambda: np.random.PCG64(5)}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numba import njit, types
 
-from fastnn.kernels.llvm import simd
-from fastnn.kernels.llvm.simd import (
+from fastnn.kernels import simd
+from fastnn.kernels.simd import (
     absolute,
     any_lane,
     broadcast,
@@ -45,7 +45,7 @@ from fastnn.kernels.llvm.simd import (
     widen,
     with_lanes,
 )
-from fastnn.kernels.llvm.types import REGISTER_BYTES, native_lanes
+from fastnn.kernels.simd.types import REGISTER_BYTES, native_lanes
 
 LANES = [1, 2, 4, 8, 16]
 DTYPES = ["float32", "float64"]

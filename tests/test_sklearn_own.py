@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastnn import MLP, catalogue, optimizers
+from fastnn import MLP
+from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
 from fastnn.sklearn.conventions import first_weights
 

@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fastnn import MLP, catalogue, optimizers
+from fastnn import MLP
+from fastnn.settings import catalogue, optimizers
 
 HIDDEN = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
 RULES = [

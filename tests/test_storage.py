@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import MLP, storage
+from fastnn import MLP
+from fastnn.models import files as storage
 
 SUFFIXES = [".npz", ".safetensors"]
 NETS = [

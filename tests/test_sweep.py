@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import MLP, SGD, Adam, fit_many, sweeps
+from fastnn import MLP, SGD, Adam, fit_many
+from fastnn.ensembles import sweep as sweeps
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 1))

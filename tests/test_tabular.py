@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import cli
+from fastnn.apps import cli
 
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import MLP, SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD, training
-from fastnn.backends import twin
-from fastnn.job import Status
+from fastnn import MLP, SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.jobs.job import Status
+from fastnn.training import fit as training
+from fastnn.training.twins import twin
 
 OPTIMIZERS = [
     SGD(0.05, 0.5, nesterov=True),
@@ -384,7 +385,7 @@ class Terminal:
 )
 def test_the_bar_shows_where_someone_waits(progress, terminal, patience, shown, monkeypatch):
     Recorder(monkeypatch, "numpy", endless(1))
-    monkeypatch.setattr(fastnn.progress, "PATIENCE", patience)
+    monkeypatch.setattr(fastnn.training.progress, "PATIENCE", patience)
     monkeypatch.delenv("NO_COLOR", raising=False)
     screen = Terminal(monkeypatch, terminal)
     net().fit(X, Y, epochs=4, progress=progress, backend="numpy")
@@ -395,7 +396,7 @@ def test_the_bar_shows_where_someone_waits(progress, terminal, patience, shown, 
 @pytest.mark.parametrize("progress", [None, True])
 def test_without_rich_a_bar_asked_for_names_the_extra(progress, monkeypatch):
     Recorder(monkeypatch, "numpy", endless(1))
-    monkeypatch.setattr(fastnn.progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(fastnn.training.progress, "PATIENCE", 0.0)
     monkeypatch.setitem(sys.modules, "rich.console", None)
     screen = Terminal(monkeypatch, True)
     if progress:

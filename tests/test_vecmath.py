@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numba import from_dtype, njit
 
-from fastnn.kernels import vecmath
-from fastnn.kernels.llvm.simd import lanes, load_first, pointer, store_first, with_lanes
-from fastnn.kernels.llvm.types import native_lanes
+from fastnn.kernels.functions import vecmath
+from fastnn.kernels.simd import lanes, load_first, pointer, store_first, with_lanes
+from fastnn.kernels.simd.types import native_lanes
 
 LONG = np.longdouble
 DTYPES = (np.float32, np.float64)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, EarlyStopping, catalogue, training
-from fastnn.schedules import ReduceOnPlateau
+from fastnn import MLP, SGD, Adam, EarlyStopping
+from fastnn.settings import catalogue
+from fastnn.settings.schedules import ReduceOnPlateau
+from fastnn.training import fit as training
 
 RNG = np.random.default_rng(0)
 X, X_OTHER = RNG.normal(size=(40, 3)), RNG.normal(size=(300, 3))  # more than a block of the kernels

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastnn import catalogue
+from fastnn.settings import catalogue
 
 
 def loss_and_grad(spec, params, X, y, loss, *, sample_weight, l2):

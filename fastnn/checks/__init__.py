@@ -37,6 +37,7 @@ from fastnn.checks.members import (
     check_optimizers,
     check_quantiles,
 )
+from fastnn.checks.monitor import check_early_stopping, check_schedule, check_watch
 from fastnn.checks.networks import check_rng, check_spec
 from fastnn.checks.values import (
     ABOVE_0,
@@ -48,7 +49,6 @@ from fastnn.checks.values import (
     check_optional_flag,
     describe,
 )
-from fastnn.checks.watch import check_early_stopping, check_schedule, check_watch
 
 __all__ = [
     "ABOVE_0",

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.catalogue import Loss
 from fastnn.checks.values import describe
-from fastnn.spec import NetworkSpec
+from fastnn.settings.catalogue import Loss
+from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
 _DTYPES: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}

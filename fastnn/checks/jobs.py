@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import catalogue, optimizers, solvers
 from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight, check_targets
+from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
 from fastnn.checks.values import (
     ABOVE_0,
@@ -25,12 +25,12 @@ from fastnn.checks.values import (
     describe,
     nearest,
 )
-from fastnn.checks.watch import check_schedule
-from fastnn.job import Job, State
-from fastnn.optimizers import Optimizer
-from fastnn.schedules import Schedule
-from fastnn.solvers import Solver
-from fastnn.spec import NetworkSpec
+from fastnn.jobs.job import Job, State
+from fastnn.settings import catalogue, optimizers, solvers
+from fastnn.settings.optimizers import Optimizer
+from fastnn.settings.schedules import Schedule
+from fastnn.settings.solvers import Solver
+from fastnn.settings.spec import NetworkSpec
 
 _SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt, "LBFGS": solvers.LBFGS}
 _OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS} | _SOLVERS

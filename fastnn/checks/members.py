@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.catalogue import Loss
 from fastnn.checks.arrays import (
     _as_floats,
     _as_numbers,
@@ -19,9 +18,10 @@ from fastnn.checks.arrays import (
 )
 from fastnn.checks.jobs import _SETTINGS, check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
-from fastnn.optimizers import Optimizer
-from fastnn.schedules import Schedule
-from fastnn.spec import NetworkSpec
+from fastnn.settings.catalogue import Loss
+from fastnn.settings.optimizers import Optimizer
+from fastnn.settings.schedules import Schedule
+from fastnn.settings.spec import NetworkSpec
 
 
 def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:

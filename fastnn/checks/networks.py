@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import catalogue
 from fastnn.checks.values import check_flag, check_integer, check_name, describe
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
 
 
 def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, dtype: Any) -> NetworkSpec:

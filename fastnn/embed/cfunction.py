@@ -11,14 +11,14 @@ from numba import cfunc, types
 from numpy.typing import NDArray
 
 from fastnn.embed.methods import STACK_BYTES
-from fastnn.embed.places import memory
+from fastnn.embed.pointers import memory
 from fastnn.embed.types import type_of
-from fastnn.kernels import sample
-from fastnn.kernels.architecture import Architecture
-from fastnn.kernels.compiling import address_of
-from fastnn.kernels.llvm.calls import KNOWN, call
-from fastnn.kernels.llvm.simd import pointer_at
-from fastnn.spec import NetworkSpec
+from fastnn.kernels import point
+from fastnn.kernels.jit.architecture import Architecture
+from fastnn.kernels.jit.compiling import address_of
+from fastnn.kernels.simd import pointer_at
+from fastnn.kernels.simd.calls import KNOWN, call
+from fastnn.settings.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ def make(spec: NetworkSpec, params: NDArray) -> CFunction:
     ValueError
         If the network is so wide that a call needs a workspace.
     """
-    size, itemsize = sample.scratch_size(spec, "forward"), params.itemsize
+    size, itemsize = point.scratch_size(spec, "forward"), params.itemsize
     if size * itemsize > STACK_BYTES:
         raise ValueError(
             f"cfunc must be asked of a network that needs at most {STACK_BYTES:,} bytes of scratch; "
             f"got one that needs {size * itemsize:,}"
         )
     place, n, number = type_of(spec).place, types.intp, params.dtype.type
-    forward = address_of(sample.forward, Architecture(spec), place, place, n, place, n, place)
+    forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
     parameters = params.ctypes.data
 
     @cfunc(types.void(n, n))

@@ -7,15 +7,15 @@ from functools import cache
 from numba import types
 from numba.extending import overload_method
 
+from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.methods import check_array, scratch
-from fastnn.embed.objects import ArraysType, shows
-from fastnn.embed.places import fits, holds, memory, stride
+from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.types import architecture
-from fastnn.kernels import sample
-from fastnn.kernels.architecture import number_type, type_name
-from fastnn.kernels.compiling import kernel
-from fastnn.kernels.llvm.simd import pointer
-from fastnn.spec import NetworkSpec
+from fastnn.kernels import point
+from fastnn.kernels.jit.architecture import number_type, type_name
+from fastnn.kernels.jit.compiling import kernel
+from fastnn.kernels.simd import pointer
+from fastnn.settings.spec import NetworkSpec
 
 
 @shows("params")
@@ -51,7 +51,7 @@ def _forward(many, x, out, workspace=None):
         work = memory(x_0, size, workspace)
         for k in range(members):
             p, out_k = pointer(params, k * stride(params, 0)), pointer(out, k * stride(out, 0))
-            sample.forward(architecture(many), p, x_0, stride(x, 0), out_k, stride(out, 1), work)
+            point.forward(architecture(many), p, x_0, stride(x, 0), out_k, stride(out, 1), work)
 
     return forward
 

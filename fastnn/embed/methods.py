@@ -14,11 +14,11 @@ from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.extending import overload_method
 
-from fastnn.embed.places import fits, holds, memory, stride
+from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.types import NetworkType, architecture, parameters
-from fastnn.kernels import sample
-from fastnn.kernels.llvm.simd import pointer
-from fastnn.kernels.pipeline import EMBEDDED
+from fastnn.kernels import point
+from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.simd import pointer
 
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
 STACK_BYTES = 32 * 1024
@@ -36,7 +36,7 @@ def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, .
 
 def scratch(net: Any, method: str, workspace: Any) -> int:
     """Numbers of scratch a method takes; refuse what is too wide for the stack, and a workspace of another type."""
-    count = sample.scratch_size(net.spec, method)
+    count = point.scratch_size(net.spec, method)
     size = count * net.dtype.bitwidth // 8
     if workspace is None or isinstance(workspace, (types.NoneType, types.Omitted)):
         if size > STACK_BYTES:
@@ -70,7 +70,7 @@ def _forward(net, x, out, workspace=None):
             raise ValueError(message)
         p = parameters(net)
         work = memory(p, size, workspace)
-        sample.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
+        point.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     def many(net, x, out, workspace=None):
         n = x.shape[0]
@@ -80,7 +80,7 @@ def _forward(net, x, out, workspace=None):
         work = memory(p, size, workspace)
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
-            sample.forward(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), work)
+            point.forward(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), work)
 
     def several_at_once(net, x, out, workspace=None):
         n = x.shape[0]
@@ -91,15 +91,15 @@ def _forward(net, x, out, workspace=None):
         for r in range(0, n, at_once):
             x_r, out_r, count = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0)), min(at_once, n - r)
             samples, outputs = (x_r, stride(x, 0), stride(x, 1)), (out_r, stride(out, 0), stride(out, 1))
-            sample.forward_rows(architecture(net), p, count, samples, outputs, work)
+            point.forward_rows(architecture(net), p, count, samples, outputs, work)
 
     rows = () if x.ndim == 1 else ("n",)
     message = _shapes("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
     if x.ndim == 1:
         return one
-    at_once, size_at_once = sample.ROWS, sample.ROWS * size
+    at_once, size_at_once = point.ROWS, point.ROWS * size
     fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= STACK_BYTES
-    return several_at_once if sample.rows_pay(net.spec) and fits_the_stack else many
+    return several_at_once if point.rows_pay(net.spec) and fits_the_stack else many
 
 
 @overload_method(NetworkType, "forward_with", jit_options=EMBEDDED)
@@ -117,7 +117,7 @@ def _forward_with(net, params, x, out, workspace=None):
             raise ValueError(message)
         p = pointer(params, 0)
         work = memory(p, size, workspace)
-        sample.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
+        point.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     message = _shapes("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
     return forward_with
@@ -158,7 +158,7 @@ def _vjp(net, x, v, out, workspace=None):
             raise ValueError(message)
         p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
         work = memory(p, size, workspace)
-        sample.vjp(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), work)
+        point.vjp(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), work)
 
     message = _shapes("vjp", {"x": (n_in,), "v": (n_out,), "out": (n_in,)}, size)
     return vjp
@@ -175,7 +175,7 @@ def _jvp(net, x, t, out, workspace=None):
             raise ValueError(message)
         p, x_0, t_0, out_0 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0)
         work = memory(p, size, workspace)
-        sample.jvp(architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), out_0, stride(out, 0), work)
+        point.jvp(architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), out_0, stride(out, 0), work)
 
     message = _shapes("jvp", {"x": (n_in,), "t": (n_in,), "out": (n_out,)}, size)
     return jvp
@@ -186,7 +186,7 @@ def _jacobian(net, x, out, jac, workspace=None):
     for name, array, n in (("x", x, 1), ("out", out, 1), ("jac", jac, 2)):
         check_array(net, "jacobian", name, array, (n,), name != "x")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "jacobian", workspace)
-    jacobian_of = sample.jacobian_by_rows if n_out <= n_in else sample.jacobian_by_columns
+    jacobian_of = point.jacobian_by_rows if n_out <= n_in else point.jacobian_by_columns
 
     def jacobian(net, x, out, jac, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in)) and holds(workspace, size)):
@@ -214,7 +214,7 @@ def _hessian(net, x, h, workspace=None):
             raise ValueError(message)
         p = parameters(net)
         work = memory(p, size, workspace)
-        sample.hessian(
+        point.hessian(
             architecture(net), p, pointer(x, 0), stride(x, 0), pointer(h, 0), stride(h, 0), stride(h, 1), work
         )
 

@@ -15,18 +15,18 @@ from numba.extending import overload_method
 
 from fastnn import checks
 from fastnn.checks.values import AT_LEAST_0
-from fastnn.embed.objects import ArraysType, shows
+from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.types import NetworkType
-from fastnn.job import State
-from fastnn.kernels.architecture import number_type
-from fastnn.kernels.compiling import address_of, digest, kernel, outlined
-from fastnn.kernels.epochs import run
-from fastnn.kernels.layers import ALONE, TEAM
-from fastnn.kernels.llvm.calls import call
-from fastnn.kernels.prepared import Prepared
-from fastnn.kernels.step import PLAN
-from fastnn.optimizers import Adam, Optimizer
-from fastnn.spec import NetworkSpec
+from fastnn.jobs.job import State
+from fastnn.kernels.jit.architecture import number_type
+from fastnn.kernels.jit.compiling import address_of, digest, kernel, outlined
+from fastnn.kernels.loop import run
+from fastnn.kernels.simd.calls import call
+from fastnn.kernels.tiles.layers import ALONE, TEAM
+from fastnn.kernels.tiles.prepare import Prepared
+from fastnn.kernels.tiles.step import PLAN
+from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # steps
 

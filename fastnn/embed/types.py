@@ -13,10 +13,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import box, intrinsic
 
-from fastnn.embed.objects import ArraysType, shows
-from fastnn.kernels.architecture import Architecture, number_type, type_name
-from fastnn.kernels.llvm.types import Pointer, native_lanes
-from fastnn.spec import NetworkSpec
+from fastnn.embed.fields import ArraysType, shows
+from fastnn.kernels.jit.architecture import Architecture, number_type, type_name
+from fastnn.kernels.simd.types import Pointer, native_lanes
+from fastnn.settings.spec import NetworkSpec
 
 
 @shows("params")
@@ -55,7 +55,7 @@ def _box(typ, value, c):
 
 def _rebuild(spec, params):
     """The network that has these very parameters."""
-    from fastnn.model import MLP  # which is above this
+    from fastnn.models.mlp import MLP  # which is above this
 
     return MLP._sharing(spec, params)
 

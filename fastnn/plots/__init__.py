@@ -4,7 +4,7 @@ Series differ by lightness and by line style as well as by hue, so that every fi
 grey and by colour-blind readers.
 """
 
-from fastnn.extras import require
+from fastnn.checks.extras import require
 
 require("matplotlib", extra="plot")
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn.extras import require
-from fastnn.optimizers import SGD, Optimizer
+from fastnn.checks.extras import require
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
+from fastnn.settings.optimizers import SGD, Optimizer
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
 
-    from fastnn.model import MLP
+    from fastnn.models.mlp import MLP
 
 
 def learning(

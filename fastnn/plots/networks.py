@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastnn.plots.style import DARK_TO_LIGHT, NEGATIVE_TO_POSITIVE, axes_or_new
 
 if TYPE_CHECKING:
-    from fastnn.model import MLP
+    from fastnn.models.mlp import MLP
 
 
 def network_diagram(

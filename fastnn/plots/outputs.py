@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from fastnn.plots.style import STYLES, axes_or_new, styles, tidy
 
 if TYPE_CHECKING:
-    from fastnn.model import MLP
+    from fastnn.models.mlp import MLP
 
 
 def outputs_against_targets(

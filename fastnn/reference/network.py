@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import catalogue
 from fastnn.reference import activations, dense, losses
-from fastnn.spec import NetworkSpec
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
 
 
 def forward(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.job import Job
+from fastnn.jobs.job import Job
 from fastnn.reference.random import bits, key
 
 _RANGE = 2.0**32  # of 32 random bits

@@ -1,4 +1,4 @@
-"""The update rules of `fastnn.optimizers`, one step each, in place.
+"""The update rules of `fastnn.settings.optimizers`, one step each, in place.
 
 In each, p are the parameters, g the gradient, `slots` what the rule keeps from step to step, ``(n_slots, n_params)``,
 and t the number of the step, from 1.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.optimizers import SGD, Adam, AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
 
 
 def sgd(rule: SGD, p: NDArray, g: NDArray, slots: NDArray, learning_rate: float, t: int) -> None:
@@ -109,7 +109,7 @@ def step(
     gradient : ndarray, shape (n_params,)
         The loss's gradient; only read.
     slots : ndarray, shape (n_slots, n_params)
-        What the rule keeps, as `fastnn.job.State.fresh` makes it; updated in place.
+        What the rule keeps, as `fastnn.jobs.job.State.fresh` makes it; updated in place.
     learning_rate : float
         Factor of this step; Rprop has its own step sizes and ignores it.
     t : int

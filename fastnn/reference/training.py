@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Status
 from fastnn.reference import random
+from fastnn.reference.end_epoch import end_epoch
 from fastnn.reference.network import loss_and_grad
 from fastnn.reference.noise import noisy
 from fastnn.reference.optimizers import clip, step
-from fastnn.reference.watch import end_epoch
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the status tells of a run that diverges

@@ -6,7 +6,7 @@ and `to_sklearn` take a model across. `MLPEnsembleClassifier` and `MLPEnsembleRe
 
 from __future__ import annotations
 
-from fastnn.extras import require
+from fastnn.checks.extras import require
 
 require("sklearn", extra="sklearn")
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from fastnn import catalogue
 from fastnn.checks import check_name
-from fastnn.job import Accounts
-from fastnn.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
-from fastnn.spec import NetworkSpec
+from fastnn.jobs.job import Accounts
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.spec import NetworkSpec
 
 STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "rprop")
 HIDDEN_ACTIVATIONS = ("logistic", *(row.name for row in catalogue.ACTIVATIONS.values() if row.hidden))

@@ -14,7 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastnn.job import Job
+from fastnn.jobs.job import Job
+from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.conventions import (
     HIDDEN_ACTIVATIONS,
     STOCHASTIC_SOLVERS,
@@ -29,7 +30,6 @@ from fastnn.sklearn.run import NON_FINITE, Data, outputs
 from fastnn.sklearn.splitting import Splitting
 from fastnn.sklearn.stochastic import StochasticTraining
 from fastnn.sklearn.whole_batch import WholeBatchTraining
-from fastnn.spec import NetworkSpec
 
 
 class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):

@@ -10,10 +10,10 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 
-from fastnn.many import fit_many
+from fastnn.ensembles.fit_many import fit_many
+from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.sklearn.conventions import joined, poisson_constant, rule_of
 from fastnn.sklearn.run import NON_FINITE, Data
-from fastnn.watch import EarlyStopping
 
 #: Of each loss on one output, fastnn's name; the squared error comes with weights that halve its mean.
 _LOSSES = {

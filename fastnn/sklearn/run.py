@@ -9,11 +9,11 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from fastnn.backends import twin
-from fastnn.job import Job, State, Status
-from fastnn.optimizers import Optimizer
+from fastnn.jobs.job import Job, State, Status
+from fastnn.settings.optimizers import Optimizer
+from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.conventions import poisson_constant
-from fastnn.spec import NetworkSpec
+from fastnn.training.twins import twin
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."

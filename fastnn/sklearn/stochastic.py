@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 
-from fastnn.job import Job, State
+from fastnn.jobs.job import Job, State
 from fastnn.sklearn.conventions import accuracy, r2, rule_of
 from fastnn.sklearn.run import NON_FINITE, Data, Epochs, Solver, outputs
 

@@ -11,12 +11,12 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastnn.history import Epoch
-from fastnn.model import MLP
-from fastnn.optimizers import SGD
+from fastnn.models.mlp import MLP
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.optimizers import SGD
+from fastnn.settings.solvers import LevenbergMarquardt
 from fastnn.sklearn.run import Data, Objective
-from fastnn.solvers import LevenbergMarquardt
-from fastnn.watch import EarlyStopping
+from fastnn.training.history import Epoch
 
 
 class WholeBatchTraining(BaseMultilayerPerceptron):

@@ -11,9 +11,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import storage
-from fastnn.extras import require
-from fastnn.model import MLP
+from fastnn.checks.extras import require
+from fastnn.models import files
+from fastnn.models.mlp import MLP
 from fastnn.tabular.encoding import Column, encode
 
 VERSION = 1
@@ -96,9 +96,9 @@ class TableModel:
             "target": asdict(self.target),
             "scores": self.scores,
         }
-        header = {"fastnn": storage.header_of(self.net), KEY: json.dumps(about)}
+        header = {"fastnn": files.header_of(self.net), KEY: json.dumps(about)}
         data = require("safetensors.numpy", "io").save({"params": self.net.params}, metadata=header)
-        storage.write_whole(Path(path), data)
+        files.write_whole(Path(path), data)
 
 
 def load(path: str) -> TableModel:
@@ -117,7 +117,7 @@ def load(path: str) -> TableModel:
     """
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"a model of a table ends in .safetensors; got {path!r}")
-    net = cast(MLP, storage.load(path))  # an ensemble has another suffix
+    net = cast(MLP, files.load(path))  # an ensemble has another suffix
     try:
         about = json.loads(_metadata(path)[KEY])
         if about["version"] != VERSION:

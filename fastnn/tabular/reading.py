@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fastnn.extras import require
+from fastnn.checks.extras import require
 
 #: What stands for a missing value in a CSV file, beside an empty field.
 MISSING = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.sweeps import sweep
+from fastnn.ensembles.sweep import sweep
 from fastnn.tabular.preparing import Prepared
 from fastnn.tabular.training import Settings, init, judge, options
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensemble import Ensemble
-from fastnn.history import History
-from fastnn.many import fit_many
-from fastnn.model import MLP
-from fastnn.optimizers import Adam
-from fastnn.spec import NetworkSpec
+from fastnn.ensembles.fit_many import fit_many
+from fastnn.models.ensemble import Ensemble
+from fastnn.models.mlp import MLP
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.optimizers import Adam
+from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.model import TableModel
 from fastnn.tabular.preparing import Prepared
-from fastnn.watch import EarlyStopping
+from fastnn.training.history import History
 
 PENALTY = 20.0  # over the number of rows it is the l2 penalty: a prior, whose part shrinks as rows come in
 PATIENCE = 20

@@ -11,6 +11,6 @@ each is a small loop of independent operations.
 
 from fastnn.kernels.lanes.losses import pass_batch
 from fastnn.kernels.lanes.plan import Batch, Memory, Plan, PlanType
-from fastnn.kernels.lanes.steps import CORRECTED, Pace, gradient_step, update
+from fastnn.kernels.lanes.step import CORRECTED, Pace, gradient_step, update
 
 __all__ = ["CORRECTED", "Batch", "Memory", "Pace", "Plan", "PlanType", "gradient_step", "pass_batch", "update"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.activations import activate, derivative
-from fastnn.kernels.compiling import inlined
+from fastnn.kernels.functions.activations import activate, derivative
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes.plan import column
-from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, store, tile
-from fastnn.kernels.pipeline import INLINED
+from fastnn.kernels.simd import broadcast, fma, lanes, load, store, tile
 
 
 # ---------------------------------------------------------------- products

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn import catalogue
-from fastnn.kernels.activations import derivative
-from fastnn.kernels.compiling import inlined
+from fastnn.kernels.functions.activations import derivative
+from fastnn.kernels.functions.losses import _element
+from fastnn.kernels.functions.vecmath import exp, log
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes.layers import backward, forward
 from fastnn.kernels.lanes.plan import column
-from fastnn.kernels.llvm.simd import broadcast, fma, lanes, load, select, store
-from fastnn.kernels.losses import _element
-from fastnn.kernels.pipeline import INLINED
-from fastnn.kernels.vecmath import exp, log
+from fastnn.kernels.simd import broadcast, fma, lanes, load, select, store
+from fastnn.settings import catalogue
 
 
 def row_loss(plan, o, d, y, n, share, delta):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import NativeValue, models, overload, register_model, unbox
 
-from fastnn import catalogue
-from fastnn.kernels.llvm.simd import broadcast, lanes, load
-from fastnn.kernels.llvm.types import Pointer
-from fastnn.kernels.pipeline import INLINED
-from fastnn.spec import NetworkSpec
+from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.simd import broadcast, lanes, load
+from fastnn.kernels.simd.types import Pointer
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Plan:
     spec : NetworkSpec
         The network.
     loss, rule : int
-        Codes of `fastnn.catalogue.LOSSES` and of `fastnn.kernels.optimizers.RULES`.
+        Codes of `fastnn.settings.catalogue.LOSSES` and of `fastnn.kernels.functions.optimizers.RULES`.
     lanes : int
         Of every vector.
     rows : int

@@ -13,10 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastnn.many import fit_many
-from fastnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastnn.ensembles.fit_many import fit_many
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
 from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, keep, spec_of
-from fastnn.watch import EarlyStopping
 
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
 

@@ -56,7 +56,7 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
 
     Attributes
     ----------
-    ensemble_ : fastnn.ensemble.Ensemble
+    ensemble_ : fastnn.models.ensemble.Ensemble
         The members that did not diverge.
     n_iter_ : ndarray of int, shape (members,)
         Epochs of each.

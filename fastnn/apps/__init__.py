@@ -1,0 +1,1 @@
+"""The ``fastnn`` command, and what only it needs."""

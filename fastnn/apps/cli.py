@@ -1,0 +1,85 @@
+"""The ``fastnn`` command: each subcommand is a module of `fastnn.apps.commands`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from fastnn import __version__
+from fastnn.apps.commands import COMMANDS
+from fastnn.apps.commands.terminal import Terminal, plain
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    failed; one line on standard error says why
+  2    the command line was not understood
+  130  interrupted"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="fastnn",
+        description="Small feedforward networks, compiled by Numba.",
+        epilog=f"examples:\n  fastnn demo\n  fastnn demo --help\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fastnn {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"fastnn.apps.commands.{name}")
+        subparser = subparsers.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
+            epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    args = build_parser().parse_args(argv)
+
+    def warn(message: Warning | str, *where: object) -> None:
+        print(f"fastnn {args.command}: warning: {message}", file=sys.stderr)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = warn  # type: ignore[assignment]
+            args.run(args, Terminal(quiet=args.quiet))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"fastnn {args.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, `head` say, has left: nothing more may be written, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ImportError, OSError, ValueError) as error:
+        print(f"fastnn {args.command}: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""``fastnn bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastnn.apps.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from fastnn.apps.comparison.workloads import Workload
+
+SUMMARY = "compare a training step of fastnn with NumPy, scikit-learn, PyTorch and JAX on this machine"
+EXAMPLES = """\
+examples:
+  fastnn bench
+  fastnn bench tutorial digits --html report.html
+  fastnn bench width batch --peers plain_numpy,jax,fastnn
+  fastnn bench --layers 8,32,32,1 --batch 32 --optimizer adam --dtype float32
+  fastnn bench regression --json new.json --compare old.json
+
+workloads:
+  tutorial      3-4-1, float64, four samples       wide    784-128-10, batch 128, momentum
+  regression    8-32-32-1, batch 32                deep    784-512-512-10, batch 256, Adam
+  digits        64-100-10, batch 32, Adam          width, batch    a row of each, for the curves
+  many-tutorials, many-regressions: 1,024 small networks at once; time of a step of one of them
+"""
+DEFAULT = (
+    "tutorial", "regression", "digits", "wide", "deep", "many-tutorials", "many-regressions", "width", "batch"
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fastnn bench``."""
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="names from the list below (default: all)")
+    own = parser.add_argument_group("a workload of one's own")
+    own.add_argument("--layers", metavar="N,N,...", help="its layer sizes")
+    own.add_argument("--batch", type=int, default=32, help="rows of a batch (default: %(default)s)")
+    own.add_argument("--optimizer", default="sgd", help="sgd, momentum or adam (default: %(default)s)")
+    own.add_argument("--activation", default="tanh", help="sigmoid, tanh or relu (default: %(default)s)")
+    own.add_argument("--loss", default="mse", help="mse, sse or cross_entropy (default: %(default)s)")
+    own.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
+    parser.add_argument("--peers", metavar="NAME,...", help="reference, plain_numpy, sklearn, torch, jax, fastnn")
+    cores = min(os.cpu_count() or 1, 4)
+    parser.add_argument("--threads", type=int, default=cores, help="of fastnn's second entry (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of timed runs for each peer (default: %(default)s)")
+    parser.add_argument("--core", type=int, help="the first core to run on (default: the first there is)")
+    parser.add_argument("--json", metavar="FILE", help="write all that was measured")
+    parser.add_argument("--html", metavar="FILE", help="write a report with pictures, one file")
+    parser.add_argument("--compare", metavar="FILE", help="tell what changed since an earlier --json")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> None:
+    """Measure, show each workload's table as it is ready, and write the files asked for."""
+    from fastnn.apps.comparison import machine, results, running
+    from fastnn.apps.comparison.peers import PEERS
+    from fastnn.checks import check_integer, check_name
+
+    old = results.read(args.compare) if args.compare else None
+    for path in (args.json, args.html):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise ValueError(f"there is no folder for {path}")
+    if args.html:
+        from fastnn.apps.comparison import report  # needs matplotlib: better known before the measuring than after
+    available = machine.available_cores()
+    if args.core is not None and available is not None and args.core not in available:
+        raise ValueError(f"--core must be one of {', '.join(map(str, available))}; got {args.core}")
+    if not args.seconds > 0:
+        raise ValueError(f"--seconds must be above 0; got {args.seconds}")
+    threads = min(check_integer("--threads", args.threads, 1), len(available or range(args.threads)))
+    names = args.peers.split(",") if args.peers else list(PEERS)
+    runners, absent = running.entrants([check_name("peer", name, PEERS) for name in names], threads)
+    todo = _workloads(args)
+
+    for warning in machine.warnings():
+        terminal.say(f"Warning: {warning}.")
+    for title, reason in absent.items():
+        terminal.say(f"{title} is left out: {reason}.")
+    with _Display(terminal, todo, len(runners)) as display:
+        record = running.compare(
+            todo,
+            runners,
+            absent,
+            seconds=args.seconds,
+            core=args.core,
+            before=display.before,
+            after=display.after,
+        )
+    if args.json:
+        Path(args.json).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        terminal.say(f"\nNumbers: {args.json}")
+    if args.html:
+        Path(args.html).write_text(report.html(record, old), encoding="utf-8")
+        terminal.say(f"\nReport: {args.html}")
+    if old is not None:
+        changed = results.changes(old, record)
+        terminal.say(f"\nSince {old['date']}:\n" if changed else f"\nNothing here was measured in {args.compare}.")
+        if changed:
+            terminal.table(results.CHANGED, [change.cells for change in changed])
+
+
+def _workloads(args: argparse.Namespace) -> list[Workload]:
+    from fastnn.apps.comparison import workloads
+
+    if args.layers is None:
+        return workloads.named(args.workloads or DEFAULT)
+    try:
+        layers = [int(size) for size in args.layers.split(",")]
+    except ValueError:
+        raise ValueError(f"--layers must be integers, as in 8,32,32,1; got {args.layers!r}") from None
+    own = workloads.given(layers, args.batch, args.optimizer, args.dtype, args.activation, args.loss)
+    return [*workloads.named(args.workloads), own]
+
+
+class _Display:
+    """A table for each workload: growing on a terminal where rich is installed, else printed when it is complete."""
+
+    def __init__(self, terminal: Terminal, workloads: list[Workload], runners: int) -> None:
+        self.terminal, self.workloads = terminal, {w.name: w for w in workloads}
+        self.runners, self.total, self.done = runners, runners * len(workloads), 0
+        self.results: list[dict[str, Any]] = []
+        self.live: Any = None
+
+    def __enter__(self) -> _Display:
+        if not self.terminal.quiet and sys.stdout.isatty():
+            try:
+                from rich.live import Live
+
+                self.live = Live(refresh_per_second=4)
+                self.live.start()
+            except ImportError:
+                pass
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._finish()
+
+    def before(self, workload: Workload, entrant: Any) -> None:
+        """Open the workload's table, and name what is measured next."""
+        if self.live is not None:
+            if not self.live.is_started:
+                self.live.start()
+            self.live.update(self._table(workload, f"{entrant.title} ... ({self.done + 1} of {self.total})"))
+
+    def after(self, result: dict[str, Any]) -> None:
+        """Add a result; print the table after its last."""
+        from fastnn.apps.comparison import results
+
+        self.done += 1
+        self.results.append(result)
+        workload = self.workloads[result["workload"]]
+        if self.live is not None:
+            self.live.update(self._table(workload, None))
+        if len(self.results) < self.runners:
+            return
+        if self.live is None:
+            self.terminal.say(f"\n{workload.name}: {workload.title}\n")
+            self.terminal.table(results.HEADER[:4], [row[:4] for row in self._rows(workload)])
+        self._finish()
+        for excuse in results.excuses(self.results):
+            self.terminal.say(f"  {excuse}.")
+        self.results = []
+
+    def _finish(self) -> None:
+        if self.live is not None and self.live.is_started:
+            self.live.stop()
+            from rich.live import Live
+
+            self.live = Live(refresh_per_second=4)
+
+    def _rows(self, workload: Workload) -> list[list[str]]:
+        from fastnn.apps.comparison import results
+
+        return results.rows({"flops": workload.flops, "dtype": workload.dtype}, self.results, {})
+
+    def _table(self, workload: Workload, now: str | None) -> Any:
+        from rich.table import Table
+
+        from fastnn.apps.comparison.results import HEADER
+
+        table = Table(title=f"{workload.name}: {workload.title}", caption=now, title_justify="left")
+        for k, name in enumerate((*HEADER[:4], *HEADER[5:])):
+            table.add_column(name, justify="right" if k else "left")
+        for row in self._rows(workload):
+            table.add_row(*row[:4], *row[5:])
+        return table

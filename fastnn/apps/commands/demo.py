@@ -1,0 +1,86 @@
+"""``fastnn demo``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fastnn.apps.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from fastnn.apps.demo import Digits, Run
+
+SUMMARY = "train the tutorial's network on both paths, and real digits, and draw a picture of it"
+EXAMPLES = """\
+examples:
+  fastnn demo
+  fastnn demo --seed 7 --output seven.png
+  fastnn demo --no-picture
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fastnn demo``."""
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first weights and of the split (default: 1)")
+    parser.add_argument("--output", default="fastnn-demo.png", metavar="PNG", help="the picture (default: %(default)s)")
+    parser.add_argument("--no-picture", action="store_true", help="draw none")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> None:
+    """Run the demo; what needs an extra that is missing is left out, and the extra named."""
+    from fastnn.apps import demo
+
+    with terminal.working("the tutorial's network, on both paths"):
+        runs = demo.tutorial(args.seed)
+    _tell_tutorial(runs, terminal)
+
+    learned = None
+    try:
+        with terminal.working("handwritten digits"):
+            learned = demo.digits(args.seed)
+        _tell_digits(learned, terminal)
+    except ImportError as error:
+        terminal.say(f"\nDigits left out: {error}.")
+
+    if not args.no_picture:
+        try:
+            with terminal.working("the picture"):
+                demo.figure(runs, learned).savefig(args.output, dpi=110)
+            terminal.say(f"\nPicture: {args.output}")
+        except ImportError as error:
+            terminal.say(f"\nPicture left out: {error}.")
+
+
+def _tell_tutorial(runs: dict[str, Run], terminal: Terminal) -> None:
+    from fastnn.apps import demo
+
+    terminal.say(
+        "The tutorial: a 3-4-1 sigmoid network learns xor from four samples.\n"
+        f"{demo.ITERATIONS:,} iterations on each path, from the same weights.\n"
+    )
+    rows = [
+        [" ".join(f"{bit:.0f}" for bit in sample), f"{target:.0f}", *(f"{run.outputs[k]:.6f}" for run in runs.values())]
+        for k, (sample, target) in enumerate(zip(demo.TUTORIAL_X, demo.TUTORIAL_Y[:, 0], strict=True))
+    ]
+    terminal.table(["input", "target", *runs], rows)
+    terminal.say()
+    rows = [
+        [name, f"{run.iteration * 1e6:.3f} us", f"{run.best * 1e3:.2f} ms", f"{run.first * 1e3:.0f} ms"]
+        for name, run in runs.items()
+    ]
+    terminal.table(["path", "an iteration", f"{demo.ITERATIONS:,}", "first time (with compiling)"], rows)
+    numpy, numba = runs.values()
+    terminal.say(
+        f"\n  largest difference between the paths' weights: {demo.difference(runs):.1e}"
+        f"\n  NumPy's time over Numba's, an iteration: {numpy.iteration / numba.iteration:.0f}"
+    )
+
+
+def _tell_digits(learned: Digits, terminal: Terminal) -> None:
+    sizes = "-".join(map(str, learned.net.spec.sizes))
+    terminal.say(
+        f"\nReal input: a {sizes} relu network learns scikit-learn's handwritten digits.\n\n"
+        f"  {learned.n_train:,} images, {learned.epochs} epochs: {learned.seconds:.3f} s"
+        f" (compiling before it: {learned.compiling:.2f} s)\n"
+        f"  {len(learned.labels)} held-out images: {learned.accuracy:.1%} classified correctly"
+    )

@@ -1,0 +1,126 @@
+"""Reading what was measured: a table for each workload, and what changed between two measurements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastnn.apps.comparison.running import FORMAT
+
+#: Columns of a table of results, and of one of changes.
+HEADER = ("peer", "minimum", "median", "speed-up", "of peak", "import", "build + first run", "error")
+CHANGED = ("", "then", "now", "change")
+NOTABLE = 0.05  # a change smaller than this is noise
+
+
+def bar(results: Sequence[dict[str, Any]]) -> float | None:
+    """Seconds a step of plain NumPy, which the speed-ups refer to; of the slowest, if NumPy was not measured."""
+    times = {r["peer"]: r["minimum"] for r in results if "minimum" in r and r["threads"] == 1}
+    return times.get("plain_numpy", max(times.values(), default=None))
+
+
+def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict[str, float]) -> list[list[str]]:
+    """The cells under `HEADER`, a row for each peer that was measured."""
+    slowest = bar(results)
+    table = []
+    for r in results:
+        if "minimum" not in r:
+            continue
+        rate = workload["flops"] / r["minimum"]
+        top = peak.get(workload["dtype"])
+        table.append(
+            [
+                r["title"],
+                duration(r["minimum"]),
+                duration(r["median"]),
+                f"{slowest / r['minimum']:.3g}x" if slowest else "",
+                f"{100 * rate / (top * r['threads']):.2g} %" if top else "",
+                duration(r["import"]),
+                duration(r["build"] + r["first"]),
+                f"{r['error']:.0e}",
+            ]
+        )
+    return table
+
+
+def excuses(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Who was left out, and why."""
+    return [f"{r['title']} is left out: {r['excuse']}" for r in results if "excuse" in r]
+
+
+def of(record: dict[str, Any], workload: str) -> list[dict[str, Any]]:
+    """The results on one workload."""
+    return [r for r in record["results"] if r["workload"] == workload]
+
+
+def duration(seconds: float) -> str:
+    """A time with its unit, in three digits."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One peer on one workload, then and now, in seconds a step."""
+
+    workload: str
+    title: str
+    before: float
+    now: float
+
+    @property
+    def ratio(self) -> float:
+        """Above 1 where it became quicker."""
+        return self.before / self.now
+
+    @property
+    def cells(self) -> list[str]:
+        """What stands under `CHANGED`."""
+        return [f"{self.workload}, {self.title}", duration(self.before), duration(self.now), self.verdict]
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if abs(self.ratio - 1) < NOTABLE:
+            return "the same"
+        return f"{self.ratio:.3g}x faster" if self.ratio > 1 else f"{1 / self.ratio:.3g}x slower"
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """What both measured, then and now; a workload that became another one is left out."""
+    same = [w["name"] for w in new["workloads"] if w in old["workloads"]]
+    before = {(r["workload"], r["title"]): r["minimum"] for r in old["results"] if "minimum" in r}
+    return [
+        Change(r["workload"], r["title"], before[r["workload"], r["title"]], r["minimum"])
+        for r in new["results"]
+        if "minimum" in r and r["workload"] in same and (r["workload"], r["title"]) in before
+    ]
+
+
+def read(path: str) -> dict[str, Any]:
+    """What ``fastnn bench --json`` wrote.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no such file.
+    """
+    try:
+        record = json.loads(Path(path).read_bytes())
+        if record["format"] != FORMAT:
+            raise ValueError(f"its format is {record['format']!r}")
+        for result in record["results"]:
+            float(result.get("minimum", 0)), result["workload"], result["title"]
+        [w["name"] for w in record["workloads"]]
+        datetime.fromisoformat(record["date"])
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not what `fastnn bench --json` writes: {error!r}") from error
+    return record

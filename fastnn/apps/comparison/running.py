@@ -1,0 +1,193 @@
+"""The comparison: every peer on every workload, one after another, each in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.apps.comparison import machine
+from fastnn.apps.comparison.peers import PEERS, Peer
+from fastnn.apps.comparison.workloads import Workload
+from fastnn.models.mlp import MLP
+
+FORMAT = "fastnn.apps.comparison"
+TIMEOUT = 600.0  # seconds after which a process is given up
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A peer on a number of threads."""
+
+    peer: Peer
+    threads: int = 1
+
+    @property
+    def title(self) -> str:
+        """What tables and pictures call it."""
+        return self.peer.title if self.threads == 1 else f"{self.peer.title}, {self.threads} threads"
+
+
+def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[str, str]]:
+    """Who takes part on one thread, and fastnn once more on `threads`; and who does not, with the reason."""
+    chosen = [PEERS[name] for name in names]
+    absent = {
+        p.title: f"{p.distribution} is not installed (pip install {p.distribution})" for p in chosen if not p.installed
+    }
+    present = [Entrant(p) for p in chosen if p.installed]
+    if threads > 1 and any(e.peer.name == "fastnn" for e in present):
+        present.append(Entrant(PEERS["fastnn"], threads))
+    return present, absent
+
+
+#: Called with each result as it comes, and with what is measured next.
+Report = Callable[[dict[str, Any]], None]
+
+
+def compare(
+    workloads: Sequence[Workload],
+    runners: Sequence[Entrant],
+    absent: dict[str, str],
+    *,
+    seconds: float = 1.0,
+    core: int | None = None,
+    before: Callable[[Workload, Entrant], None] = lambda workload, entrant: None,
+    after: Report = lambda result: None,
+) -> dict[str, Any]:
+    """Measure.
+
+    Parameters
+    ----------
+    workloads : sequence of Workload
+        What is computed.
+    runners : sequence of Entrant
+        Who computes it.
+    absent : dict
+        Who does not, and why; written down.
+    seconds : float
+        Of timed runs, for each peer on each workload.
+    core : int, optional
+        The first of the cores to run on; the first that this process may use by default.
+    before, after : callable
+        Told what is measured next, and each result.
+
+    Returns
+    -------
+    dict
+        All that was measured and where, as JSON can hold it.
+    """
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "warnings": machine.warnings(),
+        "environment": {str(n): machine.held(n) for n in sorted({entrant.threads for entrant in runners})},
+        "absent": absent,
+        "seconds": seconds,
+        "peak": _answer([sys.executable, "-m", "fastnn.apps.comparison.peak"], 1),
+        "workloads": [
+            {
+                **asdict(w),
+                "sizes": list(w.sizes),
+                "title": w.title,
+                "flops": w.flops,
+                "steps": w.steps,
+                "tolerance": w.tolerance,
+            }
+            for w in workloads
+        ],
+        "results": [],
+    }
+    with tempfile.TemporaryDirectory(prefix="fastnn-bench-") as folder:
+        for workload in workloads:
+            reference = Path(folder) / "reference.npy"
+            np.save(reference, _reference(workload))
+            for entrant in runners:
+                before(workload, entrant)
+                result = _measure(workload, entrant, str(reference), seconds, core, folder)
+                record["results"].append(result)
+                after(result)
+    return record
+
+
+def _reference(workload: Workload) -> NDArray:
+    """The float64 parameters after the checked steps, by the reference twin, one network after another."""
+    X, y = workload.data()
+    start = workload.start().astype(np.float64)
+    spec = replace(workload.network().spec, dtype="float64")
+    rows = workload.batch_size * min(workload.checked_steps, workload.batches)
+    for params in start.reshape(workload.members, -1):
+        net = MLP.from_params(spec, params)
+        net.fit(
+            X[:rows].astype(np.float64),
+            y[:rows] if y.ndim == 1 else y[:rows].astype(np.float64),
+            loss=workload.loss,
+            optimizer=workload.rule,
+            epochs=max(1, workload.checked_steps // workload.batches),
+            batch_size=workload.batch_size,
+            shuffle=False,
+            progress=False,
+            backend="numpy",
+        )
+        params[:] = net.params
+    return start
+
+
+def _measure(
+    workload: Workload, entrant: Entrant, reference: str, seconds: float, core: int | None, folder: str
+) -> dict[str, Any]:
+    """One peer on one workload."""
+    request = {
+        "peer": entrant.peer.name,
+        "imports": entrant.peer.imports,
+        "workload": asdict(workload),
+        "threads": entrant.threads,
+        "cores": _cores(core, entrant.threads),
+        "reference": reference,
+        "seconds": seconds,
+    }
+    result = {
+        "workload": workload.name, "peer": entrant.peer.name, "threads": entrant.threads, "title": entrant.title
+    }  # fmt: skip
+    if entrant == Entrant(PEERS["fastnn"]) and not workload.name.startswith(("width", "batch")):
+        with tempfile.TemporaryDirectory(dir=folder) as empty:
+            cold = _child({**request, "reference": None}, entrant.threads, {"NUMBA_CACHE_DIR": empty})
+        result["compiled_first"] = cold.get("first")
+    return result | _child(request, entrant.threads, {})
+
+
+def _cores(core: int | None, threads: int) -> list[int] | None:
+    """So many cores from `core` on, of those this process may use."""
+    available = machine.available_cores()
+    if available is None:
+        return None
+    first = available.index(core) if core is not None else 0
+    return (available[first:] + available[:first])[:threads]
+
+
+def _child(request: dict[str, Any], threads: int, extra: dict[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-P", str(Path(__file__).with_name("measure.py")), json.dumps(request)]
+    return _answer(command, threads, extra)
+
+
+def _answer(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
+    """The JSON that a process ends its output with, or why there is none."""
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]  # where fastnn is
+    environment = {**os.environ, **machine.held(threads), "PYTHONPATH": os.pathsep.join(path), **(extra or {})}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return {"excuse": f"it was not done after {TIMEOUT:.0f} seconds"}
+    if done.returncode != 0:
+        return {"excuse": (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]}
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,0 +1,213 @@
+"""What ``fastnn demo`` shows: the tutorial's network by both paths, and real digits learned by the compiled one.
+
+This module trains and measures; `fastnn.apps.commands.demo` prints the results and `figure` draws them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastnn
+from fastnn.checks.extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: The tutorial's four samples: two bits and a constant 1, which stands in for a bias; the targets are the bits' xor.
+TUTORIAL_X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+TUTORIAL_Y = np.array([[0.0], [1], [1], [0]])
+ITERATIONS = 1500
+#: Both paths, in the order in which they are shown.
+PATHS = {"NumPy": "numpy", "Numba": "numba"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The tutorial's network after training on one path.
+
+    Attributes
+    ----------
+    net : fastnn.MLP
+        As trained.
+    loss : ndarray, shape (ITERATIONS,)
+        Sum of squared errors before each update.
+    outputs : ndarray, shape (4,)
+        What it answers for the four samples.
+    first : float
+        Seconds of the first training in this process, which compiles, or loads from the cache, what is missing.
+    best : float
+        Seconds of the quickest of several later trainings.
+    """
+
+    net: fastnn.MLP
+    loss: NDArray
+    outputs: NDArray
+    first: float
+    best: float
+
+    @property
+    def iteration(self) -> float:
+        """Seconds of one iteration."""
+        return self.best / ITERATIONS
+
+
+def tutorial(rng: Any = 1, repeats: int = 15) -> dict[str, Run]:
+    """Train the tutorial's network on both paths from the same weights, and time them.
+
+    Parameters
+    ----------
+    rng : anything `numpy.random.default_rng` takes
+        Where the first weights come from.
+    repeats : int
+        Timed trainings on each path after the first.
+
+    Returns
+    -------
+    dict of str to Run
+        By the names in `PATHS`.
+    """
+    start = fastnn.MLP.tutorial(rng)
+    return {name: _train_tutorial(start, backend, repeats) for name, backend in PATHS.items()}
+
+
+def _train_tutorial(start: fastnn.MLP, backend: str, repeats: int) -> Run:
+    settings: dict[str, Any] = {"loss": "sse", "optimizer": fastnn.SGD(learning_rate=1.0), "shuffle": False}
+    seconds = []
+    for _ in range(repeats + 1):
+        net = start.copy()
+        begin = perf_counter()
+        history = net.fit(TUTORIAL_X, TUTORIAL_Y, epochs=ITERATIONS, **settings, progress=False, backend=backend)
+        seconds.append(perf_counter() - begin)
+    return Run(net, history.loss, net.predict(TUTORIAL_X, backend=backend)[:, 0], seconds[0], min(seconds[1:]))
+
+
+def difference(runs: dict[str, Run]) -> float:
+    """Largest difference between the two paths' weights after training."""
+    one, other = (run.net.params for run in runs.values())
+    return float(np.abs(one - other).max())
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A network that learned handwritten digits.
+
+    Attributes
+    ----------
+    net : fastnn.MLP
+        As trained.
+    images : ndarray, shape (n, 8, 8)
+        The held-out images.
+    labels, predicted : ndarray of int, shape (n,)
+        Their true and their predicted classes.
+    n_train : int
+        Images learned from.
+    epochs : int
+        Passes over them.
+    seconds : float
+        How long the training took.
+    compiling : float
+        Seconds spent before it to compile, or to load from the cache, what the training runs.
+    """
+
+    net: fastnn.MLP
+    images: NDArray
+    labels: NDArray
+    predicted: NDArray
+    n_train: int
+    epochs: int
+    seconds: float
+    compiling: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the held-out images classified correctly."""
+        return float(np.mean(self.predicted == self.labels))
+
+
+def digits(rng: Any = 1, epochs: int = 30) -> Digits:
+    """Train a 64-100-10 network on four fifths of scikit-learn's digits; the last fifth is held out.
+
+    Parameters
+    ----------
+    rng : int
+        Seed of the split, the first weights and the shuffles.
+    epochs : int
+        Passes over the training images.
+
+    Returns
+    -------
+    Digits
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn, which brings the images, is not installed.
+    """
+    data = require("sklearn.datasets", extra="sklearn").load_digits()
+    order = np.random.default_rng(rng).permutation(len(data.target))
+    train, test = np.split(order, [len(order) * 4 // 5])
+    X, y = (data.data / 16).astype(np.float32), data.target
+    net = fastnn.MLP((64, 100, 10), activation="relu", output_activation="softmax", dtype="float32", rng=rng)
+    settings: dict[str, Any] = {"loss": "cross_entropy", "optimizer": fastnn.Adam(), "batch_size": 32, "rng": rng}
+
+    def timed_fit(net: fastnn.MLP, rows: NDArray, epochs: int) -> float:
+        begin = perf_counter()
+        net.fit(X[rows], y[rows], epochs=epochs, **settings, progress=False)
+        return perf_counter() - begin
+
+    compiling = timed_fit(net.copy(), train[:32], 1)
+    seconds = timed_fit(net, train, epochs)
+    predicted = net.predict(X[test]).argmax(axis=1)
+    return Digits(net, data.images[test], y[test], predicted, len(train), epochs, seconds, compiling)
+
+
+def figure(runs: dict[str, Run], learned: Digits | None = None) -> Figure:
+    """Draw the whole demo as one figure.
+
+    Parameters
+    ----------
+    runs : dict of str to Run
+        What `tutorial` returned.
+    learned : Digits, optional
+        What `digits` returned; without it the figure has no digits.
+
+    Returns
+    -------
+    Figure
+        Not tied to a window; ``savefig`` writes it.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    from fastnn import plots
+
+    canvas = require("matplotlib.figure", extra="plot").Figure(figsize=(14, 8.2), layout="constrained")
+    canvas.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    grid = canvas.add_gridspec(2, 3, height_ratios=[1.35, 1])
+    plots.loss_curves({name: run.loss for name, run in runs.items()}, canvas.add_subplot(grid[0, 0]), unit="iteration")
+    plots.network_diagram(
+        runs["Numba"].net, canvas.add_subplot(grid[0, 1]), input_names=("a", "b", "1"), output_names=("a xor b",)
+    )
+    outputs = plots.outputs_against_targets(
+        {name: run.outputs for name, run in runs.items()},
+        TUTORIAL_Y[:, 0],
+        canvas.add_subplot(grid[0, 2]),
+        names=[f"{a:.0f}, {b:.0f}" for a, b, _ in TUTORIAL_X],
+    )
+    outputs.set_xlabel("inputs a, b")
+    plots.time_per_iteration({name: run.iteration for name, run in runs.items()}, canvas.add_subplot(grid[1, 2]))
+    if learned is not None:
+        shown = slice(36)
+        images = plots.sample_images(
+            learned.images[shown], learned.predicted[shown], learned.labels[shown], canvas.add_subplot(grid[1, :2])
+        )
+        images.set_title(f"Held-out digits and their predicted classes: {learned.accuracy:.1%} correct")
+    canvas.suptitle("fastnn: a 3-4-1 network learns xor on two paths, a 64-100-10 network reads digits", fontsize=15)
+    return canvas

@@ -1,0 +1,91 @@
+"""The methods of a network as Python calls them: each compiled once for a spec and cached on disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.embed import cfunction
+from fastnn.embed.methods import STACK_BYTES
+from fastnn.jobs.aligned import aligned_empty
+from fastnn.kernels import point
+from fastnn.kernels.jit.compiling import kernel
+from fastnn.settings.spec import NetworkSpec
+
+
+@kernel
+def _forward(net, x, out, workspace):
+    net.forward(x, out, workspace)
+
+
+@kernel
+def _forward_with(net, params, x, out, workspace):
+    net.forward_with(params, x, out, workspace)
+
+
+@kernel
+def _jacobian(net, x, out, jac, workspace):
+    net.jacobian(x, out, jac, workspace)
+
+
+@kernel
+def _vjp(net, x, v, out, workspace):
+    net.vjp(x, v, out, workspace)
+
+
+@kernel
+def _jvp(net, x, t, out, workspace):
+    net.jvp(x, t, out, workspace)
+
+
+@kernel
+def _hessian(net, x, h, workspace):
+    net.hessian(x, h, workspace)
+
+
+class Compiled:
+    """The compiled methods for one spec; wide networks get their scratch here. All arguments are trusted."""
+
+    def __init__(self, spec: NetworkSpec):
+        self._spec = spec
+        itemsize = np.dtype(spec.dtype).itemsize
+        self._sizes = {method: point.scratch_size(spec, method) for method in point.METHODS}
+        self._wide = {method: size * itemsize > STACK_BYTES for method, size in self._sizes.items()}
+
+    def workspace(self, method: str) -> NDArray:
+        """Scratch for one thread's calls of a method."""
+        return aligned_empty(self._sizes[method], self._spec.dtype)
+
+    def scratch(self, method: str) -> NDArray | None:
+        """The same where the stack has no room for it."""
+        return self.workspace(method) if self._wide[method] else None
+
+    def forward(self, net: Any, x: NDArray, out: NDArray) -> None:
+        """Outputs of one sample or of several."""
+        _forward(net, x, out, self.scratch("forward"))
+
+    def forward_with(self, net: Any, params: NDArray, x: NDArray, out: NDArray) -> None:
+        """Outputs with other parameters."""
+        _forward_with(net, params, x, out, self.scratch("forward"))
+
+    def jacobian(self, net: Any, x: NDArray, out: NDArray, jac: NDArray) -> None:
+        """Outputs and their derivatives."""
+        _jacobian(net, x, out, jac, self.scratch("jacobian"))
+
+    def vjp(self, net: Any, x: NDArray, v: NDArray, out: NDArray) -> None:
+        """A vector times the Jacobian."""
+        _vjp(net, x, v, out, self.scratch("vjp"))
+
+    def jvp(self, net: Any, x: NDArray, t: NDArray, out: NDArray) -> None:
+        """The Jacobian times a vector."""
+        _jvp(net, x, t, out, self.scratch("jvp"))
+
+    def hessian(self, net: Any, x: NDArray, h: NDArray) -> None:
+        """Second derivatives of the one output."""
+        _hessian(net, x, h, self.scratch("hessian"))
+
+    def cfunc(self, net: Any) -> cfunction.CFunction:
+        """A network as a C function."""
+        return cfunction.make(self._spec, net.params)

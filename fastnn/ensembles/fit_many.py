@@ -1,0 +1,253 @@
+"""Thousands of networks in one call."""
+
+from __future__ import annotations
+
+import secrets
+import warnings
+from concurrent.futures import Executor
+from math import inf
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks
+from fastnn.ensembles.chunks import run_chunks
+from fastnn.jobs.members import MembersJob
+from fastnn.models.ensemble import Ensemble
+from fastnn.settings import catalogue
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.initializers import INITIALIZERS
+from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.schedules import ReduceOnPlateau, Schedule
+from fastnn.settings.spec import NetworkSpec
+
+
+def fit_many(
+    spec: NetworkSpec,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    epochs: int,
+    members: Any = None,
+    params: ArrayLike | None = None,
+    loss: str = "mse",
+    optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    sample_weight: ArrayLike | None = None,
+    l2: ArrayLike = 0.0,
+    max_grad_norm: float | None = None,
+    delta: float = 1.0,
+    validation_data: Any = None,
+    early_stopping: EarlyStopping | None = None,
+    init: str = "glorot_uniform",
+    rng: Any = None,
+    seeds: ArrayLike | None = None,
+    history: bool = False,
+    threads: int = 1,
+    specialize: bool | None = None,
+    progress: bool | None = None,
+    executor: Executor | None = None,
+    chunk: int | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+) -> Ensemble:
+    """Train many networks of one kind, each from its own start and in its own way.
+
+    Small networks are trained in the lanes of SIMD vectors, by a kernel compiled for them; larger ones one after
+    another. A member's bits depend on neither the other members nor on chunks, threads or executors.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        What every member is, such as another network's ``spec``.
+    X : array_like, shape (n, n_in) or (K, n, n_in)
+        The samples of all K members, or of each.
+    y : array_like, shape (n, n_out), (n,) or (K, n, n_out)
+        The targets of all, or of each; class labels where the loss takes them.
+    epochs : int
+        Passes over the samples.
+    members : int or array_like of int, shape (K,)
+        How many, or which: member k is the same whoever is trained with it, so that ``members=[k]`` and the same
+        `rng` give member k of the whole ensemble again.
+    params : array_like, shape (K, n_params), optional
+        Their first parameters, which are copied; drawn by `init` otherwise.
+    loss, max_grad_norm, delta
+        As in `MLP.fit`.
+    optimizer : Optimizer
+        As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
+    batch_size : int, optional
+        Rows of a batch; all by default.
+    shuffle : bool
+        Whether every epoch of a member visits the samples in an order of its own. Whole batches are not reordered.
+    sample_weight : array_like, shape (n,) or (K, n), optional
+        Weight of each sample, for all or for each member: folds and bootstraps need no copies of the data.
+    l2 : float or array_like, shape (K,)
+        As in `MLP.fit`, for all or for each.
+    validation_data : tuple (X, y) or (X, y, sample_weight), optional
+        Samples on which the loss is taken after every epoch; the weights may be of shape (n,) or (K, n).
+    early_stopping : EarlyStopping, optional
+        When a member stops. Its lane then goes to the next one waiting.
+    init : str
+        How first parameters are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
+    rng : anything `numpy.random.default_rng` takes
+        What first parameters and shuffles are drawn from, by the member's number.
+    seeds : array_like of int, shape (K,), optional
+        Instead of `rng`, a seed for each member; each is then the member 0 of its seed.
+    history : bool
+        Whether to keep the losses of every epoch.
+    threads : int
+        Threads of this process; an executor's workers have one each.
+    specialize : bool, optional
+        Whether to compile a kernel for just these networks; by default where they are small, and neither
+        `ReduceOnPlateau` nor a metric is asked for. Without one they are trained one after another, to other bits.
+    progress : bool, optional
+        Whether to show members done, rate and time left; by default as in `MLP.fit`.
+    executor : concurrent.futures.Executor, optional
+        Where chunks of members are trained: a `concurrent.futures.ProcessPoolExecutor`, dask's
+        ``client.get_executor()``, ``mpi4py.futures.MPIPoolExecutor()`` or any other.
+    chunk : int, optional
+        Members of a chunk; by default so many that memory stays bounded.
+    checkpoint : path_like, optional
+        A directory where finished chunks are kept; a call with the same data and settings takes up what is missing.
+
+    Returns
+    -------
+    Ensemble
+        After Ctrl-C of the members that were finished, with a warning.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another type.
+    ValueError
+        If an argument is not what it must be, does not go with the others, or holds NaN or infinity; or if the
+        checkpoint is that of another run.
+
+    Warns
+    -----
+    RuntimeWarning
+        If members diverge, whose parameters are then the last finite ones; or if the run is interrupted.
+
+    Examples
+    --------
+    >>> net = fastnn.MLP((10, 16, 1))
+    >>> counts = np.random.default_rng(0).multinomial(len(X), np.full(len(X), 1 / len(X)), size=500)
+    >>> many = fastnn.fit_many(net.spec, X, y, members=500, sample_weight=counts, epochs=200, rng=0)
+    """
+    job = _job(
+        spec, X, y, epochs, members, params, loss, optimizer, batch_size, shuffle, sample_weight, l2, max_grad_norm,
+        delta, validation_data, early_stopping, init, rng, seeds, history, specialize,
+    )  # fmt: skip
+    outcome = run_chunks(
+        job,
+        chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
+        threads=checks.check_integer("threads", threads, 1),
+        progress=checks.check_optional_flag("progress", progress),
+        executor=executor,
+        checkpoint=checkpoint,
+    )
+    seed = None if seeds is not None else int(job.seeds[0])
+    many = Ensemble(spec, outcome.params, outcome.records, seed)
+    done = outcome.records.ended
+    if not done.all():
+        warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
+        many = many[done]
+    diverged = int(many.records.diverged.sum())
+    if diverged:
+        warnings.warn(
+            f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "
+            "the last finite parameters are kept",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return many
+
+
+def _job(
+    spec: Any, X: Any, y: Any, epochs: Any, members: Any, params: Any, loss: Any, optimizer: Any, batch_size: Any,
+    shuffle: Any, sample_weight: Any, l2: Any, max_grad_norm: Any, delta: Any, validation_data: Any,
+    early_stopping: Any, init: Any, rng: Any, seeds: Any, history: Any, specialize: Any,
+) -> MembersJob:  # fmt: skip
+    """The arguments of `fit_many`, validated."""
+    from fastnn.kernels.lanes.members import serves
+
+    if not isinstance(spec, NetworkSpec):
+        raise TypeError(f"spec must be a network's spec, such as MLP((3, 16, 1)).spec; got {checks.describe(spec)}")
+    numbers, params = checks.check_members(members, params, spec)
+    k = len(numbers)
+    row = checks.check_loss(loss, spec)
+    optimizer, rates, momenta = checks.check_optimizers(optimizer, k)
+    X, y, weights = checks.check_data(X, y, sample_weight, spec, row, k)
+    n = X.shape[1]
+    batch_size = n if batch_size is None else min(checks.check_integer("batch_size", batch_size, 1), n)
+    name = type(optimizer).__name__
+    if batch_size < n and catalogue.OPTIMIZERS[name].whole_batch:
+        raise ValueError(f"batch_size must be None, or at least the {n} rows of X, for {name}; got {batch_size}")
+    X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
+    if validation_data is not None:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError(
+                f"validation_data must be (X, y) or (X, y, sample_weight); got {checks.describe(validation_data)}"
+            )
+        X_val, y_val, *rest = validation_data
+        X_val, y_val, weights_val = checks.check_data(X_val, y_val, rest[0] if rest else None, spec, row, k)
+        if len(X_val) > 1 or len(y_val) > 1:
+            raise ValueError(
+                "validation_data must be one set for all members, who may weigh its samples in their own ways"
+            )
+    if seeds is not None:
+        if rng is not None:
+            raise ValueError(f"rng must be None where each member has its seed; got {checks.describe(rng)}")
+        seeds = np.asarray(seeds)
+        if seeds.shape != (k,) or seeds.dtype.kind not in "iu" or (seeds < 0).any():
+            raise ValueError(
+                f"seeds must be integers of at least 0, one for each of the {k} members; got {checks.describe(seeds)}"
+            )
+        seeds, numbers = seeds.astype(np.int64), np.zeros(k, np.int64)
+    else:
+        seed = secrets.randbits(63) if rng is None else int(checks.check_rng(rng).integers(2**63))
+        seeds = np.full(k, seed, np.int64)
+    epochs = checks.check_integer("epochs", epochs, 1)
+    stopping = checks.check_early_stopping(early_stopping, X_val.shape[1] > 0)
+    alike = not isinstance(optimizer.learning_rate, ReduceOnPlateau) and (
+        stopping is None or stopping.monitor == "loss"
+    )
+    specialize = checks.check_optional_flag("specialize", specialize)
+    if specialize and not alike:
+        raise ValueError(
+            "specialize must not be True with ReduceOnPlateau or a metric monitored, which lanes do not do"
+        )
+    schedule = np.ones(1)
+    if isinstance(optimizer.learning_rate, Schedule) and alike:
+        schedule = optimizer.learning_rate.rates(0, epochs)
+    return MembersJob(
+        spec=spec,
+        loss=row,
+        delta=checks.check_delta(delta),
+        batch_size=batch_size,
+        max_grad_norm=inf
+        if max_grad_norm is None
+        else checks.check_number("max_grad_norm", max_grad_norm, checks.ABOVE_0),
+        X=X,
+        y=y,
+        weights=weights,
+        X_val=X_val,
+        y_val=y_val,
+        weights_val=weights_val,
+        optimizer=optimizer,
+        rates=rates,
+        momenta=momenta,
+        l2=checks.check_for_each("l2", l2, k),
+        schedule=schedule,
+        seeds=seeds,
+        streams=numbers,
+        init=checks.check_name("init", init, INITIALIZERS),
+        params=params,
+        epochs=epochs,
+        shuffle=checks.check_flag("shuffle", shuffle),
+        stopping=stopping,
+        history=checks.check_flag("history", history),
+        specialize=serves(spec) and alike if specialize is None else specialize,
+    )

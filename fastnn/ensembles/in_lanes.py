@@ -1,0 +1,100 @@
+"""Members side by side, in the lanes of the kernels' vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.ensembles.threads import SECONDS_A_CALL, Step, share, silent
+from fastnn.jobs.members import MembersJob, Outcome
+from fastnn.jobs.records import DIVERGED
+
+
+def in_lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Step]:
+    """Members in lanes: each thread has a block of its own, and takes members from one queue."""
+    from fastnn.kernels.functions.optimizers import rule_of
+    from fastnn.kernels.lanes import members
+
+    rule, settings = rule_of(job.optimizer)
+    n = job.X.shape[1]
+    own_order = job.shuffle and job.batch_size < n
+    packed = own_order or len(job.X) > 1 or len(job.y) > 1
+    plan, compiled = members.new_step(
+        job.spec,
+        job.loss,
+        rule,
+        job.batch_size,
+        packed=packed,
+        penalised=bool(job.l2.any()),
+        clipped=bool(np.isfinite(job.max_grad_norm)),
+        validates=job.X_val.shape[1] > 0,
+    )
+    stopping = job.stopping
+    parameters = members.Settings(
+        rates=job.rates,
+        momenta=job.momenta,
+        l2=job.l2,
+        seeds=job.seeds,
+        limits=np.empty(0, np.int64) if limits is None else limits,
+        schedule=job.schedule,
+        epochs=job.epochs,
+        settings=np.array(settings, np.float64),
+        delta=float(job.delta),
+        outputs=1.0 if job.loss.name in ("sse", "cross_entropy") else float(job.spec.n_out),
+        mean=job.loss.mean,
+        max_grad_norm=float(job.max_grad_norm),
+        batch_size=job.batch_size,
+        own_order=own_order,
+        patience=stopping.patience if stopping is not None else 0,
+        min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
+        restore_best=stopping is not None and stopping.restore_best,
+    )
+    rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
+    data = members.Data(job.X, job.y, job.weights, rows)
+    validation = members.Data(job.X_val, job.y_val, job.weights_val, np.empty((0, n, 0), job.X.dtype))
+    results = members.Results(outcome.params, **vars(outcome.records))
+    queue = np.zeros(1, np.int64)
+
+    def work() -> Step:
+        block = members.new_block(plan, n, job.batch_size, job.X_val.shape[1], own_order)
+        ticks = _first_ticks(job, plan.lanes)
+
+        def step() -> bool:
+            nonlocal ticks
+            clock = perf_counter()
+            more = members.run(compiled, data, validation, parameters, results, block, queue, ticks)
+            seconds = perf_counter() - clock
+            if seconds < 10 * SECONDS_A_CALL:  # the first call may have compiled the kernel
+                ticks = max(1, int(min(ticks * 8, ticks * SECONDS_A_CALL / seconds)))
+            return more
+
+        return step
+
+    return work
+
+
+def _first_ticks(job: MembersJob, lanes: int) -> int:
+    """Epochs of a block that take a tenth of a second at most, before anything is measured."""
+    operations = lanes * (job.X.shape[1] + job.X_val.shape[1]) * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
+    return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 20e9)))
+
+
+def rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:
+    """Bring members that diverged back to their last finite parameters: train them anew, and stop sooner."""
+    if np.isfinite(outcome.params).all():
+        return
+    lost = np.flatnonzero(outcome.records.ended & ~np.isfinite(outcome.params).all(axis=1))
+    while len(lost):
+        limits = np.maximum(outcome.records.steps[lost] - 1, 0)
+        part = replace(job.part(lost), params=first[lost])
+        again = Outcome.blank(part)
+        again.params[:] = first[lost]
+        share(in_lanes(part, again, limits), 1, again, silent)
+        again.records.status[:] = DIVERGED
+        again.records.loss[:] = np.nan
+        outcome.put(lost, again)
+        lost = lost[~np.isfinite(again.params).all(axis=1)]

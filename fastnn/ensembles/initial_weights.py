@@ -1,0 +1,55 @@
+"""First weights for many members, each from a stream of random numbers of its own, whoever else is drawn with it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.reference.random import GOLDEN, MASK, mix
+from fastnn.settings.initializers import Initializer, initialize
+from fastnn.settings.spec import NetworkSpec
+
+_GOLDEN = np.uint64(GOLDEN)
+_FIRST = 2**63 + 1  # an epoch that no run reaches
+
+
+class MemberStreams:
+    """Draws as `numpy.random.Generator` makes them, where the first axis of a shape counts members.
+
+    Parameters
+    ----------
+    seeds, streams : ndarray of int64, shape (K,)
+        A member's numbers depend on its seed, on which stream of it the member draws from, and on nothing else.
+    """
+
+    def __init__(self, seeds: NDArray[np.int64], streams: NDArray[np.int64]):
+        key = mix(seeds.astype(np.uint64) + _GOLDEN)
+        key = mix(key + _GOLDEN * (streams.astype(np.uint64) + np.uint64(1)))
+        self._keys = mix(key + np.uint64(GOLDEN * (_FIRST + 1) & MASK))
+        self._drawn = 0
+
+    def random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Uniform on [0, 1): 53 bits of SplitMix64."""
+        count = int(np.prod(shape[1:]))
+        places = np.arange(self._drawn, self._drawn + count, dtype=np.uint64) + np.uint64(1)
+        self._drawn += count
+        words = mix(self._keys[:, None] + _GOLDEN * places)
+        return ((words >> np.uint64(11)) * 2.0**-53).reshape(shape)
+
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Uniform on [low, high)."""
+        return low + (high - low) * self.random(shape)
+
+    def standard_normal(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Normal, of mean 0 and variance 1 (Box and Muller, 1958)."""
+        radius = np.sqrt(-2.0 * np.log1p(-self.random(shape)))
+        return radius * np.cos(2.0 * np.pi * self.random(shape))
+
+
+def initialize_members(
+    spec: NetworkSpec, init: Initializer, seeds: NDArray[np.int64], streams: NDArray[np.int64]
+) -> NDArray:
+    """First parameters of members, shape (K, n_params)."""
+    params = np.empty((len(seeds), spec.n_params), spec.dtype)
+    initialize(spec, init, MemberStreams(seeds, streams), params)  # type: ignore[arg-type]
+    return params

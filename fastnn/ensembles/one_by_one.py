@@ -1,0 +1,83 @@
+"""Members one after another, each by the kernels that train a single network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.ensembles.threads import Step
+from fastnn.jobs.job import Job, State
+from fastnn.jobs.members import MembersJob, Outcome
+from fastnn.jobs.monitor import Memory, Watch
+from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
+from fastnn.settings.optimizers import SGD
+from fastnn.settings.schedules import ReduceOnPlateau, Schedule
+from fastnn.training import fit
+
+
+def one_by_one(job: MembersJob, outcome: Outcome) -> Callable[[], Step]:
+    """Members one after another, each by the kernels that train a single network."""
+    queue = iter(range(len(job)))
+
+    def step() -> bool:
+        k = next(queue, None)  # one bytecode in C: two threads never draw the same
+        if k is not None:
+            _train_alone(job, k, outcome)
+        return k is not None
+
+    return lambda: step
+
+
+def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
+    def block(array: NDArray) -> NDArray:
+        return array[k if len(array) > 1 else 0]
+
+    optimizer = job.optimizer
+    if not isinstance(optimizer.learning_rate, Schedule):
+        optimizer = replace(optimizer, learning_rate=float(job.rates[k]))
+    if isinstance(optimizer, SGD):
+        optimizer = replace(optimizer, momentum=float(job.momenta[k]))
+    rate, watch = optimizer.learning_rate, None
+    plateau = rate if isinstance(rate, ReduceOnPlateau) else None
+    validates = job.X_val.shape[1] > 0
+    if validates:
+        weights = block(job.weights_val) if len(job.weights_val) else None
+        watch = Watch(block(job.X_val), block(job.y_val), weights, job.stopping, plateau)
+    elif job.stopping is not None or plateau is not None:
+        watch = Watch(stopping=job.stopping, plateau=plateau)
+    single = Job(
+        spec=job.spec,
+        params=outcome.params[k],
+        X=block(job.X),
+        y=block(job.y),
+        loss=job.loss,
+        optimizer=optimizer,
+        batch_size=job.batch_size,
+        sample_weight=block(job.weights) if len(job.weights) else None,
+        delta=job.delta,
+        shuffle=job.shuffle,
+        l2=float(job.l2[k]),
+        max_grad_norm=job.max_grad_norm,
+        watch=watch,
+        member=int(job.streams[k]),
+    )
+    state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the status tells of a member that diverged
+        run = fit.fit(single, state, job.epochs, progress=False, specialize=False)
+    if run.stopped == "interrupted":
+        raise KeyboardInterrupt
+    records = outcome.records
+    records.epochs[k], records.steps[k] = run.epochs, run.state.counters[2]
+    records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
+    if job.stopping is not None:
+        records.best[k] = run.state.memory[Memory.BEST]
+    if job.history:
+        records.history[k, : run.epochs] = run.loss
+        if validates:
+            records.validation[k, : run.epochs] = run.validation_loss
+    records.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]

@@ -1,0 +1,268 @@
+"""Settings side by side: every combination, seed and fold is a member of as few calls of `fit_many` as will do."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import checks
+from fastnn.ensembles.fit_many import fit_many
+from fastnn.models.ensemble import Ensemble
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.spec import NetworkSpec
+from fastnn.training.twins import twin
+
+#: Fewer members than this are trained one after another: to compile for them would take longer.
+WORTH_COMPILING = 32
+
+_NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
+_EACH = ("learning_rate", "momentum", "l2")  # what members of one call may differ in
+_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "init", "early_stopping")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What became of a sweep.
+
+    Attributes
+    ----------
+    records : list of dict
+        One for each setting, seed and fold: the setting's own entries, ``setting`` (its number), ``seed``, ``fold``,
+        ``loss``, ``validation_loss``, ``epochs`` and ``stopped``.
+    settings : list of dict
+        The settings, by number.
+    networks : list
+        The network of each record, an `MLP`.
+    """
+
+    records: list[dict[str, Any]]
+    settings: list[dict[str, Any]]
+    networks: list[Any]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One record for each setting, best first: mean and spread of the losses over its seeds and folds.
+
+        The validation loss ranks where there is one, else the loss. Runs that diverged are counted and left out.
+        """
+        rows = []
+        for i, setting in enumerate(self.settings):
+            runs = [record for record in self.records if record["setting"] == i]
+            sound = [record for record in runs if record["stopped"] != "diverged"]
+            row = {"setting": i, **setting, "runs": len(runs), "diverged": len(runs) - len(sound)}
+            for name in ("loss", "validation_loss"):
+                values = np.array([record[name] for record in sound])
+                row[f"{name}_mean"] = float(values.mean()) if len(values) else np.nan
+                row[f"{name}_std"] = float(values.std()) if len(values) else np.nan
+            rows.append(row)
+        name = "loss_mean" if all(np.isnan(row["validation_loss_mean"]) for row in rows) else "validation_loss_mean"
+        return sorted(rows, key=lambda row: (np.isnan(row[name]), row[name]))
+
+    def frame(self) -> Any:
+        """The records as a frame of pandas, or of polars where that alone is installed.
+
+        Raises
+        ------
+        ImportError
+            If neither is installed.
+        """
+        for name in ("pandas", "polars"):
+            try:
+                return importlib.import_module(name).DataFrame(self.records)
+            except ImportError:
+                continue
+        raise ImportError("pandas or polars is needed for a frame and neither is installed; records hold the same")
+
+
+def sweep(
+    X: ArrayLike,
+    y: ArrayLike,
+    settings: Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]],
+    *,
+    seeds: int | Sequence[int] = 1,
+    folds: int | None = None,
+    validation_data: Any = None,
+    sample_weight: ArrayLike | None = None,
+    threads: int = 1,
+    progress: bool | None = None,
+    executor: Any = None,
+    checkpoint: Any = None,
+    **common: Any,
+) -> Sweep:
+    """Train a network for every setting, seed and fold.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, n_in)
+        The samples.
+    y : array_like, shape (n, n_out) or (n,)
+        The targets.
+    settings : mapping of sequences, or iterable of mappings
+        A grid, of which every combination is a setting; or the settings themselves. An entry is ``hidden`` (the
+        widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` or ``dtype``; ``optimizer``,
+        ``learning_rate`` or ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
+        ``delta``, ``init`` or ``early_stopping``.
+    seeds : int or sequence of int
+        How many seeds, 0, 1, 2 ..., or which.
+    folds : int, optional
+        Parts of the samples, each held out in turn as validation set.
+    validation_data : tuple (X, y), optional
+        A validation set for all, instead of folds.
+    sample_weight : array_like, shape (n,), optional
+        Weight of each sample.
+    threads, progress, executor, checkpoint
+        As in `fit_many`; a checkpoint holds a directory for each call of it.
+    **common
+        Entries that all settings share.
+
+    Returns
+    -------
+    Sweep
+        Settings that diverge are part of it.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C; what is finished is then in the checkpoint, if there is one.
+    TypeError, ValueError
+        If an entry is unknown or not what it must be.
+
+    Examples
+    --------
+    >>> result = fastnn.sweep(X, y, {"hidden": [(8,), (16,)], "l2": [0, 1e-3]}, seeds=5, folds=4, epochs=200)
+    >>> result.summary()[0]
+    """
+    rows = _settings(settings)
+    numbers = range(checks.check_integer("seeds", seeds, 1)) if isinstance(seeds, int) else list(seeds)
+    if folds is not None:
+        if validation_data is not None:
+            raise ValueError("validation_data must be None where there are folds")
+        if checks.check_integer("folds", folds, 2) > np.shape(X)[0]:
+            raise ValueError(f"folds must be at most the number of samples, {np.shape(X)[0]}; got {folds}")
+    groups = defaultdict(list)
+    for i, setting in enumerate(rows):
+        spec, call, each = _split(common | setting, X, y)
+        for seed, fold in product(numbers, range(folds or 1)):
+            groups[spec, tuple(call.items())].append((i, seed, fold, each))
+
+    found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]] = {}
+    weights = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight, float)
+    held = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
+    for number, ((spec, shared), runs) in enumerate(groups.items()):
+        options = dict(shared)
+        own = {name: np.array([run[3][name] for run in runs]) for name in runs[0][3]}
+        optimizer = options.pop("optimizer")
+        changes: dict[str, Any] = {name: own[name] for name in ("learning_rate", "momentum") if name in own}
+        validation, training_weights = validation_data, sample_weight
+        if held is not None:
+            outside = np.array([held == run[2] for run in runs])
+            validation, training_weights = (X, y, outside * weights), ~outside * weights
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records tell
+            many = fit_many(
+                spec,
+                X,
+                y,
+                members=len(runs),
+                seeds=[run[1] for run in runs],
+                optimizer=replace(optimizer, **changes),
+                l2=own["l2"],
+                sample_weight=training_weights,
+                validation_data=validation,
+                specialize=None if len(runs) >= WORTH_COMPILING else False,
+                threads=threads,
+                progress=progress,
+                executor=executor,
+                checkpoint=None if checkpoint is None else Path(checkpoint) / f"group-{number:04d}",
+                **options,
+            )
+        if len(many) < len(runs):
+            raise KeyboardInterrupt
+        losses = _validation_losses(many, validation, options)
+        for k, (i, seed, fold, _) in enumerate(runs):
+            found[i, seed, fold] = (
+                {
+                    "setting": i,
+                    **rows[i],
+                    "seed": seed,
+                    "fold": fold if folds is not None else None,
+                    "loss": float(many.loss[k]),
+                    "validation_loss": float(losses[k]),
+                    "epochs": int(many.records.epochs[k]),
+                    "stopped": str(many.stopped[k]),
+                },
+                many[k],
+            )
+    order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
+    return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order])
+
+
+def _settings(settings: Any) -> list[dict[str, Any]]:
+    """The settings, one by one."""
+    if isinstance(settings, Mapping):
+        return [dict(zip(settings, values, strict=True)) for values in product(*settings.values())]
+    rows = [dict(setting) for setting in settings]
+    if not rows:
+        raise ValueError("settings must be a grid, or at least one setting; got none")
+    return rows
+
+
+def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
+    """The network of a setting, what its call of `fit_many` is given, and what is its own among the call's members."""
+    known = (*_NETWORK, *_CALL, *_EACH, "optimizer")
+    for name in setting:
+        checks.check_name("an entry of settings", name, known)
+    network = _NETWORK | {name: setting[name] for name in _NETWORK if name in setting}
+    call = {name: setting[name] for name in _CALL if name in setting}
+    outputs = _outputs(y, call.get("loss", "mse"))
+    hidden: Any = network.pop("hidden")
+    sizes = (np.shape(X)[1], *((hidden,) if isinstance(hidden, int) else hidden), outputs)
+    spec = checks.check_spec(sizes, **network)
+    optimizer = setting.get("optimizer", Adam())
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an update rule, such as fastnn.Adam(); got {checks.describe(optimizer)}")
+    each = {"l2": float(setting.get("l2", 0.0))}
+    for name in ("learning_rate", "momentum"):
+        value = setting.get(name, getattr(optimizer, name, None))
+        if isinstance(value, (int, float)):
+            each[name] = float(value)
+            value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
+            optimizer = replace(optimizer, **{name: value})
+        elif name in setting:
+            optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type]
+    return spec, {"optimizer": optimizer, **call}, each
+
+
+def _outputs(y: Any, loss: str) -> int:
+    """How many outputs a network needs for targets."""
+    y = np.asarray(y)
+    if y.ndim == 2:
+        return y.shape[1]
+    row = catalogue.LOSSES[checks.check_name("loss", loss, catalogue.LOSSES)]
+    return int(y.max()) + 1 if row.labels else 1
+
+
+def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Each member's loss on its validation set, NaN without one."""
+    if validation is None:
+        return np.full(len(many), np.nan)
+    row = checks.check_loss(options.get("loss", "mse"), many.spec)
+    X = checks.check_inputs(validation[0], many.spec)
+    y = checks.check_targets(validation[1], many.spec, row, len(X))
+    losses, delta = np.empty(len(many)), float(options.get("delta", 1.0))
+    for k, params in enumerate(many.params):
+        own = validation[2][k] if len(validation) == 3 else None
+        weights = None if own is None else checks.check_sample_weight(own, many.spec, len(X))
+        network = twin("numpy", "network")
+        with np.errstate(all="ignore"):  # a network that diverged may overflow
+            losses[k] = network.loss_and_grad(many.spec, params, X, y, row, sample_weight=weights, delta=delta)[0]
+    return losses

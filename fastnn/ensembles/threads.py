@@ -1,0 +1,59 @@
+"""Work that threads share, and that is looked up from now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+
+from fastnn.jobs.members import Outcome
+
+SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
+
+#: Called with the number of members done; what it raises ends the training.
+Tell = Callable[[int], None]
+
+#: Does a piece of the work each time it is called; whether any is left.
+Step = Callable[[], bool]
+
+
+def silent(done: int) -> None:
+    """Tell nobody."""
+
+
+def share(work: Callable[[], Step], threads: int, outcome: Outcome, tell: Tell) -> None:
+    """Let threads, this one among them, work until nothing is left: each calls what `work()` returns until it is false.
+
+    What one of them raises ends the work of all.
+    """
+    failures: list[BaseException] = []
+    stop = False
+
+    def help_out() -> None:
+        try:
+            step = work()
+            while not stop and step():
+                pass
+        except BaseException as error:
+            failures.append(error)
+
+    def show() -> None:
+        if failures:
+            raise failures[0]
+        tell(int(outcome.records.ended.sum()))
+
+    helpers = [Thread(target=help_out, name=f"fastnn-member-{i}") for i in range(1, threads)]
+    for helper in helpers:
+        helper.start()
+    try:
+        step = work()
+        while step():
+            show()
+        for helper in helpers:
+            while helper.is_alive():
+                helper.join(SECONDS_A_CALL)
+                show()
+    finally:
+        stop = True
+        for helper in helpers:
+            helper.join()
+    show()

@@ -1,0 +1,46 @@
+"""All members of a job, whichever way they are trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn.ensembles.in_lanes import in_lanes, rewind
+from fastnn.ensembles.initial_weights import initialize_members
+from fastnn.ensembles.one_by_one import one_by_one
+from fastnn.ensembles.threads import Tell, share, silent
+from fastnn.jobs.members import MembersJob, Outcome
+from fastnn.settings.initializers import INITIALIZERS
+
+
+def train_members(job: MembersJob, threads: int = 1, tell: Tell = silent, outcome: Outcome | None = None) -> Outcome:
+    """Train all members of a job.
+
+    Parameters
+    ----------
+    job : MembersJob
+        Who is trained on what.
+    threads : int
+        How many threads share the members; the bits do not depend on it.
+    tell : callable
+        Called now and then, by this thread, with the number of members done; what it raises ends the training.
+    outcome : Outcome, optional
+        A blank one to write to.
+
+    Returns
+    -------
+    Outcome
+    """
+    first = job.params
+    if first is None:
+        first = initialize_members(job.spec, INITIALIZERS[job.init], job.seeds, job.streams)
+    outcome = Outcome.blank(job) if outcome is None else outcome
+    outcome.params[:] = first
+    work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome)
+    try:
+        share(work, min(threads, len(job)), outcome, tell)
+        if job.specialize:
+            rewind(job, first, outcome)
+    except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found
+        outcome.records.status[~np.isfinite(outcome.params).all(axis=1)] = 0
+        raise
+    return outcome

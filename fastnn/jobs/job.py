@@ -1,0 +1,189 @@
+"""One training run, as both twins take it: what is trained on what (`Job`), and how far it has come (`State`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.monitor import fresh_memory
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import Optimizer, Rprop
+from fastnn.settings.solvers import Solver
+from fastnn.settings.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """How scikit-learn counts a batch's loss, where that differs from fastnn.
+
+    The penalty is ``l2 / 2 * sum(W**2)`` divided by the batch's weight; an epoch's loss weighs its batches by their
+    numbers of rows, whatever the sample weights.
+
+    Attributes
+    ----------
+    divisor : float
+        What the sum of a row's losses over the outputs is divided by, instead of their number.
+    shown : float
+        Factor of the loss that is written down, penalty apart; the gradient does not see it.
+    """
+
+    divisor: float = 1.0
+    shown: float = 1.0
+
+
+@dataclass
+class Job:
+    """The network, the data and the settings of one run, validated; ``train`` of either twin runs it.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        The network.
+    params : ndarray, shape (n_params,)
+        Updated in place; C-contiguous, of the spec's dtype, as every array of floats here.
+    X : ndarray, shape (n, n_in)
+        The samples. Their finiteness is the kernels' to check, while they train.
+    y : ndarray, shape (n, n_out), or (n,) of intp
+        Targets, or class labels for a loss that takes them.
+    sample_weight : ndarray, shape (n,), or None
+        Weight of each sample.
+    loss : catalogue.Loss
+        The loss's row.
+    delta : float
+        Where the Huber loss turns from a parabola into a line; other losses ignore it.
+    optimizer : Optimizer or Solver
+        The update rule; its learning rate is passed to ``train``, epoch by epoch.
+    batch_size : int
+        Rows of a batch, at most n; the last batch of an epoch may be shorter.
+    shuffle : bool
+        Whether every epoch visits the rows in an order of its own.
+    l2 : float
+        ``l2 / 2`` times the sum of squared weights is added to each batch's loss.
+    max_grad_norm : float
+        The gradient is scaled down to this 2-norm; infinity leaves it alone.
+    dropout : tuple of float
+        With which probability each hidden layer's outputs are set to zero; empty without dropout.
+    input_noise : float
+        Standard deviation of the gaussian noise that is added to the samples of every batch.
+    watch : Watch or None
+        What is looked at when an epoch ends.
+    batches : callable or None
+        Yields, anew in every epoch, the data that are trained on, batch by batch; X and y are then empty.
+    orders : ndarray of int64, shape (m, n), or None
+        With `shuffle`, orders to visit the rows in: epoch e takes row ``e % m``, instead of drawing its own.
+    accounts : Accounts or None
+        Another way to count the loss of a batch.
+    member : int
+        Which stream of random numbers the run draws from, beside the seed.
+    prepared : object
+        What a twin made of the job in an earlier call, for it to use again.
+    """
+
+    spec: NetworkSpec
+    params: NDArray
+    X: NDArray
+    y: NDArray
+    loss: catalogue.Loss
+    optimizer: Any  # an Optimizer, or a Solver
+    batch_size: int
+    sample_weight: NDArray | None = None
+    delta: float = 1.0
+    shuffle: bool = True
+    l2: float = 0.0
+    max_grad_norm: float = np.inf
+    dropout: tuple[float, ...] = ()
+    input_noise: float = 0.0
+    watch: Any = None  # a Watch, where something is watched
+    batches: Any = None  # a callable that yields batches
+    orders: NDArray[np.int64] | None = None
+    accounts: Any = None  # an Accounts, where something is recounted
+    member: int = 0
+    prepared: Any = field(default=None, repr=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether an update rule alone is at work on arrays: nothing is dropped, blurred or recounted."""
+        plain = self.batches is None and self.accounts is None
+        return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in an epoch; more than there can be, where they come from an iterator."""
+        if self.batches is not None:
+            return 2**62
+        return -(-len(self.X) // self.batch_size)
+
+
+_NOTHING = np.empty(0)  # shared, for nothing can be written to it
+
+
+@dataclass
+class State:
+    """How far a run has come: with the parameters, all that resuming it to the same bits takes.
+
+    Attributes
+    ----------
+    optimizer : str
+        Name of the update rule, for the slots mean nothing to another.
+    seed : int
+        Seed of the run's random numbers, in [0, 2**63).
+    slots : ndarray, shape (n_slots, n_params)
+        What the optimizer keeps (`catalogue.Optimizer.slots` rows).
+    counters : ndarray of int64, shape (3,)
+        Whole epochs done; batches done of the present epoch; steps done in all.
+    sums : ndarray of float64, shape (2,)
+        Over the batches done of the present epoch: batch loss times batch weight, and batch weight.
+    memory : ndarray of float64
+        What `fastnn.jobs.monitor` keeps from epoch to epoch (`fastnn.jobs.monitor.Memory`).
+    best : ndarray, shape (n_params,) or (0,)
+        The parameters after the best epoch, where early stopping is to restore them.
+    last : ndarray, shape (n_params,), or None
+        The parameters to go on from, where the network was given the best ones instead.
+    """
+
+    optimizer: str
+    seed: int
+    slots: NDArray
+    counters: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    memory: NDArray[np.float64] = field(default_factory=fresh_memory)
+    best: NDArray = field(default_factory=lambda: _NOTHING)
+    last: NDArray | None = None
+
+    @classmethod
+    def fresh(cls, spec: NetworkSpec, optimizer: Optimizer | Solver, seed: int) -> State:
+        """The state before the first step."""
+        name = type(optimizer).__name__
+        count = 0 if isinstance(optimizer, Solver) else catalogue.OPTIMIZERS[name].slots
+        slots = np.zeros((count, spec.n_params), dtype=spec.dtype)
+        if isinstance(optimizer, Rprop):
+            slots[1] = optimizer.learning_rate  # slot 0: the last gradient; slot 1: the step sizes
+        return cls(name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
+
+    def copy(self) -> State:
+        """A state that shares nothing with this one."""
+        return State(
+            self.optimizer,
+            self.seed,
+            self.slots.copy(),
+            self.counters.copy(),
+            self.sums.copy(),
+            self.memory.copy(),
+            self.best.copy(),
+            None if self.last is None else self.last.copy(),
+        )
+
+
+class Status(IntEnum):
+    """How a call of ``train`` ended."""
+
+    DONE = 0  # every epoch it was given learning rates for
+    PAUSED = 1  # as many steps as it was allowed
+    BAD_DATA = 2  # a batch held NaN or infinity in X, y or the sample weights
+    DIVERGED = 3  # a batch's loss is not finite although its data are
+    STOPPED = 4  # early stopping ended it after a whole epoch
+    CONVERGED = 5  # no step lowers the loss any more

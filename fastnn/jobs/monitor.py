@@ -1,0 +1,89 @@
+"""What is looked at when an epoch ends, and what is decided on it: validation, early stopping, the learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.schedules import ReduceOnPlateau
+
+
+class Memory(IntEnum):
+    """Places in the numbers that are kept from epoch to epoch."""
+
+    BEST = 0  # the least value watched by early stopping: a loss, or a metric's negative
+    BEST_EPOCH = 1  # its number, from 0; -1 before the first
+    WAITED = 2  # epochs since the last improvement
+    PLATEAU_BEST = 3  # the same for ReduceOnPlateau
+    PLATEAU_WAITED = 4
+    COOLDOWN = 5  # epochs that are not counted yet
+    RATE = 6  # the learning rate of the next epoch, if ReduceOnPlateau rules it
+    DAMPING = 7  # of LevenbergMarquardt, 0 before the first step
+
+
+def fresh_memory() -> NDArray[np.float64]:
+    """The numbers before the first epoch."""
+    return _FRESH_MEMORY.copy()
+
+
+_FRESH_MEMORY = np.zeros(len(Memory))
+_FRESH_MEMORY[[Memory.BEST, Memory.PLATEAU_BEST, Memory.RATE]] = np.inf
+_FRESH_MEMORY[Memory.BEST_EPOCH] = -1
+
+
+@dataclass
+class Watch:
+    """What one run looks at, and what it writes down.
+
+    Attributes
+    ----------
+    X, y, sample_weight
+        The validation set, as a `Job`'s data; all None without one.
+    stopping : EarlyStopping or None
+        When to stop.
+    plateau : ReduceOnPlateau or None
+        When to reduce the learning rate.
+    first : int
+        Number of the run's first epoch.
+    loss, metric : ndarray of float64, shape (epochs,)
+        Receive those of the validation set after every epoch.
+    """
+
+    X: Any = None
+    y: Any = None
+    sample_weight: NDArray | None = None
+    stopping: EarlyStopping | None = None
+    plateau: ReduceOnPlateau | None = None
+    first: int = 0
+    loss: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    metric: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation set."""
+        return self.X is not None
+
+    def begin(self, first: int, epochs: int) -> None:
+        """Make room for the run's epochs."""
+        self.first = first
+        if self.validates:
+            self.loss, self.metric = np.full(epochs, np.nan), np.full(epochs, np.nan)
+
+    def shares(self) -> NDArray[np.float64]:
+        """What a squared residual of each output takes away from ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
+
+        It is the mean of the outputs' coefficients of determination; an output whose target is constant has none,
+        and counts for nothing. Shape (n_out,).
+        """
+        y = self.y.astype(np.float64)
+        weight = np.ones(len(y)) if self.sample_weight is None else self.sample_weight.astype(np.float64)
+        mean = weight @ y / weight.sum()
+        spread = weight @ (y - mean) ** 2
+        varies = y.min(axis=0) < y.max(axis=0)
+        varies &= spread > 0
+        return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / max(1, varies.sum())

@@ -1,0 +1,220 @@
+"""What happens when an epoch ends, inside compiled code: validation, early stopping, the plateau.
+
+The training kernel calls `end_epoch` by its address, and is compiled without it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job
+from fastnn.jobs.monitor import Memory
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.simd import pointer_at
+from fastnn.kernels.simd.calls import KNOWN, call, call_float
+from fastnn.kernels.simd.threads import meet
+from fastnn.kernels.tiles.layers import COLUMNS, N_IN, N_OUT, D, H
+
+#: What a run watches, a part of its plan: addresses of arrays and functions, 0 where there is none, and settings.
+WATCHED = np.dtype(
+    [
+        # the validation set
+        ("X", np.intp),
+        ("y", np.intp),
+        ("labels", np.intp),
+        ("sample_weight", np.intp),
+        ("n_rows", np.intp),  # 0 without one
+        ("loss", np.intp),
+        ("factor", np.float64),  # of a row's loss, beside its weight
+        ("weight", np.float64),  # sum of the sample weights
+        ("metric", np.intp),  # a `Metric`
+        ("shares", np.intp),  # see `fastnn.jobs.monitor.Watch.shares`
+        # what is written down
+        ("first", np.intp),  # number of the run's first epoch
+        ("losses", np.intp),
+        ("metrics", np.intp),
+        ("memory", np.intp),  # see `fastnn.jobs.monitor.Memory`
+        ("best", np.intp),  # the parameters after the best epoch
+        # early stopping and ReduceOnPlateau, each with a patience of 0 where there is none
+        ("patience", np.intp),
+        ("min_improvement", np.float64),
+        ("monitors_metric", np.intp),
+        ("plateau_patience", np.intp),
+        ("plateau_min_improvement", np.float64),
+        ("factor_of_rate", np.float64),
+        ("cooldown", np.intp),
+        ("min_rate", np.float64),
+    ]
+)
+
+
+class Metric(IntEnum):
+    """How outputs are judged."""
+
+    LARGEST = 0  # accuracy: the largest output is the class
+    SIGN = 1  # accuracy: every logit has the right sign
+    R2 = 2
+    R2_OF_EXP = 3  # of outputs whose logarithm is given
+
+
+_LARGEST, _SIGN, _R2, _R2_OF_EXP = (int(metric) for metric in Metric)
+_BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = (int(place) for place in Memory)
+
+
+@inlined
+def _right(metric, o, y, label, n_out):
+    """1 if a row of outputs is classified correctly, else 0; `label` is -1 where y tells the class."""
+    if metric == _SIGN:
+        for j in range(n_out):
+            if (o[j] > 0.0) != (y[j] > 0.5):
+                return 0.0
+        return 1.0
+    top, true = 0, max(label, 0)
+    for j in range(1, n_out):
+        if o[j] > o[top]:
+            top = j
+        if label < 0 and y[j] > y[true]:
+            true = j
+    return 1.0 if top == true else 0.0
+
+
+@inlined
+def _explained(metric, o, y, shares, n_out):
+    """What a row of outputs takes away from the coefficient of determination."""
+    squares = 0.0
+    for j in range(n_out):
+        o_j = np.float64(o[j])
+        r = (np.exp(o_j) if metric == _R2_OF_EXP else o_j) - np.float64(y[j])
+        squares += shares[j] * r * r
+    return squares
+
+
+@inlined
+def _evaluate(plan, params, work, team):
+    """Loss and metric on the validation set; the first thread of a team alone knows them."""
+    watch, layers = plan.watch, pointer_at(plan.layers, np.int64)
+    last = layers + (plan.n_layers - 1) * COLUMNS
+    n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + plan.scale_place
+    weights, shares = pointer_at(watch.sample_weight, params), pointer_at(watch.shares, np.float64)
+    loss, metric = 0.0, 1.0 if watch.metric >= _R2 else 0.0
+    if plan.draw_nothing != 0:
+        if team.rank == 0:
+            call(plan.draw_nothing, plan, plan.block_rows, work)
+        meet(team)
+    for start in range(0, watch.n_rows, plan.block_rows):
+        n = min(plan.block_rows, watch.n_rows - start)
+        x, y = pointer_at(watch.X, params) + start * n_in, pointer_at(watch.y, params) + start * n_out
+        labels = pointer_at(watch.labels, np.int64) + start
+        call(plan.forward, layers, plan.n_layers, plan.zeros, params, x, n_in, n, work, team)
+        meet(team)
+        if team.rank == 0:
+            for r in range(n):
+                weight = np.float64(weights[start + r]) if watch.sample_weight != 0 else 1.0
+                scale[r] = watch.factor * weight
+                o_r, y_r = output + r * n_out, y + r * n_out
+                if watch.metric >= _R2:
+                    metric -= weight * _explained(watch.metric, o_r, y_r, shares, n_out)
+                else:
+                    label = labels[r] if watch.labels != 0 else -1
+                    metric += weight / watch.weight * _right(watch.metric, o_r, y_r, label, n_out)
+            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, plan.delta)
+        meet(team)
+    return loss, metric
+
+
+@callee
+def end_epoch(plan, params, n_params, epoch, loss, learning_rates, i, n_rates, team):
+    """Do what is due after epoch number `epoch`, whose rate stands in place `i`; 1 if early stopping ends the run.
+
+    The contract of `fastnn.reference.end_epoch.end_epoch`; every thread of the team runs this.
+    """
+    watch, memory = plan.watch, pointer_at(plan.watch.memory, np.float64)
+    value, metric = loss, -np.inf
+    meet(team)  # each thread has updated its share of the parameters
+    if watch.n_rows > 0:
+        value, metric = _evaluate(plan, params, pointer_at(plan.work, params), team)
+    if team.rank == 0:
+        if watch.n_rows > 0:
+            pointer_at(watch.losses, np.float64)[epoch - watch.first] = value
+            pointer_at(watch.metrics, np.float64)[epoch - watch.first] = metric
+        if watch.patience > 0:
+            watched = -metric if watch.monitors_metric != 0 else value
+            memory[_WAITED] = 0.0 if watched < memory[_BEST] - watch.min_improvement else memory[_WAITED] + 1.0
+            if watched < memory[_BEST]:
+                memory[_BEST], memory[_BEST_EPOCH] = watched, np.float64(epoch)
+                if watch.best != 0:
+                    best = pointer_at(watch.best, params)
+                    for j in range(n_params):
+                        best[j] = params[j]
+        if watch.plateau_patience > 0:
+            counted = memory[_COOLDOWN] == 0.0
+            if value < memory[_PLATEAU_BEST] - watch.plateau_min_improvement:
+                memory[_PLATEAU_WAITED] = 0.0
+            elif counted:
+                memory[_PLATEAU_WAITED] += 1.0
+            if not counted:
+                memory[_COOLDOWN] -= 1.0
+            if value < memory[_PLATEAU_BEST]:
+                memory[_PLATEAU_BEST] = value
+            if memory[_PLATEAU_WAITED] >= watch.plateau_patience:
+                memory[_PLATEAU_WAITED], memory[_COOLDOWN] = 0.0, np.float64(watch.cooldown)
+                memory[_RATE] = max(memory[_RATE] * watch.factor_of_rate, watch.min_rate)
+            if i + 1 < n_rates:
+                learning_rates[i + 1] = memory[_RATE]
+    meet(team)
+    return np.intp(watch.patience > 0 and memory[_WAITED] >= watch.patience)
+
+
+# ---------------------------------------------------------------- from Python
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    from fastnn.kernels.tiles import (
+        predict as network,  # which stands above the training kernel, and that above this file
+    )
+    from fastnn.reference.end_epoch import metric
+
+    watch = job.watch
+    settings = {"sample_weight": watch.sample_weight, "delta": job.delta}
+    loss, _ = network.loss_and_grad(job.spec, job.params, watch.X, watch.y, job.loss, **settings)
+    return loss, metric(job, network.predict(job.spec, job.params, watch.X))
+
+
+def watched(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
+    """What a job watches, of the dtype `WATCHED`, but for the state; and arrays to be kept alive with it.
+
+    `loss` is the address of the loss on the validation set's targets.
+    """
+    watch, record = job.watch, np.zeros((), WATCHED)
+    record["first"] = watch.first
+    if watch.stopping is not None:
+        record["patience"], record["min_improvement"] = watch.stopping.patience, watch.stopping.min_improvement
+        record["monitors_metric"] = watch.stopping.monitor == "metric"
+    if watch.plateau is not None:
+        record["plateau_patience"], record["cooldown"] = watch.plateau.patience, watch.plateau.cooldown
+        record["plateau_min_improvement"] = watch.plateau.min_improvement
+        record["factor_of_rate"], record["min_rate"] = watch.plateau.factor, watch.plateau.min_rate
+    return record, _validation(record, job, loss) if watch.validates else []
+
+
+def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
+    """Fill in the validation set; the arrays that it names."""
+    watch, weights = job.watch, job.watch.sample_weight
+    weight = float(len(watch.X) if weights is None else weights.sum(dtype=np.float64))
+    outputs = job.spec.n_out if job.loss.mean_output else 1
+    record["n_rows"], record["loss"], record["weight"] = len(watch.X), loss, weight
+    record["factor"] = 1 / (outputs * (weight if job.loss.mean else 1.0))
+    targets = "labels" if watch.y.ndim == 1 else "y"
+    arrays = {"X": watch.X, targets: watch.y, "losses": watch.loss, "metrics": watch.metric}
+    if weights is not None:
+        arrays["sample_weight"] = weights
+    if job.loss.metric == "r2":
+        record["metric"] = Metric.R2_OF_EXP if job.loss.logits_of == "exp" else Metric.R2
+        arrays["shares"] = watch.shares()
+    else:
+        record["metric"] = Metric.LARGEST if job.loss.name == "cross_entropy" else Metric.SIGN
+    for name, array in arrays.items():
+        record[name] = array.ctypes.data
+    return list(arrays.values())

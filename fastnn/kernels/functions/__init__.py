@@ -1,0 +1,1 @@
+"""Mathematics on one vector: activations, losses, update rules, random numbers."""

@@ -1,0 +1,294 @@
+"""Activation functions of a vector, with their first and second derivatives.
+
+For the pre-activation z and the output h of the same place, ``name(z)`` is the function,
+``name_derivative(z, h)`` and ``name_second_derivative(z, h)`` are its derivatives; most need h alone.
+The formulas are PyTorch's. At a kink the derivative is the left one; infinity gives the limit, NaN gives NaN.
+
+Kernels come in by `activate`, `derivative` and `second_derivative`, whose first argument is a literal
+code of `fastnn.settings.catalogue.ACTIVATIONS`: the choice falls at compile time.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import overload
+
+from fastnn.kernels.functions.vecmath import exp, expm1, sigmoid, softplus, tanh
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.simd import absolute, broadcast, fma, select
+from fastnn.settings.catalogue import ACTIVATIONS
+
+_LEAKY_SLOPE = 0.01
+_SELU_SCALE = 1.0507009873554805
+_SELU_SCALE_ALPHA = 1.0507009873554805 * 1.6732632423543772
+_GELU_LINEAR = 1.5957691216057308  # 2 sqrt(2 / pi)
+_GELU_CUBIC = 1.5957691216057308 * 0.044715
+
+
+@inlined
+def identity(z):
+    """Z itself."""
+    return z
+
+
+@inlined
+def identity_derivative(z, h):
+    """One."""
+    return broadcast(1.0, h)
+
+
+@inlined
+def identity_second_derivative(z, h):
+    """Zero."""
+    return broadcast(0.0, h)
+
+
+@inlined
+def sigmoid_derivative(z, h):
+    """``h (1 - h)``."""
+    return h * (1.0 - h)
+
+
+@inlined
+def sigmoid_second_derivative(z, h):
+    """``h (1 - h) (1 - 2 h)``."""
+    return h * (1.0 - h) * (1.0 - 2.0 * h)
+
+
+@inlined
+def tanh_derivative(z, h):
+    """``1 - h**2``."""
+    return fma(-h, h, 1.0)
+
+
+@inlined
+def tanh_second_derivative(z, h):
+    """``-2 h (1 - h**2)``."""
+    return -2.0 * h * fma(-h, h, 1.0)
+
+
+@inlined
+def relu(z):
+    """The larger of `z` and zero."""
+    return select(z < 0.0, broadcast(0.0, z), z)
+
+
+@inlined
+def relu_derivative(z, h):
+    """One above zero, elsewhere zero: `h` itself, unless that is NaN."""
+    return select(h > 0.0, broadcast(1.0, h), h)
+
+
+@inlined
+def relu_second_derivative(z, h):
+    """Zero."""
+    return broadcast(0.0, h)
+
+
+@inlined
+def leaky_relu(z):
+    """`z` above zero, 0.01 z elsewhere."""
+    return select(z > 0.0, z, _LEAKY_SLOPE * z)
+
+
+@inlined
+def leaky_relu_derivative(z, h):
+    """One above zero, 0.01 elsewhere."""
+    return select(h > 0.0, broadcast(1.0, h), select(h <= 0.0, broadcast(_LEAKY_SLOPE, h), h))
+
+
+@inlined
+def leaky_relu_second_derivative(z, h):
+    """Zero."""
+    return broadcast(0.0, h)
+
+
+@inlined
+def elu(z):
+    """`z` above zero, ``exp(z) - 1`` elsewhere."""
+    return select(z > 0.0, z, expm1(z))
+
+
+@inlined
+def elu_derivative(z, h):
+    """One above zero, ``exp(z) = h + 1`` elsewhere."""
+    return select(h > 0.0, broadcast(1.0, h), h + 1.0)
+
+
+@inlined
+def elu_second_derivative(z, h):
+    """Zero above zero, ``exp(z) = h + 1`` elsewhere."""
+    return select(h > 0.0, broadcast(0.0, h), h + 1.0)
+
+
+@inlined
+def selu(z):
+    """``scale z`` above zero, ``scale alpha (exp(z) - 1)`` elsewhere (Klambauer et al. 2017)."""
+    return select(z > 0.0, _SELU_SCALE * z, _SELU_SCALE_ALPHA * expm1(z))
+
+
+@inlined
+def selu_derivative(z, h):
+    """`scale` above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
+    return select(h > 0.0, broadcast(_SELU_SCALE, h), h + _SELU_SCALE_ALPHA)
+
+
+@inlined
+def selu_second_derivative(z, h):
+    """Zero above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
+    return select(h > 0.0, broadcast(0.0, h), h + _SELU_SCALE_ALPHA)
+
+
+@inlined
+def _sigmoid_pair(x):
+    """``s, s'``: the sigmoid of `x` and its derivative, the latter to full precision at both ends."""
+    small = sigmoid(-absolute(x))
+    large = 1.0 - small
+    return select(x < 0.0, small, large), small * large
+
+
+@inlined
+def _clamp(z, limit):
+    """`z`, or the end of [-limit, limit] next to it."""
+    z = select(z > limit, broadcast(limit, z), z)
+    return select(z < -limit, broadcast(-limit, z), z)
+
+
+@inlined
+def silu(z):
+    """``z sigmoid(z)``."""
+    # sigmoid(-1e4) is zero, and -inf * 0 would be NaN.
+    return select(z < -1e4, broadcast(-1e4, z), z) * sigmoid(z)
+
+
+@inlined
+def silu_derivative(z, h):
+    """``s + z s'`` with s = sigmoid(z)."""
+    s, slope = _sigmoid_pair(z)
+    return fma(_clamp(z, 1e4), slope, s)
+
+
+@inlined
+def silu_second_derivative(z, h):
+    """``s' (2 + z (1 - 2 s))`` with s = sigmoid(z)."""
+    s, slope = _sigmoid_pair(z)
+    return slope * fma(_clamp(z, 1e4), 1.0 - 2.0 * s, 2.0)
+
+
+@inlined
+def softplus_derivative(z, h):
+    """``sigmoid(z) = 1 - exp(-h)``."""
+    return -expm1(-h)
+
+
+@inlined
+def softplus_second_derivative(z, h):
+    """``(1 - exp(-h)) exp(-h)``."""
+    return -expm1(-h) * exp(-h)
+
+
+@inlined
+def gelu_tanh(z):
+    """``z (1 + tanh(u)) / 2 = z sigmoid(2 u)`` with u = sqrt(2/pi) (z + 0.044715 z**3) (Hendrycks & Gimpel 2016)."""
+    v = z * fma(z * z, _GELU_CUBIC, _GELU_LINEAR)
+    return select(z < -1e4, broadcast(-1e4, z), z) * sigmoid(v)  # as in `silu`
+
+
+@inlined
+def _gelu_parts(z):
+    """``y, s, s', v', v''``: v = 2 u and s = sigmoid(v) at y, which is `z` or the end of [-100, 100] next to it.
+
+    Beyond, all derivatives have long reached their limits, and the powers of z would overflow.
+    """
+    y = _clamp(z, 100.0)
+    square = y * y
+    s, slope = _sigmoid_pair(y * fma(square, _GELU_CUBIC, _GELU_LINEAR))
+    return y, s, slope, fma(square, 3.0 * _GELU_CUBIC, _GELU_LINEAR), y * (6.0 * _GELU_CUBIC)
+
+
+@inlined
+def gelu_tanh_derivative(z, h):
+    """``s + z s' v'`` with s = sigmoid(v), v = 2 u."""
+    y, s, slope, v1, _ = _gelu_parts(z)
+    return fma(y * slope, v1, s)
+
+
+@inlined
+def gelu_tanh_second_derivative(z, h):
+    """``s' (2 v' + z ((1 - 2 s) v'**2 + v''))`` with s = sigmoid(v), v = 2 u."""
+    y, s, slope, v1, v2 = _gelu_parts(z)
+    return slope * fma(y, fma((1.0 - 2.0 * s) * v1, v1, v2), 2.0 * v1)
+
+
+@inlined
+def exp_derivative(z, h):
+    """The function itself."""
+    return h
+
+
+@inlined
+def exp_second_derivative(z, h):
+    """The function itself."""
+    return h
+
+
+# Softmax works on a whole row, not on a vector's lanes one by one.
+_FUNCTIONS = {
+    ACTIVATIONS[name].code: functions
+    for name, functions in {
+        "identity": (identity, identity_derivative, identity_second_derivative),
+        "sigmoid": (sigmoid, sigmoid_derivative, sigmoid_second_derivative),
+        "tanh": (tanh, tanh_derivative, tanh_second_derivative),
+        "relu": (relu, relu_derivative, relu_second_derivative),
+        "leaky_relu": (leaky_relu, leaky_relu_derivative, leaky_relu_second_derivative),
+        "elu": (elu, elu_derivative, elu_second_derivative),
+        "selu": (selu, selu_derivative, selu_second_derivative),
+        "silu": (silu, silu_derivative, silu_second_derivative),
+        "softplus": (softplus, softplus_derivative, softplus_second_derivative),
+        "gelu_tanh": (gelu_tanh, gelu_tanh_derivative, gelu_tanh_second_derivative),
+        "exp": (exp, exp_derivative, exp_second_derivative),
+    }.items()
+}
+
+
+def activate(code, z):
+    """The activation of a literal `code` at `z`; inside ``@njit`` only."""
+    raise NotImplementedError
+
+
+def derivative(code, z, h):
+    """Its derivative at `z`, where it has the value `h`; inside ``@njit`` only."""
+    raise NotImplementedError
+
+
+def second_derivative(code, z, h):
+    """Its second derivative at `z`, where it has the value `h`; inside ``@njit`` only."""
+    raise NotImplementedError
+
+
+def _chosen(code, order):
+    """The function of a literal code, or its first or second derivative; None, a typing error, for any other code."""
+    if isinstance(code, types.IntegerLiteral) and code.literal_value in _FUNCTIONS:
+        return _FUNCTIONS[code.literal_value][order]
+    return None
+
+
+
+
+@overload(activate, prefer_literal=True, jit_options=INLINED)
+def _activate(code, z):
+    chosen = _chosen(code, 0)
+    return chosen and (lambda code, z: chosen(z))
+
+
+@overload(derivative, prefer_literal=True, jit_options=INLINED)
+def _derivative(code, z, h):
+    chosen = _chosen(code, 1)
+    return chosen and (lambda code, z, h: chosen(z, h))
+
+
+@overload(second_derivative, prefer_literal=True, jit_options=INLINED)
+def _second_derivative(code, z, h):
+    chosen = _chosen(code, 2)
+    return chosen and (lambda code, z, h: chosen(z, h))

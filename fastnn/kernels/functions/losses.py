@@ -1,0 +1,192 @@
+"""The losses: value and derivative in one go, on the outputs of a batch.
+
+A kernel calls them by address, with ``(o, d, y, labels, scale, rows, n_out, delta)``.
+
+An elementwise loss is a row of `_ELEMENTWISE`: ``name(o, y, delta) -> (loss, derivative)`` on vectors, with o the
+output, or its pre-activation where the catalogue's row says `logits_of`. What the values are divided by stands in
+`scale`: one number a row of the batch, its share of the loss.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.simd import (
+    absolute,
+    broadcast,
+    copysign,
+    first_lanes,
+    fma,
+    lanes,
+    load_first,
+    select,
+    store_first,
+    tile,
+    total,
+    transpose,
+)
+from fastnn.settings import catalogue
+
+
+@inlined
+def squared(o, y, delta):
+    """``(o - y)**2``: of sse and mse."""
+    r = o - y
+    return r * r, r + r
+
+
+@inlined
+def mae(o, y, delta):
+    """``|o - y|``."""
+    r = o - y
+    sign = copysign(broadcast(1.0, r), r)
+    return absolute(r), select(r == 0.0, r, sign)
+
+
+@inlined
+def huber(o, y, delta):
+    """``r**2 / 2`` where ``|r| <= delta``, else ``delta (|r| - delta / 2)``."""
+    r = o - y
+    inside = absolute(r) <= delta
+    line = copysign(broadcast(delta, r), r)
+    return select(inside, 0.5 * r * r, delta * (absolute(r) - 0.5 * delta)), select(inside, r, line)
+
+
+@inlined
+def poisson(z, y, delta):
+    """``mu - y log(mu)`` with ``mu = exp(z)``."""
+    mu = exp(z)
+    return mu - y * z, mu - y
+
+
+@inlined
+def binary_cross_entropy(z, y, delta):
+    """``-y log(p) - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
+    return softplus(z) - y * z, sigmoid(z) - y
+
+
+_ELEMENTWISE = {
+    "sse": squared,
+    "mse": squared,
+    "mae": mae,
+    "huber": huber,
+    "poisson": poisson,
+    "binary_cross_entropy": binary_cross_entropy,
+}
+
+
+def _element(code, o, y, delta):
+    """The elementwise loss of this catalogue code."""
+
+
+@overload(_element, prefer_literal=True, jit_options=INLINED)
+def _choose_element(code, o, y, delta):
+    name = next(row.name for row in catalogue.LOSSES.values() if row.code == code.literal_value)
+    function = _ELEMENTWISE[name]
+    return lambda code, o, y, delta: function(o, y, delta)
+
+
+@callee
+def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, delta):
+    """Sum of ``scale * loss`` over the batch; ``d = scale * derivative``. o, d and y are (rows, n_out), contiguous.
+
+    `code`, a literal, is the loss's in the catalogue.
+    """
+    width = lanes(o)
+    loss = broadcast(0.0, o)
+    if n_out == 1:  # a vector holds many rows
+        for i in range(0, rows, width):
+            left = rows - i
+            share = load_first(scale + i, left)
+            value, derivative = _element(code, load_first(o + i, left), load_first(y + i, left), delta)
+            loss = fma(share, value, loss)
+            store_first(d + i, share * derivative, left)
+        return np.float64(total(loss))
+    for r in range(rows):
+        share = broadcast(scale[r], o)
+        for j in range(0, n_out, width):
+            place, left = r * n_out + j, n_out - j
+            value, derivative = _element(code, load_first(o + place, left), load_first(y + place, left), delta)
+            # Lanes beyond the last output hold the loss of nothing against nothing, which need not be zero.
+            value = select(first_lanes(left, value), value, 0.0)
+            loss = fma(share, value, loss)
+            store_first(d + place, share * derivative, left)
+    return np.float64(total(loss))
+
+
+@inlined
+def _load_turned(square, x, stride, rows, columns):
+    """A block of x into a square tile, a column a vector; surplus rows repeat the last."""
+    for i in range(lanes(x)):
+        square[i, 0] = load_first(x + min(i, rows - 1) * stride, columns)
+    transpose(square)
+
+
+@callee
+def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out, delta):
+    """Sum of ``scale * (-sum_j y_j log softmax(z)_j)`` over the batch; ``d = scale * (softmax(z) sum(y) - y)``.
+
+    With `labels_given`, a literal, row r has the one-hot target of ``labels[r]``, and `y` is not read. A vector holds
+    one output of as many rows as it has lanes.
+    """
+    width = lanes(z)
+    z_k, y_k = tile(z, width, 1), tile(z, width, 1)
+    loss = broadcast(0.0, z)
+    for r in range(0, rows, width):
+        n, place = min(width, rows - r), r * n_out
+        share = load_first(scale + r, n)
+
+        top = broadcast(-np.inf, z)
+        for j in range(0, n_out, width):
+            _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+            for k in range(min(width, n_out - j)):
+                top = select(z_k[k, 0] > top, z_k[k, 0], top)
+
+        exps, hits, targets = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
+        for j in range(0, n_out, width):
+            if n_out > width:
+                _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+            if not labels_given:
+                _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
+            for k in range(min(width, n_out - j)):
+                above = z_k[k, 0] - top
+                if not labels_given:
+                    hits, targets = fma(y_k[k, 0], above, hits), targets + y_k[k, 0]
+                z_k[k, 0] = exp(above)
+                exps = exps + z_k[k, 0]
+        if labels_given:
+            for i in range(n):
+                d[place + i] = z[place + i * n_out + labels[r + i]]
+            hits, targets = load_first(d + place, n) - top, broadcast(1.0, z)
+        loss = fma(share, select(first_lanes(n, z), targets * log(exps) - hits, 0.0), loss)
+
+        factor = targets / exps
+        for j in range(0, n_out, width):
+            if n_out > width:
+                _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+                if not labels_given:
+                    _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
+                for k in range(min(width, n_out - j)):
+                    z_k[k, 0] = exp(z_k[k, 0] - top)
+            for k in range(min(width, n_out - j)):
+                p = factor * z_k[k, 0]
+                z_k[k, 0] = share * (p if labels_given else p - y_k[k, 0])
+            transpose(z_k)
+            for i in range(n):
+                store_first(d + (place + i * n_out + j), z_k[i, 0], n_out - j)
+        if labels_given:
+            for i in range(n):
+                d[place + i * n_out + labels[r + i]] -= scale[r + i]
+    return np.float64(total(loss))
+
+
+def callee_of(loss: catalogue.Loss, labels_given: bool) -> tuple:
+    """The function of a loss, for `address_of`, and the literals that it is compiled for."""
+    if loss.name == "cross_entropy":
+        return cross_entropy, types.literal(int(labels_given))
+    return elementwise_loss, types.literal(loss.code)

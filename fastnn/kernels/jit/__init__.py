@@ -1,0 +1,1 @@
+"""How kernels are compiled and cached: all that touches Numba's internals."""

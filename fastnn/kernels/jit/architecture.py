@@ -1,0 +1,47 @@
+"""A network's spec as a Numba type: kernels that take one are compiled for its sizes.
+
+A `NetworkSpec` passed to compiled code carries nothing at run time; all is in its type, which an ``@overload``
+reads as ``architecture.spec``. The type's name holds the digest of the kernels, so that what users compile and
+cache with it is compiled anew after an upgrade.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
+
+from fastnn.kernels.jit.compiling import digest
+from fastnn.settings.spec import NetworkSpec
+
+
+class Architecture(types.Type):
+    """The type of a network's spec."""
+
+    def __init__(self, spec: NetworkSpec):
+        self.spec = spec
+        super().__init__(type_name("Architecture", spec))
+
+
+def type_name(kind: str, spec: NetworkSpec) -> str:
+    """Name of a Numba type for a spec: another for other kernels."""
+    return f"{kind}({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
+
+
+def number_type(spec: NetworkSpec) -> types.Float:
+    """The Numba type of a network's numbers."""
+    return types.float32 if spec.dtype == "float32" else types.float64
+
+
+@register_model(Architecture)
+class _ArchitectureModel(models.OpaqueModel):
+    pass
+
+
+@typeof_impl.register(NetworkSpec)
+def _typeof_spec(spec, context):
+    return Architecture(spec)
+
+
+@unbox(Architecture)
+def _unbox_spec(typ, spec, context):
+    return NativeValue(context.context.get_dummy_value())

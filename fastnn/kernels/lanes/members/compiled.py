@@ -1,0 +1,132 @@
+"""What is compiled for networks in lanes, and called by its address: a step of training, and a loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from numba import types
+from numba.extending import overload
+
+from fastnn.kernels.functions.optimizers import RULES, rule_of
+from fastnn.kernels.jit.compiling import address_of, callee
+from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.lanes import CORRECTED, Batch, Memory, Pace, Plan, PlanType, gradient_step, pass_batch, update
+from fastnn.kernels.simd import any_lane, broadcast, lanes, load, store, with_lanes
+from fastnn.kernels.simd.types import Pointer, native_lanes
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import Rprop
+from fastnn.settings.spec import NetworkSpec
+
+#: Rows of a batch that go through the networks together.
+ROWS = 4
+
+
+@callee
+def train(
+    plan, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, delta,
+    settings, loss,
+):  # fmt: skip
+    """Steps of the optimizer on one batch, until a loss is not finite; how many were made. The last loss is stored.
+
+    Parameters, gradient and slots lie in `work`.
+    """
+    memory, batch = _memory(plan, work, values), _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows)
+    width = lanes(work)
+    paces = Pace(pace, pace + width, pace + 2 * width, pace + 3 * width)
+    bound, penalty, done = broadcast(max_grad_norm, work), load(pace + 4 * width), 0
+    while done < steps:
+        done += 1
+        value = gradient_step(plan, memory, batch, penalty, bound, delta)
+        update(plan, memory, paces, settings)
+        store(loss, value)
+        if any_lane(value - value != 0.0):
+            break
+    return done
+
+
+@callee
+def batch_loss(plan, work, values, X, y, packed_x, packed_y, share, share_stride, rows, delta, loss):
+    """The loss of a batch, which is stored."""
+    memory, batch = _memory(plan, work, values), _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows)
+    store(loss, pass_batch(plan, memory, batch, delta, False))
+
+
+def _memory(plan, work, values):
+    """Parameters, gradient and slots, one after another."""
+
+
+@overload(_memory, jit_options=INLINED)
+def _memory_impl(plan, work, values):
+    n_params = plan.plan.spec.n_params
+
+    def impl(plan, work, values):
+        size = n_params * lanes(work)
+        return Memory(work, work + size, work + 2 * size, work + 3 * size, values)
+
+    return impl
+
+
+def _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows):
+    """A batch: in the data where its rows are the same for every lane, else where they were packed."""
+
+
+@overload(_batch, jit_options=INLINED)
+def _batch_impl(plan, X, y, packed_x, packed_y, share, share_stride, rows):
+    if plan.plan.packed:
+        return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
+            packed_x, packed_y, share, share_stride, rows
+        )
+    return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
+        with_lanes(X, 1), with_lanes(y, 1), share, share_stride, rows
+    )
+
+
+def _addresses(plan: Plan, validates: bool) -> tuple[int, int]:
+    """Addresses of `train` and `batch_loss`, the latter where it is wanted, compiled for a plan."""
+    number = types.float32 if plan.spec.dtype == "float32" else types.float64
+    kind, n, real = PlanType(plan), types.intp, types.float64
+    v, data = Pointer(number, plan.lanes), Pointer(number, native_lanes(number))
+    settings = Pointer(real, native_lanes(real))
+    steps = address_of(train, kind, v, v, v, data, data, v, v, v, n, n, n, real, real, settings, v)
+    shared = PlanType(replace(plan, packed=False, penalised=False, clipped=False))
+    loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, real, v) if validates else 0
+    return steps, loss
+
+
+class Step(NamedTuple):
+    """What is compiled for the networks, by address, and what of them the loop over members must know."""
+
+    train: int
+    batch_loss: int
+    n_params: int
+    n_slots: int
+    corrected: bool  # the optimizer corrects a bias in each step
+    adaptive: bool  # the second slot starts at the rate
+    packed: bool  # every lane has rows of its own
+
+
+def lanes_of(dtype: types.Type) -> int:
+    """Members of a block: two registers a value, so that their latencies overlap."""
+    return 2 * native_lanes(dtype)
+
+
+@lru_cache(maxsize=256)
+def new_step(
+    spec: NetworkSpec,
+    loss: catalogue.Loss,
+    rule: int,
+    batch_size: int,
+    *,
+    packed: bool,
+    penalised: bool,
+    clipped: bool,
+    validates: bool,
+) -> tuple[Plan, Step]:
+    """The plan for networks in lanes, and what is compiled for it."""
+    width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
+    plan = Plan(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
+    adaptive = rule == rule_of(Rprop())[0]
+    steps, batch_loss = _addresses(plan, validates)
+    return plan, Step(steps, batch_loss, spec.n_params, RULES[rule][2], rule in CORRECTED, adaptive, packed)

@@ -1,0 +1,125 @@
+"""What the loop over members reads and writes: their data, how they are trained, what becomes of them, their lanes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from fastnn.kernels.lanes import Plan
+from fastnn.kernels.simd.columns import chunk_of
+from fastnn.kernels.tiles.layers import workspace
+
+
+class Data(NamedTuple):
+    """Samples, a block for each member or one for all; `weights` has no block where all weigh the same."""
+
+    X: NDArray  # (1 or K, n, n_in)
+    y: NDArray  # (1 or K, n, n_out)
+    weights: NDArray  # (0, 1 or K, n)
+    rows: NDArray  # (1 or K, n, columns), what `table` makes of X and y, or (0, n, 0)
+
+
+def table(X: NDArray, y: NDArray) -> NDArray:
+    """Samples and targets side by side, each row with as many columns as `fastnn.kernels.simd.columns` likes.
+
+    Shape (1 or K, n, columns); where every lane has rows of its own they are copied from here.
+    """
+    n_in, n_out = X.shape[2], y.shape[2]
+    chunk = chunk_of(types.float32 if X.dtype == np.float32 else types.float64)
+    rows = np.zeros((max(len(X), len(y)), X.shape[1], -(-(n_in + n_out) // chunk) * chunk), X.dtype)
+    rows[:, :, :n_in], rows[:, :, n_in : n_in + n_out] = X, y
+    return rows
+
+
+class Settings(NamedTuple):
+    """How the members are trained; arrays of shape (K,) have a number for each."""
+
+    rates: NDArray[np.float64]
+    momenta: NDArray[np.float64]
+    l2: NDArray[np.float64]
+    seeds: NDArray[np.int64]
+    limits: NDArray[np.int64]  # a member makes so many steps at most
+    schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
+    epochs: int
+    settings: NDArray[np.float64]  # (4,), the optimizer's
+    delta: float
+    outputs: float  # what a row's loss is divided by
+    mean: bool
+    max_grad_norm: float
+    batch_size: int
+    own_order: bool  # each member visits the samples in an order of its own
+    patience: int  # epochs without improvement before a member stops; 0 never stops it
+    min_improvement: float
+    restore_best: bool
+
+
+class Results(NamedTuple):
+    """What becomes of the members: parameters, which on entry are the first, and `fastnn.jobs.records.Records`."""
+
+    params: NDArray
+    member: NDArray[np.int64]
+    status: NDArray[np.int8]
+    epochs: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    best: NDArray[np.float64]
+    history: NDArray[np.float64]
+    validation: NDArray[np.float64]
+
+
+class Block(NamedTuple):
+    """The lanes of one thread, between two calls of the kernel; places count vectors in `work`."""
+
+    work: NDArray
+    members: NDArray[np.intp]  # (lanes,), -1 where a lane is idle
+    started: NDArray[np.int64]  # (lanes,): the tick in which the lane's member began
+    waits: NDArray[np.int64]  # (lanes,): epochs without improvement
+    keys: NDArray[np.uint64]  # (2 * lanes,): of the lane's member, and of its present epoch
+    order: NDArray[np.int32]  # (lanes, n), or (0, 0): in which each lane visits the samples
+    numbers: NDArray[np.uint32]  # (n,), for `fastnn.kernels.lanes.members.batches.shuffle`
+    ticks: NDArray[np.int64]  # (1,): epochs that the block has been through
+    values: int
+    pace: int  # rate, momentum, two corrections, l2
+    losses: int  # of a batch or an epoch; then its weight, what is monitored, and the least of that so far
+    x: int
+    y: int
+    share: int
+    validation_share: int
+    best_params: int
+
+
+def new_block(plan: Plan, n: int, batch_size: int, n_validation: int, own_order: bool) -> Block:
+    """A block of idle lanes for so many samples."""
+    spec, width = plan.spec, plan.lanes
+    size = 0
+
+    def take(vectors: int) -> int:
+        nonlocal size
+        place, size = size, size + vectors
+        return place
+
+    take(4 * spec.n_params)
+    places = {
+        "values": take(plan.n_values),
+        "pace": take(5),
+        "losses": take(4),
+        "x": take(batch_size * spec.n_in if plan.packed else 0),
+        "y": take(batch_size * spec.n_out if plan.packed else 0),
+        "share": take(batch_size),
+        "validation_share": take(max(1, n_validation)),
+        "best_params": take(spec.n_params),
+    }
+    return Block(
+        work=workspace(size * width, spec.dtype),
+        members=np.full(width, -1, np.intp),
+        started=np.zeros(width, np.int64),
+        waits=np.zeros(width, np.int64),
+        keys=np.zeros(2 * width, np.uint64),
+        order=np.empty((width, n) if own_order else (0, 0), np.int32),
+        numbers=np.empty(n if own_order else 0, np.uint32),
+        ticks=np.zeros(1, np.int64),
+        **places,
+    )

@@ -1,0 +1,69 @@
+"""A member comes to a lane, is looked at after every epoch, and leaves it again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastnn.kernels.functions.random import member_key
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.simd import any_lane, lanes, load, pointer, select, store
+from fastnn.kernels.simd.types import Pointer
+
+
+class Lanes(NamedTuple):
+    """Pointers to what stands in the lanes of a block, see `fastnn.kernels.lanes.members.data.Block`."""
+
+    params: Pointer  # and behind them the gradient and two slots
+    pace: Pointer
+    best: Pointer  # the least that was monitored
+    best_params: Pointer
+    members: Pointer
+    started: Pointer
+    waits: Pointer
+    keys: Pointer
+
+
+@inlined
+def fill(block, lane, member, tick, results, settings, n_params, n_slots, adaptive):
+    """Give a lane to a member. With `adaptive` steps the second slot starts at the rate."""
+    width, params = lanes(block.params), pointer(results.params, 0)
+    rate = settings.rates[member]
+    block.members[lane], block.started[lane], block.waits[lane] = member, tick, 0
+    block.keys[lane] = member_key(settings.seeds[member], results.member[member])
+    block.pace[lane], block.pace[width + lane] = rate * settings.schedule[0], settings.momenta[member]
+    block.pace[4 * width + lane], block.best[lane] = settings.l2[member], np.inf
+    for i in range(n_params):
+        block.params[i * width + lane] = params[member * n_params + i]
+    for i in range(2 * n_params, (2 + n_slots) * n_params):
+        block.params[i * width + lane] = rate if adaptive and i >= 3 * n_params else 0.0
+
+
+@inlined
+def retire(block, lane, results, status, epochs, steps, loss, restores, n_params):
+    """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow."""
+    width, member, target = lanes(block.params), block.members[lane], pointer(results.params, 0)
+    source = block.best_params if restores else block.params
+    for i in range(n_params):
+        target[member * n_params + i] = source[i * width + lane]
+        block.params[i * width + lane] = 0.0
+    block.members[lane], block.pace[lane], block.pace[width + lane] = -1, 0.0, 0.0
+    results.status[member], results.epochs[member], results.steps[member] = status, epochs, steps
+    results.loss[member], results.best[member] = loss, block.best[lane]
+
+
+@inlined
+def note_best(block, monitored, settings, n_params):
+    """Count for every lane the epochs without improvement, and keep its best parameters where they are wanted."""
+    width = lanes(block.params)
+    for lane in range(width):
+        improved = np.float64(monitored[lane]) < np.float64(block.best[lane]) - settings.min_improvement
+        block.waits[lane] = 0 if improved else block.waits[lane] + 1
+    now, least = load(monitored), load(block.best)
+    better = now < least
+    if any_lane(better):
+        store(block.best, select(better, now, least))
+        for place in range(0, (n_params if settings.restore_best else 0) * width, width):
+            kept = block.best_params + place
+            store(kept, select(better, load(block.params + place), load(kept)))

@@ -1,1 +1,0 @@
-"""The only door to LLVM: the vector type, and what needs more than Numba says."""

@@ -1,0 +1,31 @@
+"""One sample through a network whose sizes the compiler knows: what is called from inside a simulation.
+
+The features of a layer lie side by side in the lanes of a few vectors, which stay in registers while the inputs go
+by, one after another. A sum whose terms came one after another would wait for each of them, so it is taken in several
+parts, which are joined at the end.
+
+The recursion over the layers is unrolled by the compiler: an ``@overload`` for each layer, which reads its sizes off
+the `Architecture`. Scratch is a pointer that the caller provides; `scratch_size` says how much it takes. A place that
+is read or written number by number is a pointer and a stride, the distance from one number to the next.
+"""
+
+from fastnn.kernels.point.derivatives import jacobian_by_columns, jacobian_by_rows, jvp, vjp
+from fastnn.kernels.point.forward import forward
+from fastnn.kernels.point.hessian import hessian
+from fastnn.kernels.point.products import ROWS
+from fastnn.kernels.point.rows import forward_rows, rows_pay
+from fastnn.kernels.point.scratch import METHODS, scratch_size
+
+__all__ = [
+    "METHODS",
+    "ROWS",
+    "forward",
+    "forward_rows",
+    "hessian",
+    "jacobian_by_columns",
+    "jacobian_by_rows",
+    "jvp",
+    "rows_pay",
+    "scratch_size",
+    "vjp",
+]

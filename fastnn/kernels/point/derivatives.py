@@ -1,0 +1,210 @@
+"""First derivatives at one sample: backwards from the outputs (`vjp`), forwards from the inputs (`jvp`), all of them.
+
+Each runs the layers once with a tape of the activations' slopes, then pulls gradients back or pushes tangents on.
+"""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.forward import layers, write
+from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, tile, total
+from fastnn.settings import catalogue
+from fastnn.settings.spec import Layer
+
+_SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
+
+
+# ---------------------------------------------------------------- what is called
+@callee
+def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
+    """The derivative of ``v^T outputs`` with respect to the inputs."""
+    size = sizes_of(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
+    layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
+    for j in range(size.n_out):
+        here[j] = v[j * v_stride]
+    end = slopes + size.last
+    write(pull_all(architecture, 1, p, here, there, end, end), out, out_stride, size.n_in)
+
+
+@callee
+def jvp(architecture, p, x, x_stride, t, t_stride, out, out_stride, work):
+    """The derivative of the outputs along `t`."""
+    size = sizes_of(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
+    layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
+    write(_push(architecture, 0, p, (t, t_stride), here, there, slopes), out, out_stride, size.n_out)
+
+
+@callee
+def jacobian_by_rows(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, work):
+    """The outputs, and their derivatives: backwards, an output at a time."""
+    size = sizes_of(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
+    write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
+    end = slopes + size.last
+    for j in range(size.n_out):
+        unit_vector(here, j, size.n_out)
+        gradient = pull_all(architecture, 1, p, here, there, end, end)
+        write(gradient, jac + j * row_stride, column_stride, size.n_in)
+
+
+@callee
+def jacobian_by_columns(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, work):
+    """The outputs, and their derivatives: forwards, an input at a time."""
+    size = sizes_of(architecture)
+    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
+    write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
+    for i in range(size.n_in):
+        unit_vector(there, i, size.n_in)
+        tangent = _push(architecture, 0, p, (there, 1), here, there, slopes)
+        write(tangent, jac + i * column_stride, row_stride, size.n_out)
+
+
+@inlined
+def unit_vector(place, index, count):
+    """Zeros, but for a one at `index`."""
+    for i in range(0, count, lanes(place)):
+        store(place + i, broadcast(0.0, place))
+    place[index] = 1.0
+
+
+# ---------------------------------------------------------------- forwards
+def _push(architecture, l, p, t, here, there, slopes):
+    """A tangent `t` of the inputs of layer `l`, a literal, through the layers; where the outputs' is.
+
+    `t` is a place and a stride.
+    """
+
+
+@overload(_push, **OPTIONS)
+def _choose_push(architecture, l, p, t, here, there, slopes):
+    spec, this = architecture.spec, l.literal_value
+    following, n_out, width = this + 1, spec.n_out, padded(spec.sizes[this + 1], spec)
+
+    def onward(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        return _push(architecture, following, p, (here, 1), there, here, slopes + width)
+
+    def outputs(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        return here
+
+    def softmax_outputs(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -2, p, t, (here, slopes, slopes))
+        softmax_slope(here, slopes, n_out)
+        return here
+
+    if following < spec.n_layers:
+        return onward
+    return softmax_outputs if spec.output_activation == "softmax" else outputs
+
+
+# ---------------------------------------------------------------- backwards
+def pull_all(architecture, order, p, d, other, slopes, curvatures):
+    """`_pull` from the last layer."""
+
+
+@overload(pull_all, **OPTIONS)
+def _choose_pull_all(architecture, order, p, d, other, slopes, curvatures):
+    last = architecture.spec.n_layers - 1
+    return lambda architecture, order, p, d, other, slopes, curvatures: _pull(
+        architecture, last, order, p, d, other, slopes, curvatures
+    )
+
+
+def _pull(architecture, l, order, p, d, other, slopes, curvatures):
+    """The gradient `d` with respect to the outputs of layer `l` back to the network's inputs; where it is.
+
+    That is `d` or `other`; `slopes` and `curvatures` point to the layer's.
+    """
+
+
+@overload(_pull, **OPTIONS)
+def _choose_pull(architecture, l, order, p, d, other, slopes, curvatures):
+    spec, this = architecture.spec, l.literal_value
+    before, step = this - 1, -padded(spec.sizes[this], spec)
+
+    def inputs(architecture, l, order, p, d, other, slopes, curvatures):
+        _back(architecture, this, order, p, d, other, slopes, curvatures)
+        return other
+
+    def onward(architecture, l, order, p, d, other, slopes, curvatures):
+        _back(architecture, this, order, p, d, other, slopes, curvatures)
+        return _pull(architecture, before, order, p, other, d, slopes + step, curvatures + step)
+
+    return onward if this > 0 else inputs
+
+
+def _back(architecture, l, order, p, d, g, slopes, curvatures):
+    """Layer `l` backwards: from the gradient `d` with respect to its outputs to `g`, with respect to its inputs.
+
+    With an order of 2 the curvatures, too, are multiplied by `d`.
+    """
+
+
+@overload(_back, **OPTIONS)
+def _choose_back(architecture, l, order, p, d, g, slopes, curvatures):
+    row: Layer = architecture.spec.layers[l.literal_value]
+    n_in, n_out, weights = row.n_in, row.n_out, row.weights
+
+    def first_order(architecture, l, order, p, d, g, slopes, curvatures):
+        multiply(d, slopes, n_out)
+        _dots(n_in, n_out, p + weights, d, g)
+
+    def second_order(architecture, l, order, p, d, g, slopes, curvatures):
+        multiply(curvatures, d, n_out)
+        multiply(d, slopes, n_out)
+        _dots(n_in, n_out, p + weights, d, g)
+
+    def softmax(architecture, l, order, p, d, g, slopes, curvatures):
+        softmax_slope(d, slopes, n_out)
+        _dots(n_in, n_out, p + weights, d, g)
+
+    if row.activation.code == _SOFTMAX:
+        return softmax
+    return second_order if order.literal_value == 2 else first_order
+
+
+@inlined
+def _dots(n_in, n_out, w, d, g):
+    """``g = W d``."""
+    width = lanes(w)
+    if n_out == 1:
+        slope = broadcast(d[0], w)
+        for i in range(0, n_in, width):
+            store(g + i, slope * load_first(w + i, n_in - i))
+        return
+    sums = tile(w, 4, 1)
+    for i in range(0, n_in, 4):
+        for s in range(4):
+            sums[s, 0] = broadcast(0.0, w)
+        for k in range(0, n_out, width):
+            left, d_k = n_out - k, load_first(d + k, n_out - k)
+            for s in range(4):
+                sums[s, 0] = fma(load_first(w + (min(i + s, n_in - 1) * n_out + k), left), d_k, sums[s, 0])
+        for s in range(4):
+            g[min(i + s, n_in - 1)] = total(sums[s, 0])
+
+
+@inlined
+def multiply(x, y, count):
+    """``x *= y`` over padded places."""
+    for i in range(0, count, lanes(x)):
+        store(x + i, load(x + i) * load(y + i))
+
+
+@inlined
+def softmax_slope(d, h, count):
+    """``d = h (d - h^T d)``: softmax's derivative times d, where its outputs are h."""
+    width = lanes(d)
+    sums = broadcast(0.0, d)
+    for i in range(0, count, width):
+        sums = fma(load_first(h + i, count - i), load_first(d + i, count - i), sums)
+    common = broadcast(total(sums), d)
+    for i in range(0, count, width):
+        store(d + i, load(h + i) * (load(d + i) - common))

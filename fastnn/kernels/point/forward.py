@@ -1,0 +1,66 @@
+"""The outputs for one sample; on the way, the derivatives of the activations for those who need them."""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
+from fastnn.kernels.simd import lanes, load, store_first
+from fastnn.kernels.tiles import passes
+from fastnn.settings import catalogue
+
+_SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
+
+
+@callee
+def forward(architecture, p, x, x_stride, out, out_stride, work):
+    """Outputs of one sample whose features lie `x_stride` apart, to where they lie `out_stride` apart."""
+    size = sizes_of(architecture)
+    outputs = layers(architecture, 0, 0, p, (x, x_stride), work, work + size.buffer, work, work)
+    write(outputs, out, out_stride, size.n_out)
+
+
+def layers(architecture, l, order, p, x, here, there, slopes, curvatures):
+    """The layers from `l` on, with derivatives up to `order`, both literals; where the outputs are.
+
+    That is `here` or `there`; `x` is as in `layer`.
+    """
+
+
+@overload(layers, **OPTIONS)
+def _choose_layers(architecture, l, order, p, x, here, there, slopes, curvatures):
+    spec, this = architecture.spec, l.literal_value
+    following, n_out = this + 1, spec.n_out
+    width = padded(spec.sizes[following], spec) if order.literal_value > 0 else 0
+
+    def onward(architecture, l, order, p, x, here, there, slopes, curvatures):
+        layer(architecture, this, order, p, x, (here, slopes, curvatures))
+        return layers(architecture, following, order, p, (here, 1), there, here, slopes + width, curvatures + width)
+
+    def outputs(architecture, l, order, p, x, here, there, slopes, curvatures):
+        layer(architecture, this, order, p, x, (here, slopes, curvatures))
+        return here
+
+    def softmax_outputs(architecture, l, order, p, x, here, there, slopes, curvatures):
+        layer(architecture, this, order, p, x, (here, slopes, curvatures))
+        passes.softmax_rows(_SOFTMAX, here, here, 1, n_out, n_out)
+        if width > 0:  # the outputs tell the slopes, see `softmax_slope`
+            write(here, slopes, 1, n_out)
+        return here
+
+    if following < spec.n_layers:
+        return onward
+    return softmax_outputs if spec.output_activation == "softmax" else outputs
+
+
+@inlined
+def write(source, target, stride, count):
+    """Copy numbers to where they lie `stride` apart."""
+    if stride == 1:
+        for j in range(0, count, lanes(source)):
+            store_first(target + j, load(source + j), count - j)
+    else:
+        for j in range(count):
+            target[j * stride] = source[j]

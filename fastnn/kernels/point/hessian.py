@@ -1,0 +1,77 @@
+"""The second derivatives of one output at one sample."""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.derivatives import multiply, pull_all, unit_vector
+from fastnn.kernels.point.forward import layers
+from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
+
+
+@callee
+def hessian(architecture, p, x, x_stride, h, row_stride, column_stride, work):
+    """The second derivatives of the one output.
+
+    With Z the Jacobian of a layer's pre-activations, g the output's derivative with respect to its activations f(z):
+    the sum of ``Z^T diag(g f''(z)) Z`` over the layers.
+    """
+    size = sizes_of(architecture)
+    here, there, tangents = work, work + size.buffer, work + 2 * size.buffer
+    others = tangents + size.n_in * size.buffer
+    slopes = others + size.n_in * size.buffer
+    curvatures = slopes + size.tape
+    layers(architecture, 0, 2, p, (x, x_stride), here, there, slopes, curvatures)
+    here[0] = 1.0
+    pull_all(architecture, 2, p, here, there, slopes + size.last, curvatures + size.last)
+    for i in range(size.n_in):
+        unit_vector(tangents + i * size.buffer, i, size.n_in)
+        for j in range(size.n_in):
+            h[i * row_stride + j * column_stride] = 0.0
+    _curve(architecture, 0, p, tangents, others, slopes, curvatures, (h, row_stride, column_stride))
+
+
+def _curve(architecture, l, p, tangents, others, slopes, curvatures, h):
+    """Add to the Hessian what the layers from `l` on contribute, given the Jacobian of the layer's inputs.
+
+    `h` is a place, the stride from one row to the next and from one column to the next.
+    """
+
+
+@overload(_curve, **OPTIONS)
+def _choose_curve(architecture, l, p, tangents, others, slopes, curvatures, h):
+    spec, this = architecture.spec, l.literal_value
+    n_in, n_out, buffer = spec.n_in, spec.sizes[this + 1], buffer_size(spec)
+    following, step = this + 1, padded(n_out, spec)
+
+    def onward(architecture, l, p, tangents, others, slopes, curvatures, h):
+        _curve_layer(architecture, this, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h)
+        _curve(architecture, following, p, others, tangents, slopes + step, curvatures + step, h)
+
+    def outputs(architecture, l, p, tangents, others, slopes, curvatures, h):
+        _curve_layer(architecture, this, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h)
+
+    return onward if following < spec.n_layers else outputs
+
+
+@inlined(literals=("l",))
+def _curve_layer(architecture, l, n_in, n_out, buffer, p, tangents, others, slopes, curvatures, h):
+    """`_curve` for one layer; the Jacobian of its outputs to `others`, a row of a buffer for each input."""
+    h, row_stride, column_stride = h
+    for i in range(n_in):
+        layer(architecture, l, -2, p, (tangents + i * buffer, 1), (others + i * buffer, slopes, slopes))
+    for i in range(n_in):
+        bent = tangents  # which are no longer needed
+        for k in range(0, n_out, lanes(bent)):
+            store(bent + k, load(others + (i * buffer + k)) * load(curvatures + k))
+        for j in range(i + 1):
+            sums, z_j = broadcast(0.0, bent), others + j * buffer
+            for k in range(0, n_out, lanes(bent)):
+                sums = fma(load_first(bent + k, n_out - k), load_first(z_j + k, n_out - k), sums)
+            h[i * row_stride + j * column_stride] += total(sums)
+            h[j * row_stride + i * column_stride] = h[i * row_stride + j * column_stride]
+    for i in range(n_in):
+        multiply(others + i * buffer, slopes, n_out)

@@ -1,0 +1,58 @@
+"""One layer on one sample: a product of a vector and a matrix, and what is made of each sum as it is stored."""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn.kernels.point.products import BLOCK, dot, dots, parts_of, product, product_of_rows
+from fastnn.kernels.point.scratch import OPTIONS, padded
+from fastnn.settings import catalogue
+from fastnn.settings.spec import Layer
+
+_SOFTMAX, _IDENTITY = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["identity"].code
+
+
+def layer(architecture, l, order, p, x, to):
+    """Layer `l`, a literal, on one sample `x`: a place and the stride from one number to the next.
+
+    A literal `order` of 0, 1 or 2 is the highest derivative of the activation that is written. On a tangent there are
+    no biases: -1 multiplies it by the slopes, -2 leaves it alone. `to` holds three places, padded: of the outputs h,
+    of the slopes f'(z) and of the curvatures f''(z).
+    """
+
+
+@overload(layer, **OPTIONS)
+def _choose_layer(architecture, l, order, p, x, to):
+    spec, order = architecture.spec, order.literal_value
+    row: Layer = spec.layers[l.literal_value]
+    n_in, n_out, weights, biases = row.n_in, row.n_out, row.weights, max(row.biases, 0)
+    biased = int(spec.bias and order >= 0)
+    code = _IDENTITY if row.activation.code == _SOFTMAX or order < 0 else row.activation.code
+
+    width = padded(1, spec)
+    block = BLOCK * width
+    n_blocks, rest = divmod(n_out, block)
+    columns, last, begin = -(-rest // width), rest % width, n_blocks * block
+    parts = parts_of(BLOCK, n_in)
+    rest_parts = parts_of(columns, n_in) if rest else 1
+
+    product_of, dot_of = (product, dot) if len(x) == 2 else (product_of_rows, dots)
+
+    def one_feature(architecture, l, order, p, x, to):
+        dot_of(code, order, biased, n_in, p + weights, p + biases, x, to)
+
+    def blocks(architecture, l, order, p, x, to):
+        for j in range(0, begin, block):
+            product_of(code, order, biased, BLOCK, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
+
+    def remainder(architecture, l, order, p, x, to):
+        product_of(code, order, biased, columns, last, rest_parts, n_in, n_out, p + weights, p + biases, x, to, begin)
+
+    def both(architecture, l, order, p, x, to):
+        for j in range(0, begin, block):
+            product_of(code, order, biased, BLOCK, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
+        product_of(code, order, biased, columns, last, rest_parts, n_in, n_out, p + weights, p + biases, x, to, begin)
+
+    if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
+        return one_feature
+    return blocks if not rest else both if n_blocks else remainder

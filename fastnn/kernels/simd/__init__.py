@@ -1,0 +1,83 @@
+"""SIMD vectors for kernels: what arrays of numbers in a register can do, one LLVM instruction each.
+
+Inside ``@njit`` a kernel reads and writes vectors through pointers and writes arithmetic as usual:
+
+    p = pointer(array, offset)       # where to read; nothing checks the bounds
+    x = load(p)                      # lanes(p) numbers from there on
+    y = load_first(p + n, count)     # the first `count` of them, zeros in the other lanes
+    store(p, fma(x, 2.0, y))         # a number beside a vector stands for itself in every lane
+
+``+ - * /``, unary ``-``, comparisons and ``& | ~ << >>`` act lane by lane. A comparison gives a mask
+for `select`. With one lane a vector is a plain number, so what is written for vectors serves both.
+
+All that kernels use stands here; each concept has a file of its own beside this one.
+"""
+
+from fastnn.kernels.simd import integers as integers
+from fastnn.kernels.simd import operators as operators
+from fastnn.kernels.simd.across import any_lane, first, largest, total, total_everywhere
+from fastnn.kernels.simd.bits import from_bits, to_bits, to_float, to_integer
+from fastnn.kernels.simd.lanewise import (
+    absolute,
+    broadcast,
+    by_dtype,
+    copysign,
+    fma,
+    halves,
+    lift,
+    polynomial,
+    rint,
+    select,
+    sqrt,
+)
+from fastnn.kernels.simd.memory import (
+    first_lanes,
+    load,
+    load_first,
+    load_halves,
+    prefetch,
+    store,
+    store_first,
+    store_halves,
+)
+from fastnn.kernels.simd.pointers import lanes, pointer, pointer_at, widen, with_lanes
+from fastnn.kernels.simd.tiles import scratch, tile, transpose
+
+__all__ = [
+    "absolute",
+    "any_lane",
+    "broadcast",
+    "by_dtype",
+    "copysign",
+    "first",
+    "first_lanes",
+    "fma",
+    "from_bits",
+    "halves",
+    "lanes",
+    "largest",
+    "lift",
+    "load",
+    "load_first",
+    "load_halves",
+    "pointer",
+    "pointer_at",
+    "polynomial",
+    "prefetch",
+    "rint",
+    "scratch",
+    "select",
+    "sqrt",
+    "store",
+    "store_first",
+    "store_halves",
+    "tile",
+    "to_bits",
+    "to_float",
+    "to_integer",
+    "total",
+    "total_everywhere",
+    "transpose",
+    "widen",
+    "with_lanes",
+]

@@ -1,0 +1,72 @@
+"""Across the lanes: sums and maxima, whose order is written here, and so are their bits."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from fastnn.kernels.simd.build import INT32, permute
+
+
+@intrinsic
+def first(typingctx, x):
+    """The number in the first lane."""
+    return x.dtype(x), lambda context, builder, sig, args: _first(builder, args[0])
+
+
+def _first(builder, x):
+    return builder.extract_element(x, ir.Constant(INT32, 0))
+
+
+def _fold(builder, x, n, combine):
+    """Combine all lanes pairwise, the first half with the second, and so on."""
+    while n > 1:
+        half = n // 2
+        x = combine(permute(builder, x, list(range(half))), permute(builder, x, list(range(half, n))))
+        n = half
+    return _first(builder, x)
+
+
+@intrinsic
+def total(typingctx, x):
+    """Sum over the lanes."""
+    return x.dtype(x), lambda context, builder, sig, args: _fold(builder, args[0], x.lanes, builder.fadd)
+
+
+@intrinsic
+def total_everywhere(typingctx, x):
+    """Sum over the lanes, in every lane; the same as `total`."""
+
+    def codegen(context, builder, sig, args):
+        sums, half = args[0], x.lanes // 2
+        while half > 0:
+            sums = builder.fadd(sums, permute(builder, sums, [lane ^ half for lane in range(x.lanes)]))
+            half //= 2
+        return sums
+
+    return x(x), codegen
+
+
+@intrinsic
+def largest(typingctx, x):
+    """Maximum over the lanes; any of the numbers where one of them is NaN."""
+
+    def codegen(context, builder, sig, args):
+        def larger(a, b):
+            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+        return _fold(builder, args[0], x.lanes, larger)
+
+    return x.dtype(x), codegen
+
+
+@intrinsic
+def any_lane(typingctx, mask):
+    """Whether a mask holds in any lane."""
+
+    def codegen(context, builder, sig, args):
+        bits = builder.bitcast(args[0], ir.IntType(mask.lanes))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(mask), codegen

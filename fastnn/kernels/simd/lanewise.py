@@ -1,0 +1,102 @@
+"""Functions of vectors that work lane by lane, and vectors made of a number."""
+
+from __future__ import annotations
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastnn.kernels.simd.build import call_intrinsic, lanewise, shuffle, splat
+from fastnn.kernels.simd.types import Vector
+
+
+@intrinsic
+def broadcast(typingctx, number, like):
+    """The vector that holds `number` in every lane: as long as a vector, or a load from a pointer, `like`."""
+    vector = Vector(like.dtype, like.lanes)
+    return vector(vector.dtype, like), lambda context, builder, sig, args: splat(builder, args[0], vector.lanes)
+
+
+@intrinsic
+def lift(typingctx, number):
+    """A number as a vector of one lane."""
+    dtype = types.unliteral(number)
+    return Vector(dtype, 1)(dtype), lambda context, builder, sig, args: splat(builder, args[0], 1)
+
+
+@intrinsic
+def select(typingctx, mask, x, y):
+    """`x` where the mask holds, `y` elsewhere."""
+    vector = x if isinstance(x, Vector) else y
+    return vector(mask, vector, vector), lambda context, builder, sig, args: builder.select(*args)
+
+
+@intrinsic
+def halves(typingctx, low, high):
+    """The lower half of one vector and the upper half of another."""
+    half, lanes = low.lanes // 2, low.lanes
+    chosen = [*range(half), *range(lanes + half, 2 * lanes)]
+    return low(low, low), lambda context, builder, sig, args: shuffle(builder, args[0], args[1], chosen)
+
+
+@intrinsic
+def fma(typingctx, x, y, z):
+    """``x * y + z``, with one rounding where the processor can (LLVM's fmuladd)."""
+    vector = next(arg for arg in (x, y, z) if isinstance(arg, Vector))
+    return vector(vector, vector, vector), lanewise("fmuladd")
+
+
+@intrinsic
+def copysign(typingctx, x, sign):
+    """The magnitude of `x` with the sign of `sign`."""
+    return x(x, x), lanewise("copysign")
+
+
+def _function(name, llvm_name, meaning):
+    """An operation that takes a vector to another of its type, and has a name in LLVM."""
+
+    def function(typingctx, x):
+        return x(x), lanewise(llvm_name)
+
+    function.__name__, function.__doc__ = name, meaning
+    return intrinsic(function)
+
+
+sqrt = _function("sqrt", "sqrt", "Square root.")
+absolute = _function("absolute", "fabs", "Absolute value.")
+rint = _function("rint", "rint", "The nearest whole number, halves to even.")
+
+
+# ---------------------------------------------------------------- polynomials
+@intrinsic
+def by_dtype(typingctx, x, single, double):
+    """The value for numbers of the width of `x`: `single` for 32 bits, `double` for 64; chosen at compile time."""
+    position = 1 if x.dtype.bitwidth == 32 else 2
+    chosen = (x, single, double)[position]
+    return chosen(x, single, double), lambda context, builder, sig, args: args[position]
+
+
+@intrinsic
+def polynomial(typingctx, x, coefficients):
+    """``c[0] + c[1] x + c[2] x**2 + ...``; `coefficients` a tuple of floats.
+
+    Neighbours are joined in pairs, then the pairs in x**2, and so on (Estrin's scheme): the chain
+    of dependent operations has the length of the logarithm of the degree.
+    """
+
+    def codegen(context, builder, sig, args):
+        power, numbers = args[0], cgutils.unpack_tuple(builder, args[1])
+        terms = [
+            splat(builder, context.cast(builder, number, dtype, x.dtype), x.lanes)
+            for number, dtype in zip(numbers, sig.args[1], strict=True)
+        ]
+        while len(terms) > 1:
+            pairs = [
+                call_intrinsic(builder, "fmuladd", x, power.type, [high, power, low])
+                for low, high in zip(terms[::2], terms[1::2], strict=False)
+            ]
+            terms = pairs + terms[len(pairs) * 2 :]
+            power = builder.fmul(power, power)
+        return terms[0]
+
+    return x(x, coefficients), codegen

@@ -1,0 +1,64 @@
+"""What threads that share a step need of each other: a barrier that spins, and yields when it must wait long."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import numpy as np
+from numba.extending import intrinsic
+
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.simd import pointer_at
+from fastnn.kernels.simd.calls import call_system
+
+_SPINS = 2000
+
+
+@intrinsic
+def fetch_add(typingctx, place, number):
+    """Add to an integer in memory, atomically; its value before."""
+
+    def codegen(context, builder, sig, args):
+        return builder.atomic_rmw("add", args[0], args[1], "acq_rel")
+
+    return place.dtype(place, place.dtype), codegen
+
+
+@intrinsic
+def _read(typingctx, place):
+    """An integer that another thread may have written."""
+
+    def codegen(context, builder, sig, args):
+        return builder.load_atomic(args[0], "acquire", 8)
+
+    return place.dtype(place), codegen
+
+
+def yield_address() -> int:
+    """Address of the system's function that lets another thread run."""
+    function = ctypes.CDLL("kernel32").SwitchToThread if os.name == "nt" else ctypes.CDLL(None).sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+@inlined
+def meet(team):
+    """Wait until all threads of the team have come here; its counter of arrivals only ever grows."""
+    if team.size > 1:
+        arrivals = pointer_at(team.arrivals, np.int64)
+        goal = (fetch_add(arrivals, 1) // team.size + 1) * team.size
+        spins = 0
+        while _read(arrivals) < goal:
+            spins += 1
+            if spins > _SPINS:
+                call_system(team.yield_)
+
+
+@inlined
+def share(total, unit, team):
+    """The part ``[start, stop)`` of ``range(total)`` that a thread takes, cut at multiples of `unit`."""
+    if team.size == 1:
+        return 0, total
+    units = (total + unit - 1) // unit
+    start, stop = units * team.rank // team.size * unit, units * (team.rank + 1) // team.size * unit
+    return min(start, total), min(stop, total)

@@ -1,0 +1,1 @@
+"""Networks of any size: matrix products by tiles held in registers."""

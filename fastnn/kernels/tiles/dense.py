@@ -1,0 +1,351 @@
+"""The dense layer's three matrix products, through one register tile.
+
+With x the layer's input (batch, n_in), W its weights (n_in, n_out), d the gradient of the loss with respect to
+its pre-activations (batch, n_out):
+
+    forward   z  = x W + b         (batch, n_out)
+    weights   dW = x^T d           (n_in, n_out)
+    input     dx = d W^T           (batch, n_in)
+
+Each is ``c = init + a b`` over some depth. A tile of c stays in registers while the depth goes by: a row of b is
+loaded as vectors, a number of a is broadcast, whichever way a lies in memory, for it is read through its strides.
+A b that lies as its transpose, as W^T does, is turned on the way, a panel of it at a time.
+Every element of c is summed in the order of the depth, whatever tile it falls into.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastnn.kernels.jit.compiling import callee, inlined, outlined
+from fastnn.kernels.simd import (
+    broadcast,
+    fma,
+    halves,
+    lanes,
+    load,
+    load_first,
+    load_halves,
+    prefetch,
+    scratch,
+    store,
+    store_first,
+    store_halves,
+    tile,
+    transpose,
+)
+from fastnn.kernels.simd.opaque import opaque
+from fastnn.kernels.simd.types import REGISTER_BYTES, REGISTERS, Pointer
+from fastnn.kernels.tiles.passes import transpose_block
+
+#: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
+#: Where no more than half of these rows are left, a tile of half the height takes them.
+LOW, WIDE = (8, 3) if REGISTERS >= 32 else (6, 2)
+HIGH, LEAST = 2 * LOW, LOW // 2
+
+#: Whether half a vector of two rows is summed as one, which takes a third register beside each row's two.
+SHARED = int(WIDE > 2)
+
+#: Rows of a tile whose numbers are addressed from one pointer: an address a row would be more than there are registers.
+GROUP = 4 if LOW % 4 == 0 else 3
+
+#: Vectors of a tile as high as `LEAST`.
+TURNED = LEAST * WIDE
+
+#: Deeper products are summed in parts of this depth: two vectors of b for all of it nearly fill the first-level cache.
+DEPTH = 400
+
+#: Strips of b that are packed at once: where its rows lie pages apart, longer pieces of them are read in less time.
+STRIPS = 4
+
+#: Vectors of a panel of b: of its depth, as wide as these strips, which are two vectors wide.
+PANEL = 2 * STRIPS * DEPTH
+
+#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (400 KiB) while all of b goes by.
+CHUNK_VECTORS = 6400
+
+#: Bytes of a line of the caches.
+CACHE_LINE = 64
+
+#: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
+CRITICAL_STRIDE = 1024
+
+#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
+MANY_ROWS = 64
+
+
+@inlined
+def _load(columns, j, row, m):
+    """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
+    if columns == 1:
+        return load_first(row, m)
+    return load(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)))
+
+
+@inlined
+def _store(columns, j, row, m, vector):
+    """Write what `_load` reads."""
+    if columns == 1:
+        store_first(row, vector, m)
+    else:
+        store(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)), vector)
+
+
+@inlined
+def _group(g, rows, matrix, stride):
+    """Where the group of rows `g` begins; of several, the last ends with the last row, over part of the one before."""
+    return opaque(matrix + max(min(g, rows - GROUP), 0) * stride)
+
+
+class Ahead(NamedTuple):
+    """Lines of memory that a tile fetches while it is computed, `n` with every line of a row of a.
+
+    More at once, or all of them between two tiles, would keep the tile's own loads waiting.
+    """
+
+    n: int  # LOW or none, which LLVM knows
+    place: Pointer  # of the first line
+    stride: int  # from one of these to the next
+    step: int  # from these to those that come with the next line of a
+
+
+@inlined
+def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
+    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
+
+    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
+    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
+    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
+    """
+    (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
+    sums = tile(b, HIGH, WIDE)
+    vectors, tail = columns + shared, m - lanes(b) // 2
+    for g in range(0, height, GROUP):
+        init_g = _group(g, rows, init, init_stride)
+        for i in range(GROUP):
+            row = init_g + min(i, rows - 1) * init_stride
+            for j in range(columns):
+                sums[g + i, j] = _load(vectors, j, row, m)
+            if shared and i % 2 == 1:
+                above = init_g + min(i - 1, rows - 1) * init_stride
+                sums[g + i, columns] = load_halves(above + tail, row + tail)
+    line = lanes(b) * CACHE_LINE // REGISTER_BYTES
+    for k in range(depth):
+        if ahead.n > 0 and k % line == 0:
+            for g in range(0, ahead.n, GROUP):
+                place = opaque(ahead.place + (k // line * ahead.step + g * ahead.stride))
+                for i in range(GROUP):
+                    prefetch(place + i * ahead.stride)
+        b_k = b + k * b_stride
+        for g in range(0, height, GROUP):
+            a_g = _group(g, rows, a + k * a_step, a_stride)
+            for i in range(GROUP):
+                a_ik = broadcast(a_g[min(i, rows - 1) * a_stride], b)
+                for j in range(columns):
+                    sums[g + i, j] = fma(a_ik, _load(vectors, j, b_k, m), sums[g + i, j])
+                if shared and i % 2 == 1:
+                    a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
+                    sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
+    for g in range(0, height, GROUP):
+        c_g = _group(g, rows, c, c_stride)
+        for i in range(GROUP):
+            row = c_g + min(i, rows - 1) * c_stride
+            for j in range(columns):
+                _store(vectors, j, row, m, sums[g + i, j])
+            if shared and i % 2 == 1:
+                store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
+
+
+@outlined(literals=("height", "half", "columns", "shared"))
+def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
+    """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
+    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
+    whole, nothing = n - n % height, Ahead(0, a, 0, 0)
+    for i in range(0, whole, height):
+        a_i = a + i * a_stride, a_stride, a_step
+        init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
+        product_tile(height, columns, shared, height, m, depth, a_i, b, init_i, c_i, nothing)
+    if whole < n:
+        rows, a_i = n - whole, (a + whole * a_stride, a_stride, a_step)
+        init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
+        if rows <= half:
+            product_tile(half, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
+        else:
+            product_tile(height, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
+
+
+@outlined
+def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs):
+    """A strip of two vectors, whose first tiles fetch what would be waited for later.
+
+    The next strip begins with column `after` of `n_columns`, its part of b at `b_after`.
+    """
+    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
+    b_after, b_stride, b_step = b_after
+    line = lanes(a) * CACHE_LINE // REGISTER_BYTES
+    place, stride, step, tile_step, done = a + LOW * a_stride, a_stride, line, LOW * a_stride, 0
+    if b_step != 1:  # the next panel of b
+        place, stride, tile_step, done = b_after, b_step, LOW * b_step, min(m, n_columns - after)
+    elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # likewise
+        place, stride, step, tile_step, done = b_after, line, b_stride, depth // line * b_stride, LOW * line
+    elif after == m and a_step == 1:  # the next rows of a
+        done = n
+    done = min(done, n) // LOW * LOW
+    for i in range(0, done, LOW):
+        a_i, ahead = (a + i * a_stride, a_stride, a_step), Ahead(LOW, place + i // LOW * tile_step, stride, step)
+        init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
+        product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
+    if done < n:
+        a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
+        _strip(LOW, LEAST, 2, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
+
+
+@outlined
+def _pack(b, stride, depth, strips, panel):
+    """Copy so many strips of b, two vectors wide each, to where the rows of a strip lie side by side."""
+    width = lanes(b)
+    for k in range(depth):
+        for s in range(strips):
+            row, packed = b + (k * stride + 2 * s * width), panel + 2 * (s * DEPTH + k) * width
+            store(packed, load(row))
+            store(packed + width, load(row + width))
+
+
+def _product_of(large):
+    """A product, with or without the code that packs b and fetches what comes next: Numba leaves out what is not so."""
+
+    @callee
+    def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+        """``c = init + a b`` with c (n, m), a (n, depth), b (depth, m).
+
+        ``a[i, k]`` stands at ``a + i row_stride + k depth_stride``, ``b[k, j]`` at ``b + k b_stride + j b_step``, where
+        `b_step` or, in a transpose, `b_stride` is 1; rows of init and c are contiguous. An `init_stride` of 0 adds the
+        same row everywhere.
+        """
+        width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
+        packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+        # a gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
+        wide = WIDE if large and row_stride == 1 and m % width == 0 and not packs else 2
+        panel = scratch(b, PANEL)
+        for start in range(0, depth, DEPTH):
+            part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
+            z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
+            for i in range(0, n, chunk):
+                rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
+                j = 0
+                while j < m:
+                    left = m - j
+                    span = left if left <= WIDE * width else width * (wide if left >= (WIDE + 2) * width else 2)
+                    b_j = b_k + j * b_step, b_stride
+                    if b_step != 1:
+                        transpose_block(b_j[0], b_step, panel, WIDE * width, span, part)
+                        b_j = panel, WIDE * width
+                    elif large and packs and span == 2 * width:
+                        s = j // span % STRIPS
+                        if s == 0:
+                            _pack(b_j[0], b_stride, part, min(STRIPS, (m - j) // span), panel)
+                        b_j = panel + s * span * DEPTH, span
+                    z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
+                    # no starred arguments here: with them Numba takes a literal for any number
+                    if span <= width:
+                        _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    elif span <= 2 * width:
+                        if large:
+                            b_after = b_k + (j + span) * b_step, b_stride, b_step
+                            _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
+                        else:
+                            _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    elif span <= 2 * width + width // 2:
+                        _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    else:
+                        _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    j += span
+
+    return product
+
+
+#: The product, and what it is for many rows and more weights than the nearest cache holds.
+product, large_product = _product_of(False), _product_of(True)
+
+
+# ---------------------------------------------------------------- of a layer with one output: products with vectors
+@callee
+def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` with a column b, where only `row_stride` and `init_stride` are not 1: a dot product a row.
+
+    A vector of products for each of as many rows as it has lanes, turned so that their sums stand side by side.
+    """
+    width = lanes(b)
+    sums = tile(b, width, 1)
+    for r in range(0, n, width):
+        rows = min(width, n - r)
+        for i in range(width):
+            sums[i, 0] = broadcast(0.0, b)
+        for k in range(0, depth, width):
+            b_k = load_first(b + k, depth - k)
+            for i in range(width):
+                a_ik = load_first(a + ((r + min(i, rows - 1)) * row_stride + k), depth - k)
+                sums[i, 0] = fma(a_ik, b_k, sums[i, 0])
+        transpose(sums)
+        even, odd = sums[0, 0], sums[1, 0]
+        for i in range(2, width, 2):
+            even, odd = even + sums[i, 0], odd + sums[i + 1, 0]
+        start = load_first(init + r, rows) if init_stride == 1 else broadcast(init[0], b)
+        store_first(c + r, start + (even + odd), rows)
+
+
+@callee
+def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` with a column b, where only `depth_stride` is not 1: a sum of a's columns, four sums at a time."""
+    width = lanes(b)
+    for i in range(0, n, width):
+        left = n - i
+        sum_0, sum_1 = load_first(init + i, left), broadcast(0.0, b)
+        sum_2, sum_3 = sum_1, sum_1
+        whole = depth - depth % 4
+        for k in range(0, whole, 4):
+            a_k = a + (k * depth_stride + i)
+            sum_0 = fma(load_first(a_k, left), b[k], sum_0)
+            sum_1 = fma(load_first(a_k + depth_stride, left), b[k + 1], sum_1)
+            sum_2 = fma(load_first(a_k + 2 * depth_stride, left), b[k + 2], sum_2)
+            sum_3 = fma(load_first(a_k + 3 * depth_stride, left), b[k + 3], sum_3)
+        for k in range(whole, depth):
+            sum_0 = fma(load_first(a + (k * depth_stride + i), left), b[k], sum_0)
+        store_first(c + i, (sum_0 + sum_1) + (sum_2 + sum_3), left)
+
+
+@callee
+def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` of a depth of one, a column and a row, where `init_stride` is 0."""
+    for j in range(0, m, lanes(b)):
+        left = m - j
+        b_j, init_j = load_first(b + j, left), load_first(init + j, left)
+        for i in range(n):
+            store_first(c + (i * c_stride + j), fma(b_j, a[i * row_stride], init_j), left)
+
+
+# ---------------------------------------------------------------- of a layer with few outputs
+@callee
+def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` with m at most `LEAST` and a vector, `row_stride` being 1: its transpose, whose rows fill vectors."""
+    width = lanes(b)
+    wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
+    for j in range(0, wide, width):
+        store(zeros + j, broadcast(0.0, b))
+    done, nothing = 0, Ahead(0, a, 0, 0)
+    while done < n:
+        span = wide if n >= wide else min(width, n - done)
+        first = min(done, n - span)  # a last tile begins within the one before
+        b_turned, a_turned = (b, 1, b_stride), (a + first, depth_stride)
+        if n >= wide:
+            product_tile(LEAST, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
+        else:
+            product_tile(LEAST, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
+        for j in range(0, span, width):
+            for r in range(width):
+                square[r, 0] = load(turned_c + (min(r, m - 1) * wide + j))
+            transpose(square)
+            for r in range(max(0, done - first - j), min(width, span - j)):
+                row = first + j + r
+                store_first(c + row * c_stride, square[r, 0] + load_first(init + row * init_stride, m), m)
+        done = first + span

@@ -1,0 +1,309 @@
+"""Forward and backward through the layers of one network, whatever its sizes.
+
+The network comes as a table of integers, a row a layer (`Columns`), so that one compiled kernel serves every
+architecture; activations are called by their address. All buffers lie in one workspace array.
+
+With several threads each computes its share of the rows of every product, and they meet between the products;
+the arithmetic of each element stays the same.
+"""
+
+from __future__ import annotations
+
+from ctypes import addressof, c_char
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numba.core.dispatcher import Dispatcher
+from numpy.typing import NDArray
+
+from fastnn.kernels.functions.optimizers import update_part, update_type
+from fastnn.kernels.jit.compiling import address_of, callee
+from fastnn.kernels.simd.calls import KNOWN, call
+from fastnn.kernels.simd.threads import meet, share
+from fastnn.kernels.simd.types import REGISTER_BYTES, Pointer, native_lanes
+from fastnn.kernels.tiles import dense, passes
+from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LEAST, LOW, MANY_ROWS
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
+
+
+class Column(IntEnum):
+    """What the table says of a layer; places are offsets into the parameters or the workspace."""
+
+    N_IN = 0
+    N_OUT = 1
+    WEIGHTS = 2  # place of the weights in the parameters
+    BIASES = 3  # place of the biases in the parameters, -1 without
+    ACTIVATE = 4  # address of the activation's pass, 0 for the identity
+    DERIVE = 5  # address of its derivative's pass, 0 for the identity
+    Z = 6  # place of the pre-activations in the workspace; H where they need not be kept
+    H = 7  # place of the outputs in the workspace
+    STRIDE = 8  # of the rows of Z, H and D
+    D = 9  # place of the gradient with respect to the pre-activations in the workspace
+    PRODUCT = 10  # address of the matrix product
+    FORWARD = 11  # of the product that gives the outputs
+    WEIGHTS_BACK = 12  # of the one that gives the weights' gradient
+    INPUTS_BACK = 13  # of the one that gives the inputs'
+    DROP = 14  # address of the product by factors of dropout, 0 without
+    FACTORS = 15  # their place in the workspace
+    DROPPED = 16  # place of the outputs times these factors; H without
+    THRESHOLD = 17  # a factor is 0 where 32 random bits are below
+
+
+(
+    N_IN,
+    N_OUT,
+    WEIGHTS,
+    BIASES,
+    ACTIVATE,
+    DERIVE,
+    Z,
+    H,
+    STRIDE,
+    D,
+    PRODUCT,
+    FORWARD,
+    WEIGHTS_BACK,
+    INPUTS_BACK,
+    DROP,
+    FACTORS,
+    DROPPED,
+    THRESHOLD,
+) = (int(column) for column in Column)
+
+
+#: Numbers of a gradient that are computed before the update takes them from the cache.
+PANEL = 131072
+
+#: The parameters from which on `large_product` is the faster one, for batches of `MANY_ROWS` or more.
+LARGE = 2**12
+
+#: Entries of a row of the table.
+COLUMNS = len(Column)
+
+
+class Team(NamedTuple):
+    """The threads that share a run: which one this is, how many there are, where they meet."""
+
+    rank: int
+    size: int
+    arrivals: int  # address of a counter of int64
+    yield_: int  # address of the system's function that lets another thread run
+
+
+#: A team of one.
+ALONE = Team(0, 1, 0, 0)
+
+
+# ---------------------------------------------------------------- laying out
+class _Space:
+    """Hands out places in a workspace, each at the start of a register."""
+
+    def __init__(self, dtype: np.dtype):
+        self.unit = REGISTER_BYTES // dtype.itemsize
+        self.itemsize = dtype.itemsize
+        self.size = 0
+
+    def take(self, count: int) -> int:
+        place = self.size
+        self.size += -(-count // self.unit) * self.unit
+        return place
+
+    def stride(self, columns: int) -> int:
+        """A row stride for so many columns: whole registers, and not critical."""
+        stride = -(-columns // self.unit) * self.unit
+        return stride + self.unit if stride * self.itemsize % CRITICAL_STRIDE == 0 else stride
+
+
+@lru_cache(maxsize=256)
+def layout(
+    spec: NetworkSpec, batch: int, fused_output: bool, training: bool, thresholds: tuple[int, ...] = ()
+) -> tuple[NDArray[np.intp], int, int]:
+    """The layer table for batches of up to `batch` rows.
+
+    With `fused_output` the last layer's output stays the pre-activation, for a loss that takes it. `thresholds` are
+    those of dropout, one a hidden layer.
+
+    Returns
+    -------
+    layers : ndarray of intp, shape (n_layers, len(Column))
+        The table.
+    zeros : int
+        Place of a row of zeros as wide as the widest layer.
+    size : int
+        Length of the workspace, in numbers of the spec's dtype.
+    """
+    dtype = np.dtype(spec.dtype)
+    space = _Space(dtype)
+    zeros = space.take(max(spec.sizes))
+    layers = np.zeros((spec.n_layers, len(Column)), np.intp)
+    product = product_for(batch, spec.n_params)
+    strides = [space.stride(layer.n_out) for layer in spec.layers]
+    strides[-1] = spec.n_out  # the losses take the output as one piece
+    # three: while one thread writes those of a layer, another may still read those of the layer but one above
+    deltas = [space.take(batch * max(strides)) if training else 0 for _ in range(min(3, spec.n_layers))]
+    for l, layer in enumerate(spec.layers):
+        fused = fused_output and l == spec.n_layers - 1
+        activation = catalogue.ACTIVATIONS["identity"] if fused else layer.activation
+        row = layers[l]
+        row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
+        row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
+        last = l == spec.n_layers - 1
+        kinds = (product,) * 4
+        if last and layer.n_out == 1:
+            kinds = product, dense.dots, dense.weighted_sum, dense.outer
+        elif layer.n_out <= min(LEAST, space.unit // 2):
+            kinds = product, product, dense.turned, product
+        row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
+        row[STRIDE] = strides[l]
+        row[H] = space.take(batch * strides[l])
+        row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
+        row[D] = deltas[l % len(deltas)]
+        row[DROPPED] = row[H]
+        if l < len(thresholds) and thresholds[l] > 0:
+            row[DROP], row[THRESHOLD] = _multiply(spec.dtype), thresholds[l]
+            row[FACTORS], row[DROPPED] = space.take(batch * strides[l]), space.take(batch * strides[l])
+    layers.flags.writeable = False
+    return layers, zeros, space.size
+
+
+def pointer_type(dtype: str) -> Pointer:
+    """The Numba type of a pointer to floats of this dtype."""
+    number = types.float32 if dtype == "float32" else types.float64
+    return Pointer(number, native_lanes(number))
+
+
+#: The Numba type of a pointer to whole numbers.
+INTEGERS = Pointer(types.intp, native_lanes(types.intp))
+
+#: The Numba type of a team.
+TEAM = types.NamedUniTuple(types.intp, len(Team._fields), Team)
+
+
+@lru_cache(maxsize=64)
+def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
+    """Addresses of an activation's two passes."""
+    place, n = pointer_type(dtype), types.intp
+    forward, derivative = passes.callees_of(activation)
+    return (
+        address_of(*forward, place, place, n, n, n),
+        address_of(*derivative, place, place, place, n) if derivative else 0,
+    )
+
+
+def product_for(batch: int, n_params: int) -> Dispatcher:
+    """The product of a network whose batches have so many rows."""
+    return dense.large_product if batch >= MANY_ROWS and n_params >= LARGE else dense.product
+
+
+@lru_cache
+def _product(kind: Dispatcher, dtype: str) -> int:
+    """Address of a matrix product."""
+    place, n = pointer_type(dtype), types.intp
+    return address_of(kind, n, n, n, place, n, n, place, n, n, place, n, place, n)
+
+
+@lru_cache
+def _multiply(dtype: str) -> int:
+    """Address of `passes.multiply`."""
+    place = pointer_type(dtype)
+    return address_of(passes.multiply, place, place, place, types.intp)
+
+
+@lru_cache
+def forward_address(dtype: str) -> int:
+    """Address of `forward`."""
+    place, n = pointer_type(dtype), types.intp
+    return address_of(forward, INTEGERS, n, n, place, place, n, n, place, TEAM)
+
+
+@lru_cache
+def backward_address(dtype: str) -> int:
+    """Address of `backward`."""
+    place, n = pointer_type(dtype), types.intp
+    update = update_type(place, pointer_type("float64"))
+    return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM, update)
+
+
+def address(array: NDArray) -> int:
+    """Where a contiguous array's numbers begin."""
+    if array.size and array.flags.writeable:
+        return addressof(c_char.from_buffer(array.data))  # in a third of the time
+    return array.__array_interface__["data"][0]
+
+
+def workspace(size: int, dtype: str) -> NDArray:
+    """An array of zeros that starts at the start of a cache line."""
+    raw = np.zeros(size * np.dtype(dtype).itemsize + REGISTER_BYTES, np.uint8)
+    return np.ndarray(size, dtype, raw, -address(raw) % REGISTER_BYTES)
+
+
+# ---------------------------------------------------------------- forward
+@callee
+def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
+    """Outputs of `n` rows of `x`, layer by layer, into the workspace."""
+    start, stop = share(n, LOW, team)
+    for l in range(n_layers):
+        layer = layers + l * COLUMNS
+        n_in, n_out, stride = layer[N_IN], layer[N_OUT], layer[STRIDE]
+        w = params + layer[WEIGHTS]
+        b = params + layer[BIASES] if layer[BIASES] >= 0 else work + zeros
+        z, h, rows = work + (layer[Z] + start * stride), work + (layer[H] + start * stride), stop - start
+        x_rows = x + start * x_stride, x_stride, 1
+        call(layer[FORWARD], rows, n_out, n_in, *x_rows, w, n_out, 1, b, 0, z, stride)
+        if layer[ACTIVATE] != 0:
+            call(layer[ACTIVATE], KNOWN, z, h, rows, n_out, stride)
+        if layer[DROP] != 0:
+            factors, dropped = work + (layer[FACTORS] + start * stride), work + (layer[DROPPED] + start * stride)
+            call(layer[DROP], h, factors, dropped, rows * stride)
+        x, x_stride = work + layer[DROPPED], stride
+
+
+# ---------------------------------------------------------------- backward
+@callee
+def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, work, team, update):
+    """The gradient, from the loss's derivative with respect to the output's pre-activations in the workspace.
+
+    With `more` it is added to what `gradient` holds. With an `update`, of a batch that is not `more`, the parameters
+    follow by a panel of a layer at a time, each while its gradient is in the cache; the next one's takes its place.
+    """
+    start, stop = share(n, LOW, team)
+    rows = stop - start
+    for l in range(n_layers - 1, -1, -1):
+        layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
+        n_in, n_out = layer[N_IN], layer[N_OUT]
+        d, d_stride = work + layer[D], layer[STRIDE]
+        w = layer[WEIGHTS]
+        h, h_stride = (work + below[DROPPED], below[STRIDE]) if l > 0 else (x, x_stride)
+        first, last = share(n_in, LOW, team)
+
+        # dh = d W^T, and through the activation below
+        if l > 0:
+            d_rows, dh = d + start * d_stride, work + (below[D] + start * h_stride)
+            c = work + zeros, 0, dh, h_stride
+            call(layer[INPUTS_BACK], rows, n_in, n_out, d_rows, d_stride, 1, params + w, 1, n_out, *c)
+            if below[DROP] != 0:
+                call(below[DROP], dh, work + (below[FACTORS] + start * h_stride), dh, rows * h_stride)
+            if below[DERIVE] != 0:
+                z, h_rows = work + (below[Z] + start * h_stride), work + (below[H] + start * h_stride)
+                call(below[DERIVE], KNOWN, dh, z, h_rows, rows * h_stride)
+            meet(team)
+
+        # dW = h^T d, db = 1^T d
+        dw = gradient + (w + first * n_out)
+        panel = max(LOW, PANEL // n_out // LOW * LOW) if update.rule != 0 else n_in
+        for i in range(first, last, panel):
+            count = min(panel, last - i)
+            init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)
+            call(layer[WEIGHTS_BACK], count, n_out, n, h + i, 1, h_stride, d, d_stride, 1, *init, dw, n_out)
+            if update.rule != 0:
+                update_part(update, params, dw, w + i * n_out, count * n_out)
+        if layer[BIASES] >= 0 and team.rank == team.size - 1:
+            db = gradient + layer[BIASES]
+            passes.sum_columns(d, d_stride, n, n_out, db if more else work + zeros, db)
+            if update.rule != 0:
+                update_part(update, params, db, layer[BIASES], n_out)
+    meet(team)

@@ -1,0 +1,90 @@
+"""One network on many samples: its outputs, and the loss with its gradient."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job, State
+from fastnn.kernels.jit.compiling import kernel
+from fastnn.kernels.simd import pointer
+from fastnn.kernels.simd.calls import call
+from fastnn.kernels.tiles import passes
+from fastnn.kernels.tiles.layers import ALONE, COLUMNS, H, forward_address, layout, workspace
+from fastnn.kernels.tiles.prepare import BLOCK_ROWS, Prepared
+from fastnn.settings import catalogue
+from fastnn.settings.optimizers import SGD
+from fastnn.settings.spec import NetworkSpec
+
+
+@kernel
+def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out):
+    n_in, n_out = X.shape[1], out.shape[1]
+    table, p, w = pointer(layers, 0), pointer(params, 0), pointer(work, 0)
+    output = w + table[(n_layers - 1) * COLUMNS + H]
+    for start in range(0, X.shape[0], block_rows):
+        n = min(block_rows, X.shape[0] - start)
+        call(forward, table, n_layers, zeros, p, pointer(X, start * n_in), n_in, n, w, ALONE)
+        passes.copy_block(output, n_out, pointer(out, start * n_out), n_out, n, n_out)
+
+
+class _OneRow:
+    """Predicting single rows: what depends on the spec alone is there already."""
+
+    def __init__(self, spec: NetworkSpec):
+        self.layers, zeros, self.size = layout(spec, 1, False, False)
+        self.settings = spec.n_layers, zeros, forward_address(spec.dtype)
+        self.shape, self.dtype = (1, spec.n_out), np.dtype(spec.dtype)
+        self.spare: list[NDArray] = []  # workspaces that no thread uses
+
+    def __call__(self, params: NDArray, X: NDArray) -> NDArray:
+        out = np.empty(self.shape, self.dtype)
+        try:
+            work = self.spare.pop()
+        except IndexError:
+            work = workspace(self.size, str(self.dtype))
+        _predict(self.layers, *self.settings, params, X, work, 1, out)
+        self.spare.append(work)
+        return out
+
+
+_one_row = lru_cache(maxsize=256)(_OneRow)
+
+
+def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+    """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
+    if len(X) == 1:
+        return _one_row(spec)(params, X)
+    block_rows = max(1, min(len(X), BLOCK_ROWS))
+    layers, zeros, size = layout(spec, block_rows, False, False)
+    out, work = np.empty((len(X), spec.n_out), spec.dtype), workspace(size, spec.dtype)
+    _predict(layers, spec.n_layers, zeros, forward_address(spec.dtype), params, X, work, block_rows, out)
+    return out
+
+
+def loss_and_grad(
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    y: NDArray,
+    loss: catalogue.Loss,
+    *,
+    sample_weight: NDArray | None = None,
+    l2: float = 0.0,
+    delta: float = 1.0,
+    out: NDArray | None = None,
+) -> tuple[float, NDArray]:
+    """The loss of a batch and its gradient: the contract of `fastnn.reference.network.loss_and_grad`.
+
+    One step of the training kernel that leaves the parameters alone.
+    """
+    out = np.empty_like(params) if out is None else out
+    job = Job(
+        spec, params, X, y, loss, SGD(0.0), len(X), sample_weight=sample_weight, delta=delta, shuffle=False, l2=l2
+    )
+    state = State("", 0, np.empty((1, 0), spec.dtype), np.zeros(3, np.int64), np.zeros(2))
+    value = np.empty(1)
+    Prepared(job, state, out).run(state, np.zeros(1), value, 1)
+    return float(value[0]), out

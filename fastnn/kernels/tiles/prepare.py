@@ -1,0 +1,234 @@
+"""A job as the training kernel takes it: its plan filled in, its buffers, the addresses of what it calls."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Thread
+
+import numpy as np
+from numba import from_dtype, types
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels.end_epoch import end_epoch, watched
+from fastnn.kernels.functions import losses, optimizers
+from fastnn.kernels.functions.random import given_order, permute
+from fastnn.kernels.jit.compiling import address_of
+from fastnn.kernels.loop import run
+from fastnn.kernels.simd.threads import yield_address
+from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
+from fastnn.kernels.tiles.layers import (
+    ALONE,
+    COLUMNS,
+    INTEGERS,
+    TEAM,
+    Team,
+    address,
+    backward_address,
+    forward_address,
+    layout,
+    pointer_type,
+)
+from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
+from fastnn.kernels.tiles.step import LOSS_ROWS, PLAN, clip, copy, gather, penalise, weigh
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
+
+#: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
+BLOCK_ROWS = 256
+
+#: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
+#: that each part of them is updated as soon as its gradient is known.
+MANY_PARAMS = 2**18
+
+
+@lru_cache(maxsize=64)
+def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
+    place, n = pointer_type(dtype), types.intp
+    function = losses.callee_of(loss, labels_given)
+    return address_of(*function, place, place, place, INTEGERS, place, n, n, types.float64)
+
+
+@lru_cache(maxsize=64)
+def _optimizer_address(rule: int, dtype: str) -> int:
+    place, n, number = pointer_type(dtype), types.intp, types.float64
+    settings = pointer_type("float64")
+    return address_of(optimizers.update, types.literal(rule), place, place, place, place, n, number, settings, n)
+
+
+@lru_cache
+def _step_address(name: str, dtype: str) -> int:
+    """Address of one of the things that a step does only where it is wanted."""
+    place, n = pointer_type(dtype), types.intp
+    plan = from_dtype(PLAN)
+    match name:
+        case "permute":
+            return address_of(permute, n, n, n, INTEGERS, n)
+        case "given_order":
+            return address_of(given_order, n, n, n, INTEGERS, n)
+        case "gather":
+            return address_of(gather, plan, n, n, n, n, n, place)
+        case "copy":
+            return address_of(copy, plan, n, n, n, n, n, place)
+        case "weigh":
+            return address_of(weigh, plan, n, n, place)
+        case "penalise":
+            return address_of(penalise, plan, place, place, types.float64, TEAM)
+        case "clip":
+            return address_of(clip, plan, place, n, n, n, TEAM)
+        case "draw":
+            return address_of(draw, plan, n, n, n, place, TEAM)
+        case "draw_nothing":
+            return address_of(draw_nothing, plan, n, place)
+        case "end_epoch":
+            number, numbers = types.float64, pointer_type("float64")
+            return address_of(end_epoch, plan, place, n, n, number, numbers, n, n, TEAM)
+    raise KeyError(name)
+
+
+#: Place of each field of a plan, in words of eight bytes: setting a word is much faster than setting a field.
+AT = {name: field[1] // 8 for name, field in (PLAN.fields or {}).items()}
+
+
+@lru_cache(maxsize=256)
+def _outline(
+    spec: NetworkSpec,
+    block_rows: int,
+    loss: catalogue.Loss,
+    labelled: bool,
+    rule: int,
+    shuffle: bool,
+    noisy: bool,
+    thresholds: tuple[int, ...],
+    whole: bool,
+) -> tuple[NDArray, NDArray[np.intp], int]:
+    """What the plans of all jobs of a kind have in common, as words; their layer table; the size of their workspace.
+
+    Unless `whole`, nothing of what computes a step.
+    """
+    plan = np.zeros(1, PLAN)
+    plan["mean"] = loss.mean
+    plan["outputs"], plan["shown"] = spec.n_out if loss.mean_output else 1.0, 1.0
+    if shuffle:
+        plan["permute"] = _step_address("permute", spec.dtype)
+    if not whole:
+        return plan.view(np.int64), np.empty((0, COLUMNS), np.intp), 0
+
+    dtype = np.dtype(spec.dtype)
+    unit = REGISTER_BYTES // dtype.itemsize
+    critical = spec.n_in * dtype.itemsize % CRITICAL_STRIDE == 0
+    layers, zeros, size = layout(spec, block_rows, loss.logits_of is not None, True, thresholds)
+    plan["layers"], plan["n_layers"], plan["zeros"] = address(layers), spec.n_layers, zeros
+    plan["block_rows"] = block_rows
+    plan["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical or noisy else 0
+    plan["x_place"] = size
+    plan["y_place"] = y_place = size + block_rows * int(plan["x_stride"][0])
+    plan["scale_place"] = scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if shuffle else 0)
+    plan["forward"], plan["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
+    plan["loss"] = _loss_address(loss, labelled, spec.dtype)
+    plan["optimizer"] = _optimizer_address(rule, spec.dtype)
+    if plan["x_stride"] > 0:
+        plan["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
+    return plan.view(np.int64), layers, scale_place + block_rows
+
+
+class Prepared:
+    """A job as the kernel takes it, with its buffers."""
+
+    def __init__(self, job: Job, state: State, gradient: NDArray | None = None, whole: bool = True):
+        """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
+
+        Unless `whole`, it is laid out for a kernel that computes the steps by itself.
+        """
+        spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
+        block_rows = min(job.batch_size, BLOCK_ROWS)
+        rule, settings = optimizers.rule_of(job.optimizer)
+        thresholds = tuple(map(threshold, job.dropout))
+        outline, layers, size = _outline(
+            spec, block_rows, job.loss, labelled, rule, shuffle, job.input_noise > 0, thresholds, whole
+        )
+        n_floats = len(settings) + -(-block_rows // LOSS_ROWS) + 1
+        n_integers = n + block_rows if shuffle else 0
+        itemsize = job.params.itemsize
+        n_work = size + spec.n_params if whole and gradient is None else size
+        # One array for all: what takes eight bytes a number, and from the start of a register on work and gradient.
+        n_own = 8 * (n_floats + n_integers)
+        buffer = np.zeros(n_own + REGISTER_BYTES + n_work * itemsize, np.uint8)
+        np.ndarray(len(settings), np.float64, buffer)[:] = settings
+        self.params, self.watches = job.params, job.watch is not None
+        # What the plan points to; not the job, which may hold this: both would stay until garbage is collected.
+        self.kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
+
+        words = outline.copy()
+        self.plan = np.ndarray(1, PLAN, words)
+        words[AT["X"]], words[AT["labels" if labelled else "y"]] = address(job.X), address(job.y)
+        words[AT["n_rows"]], words[AT["batch_size"]] = n, job.batch_size
+        words[AT["seed"]], words[AT["member"]] = state.seed, job.member
+        words[AT["settings"]] = place = address(buffer)
+        words[AT["bad_data"]], words[AT["block_losses"]] = place + 8 * (n_floats - 1), place + 8 * len(settings)
+        if whole:
+            words[AT["work"]] = work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+            words[AT["gradient"]] = work + size * itemsize
+        if gradient is not None:
+            words[AT["gradient"]], words[AT["optimizer"]] = address(gradient), 0
+        if shuffle:
+            words[AT["order"]] = place + 8 * n_floats
+            words[AT["block_labels"]] = place + 8 * (n_floats + n)
+            if job.orders is not None:
+                words[AT["permute"]] = _step_address("given_order", spec.dtype)
+                words[AT["seed"]], words[AT["member"]] = address(job.orders), len(job.orders)
+        if job.accounts is not None:
+            self.plan["recounted"], self.plan["shown"] = True, job.accounts.shown
+            self.plan["outputs"] = job.accounts.divisor
+        if job.sample_weight is not None:
+            words[AT["sample_weight"]] = address(job.sample_weight)
+            words[AT["weigh"]] = _step_address("weigh", spec.dtype) if whole else 0
+        if job.loss.name == "huber":
+            self.plan["delta"] = job.delta
+        if job.l2 > 0:
+            self.plan["l2"] = job.l2
+            words[AT["penalise"]] = _step_address("penalise", spec.dtype) if whole else 0
+        if job.max_grad_norm < np.inf:
+            self.plan["max_grad_norm"] = job.max_grad_norm
+            words[AT["clip"]] = _step_address("clip", spec.dtype) if whole else 0
+        words[AT["by_parts"]] = (
+            spec.n_params >= MANY_PARAMS
+            and job.batch_size == block_rows
+            and words[AT["optimizer"]] != 0
+            and not (words[AT["clip"]] or words[AT["penalise"]])  # which take the whole gradient
+        )
+        if job.dropout or job.input_noise > 0:
+            self.plan["input_noise"], words[AT["draw"]] = job.input_noise, _step_address("draw", spec.dtype)
+            words[AT["draw_nothing"]] = _step_address("draw_nothing", spec.dtype)
+            words[AT["noise_seed"]], words[AT["noise_member"]] = state.seed, job.member
+        if job.watch is not None:
+            labelled = job.watch.validates and job.watch.y.ndim == 1
+            self.watched = watched(job, _loss_address(job.loss, labelled, spec.dtype))
+            self.plan["watch"], words[AT["end_epoch"]] = self.watched[0], _step_address("end_epoch", spec.dtype)
+        self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
+
+    def remember_in(self, state: State) -> None:
+        """Have what is watched written to a state."""
+        if self.watches:
+            watch = self.plan[0]["watch"]
+            watch["memory"], watch["best"] = address(state.memory), address(state.best) if state.best.size else 0
+
+    def run(
+        self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int, threads: int = 1
+    ) -> Status:
+        """Train on from a state, each step shared by so many threads."""
+        self.remember_in(state)
+        arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
+        arguments = (self.plan, *arrays, max_steps, self.checked_steps)
+        if threads == 1:
+            return Status(run(*arguments, ALONE))
+        arrivals, yield_ = np.zeros(1, np.int64), yield_address()
+        teams = [Team(rank, threads, address(arrivals), yield_) for rank in range(threads)]
+        others = [Thread(target=run, args=(*arguments, team), daemon=True) for team in teams[1:]]
+        for thread in others:
+            thread.start()
+        status = run(*arguments, teams[0])
+        for thread in others:
+            thread.join()
+        return Status(status)

@@ -1,0 +1,182 @@
+"""What `fit_many` returns: networks of one kind, side by side."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.checks import check_ensemble_params, check_inputs, check_integer, check_out, check_quantiles, check_sample
+from fastnn.jobs.records import STOPPED, Records
+from fastnn.models.mlp import MLP
+from fastnn.settings.spec import NetworkSpec
+from fastnn.training.twins import twin
+
+
+class Ensemble:
+    """Networks of one kind: as a sequence its members, as `MLP`s that share their parameters with it.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        What every member is.
+    params : array_like, shape (K, n_params)
+        What each knows; copied unless it is an array of the spec's dtype.
+    records : Records, optional
+        How their training went.
+    seed : int, optional
+        What the members' random numbers were drawn from.
+
+    Examples
+    --------
+    >>> many = fastnn.fit_many(net.spec, X, y, members=100, epochs=500, rng=0)
+    >>> many.mean(X), many.std(X), many.quantile(X, [0.05, 0.95])
+    >>> many.best(10).mean(X)
+    """
+
+    def __init__(self, spec: NetworkSpec, params: ArrayLike, records: Records | None = None, seed: int | None = None):
+        self._spec, self._params = spec, check_ensemble_params(params, spec)
+        self._records, self._seed = records, seed
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The frozen description of every member."""
+        return self._spec
+
+    @property
+    def params(self) -> NDArray:
+        """The members' parameters, shape (K, n_params)."""
+        return self._params
+
+    @property
+    def records(self) -> Records:
+        """How the training of each member went.
+
+        Raises
+        ------
+        AttributeError
+            If the members were not trained together.
+        """
+        if self._records is None:
+            raise AttributeError("records are kept by fit_many alone; these members did not come from one call of it")
+        return self._records
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the members' random numbers; None where each had its own, or none was kept."""
+        return self._seed
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """Loss of each member's last epoch, shape (K,); see `Records.loss`."""
+        return self.records.loss
+
+    @property
+    def stopped(self) -> NDArray[np.str_]:
+        """Why each member's training ended: "finished", "early" or "diverged"; shape (K,)."""
+        return np.array(STOPPED)[self.records.status]
+
+    @cached_property
+    def numba_type(self) -> Any:
+        """The Numba type of ensembles of this spec."""
+        from fastnn.embed import ensembles  # imports Numba
+
+        return ensembles.type_of(self._spec)
+
+    @property
+    def _numba_type_(self) -> Any:  # what Numba asks for when the ensemble is an argument
+        return self.numba_type
+
+    def forward(self, x: ArrayLike, out: NDArray) -> None:
+        """Write every member's outputs for one sample; inside ``@njit``, too, where the ensemble is an argument.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        out : ndarray, shape (K, n_out), of the members' dtype
+            Receives the outputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is not what it must be.
+        """
+        from fastnn.embed import ensembles, from_python
+
+        spec = self._spec
+        x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
+        ensembles.forward(self, x, out, from_python.Compiled(spec).scratch("forward"))
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            number = operator.index(index)
+        except TypeError:
+            records = None if self._records is None else self._records[index]
+            return type(self)(self._spec, self._params[index], records, self._seed)
+        net = MLP.__new__(MLP)
+        net._hold(self._spec, self._params[number])
+        return net
+
+    def __iter__(self) -> Iterator[MLP]:
+        return (self[k] for k in range(len(self)))
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Every member's outputs for samples `X`, shape (n, n_in).
+
+        Returns
+        -------
+        ndarray, shape (K, n, n_out), of the networks' dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `MLP.predict`.
+        """
+        X, network = check_inputs(X, self._spec), twin("numba", "network")
+        out = np.empty((len(self), len(X), self._spec.n_out), self._spec.dtype)
+        for k, params in enumerate(self._params):
+            out[k] = network.predict(self._spec, params, X)
+        return out
+
+    def mean(self, X: ArrayLike) -> NDArray:
+        """Mean over the members of their outputs, shape (n, n_out)."""
+        return self.predict(X).mean(axis=0)
+
+    def std(self, X: ArrayLike) -> NDArray:
+        """Spread of the members' outputs: their standard deviation, shape (n, n_out)."""
+        return self.predict(X).std(axis=0)
+
+    def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
+        """Quantiles over the members of their outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1]."""
+        return np.quantile(self.predict(X), check_quantiles(q), axis=0)
+
+    def best(self, n: int) -> Ensemble:
+        """The `n` members of the least loss, least first: the best loss monitored, or without early stopping the last.
+
+        Diverged members come last.
+        """
+        n = check_integer("n", n, 1)
+        if n > len(self):
+            raise ValueError(f"n must be at most the number of members, {len(self)}; got {n}")
+        records = self.records
+        rank = np.where(np.isfinite(records.best), records.best, records.loss)
+        rank = np.where(records.diverged, np.nan, rank)
+        return self[np.argsort(rank, kind="stable")[:n]]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the members and their records to a file that ends in ``.npz``, which `fastnn.load` reads."""
+        from fastnn.models import files
+
+        files.save_ensemble(self, path)
+
+    def __repr__(self) -> str:
+        return f"<Ensemble of {len(self):,} members: {self[0]!r}>" if len(self) else "<Ensemble of 0 members>"

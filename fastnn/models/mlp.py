@@ -1,0 +1,375 @@
+"""The face of one network: a spec and one flat vector of parameters, which everything else delegates to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from fastnn import checks
+from fastnn.jobs.aligned import aligned_copy, aligned_empty
+from fastnn.jobs.job import State
+from fastnn.models import scaling
+from fastnn.models.one_sample import SingleSample
+from fastnn.settings.early_stopping import EarlyStopping
+from fastnn.settings.initializers import INITIALIZERS, initialize
+from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.solvers import Solver
+from fastnn.settings.spec import NetworkSpec
+from fastnn.training import fit as run
+from fastnn.training.history import History
+from fastnn.training.twins import twin
+
+
+class MLP(SingleSample):
+    """A multi-layer perceptron.
+
+    Parameters
+    ----------
+    sizes : iterable of int
+        Width of the input, of each hidden layer and of the output.
+    activation : str or iterable of str
+        Of the hidden layers: one name for all, or one for each.
+    output_activation : str
+        Of the output.
+    bias : bool
+        Whether every layer has biases.
+    dtype : {"float64", "float32"}
+        In which all is computed.
+    init : str
+        How the first weights are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
+    rng : anything `numpy.random.default_rng` takes
+        Where they are drawn from.
+
+    Examples
+    --------
+    >>> net = fastnn.MLP((3, 16, 1), rng=0)
+    >>> history = net.fit(X, y, epochs=100)
+    >>> net.predict(X)
+    """
+
+    def __init__(
+        self,
+        sizes: Any,
+        *,
+        activation: Any = "tanh",
+        output_activation: str = "identity",
+        bias: bool = True,
+        dtype: DTypeLike = "float64",
+        init: str = "glorot_uniform",
+        rng: Any = None,
+    ):
+        spec = checks.check_spec(sizes, activation, output_activation, bias, dtype)
+        scheme = INITIALIZERS[checks.check_name("init", init, INITIALIZERS)]
+        generator = checks.check_rng(rng)
+        self._hold(spec, aligned_empty(spec.n_params, spec.dtype))
+        initialize(spec, scheme, generator, self._params)
+
+    @classmethod
+    def tutorial(cls, rng: Any = 0) -> MLP:
+        """The network of the classic tutorial: 3-4-1, sigmoids, no biases, weights uniform on [0, 1)."""
+        return cls(
+            (3, 4, 1), activation="sigmoid", output_activation="sigmoid", bias=False, init="unit_uniform", rng=rng
+        )
+
+    @classmethod
+    def from_params(cls, spec: NetworkSpec, params: ArrayLike) -> MLP:
+        """A network of given parameters, which are copied.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+            What it is, such as another network's ``spec``.
+        params : array_like, shape (n_params,)
+            What it knows.
+        """
+        net = cls.__new__(cls)
+        net._hold(spec, aligned_copy(checks.check_params(params, spec)))
+        return net
+
+    @classmethod
+    def _sharing(cls, spec: NetworkSpec, params: NDArray) -> MLP:
+        """A network of these very parameters, which are trusted."""
+        net = cls.__new__(cls)
+        net._hold(spec, params)
+        return net
+
+    def _hold(self, spec: NetworkSpec, params: NDArray) -> None:
+        self._spec, self._params = spec, params
+        self._weights, self._biases = spec.weights(params), spec.biases(params)
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The frozen description of the network."""
+        return self._spec
+
+    @property
+    def params(self) -> NDArray:
+        """All parameters, shape (n_params,): layer by layer the weights in C order, then the biases.
+
+        Values assigned to it are written into the same array.
+        """
+        return self._params
+
+    @params.setter
+    def params(self, values: ArrayLike) -> None:
+        self._params[:] = checks.check_params(values, self._spec)
+
+    @property
+    def weights(self) -> list[NDArray]:
+        """Views of the parameters: each layer's weights, shape (n_in, n_out)."""
+        return self._weights
+
+    @property
+    def biases(self) -> list[NDArray]:
+        """Views of the parameters: each layer's biases, shape (n_out,); empty without biases."""
+        return self._biases
+
+    def predict(self, X: ArrayLike, *, backend: str = "numba") -> NDArray:
+        """The network's outputs.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            The samples.
+        backend : {"numba", "numpy"}
+            Which twin computes.
+
+        Returns
+        -------
+        ndarray, shape (n, n_out), of the network's dtype
+            NaN in a sample gives NaN.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X` is no real array of this shape, or holds more than the dtype can.
+        """
+        return twin(backend, "network").predict(self._spec, self._params, checks.check_inputs(X, self._spec))
+
+    def loss_and_grad(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: str = "mse",
+        *,
+        sample_weight: ArrayLike | None = None,
+        l2: float = 0.0,
+        delta: float = 1.0,
+        out: NDArray | None = None,
+        backend: str = "numba",
+    ) -> tuple[float, NDArray]:
+        """The loss of a batch, and its derivative with respect to the parameters.
+
+        Parameters
+        ----------
+        X, y, loss, sample_weight, l2, delta
+            As in `fit`.
+        out : ndarray, shape (n_params,), of the network's dtype, optional
+            Receives the gradient.
+        backend : {"numba", "numpy"}
+            Which twin computes.
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray, shape (n_params,)
+            `out`, if it was given.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not what it must be, or the data are not finite.
+        """
+        spec, params = self._spec, self._params
+        row = checks.check_loss(loss, spec)
+        X = checks.check_inputs(X, spec, least=1)
+        y = checks.check_targets(y, spec, row, len(X))
+        weights = checks.check_sample_weight(sample_weight, spec, len(X))
+        checks.check_finite_data(X, y, weights)
+        if out is not None and np.may_share_memory(checks.check_out("out", out, params.shape, spec), params):
+            raise ValueError("out must be an array of its own; got one that shares the memory of params")
+        l2, delta = checks.check_l2(l2), checks.check_delta(delta)
+        return twin(backend, "network").loss_and_grad(
+            spec, params, X, y, row, sample_weight=weights, l2=l2, delta=delta, out=out
+        )
+
+    def fit(
+        self,
+        X: ArrayLike | Callable[[], Iterable[Any]],
+        y: ArrayLike | None = None,
+        *,
+        epochs: int,
+        loss: str = "mse",
+        optimizer: Optimizer | Solver = Adam(),  # noqa: B008 - frozen
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        l2: float = 0.0,
+        max_grad_norm: float | None = None,
+        delta: float = 1.0,
+        dropout: float | Sequence[float] = 0.0,
+        input_noise: float = 0.0,
+        validation_data: Any = None,
+        validation_fraction: float | None = None,
+        early_stopping: EarlyStopping | None = None,
+        callback: run.Callback | None = None,
+        state: State | None = None,
+        rng: Any = None,
+        progress: bool | None = None,
+        backend: str = "numba",
+        threads: int = 1,
+        specialize: bool | None = None,
+    ) -> History:
+        """Train the network; its parameters are updated in place.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in), or callable
+            The samples. A callable is called in every epoch and yields that epoch's batches, ``(X, y)`` or
+            ``(X, y, sample_weight)``, one of which is fetched ahead on a thread.
+        y : array_like, shape (n, n_out), or (n,)
+            The targets; None where X yields them. One dimension will do for a network of one output, and for class
+            labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``.
+        epochs : int
+            Passes over the samples.
+        loss : str
+            A name in `fastnn.settings.catalogue.LOSSES` that goes with the network's output.
+        optimizer : Optimizer or Solver
+            The update rule and its settings. It starts afresh in every run that `state` does not resume.
+        batch_size : int, optional
+            Rows of a batch; the last one of an epoch may be shorter. All of them by default.
+        shuffle : bool
+            Whether every epoch visits the samples in an order of its own.
+        sample_weight : array_like, shape (n,), optional
+            Weight of each sample, at least 0.
+        l2 : float
+            ``l2 / 2`` times the sum of squared weights, not biases, is added to each batch's loss.
+        max_grad_norm : float, optional
+            A gradient whose 2-norm is larger is scaled down to it.
+        delta : float
+            Where the Huber loss turns from a parabola into a line; other losses ignore it.
+        dropout : float or sequence of float
+            With which probability each output of a hidden layer is set to zero in a step, the others being
+            multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
+        input_noise : float
+            Standard deviation of gaussian noise that is added to the samples anew in every step.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Samples that are not trained on: the history tells the loss and a metric on them after each epoch.
+        validation_fraction : float, optional
+            Hold out this part of the samples instead; where y holds classes, this part of each.
+        early_stopping : EarlyStopping, optional
+            Stop when the network has not become better for a while.
+        callback : callable, optional
+            Called after every epoch with an `fastnn.training.history.Epoch`; returning True ends the run.
+        state : State, optional
+            The `History.state` of an earlier run: with the same data and settings this one goes on, to the same
+            bits, as if that had not stopped.
+        rng : anything `numpy.random.default_rng` takes
+            What the shuffles, the validation set, dropout and noise are drawn from.
+        progress : bool, optional
+            Whether to show a bar; by default on a terminal, where rich is installed, after two seconds.
+        backend : {"numba", "numpy"}
+            Which twin computes.
+        threads : int
+            Threads of the compiled twin; the bits do not depend on it. NumPy's BLAS has its own setting.
+        specialize : bool, optional
+            Whether a kernel is compiled for just this network, some seconds once; by default for networks as small
+            as the tutorial's, which it makes several times faster. It rounds otherwise. NumPy's twin has nothing
+            to compile.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError
+            If an argument is of another type.
+        ValueError
+            If an argument is not what it must be, does not go with the others, or holds NaN or infinity. The
+            parameters are then what they were.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the run diverges; the parameters are then those after the last epoch that left them finite.
+
+        Notes
+        -----
+        Ctrl-C ends the run within 0.2 s or one step. The parameters are then those after the last whole step, the
+        history says ``"interrupted"``, and its state resumes the run.
+        """
+        job = checks.check_job(
+            self._spec,
+            self._params,
+            X,
+            y,
+            loss=loss,
+            delta=delta,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            l2=l2,
+            max_grad_norm=max_grad_norm,
+            dropout=dropout,
+            input_noise=input_noise,
+        )
+        state = checks.check_state(state, rng, job)
+        job = checks.check_watch(job, state, validation_data, validation_fraction, early_stopping)
+        return run.fit(
+            job,
+            state,
+            epochs,
+            callback=callback,
+            progress=progress,
+            backend=backend,
+            threads=threads,
+            specialize=specialize,
+        )
+
+    def with_scaling(self, x_mean: ArrayLike, x_scale: ArrayLike, y_mean: ArrayLike, y_scale: ArrayLike) -> MLP:
+        """A network of the same layers for samples and outputs in other units.
+
+        It gives at x what ``y_mean + y_scale * self((x - x_mean) / x_scale)`` is: the scaling is folded into the first
+        and the last layer, and costs nothing.
+
+        Parameters
+        ----------
+        x_mean, x_scale : array_like, shape (n_in,), or float
+            What this network's samples were standardised by; scales above 0. See `fastnn.standardize`.
+        y_mean, y_scale : array_like, shape (n_out,), or float
+            What its targets were standardised by.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the network has no biases, or another output than the identity; or an argument is not what it must be.
+        """
+        return scaling.with_scaling(self, x_mean, x_scale, y_mean, y_scale)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Save the network to a file, see `fastnn.models.files.save`."""
+        from fastnn.models import files
+
+        files.save(self, path)
+
+    def copy(self) -> MLP:
+        """A network of its own, with the same parameters."""
+        return type(self).from_params(self._spec, self._params)
+
+    def __getstate__(self) -> tuple[NetworkSpec, NDArray]:
+        return self._spec, self._params
+
+    def __setstate__(self, state: tuple[NetworkSpec, NDArray]) -> None:
+        self._hold(state[0], aligned_copy(state[1]))  # a copy, for copy.copy passes the array itself
+
+    def __repr__(self) -> str:
+        spec = self._spec
+        layers = " -> ".join(f"{size} {name}" for size, name in zip(spec.sizes[1:], spec.activations, strict=True))
+        biases = "biases" if spec.bias else "no biases"
+        return f"<MLP: {spec.n_in} -> {layers}; {biases}, {spec.n_params:,} parameters, {spec.dtype}>"

@@ -1,0 +1,198 @@
+"""What a network computes for one sample: the methods that it also has inside compiled code.
+
+They call what `fastnn.embed` compiles for the network's sizes, once for a spec, and keeps on disk.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import checks
+from fastnn.settings.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from fastnn.embed.cfunction import CFunction
+    from fastnn.embed.training import TrainState
+
+
+class SingleSample:
+    """The methods of an `MLP` that take one sample; the same ones can be called inside ``@njit``."""
+
+    _spec: NetworkSpec
+    _params: NDArray
+
+    @cached_property
+    def numba_type(self) -> Any:
+        """The Numba type of networks of this spec: of a ``jitclass``'s attribute, say, or in a signature."""
+        from fastnn import embed  # imports Numba
+
+        return embed.type_of(self._spec)
+
+    @property
+    def _numba_type_(self) -> Any:  # what Numba asks for when the network is an argument
+        return self.numba_type
+
+    @cached_property
+    def _compiled(self) -> Any:
+        from fastnn.embed import from_python
+
+        return from_python.Compiled(self._spec)
+
+    def workspace(self, method: str = "forward") -> NDArray:
+        """Scratch for one thread's calls of a method inside compiled code, which wide networks need.
+
+        Parameters
+        ----------
+        method : {"forward", "jacobian", "vjp", "jvp", "hessian"}
+            What is called; ``forward_with`` and ``__call__`` take what ``forward`` does.
+
+        Returns
+        -------
+        ndarray, 1-D, of the network's dtype
+        """
+        return self._compiled.workspace(method)
+
+    def forward(self, x: ArrayLike, out: NDArray) -> None:
+        """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype."""
+        spec = self._spec
+        x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
+        self._compiled.forward(self, x, out)
+
+    def __call__(self, x: ArrayLike) -> NDArray:
+        """The outputs, shape (n_out,), for one sample `x`, shape (n_in,)."""
+        out = np.empty(self._spec.n_out, self._spec.dtype)
+        self._compiled.forward(self, checks.check_sample(x, self._spec), out)
+        return out
+
+    def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray) -> None:
+        """`forward` with other parameters, shape (n_params,)."""
+        spec = self._spec
+        params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
+        self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
+
+    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray) -> None:
+        """Write the outputs for one sample, and their derivatives with respect to its inputs.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        out : ndarray, shape (n_out,), of the network's dtype
+            Receives the outputs.
+        jac : ndarray, shape (n_out, n_in), of the network's dtype
+            Receives the derivatives.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is not of its shape, or cannot be written to.
+        """
+        spec = self._spec
+        x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
+        self._compiled.jacobian(self, x, out, checks.check_out("jac", jac, (spec.n_out, spec.n_in), spec))
+
+    def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray) -> None:
+        """Write ``v^T J``, with J the Jacobian at a sample: the gradient of ``v^T outputs``.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        v : array_like, shape (n_out,)
+            What multiplies the outputs.
+        out : ndarray, shape (n_in,), of the network's dtype
+            Receives the product.
+        """
+        spec = self._spec
+        x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
+        self._compiled.vjp(self, x, v, checks.check_out("out", out, (spec.n_in,), spec))
+
+    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
+        """Write ``J t``, with J the Jacobian at a sample: the derivative of the outputs along `t`.
+
+        Parameters
+        ----------
+        x, t : array_like, shape (n_in,)
+            The sample, and the direction.
+        out : ndarray, shape (n_out,), of the network's dtype
+            Receives the product.
+        """
+        spec = self._spec
+        x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
+        self._compiled.jvp(self, x, t, checks.check_out("out", out, (spec.n_out,), spec))
+
+    def hessian(self, x: ArrayLike, h: NDArray) -> None:
+        """Write the second derivatives of the one output with respect to the inputs.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        h : ndarray, shape (n_in, n_in), of the network's dtype
+            Receives them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the network has several outputs, or an array is not what it must be.
+        """
+        spec = self._spec
+        if spec.n_out != 1:
+            raise ValueError(f"hessian must be asked of a network of one output; got one of {spec.n_out}")
+        x = checks.check_sample(x, spec)
+        self._compiled.hessian(self, x, checks.check_out("h", h, (spec.n_in, spec.n_in), spec))
+
+    def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray:
+        """An array of the network's dtype and this length."""
+        return checks.check_vector(argument, value, length, self._spec)
+
+    def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
+        """Train on one sample or a batch; inside compiled code, a training loop of one's own.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, n_in) or (n_in,), of the network's dtype
+            At most ``max_batch`` samples; contiguous.
+        y : ndarray, shape (n, n_out) or (n_out,), of the network's dtype
+            Their targets; or, beside a 2-D x and for a loss that takes them, class labels, shape (n,) of int64.
+        state : fastnn.TrainState
+            What is minimised how, and what is kept from step to step.
+
+        Returns
+        -------
+        float
+            The batch's loss before the step. Where it or the data are not finite nothing is changed, and it is NaN or
+            infinite.
+
+        Raises
+        ------
+        numba.core.errors.TypingError, ValueError
+            If an array is not what it must be.
+        """
+        from fastnn.embed import training
+
+        return training.train_step(self, x, y, state)
+
+    @cached_property
+    def _cfunction(self) -> CFunction:
+        return self._compiled.cfunc(self)
+
+    def cfunc(self) -> CFunction:
+        """The network as a C function ``void f(const T *x, T *out)``, for C, Fortran and ``scipy.LowLevelCallable``.
+
+        Returns
+        -------
+        CFunction
+            Its ``address``, and its ``ctypes`` object. Both serve as long as the network lives; changes of its
+            parameters show.
+
+        Raises
+        ------
+        ValueError
+            If the network is so wide that its scratch does not belong on the stack.
+        """
+        return self._cfunction

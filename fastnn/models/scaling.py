@@ -1,0 +1,78 @@
+"""Units: networks learn on standardised numbers, simulations speak their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import checks
+
+if TYPE_CHECKING:
+    from fastnn.models.mlp import MLP
+
+
+def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Mean and standard deviation of each column of samples and targets, for ``net.with_scaling``.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, n_in)
+        The samples.
+    y : array_like, shape (n, n_out) or (n,)
+        The targets.
+
+    Returns
+    -------
+    x_mean, x_scale : ndarray of float64, shape (n_in,)
+    y_mean, y_scale : ndarray of float64, shape (n_out,)
+        A column that is constant has the scale 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not what it must be, or not finite.
+
+    Examples
+    --------
+    >>> x_mean, x_scale, y_mean, y_scale = fastnn.standardize(X, y)
+    >>> net.fit((X - x_mean) / x_scale, (y - y_mean) / y_scale, epochs=100)
+    >>> net = net.with_scaling(x_mean, x_scale, y_mean, y_scale)  # from the units of X to those of y
+    """
+    X, y = checks.check_columns("X", X), checks.check_columns("y", y)
+    if len(X) != len(y):
+        raise ValueError(f"y must have as many rows as X, {len(X)}; got {len(y)}")
+    return *_mean_and_scale(X), *_mean_and_scale(y)
+
+
+def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
+    mean, scale = columns.mean(axis=0), columns.std(axis=0)
+    constant = columns.min(axis=0) == columns.max(axis=0)  # whose deviation need not be exactly zero
+    return mean, np.where(constant | (scale == 0), 1.0, scale)
+
+
+def with_scaling(net: MLP, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any) -> MLP:
+    """The network that takes and gives other units: see `MLP.with_scaling`.
+
+    With u = (x - m) / s, the first layer's ``u W + b`` is ``x (W / s) + (b - (m / s) W)``; the last layer's outputs are
+    multiplied and moved.
+    """
+    spec = net.spec
+    if not spec.bias:
+        raise ValueError("with_scaling must be asked of a network with biases; got one without")
+    if spec.output_activation != "identity":
+        raise ValueError(
+            f"with_scaling must be asked of a network whose output activation is identity; got {spec.output_activation}"
+        )
+    mean, scale = checks.check_means("x_mean", x_mean, spec.n_in), checks.check_scales("x_scale", x_scale, spec.n_in)
+    shift = checks.check_means("y_mean", y_mean, spec.n_out)
+    factor = checks.check_scales("y_scale", y_scale, spec.n_out)
+    params = net.params.astype(np.float64)
+    weights, biases = spec.weights(params), spec.biases(params)
+    biases[0] -= (mean / scale) @ weights[0]
+    weights[0] /= scale[:, np.newaxis]
+    weights[-1] *= factor
+    biases[-1] *= factor
+    biases[-1] += shift
+    return type(net).from_params(spec, params)

@@ -1,0 +1,98 @@
+"""What happens when an epoch ends: the validation set is evaluated, early stopping and the plateau decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job, State
+from fastnn.jobs.monitor import Memory
+from fastnn.reference import losses
+from fastnn.reference.network import forward
+
+
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    watch = job.watch
+    Z, H = forward(job.spec, job.params, watch.X)
+    settings = {"delta": job.delta} if job.loss.name == "huber" else {}
+    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], watch.y, **settings)
+    weight = np.ones(len(rows)) if watch.sample_weight is None else watch.sample_weight
+    loss = np.average(rows, weights=weight) if job.loss.mean else weight @ rows
+    return float(loss), metric(job, H[-1])
+
+
+def metric(job: Job, outputs: NDArray) -> float:
+    """How good outputs are for the validation set: the accuracy or the coefficient of determination."""
+    y, weight = job.watch.y, job.watch.sample_weight
+    if job.loss.metric == "r2":
+        squares = (outputs - y).astype(np.float64) ** 2 @ job.watch.shares()
+        return float(1 - (squares.sum() if weight is None else weight @ squares))
+    if job.loss.name == "cross_entropy":
+        right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
+    else:
+        right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
+    return float(np.average(right, weights=weight))
+
+
+def end_epoch(
+    job: Job,
+    state: State,
+    loss: float,
+    learning_rates: NDArray[np.float64],
+    i: int,
+    evaluate: Callable[[Job], tuple[float, float]] = evaluate,
+) -> bool:
+    """Do what is due after an epoch.
+
+    Parameters
+    ----------
+    job, state
+        As in `fastnn.reference.training.train`, before the epoch is counted as done.
+    loss : float
+        The epoch's loss.
+    learning_rates : ndarray of float64, shape (n_epochs,)
+        Receives the next epoch's rate, where the plateau rules it.
+    i : int
+        Place of this epoch in `learning_rates`.
+    evaluate : callable
+        Loss and metric on the validation set.
+
+    Returns
+    -------
+    bool
+        Whether early stopping ends the run.
+    """
+    watch, memory, epoch = job.watch, state.memory, int(state.counters[0])
+    value, metric = loss, -inf
+    if watch.validates:
+        value, metric = evaluate(job)
+        watch.loss[epoch - watch.first], watch.metric[epoch - watch.first] = value, metric
+
+    stop = False
+    if watch.stopping is not None:
+        watched = value if watch.stopping.monitor == "loss" else -metric
+        improved = watched < memory[Memory.BEST] - watch.stopping.min_improvement
+        memory[Memory.WAITED] = 0 if improved else memory[Memory.WAITED] + 1
+        stop = memory[Memory.WAITED] >= watch.stopping.patience
+        if watched < memory[Memory.BEST]:
+            memory[Memory.BEST], memory[Memory.BEST_EPOCH] = watched, epoch
+            if watch.stopping.restore_best:
+                state.best[:] = job.params
+
+    if watch.plateau is not None:
+        improved = value < memory[Memory.PLATEAU_BEST] - watch.plateau.min_improvement
+        counted = memory[Memory.COOLDOWN] == 0
+        memory[Memory.PLATEAU_WAITED] = 0 if improved else memory[Memory.PLATEAU_WAITED] + counted
+        memory[Memory.COOLDOWN] -= not counted
+        if value < memory[Memory.PLATEAU_BEST]:
+            memory[Memory.PLATEAU_BEST] = value
+        if memory[Memory.PLATEAU_WAITED] >= watch.plateau.patience:
+            memory[Memory.PLATEAU_WAITED], memory[Memory.COOLDOWN] = 0, watch.plateau.cooldown
+            memory[Memory.RATE] = max(memory[Memory.RATE] * watch.plateau.factor, watch.plateau.min_rate)
+        if i + 1 < len(learning_rates):
+            learning_rates[i + 1] = memory[Memory.RATE]
+    return bool(stop)

@@ -1,0 +1,87 @@
+"""The normal equations of a least-squares fit, from the residuals' Jacobian with respect to the parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job
+from fastnn.reference import activations
+from fastnn.reference.network import forward
+from fastnn.settings.spec import NetworkSpec
+
+
+def parameter_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[NDArray, NDArray]:
+    """Outputs, and their derivatives with respect to the parameters.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network; its output is no softmax.
+    params : ndarray, shape (n_params,)
+        Its parameters.
+    X : ndarray, shape (n, n_in)
+        The samples.
+
+    Returns
+    -------
+    outputs : ndarray, shape (n, n_out)
+    jacobian : ndarray, shape (n, n_out, n_params)
+        By backpropagation of each output in turn: D is the derivative of output k with respect to a layer's
+        pre-activations.
+    """
+    Z, H = forward(spec, params, X)
+    slopes = [activations.DERIVATIVES[name](z, h) for name, z, h in zip(spec.activations, Z, H[1:], strict=True)]
+    weights = spec.weights(params)
+    jacobian = np.empty((len(X), spec.n_out, spec.n_params), spec.dtype)
+    for k in range(spec.n_out):
+        by_weights, by_biases = spec.weights(jacobian[:, k]), spec.biases(jacobian[:, k])
+        D = np.zeros_like(Z[-1])
+        D[:, k] = slopes[-1][:, k]
+        for i in reversed(range(spec.n_layers)):
+            by_weights[i][:] = H[i][:, :, np.newaxis] * D[:, np.newaxis, :]
+            if spec.bias:
+                by_biases[i][:] = D
+            if i > 0:
+                D = D @ weights[i].T * slopes[i - 1]
+    return H[-1], jacobian
+
+
+def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
+    """The sums that a Gauss-Newton step is made of.
+
+    Parameters
+    ----------
+    job : Job
+        The network, its parameters, samples and targets.
+    scale : ndarray, shape (n,)
+        What a sample's residuals are multiplied by: ``r = scale (o - y)``.
+    block_rows : int
+        The Jacobian J of the residuals is computed for so many samples at a time.
+
+    Returns
+    -------
+    ndarray, shape (n_params + 1, n_params + 1)
+        ``[J r]^T [J r]``: on and above the diagonal J^T J, in the last column J^T r, in its end r^T r; what stands
+        below the diagonal means nothing.
+    """
+    n_params = job.spec.n_params
+    sums = np.zeros((n_params + 1, n_params + 1), job.spec.dtype)
+    for start in range(0, len(job.X), block_rows):
+        rows = slice(start, start + block_rows)
+        outputs, jacobian = parameter_jacobian(job.spec, job.params, job.X[rows])
+        block = np.concatenate([jacobian, (outputs - job.y[rows])[:, :, np.newaxis]], axis=2)
+        block = (block * scale[rows, np.newaxis, np.newaxis]).reshape(-1, n_params + 1)
+        sums += block.T @ block
+    return sums
+
+
+def cholesky_solve(factor: NDArray, b: NDArray) -> NDArray:
+    """The solution x of ``R^T R x = b``, R being the upper triangular `factor`, shape (n, n), and b of shape (n,)."""
+    x = b.copy()
+    for i in range(len(b)):
+        x[i] /= factor[i, i]
+        x[i + 1 :] -= x[i] * factor[i, i + 1 :]
+    for i in reversed(range(len(b))):
+        x[i] = (x[i] - factor[i, i + 1 :] @ x[i + 1 :]) / factor[i, i]
+    return x

@@ -1,0 +1,140 @@
+"""What there is: one row for each activation, loss and optimizer.
+
+The rows say what goes with what; the functions themselves stand, under the same names, in
+`fastnn.reference` and in `fastnn.kernels`. Tests and documentation are driven by these tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation function.
+
+    Attributes
+    ----------
+    name : str
+        What a user writes.
+    code : int
+        What a compiled kernel is specialised on.
+    needs_input : bool
+        The derivative needs the pre-activation z; otherwise the output h alone tells it.
+    hidden : bool
+        May stand in a hidden layer as well as in the output.
+    analytic : bool
+        Smooth, so that a complex step differentiates it.
+    """
+
+    name: str
+    code: int
+    needs_input: bool = False
+    hidden: bool = True
+    analytic: bool = True
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss function.
+
+    Attributes
+    ----------
+    name, code
+        As for `Activation`.
+    mean : bool
+        Over a batch it is the weighted mean of the rows' losses; otherwise their weighted sum.
+    mean_output : bool
+        On one row it is the mean over the outputs; otherwise their sum.
+    logits_of : str or None
+        The one output activation it goes with, computed together from the pre-activation z;
+        None goes with every output but softmax.
+    labels : bool
+        Integer class labels are welcome as targets.
+    kink : bool
+        The derivative jumps somewhere, so that finite differences fail near there.
+    squared : bool
+        A sum of squared residuals, as Gauss-Newton methods need.
+    targets : tuple of float
+        The least and the greatest target it is defined on.
+    metric : str
+        What tells a reader how good a network is, the more the better: ``"r2"`` or ``"accuracy"``.
+    """
+
+    name: str
+    code: int
+    mean: bool = True
+    mean_output: bool = True
+    logits_of: str | None = None
+    labels: bool = False
+    kink: bool = False
+    squared: bool = False
+    targets: tuple[float, float] = (-inf, inf)
+    metric: str = "r2"
+
+    def goes_with(self, output_activation: str) -> bool:
+        """Whether the loss is defined on this output activation."""
+        if self.logits_of is not None:
+            return output_activation == self.logits_of
+        return output_activation != "softmax"
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An update rule.
+
+    Attributes
+    ----------
+    name, code
+        As for `Activation`; the name is that of the class in `fastnn.settings.optimizers`.
+    slots : int
+        Vectors of the length of the parameters that it keeps from step to step.
+    whole_batch : bool
+        Needs the gradient over all the data in every step.
+    """
+
+    name: str
+    code: int
+    slots: int = 0
+    whole_batch: bool = False
+
+
+def _table(*rows):
+    return {row.name: row for row in rows}
+
+
+ACTIVATIONS: dict[str, Activation] = _table(
+    Activation("identity", 0),
+    Activation("sigmoid", 1),
+    Activation("tanh", 2),
+    Activation("relu", 3, analytic=False),
+    Activation("leaky_relu", 4, analytic=False),
+    Activation("elu", 5, analytic=False),
+    Activation("selu", 6, analytic=False),
+    Activation("silu", 7, needs_input=True),
+    Activation("softplus", 8),
+    Activation("gelu_tanh", 9, needs_input=True),
+    Activation("softmax", 10, hidden=False),
+    Activation("exp", 11, hidden=False),
+)
+
+LOSSES: dict[str, Loss] = _table(
+    Loss("sse", 0, mean=False, mean_output=False, squared=True),
+    Loss("mse", 1, squared=True),
+    Loss("mae", 2, kink=True),
+    Loss("huber", 3, kink=True),
+    Loss("poisson", 4, logits_of="exp", targets=(0, inf)),
+    Loss("cross_entropy", 5, mean_output=False, logits_of="softmax", labels=True, targets=(0, 1), metric="accuracy"),
+    Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1), metric="accuracy"),
+)
+
+OPTIMIZERS: dict[str, Optimizer] = _table(
+    Optimizer("SGD", 0, slots=1),
+    Optimizer("RMSprop", 1, slots=1),
+    Optimizer("Adam", 2, slots=2),
+    Optimizer("AdamW", 3, slots=2),
+    Optimizer("Rprop", 4, slots=2, whole_batch=True),
+    Optimizer("VelocitySGD", 5, slots=1),
+    Optimizer("AdamHat", 6, slots=2),
+)

@@ -1,0 +1,84 @@
+"""How the first weights are drawn: a row for each scheme. Biases start at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.settings.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """A way to draw a layer's weights.
+
+    Attributes
+    ----------
+    name : str
+        What a user writes.
+    draw : callable
+        ``draw(rng, shape)``: a float64 array of variance 1 or, for the uniform schemes, limit 1.
+    scale : callable
+        ``scale(n_in, n_out)``: what the draws are multiplied with.
+    source : str
+        Where the scale comes from.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
+    scale: Callable[[int, int], float]
+    source: str
+
+
+def _unit(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return rng.random(shape)
+
+
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return rng.uniform(-1.0, 1.0, shape)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return rng.standard_normal(shape)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    row.name: row
+    for row in (
+        Initializer("unit_uniform", _unit, lambda n_in, n_out: 1.0, "uniform on [0, 1), as in the tutorial"),
+        Initializer(
+            "glorot_uniform", _uniform, lambda n_in, n_out: sqrt(6 / (n_in + n_out)), "Glorot and Bengio, 2010"
+        ),
+        Initializer("glorot_normal", _normal, lambda n_in, n_out: sqrt(2 / (n_in + n_out)), "Glorot and Bengio, 2010"),
+        Initializer("he_uniform", _uniform, lambda n_in, n_out: sqrt(6 / n_in), "He et al., 2015"),
+        Initializer("he_normal", _normal, lambda n_in, n_out: sqrt(2 / n_in), "He et al., 2015"),
+        Initializer("lecun_uniform", _uniform, lambda n_in, n_out: sqrt(3 / n_in), "LeCun et al., 1998"),
+        Initializer("lecun_normal", _normal, lambda n_in, n_out: sqrt(1 / n_in), "LeCun et al., 1998"),
+        Initializer("uniform", _uniform, lambda n_in, n_out: 0.05, "uniform on [-0.05, 0.05), Keras's RandomUniform"),
+        Initializer("normal", _normal, lambda n_in, n_out: 0.05, "standard deviation 0.05, Keras's RandomNormal"),
+    )
+}
+
+
+def initialize(spec: NetworkSpec, init: Initializer, rng: np.random.Generator, params: NDArray) -> None:
+    """Fill parameters with first values: weights drawn layer by layer in C order, biases zero.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    init : Initializer
+        The scheme; its draws are float64 and rounded to the dtype of `params`.
+    rng : numpy.random.Generator
+        Where they come from.
+    params : ndarray, shape (..., n_params)
+        Written to; leading axes are members, drawn together layer by layer.
+    """
+    for weights, layer in zip(spec.weights(params), spec.layers, strict=True):
+        weights[...] = init.scale(layer.n_in, layer.n_out) * init.draw(rng, weights.shape)
+    for biases in spec.biases(params):
+        biases[...] = 0

@@ -1,0 +1,161 @@
+"""The update rules a user passes to `fit`: frozen dataclasses that hold settings and nothing else.
+
+The formulas are PyTorch's, but for the two variants at the end; they stand in ``reference/optimizers.py`` and
+``kernels/optimizers.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastnn.settings.schedules import Constant, Schedule
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What every update rule has.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        Factor of the step, at least 0; or what it is in each epoch.
+    """
+
+    learning_rate: float | Schedule
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate of each epoch."""
+        rate = self.learning_rate
+        return rate if isinstance(rate, Schedule) else Constant(rate)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent: ``v = momentum * v + g``; ``p -= learning_rate * v``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        At least 0.
+    momentum : float
+        In [0, 1).
+    nesterov : bool
+        Step along ``g + momentum * v`` instead of ``v``; needs a momentum above 0.
+    """
+
+    learning_rate: float | Schedule = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """``v = decay * v + (1 - decay) * g**2``; ``p -= learning_rate * g / (sqrt(v) + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        At least 0.
+    decay : float
+        In [0, 1).
+    epsilon : float
+        Above 0.
+    """
+
+    learning_rate: float | Schedule = 1e-2
+    decay: float = 0.99
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam of Kingma and Ba (2015), with both bias corrections.
+
+    ``m = beta_1 * m + (1 - beta_1) * g``; ``v = beta_2 * v + (1 - beta_2) * g**2``;
+    ``p -= learning_rate / (1 - beta_1**t) * m / (sqrt(v / (1 - beta_2**t)) + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        At least 0.
+    beta_1, beta_2 : float
+        In [0, 1).
+    epsilon : float
+        Above 0.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019): first ``p *= 1 - learning_rate * weight_decay``.
+
+    The decay acts on every parameter, biases included, as PyTorch's does.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As for `Adam`.
+    weight_decay : float
+        At least 0.
+    """
+
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True)
+class Rprop(Optimizer):
+    """Resilient backpropagation (Riedmiller and Braun, 1993): a step size of its own for every parameter.
+
+    A step grows by `increase` while the gradient keeps its sign, and shrinks by `decrease`, without
+    a move, when the sign turns. Whole batches only.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The first step size.
+    decrease, increase : float
+        ``0 < decrease < 1 < increase``.
+    step_min, step_max : float
+        Bounds of a step size.
+    """
+
+    learning_rate: float = 1e-2
+    decrease: float = 0.5
+    increase: float = 1.2
+    step_min: float = 1e-6
+    step_max: float = 50.0
+
+
+@dataclass(frozen=True)
+class VelocitySGD(SGD):
+    """`SGD` whose velocity contains the learning rate: ``v = momentum * v - learning_rate * g``; ``p += v``.
+
+    scikit-learn's and Keras's form. It differs from `SGD` where the rate changes: earlier gradients keep theirs.
+
+    Parameters
+    ----------
+    learning_rate, momentum : float
+        As for `SGD`.
+    nesterov : bool
+        Step along ``momentum * v - learning_rate * g`` instead of ``v``; needs a momentum above 0.
+    """
+
+
+@dataclass(frozen=True)
+class AdamHat(Adam):
+    """`Adam` with its epsilon beside the uncorrected root: Kingma and Ba's epsilon-hat, at the end of their section 2.
+
+    ``p -= learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``: scikit-learn's and
+    Keras's form.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As for `Adam`.
+    """

@@ -1,0 +1,56 @@
+"""Optimizers that look at all the data in every step and choose its length themselves: settings and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastnn.settings.schedules import Constant, Schedule
+
+
+@dataclass(frozen=True)
+class Solver:
+    """What every solver has."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """One: there is no learning rate."""
+        return Constant(1.0)
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt(Solver):
+    """Damped Gauss-Newton steps for squared losses on small networks, see `fastnn.training.least_squares`.
+
+    An epoch is one step that lowers the loss, and costs about ``n * n_out * n_params**2 + n_params**3`` operations.
+
+    Parameters
+    ----------
+    damping : float
+        The first damping, as a fraction of the greatest curvature; above 0.
+    memory : int
+        Most bytes for a block of the Jacobian, which is never held as a whole; at least one sample's rows.
+    """
+
+    damping: float = 1e-3
+    memory: int = 2**26
+
+
+@dataclass(frozen=True)
+class LBFGS(Solver):
+    """L-BFGS of Byrd, Lu, Nocedal and Zhu (1995) as SciPy has it (extra ``scipy``).
+
+    An epoch is one iteration. SciPy keeps what it remembers, so that a run cannot be resumed.
+
+    Parameters
+    ----------
+    memory : int
+        How many past gradients are remembered; at least 1.
+    gradient_tolerance : float
+        The run has converged when no derivative is larger; at least 0.
+    loss_tolerance : float
+        Or when an iteration lowers the loss by less than this part of it; at least 0.
+    """
+
+    memory: int = 10
+    gradient_tolerance: float = 1e-8
+    loss_tolerance: float = 1e-12

@@ -1,0 +1,109 @@
+"""What a network is: its sizes, activations, biases and dtype, and where each parameter lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.settings import catalogue
+
+
+class Layer(NamedTuple):
+    """One dense layer: its shape, its activation and its place in the flat parameter vector.
+
+    The weights, of shape ``(n_in, n_out)`` in C order, start at ``weights``; the ``n_out`` biases
+    start at ``biases``, or there are none and ``biases`` is -1.
+    """
+
+    n_in: int
+    n_out: int
+    activation: catalogue.Activation
+    weights: int
+    biases: int
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The description of a multi-layer perceptron: frozen, hashable, without any parameter values.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Width of the input, of each hidden layer and of the output; at least two, each at least 1.
+    activations : tuple of str
+        Name of each layer's activation, hidden layers first, the output's last.
+    bias : bool
+        Whether every layer has biases.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+
+    Notes
+    -----
+    A spec trusts its arguments; `fastnn.checks.check_spec` is the boundary that makes one from
+    what a user passes.
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    bias: bool = True
+    dtype: str = "float64"
+
+    @property
+    def n_in(self) -> int:
+        """Width of the input."""
+        return self.sizes[0]
+
+    @property
+    def n_out(self) -> int:
+        """Width of the output."""
+        return self.sizes[-1]
+
+    @property
+    def n_layers(self) -> int:
+        """Number of dense layers: hidden ones and the output's."""
+        return len(self.sizes) - 1
+
+    @property
+    def output_activation(self) -> str:
+        """Name of the last layer's activation."""
+        return self.activations[-1]
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The dense layers, first to last."""
+        layers, offset = [], 0
+        for n_in, n_out, name in zip(self.sizes, self.sizes[1:], self.activations, strict=False):
+            biases = offset + n_in * n_out if self.bias else -1
+            layers.append(Layer(n_in, n_out, catalogue.ACTIVATIONS[name], offset, biases))
+            offset += (n_in + self.bias) * n_out
+        return tuple(layers)
+
+    @cached_property
+    def n_params(self) -> int:
+        """Number of parameters: the length of the flat vector."""
+        return sum((n_in + self.bias) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False))
+
+    def weights(self, params: NDArray) -> list[NDArray]:
+        """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_in, n_out)`` weights."""
+        views = []
+        for layer in self.layers:
+            flat = params[..., layer.weights : layer.weights + layer.n_in * layer.n_out]
+            views.append(flat.reshape(*params.shape[:-1], layer.n_in, layer.n_out))
+        return views
+
+    def biases(self, params: NDArray) -> list[NDArray]:
+        """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_out)`` biases, if any."""
+        if not self.bias:
+            return []
+        return [params[..., layer.biases : layer.biases + layer.n_out] for layer in self.layers]
+
+    def weight_mask(self) -> NDArray[np.bool_]:
+        """Boolean vector of length ``n_params``: True at weights, False at biases."""
+        mask = np.ones(self.n_params, dtype=bool)
+        for biases in self.biases(mask):
+            biases[:] = False
+        return mask

@@ -1,0 +1,1 @@
+"""One training run: called again and again, watched, interrupted, written down."""

@@ -1,0 +1,105 @@
+"""Training on batches from an iterator, for data that do not fit in memory; one batch is fetched ahead on a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import check_batch
+from fastnn.jobs.job import Job, State, Status
+
+Batch = tuple[NDArray, NDArray, NDArray | None]
+
+
+class Feed:
+    """The batches of a job, and the ``train`` that takes them one by one.
+
+    Parameters
+    ----------
+    job : Job
+        Whose `batches` yields, anew in every epoch, ``(X, y)`` or ``(X, y, sample_weight)``.
+    train : callable
+        The twin's.
+    end_epoch : callable
+        What is done when an epoch ends.
+    """
+
+    def __init__(self, job: Job, train: Callable[..., Status], end_epoch: Callable[..., bool]):
+        self._job, self._train, self._end_epoch = job, train, end_epoch
+        self._thread = ThreadPoolExecutor(1, "fastnn-batches")
+        self._place: tuple[int, int] | None = None  # epoch and number of the batch that is fetched
+        self._fetched: Future[Batch | None] | None = None
+        self._iterator: Iterator[Any] = iter(())
+
+    def train(
+        self,
+        job: Job,
+        state: State,
+        learning_rates: NDArray[np.float64],
+        losses: NDArray[np.float64],
+        max_steps: int,
+    ) -> Status:
+        """Run the job from where its state stands: the contract of `fastnn.reference.training.train`."""
+        first_step = int(state.counters[2])
+        for i in range(len(losses)):
+            while True:
+                if state.counters[2] - first_step == max_steps:
+                    return Status.PAUSED
+                batch = self._next(int(state.counters[0]), int(state.counters[1]))
+                if batch is None:
+                    break
+                status = self._step(state, batch, learning_rates[i : i + 1])
+                if status is not Status.DONE:
+                    return status
+            if state.counters[1] == 0:
+                raise ValueError("X must yield at least one batch in every epoch; got none")
+            losses[i] = state.sums[0] / state.sums[1]
+            stop = job.watch is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
+            state.counters[:2] = state.counters[0] + 1, 0
+            state.sums[:] = 0
+            if stop:
+                return Status.STOPPED
+        return Status.DONE
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _next(self, epoch: int, number: int) -> Batch | None:
+        """A batch of an epoch, None after the last; the one after it is then fetched."""
+        if self._place != (epoch, number) or self._fetched is None:
+            self._iterator = iter(self._job.batches())
+            for _ in range(number):
+                next(self._iterator, None)
+            self._fetched = self._thread.submit(self._fetch, number)
+        batch = self._fetched.result()
+        self._place = (epoch, number + 1)
+        self._fetched = None if batch is None else self._thread.submit(self._fetch, number + 1)
+        return batch
+
+    def _fetch(self, number: int) -> Batch | None:
+        missing = object()
+        batch = next(self._iterator, missing)
+        return None if batch is missing else check_batch(batch, number, self._job.spec, self._job.loss)
+
+    def _step(self, state: State, batch: Batch, learning_rate: NDArray[np.float64]) -> Status:
+        """One step of the optimizer on a batch."""
+        X, y, weight = batch
+        one = replace(
+            self._job, X=X, y=y, sample_weight=weight, batch_size=len(X), shuffle=False, watch=None, batches=None
+        )
+        counters, loss = np.array([state.counters[0], 0, state.counters[2]]), np.empty(1)
+        place = State(state.optimizer, state.seed, state.slots, counters, np.zeros(2))
+        status = self._train(one, place, learning_rate, loss, 1)
+        if status is Status.BAD_DATA:
+            self._job.X, self._job.y, self._job.sample_weight = batch  # for the error to tell
+        if status is Status.DONE:
+            batch_weight = len(X) if weight is None else weight.sum(dtype=np.float64)
+            state.sums += loss[0] * batch_weight, batch_weight
+            state.counters[1:] += 1
+        return status

@@ -1,0 +1,303 @@
+"""The loop over either twin: a job is run in a few calls, sized by time, and its history written down."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import (
+    all_finite,
+    check_finite_data,
+    check_flag,
+    check_integer,
+    check_optional_flag,
+    check_specialize,
+)
+from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.monitor import Memory
+from fastnn.settings.solvers import LBFGS, Solver
+from fastnn.training.history import Epoch, History, Stop
+from fastnn.training.interrupts import Interrupts
+from fastnn.training.progress import ProgressBar
+from fastnn.training.twins import twin
+
+if TYPE_CHECKING:
+    from fastnn.training.batches import Feed
+    from fastnn.training.lbfgs import Lbfgs
+
+SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
+CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
+UNBOUNDED = 2**62  # steps
+_NOTHING = nullcontext()
+_NOTHING_PENDING = nullcontext(Interrupts())  # of a run that Ctrl-C cannot interrupt
+
+Callback = Callable[[Epoch], bool | None]
+
+
+def fit(
+    job: Job,
+    state: State,
+    epochs: int,
+    *,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+    backend: str = "numba",
+    threads: int = 1,
+    specialize: bool | None = None,
+) -> History:
+    """Run a job for some epochs from where its state stands.
+
+    Parameters
+    ----------
+    job : Job
+        What is trained on what, as `fastnn.checks.check_job` makes it; its parameters are updated in place.
+    state : State
+        How far the run has come; the history takes it over.
+    epochs, callback, progress, backend, threads, specialize
+        As in `MLP.fit`.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError
+        If the data are not finite; the parameters are then what they were.
+    KeyboardInterrupt
+        If Ctrl-C came when the run had just ended by itself.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the run diverges; the parameters are then those after the last epoch that left them finite.
+    """
+    epochs = check_integer("epochs", epochs, 1)
+    show = check_optional_flag("progress", progress)
+    options = {
+        "threads": check_integer("threads", threads, 1),
+        "specialize": check_specialize(specialize, job, backend),
+    }
+    train = _trainer(job, backend, options)
+    feed = _thread(job, backend, train)
+    if feed is not None:
+        train = feed.train
+
+    start = perf_counter()
+    first_steps = _first_steps(job, backend)
+    is_one_call = epochs * job.n_batches <= first_steps and callback is None
+    with _NOTHING if feed is None else closing(feed):
+        # A run so short ends before Ctrl-C need be answered.
+        with _NOTHING_PENDING if is_one_call else Interrupts() as interrupts:
+            before = job.params.copy()
+            run = _Run(train, job, state, epochs, before, first_steps)
+            with ProgressBar(show, epochs, validates=run.validates) as bar:
+                status, stopped = run.calls(bar, interrupts, callback)
+        if status == Status.BAD_DATA:
+            job.params[:] = before
+            check_finite_data(job.X, job.y, job.sample_weight)
+            raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
+        if status == Status.DIVERGED or not all_finite(job.params):
+            stopped = "diverged"
+            run.rewind()
+            warnings.warn(
+                f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
+                "the parameters after the last finite epoch are kept",
+                RuntimeWarning,
+                stacklevel=3,  # where the user calls MLP.fit
+            )
+    if stopped in ("finished", "early", "converged"):
+        run.restore_best()
+    history = run.history(perf_counter() - start, stopped)
+    if interrupts.pending and stopped != "interrupted":
+        raise KeyboardInterrupt
+    return history
+
+
+def _trainer(job: Job, backend: str, options: dict[str, Any]) -> Callable[..., Status]:
+    """What runs the job."""
+    if isinstance(job.optimizer, Solver):
+        from fastnn.training import least_squares
+
+        return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend))
+    train = twin(backend, "training").train
+    if job.batches is not None:  # each batch is a job of its own, and takes the path of networks of any size
+        options = options | {"specialize": False}
+    return partial(train, **options) if backend == "numba" else train
+
+
+def _thread(job: Job, backend: str, train: Callable[..., Status]) -> Feed | Lbfgs | None:
+    """What runs the job with a thread beside it, which is to be closed."""
+    if job.batches is not None:
+        from fastnn.training.batches import Feed
+
+        return Feed(job, train, _end_epoch(backend))
+    if isinstance(job.optimizer, LBFGS):
+        from fastnn.training.lbfgs import Lbfgs
+
+        return Lbfgs(job, backend, _end_epoch(backend))
+    return None
+
+
+def _end_epoch(backend: str) -> Callable[..., bool]:
+    """What is done when an epoch ends, for what runs a job from Python."""
+    return partial(twin("numpy", "end_epoch").end_epoch, evaluate=twin(backend, "end_epoch").evaluate)
+
+
+class _Run:
+    """One run in the making: the twin's ``train``, and what its calls read and write."""
+
+    def __init__(
+        self, train: Callable[..., Status], job: Job, state: State, epochs: int, before: NDArray, first_steps: int
+    ):
+        self.train, self.job, self.state, self.epochs = train, job, state, epochs
+        self.first_steps = first_steps
+        self.first = int(state.counters[0])
+        self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
+        self.losses = np.empty(epochs)
+        self.plateau = self.keeps_best = self.validates = False
+        if job.watch is not None:
+            self._begin_watching()
+        if state.last is not None:
+            before = state.last
+            job.params[:], state.last = before, None
+        begins = job.watch is None and not state.counters[2]
+        self.kept = before, None if begins else state.copy()
+
+    def _begin_watching(self) -> None:
+        watch, memory = self.job.watch, self.state.memory
+        watch.begin(self.first, self.epochs)
+        self.plateau, self.validates = watch.plateau is not None, watch.validates
+        if self.plateau and memory[Memory.RATE] == np.inf:
+            memory[Memory.RATE] = watch.plateau.learning_rate
+        self.keeps_best = watch.stopping is not None and watch.stopping.restore_best
+        if self.keeps_best and not self.state.best.size:
+            self.state.best = self.job.params.copy()
+
+    @property
+    def done(self) -> int:
+        """Whole epochs of this run that are over."""
+        return int(self.state.counters[0]) - self.first
+
+    def call(self, state: State, max_steps: int, epochs: int) -> Status:
+        """Train on from a state, by so many steps and epochs at most."""
+        done = int(state.counters[0]) - self.first
+        part = slice(done, done + epochs)
+        if self.plateau:
+            self.learning_rates[done : done + 1] = state.memory[Memory.RATE]
+        return self.train(self.job, state, self.learning_rates[part], self.losses[part], max_steps)
+
+    def calls(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
+        """Train to the end, by calls of about `SECONDS_A_CALL`, or of an epoch where a callback waits for it."""
+        most_epochs = self.epochs if callback is None else 1
+        max_steps = self.first_steps
+        calls = 0
+        while True:
+            calls += 1
+            keeping = calls >= CALLS_A_COPY
+            done, steps, clock = self.done, int(self.state.counters[2]), perf_counter()
+            status = self.call(self.state, self._whole_epochs(max_steps) if keeping else max_steps, most_epochs)
+            seconds = perf_counter() - clock
+            if status in (Status.BAD_DATA, Status.DIVERGED):
+                return status, "diverged"
+            if callback is not None and self.done > done and self._told(callback):
+                return status, "callback"
+            if status == Status.STOPPED:
+                return status, "early"
+            if status == Status.CONVERGED:
+                return status, "converged"
+            if self.done == self.epochs:
+                return status, "finished"
+            if interrupts.pending:
+                return status, "interrupted"
+            max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / seconds))
+            if keeping and self.state.counters[1] == 0 and all_finite(self.job.params):
+                self.kept = self.job.params.copy(), self.state.copy()
+                calls = 0
+            bar.update(self.done, *self._last())
+
+    def _whole_epochs(self, max_steps: int) -> int:
+        """No more steps than given, and if possible as many as end an epoch."""
+        to_end = self.job.n_batches - int(self.state.counters[1])
+        beyond = max_steps - to_end
+        return max_steps if beyond < 0 else to_end + beyond // self.job.n_batches * self.job.n_batches
+
+    def _last(self) -> tuple[float, float, float]:
+        """Loss, validation loss and learning rate of the last whole epoch."""
+        last = self.done - 1
+        if last < 0:
+            return np.nan, np.nan, self.learning_rates[0]
+        return self.losses[last], self.job.watch.loss[last] if self.validates else np.nan, self.learning_rates[last]
+
+    def _told(self, callback: Callback) -> bool:
+        """Whether the callback, told of the last epoch, ends the run."""
+        last, watch = self.done - 1, self.job.watch
+        answer = callback(
+            Epoch(
+                self.first + last,
+                float(self.losses[last]),
+                float(self.learning_rates[last]),
+                float(watch.loss[last]) if self.validates else None,
+                float(watch.metric[last]) if self.validates else None,
+            )
+        )
+        return answer is not None and check_flag("what callback returns", answer)
+
+    def rewind(self) -> None:
+        """Go back to the last end of an epoch with finite parameters: by bisection, for training repeats its bits."""
+        params, state = self.kept
+        if state is None:
+            state = State.fresh(self.job.spec, self.job.optimizer, self.state.seed)
+        last, bad = self.done, self.done + 1
+        while bad - int(state.counters[0]) + self.first > 1:
+            good = int(state.counters[0]) - self.first
+            middle = last if bad > last else (good + bad) // 2
+            self.job.params[:] = params
+            trial = state.copy()
+            self.call(trial, UNBOUNDED, middle - good)
+            if all_finite(self.job.params):
+                params, state = self.job.params.copy(), trial
+            else:
+                bad = middle
+        self.job.params[:] = params
+        self.state = state
+
+    def restore_best(self) -> None:
+        """Give the network the parameters of the best epoch."""
+        if self.keeps_best and self.state.memory[Memory.BEST_EPOCH] >= 0:
+            self.state.last = self.job.params.copy()
+            self.job.params[:] = self.state.best
+
+    def history(self, seconds: float, stopped: Stop) -> History:
+        """The record of the run."""
+        done, watch = self.done, self.job.watch
+        best = None
+        if watch is not None and watch.stopping is not None and self.state.memory[Memory.BEST_EPOCH] >= 0:
+            best = int(self.state.memory[Memory.BEST_EPOCH])
+        return History(
+            self.losses[:done],
+            self.learning_rates[:done],
+            seconds,
+            stopped,
+            self.state,
+            watch.loss[:done] if self.validates else None,
+            watch.metric[:done] if self.validates else None,
+            self.job.loss.metric,
+            best,
+        )
+
+
+def _first_steps(job: Job, backend: str) -> int:
+    """Steps that take a tenth of a second at most, and yet all of a short run's, before anything is measured."""
+    if isinstance(job.optimizer, Solver):
+        return 1
+    overhead = 20e-6 if backend == "numba" else 200e-6
+    operations = job.batch_size * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
+    return max(1, int(SECONDS_A_CALL / 2 / (overhead + operations / 5e9)))
