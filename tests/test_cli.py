@@ -92,7 +92,7 @@ def test_ctrl_c_exits_with_130(demo_does, capsys):
 
 def test_a_reader_that_leaves_is_no_error_message():
     code = (
-        "import sys; from fastnn import cli; from fastnn.apps.commands import demo\n"
+        "import sys; from fastnn.apps import cli; from fastnn.apps.commands import demo\n"
         "demo.run = lambda args, terminal: terminal.say('x' * 1_000_000)\n"
         "sys.exit(cli.main(['demo']))"
     )

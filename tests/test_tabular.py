@@ -425,7 +425,7 @@ def test_ctrl_c_while_it_trains_saves_nothing(argv, folder, capsys):
     messy(5000).write_csv("t.csv")
     command, *options = argv
     code = (
-        "import sys, _thread, threading; from fastnn import cli; from fastnn.tabular import preparing, training\n"
+        "import sys, _thread, threading; from fastnn.apps import cli; from fastnn.tabular import preparing, training\n"
         "training.PATIENCE = 10**6\n"
         "prepare = preparing.prepare\n"
         "def soon(*args):\n"
