@@ -13,10 +13,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from numba import types
 from numba.core import event
 
 import fastnn
-from fastnn.kernels.jit.compiling import sources
+from fastnn.kernels.jit.compiling import callee, kernel
+from fastnn.kernels.jit.digest import ROOMS, sources
 from fastnn.reference import predict
 from fastnn.settings.spec import NetworkSpec
 
@@ -27,8 +29,8 @@ PREDICT = """
 import json, sys
 import numpy as np
 from numba.core import event
-from fastnn.kernels.network import predict
-from fastnn.spec import NetworkSpec
+from fastnn.kernels.tiles.predict import predict
+from fastnn.settings.spec import NetworkSpec
 
 spec = NetworkSpec((2, 3), ("leaky_relu",), dtype=sys.argv[1])
 X = np.linspace(-1, 1, 10, dtype=spec.dtype).reshape(5, 2)
@@ -71,6 +73,11 @@ def expected(dtype, slope):
     return np.where(z > 0, z, slope * z)
 
 
+def stamps(cache):
+    """The files of a cache, and when they were written."""
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*.*") if path.is_file()}
+
+
 def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
     package, cache = tmp_path / "fastnn", tmp_path / "cache"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -80,13 +87,13 @@ def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
         assert "_predict" in compiled
         np.testing.assert_allclose(outputs, expected(dtype, 0.01), rtol=1e-6)
 
-    files = {path: path.stat().st_mtime_ns for path in cache.rglob("*.*")}
+    files = stamps(cache)
     assert {path.suffix for path in files} == {".nbc"}  # no drafts are left behind
     for dtype in processes:
         compiled, outputs = finish(start(package, cache, dtype))
         assert compiled == []
         np.testing.assert_allclose(outputs, expected(dtype, 0.01), rtol=1e-6)
-    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.*")} == files
+    assert stamps(cache) == files
 
     source = package / "kernels" / "functions" / "activations.py"
     text = source.read_text()
@@ -95,10 +102,11 @@ def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
     compiled, outputs = finish(start(package, cache, "float64"))
     assert "_predict" in compiled
     np.testing.assert_allclose(outputs, expected("float64", 0.25), rtol=1e-6)
-    assert set(cache.rglob("*.*")) == set(files)  # the stale ones are replaced
+    assert stamps(cache)
+    assert not stamps(cache).keys() & files.keys()  # the stale ones are gone
 
 
-def test_the_seal_covers_whatever_is_compiled():
+def test_the_digest_covers_whatever_is_compiled():
     """Each file that compiles, and each module of the package that the kernels import when they are."""
     covered = set(sources())
     texts = {path: path.read_text() for path in PACKAGE.rglob("*.py")}
@@ -107,9 +115,9 @@ def test_the_seal_covers_whatever_is_compiled():
     assert len(compiling) > 10
     assert compiling <= covered
     for path in (PACKAGE / "kernels").rglob("*.py"):
-        for module, names in re.findall(r"^from fastnn(\.\w+)? import (.*)$", texts[path], re.MULTILINE):
-            for name in [module[1:]] if module else names.split(", "):
-                assert name == "kernels" or PACKAGE / f"{name}.py" in covered, f"{path} imports {name}"
+        for room in re.findall(r"^from fastnn\.(\w+)[\w.]* import ", texts[path], re.MULTILINE):
+            assert room in ROOMS, f"{path} imports from {room}"
+        assert not re.search(r"^from fastnn import", texts[path], re.MULTILINE)
 
 
 # ---------------------------------------------------------------- a function of two lines, in this process
@@ -191,10 +199,44 @@ def test_an_unreadable_file_is_replaced(tiny, entry):
     assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 0)
 
 
-def test_bounds_checks_are_not_skipped_by_a_kernel_without(tmp_path):
+def test_bounds_checks_have_entries_of_their_own(tmp_path):
+    """Neither setting takes the other's entries, or takes them away."""
     (tmp_path / "tiny.py").write_text(TINY)
-    code = "import sys, numpy, tiny\ntry:\n    tiny.item(numpy.ones(2), 2)\nexcept IndexError:\n    print('refused')"
-    for boundscheck, answer in (("0", ""), ("1", "refused\n"), ("0", "")):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_BOUNDSCHECK": boundscheck}
+    code = """
+import numpy, tiny
+try:
+    print(tiny.item(numpy.ones(1), 1) * 0)
+except IndexError:
+    print("refused")
+print(*tiny.item.stats.cache_misses.values())
+"""
+    answers = []
+    for settings in ({}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "1"}) * 2:
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")} | settings
         environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
-        assert subprocess.check_output([sys.executable, "-c", code], env=environment, text=True) == answer
+        answers.append(subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).split())
+    assert [answer[0] for answer in answers] == ["0.0", "refused", "0.0"] * 2
+    assert [answer[1:] for answer in answers] == [["1"]] * 3 + [[]] * 3
+
+
+# ---------------------------------------------------------------- functions of one factory
+@pytest.mark.parametrize("decorate", [kernel, callee])
+def test_functions_of_one_factory_have_names_of_their_own(decorate):
+    def factory(large):
+        @decorate
+        def product(n):
+            return n * (2 if large else 1)
+
+        return product
+
+    for large in (False, True):
+        function = factory(large)
+        function.compile((types.intp,))
+        (compiled,) = function.overloads.values()
+        assert compiled.fndesc.qualname.endswith(f"product[large={large}]")  # what the symbol is made of
+
+
+def test_what_a_name_cannot_tell_apart_is_refused():
+    numbers = [1, 2]
+    with pytest.raises(TypeError, match=r"must close over numbers and texts alone; got \[1, 2\]"):
+        kernel(lambda i: numbers[i])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from numba import types
-from numba.core import cgutils
 from numba.extending import NativeValue, make_attribute_wrapper, models, register_model, unbox
+
+from fastnn.kernels.jit.lowering import cgutils
 
 
 class ArraysType(types.Type):

@@ -9,10 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.core.errors import TypingError
-from numba.core.imputils import lower_builtin
-from numba.extending import overload_method
+from numba import TypingError, types
+from numba.extending import lower_builtin, overload_method
 
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.types import NetworkType, architecture, parameters

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.simd.types import Pointer
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import from_dtype, typeof, types
-from numba.core.errors import TypingError
+from numba import TypingError, from_dtype, typeof, types
 from numba.extending import overload_method
 
 from fastnn import checks
@@ -19,7 +18,8 @@ from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.types import NetworkType
 from fastnn.jobs.job import State
 from fastnn.kernels.jit.architecture import number_type
-from fastnn.kernels.jit.compiling import address_of, digest, kernel, outlined
+from fastnn.kernels.jit.compiling import address_of, kernel, outlined
+from fastnn.kernels.jit.digest import digest
 from fastnn.kernels.loop import run
 from fastnn.kernels.simd.calls import call
 from fastnn.kernels.tiles.layers import ALONE, TEAM

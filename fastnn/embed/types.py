@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import cache
 
 from numba import types
-from numba.core import cgutils
 from numba.extending import box, intrinsic
 
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.kernels.jit.architecture import Architecture, number_type, type_name
+from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.settings.spec import NetworkSpec
 

@@ -170,7 +170,7 @@ class SingleSample:
 
         Raises
         ------
-        numba.core.errors.TypingError, ValueError
+        numba.TypingError, ValueError
             If an array is not what it must be.
         """
         from fastnn.embed import training

@@ -10,7 +10,7 @@ from __future__ import annotations
 from numba import types
 from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
 
-from fastnn.kernels.jit.compiling import digest
+from fastnn.kernels.jit.digest import digest
 from fastnn.settings.spec import NetworkSpec
 
 

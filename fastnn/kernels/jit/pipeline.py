@@ -1,166 +1,94 @@
-"""How Numba compiles kernels, and the pieces that they are made of, in less time than other functions.
+"""Numba's options for kernels and their pieces: compilers of this folder's, or Numba's own.
 
-A piece is only ever linked into what calls it. Numba would optimise it and make machine code of it all the same, and
-that again in each of its callers; here only what is called gets that far.
+Those of this folder are made for what Numba was when they were tested. Where a later one is no longer so, Numba's own
+take their place, and more time.
 """
 
 from __future__ import annotations
 
-import gc
-from functools import cache, partial
+import warnings
 from typing import Any
 
-from numba import _dynfunc
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
-from numba.core.compiler_machinery import PassManager
-from numba.core.runtime import rtsys
+import numba
 
-from fastnn.kernels.jit.resolution import remembering
-
-#: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
-_LEFT_OUT = {
-    "WithLifting",
-    "InlineClosureLikes",
-    "MakeFunctionToJitFunction",
-    "InlineInlinables",
-    "FindLiterallyCalls",
-    "LiteralUnroll",
-    "LiteralPropagationSubPipelinePass",
-    "InlineOverloads",
-    "NopythonRewrites",
-}
+#: Versions of Numba that the compilers were tested with: from the first on, and before the second.
+TESTED = (0, 61), (0, 69)
 
 
-class _Library(JITCodeLibrary):
-    """Code that is optimised once, when all of it is linked together.
+def _are_tested() -> bool:
+    """Whether Numba is of a version that the compilers were tested with."""
+    return TESTED[0] <= tuple(map(int, numba.__version__.split(".")[:2])) < TESTED[1]
 
-    Numba optimises each function before that, and all of it lightly, for the sake of its counts of references.
+
+def _of_this_folder() -> dict[str, dict[str, Any]]:
+    """Options that name the compilers of this folder.
+
+    Raises
+    ------
+    Exception
+        Of whichever kind, if Numba is not as they take it to be.
     """
+    from fastnn.kernels.jit import compilers
 
-    def _optimize_functions(self, module: Any) -> None:
-        """Leave it to the whole."""
-
-    def _optimize_final_module(self) -> None:
-        """Numba's full optimisation."""
-        passes = self._codegen._module_pass_manager()
-        manager, *builder = passes if isinstance(passes, tuple) else (passes,)  # there is none before Numba 0.62
-        manager.run(self._final_module, *builder)
-
-
-class _PieceLibrary(_Library):
-    """Code that is not optimised at all."""
-
-    def add_linking_library(self, library: Any) -> None:
-        """Link it with other pieces; Numba's runtime comes with what calls it."""
-        if library is not rtsys.library:
-            super().add_linking_library(library)
-
-    def _optimize_final_module(self) -> None:
-        """Leave it to what calls it."""
-
-    def _finalize_final_module(self) -> None:
-        """Keep it from the linker of what is executed."""
-        self._finalize_dynamic_globals()
-        self._finalized = True
+    alone = {"error_model": "numpy", "no_cfunc_wrapper": True}  # no entry for C
+    callee = alone | {"no_cpython_wrapper": True}  # nor one for Python
+    options = {
+        "kernel": alone | {"nogil": True, "pipeline_class": compilers.KernelCompiler},
+        "callee": callee | {"pipeline_class": compilers.KernelCompiler},
+        "outlined": callee | {"pipeline_class": compilers.PieceCompiler},
+        "inlined": callee | {"pipeline_class": compilers.PieceCompiler, "forceinline": True},
+        "embedded": callee | {"pipeline_class": compilers.EmbeddedCompiler, "forceinline": True},
+    }
+    if not _are_tested():
+        _try(options)
+    return options
 
 
-class KernelCompiler(Compiler):
-    """Numba's compiler with fewer passes, and without looking for garbage meanwhile."""
+def _try(options: dict[str, dict[str, Any]]) -> None:
+    """Compile a kernel of a piece, and see that it computes."""
+    piece = numba.njit(**options["inlined"])(_twice)
+    kernel = numba.njit(**options["kernel"])(lambda x: piece(x) + 1)
+    if kernel(3) != 7:
+        raise ArithmeticError("2 x 3 + 1 is 7")
 
-    library_class: type[JITCodeLibrary] = _Library
 
-    def __init__(self, typing_context: Any, target_context: Any, _: None, *args: Any):
-        library = self.library_class(target_context.codegen(), "kernel")
-        library.enable_object_caching()
-        typing_context = remembering(typing_context)
-        super().__init__(typing_context, target_context, library, *args)
-        context = self.state.targetctx
-        counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
-        self.state.targetctx = context.subtarget(
-            typing_context=typing_context,
-            enable_nrt=counts,
-            get_abi_sizeof=partial(_size, context.target_data),
+def _twice(x: int) -> int:
+    return 2 * x
+
+
+def _of_numba() -> dict[str, dict[str, Any]]:
+    """Options that anybody may give to Numba."""
+    plain: dict[str, Any] = {"error_model": "numpy"}
+    return dict.fromkeys(("callee", "outlined", "inlined", "embedded"), plain) | {"kernel": plain | {"nogil": True}}
+
+
+def _chosen() -> tuple[bool, dict[str, dict[str, Any]]]:
+    try:
+        return True, _of_this_folder()
+    except Exception as error:  # whatever a changed Numba may raise
+        warnings.warn(
+            f"fastnn does not know the inside of Numba {numba.__version__} ({type(error).__name__}: {error}): "
+            "kernels are compiled as Numba compiles other functions, which takes longer; results are the same",
+            RuntimeWarning,
+            stacklevel=1,
         )
-
-    def define_pipelines(self) -> list[PassManager]:
-        """Numba's, without the passes left out."""
-        (pipeline,) = super().define_pipelines()
-        left_out = _LEFT_OUT if self.state.targetctx.enable_nrt else _LEFT_OUT | {"IRLegalization"}
-        pipeline.passes = [entry for entry in pipeline.passes if entry[0].__name__ not in left_out]
-        pipeline.finalize()
-        return [pipeline]
-
-    def _compile_core(self) -> Any:
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            compiled = super()._compile_core()
-            # What Numba worked with is of no further use, and takes long to be taken away when the process ends.
-            compiled.fndesc.typemap = compiled.fndesc.calltypes = None
-            return compiled._replace(type_annotation="")
-        finally:
-            if collects:
-                gc.enable()
+        return False, _of_numba()
 
 
-class PieceCompiler(KernelCompiler):
-    """The same for a piece: it ends where other code can be linked with it."""
+#: Whether the compilers of this folder are those that compile.
+OWN, _OPTIONS = _chosen()
 
-    library_class = _PieceLibrary
+#: Options for a kernel, which Python calls, and some kernels by its address.
+KERNEL = _OPTIONS["kernel"]
 
-    def __init__(self, *args: Any):
-        super().__init__(*args)
-        self.state.targetctx = self.state.targetctx.subtarget(get_executable=_nothing_to_execute)
+#: Options for what kernels call by its address.
+CALLEE = _OPTIONS["callee"]
 
+#: Options for a piece that stays a function of its own.
+OUTLINED = _OPTIONS["outlined"]
 
-class _EmbeddedLibrary(_PieceLibrary):
-    """Code that is tidied, function by function: Numba's compiler of what calls it counts on that."""
+#: Options for a piece that is compiled into whatever calls it, an overload for instance.
+INLINED = _OPTIONS["inlined"]
 
-    def _optimize_final_module(self) -> None:
-        JITCodeLibrary._optimize_functions(self, self._final_module)
-
-
-class EmbeddedCompiler(PieceCompiler):
-    """The same for a piece that others call, whose functions Numba compiles as usual."""
-
-    library_class = _EmbeddedLibrary
-
-
-@cache
-def _size(target: Any, kind: Any) -> int:
-    """Bytes that a value of an LLVM type takes. Numba has LLVM read a module for every answer."""
-    return kind.get_abi_size(target)
-
-
-def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: Any) -> Any:
-    """Stands for the piece where Numba looks up what it has compiled."""
-    library._ensure_finalized()
-    name = descriptor.qualname.split(".")[-1]
-    return _dynfunc.make_function(descriptor.lookup_module(), name, "", 0, environment, (library,))
-
-
-#: Numba's options for a kernel, which Python calls, and some kernels by its address.
-KERNEL = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
-
-#: Numba's options for what kernels call by its address.
-CALLEE = {
-    "error_model": "numpy",
-    "no_cfunc_wrapper": True,
-    "no_cpython_wrapper": True,
-    "pipeline_class": KernelCompiler,
-}
-
-#: Numba's options for a piece that stays a function of its own.
-OUTLINED = {
-    "error_model": "numpy",
-    "no_cfunc_wrapper": True,
-    "no_cpython_wrapper": True,
-    "pipeline_class": PieceCompiler,
-}
-
-#: Numba's options for a piece that is compiled into whatever calls it, an overload for instance.
-INLINED = OUTLINED | {"forceinline": True}
-
-#: Numba's options for a piece that is compiled into functions of the user's.
-EMBEDDED = INLINED | {"pipeline_class": EmbeddedCompiler}
+#: Options for a piece that is compiled into functions of the user's.
+EMBEDDED = _OPTIONS["embedded"]

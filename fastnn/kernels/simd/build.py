@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global
+
+from fastnn.kernels.jit.lowering import cgutils, declare
 
 INT32 = ir.IntType(32)
 
@@ -47,9 +47,7 @@ def lanewise(name):
 def at_place(op, base, index, typing):
     """Declare ``op(base, index, ...)``, both of these types; ``typing(base)`` is its signature."""
 
-    @infer_global(op)
-    class AtPlace(AbstractTemplate):
-        def generic(self, args, kws):
-            if isinstance(args[0], base) and isinstance(args[1], index):
-                return typing(args[0])
-            return None
+    def signature(place=None, where=None, *others):
+        return typing(place) if isinstance(place, base) and isinstance(where, index) else None
+
+    declare(op, signature)

@@ -10,8 +10,9 @@ import platform
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
+
+from fastnn.kernels.jit.lowering import cgutils
 
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 _FLUSH_RESULTS, _FLUSH_OPERANDS = 1 << 15, 1 << 6  # bits of the register MXCSR

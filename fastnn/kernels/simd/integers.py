@@ -7,17 +7,17 @@ declarations of this package before Numba's (`fastnn.kernels.jit.resolution`).
 from __future__ import annotations
 
 from numba import types
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
+
+from fastnn.kernels.jit.lowering import declare
+
+_PAIR = types.intp, types.intp
 
 
 def _extreme(function, before):
-    @infer_global(function)
-    class Extreme(AbstractTemplate):
-        def generic(self, args, kws):
-            return signature(types.intp, *args) if tuple(args) == (types.intp, types.intp) else None
+    declare(function, lambda *args: types.intp(*args) if args == _PAIR else None)
 
-    @lower_builtin(function, types.intp, types.intp)
+    @lower_builtin(function, *_PAIR)
     def lower(context, builder, sig, args):
         x, y = args
         return builder.select(builder.icmp_signed(before, y, x), y, x)

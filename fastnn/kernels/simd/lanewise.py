@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.build import call_intrinsic, lanewise, shuffle, splat
 from fastnn.kernels.simd.types import Vector
 

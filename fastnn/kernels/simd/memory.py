@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.build import INT32, call_intrinsic, permute, shuffle, splat
 from fastnn.kernels.simd.types import Vector, llvm_vector
 

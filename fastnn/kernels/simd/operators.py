@@ -8,9 +8,9 @@ from __future__ import annotations
 import operator
 
 from numba import types
-from numba.core.imputils import lower_builtin, lower_cast
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin, lower_cast
 
+from fastnn.kernels.jit.lowering import declare
 from fastnn.kernels.simd.build import splat
 from fastnn.kernels.simd.types import Vector
 
@@ -50,14 +50,14 @@ def _operand_type(args):
 
 
 def _binary(op):
-    @infer_global(op)
-    class Binary(AbstractTemplate):
-        def generic(self, args, kws):
-            vector = _operand_type(args) if len(args) == 2 else None
-            if vector is None:
-                return None
-            result = Vector(types.boolean, vector.lanes) if op in _COMPARISON else vector
-            return signature(result, vector, vector)
+    def signature(*args):
+        vector = _operand_type(args) if len(args) == 2 else None
+        if vector is None:
+            return None
+        result = Vector(types.boolean, vector.lanes) if op in _COMPARISON else vector
+        return result(vector, vector)
+
+    declare(op, signature)
 
     @lower_builtin(op, Vector, Vector)
     def lower(context, builder, sig, args):
@@ -72,12 +72,7 @@ def _binary(op):
 
 
 def _unary(op):
-    @infer_global(op)
-    class Unary(AbstractTemplate):
-        def generic(self, args, kws):
-            if len(args) == 1 and isinstance(args[0], Vector):
-                return signature(args[0], args[0])
-            return None
+    declare(op, lambda *args: args[0](args[0]) if len(args) == 1 and isinstance(args[0], Vector) else None)
 
     @lower_builtin(op, Vector)
     def lower(context, builder, sig, args):

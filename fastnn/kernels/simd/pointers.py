@@ -9,9 +9,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import signature
-from numba.extending import intrinsic
+from numba.extending import intrinsic, lower_builtin
 
 from fastnn.kernels.simd.build import at_place
 from fastnn.kernels.simd.types import Pointer, native_lanes
@@ -63,9 +61,9 @@ def lanes(typingctx, x):
     return types.literal(x.lanes)(x), lambda context, builder, sig, args: ir.Constant(ir.IntType(64), x.lanes)
 
 
-at_place(operator.add, Pointer, types.Integer, lambda p: signature(p, p, types.intp))
-at_place(operator.getitem, Pointer, types.Integer, lambda p: signature(p.dtype, p, types.intp))
-at_place(operator.setitem, Pointer, types.Integer, lambda p: signature(types.none, p, types.intp, p.dtype))
+at_place(operator.add, Pointer, types.Integer, lambda p: p(p, types.intp))
+at_place(operator.getitem, Pointer, types.Integer, lambda p: p.dtype(p, types.intp))
+at_place(operator.setitem, Pointer, types.Integer, lambda p: types.none(p, types.intp, p.dtype))
 
 
 @lower_builtin(operator.add, Pointer, types.Integer)

@@ -6,11 +6,9 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import signature
-from numba.extending import intrinsic
+from numba.extending import intrinsic, lower_builtin
 
+from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.build import INT32, at_place, shuffle
 from fastnn.kernels.simd.types import Pointer, Tile, Vector, llvm_vector
 
@@ -64,8 +62,8 @@ def scratch(typingctx, like, count):
 
 # ---------------------------------------------------------------- block[i, j]
 _PAIR = types.UniTuple(types.intp, 2)
-at_place(operator.getitem, Tile, types.BaseTuple, lambda block: signature(block.vector, block, _PAIR))
-at_place(operator.setitem, Tile, types.BaseTuple, lambda block: signature(types.none, block, _PAIR, block.vector))
+at_place(operator.getitem, Tile, types.BaseTuple, lambda block: block.vector(block, _PAIR))
+at_place(operator.setitem, Tile, types.BaseTuple, lambda block: types.none(block, _PAIR, block.vector))
 
 
 def _element(builder, block, value, index):

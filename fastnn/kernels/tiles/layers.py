@@ -16,11 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import types
-from numba.core.dispatcher import Dispatcher
 from numpy.typing import NDArray
 
 from fastnn.kernels.functions.optimizers import update_part, update_type
-from fastnn.kernels.jit.compiling import address_of, callee
+from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.threads import meet, share
 from fastnn.kernels.simd.types import REGISTER_BYTES, Pointer, native_lanes

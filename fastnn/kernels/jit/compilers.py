@@ -1,0 +1,140 @@
+"""Compilers for kernels, and for the pieces that they are made of, which take less time than Numba's own.
+
+A piece is only ever linked into what calls it. Numba would optimise it and make machine code of it all the same, and
+that again in each of its callers; here only what is called gets that far.
+"""
+
+from __future__ import annotations
+
+import gc
+from functools import cache, partial
+from typing import Any
+
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
+from numba.core.runtime import rtsys
+
+from fastnn.kernels.jit.resolution import remembering
+
+#: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
+_LEFT_OUT = {
+    "WithLifting",
+    "InlineClosureLikes",
+    "MakeFunctionToJitFunction",
+    "InlineInlinables",
+    "FindLiterallyCalls",
+    "LiteralUnroll",
+    "LiteralPropagationSubPipelinePass",
+    "InlineOverloads",
+    "NopythonRewrites",
+}
+
+
+class _Library(JITCodeLibrary):
+    """Code that is optimised once, when all of it is linked together.
+
+    Numba optimises each function before that, and all of it lightly, for the sake of its counts of references.
+    """
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Leave it to the whole."""
+
+    def _optimize_final_module(self) -> None:
+        """Numba's full optimisation."""
+        passes = self._codegen._module_pass_manager()
+        manager, *builder = passes if isinstance(passes, tuple) else (passes,)  # there is none before Numba 0.62
+        manager.run(self._final_module, *builder)
+
+
+class _PieceLibrary(_Library):
+    """Code that is not optimised at all."""
+
+    def add_linking_library(self, library: Any) -> None:
+        """Link it with other pieces; Numba's runtime comes with what calls it."""
+        if library is not rtsys.library:
+            super().add_linking_library(library)
+
+    def _optimize_final_module(self) -> None:
+        """Leave it to what calls it."""
+
+    def _finalize_final_module(self) -> None:
+        """Keep it from the linker of what is executed."""
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class KernelCompiler(Compiler):
+    """Numba's compiler with fewer passes, and without looking for garbage meanwhile."""
+
+    library_class: type[JITCodeLibrary] = _Library
+
+    def __init__(self, typing_context: Any, target_context: Any, _: None, *args: Any):
+        library = self.library_class(target_context.codegen(), "kernel")
+        library.enable_object_caching()
+        typing_context = remembering(typing_context)
+        super().__init__(typing_context, target_context, library, *args)
+        context = self.state.targetctx
+        counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
+        self.state.targetctx = context.subtarget(
+            typing_context=typing_context,
+            enable_nrt=counts,
+            get_abi_sizeof=partial(_size, context.target_data),
+        )
+
+    def define_pipelines(self) -> list[PassManager]:
+        """Numba's, without the passes left out."""
+        (pipeline,) = super().define_pipelines()
+        left_out = _LEFT_OUT if self.state.targetctx.enable_nrt else _LEFT_OUT | {"IRLegalization"}
+        pipeline.passes = [entry for entry in pipeline.passes if entry[0].__name__ not in left_out]
+        pipeline.finalize()
+        return [pipeline]
+
+    def _compile_core(self) -> Any:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            compiled = super()._compile_core()
+            # What Numba worked with is of no further use, and takes long to be taken away when the process ends.
+            compiled.fndesc.typemap = compiled.fndesc.calltypes = None
+            return compiled._replace(type_annotation="")
+        finally:
+            if collects:
+                gc.enable()
+
+
+class PieceCompiler(KernelCompiler):
+    """The same for a piece: it ends where other code can be linked with it."""
+
+    library_class = _PieceLibrary
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.state.targetctx = self.state.targetctx.subtarget(get_executable=_nothing_to_execute)
+
+
+class _EmbeddedLibrary(_PieceLibrary):
+    """Code that is tidied, function by function: Numba's compiler of what calls it counts on that."""
+
+    def _optimize_final_module(self) -> None:
+        JITCodeLibrary._optimize_functions(self, self._final_module)
+
+
+class EmbeddedCompiler(PieceCompiler):
+    """The same for a piece that others call, whose functions Numba compiles as usual."""
+
+    library_class = _EmbeddedLibrary
+
+
+@cache
+def _size(target: Any, kind: Any) -> int:
+    """Bytes that a value of an LLVM type takes. Numba has LLVM read a module for every answer."""
+    return kind.get_abi_size(target)
+
+
+def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: Any) -> Any:
+    """Stands for the piece where Numba looks up what it has compiled."""
+    library._ensure_finalized()
+    name = descriptor.qualname.split(".")[-1]
+    return _dynfunc.make_function(descriptor.lookup_module(), name, "", 0, environment, (library,))

@@ -1,0 +1,38 @@
+"""Ctrl-C while Numba works: answered when the work at hand is done.
+
+Numba writes down what it compiles in many places. What raises between two of them leaves a kernel that is half made
+for the rest of the process.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+
+class InterruptsHeld:
+    """A context in which Ctrl-C is noted; whatever answers it elsewhere does so at the end.
+
+    Ctrl-C does not reach threads other than the main one.
+    """
+
+    def __init__(self) -> None:
+        self._frame: FrameType | None = None
+        self._came = self._installed = False
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.getsignal(signal.SIGINT)
+            if callable(self._handler):
+                self._installed = True
+                signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came, self._frame = True, frame
+
+    def __exit__(self, *error: object) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, self._handler)
+            if self._came and callable(self._handler):
+                self._handler(signal.SIGINT, self._frame)

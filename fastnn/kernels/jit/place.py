@@ -1,0 +1,111 @@
+"""Where compiled kernels are kept: in the user's folder for caches, or in ``NUMBA_CACHE_DIR``.
+
+There each installation of the package has a folder, and in it each version of the kernels. An installation has one
+version at a time: the others are of the past, and their entries are taken away when new ones come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from numba import config
+
+from fastnn.kernels.jit.digest import code_digest
+
+#: Names of the folders of installations, of entries, and of entries that are still being written.
+INSTALLATION, ENTRY, DRAFT = "fastnn-", ".nbc", ".tmp"
+
+#: Seconds after which a draft is one that a killed process left.
+DRAFT_SECONDS = 60
+
+
+def root() -> Path | None:
+    """The folder that holds all compiled kernels; None if the user has no place for such files."""
+    if config.CACHE_DIR:
+        return Path(config.CACHE_DIR).absolute()
+    from platformdirs import user_cache_path
+
+    place = user_cache_path("fastnn", appauthor=False)
+    return place if place.is_absolute() else None  # without a home it begins with ~
+
+
+@cache
+def _installation() -> str:
+    """Name of the folder of this installation: of the package's place and Python's."""
+    package = sys.executable if getattr(sys, "frozen", False) else str(Path(__file__).parents[2])
+    return INSTALLATION + hashlib.sha256(repr((package, sys.prefix)).encode()).hexdigest()[:12]
+
+
+def folder() -> Path | None:
+    """The folder of the kernels of this version and installation, which may not exist yet."""
+    top = root()
+    return None if top is None else top / _installation() / code_digest()
+
+
+def versions() -> list[Path]:
+    """The folders of all versions and installations that there are, this one's among them."""
+    top = root()
+    return [] if top is None else sorted(path for path in top.glob(f"{INSTALLATION}*/*") if path.is_dir())
+
+
+def entries(version: Path) -> list[Path]:
+    """The compiled kernels of a version."""
+    return list(version.glob(f"*{ENTRY}"))
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all compiled kernels, and drafts of such, in a folder: of a version or above."""
+    total = 0
+    for path in (*folder.rglob(f"*{ENTRY}"), *folder.rglob(f"*{DRAFT}")):
+        with suppress(OSError):  # another process may have taken it away
+            total += path.stat().st_size
+    return total
+
+
+def prune(others: bool = False) -> None:
+    """Take away what is of other versions of this installation, and drafts that killed processes left.
+
+    Parameters
+    ----------
+    others : bool
+        Whether to take away what is of other installations too.
+    """
+    current = folder()
+    if current is None:
+        return
+    for version in versions():
+        if version != current and (others or version.parent == current.parent):
+            shutil.rmtree(version, ignore_errors=True)
+            with suppress(OSError):  # others may lie beside it
+                version.parent.rmdir()
+    for draft in _abandoned(current):
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _abandoned(version: Path) -> Iterator[Path]:
+    oldest = time.time() - DRAFT_SECONDS
+    for draft in version.glob(f"*{DRAFT}"):
+        with suppress(OSError):
+            if draft.stat().st_mtime < oldest:
+                yield draft
+
+
+def clear() -> None:
+    """Take away all compiled kernels, of whichever version and installation.
+
+    Raises
+    ------
+    OSError
+        If some cannot be taken away.
+    """
+    top = root()
+    for installation in [] if top is None else list(top.glob(f"{INSTALLATION}*")):
+        shutil.rmtree(installation)
