@@ -65,8 +65,8 @@ def train(job, at_end, threads):
     if job.watch is not None:
         job.watch.loss, job.watch.metric = empty((2,), np.float64, at_end), empty((2,), np.float64, at_end)
         state.memory, state.best = guarded(state.memory, at_end), guarded(job.params, at_end)
-    prepared = training.Prepared(job, state)
-    plan, n = prepared.plan, len(job.X)
+    prepared = training.PreparedForTiles(job, state)
+    plan, n = prepared.record, len(job.X)
     block_rows, itemsize = int(plan["block_rows"][0]), job.params.itemsize
     room = {
         "work": (int(plan["scale_place"][0]) + block_rows, job.spec.dtype),

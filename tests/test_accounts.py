@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference_cases import targets
 
-from fastnn.jobs.job import Accounts, Job, State, Status
+from fastnn.jobs.job import Job, LossConvention, State, Status
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD, AdamHat, VelocitySGD
 from fastnn.settings.spec import NetworkSpec
@@ -19,7 +19,9 @@ def make_job(loss="mse", optimizer=VelocitySGD(0.1, 0.9, nesterov=True), dtype="
     arrays = {"X": rng.normal(size=(N, 3)), "y": targets(loss, N, 2, rng), "params": rng.normal(size=spec.n_params) / 2}
     arrays = {name: array.astype(dtype) for name, array in arrays.items()}
     orders = np.array([rng.permutation(N) for _ in range(3)])  # fewer than epochs: the last epoch takes the first's
-    settings = {"orders": orders, "accounts": Accounts(2.0, 0.5), "batch_size": 4, "l2": 0.3} | arrays | settings
+    settings = (
+        {"orders": orders, "convention": LossConvention(2.0, 0.5), "batch_size": 4, "l2": 0.3} | arrays | settings
+    )
     return Job(spec=spec, loss=catalogue.LOSSES[loss], optimizer=optimizer, **settings)
 
 
@@ -59,7 +61,7 @@ def test_one_batch_by_hand(backend):
 
 def test_epochs_weigh_batches_by_their_rows(backend):
     weight = np.linspace(0.1, 2, N)
-    job = make_job(optimizer=SGD(0.0), sample_weight=weight, accounts=Accounts(2.0), l2=0.0)
+    job = make_job(optimizer=SGD(0.0), sample_weight=weight, convention=LossConvention(2.0), l2=0.0)
     o, order = twin("numpy", "network").predict(job.spec, job.params, job.X), job.orders[0]
     rows = ((o - job.y) ** 2).sum(axis=1) / 2
     batches = [order[:4], order[4:8], order[8:]]

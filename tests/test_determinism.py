@@ -99,7 +99,9 @@ def test_updates_by_parts(sizes, n, batch_size, optimizer, dtype, threads, share
     taken = []
     monkeypatch.setattr(prepared, "MANY_PARAMS", 0)
     run = prepared.run
-    monkeypatch.setattr(prepared, "run", lambda plan, *rest: taken.append(plan["by_parts"][0]) or run(plan, *rest))
+    monkeypatch.setattr(
+        prepared, "run", lambda record, *rest: taken.append(record["by_parts"][0]) or run(record, *rest)
+    )
     assert trained(sizes, n, batch_size, dtype, threads=threads, **settings) == expected
     assert set(taken) == {batch_size <= prepared.BLOCK_ROWS}
 

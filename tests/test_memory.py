@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam
-from fastnn.kernels.tiles.prepare import Prepared
+from fastnn.kernels.tiles.prepare import PreparedForTiles
 
 STATM = Path("/proc/self/statm")
 
@@ -90,7 +90,7 @@ def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypat
 
 def prepared_jobs():
     """How many there are, the garbage included."""
-    return sum(type(thing) is Prepared for thing in gc.get_objects())
+    return sum(type(thing) is PreparedForTiles for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 1), (8, 32, 1)])

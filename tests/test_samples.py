@@ -1,11 +1,14 @@
 """A tiny network with samples in lanes: the contract of ``train``, against the reference."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, fit_many
 from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels import dispatch
 from fastnn.kernels.lanes import samples
 from fastnn.reference import training as reference
 from fastnn.settings.catalogue import LOSSES
@@ -13,6 +16,7 @@ from fastnn.settings.schedules import ReduceOnPlateau
 
 pytestmark = pytest.mark.own_kernels
 
+train_in_lanes = partial(dispatch.train, specialize=True)
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1
 SPEC = MLP((3, 4, 2)).spec
@@ -48,7 +52,7 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 def test_training_agrees_with_the_reference(settings):
     assert job(settings).is_plain
     assert samples.suits(SPEC, settings["batch_size"])
-    params, state, losses, status = run(samples.train, job(settings))
+    params, state, losses, status = run(train_in_lanes, job(settings))
     expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
     assert status == Status.DONE
     np.testing.assert_allclose(params, expected, rtol=1e-11)
@@ -60,9 +64,9 @@ def test_training_agrees_with_the_reference(settings):
 
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_stopping_in_between_changes_no_bit(settings):
-    params, state, *_ = run(samples.train, job(settings))
+    params, state, *_ = run(train_in_lanes, job(settings))
     calls = ((6, 1), (6, 0), (6, 3), (1, 10**9), (6, 10**9))
-    again, state_2, _, status = run(samples.train, job(settings), calls)
+    again, state_2, _, status = run(train_in_lanes, job(settings), calls)
     assert again.tobytes() == params.tobytes()
     assert state_2.slots.tobytes() == state.slots.tobytes()
     assert status == Status.DONE
@@ -71,12 +75,12 @@ def test_stopping_in_between_changes_no_bit(settings):
 def test_bad_data_and_divergence_are_told():
     bad = job(RICH)
     bad.X[7, 1] = np.nan
-    params, state, _, status = run(samples.train, bad)
+    params, state, _, status = run(train_in_lanes, bad)
     assert status == Status.BAD_DATA
     assert np.isfinite(params).all()
     assert state.counters[0] == 0
     wild = job(PLAIN, optimizer=SGD(1e200))
-    assert run(samples.train, wild)[3] == Status.DIVERGED
+    assert run(train_in_lanes, wild)[3] == Status.DIVERGED
 
 
 LABELS = (X[:, 0] > 0).astype(np.intp)
@@ -151,6 +155,6 @@ def test_what_the_specialised_path_does_not_do_is_refused(settings):
 
 
 def test_members_trained_alone_take_no_kernel_of_their_own(monkeypatch):
-    monkeypatch.setattr(samples, "train", None)
+    monkeypatch.setattr(dispatch, "PreparedForLanes", None)
     many = fit_many(SPEC, X, Y, members=2, epochs=2, specialize=False)
     assert np.isfinite(many.params).all()

@@ -22,23 +22,23 @@ from fastnn.kernels.jit.compiling import address_of, kernel, outlined
 from fastnn.kernels.jit.digest import digest
 from fastnn.kernels.loop import run
 from fastnn.kernels.simd.calls import call
+from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE, TEAM
-from fastnn.kernels.tiles.prepare import Prepared
-from fastnn.kernels.tiles.step import PLAN
+from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # steps
 
 
-@shows("plans", "slots", "counters", "sums", "rates", "losses", "limits")
+@shows("records", "slots", "counters", "sums", "rates", "losses", "limits")
 class TrainStateType(ArraysType):
     """The Numba type of the training states of one spec, with or without class labels as targets."""
 
     def __init__(self, spec: NetworkSpec, labels: bool):
         self.spec, self.labels = spec, labels
         self.arrays = {
-            "plans": types.Array(from_dtype(PLAN), 1, "C"),
+            "records": types.Array(from_dtype(JOB_RECORD), 1, "C"),
             "slots": types.Array(number_type(spec), 2, "C"),
             "counters": types.Array(types.int64, 1, "C"),
             "sums": types.Array(types.float64, 1, "C"),
@@ -106,8 +106,8 @@ class TrainState:
                 f"got {checks.describe(optimizer)}"
             )
         state = State.fresh(spec, rule, 0)
-        self._prepared = [Prepared(job, state) for job in jobs]  # which hold what the plans point to
-        self._plans = np.concatenate([prepared.plan for prepared in self._prepared])
+        self._prepared = [PreparedForTiles(job, state) for job in jobs]  # which hold what the records point to
+        self._records = np.concatenate([prepared.record for prepared in self._prepared])
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(dtype), rows])
@@ -132,8 +132,8 @@ def _run_address(dtype: str) -> int:
     """Address of the training kernel."""
     numbers = typeof(np.empty(0, dtype)), typeof(np.empty((0, 0), dtype))
     integers, floats = typeof(np.empty(0, np.int64)), typeof(np.empty(0))
-    plans = typeof(np.zeros(1, PLAN))
-    return address_of(run, plans, *numbers, integers, floats, floats, floats, types.intp, types.intp, TEAM)
+    records = typeof(np.zeros(1, JOB_RECORD))
+    return address_of(run, records, *numbers, integers, floats, floats, floats, types.intp, types.intp, TEAM)
 
 
 # ---------------------------------------------------------------- inside compiled code
@@ -151,13 +151,13 @@ def _check(net: NetworkType, x: Any, y: Any, state: Any) -> None:
 
 
 @outlined
-def _step(params, state, plans, x, y, labels, n):
+def _step(params, state, records, x, y, labels, n):
     """One step on `n` samples, given by the addresses of the arrays."""
-    plans[0].X, plans[0].y, plans[0].labels = x, y, labels
-    plans[0].n_rows, plans[0].batch_size = n, n
+    records[0].X, records[0].y, records[0].labels = x, y, labels
+    records[0].n_rows, records[0].batch_size = n, n
     rates, losses = state.rates, state.losses
     losses[0] = np.nan
-    call(state.limits[0], plans, params, state.slots, state.counters, state.sums, rates, losses, _MANY, _MANY, ALONE)
+    call(state.limits[0], records, params, state.slots, state.counters, state.sums, rates, losses, _MANY, _MANY, ALONE)
     return losses[0]
 
 
@@ -171,13 +171,13 @@ def _train_step(net, x, y, state):
     def sample(net, x, y, state):
         if x.size != n_in or y.size != n_out:
             raise ValueError(shapes)
-        return _step(net.params, state, state.plans, x.ctypes.data, y.ctypes.data, 0, 1)
+        return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, 1)
 
     def batch(net, x, y, state):
         n = x.shape[0]
         if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n, n_out)):
             raise ValueError(shapes)
-        return _step(net.params, state, state.plans, x.ctypes.data, y.ctypes.data, 0, n)
+        return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, n)
 
     def labelled_batch(net, x, y, state):
         n = x.shape[0]
@@ -186,7 +186,7 @@ def _train_step(net, x, y, state):
         for label in y:
             if not 0 <= label < n_out:
                 raise ValueError(classes)
-        return _step(net.params, state, state.plans[1:], x.ctypes.data, 0, y.ctypes.data, n)
+        return _step(net.params, state, state.records[1:], x.ctypes.data, 0, y.ctypes.data, n)
 
     if y.dtype == types.int64:
         return labelled_batch

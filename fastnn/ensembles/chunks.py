@@ -14,7 +14,7 @@ import numpy as np
 
 from fastnn.checks import describe
 from fastnn.ensembles.train import train_members
-from fastnn.jobs.members import MembersJob, Outcome
+from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.records import Records
 from fastnn.models.files import write_whole
 from fastnn.training.progress import MembersBar
@@ -31,19 +31,19 @@ def run_chunks(
     progress: bool | None,
     executor: Executor | None,
     checkpoint: str | os.PathLike[str] | None,
-) -> Outcome:
+) -> MembersOutcome:
     """Train all members of a job, chunk by chunk; the arguments are `fastnn.ensembles.fit_many.fit_many`'s.
 
     Returns
     -------
-    Outcome
+    MembersOutcome
         A status of 0 says of a member that the run was interrupted before it was finished.
     """
     if executor is not None and not hasattr(executor, "submit"):
         raise TypeError(f"executor must be a concurrent.futures.Executor; got {describe(executor)}")
     size = chunk or _chunk_size(job)
     parts = [slice(start, min(start + size, len(job))) for start in range(0, len(job), size)]
-    outcome = Outcome.blank(job)
+    outcome = MembersOutcome.blank(job)
     store = Checkpoint(checkpoint, job, size) if checkpoint is not None else None
     with MembersBar(progress, len(job)) as bar:
         waiting = []
@@ -73,7 +73,7 @@ def _chunk_size(job: MembersJob) -> int:
 def _run_here(
     job: MembersJob,
     waiting: list[tuple[int, slice]],
-    outcome: Outcome,
+    outcome: MembersOutcome,
     store: Checkpoint | None,
     threads: int,
     bar: MembersBar,
@@ -89,14 +89,14 @@ def _run_here(
 def _run_there(
     job: MembersJob,
     waiting: list[tuple[int, slice]],
-    outcome: Outcome,
+    outcome: MembersOutcome,
     store: Checkpoint | None,
     executor: Executor,
     bar: MembersBar,
 ) -> None:
     """Submit a few chunks more than are likely to run at once, so that neither workers wait nor memory fills up."""
     queue = iter(waiting)
-    running: dict[Future[Outcome], tuple[int, slice]] = {}
+    running: dict[Future[MembersOutcome], tuple[int, slice]] = {}
     failure: BaseException | None = None
     try:
         while True:
@@ -157,16 +157,16 @@ class Checkpoint:
     def _path(self, i: int) -> Path:
         return self._folder / f"chunk-{i:06d}.npz"
 
-    def load(self, i: int) -> Outcome | None:
+    def load(self, i: int) -> MembersOutcome | None:
         """What became of a chunk, if it is finished."""
         try:
             with np.load(self._path(i), allow_pickle=False) as arrays:
                 records = {name: arrays[name] for name in arrays.files if name != "params"}
-                return Outcome(arrays["params"], Records(**records))
+                return MembersOutcome(arrays["params"], Records(**records))
         except FileNotFoundError:
             return None
 
-    def save(self, i: int, piece: Outcome) -> None:
+    def save(self, i: int, piece: MembersOutcome) -> None:
         """Keep a finished chunk."""
         file = BytesIO()
         np.savez(file, params=piece.params, **vars(piece.records))

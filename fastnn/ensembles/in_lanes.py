@@ -9,12 +9,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensembles.threads import SECONDS_A_CALL, Step, share, silent
-from fastnn.jobs.members import MembersJob, Outcome
+from fastnn.ensembles.threads import SECONDS_A_CALL, Piece, share, silent
+from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.records import DIVERGED
 
 
-def in_lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Step]:
+def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
     """Members in lanes: each thread has a block of its own, and takes members from one queue."""
     from fastnn.kernels.functions.optimizers import rule_of
     from fastnn.kernels.lanes import members
@@ -23,7 +23,7 @@ def in_lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64] | None
     n = job.X.shape[1]
     own_order = job.shuffle and job.batch_size < n
     packed = own_order or len(job.X) > 1 or len(job.y) > 1
-    plan, compiled = members.new_step(
+    kind, compiled = members.new_step(
         job.spec,
         job.loss,
         rule,
@@ -34,7 +34,7 @@ def in_lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64] | None
         validates=job.X_val.shape[1] > 0,
     )
     stopping = job.stopping
-    parameters = members.Settings(
+    parameters = members.MemberSettings(
         rates=job.rates,
         momenta=job.momenta,
         l2=job.l2,
@@ -59,9 +59,9 @@ def in_lanes(job: MembersJob, outcome: Outcome, limits: NDArray[np.int64] | None
     results = members.Results(outcome.params, **vars(outcome.records))
     queue = np.zeros(1, np.int64)
 
-    def work() -> Step:
-        block = members.new_block(plan, n, job.batch_size, job.X_val.shape[1], own_order)
-        ticks = _first_ticks(job, plan.lanes)
+    def work() -> Piece:
+        block = members.new_block(kind, n, job.batch_size, job.X_val.shape[1], own_order)
+        ticks = _first_ticks(job, kind.lanes)
 
         def step() -> bool:
             nonlocal ticks
@@ -83,7 +83,7 @@ def _first_ticks(job: MembersJob, lanes: int) -> int:
     return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 20e9)))
 
 
-def rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:
+def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome) -> None:
     """Bring members that diverged back to their last finite parameters: train them anew, and stop sooner."""
     if np.isfinite(outcome.params).all():
         return
@@ -91,7 +91,7 @@ def rewind(job: MembersJob, first: NDArray, outcome: Outcome) -> None:
     while len(lost):
         limits = np.maximum(outcome.records.steps[lost] - 1, 0)
         part = replace(job.part(lost), params=first[lost])
-        again = Outcome.blank(part)
+        again = MembersOutcome.blank(part)
         again.params[:] = first[lost]
         share(in_lanes(part, again, limits), 1, again, silent)
         again.records.status[:] = DIVERGED

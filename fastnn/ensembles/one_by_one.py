@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensembles.threads import Step
+from fastnn.ensembles.threads import Piece
 from fastnn.jobs.job import Job, State
-from fastnn.jobs.members import MembersJob, Outcome
-from fastnn.jobs.monitor import Memory, Watch
+from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.jobs.monitor import MonitorState, Watch
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.schedules import ReduceOnPlateau, Schedule
 from fastnn.training import fit
 
 
-def one_by_one(job: MembersJob, outcome: Outcome) -> Callable[[], Step]:
+def one_by_one(job: MembersJob, outcome: MembersOutcome) -> Callable[[], Piece]:
     """Members one after another, each by the kernels that train a single network."""
     queue = iter(range(len(job)))
 
@@ -32,7 +32,7 @@ def one_by_one(job: MembersJob, outcome: Outcome) -> Callable[[], Step]:
     return lambda: step
 
 
-def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
+def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome) -> None:
     def block(array: NDArray) -> NDArray:
         return array[k if len(array) > 1 else 0]
 
@@ -75,7 +75,7 @@ def _train_alone(job: MembersJob, k: int, outcome: Outcome) -> None:
     records.epochs[k], records.steps[k] = run.epochs, run.state.counters[2]
     records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
     if job.stopping is not None:
-        records.best[k] = run.state.memory[Memory.BEST]
+        records.best[k] = run.state.memory[MonitorState.BEST]
     if job.history:
         records.history[k, : run.epochs] = run.loss
         if validates:

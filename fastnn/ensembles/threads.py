@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Thread
 
-from fastnn.jobs.members import Outcome
+from fastnn.jobs.members import MembersOutcome
 
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
 
@@ -13,14 +13,14 @@ SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and pro
 Tell = Callable[[int], None]
 
 #: Does a piece of the work each time it is called; whether any is left.
-Step = Callable[[], bool]
+Piece = Callable[[], bool]
 
 
 def silent(done: int) -> None:
     """Tell nobody."""
 
 
-def share(work: Callable[[], Step], threads: int, outcome: Outcome, tell: Tell) -> None:
+def share(work: Callable[[], Piece], threads: int, outcome: MembersOutcome, tell: Tell) -> None:
     """Let threads, this one among them, work until nothing is left: each calls what `work()` returns until it is false.
 
     What one of them raises ends the work of all.

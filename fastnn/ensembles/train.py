@@ -8,11 +8,13 @@ from fastnn.ensembles.in_lanes import in_lanes, rewind
 from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
 from fastnn.ensembles.threads import Tell, share, silent
-from fastnn.jobs.members import MembersJob, Outcome
+from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.settings.initializers import INITIALIZERS
 
 
-def train_members(job: MembersJob, threads: int = 1, tell: Tell = silent, outcome: Outcome | None = None) -> Outcome:
+def train_members(
+    job: MembersJob, threads: int = 1, tell: Tell = silent, outcome: MembersOutcome | None = None
+) -> MembersOutcome:
     """Train all members of a job.
 
     Parameters
@@ -23,17 +25,17 @@ def train_members(job: MembersJob, threads: int = 1, tell: Tell = silent, outcom
         How many threads share the members; the bits do not depend on it.
     tell : callable
         Called now and then, by this thread, with the number of members done; what it raises ends the training.
-    outcome : Outcome, optional
+    outcome : MembersOutcome, optional
         A blank one to write to.
 
     Returns
     -------
-    Outcome
+    MembersOutcome
     """
     first = job.params
     if first is None:
         first = initialize_members(job.spec, INITIALIZERS[job.init], job.seeds, job.streams)
-    outcome = Outcome.blank(job) if outcome is None else outcome
+    outcome = MembersOutcome.blank(job) if outcome is None else outcome
     outcome.params[:] = first
     work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.jobs.monitor import fresh_memory
+from fastnn.jobs.monitor import fresh_monitor_state
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Optimizer, Rprop
 from fastnn.settings.solvers import Solver
@@ -17,7 +17,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
-class Accounts:
+class LossConvention:
     """How scikit-learn counts a batch's loss, where that differs from fastnn.
 
     The penalty is ``l2 / 2 * sum(W**2)`` divided by the batch's weight; an epoch's loss weighs its batches by their
@@ -27,12 +27,12 @@ class Accounts:
     ----------
     divisor : float
         What the sum of a row's losses over the outputs is divided by, instead of their number.
-    shown : float
+    reported : float
         Factor of the loss that is written down, penalty apart; the gradient does not see it.
     """
 
     divisor: float = 1.0
-    shown: float = 1.0
+    reported: float = 1.0
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Job:
         Yields, anew in every epoch, the data that are trained on, batch by batch; X and y are then empty.
     orders : ndarray of int64, shape (m, n), or None
         With `shuffle`, orders to visit the rows in: epoch e takes row ``e % m``, instead of drawing its own.
-    accounts : Accounts or None
+    convention : LossConvention or None
         Another way to count the loss of a batch.
     member : int
         Which stream of random numbers the run draws from, beside the seed.
@@ -100,14 +100,14 @@ class Job:
     watch: Any = None  # a Watch, where something is watched
     batches: Any = None  # a callable that yields batches
     orders: NDArray[np.int64] | None = None
-    accounts: Any = None  # an Accounts, where something is recounted
+    convention: Any = None  # an LossConvention, where something is recounted
     member: int = 0
     prepared: Any = field(default=None, repr=False)
 
     @property
     def is_plain(self) -> bool:
         """Whether an update rule alone is at work on arrays: nothing is dropped, blurred or recounted."""
-        plain = self.batches is None and self.accounts is None
+        plain = self.batches is None and self.convention is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 
     @property
@@ -138,7 +138,7 @@ class State:
     sums : ndarray of float64, shape (2,)
         Over the batches done of the present epoch: batch loss times batch weight, and batch weight.
     memory : ndarray of float64
-        What `fastnn.jobs.monitor` keeps from epoch to epoch (`fastnn.jobs.monitor.Memory`).
+        What `fastnn.jobs.monitor` keeps from epoch to epoch (`fastnn.jobs.monitor.MonitorState`).
     best : ndarray, shape (n_params,) or (0,)
         The parameters after the best epoch, where early stopping is to restore them.
     last : ndarray, shape (n_params,), or None
@@ -150,7 +150,7 @@ class State:
     slots: NDArray
     counters: NDArray[np.int64]
     sums: NDArray[np.float64]
-    memory: NDArray[np.float64] = field(default_factory=fresh_memory)
+    memory: NDArray[np.float64] = field(default_factory=fresh_monitor_state)
     best: NDArray = field(default_factory=lambda: _NOTHING)
     last: NDArray | None = None
 

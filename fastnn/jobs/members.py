@@ -1,4 +1,4 @@
-"""Who is trained on what (`MembersJob`), and what became of them (`Outcome`)."""
+"""Who is trained on what (`MembersJob`), and what became of them (`MembersOutcome`)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class MembersJob:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MembersOutcome:
     """What became of members.
 
     Attributes
@@ -117,17 +117,17 @@ class Outcome:
     records: Records
 
     @classmethod
-    def blank(cls, job: MembersJob) -> Outcome:
+    def blank(cls, job: MembersJob) -> MembersOutcome:
         """Before anything has become of them."""
         kept = job.epochs if job.history else 0
         params = np.empty((len(job), job.spec.n_params), job.spec.dtype)
         return cls(params, Records.blank(job.streams, kept, job.X_val.shape[1] > 0))
 
-    def part(self, members: slice) -> Outcome:
+    def part(self, members: slice) -> MembersOutcome:
         """Some of them, in the same memory."""
-        return Outcome(self.params[members], self.records[members])
+        return MembersOutcome(self.params[members], self.records[members])
 
-    def put(self, index: Any, other: Outcome) -> None:
+    def put(self, index: Any, other: MembersOutcome) -> None:
         """Write down what became of some of them."""
         self.params[index] = other.params
         self.records.put(index, other.records)

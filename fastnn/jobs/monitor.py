@@ -13,7 +13,7 @@ from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.schedules import ReduceOnPlateau
 
 
-class Memory(IntEnum):
+class MonitorState(IntEnum):
     """Places in the numbers that are kept from epoch to epoch."""
 
     BEST = 0  # the least value watched by early stopping: a loss, or a metric's negative
@@ -26,14 +26,14 @@ class Memory(IntEnum):
     DAMPING = 7  # of LevenbergMarquardt, 0 before the first step
 
 
-def fresh_memory() -> NDArray[np.float64]:
+def fresh_monitor_state() -> NDArray[np.float64]:
     """The numbers before the first epoch."""
-    return _FRESH_MEMORY.copy()
+    return _FRESH.copy()
 
 
-_FRESH_MEMORY = np.zeros(len(Memory))
-_FRESH_MEMORY[[Memory.BEST, Memory.PLATEAU_BEST, Memory.RATE]] = np.inf
-_FRESH_MEMORY[Memory.BEST_EPOCH] = -1
+_FRESH = np.zeros(len(MonitorState))
+_FRESH[[MonitorState.BEST, MonitorState.PLATEAU_BEST, MonitorState.RATE]] = np.inf
+_FRESH[MonitorState.BEST_EPOCH] = -1
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Training: the door to both kernels, of networks of any size (`epochs`) and of tiny ones (`samples`)."""
+"""Training: the door to both kernels, of networks of any size (`tiles`) and of tiny ones (`lanes`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.lanes import samples
-from fastnn.kernels.tiles.prepare import Prepared
+from fastnn.kernels.lanes.samples import PreparedForLanes
+from fastnn.kernels.tiles.prepare import PreparedForTiles
 
 #: Operations of a step (ten microseconds of them) from which on two threads are faster than one: 1.2 times here, 1.4
 #: times at 14 million, twice at a billion. What one thread updates the other has to fetch.
@@ -45,11 +46,13 @@ def train(
     threads : int
         How many threads may share each step; the results are the same to the bit.
     specialize : bool, optional
-        Whether to compile for the sizes of this network (`fastnn.kernels.lanes.samples`), which rounds otherwise and
-        is for plain jobs alone. By default where it pays, which the network and the batch decide.
+        Whether to compile for the sizes of this network (`fastnn.kernels.lanes.samples`), whose results differ by
+        rounding and which takes plain jobs alone. By default where it pays, which the network and the batch decide.
     """
     if specialize or (specialize is None and job.is_plain and samples.suits(job.spec, job.batch_size)):
-        return samples.train(job, state, learning_rates, losses, max_steps)
-    if not isinstance(job.prepared, Prepared):
-        job.prepared = Prepared(job, state)
+        if not isinstance(job.prepared, PreparedForLanes):
+            job.prepared = PreparedForLanes(job, state)
+        return job.prepared.run(state, learning_rates, losses, max_steps)
+    if not isinstance(job.prepared, PreparedForTiles):
+        job.prepared = PreparedForTiles(job, state)
     return job.prepared.run(state, learning_rates, losses, max_steps, _worthwhile(threads, job))

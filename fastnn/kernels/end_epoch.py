@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
-from fastnn.jobs.monitor import Memory
+from fastnn.jobs.monitor import MonitorState
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.calls import KNOWN, call, call_float
 from fastnn.kernels.simd.threads import meet
 from fastnn.kernels.tiles.layers import COLUMNS, N_IN, N_OUT, D, H
 
-#: What a run watches, a part of its plan: addresses of arrays and functions, 0 where there is none, and settings.
+#: What a run watches, a part of its job: addresses of arrays and functions, 0 where there is none, and settings.
 WATCHED = np.dtype(
     [
         # the validation set
@@ -36,7 +36,7 @@ WATCHED = np.dtype(
         ("first", np.intp),  # number of the run's first epoch
         ("losses", np.intp),
         ("metrics", np.intp),
-        ("memory", np.intp),  # see `fastnn.jobs.monitor.Memory`
+        ("memory", np.intp),  # see `fastnn.jobs.monitor.MonitorState`
         ("best", np.intp),  # the parameters after the best epoch
         # early stopping and ReduceOnPlateau, each with a patience of 0 where there is none
         ("patience", np.intp),
@@ -60,8 +60,8 @@ class Metric(IntEnum):
     R2_OF_EXP = 3  # of outputs whose logarithm is given
 
 
-_LARGEST, _SIGN, _R2, _R2_OF_EXP = (int(metric) for metric in Metric)
-_BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = (int(place) for place in Memory)
+_LARGEST, _SIGN, _R2, _R2_OF_EXP = map(int, Metric)
+_BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = map(int, MonitorState)
 
 
 @inlined
@@ -93,22 +93,22 @@ def _explained(metric, o, y, shares, n_out):
 
 
 @inlined
-def _evaluate(plan, params, work, team):
+def _evaluate(job, params, work, team):
     """Loss and metric on the validation set; the first thread of a team alone knows them."""
-    watch, layers = plan.watch, pointer_at(plan.layers, np.int64)
-    last = layers + (plan.n_layers - 1) * COLUMNS
-    n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + plan.scale_place
+    watch, layers = job.watch, pointer_at(job.layers, np.int64)
+    last = layers + (job.n_layers - 1) * COLUMNS
+    n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + job.scale_place
     weights, shares = pointer_at(watch.sample_weight, params), pointer_at(watch.shares, np.float64)
     loss, metric = 0.0, 1.0 if watch.metric >= _R2 else 0.0
-    if plan.draw_nothing != 0:
+    if job.draw_nothing != 0:
         if team.rank == 0:
-            call(plan.draw_nothing, plan, plan.block_rows, work)
+            call(job.draw_nothing, job, job.block_rows, work)
         meet(team)
-    for start in range(0, watch.n_rows, plan.block_rows):
-        n = min(plan.block_rows, watch.n_rows - start)
+    for start in range(0, watch.n_rows, job.block_rows):
+        n = min(job.block_rows, watch.n_rows - start)
         x, y = pointer_at(watch.X, params) + start * n_in, pointer_at(watch.y, params) + start * n_out
         labels = pointer_at(watch.labels, np.int64) + start
-        call(plan.forward, layers, plan.n_layers, plan.zeros, params, x, n_in, n, work, team)
+        call(job.forward, layers, job.n_layers, job.zeros, params, x, n_in, n, work, team)
         meet(team)
         if team.rank == 0:
             for r in range(n):
@@ -120,22 +120,22 @@ def _evaluate(plan, params, work, team):
                 else:
                     label = labels[r] if watch.labels != 0 else -1
                     metric += weight / watch.weight * _right(watch.metric, o_r, y_r, label, n_out)
-            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, plan.delta)
+            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, job.delta)
         meet(team)
     return loss, metric
 
 
 @callee
-def end_epoch(plan, params, n_params, epoch, loss, learning_rates, i, n_rates, team):
+def end_epoch(job, params, n_params, epoch, loss, learning_rates, i, n_rates, team):
     """Do what is due after epoch number `epoch`, whose rate stands in place `i`; 1 if early stopping ends the run.
 
     The contract of `fastnn.reference.end_epoch.end_epoch`; every thread of the team runs this.
     """
-    watch, memory = plan.watch, pointer_at(plan.watch.memory, np.float64)
+    watch, memory = job.watch, pointer_at(job.watch.memory, np.float64)
     value, metric = loss, -np.inf
     meet(team)  # each thread has updated its share of the parameters
     if watch.n_rows > 0:
-        value, metric = _evaluate(plan, params, pointer_at(plan.work, params), team)
+        value, metric = _evaluate(job, params, pointer_at(job.work, params), team)
     if team.rank == 0:
         if watch.n_rows > 0:
             pointer_at(watch.losses, np.float64)[epoch - watch.first] = value

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State
-from fastnn.jobs.monitor import Memory
+from fastnn.jobs.monitor import MonitorState
 from fastnn.reference import losses
 from fastnn.reference.network import forward
 
@@ -75,24 +75,24 @@ def end_epoch(
     stop = False
     if watch.stopping is not None:
         watched = value if watch.stopping.monitor == "loss" else -metric
-        improved = watched < memory[Memory.BEST] - watch.stopping.min_improvement
-        memory[Memory.WAITED] = 0 if improved else memory[Memory.WAITED] + 1
-        stop = memory[Memory.WAITED] >= watch.stopping.patience
-        if watched < memory[Memory.BEST]:
-            memory[Memory.BEST], memory[Memory.BEST_EPOCH] = watched, epoch
+        improved = watched < memory[MonitorState.BEST] - watch.stopping.min_improvement
+        memory[MonitorState.WAITED] = 0 if improved else memory[MonitorState.WAITED] + 1
+        stop = memory[MonitorState.WAITED] >= watch.stopping.patience
+        if watched < memory[MonitorState.BEST]:
+            memory[MonitorState.BEST], memory[MonitorState.BEST_EPOCH] = watched, epoch
             if watch.stopping.restore_best:
                 state.best[:] = job.params
 
     if watch.plateau is not None:
-        improved = value < memory[Memory.PLATEAU_BEST] - watch.plateau.min_improvement
-        counted = memory[Memory.COOLDOWN] == 0
-        memory[Memory.PLATEAU_WAITED] = 0 if improved else memory[Memory.PLATEAU_WAITED] + counted
-        memory[Memory.COOLDOWN] -= not counted
-        if value < memory[Memory.PLATEAU_BEST]:
-            memory[Memory.PLATEAU_BEST] = value
-        if memory[Memory.PLATEAU_WAITED] >= watch.plateau.patience:
-            memory[Memory.PLATEAU_WAITED], memory[Memory.COOLDOWN] = 0, watch.plateau.cooldown
-            memory[Memory.RATE] = max(memory[Memory.RATE] * watch.plateau.factor, watch.plateau.min_rate)
+        improved = value < memory[MonitorState.PLATEAU_BEST] - watch.plateau.min_improvement
+        counted = memory[MonitorState.COOLDOWN] == 0
+        memory[MonitorState.PLATEAU_WAITED] = 0 if improved else memory[MonitorState.PLATEAU_WAITED] + counted
+        memory[MonitorState.COOLDOWN] -= not counted
+        if value < memory[MonitorState.PLATEAU_BEST]:
+            memory[MonitorState.PLATEAU_BEST] = value
+        if memory[MonitorState.PLATEAU_WAITED] >= watch.plateau.patience:
+            memory[MonitorState.PLATEAU_WAITED], memory[MonitorState.COOLDOWN] = 0, watch.plateau.cooldown
+            memory[MonitorState.RATE] = max(memory[MonitorState.RATE] * watch.plateau.factor, watch.plateau.min_rate)
         if i + 1 < len(learning_rates):
-            learning_rates[i + 1] = memory[Memory.RATE]
+            learning_rates[i + 1] = memory[MonitorState.RATE]
     return bool(stop)

@@ -81,11 +81,11 @@ def _train_batch(
         return Status.BAD_DATA
 
     batch_weight = len(X) if weight is None else float(weight.sum())
-    l2 = job.l2 if job.accounts is None else 0.0
+    l2 = job.l2 if job.convention is None else 0.0
     X, factors = noisy(job, state.seed, int(state.counters[2]), X)
     settings: dict[str, Any] = {"sample_weight": weight, "l2": l2, "delta": job.delta, "factors": factors}
     loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, **settings, out=gradient)
-    if job.accounts is not None:
+    if job.convention is not None:
         loss = _recount(job, loss, gradient, batch_weight)
     if not math.isfinite(loss):
         return Status.DIVERGED
@@ -94,16 +94,16 @@ def _train_batch(
         clip(gradient, job.max_grad_norm)
     state.counters[1:] += 1
     step(job.optimizer, job.params, gradient, state.slots, learning_rate, int(state.counters[2]))
-    share = batch_weight if job.accounts is None else len(X)
+    share = batch_weight if job.convention is None else len(X)
     state.sums += loss * share, share
     return Status.DONE
 
 
 def _recount(job: Job, loss: float, gradient: NDArray, batch_weight: float) -> float:
-    """The loss of a batch without its penalty, and the gradient, in place, as `Job.accounts` would have them."""
-    factor = (job.spec.n_out if job.loss.mean_output else 1) / job.accounts.divisor
+    """The loss of a batch without its penalty, and the gradient, in place, as `Job.convention` would have them."""
+    factor = (job.spec.n_out if job.loss.mean_output else 1) / job.convention.divisor
     gradient *= factor
-    loss *= factor * job.accounts.shown
+    loss *= factor * job.convention.reported
     if job.l2 == 0 or batch_weight == 0:
         return loss
     l2, weights = job.l2 / batch_weight, np.where(job.spec.weight_mask(), job.params, 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from fastnn.checks import check_name
-from fastnn.jobs.job import Accounts
+from fastnn.jobs.job import LossConvention
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
 from fastnn.settings.spec import NetworkSpec
@@ -79,17 +79,17 @@ def joined(coefs: list[NDArray], intercepts: list[NDArray], dtype: np.dtype) -> 
     return np.concatenate(parts, dtype=dtype, casting="same_kind")
 
 
-def loss_of(name: str, spec: NetworkSpec) -> tuple[catalogue.Loss, Accounts]:
+def loss_of(name: str, spec: NetworkSpec) -> tuple[catalogue.Loss, LossConvention]:
     """The catalogue's row of an estimator's loss, and how scikit-learn counts it.
 
     It descends half the squared error summed over the outputs, and writes down half their mean.
     """
     if name == "log_loss":
         row = "cross_entropy" if spec.output_activation == "softmax" else "binary_cross_entropy"
-        return catalogue.LOSSES[row], Accounts()
+        return catalogue.LOSSES[row], LossConvention()
     row, divisor = _LOSSES[name]
-    shown = 1.0 / spec.n_out if name == "squared_error" else 1.0
-    return catalogue.LOSSES[row], Accounts(divisor, shown)
+    reported = 1.0 / spec.n_out if name == "squared_error" else 1.0
+    return catalogue.LOSSES[row], LossConvention(divisor, reported)
 
 
 def poisson_constant(y: NDArray) -> NDArray[np.float64]:

@@ -165,7 +165,7 @@ class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
         X, y, weight = data
         spec, params = self._network(dtype)
         self.coefs_, self.intercepts_ = spec.weights(params), spec.biases(params)
-        loss, accounts = loss_of(self.loss, spec)
+        loss, convention = loss_of(self.loss, spec)
         weight = None if weight is None else np.ascontiguousarray(weight, dtype)
         delta = float(getattr(self, "delta", 1.0))
         return Job(
@@ -177,6 +177,6 @@ class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
             sample_weight=weight,
             l2=float(self.alpha),
             delta=delta,
-            accounts=accounts,
+            convention=convention,
             **settings,
         )

@@ -137,7 +137,7 @@ class Objective:
     def __init__(self, job: Job):
         self.job, self.gradient = job, np.empty_like(job.params)
         self.state = State("", 0, np.empty((1, 0)), np.zeros(3, np.int64), np.zeros(2))
-        self.prepared = twin("numba", "training").Prepared(job, self.state, self.gradient)
+        self.prepared = twin("numba", "training").PreparedForTiles(job, self.state, self.gradient)
         self.constant = 0.0
         if job.loss.name == "poisson":
             self.constant = float(np.average(poisson_constant(job.y), weights=job.sample_weight))

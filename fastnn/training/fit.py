@@ -21,7 +21,7 @@ from fastnn.checks import (
     check_specialize,
 )
 from fastnn.jobs.job import Job, State, Status
-from fastnn.jobs.monitor import Memory
+from fastnn.jobs.monitor import MonitorState
 from fastnn.settings.solvers import LBFGS, Solver
 from fastnn.training.history import Epoch, History, Stop
 from fastnn.training.interrupts import Interrupts
@@ -175,8 +175,8 @@ class _Run:
         watch, memory = self.job.watch, self.state.memory
         watch.begin(self.first, self.epochs)
         self.plateau, self.validates = watch.plateau is not None, watch.validates
-        if self.plateau and memory[Memory.RATE] == np.inf:
-            memory[Memory.RATE] = watch.plateau.learning_rate
+        if self.plateau and memory[MonitorState.RATE] == np.inf:
+            memory[MonitorState.RATE] = watch.plateau.learning_rate
         self.keeps_best = watch.stopping is not None and watch.stopping.restore_best
         if self.keeps_best and not self.state.best.size:
             self.state.best = self.job.params.copy()
@@ -191,7 +191,7 @@ class _Run:
         done = int(state.counters[0]) - self.first
         part = slice(done, done + epochs)
         if self.plateau:
-            self.learning_rates[done : done + 1] = state.memory[Memory.RATE]
+            self.learning_rates[done : done + 1] = state.memory[MonitorState.RATE]
         return self.train(self.job, state, self.learning_rates[part], self.losses[part], max_steps)
 
     def calls(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
@@ -271,7 +271,7 @@ class _Run:
 
     def restore_best(self) -> None:
         """Give the network the parameters of the best epoch."""
-        if self.keeps_best and self.state.memory[Memory.BEST_EPOCH] >= 0:
+        if self.keeps_best and self.state.memory[MonitorState.BEST_EPOCH] >= 0:
             self.state.last = self.job.params.copy()
             self.job.params[:] = self.state.best
 
@@ -279,8 +279,8 @@ class _Run:
         """The record of the run."""
         done, watch = self.done, self.job.watch
         best = None
-        if watch is not None and watch.stopping is not None and self.state.memory[Memory.BEST_EPOCH] >= 0:
-            best = int(self.state.memory[Memory.BEST_EPOCH])
+        if watch is not None and watch.stopping is not None and self.state.memory[MonitorState.BEST_EPOCH] >= 0:
+            best = int(self.state.memory[MonitorState.BEST_EPOCH])
         return History(
             self.losses[:done],
             self.learning_rates[:done],

@@ -21,7 +21,7 @@ from numpy.linalg import LinAlgError, cholesky, norm
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.jobs.monitor import Memory
+from fastnn.jobs.monitor import MonitorState
 from fastnn.settings.solvers import LevenbergMarquardt
 from fastnn.training.twins import twin
 
@@ -69,8 +69,8 @@ def train(
             if not (np.isfinite(loss) and np.isfinite(gradient).all()):
                 finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
                 return Status.DIVERGED if finite else Status.BAD_DATA
-            if memory[Memory.DAMPING] == 0:
-                memory[Memory.DAMPING] = problem.rule.damping * curvature.diagonal().max()
+            if memory[MonitorState.DAMPING] == 0:
+                memory[MonitorState.DAMPING] = problem.rule.damping * curvature.diagonal().max()
             better = _search(problem, memory, curvature, gradient, loss)
         if better is None:
             return Status.CONVERGED
@@ -136,12 +136,12 @@ def _search(
     params, solve = problem.job.params, problem.equations.cholesky_solve
     diagonal = np.einsum("ii->i", curvature)
     undamped, hopeless = diagonal.copy(), HOPELESS * diagonal.max()
-    while memory[Memory.DAMPING] <= hopeless:
-        diagonal[:] = undamped + memory[Memory.DAMPING]
+    while memory[MonitorState.DAMPING] <= hopeless:
+        diagonal[:] = undamped + memory[MonitorState.DAMPING]
         try:
             factor = cholesky(curvature, upper=True)
         except LinAlgError:  # by rounding
-            memory[Memory.DAMPING] *= GROW
+            memory[MonitorState.DAMPING] *= GROW
             continue
         step = -solve(factor, gradient)
         if -gradient @ step <= np.finfo(float).eps * loss:
@@ -149,7 +149,7 @@ def _search(
         acceleration = -solve(factor, problem.bend(step))
         better = params + (step + acceleration / 2).astype(params.dtype)
         if norm(acceleration) <= LONGEST_ACCELERATION * norm(step) and problem.loss(better) < loss:
-            memory[Memory.DAMPING] /= SHRINK
+            memory[MonitorState.DAMPING] /= SHRINK
             return better
-        memory[Memory.DAMPING] *= GROW
+        memory[MonitorState.DAMPING] *= GROW
     return None

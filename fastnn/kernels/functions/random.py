@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn.kernels.jit.compiling import callee, inlined
-from fastnn.kernels.simd import pointer_at
+from fastnn.kernels.jit.compiling import inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -51,7 +50,7 @@ def bits(key, i):
     return mix(key + _GOLDEN * (np.uint64(i) + _1)) >> _32
 
 
-@callee
+@inlined
 def permute(seed, member, epoch, order, n):
     """Fill `order` with the permutation of ``range(n)`` of this stream (Fisher and Yates)."""
     k = key(seed, member, epoch)
@@ -62,11 +61,3 @@ def permute(seed, member, epoch, order, n):
         row = order[i]
         order[i] = order[j]
         order[j] = row
-
-
-@callee
-def given_order(orders, n_orders, epoch, order, n):
-    """Fill `order` with the row of this epoch in `orders`, the address of (n_orders, n) numbers; for `permute`."""
-    given = pointer_at(orders, order) + epoch % n_orders * n
-    for i in range(n):
-        order[i] = given[i]

@@ -4,13 +4,23 @@ Every number of a network is a vector here. Its lanes hold either many networks 
 of its own training, or many samples of one network (`samples`), whose parameters are then equal in every lane and
 whose gradients are summed over the lanes at the end of a batch. That sum is all that tells the two apart.
 
-A `Plan` says at compile time what is computed: the sizes are known to the compiler, and layers are unrolled by
-recursion. A batch goes through the network in blocks of `Plan.rows` rows, products and activations apart, so that
+A `StepKind` says at compile time what is computed: the sizes are known to the compiler, and layers are unrolled by
+recursion. A batch goes through the network in blocks of `StepKind.rows` rows, products and activations apart, so that
 each is a small loop of independent operations.
 """
 
+from fastnn.kernels.lanes.kind import Batch, LanePointers, StepKind, StepKindType
 from fastnn.kernels.lanes.losses import pass_batch
-from fastnn.kernels.lanes.plan import Batch, Memory, Plan, PlanType
 from fastnn.kernels.lanes.step import CORRECTED, Pace, gradient_step, update
 
-__all__ = ["CORRECTED", "Batch", "Memory", "Pace", "Plan", "PlanType", "gradient_step", "pass_batch", "update"]
+__all__ = [
+    "CORRECTED",
+    "Batch",
+    "LanePointers",
+    "Pace",
+    "StepKind",
+    "StepKindType",
+    "gradient_step",
+    "pass_batch",
+    "update",
+]

@@ -7,7 +7,7 @@ from numba.extending import overload
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes.plan import column
+from fastnn.kernels.lanes.kind import column
 from fastnn.kernels.simd import broadcast, fma, lanes, load, store, tile
 
 
@@ -86,57 +86,57 @@ def accumulate(rows, last, n, depth, a, d, g, g_biases, has_biases):
 
 
 # ---------------------------------------------------------------- the network
-def forward(plan, l, memory, a, last):
+def forward(kind, l, pointers, a, last):
     """Activations of a block of rows from layer `l` on; `a` is its input."""
 
 
 @overload(forward, prefer_literal=True, jit_options=INLINED)
-def _forward(plan, l, memory, a, last):
-    plan, l = plan.plan, l.literal_value
-    if l == plan.spec.n_layers:
-        return lambda plan, l, memory, a, last: None
-    layer, (z, h, _), code = plan.spec.layers[l], plan.places[0][l], plan.activation(l).code
+def _forward(kind, l, pointers, a, last):
+    kind, l = kind.value, l.literal_value
+    if l == kind.spec.n_layers:
+        return lambda kind, l, pointers, a, last: None
+    layer, (z, h, _), code = kind.spec.layers[l], kind.places[0][l], kind.activation(l).code
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
-    has_biases = plan.spec.bias
-    rows, following, bottom = plan.rows, l + 1, plan.rows - 1
+    has_biases = kind.spec.bias
+    rows, following, bottom = kind.rows, l + 1, kind.rows - 1
 
-    def impl(plan, l, memory, a, last):
-        p, v, width = memory.params, memory.values, lanes(memory.params)
+    def impl(kind, l, pointers, a, last):
+        p, v, width = pointers.params, pointers.values, lanes(pointers.params)
         z_l, h_l = v + z * width, v + h * width
         linear(rows, last, n_out, n_in, a, p + biases * width, has_biases, p + weights * width, code, z_l, h_l)
-        forward(plan, following, memory, h_l, bottom)
+        forward(kind, following, pointers, h_l, bottom)
 
     return impl
 
 
-def backward(plan, l, memory, x, last):
+def backward(kind, l, pointers, x, last):
     """Add a block's gradient, from layer `l` down; the derivative with respect to its pre-activations is known."""
 
 
 @overload(backward, prefer_literal=True, jit_options=INLINED)
-def _backward(plan, l, memory, x, last):
-    plan, l = plan.plan, l.literal_value
-    layer, d, rows, bottom = plan.spec.layers[l], plan.places[0][l][2], plan.rows, plan.rows - 1
+def _backward(kind, l, pointers, x, last):
+    kind, l = kind.value, l.literal_value
+    layer, d, rows, bottom = kind.spec.layers[l], kind.places[0][l][2], kind.rows, kind.rows - 1
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
-    has_biases = plan.spec.bias
+    has_biases = kind.spec.bias
 
     if l == 0:
 
-        def first(plan, l, memory, x, last):
-            g, width = memory.gradient, lanes(memory.gradient)
-            d_l = memory.values + d * width
+        def first(kind, l, pointers, x, last):
+            g, width = pointers.gradient, lanes(pointers.gradient)
+            d_l = pointers.values + d * width
             accumulate(rows, last, n_out, n_in, x, d_l, g + weights * width, g + biases * width, has_biases)
 
         return first
 
-    z_below, h_below, d_below = plan.places[0][l - 1]
-    code, below = plan.activation(l - 1).code, l - 1
+    z_below, h_below, d_below = kind.places[0][l - 1]
+    code, below = kind.activation(l - 1).code, l - 1
 
-    def impl(plan, l, memory, x, last):
-        p, g, v, width = memory.params, memory.gradient, memory.values, lanes(memory.gradient)
+    def impl(kind, l, pointers, x, last):
+        p, g, v, width = pointers.params, pointers.gradient, pointers.values, lanes(pointers.gradient)
         d_l, z_b, h_b, d_b = v + d * width, v + z_below * width, v + h_below * width, v + d_below * width
         accumulate(rows, bottom, n_out, n_in, h_b, d_l, g + weights * width, g + biases * width, has_biases)
         linear_back(rows, n_in, n_out, d_l, p + weights * width, code, z_b, h_b, d_b)
-        backward(plan, below, memory, x, last)
+        backward(kind, below, pointers, x, last)
 
     return impl

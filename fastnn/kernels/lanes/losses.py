@@ -9,23 +9,23 @@ from fastnn.kernels.functions.losses import _element
 from fastnn.kernels.functions.vecmath import exp, log
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.lanes.kind import column
 from fastnn.kernels.lanes.layers import backward, forward
-from fastnn.kernels.lanes.plan import column
 from fastnn.kernels.simd import broadcast, fma, lanes, load, select, store
 from fastnn.settings import catalogue
 
 
-def row_loss(plan, o, d, y, n, share, delta):
+def row_loss(kind, o, d, y, n, share, delta):
     """Loss of one row, times its share; into `d` its derivative with respect to the outputs `o`."""
 
 
 @overload(row_loss, jit_options=INLINED)
-def _row_loss(plan, o, d, y, n, share, delta):
-    code = plan.plan.loss
+def _row_loss(kind, o, d, y, n, share, delta):
+    code = kind.value.loss
     if code == catalogue.LOSSES["cross_entropy"].code:
-        return lambda plan, o, d, y, n, share, delta: _cross_entropy(o, d, y, n, share)
+        return lambda kind, o, d, y, n, share, delta: _cross_entropy(o, d, y, n, share)
 
-    def elementwise(plan, o, d, y, n, share, delta):
+    def elementwise(kind, o, d, y, n, share, delta):
         width = lanes(o)
         loss = broadcast(0.0, o)
         for j in range(n):
@@ -56,25 +56,25 @@ def _cross_entropy(z, d, y, n, share):
     return share * (targets * log(exps) - hits)
 
 
-def output_loss(plan, memory, batch, start, last, delta, training):
+def output_loss(kind, pointers, batch, start, last, delta, training):
     """Loss of a block of rows, and the derivative with respect to the output's pre-activations."""
 
 
 @overload(output_loss, jit_options=INLINED)
-def _output_loss(plan, memory, batch, start, last, delta, training):
-    plan = plan.plan
-    rows, n, (z, h, d) = plan.rows, plan.spec.n_out, plan.places[0][-1]
-    code, count = plan.activation(plan.spec.n_layers - 1).code, plan.rows * plan.spec.n_out
+def _output_loss(kind, pointers, batch, start, last, delta, training):
+    kind = kind.value
+    rows, n, (z, h, d) = kind.rows, kind.spec.n_out, kind.places[0][-1]
+    code, count = kind.activation(kind.spec.n_layers - 1).code, kind.rows * kind.spec.n_out
 
-    def impl(plan, memory, batch, start, last, delta, training):
-        v, width = memory.values, lanes(memory.values)
+    def impl(kind, pointers, batch, start, last, delta, training):
+        v, width = pointers.values, lanes(pointers.values)
         h_l, d_l = v + h * width, v + d * width
         loss = broadcast(0.0, v)
         for r in range(rows):
             row = start + min(r, last)
             share = load(batch.share + row * batch.share_stride * width) if r <= last else broadcast(0.0, v)
             y_r = batch.y + row * n * lanes(batch.y)
-            loss = loss + row_loss(plan, h_l + r * n * width, d_l + r * n * width, y_r, n, share, delta)
+            loss = loss + row_loss(kind, h_l + r * n * width, d_l + r * n * width, y_r, n, share, delta)
         for i in range(count if training else 0):
             place = i * width
             store(d_l + place, load(d_l + place) * derivative(code, load(v + (z * width + place)), load(h_l + place)))
@@ -84,35 +84,35 @@ def _output_loss(plan, memory, batch, start, last, delta, training):
 
 
 @inlined(literals=("training",))
-def pass_batch(plan, memory, batch, delta, training):
+def pass_batch(kind, pointers, batch, delta, training):
     """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
-    rows, n_in = _shape(plan)
-    loss = broadcast(0.0, memory.values)
+    rows, n_in = _shape(kind)
+    loss = broadcast(0.0, pointers.values)
     for start in range(0, batch.rows, rows):
         last = min(rows, batch.rows - start) - 1
         x = batch.x + start * n_in * lanes(batch.x)
-        forward(plan, 0, memory, x, last)
-        loss = loss + output_loss(plan, memory, batch, start, last, delta, training)
+        forward(kind, 0, pointers, x, last)
+        loss = loss + output_loss(kind, pointers, batch, start, last, delta, training)
         if training:
-            _backward_all(plan, memory, x, last)
+            _backward_all(kind, pointers, x, last)
     return loss
 
 
-def _shape(plan):
+def _shape(kind):
     """Rows of a block, and width of the input."""
 
 
 @overload(_shape, jit_options=INLINED)
-def _shape_impl(plan):
-    rows, n_in = plan.plan.rows, plan.plan.spec.n_in
-    return lambda plan: (rows, n_in)
+def _shape_impl(kind):
+    rows, n_in = kind.value.rows, kind.value.spec.n_in
+    return lambda kind: (rows, n_in)
 
 
-def _backward_all(plan, memory, x, last):
+def _backward_all(kind, pointers, x, last):
     """`backward` from the output's layer."""
 
 
 @overload(_backward_all, jit_options=INLINED)
-def _backward_all_impl(plan, memory, x, last):
-    top = plan.plan.spec.n_layers - 1
-    return lambda plan, memory, x, last: backward(plan, top, memory, x, last)
+def _backward_all_impl(kind, pointers, x, last):
+    top = kind.value.spec.n_layers - 1
+    return lambda kind, pointers, x, last: backward(kind, top, pointers, x, last)

@@ -14,21 +14,21 @@ from fastnn.kernels.simd import broadcast, fma, lanes, load, select, sqrt, store
 from fastnn.kernels.simd.types import Pointer
 
 
-def gradient_step(plan, memory, batch, l2, max_grad_norm, delta):
+def gradient_step(kind, pointers, batch, l2, max_grad_norm, delta):
     """Loss of a batch and its gradient, whole: penalty, sum over the lanes of samples, and bound of its norm."""
 
 
 @overload(gradient_step, jit_options=INLINED)
-def _gradient_step(plan, memory, batch, l2, max_grad_norm, delta):
-    plan = plan.plan
-    n_params, samples, penalised, clipped = plan.spec.n_params, plan.samples, plan.penalised, plan.clipped
-    spans = tuple((layer.weights, layer.weights + layer.n_in * layer.n_out) for layer in plan.spec.layers)
+def _gradient_step(kind, pointers, batch, l2, max_grad_norm, delta):
+    kind = kind.value
+    n_params, samples, penalised, clipped = kind.spec.n_params, kind.lanes_hold_samples, kind.penalised, kind.clipped
+    spans = tuple((layer.weights, layer.weights + layer.n_in * layer.n_out) for layer in kind.spec.layers)
 
-    def impl(plan, memory, batch, l2, max_grad_norm, delta):
-        p, g, width = memory.params, memory.gradient, lanes(memory.gradient)
+    def impl(kind, pointers, batch, l2, max_grad_norm, delta):
+        p, g, width = pointers.params, pointers.gradient, lanes(pointers.gradient)
         for i in range(n_params):
             store(g + i * width, broadcast(0.0, g))
-        loss = pass_batch(plan, memory, batch, delta, True)
+        loss = pass_batch(kind, pointers, batch, delta, True)
         if samples:
             loss = total_everywhere(loss)
             for i in range(n_params):
@@ -112,17 +112,17 @@ _NUMBERS = {
 CORRECTED = (4, 5, 9)
 
 
-def update(plan, memory, pace, settings):
+def update(kind, pointers, pace, settings):
     """One step of the optimizer, along the gradient."""
 
 
 @overload(update, jit_options=INLINED)
-def _update(plan, memory, pace, settings):
-    rule, n_params = plan.plan.rule, plan.plan.spec.n_params
+def _update(kind, pointers, pace, settings):
+    rule, n_params = kind.value.rule, kind.value.spec.n_params
     numbers, slots = _NUMBERS[rule], RULES[rule][2]
 
-    def impl(plan, memory, pace, settings):
-        p, g, s, t, width = memory.params, memory.gradient, memory.slot_0, memory.slot_1, lanes(memory.params)
+    def impl(kind, pointers, pace, settings):
+        p, g, s, t, width = pointers.params, pointers.gradient, pointers.slot_0, pointers.slot_1, lanes(pointers.params)
         c = numbers(pace, settings)
         for i in range(n_params):
             g_i = load(g + i * width)

@@ -27,17 +27,17 @@ def gaussian(k, i):
 
 
 @callee
-def draw(plan, step, start, n, work, team):
+def draw(job, step, start, n, work, team):
     """Factors of dropout, and noise added to the inputs, for rows ``start : start + n`` of the batch of a step."""
-    k, layers = key(plan.noise_seed, plan.noise_member, step), pointer_at(plan.layers, np.int64)
+    k, layers = key(job.noise_seed, job.noise_member, step), pointer_at(job.layers, np.int64)
     first, stop = share(n, LOW, team)
-    if plan.input_noise > 0.0:
-        stream, n_in, x = subkey(k, 0), layers[N_IN], work + plan.x_place
+    if job.input_noise > 0.0:
+        stream, n_in, x = subkey(k, 0), layers[N_IN], work + job.x_place
         for r in range(first, stop):
             for j in range(n_in):
-                noise = plan.input_noise * gaussian(stream, (start + r) * n_in + j)
-                x[r * plan.x_stride + j] = x[r * plan.x_stride + j] + noise
-    for l in range(plan.n_layers):
+                noise = job.input_noise * gaussian(stream, (start + r) * n_in + j)
+                x[r * job.x_stride + j] = x[r * job.x_stride + j] + noise
+    for l in range(job.n_layers):
         layer = layers + l * COLUMNS
         if layer[DROP] != 0:
             stream, n_out, threshold = subkey(k, l + 1), layer[N_OUT], np.uint64(layer[THRESHOLD])
@@ -50,10 +50,10 @@ def draw(plan, step, start, n, work, team):
 
 
 @callee
-def draw_nothing(plan, n, work):
+def draw_nothing(job, n, work):
     """Factors of dropout that leave `n` rows as they are, for validation."""
-    for l in range(plan.n_layers):
-        layer = pointer_at(plan.layers, np.int64) + l * COLUMNS
+    for l in range(job.n_layers):
+        layer = pointer_at(job.layers, np.int64) + l * COLUMNS
         if layer[DROP] != 0:
             factors = work + layer[FACTORS]
             for i in range(n * layer[STRIDE]):

@@ -13,7 +13,7 @@ from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.calls import call
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.layers import ALONE, COLUMNS, H, forward_address, layout, workspace
-from fastnn.kernels.tiles.prepare import BLOCK_ROWS, Prepared
+from fastnn.kernels.tiles.prepare import BLOCK_ROWS, PreparedForTiles
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.spec import NetworkSpec
@@ -86,5 +86,5 @@ def loss_and_grad(
     )
     state = State("", 0, np.empty((1, 0), spec.dtype), np.zeros(3, np.int64), np.zeros(2))
     value = np.empty(1)
-    Prepared(job, state, out).run(state, np.zeros(1), value, 1)
+    PreparedForTiles(job, state, out).run(state, np.zeros(1), value, 1)
     return float(value[0]), out

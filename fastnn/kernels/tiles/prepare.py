@@ -1,4 +1,4 @@
-"""A job as the training kernel takes it: its plan filled in, its buffers, the addresses of what it calls."""
+"""A job as the training kernel takes it: its record filled in, its buffers, the addresses of what it calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.end_epoch import end_epoch, watched
 from fastnn.kernels.functions import losses, optimizers
-from fastnn.kernels.functions.random import given_order, permute
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.loop import run
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.simd.types import REGISTER_BYTES
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
+from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import (
     ALONE,
     COLUMNS,
@@ -31,7 +31,7 @@ from fastnn.kernels.tiles.layers import (
     pointer_type,
 )
 from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
-from fastnn.kernels.tiles.step import LOSS_ROWS, PLAN, clip, copy, gather, penalise, weigh
+from fastnn.kernels.tiles.step import LOSS_ROWS, clip, copy, draw_order, gather, given_order, penalise, weigh
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
@@ -61,34 +61,30 @@ def _optimizer_address(rule: int, dtype: str) -> int:
 def _step_address(name: str, dtype: str) -> int:
     """Address of one of the things that a step does only where it is wanted."""
     place, n = pointer_type(dtype), types.intp
-    plan = from_dtype(PLAN)
+    record = from_dtype(JOB_RECORD)
     match name:
-        case "permute":
-            return address_of(permute, n, n, n, INTEGERS, n)
+        case "draw_order":
+            return address_of(draw_order, record, n)
         case "given_order":
-            return address_of(given_order, n, n, n, INTEGERS, n)
+            return address_of(given_order, record, n)
         case "gather":
-            return address_of(gather, plan, n, n, n, n, n, place)
+            return address_of(gather, record, n, n, n, n, n, place)
         case "copy":
-            return address_of(copy, plan, n, n, n, n, n, place)
+            return address_of(copy, record, n, n, n, n, n, place)
         case "weigh":
-            return address_of(weigh, plan, n, n, place)
+            return address_of(weigh, record, n, n, place)
         case "penalise":
-            return address_of(penalise, plan, place, place, types.float64, TEAM)
+            return address_of(penalise, record, place, place, types.float64, TEAM)
         case "clip":
-            return address_of(clip, plan, place, n, n, n, TEAM)
+            return address_of(clip, record, place, n, n, n, TEAM)
         case "draw":
-            return address_of(draw, plan, n, n, n, place, TEAM)
+            return address_of(draw, record, n, n, n, place, TEAM)
         case "draw_nothing":
-            return address_of(draw_nothing, plan, n, place)
+            return address_of(draw_nothing, record, n, place)
         case "end_epoch":
             number, numbers = types.float64, pointer_type("float64")
-            return address_of(end_epoch, plan, place, n, n, number, numbers, n, n, TEAM)
+            return address_of(end_epoch, record, place, n, n, number, numbers, n, n, TEAM)
     raise KeyError(name)
-
-
-#: Place of each field of a plan, in words of eight bytes: setting a word is much faster than setting a field.
-AT = {name: field[1] // 8 for name, field in (PLAN.fields or {}).items()}
 
 
 @lru_cache(maxsize=256)
@@ -103,40 +99,40 @@ def _outline(
     thresholds: tuple[int, ...],
     whole: bool,
 ) -> tuple[NDArray, NDArray[np.intp], int]:
-    """What the plans of all jobs of a kind have in common, as words; their layer table; the size of their workspace.
+    """What the records of all jobs of a kind have in common, as words; their layer table; the size of their workspace.
 
     Unless `whole`, nothing of what computes a step.
     """
-    plan = np.zeros(1, PLAN)
-    plan["mean"] = loss.mean
-    plan["outputs"], plan["shown"] = spec.n_out if loss.mean_output else 1.0, 1.0
+    record = np.zeros(1, JOB_RECORD)
+    record["mean"] = loss.mean
+    record["outputs"], record["reported"] = spec.n_out if loss.mean_output else 1.0, 1.0
     if shuffle:
-        plan["permute"] = _step_address("permute", spec.dtype)
+        record["draw_order"] = _step_address("draw_order", spec.dtype)
     if not whole:
-        return plan.view(np.int64), np.empty((0, COLUMNS), np.intp), 0
+        return record.view(np.int64), np.empty((0, COLUMNS), np.intp), 0
 
     dtype = np.dtype(spec.dtype)
     unit = REGISTER_BYTES // dtype.itemsize
     critical = spec.n_in * dtype.itemsize % CRITICAL_STRIDE == 0
     layers, zeros, size = layout(spec, block_rows, loss.logits_of is not None, True, thresholds)
-    plan["layers"], plan["n_layers"], plan["zeros"] = address(layers), spec.n_layers, zeros
-    plan["block_rows"] = block_rows
-    plan["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical or noisy else 0
-    plan["x_place"] = size
-    plan["y_place"] = y_place = size + block_rows * int(plan["x_stride"][0])
-    plan["scale_place"] = scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if shuffle else 0)
-    plan["forward"], plan["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
-    plan["loss"] = _loss_address(loss, labelled, spec.dtype)
-    plan["optimizer"] = _optimizer_address(rule, spec.dtype)
-    if plan["x_stride"] > 0:
-        plan["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
-    return plan.view(np.int64), layers, scale_place + block_rows
+    record["layers"], record["n_layers"], record["zeros"] = address(layers), spec.n_layers, zeros
+    record["block_rows"] = block_rows
+    record["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical or noisy else 0
+    record["x_place"] = size
+    record["y_place"] = y_place = size + block_rows * int(record["x_stride"][0])
+    record["scale_place"] = scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if shuffle else 0)
+    record["forward"], record["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
+    record["loss"] = _loss_address(loss, labelled, spec.dtype)
+    record["optimizer"] = _optimizer_address(rule, spec.dtype)
+    if record["x_stride"] > 0:
+        record["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
+    return record.view(np.int64), layers, scale_place + block_rows
 
 
-class Prepared:
-    """A job as the kernel takes it, with its buffers."""
+class PreparedJob:
+    """A job as a training loop takes it: its record, and the arrays that the record points to."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray | None = None, whole: bool = True):
+    def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool):
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
         Unless `whole`, it is laid out for a kernel that computes the steps by itself.
@@ -157,62 +153,66 @@ class Prepared:
         buffer = np.zeros(n_own + REGISTER_BYTES + n_work * itemsize, np.uint8)
         np.ndarray(len(settings), np.float64, buffer)[:] = settings
         self.params, self.watches = job.params, job.watch is not None
-        # What the plan points to; not the job, which may hold this: both would stay until garbage is collected.
+        # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
         self.kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
 
         words = outline.copy()
-        self.plan = np.ndarray(1, PLAN, words)
-        words[AT["X"]], words[AT["labels" if labelled else "y"]] = address(job.X), address(job.y)
-        words[AT["n_rows"]], words[AT["batch_size"]] = n, job.batch_size
-        words[AT["seed"]], words[AT["member"]] = state.seed, job.member
-        words[AT["settings"]] = place = address(buffer)
-        words[AT["bad_data"]], words[AT["block_losses"]] = place + 8 * (n_floats - 1), place + 8 * len(settings)
+        self.record = record = np.ndarray(1, JOB_RECORD, words)
+        place = address(buffer)
+        put(words, **{"labels" if labelled else "y": address(job.y)}, X=address(job.X))
+        put(words, n_rows=n, batch_size=job.batch_size, seed=state.seed, member=job.member)
+        put(words, settings=place, block_losses=place + 8 * len(settings), bad_data=place + 8 * (n_floats - 1))
         if whole:
-            words[AT["work"]] = work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
-            words[AT["gradient"]] = work + size * itemsize
+            work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+            put(words, work=work, gradient=work + size * itemsize)
         if gradient is not None:
-            words[AT["gradient"]], words[AT["optimizer"]] = address(gradient), 0
+            put(words, gradient=address(gradient), optimizer=0)
         if shuffle:
-            words[AT["order"]] = place + 8 * n_floats
-            words[AT["block_labels"]] = place + 8 * (n_floats + n)
+            put(words, order=place + 8 * n_floats, block_labels=place + 8 * (n_floats + n))
             if job.orders is not None:
-                words[AT["permute"]] = _step_address("given_order", spec.dtype)
-                words[AT["seed"]], words[AT["member"]] = address(job.orders), len(job.orders)
-        if job.accounts is not None:
-            self.plan["recounted"], self.plan["shown"] = True, job.accounts.shown
-            self.plan["outputs"] = job.accounts.divisor
+                given = _step_address("given_order", spec.dtype)
+                put(words, draw_order=given, orders=address(job.orders), n_orders=len(job.orders))
+        if job.convention is not None:
+            put(words, by_convention=True)
+            record["reported"], record["outputs"] = job.convention.reported, job.convention.divisor
         if job.sample_weight is not None:
-            words[AT["sample_weight"]] = address(job.sample_weight)
-            words[AT["weigh"]] = _step_address("weigh", spec.dtype) if whole else 0
+            weigh = _step_address("weigh", spec.dtype) if whole else 0
+            put(words, sample_weight=address(job.sample_weight), weigh=weigh)
         if job.loss.name == "huber":
-            self.plan["delta"] = job.delta
-        if job.l2 > 0:
-            self.plan["l2"] = job.l2
-            words[AT["penalise"]] = _step_address("penalise", spec.dtype) if whole else 0
-        if job.max_grad_norm < np.inf:
-            self.plan["max_grad_norm"] = job.max_grad_norm
-            words[AT["clip"]] = _step_address("clip", spec.dtype) if whole else 0
-        words[AT["by_parts"]] = (
-            spec.n_params >= MANY_PARAMS
-            and job.batch_size == block_rows
-            and words[AT["optimizer"]] != 0
-            and not (words[AT["clip"]] or words[AT["penalise"]])  # which take the whole gradient
-        )
+            record["delta"] = job.delta
+        penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
+        if penalised:
+            record["l2"] = job.l2
+            put(words, penalise=_step_address("penalise", spec.dtype) if whole else 0)
+        if clipped:
+            record["max_grad_norm"] = job.max_grad_norm
+            put(words, clip=_step_address("clip", spec.dtype) if whole else 0)
+        if whole and gradient is None and spec.n_params >= MANY_PARAMS and job.batch_size == block_rows:
+            put(words, by_parts=not (penalised or clipped))  # which take the whole gradient
         if job.dropout or job.input_noise > 0:
-            self.plan["input_noise"], words[AT["draw"]] = job.input_noise, _step_address("draw", spec.dtype)
-            words[AT["draw_nothing"]] = _step_address("draw_nothing", spec.dtype)
-            words[AT["noise_seed"]], words[AT["noise_member"]] = state.seed, job.member
+            record["input_noise"] = job.input_noise
+            draw, draw_nothing = _step_address("draw", spec.dtype), _step_address("draw_nothing", spec.dtype)
+            put(words, draw=draw, draw_nothing=draw_nothing, noise_seed=state.seed, noise_member=job.member)
         if job.watch is not None:
             labelled = job.watch.validates and job.watch.y.ndim == 1
             self.watched = watched(job, _loss_address(job.loss, labelled, spec.dtype))
-            self.plan["watch"], words[AT["end_epoch"]] = self.watched[0], _step_address("end_epoch", spec.dtype)
+            record["watch"] = self.watched[0]
+            put(words, end_epoch=_step_address("end_epoch", spec.dtype))
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def remember_in(self, state: State) -> None:
         """Have what is watched written to a state."""
         if self.watches:
-            watch = self.plan[0]["watch"]
+            watch = self.record[0]["watch"]
             watch["memory"], watch["best"] = address(state.memory), address(state.best) if state.best.size else 0
+
+
+class PreparedForTiles(PreparedJob):
+    """A job of a network of any size."""
+
+    def __init__(self, job: Job, state: State, gradient: NDArray | None = None):
+        """With a `gradient` to write to, the job's steps leave the parameters alone."""
+        super().__init__(job, state, gradient, whole=True)
 
     def run(
         self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int, threads: int = 1
@@ -220,7 +220,7 @@ class Prepared:
         """Train on from a state, each step shared by so many threads."""
         self.remember_in(state)
         arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
-        arguments = (self.plan, *arrays, max_steps, self.checked_steps)
+        arguments = (self.record, *arrays, max_steps, self.checked_steps)
         if threads == 1:
             return Status(run(*arguments, ALONE))
         arrivals, yield_ = np.zeros(1, np.int64), yield_address()

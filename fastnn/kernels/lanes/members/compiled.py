@@ -12,7 +12,17 @@ from numba.extending import overload
 from fastnn.kernels.functions.optimizers import RULES, rule_of
 from fastnn.kernels.jit.compiling import address_of, callee
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes import CORRECTED, Batch, Memory, Pace, Plan, PlanType, gradient_step, pass_batch, update
+from fastnn.kernels.lanes import (
+    CORRECTED,
+    Batch,
+    LanePointers,
+    Pace,
+    StepKind,
+    StepKindType,
+    gradient_step,
+    pass_batch,
+    update,
+)
 from fastnn.kernels.simd import any_lane, broadcast, lanes, load, store, with_lanes
 from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.settings import catalogue
@@ -25,21 +35,21 @@ ROWS = 4
 
 @callee
 def train(
-    plan, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, delta,
+    kind, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, delta,
     settings, loss,
 ):  # fmt: skip
     """Steps of the optimizer on one batch, until a loss is not finite; how many were made. The last loss is stored.
 
     Parameters, gradient and slots lie in `work`.
     """
-    memory, batch = _memory(plan, work, values), _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows)
+    pointers, batch = _pointers(kind, work, values), _batch(kind, X, y, packed_x, packed_y, share, share_stride, rows)
     width = lanes(work)
     paces = Pace(pace, pace + width, pace + 2 * width, pace + 3 * width)
     bound, penalty, done = broadcast(max_grad_norm, work), load(pace + 4 * width), 0
     while done < steps:
         done += 1
-        value = gradient_step(plan, memory, batch, penalty, bound, delta)
-        update(plan, memory, paces, settings)
+        value = gradient_step(kind, pointers, batch, penalty, bound, delta)
+        update(kind, pointers, paces, settings)
         store(loss, value)
         if any_lane(value - value != 0.0):
             break
@@ -47,55 +57,55 @@ def train(
 
 
 @callee
-def batch_loss(plan, work, values, X, y, packed_x, packed_y, share, share_stride, rows, delta, loss):
+def batch_loss(kind, work, values, X, y, packed_x, packed_y, share, share_stride, rows, delta, loss):
     """The loss of a batch, which is stored."""
-    memory, batch = _memory(plan, work, values), _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows)
-    store(loss, pass_batch(plan, memory, batch, delta, False))
+    pointers, batch = _pointers(kind, work, values), _batch(kind, X, y, packed_x, packed_y, share, share_stride, rows)
+    store(loss, pass_batch(kind, pointers, batch, delta, False))
 
 
-def _memory(plan, work, values):
+def _pointers(kind, work, values):
     """Parameters, gradient and slots, one after another."""
 
 
-@overload(_memory, jit_options=INLINED)
-def _memory_impl(plan, work, values):
-    n_params = plan.plan.spec.n_params
+@overload(_pointers, jit_options=INLINED)
+def _pointers_impl(kind, work, values):
+    n_params = kind.value.spec.n_params
 
-    def impl(plan, work, values):
+    def impl(kind, work, values):
         size = n_params * lanes(work)
-        return Memory(work, work + size, work + 2 * size, work + 3 * size, values)
+        return LanePointers(work, work + size, work + 2 * size, work + 3 * size, values)
 
     return impl
 
 
-def _batch(plan, X, y, packed_x, packed_y, share, share_stride, rows):
+def _batch(kind, X, y, packed_x, packed_y, share, share_stride, rows):
     """A batch: in the data where its rows are the same for every lane, else where they were packed."""
 
 
 @overload(_batch, jit_options=INLINED)
-def _batch_impl(plan, X, y, packed_x, packed_y, share, share_stride, rows):
-    if plan.plan.packed:
-        return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
+def _batch_impl(kind, X, y, packed_x, packed_y, share, share_stride, rows):
+    if kind.value.packed:
+        return lambda kind, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
             packed_x, packed_y, share, share_stride, rows
         )
-    return lambda plan, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
+    return lambda kind, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
         with_lanes(X, 1), with_lanes(y, 1), share, share_stride, rows
     )
 
 
-def _addresses(plan: Plan, validates: bool) -> tuple[int, int]:
-    """Addresses of `train` and `batch_loss`, the latter where it is wanted, compiled for a plan."""
-    number = types.float32 if plan.spec.dtype == "float32" else types.float64
-    kind, n, real = PlanType(plan), types.intp, types.float64
-    v, data = Pointer(number, plan.lanes), Pointer(number, native_lanes(number))
+def _addresses(kind: StepKind, validates: bool) -> tuple[int, int]:
+    """Addresses of `train` and `batch_loss`, the latter where it is wanted, compiled for a kind of step."""
+    number = types.float32 if kind.spec.dtype == "float32" else types.float64
+    kind_type, n, real = StepKindType(kind), types.intp, types.float64
+    v, data = Pointer(number, kind.lanes), Pointer(number, native_lanes(number))
     settings = Pointer(real, native_lanes(real))
-    steps = address_of(train, kind, v, v, v, data, data, v, v, v, n, n, n, real, real, settings, v)
-    shared = PlanType(replace(plan, packed=False, penalised=False, clipped=False))
+    steps = address_of(train, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, real, settings, v)
+    shared = StepKindType(replace(kind, packed=False, penalised=False, clipped=False))
     loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, real, v) if validates else 0
     return steps, loss
 
 
-class Step(NamedTuple):
+class CompiledStep(NamedTuple):
     """What is compiled for the networks, by address, and what of them the loop over members must know."""
 
     train: int
@@ -123,10 +133,10 @@ def new_step(
     penalised: bool,
     clipped: bool,
     validates: bool,
-) -> tuple[Plan, Step]:
-    """The plan for networks in lanes, and what is compiled for it."""
+) -> tuple[StepKind, CompiledStep]:
+    """The kind of step for networks in lanes, and what is compiled for it."""
     width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
-    plan = Plan(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
+    kind = StepKind(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
     adaptive = rule == rule_of(Rprop())[0]
-    steps, batch_loss = _addresses(plan, validates)
-    return plan, Step(steps, batch_loss, spec.n_params, RULES[rule][2], rule in CORRECTED, adaptive, packed)
+    steps, batch_loss = _addresses(kind, validates)
+    return kind, CompiledStep(steps, batch_loss, spec.n_params, RULES[rule][2], rule in CORRECTED, adaptive, packed)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fastnn.kernels.lanes import Plan
+from fastnn.kernels.lanes import StepKind
 from fastnn.kernels.simd.columns import chunk_of
 from fastnn.kernels.tiles.layers import workspace
 
@@ -34,7 +34,7 @@ def table(X: NDArray, y: NDArray) -> NDArray:
     return rows
 
 
-class Settings(NamedTuple):
+class MemberSettings(NamedTuple):
     """How the members are trained; arrays of shape (K,) have a number for each."""
 
     rates: NDArray[np.float64]
@@ -91,9 +91,9 @@ class Block(NamedTuple):
     best_params: int
 
 
-def new_block(plan: Plan, n: int, batch_size: int, n_validation: int, own_order: bool) -> Block:
+def new_block(kind: StepKind, n: int, batch_size: int, n_validation: int, own_order: bool) -> Block:
     """A block of idle lanes for so many samples."""
-    spec, width = plan.spec, plan.lanes
+    spec, width = kind.spec, kind.lanes
     size = 0
 
     def take(vectors: int) -> int:
@@ -103,11 +103,11 @@ def new_block(plan: Plan, n: int, batch_size: int, n_validation: int, own_order:
 
     take(4 * spec.n_params)
     places = {
-        "values": take(plan.n_values),
+        "values": take(kind.n_values),
         "pace": take(5),
         "losses": take(4),
-        "x": take(batch_size * spec.n_in if plan.packed else 0),
-        "y": take(batch_size * spec.n_out if plan.packed else 0),
+        "x": take(batch_size * spec.n_in if kind.packed else 0),
+        "y": take(batch_size * spec.n_out if kind.packed else 0),
         "share": take(batch_size),
         "validation_share": take(max(1, n_validation)),
         "best_params": take(spec.n_params),

@@ -11,7 +11,7 @@ from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes.members.batches import pack, share_evenly, share_out, shuffle
 from fastnn.kernels.lanes.members.compiled import lanes_of
-from fastnn.kernels.lanes.members.turnover import Lanes, fill, note_best, retire
+from fastnn.kernels.lanes.members.turnover import Lanes, admit, note_best, release
 from fastnn.kernels.simd import any_lane, broadcast, fma, lanes, load, pointer, store, with_lanes
 from fastnn.kernels.simd.calls import KNOWN, call, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
@@ -71,7 +71,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                 if members[lane] < 0 and queue[0] < n_members:
                     member = fetch_add(pointer(queue, 0), 1)
                     if member < n_members:
-                        fill(here, lane, member, tick, results, settings, n_params, step.n_slots, step.adaptive)
+                        admit(here, lane, member, tick, results, settings, n_params, step.n_slots, step.adaptive)
                         if weighted and n_batches == 1:
                             share_out(
                                 given, given_block, members, order, False, n, 0, n, lane, lane + 1,
@@ -132,7 +132,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                 epoch = tick - started[lane]
                 if members[lane] >= 0 and epoch * n_batches + batch == settings.limits[members[lane]]:
                     steps = epoch * n_batches + batch
-                    retire(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
+                    release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
                     changed = True
 
             done = call_integer(
@@ -147,7 +147,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                     if members[lane] >= 0 and not np.isfinite(losses[lane]):
                         epoch = tick - started[lane]
                         steps = epoch * n_batches + batch
-                        retire(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
+                        release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
                         changed = True
             loss_sum, weight_sum = fma(loss, load(weights), loss_sum), weight_sum + load(weights)
 
@@ -176,7 +176,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
             waits = settings.patience == 0 or here.waits[lane] < settings.patience
             if not waits or epoch == n_epochs:
                 status, steps = FINISHED if waits else EARLY, epoch * n_batches
-                retire(here, lane, results, status, epoch, steps, np.float64(losses[lane]), restores, n_params)
+                release(here, lane, results, status, epoch, steps, np.float64(losses[lane]), restores, n_params)
                 changed = True
     block.ticks[0] = tick
     restore_denormals(control)

@@ -26,7 +26,7 @@ class Lanes(NamedTuple):
 
 
 @inlined
-def fill(block, lane, member, tick, results, settings, n_params, n_slots, adaptive):
+def admit(block, lane, member, tick, results, settings, n_params, n_slots, adaptive):
     """Give a lane to a member. With `adaptive` steps the second slot starts at the rate."""
     width, params = lanes(block.params), pointer(results.params, 0)
     rate = settings.rates[member]
@@ -41,7 +41,7 @@ def fill(block, lane, member, tick, results, settings, n_params, n_slots, adapti
 
 
 @inlined
-def retire(block, lane, results, status, epochs, steps, loss, restores, n_params):
+def release(block, lane, results, status, epochs, steps, loss, restores, n_params):
     """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow."""
     width, member, target = lanes(block.params), block.members[lane], pointer(results.params, 0)
     source = block.best_params if restores else block.params

@@ -1,4 +1,4 @@
-"""What a kernel of lanes is compiled for (`Plan`), and the places in memory that it works on."""
+"""What a kernel of lanes is compiled for (`StepKind`), and the places in memory that it works on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepKind:
     """What a kernel is compiled for; passed to it, it carries nothing at run time.
 
     Attributes
@@ -30,7 +30,7 @@ class Plan:
         Of every vector.
     rows : int
         Rows of a batch (vectors of rows, where lanes hold samples) that go through the network together.
-    samples : bool
+    lanes_hold_samples : bool
         Whether the lanes hold samples of one network; else they hold networks.
     penalised, clipped : bool
         Whether there is an L2 penalty, and a bound of the gradient's norm.
@@ -43,17 +43,17 @@ class Plan:
     rule: int
     lanes: int
     rows: int
-    samples: bool
+    lanes_hold_samples: bool
     penalised: bool = False
     clipped: bool = False
     packed: bool = False
 
     def __reduce__(self) -> tuple:
-        return Plan, tuple(getattr(self, field.name) for field in fields(self))
+        return StepKind, tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
-    def _numba_type_(self) -> PlanType:  # where Numba looks for the type of an argument first
-        return PlanType(self)
+    def _numba_type_(self) -> StepKindType:  # where Numba looks for the type of an argument first
+        return StepKindType(self)
 
     @property
     def fused(self) -> bool:
@@ -84,32 +84,32 @@ class Plan:
         return self.places[1]
 
 
-class PlanType(types.Type):
-    """The type of a plan."""
+class StepKindType(types.Type):
+    """The type of a `StepKind`."""
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
-        super().__init__(repr(plan))
+    def __init__(self, kind: StepKind):
+        self.value = kind
+        super().__init__(repr(kind))
 
 
-@register_model(PlanType)
-class _PlanModel(models.OpaqueModel):
+@register_model(StepKindType)
+class _StepKindModel(models.OpaqueModel):
     pass
 
 
-@unbox(PlanType)
-def _unbox_plan(typ, plan, context):
+@unbox(StepKindType)
+def _unbox_kind(typ, kind, context):
     return NativeValue(context.context.get_dummy_value())
 
 
-class Memory(NamedTuple):
-    """Pointers to what a step reads and writes, all vectors as long as the plan's."""
+class LanePointers(NamedTuple):
+    """Pointers to what a step reads and writes, all vectors as long as the kind's."""
 
     params: Pointer
     gradient: Pointer
     slot_0: Pointer
     slot_1: Pointer
-    values: Pointer  # of a block of rows, see `Plan.places`
+    values: Pointer  # of a block of rows, see `StepKind.places`
 
 
 class Batch(NamedTuple):
