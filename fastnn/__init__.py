@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastnn.ensembles.fit_many import fit_many
     from fastnn.ensembles.sweep import sweep
     from fastnn.models.ensemble import Ensemble
+    from fastnn.models.imports import from_arrays, from_torch
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,8 @@ __all__ = [
     "TrainState",
     "VelocitySGD",
     "fit_many",
+    "from_arrays",
+    "from_torch",
     "load",
     "reference",
     "schedules",
@@ -68,6 +71,8 @@ _LATE = {
     "Ensemble": "fastnn.models.ensemble",
     "sweep": "fastnn.ensembles.sweep",
     "TrainState": "fastnn.embed.training",
+    "from_arrays": "fastnn.models.imports",
+    "from_torch": "fastnn.models.imports",
 }
 _LATE_MODULES = ("plots", "reference", "sklearn", "tabular")
 

@@ -13,6 +13,7 @@ from fastnn import checks
 from fastnn.jobs.aligned import aligned_copy, aligned_empty
 from fastnn.jobs.job import State
 from fastnn.models import scaling
+from fastnn.models.exports import Exports
 from fastnn.models.one_sample import SingleSample
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS, initialize
@@ -24,7 +25,7 @@ from fastnn.training.history import History
 from fastnn.training.twins import twin
 
 
-class MLP(SingleSample):
+class MLP(SingleSample, Exports):
     """A multi-layer perceptron.
 
     Parameters

@@ -1,0 +1,76 @@
+"""Networks from plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fastnn.checks import check_name, describe
+from fastnn.exchange.activations import activation
+from fastnn.exchange.folding import Network, network_of
+from fastnn.exchange.numbers import floats_of
+from fastnn.exchange.steps import Dense, Step
+
+#: What the rows of a matrix of weights belong to.
+LAYOUTS = ("in_out", "out_in")
+
+
+def read(weights: Any, biases: Any, activations: Any, layout: str, dtype: Any) -> Network:
+    """The network of these arrays: see `fastnn.from_arrays`."""
+    check_name("layout", layout, LAYOUTS)
+    weights = _list_of("weights", weights)
+    biases = [None] * len(weights) if biases is None else _list_of("biases", biases)
+    if len(biases) != len(weights):
+        raise ValueError(f"biases must be one array for each of the {len(weights)} layers; got {len(biases)}")
+    matrices = [floats_of(f"weights[{l}]", matrix, 2) for l, matrix in enumerate(weights)]
+    vectors = [None if b is None else floats_of(f"biases[{l}]", b, 1) for l, b in enumerate(biases)]
+    denses = [
+        dense(matrix if layout == "in_out" else matrix.T, vector, f"layer {l}")
+        for l, (matrix, vector) in enumerate(zip(matrices, vectors, strict=True))
+    ]
+    return network_of(with_activations(denses, activations), dtype)
+
+
+def dense(weights: NDArray, biases: NDArray | None, place: str) -> Dense:
+    """A dense layer whose biases fit its weights.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    if biases is not None and len(biases) != weights.shape[1]:
+        raise ValueError(f"{place} must have {weights.shape[1]} biases, as many as outputs; got {len(biases)}")
+    return Dense(weights, biases, place)
+
+
+def with_activations(denses: Sequence[Dense], activations: Any) -> list[Step]:
+    """Each layer followed by its activation.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one name for each layer.
+    """
+    names = _list_of("activations", activations)
+    if len(names) != len(denses):
+        raise ValueError(
+            f"activations must be one name for each of the {len(denses)} layers, the output's last; got {len(names)}"
+        )
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"activations must be names; got {describe(name)}")
+    steps: list[Step] = []
+    for layer, name in zip(denses, names, strict=True):
+        steps += [layer, activation(name, f"the activation of {layer.place}")]
+    return steps
+
+
+def _list_of(argument: str, value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{argument} must be a list, of one for each layer; got {describe(value)}")
+    if not value:
+        raise ValueError(f"{argument} must have one for each layer; got none")
+    return list(value)

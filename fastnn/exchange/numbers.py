@@ -1,0 +1,73 @@
+"""Arrays from elsewhere as NumPy's: every number is kept exactly, or the array is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import describe
+
+
+def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
+    """An array of float32 or float64, the narrower one that holds the values' type exactly.
+
+    Parameters
+    ----------
+    what : str
+        What an error calls it.
+    value : array_like
+        NumPy's, of any byte order; nested lists of numbers; a tensor of PyTorch's, a variable of Keras's, an array of
+        JAX's. float16 and bfloat16 become float32, integers and Python's floats float64.
+    dimensions : int
+        How many it must have.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers.
+    ValueError
+        If it has another number of dimensions, or none of something.
+    """
+    try:
+        array = _as_numpy(value)
+    except Exception as error:  # each framework has exceptions of its own
+        raise TypeError(f"{what} must be an array of real numbers; got {describe(value)}") from error
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise TypeError(f"{what} must be an array of real numbers; got {describe(array)}")
+    if array.ndim != dimensions or 0 in array.shape:
+        raise ValueError(f"{what} must have {dimensions} dimensions, none of them 0; got shape {array.shape}")
+    if array.dtype.name in ("float16", "bfloat16", "float32"):
+        return array.astype(np.float32)
+    exact = array.astype(np.float64)
+    if array.dtype.kind in "iu" and (exact.astype(object) != array.astype(object)).any():
+        raise ValueError(f"{what} must hold numbers that a float64 can; got integers that it would round")
+    if array.dtype.itemsize > 8 and not ((exact == array) | np.isnan(array)).all():
+        raise ValueError(f"{what} must hold numbers that a float64 can; got {array.dtype} that it would round")
+    return exact
+
+
+def _as_numpy(value: Any) -> NDArray:
+    """Any array as one of NumPy's, on the CPU and without its history."""
+    if np.ma.isMaskedArray(value):
+        raise TypeError("a masked array")
+    for method in ("detach", "cpu"):  # PyTorch's
+        value = getattr(value, method)() if hasattr(value, method) else value
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":
+        value = value.float()
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def number_of(what: str, value: Any) -> float:
+    """A finite number, as a float.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    number = float(floats_of(what, value, 0))
+    if not np.isfinite(number):
+        raise ValueError(f"{what} must be finite; got {number}")
+    return number

@@ -1,0 +1,54 @@
+"""What a network from elsewhere is made of, whatever it was read from: one step after another.
+
+Each step knows its place there, for the error if it cannot be part of a network here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+
+class Dense(NamedTuple):
+    """``x -> x W + b``, with weights of shape (n_in, n_out) and biases of shape (n_out,), or None."""
+
+    weights: NDArray
+    biases: NDArray | None
+    place: str
+
+
+class Scaling(NamedTuple):
+    """``x -> factor x + shift``, each a number or one for each feature."""
+
+    factor: NDArray
+    shift: NDArray
+    place: str
+
+
+class Activate(NamedTuple):
+    """An activation, by its name in `fastnn.settings.catalogue.ACTIVATIONS`."""
+
+    name: str
+    place: str
+
+
+Step = Dense | Scaling | Activate
+
+
+def normalisation(
+    mean: NDArray, variance: NDArray, epsilon: float, gamma: NDArray | None, beta: NDArray | None, place: str
+) -> Scaling:
+    """What batch normalisation does once trained: ``gamma (x - mean) / sqrt(variance + epsilon) + beta``.
+
+    Raises
+    ------
+    ValueError
+        If a variance and epsilon together are not above 0.
+    """
+    mean, spread = mean.astype("float64"), variance.astype("float64") + epsilon
+    if not (spread > 0).all():
+        raise ValueError(f"{place} must have variances above -epsilon, {-epsilon:g}; got {variance.min()}")
+    factor = spread**-0.5 if gamma is None else gamma * spread**-0.5
+    shift = -mean * factor
+    return Scaling(factor, shift if beta is None else shift + beta, place)
