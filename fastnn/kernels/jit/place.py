@@ -7,6 +7,7 @@ version at a time: the others are of the past, and their entries are taken away 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import time
@@ -52,7 +53,7 @@ def folder() -> Path | None:
 def versions() -> list[Path]:
     """The folders of all versions and installations that there are, this one's among them."""
     top = root()
-    return [] if top is None else sorted(path for path in top.glob(f"{INSTALLATION}*/*") if path.is_dir())
+    return [] if top is None else sorted(path for path in top.glob(f"{INSTALLATION}*/*") if os.path.isdir(path))
 
 
 def entries(version: Path) -> list[Path]:
