@@ -15,6 +15,10 @@ Y = np.c_[np.sin(X[:, 0]) * X[:, 1], np.cos(X[:, 2])]
 WEIGHTS = np.where(np.arange(37) % 5 == 0, 0.0, RNG.random(37))
 
 
+def silent():
+    """Nobody waits for an answer."""
+
+
 def job_of(net, X=X, y=Y, **settings):
     return check_job(
         net.spec,
@@ -69,18 +73,29 @@ def test_normal_equations_of_both_twins_and_by_hand(net, dtype, block_rows):
     expected = np.triu(rows.T @ rows)
     for backend in ("numpy", "numba"):
         for _ in range(2):  # the buffers are used again
-            found = np.triu(twin(backend, "normal_equations").normal_equations(job, scale, block_rows))
+            found = np.triu(twin(backend, "normal_equations").normal_equations(job, scale, block_rows, silent))
             tolerance = (1e-13 if dtype == "float64" else 1e-5) * abs(expected).max()
             np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
         job.prepared = None
 
 
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 40])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 31, 32, 33, 64, 65, 128, 200])
 def test_cholesky_solve(n, backend):
+    equations = twin(backend, "normal_equations")
     A = RNG.normal(size=(2 * n, n))
-    b = RNG.normal(size=n)
-    x = twin(backend, "normal_equations").cholesky_solve(np.linalg.cholesky(A.T @ A, upper=True), b)
-    np.testing.assert_allclose(x, np.linalg.solve(A.T @ A, b), rtol=1e-9, atol=1e-9 * abs(x).max())
+    b, damped = RNG.normal(size=n), A.T @ A + 0.1 * np.eye(n)
+    factor = equations.cholesky(np.triu(A.T @ A), 0.1, silent)
+    np.testing.assert_allclose(np.triu(factor[:, :n]), np.linalg.cholesky(damped, upper=True), atol=1e-11 * 3 * n)
+    x = equations.cholesky_solve(factor, b)
+    np.testing.assert_allclose(x, np.linalg.solve(damped, b), rtol=1e-9, atol=1e-9 * abs(x).max())
+
+
+@pytest.mark.parametrize("n", [1, 40, 100])
+@pytest.mark.parametrize("pivot", [-1.0, 0.0, np.nan, np.inf])
+def test_what_has_no_cholesky_factor(n, pivot, backend):
+    matrix = np.eye(n)
+    matrix[-1, -1] = pivot
+    assert twin(backend, "normal_equations").cholesky(matrix, 0.0, silent) is None
 
 
 # ---------------------------------------------------------------- where it leads
@@ -139,7 +154,9 @@ def test_a_small_memory_computes_the_same_in_smaller_blocks(backend, monkeypatch
     equations = twin(backend, "normal_equations")
     original = equations.normal_equations
     monkeypatch.setattr(
-        equations, "normal_equations", lambda job, scale, rows: blocks.append(rows) or original(job, scale, rows)
+        equations,
+        "normal_equations",
+        lambda job, scale, n, *rest: blocks.append(n) or original(job, scale, n, *rest),
     )
     params = []
     for memory in (1, 3 * 8 * 39 * 2, 2**26):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import replace
 from math import inf
@@ -54,6 +55,9 @@ _SETTINGS = {
 }
 _WHOLE = ("memory",)
 
+#: That the matrices of Levenberg-Marquardt may take: with more a step takes minutes.
+MOST_BYTES = 16 * 2**30
+
 
 def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     """An update rule whose settings are floats and bools within their bounds.
@@ -67,7 +71,7 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     """
     if type(optimizer) not in _KNOWN:
         hint = nearest(optimizer, _OPTIMIZERS) if isinstance(optimizer, str) else ""
-        hint = "; call it: its settings have defaults" if optimizer in _OPTIMIZERS.values() else hint
+        hint = "; call it: its settings have defaults" if any(optimizer is kind for kind in _KNOWN) else hint
         names = ", ".join(f"fastnn.{name}" for name in _OPTIMIZERS)
         raise TypeError(f"optimizer must be an instance of {names}; got {describe(optimizer)}{hint}")
     converted: dict[str, Any] = {}
@@ -151,6 +155,25 @@ def _refuse_with_batches(optimizer: Optimizer | Solver, **arguments: Any) -> Non
             raise ValueError(f"{argument} must be None where X yields batches; got {describe(value)}")
 
 
+def _refuse_large_matrices(spec: NetworkSpec) -> None:
+    """Levenberg-Marquardt holds the curvature and its factor, for a network in float32 in float64 too."""
+    columns = spec.n_params + 1
+    needed = columns**2 * (2 * 8 + (4 if spec.dtype == "float32" else 0))
+    if needed > (most := min(MOST_BYTES, _physical_memory())):
+        raise ValueError(
+            f"optimizer must be another, such as LBFGS(), for a network of {spec.n_params:,} parameters; "
+            f"LevenbergMarquardt would take {needed / 2**30:.1f} GiB, and may take {most / 2**30:.1f}"
+        )
+
+
+def _physical_memory() -> float:
+    """Bytes of memory that the machine has; infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return inf
+
+
 def check_job(
     spec: NetworkSpec,
     params: NDArray,
@@ -194,6 +217,8 @@ def check_job(
     check_finite("params", params)
     if name == "LevenbergMarquardt" and not row.squared:
         raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
+    if name == "LevenbergMarquardt":
+        _refuse_large_matrices(spec)
     if name in _SOLVERS and max_grad_norm is not None:
         raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)

@@ -186,4 +186,5 @@ class Status(IntEnum):
     BAD_DATA = 2  # a batch held NaN or infinity in X, y or the sample weights
     DIVERGED = 3  # a batch's loss is not finite although its data are
     STOPPED = 4  # early stopping ended it after a whole epoch
-    CONVERGED = 5  # no step lowers the loss any more
+    CONVERGED = 5  # no step lowers the loss any more, for it is at a minimum
+    STALLED = 6  # no step lowers the loss any more, though it is at no minimum

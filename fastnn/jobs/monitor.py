@@ -82,8 +82,9 @@ class Watch:
         """
         y = self.y.astype(np.float64)
         weight = np.ones(len(y)) if self.sample_weight is None else self.sample_weight.astype(np.float64)
-        mean = weight @ y / weight.sum()
-        spread = weight @ (y - mean) ** 2
+        weight = weight[:, np.newaxis]  # a product of matrices would be BLAS's, whose bits hang on its threads
+        mean = (weight * y).sum(axis=0) / weight.sum()
+        spread = (weight * (y - mean) ** 2).sum(axis=0)
         varies = y.min(axis=0) < y.max(axis=0)
         varies &= spread > 0
         return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / max(1, varies.sum())

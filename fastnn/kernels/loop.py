@@ -16,7 +16,7 @@ from fastnn.kernels.tiles.dense import LOW
 from fastnn.kernels.tiles.layers import COLUMNS, N_IN, N_OUT
 from fastnn.kernels.tiles.step import block_loss, finite_part
 
-_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
+_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, *_ = (int(status) for status in Status)
 
 
 @kernel

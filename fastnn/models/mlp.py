@@ -276,7 +276,8 @@ class MLP(SingleSample, Exports):
         backend : {"numba", "numpy"}
             Which twin computes.
         threads : int
-            Threads of the compiled twin; the bits do not depend on it. NumPy's BLAS has its own setting.
+            Threads of the compiled twin; the bits do not depend on it. A solver computes on one. For NumPy's twin,
+            threads of its BLAS, on whose number its last bits do depend.
         specialize : bool, optional
             Whether a kernel is compiled for just this network, some seconds once; by default for networks as small
             as the tutorial's, which it makes several times faster. It rounds otherwise. NumPy's twin has nothing
@@ -297,12 +298,13 @@ class MLP(SingleSample, Exports):
         Warns
         -----
         RuntimeWarning
-            If the run diverges; the parameters are then those after the last epoch that left them finite.
+            If the run diverges; the parameters are then those after the last epoch that left them finite. Or if a
+            solver stalls, at no minimum, as where units are saturated.
 
         Notes
         -----
-        Ctrl-C ends the run within 0.2 s or one step. The parameters are then those after the last whole step, the
-        history says ``"interrupted"``, and its state resumes the run.
+        Ctrl-C ends the run within 0.2 s or one step; a solver's step is given up. The parameters are then those after
+        the last whole step, the history says ``"interrupted"``, and its state resumes the run.
         """
         job = checks.check_job(
             self._spec,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,7 @@ def parameter_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[
     return H[-1], jacobian
 
 
-def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
+def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
     """The sums that a Gauss-Newton step is made of.
 
     Parameters
@@ -58,6 +60,8 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
         What a sample's residuals are multiplied by: ``r = scale (o - y)``.
     block_rows : int
         The Jacobian J of the residuals is computed for so many samples at a time.
+    answer : callable
+        Called now and then; what it raises, because of Ctrl-C say, ends the computation.
 
     Returns
     -------
@@ -68,6 +72,7 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
     n_params = job.spec.n_params
     sums = np.zeros((n_params + 1, n_params + 1), job.spec.dtype)
     for start in range(0, len(job.X), block_rows):
+        answer()
         rows = slice(start, start + block_rows)
         outputs, jacobian = parameter_jacobian(job.spec, job.params, job.X[rows])
         block = np.concatenate([jacobian, (outputs - job.y[rows])[:, :, np.newaxis]], axis=2)
@@ -76,12 +81,39 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
     return sums
 
 
+def cholesky(matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]) -> NDArray[np.float64] | None:
+    """The upper triangular R with ``R^T R = matrix + damping I``; None where that is not positive definite.
+
+    Parameters
+    ----------
+    matrix : ndarray of float64, shape (n, n)
+        Symmetric; only what stands on and above its diagonal is read.
+    damping : float
+        What is added to its diagonal.
+    answer : callable
+        As for `normal_equations`.
+
+    Returns
+    -------
+    ndarray, shape (n, m), or None
+        R in its first n columns; what stands below the diagonal, or right of them, means nothing.
+    """
+    answer()
+    damped = matrix + damping * np.eye(len(matrix))
+    if not np.isfinite(damped).all():
+        return None
+    try:
+        return np.linalg.cholesky(damped, upper=True).astype(np.float64, copy=False)
+    except np.linalg.LinAlgError:
+        return None
+
+
 def cholesky_solve(factor: NDArray, b: NDArray) -> NDArray:
-    """The solution x of ``R^T R x = b``, R being the upper triangular `factor`, shape (n, n), and b of shape (n,)."""
+    """The solution x of ``R^T R x = b``, with R the factor that `cholesky` gives, and b of shape (n,)."""
     x = b.copy()
     for i in range(len(b)):
         x[i] /= factor[i, i]
-        x[i + 1 :] -= x[i] * factor[i, i + 1 :]
+        x[i + 1 :] -= x[i] * factor[i, i + 1 : len(b)]
     for i in reversed(range(len(b))):
-        x[i] = (x[i] - factor[i, i + 1 :] @ x[i + 1 :]) / factor[i, i]
+        x[i] = (x[i] - factor[i, i + 1 : len(b)] @ x[i + 1 :]) / factor[i, i]
     return x

@@ -46,9 +46,11 @@ class LBFGS(Solver):
     memory : int
         How many past gradients are remembered; at least 1.
     gradient_tolerance : float
-        The run has converged when no derivative is larger; at least 0.
+        The run has converged when the largest derivative, beside the square root of the loss, is this part of what it
+        was at the start; at least 0.
     loss_tolerance : float
-        Or when an iteration lowers the loss by less than this part of it; at least 0.
+        Or when an iteration lowers the loss by less than this part of it, and the gradient promises no more; at least
+        0.
     """
 
     memory: int = 10

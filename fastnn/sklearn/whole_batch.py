@@ -16,6 +16,7 @@ from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LevenbergMarquardt
 from fastnn.sklearn.run import Data, Objective
+from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch
 
 
@@ -34,18 +35,19 @@ class WholeBatchTraining(BaseMultilayerPerceptron):
             (X.astype(dtype, copy=False), y, weight), dtype, optimizer=SGD(0.0), batch_size=len(X), shuffle=False
         )
         shown = 1 if self.verbose is True or self.verbose >= 1 else -1
-        result = scipy.optimize.minimize(
-            Objective(job),
-            job.params.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            options={
-                "maxfun": self.max_fun,
-                "maxiter": self.max_iter,
-                "gtol": self.tol,
-                **_get_additional_lbfgs_options_dict("iprint", shown),
-            },
-        )
+        with blas_threads():
+            result = scipy.optimize.minimize(
+                Objective(job),
+                job.params.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                options={
+                    "maxfun": self.max_fun,
+                    "maxiter": self.max_iter,
+                    "gtol": self.tol,
+                    **_get_additional_lbfgs_options_dict("iprint", shown),
+                },
+            )
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = result.fun
         job.params[:] = result.x
@@ -91,10 +93,13 @@ class WholeBatchTraining(BaseMultilayerPerceptron):
         )
         self.n_iter_, self.t_ = history.epochs, self.t_ + len(X) * history.epochs
         self.loss_curve_ += (history.loss / scale).tolist()
+        if not history.epochs:  # no step was taken
+            self.loss_ = net.loss_and_grad(X, y, "sse", sample_weight=weight, l2=2.0 * float(self.alpha))[0] / scale
+            self.loss_curve_.append(self.loss_)
         self.loss_ = self.loss_curve_[-1]
         if history.validation_metric is not None:
             self.validation_scores_ += history.validation_metric.tolist()
-            self.best_validation_score_ = max(self.validation_scores_)
+            self.best_validation_score_ = max(self.validation_scores_, default=-np.inf)
         else:
             self.best_loss_ = min(self.loss_curve_)
         if history.stopped == "interrupted":

@@ -18,6 +18,7 @@ from fastnn.settings.optimizers import Adam
 from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.model import TableModel
 from fastnn.tabular.preparing import Prepared
+from fastnn.training.blas import blas_threads
 from fastnn.training.history import History
 
 PENALTY = 20.0  # over the number of rows it is the l2 penalty: a prior, whose part shrinks as rows come in
@@ -219,7 +220,8 @@ def _linear(table: Prepared, settings: Settings, progress: bool | None) -> MLP:
         return net
     X, y = table.train
     inputs = np.column_stack([X, np.ones(len(X))]).astype(np.float64)
-    gram = inputs.T @ inputs
-    gram[np.diag_indices_from(gram)] += 1e-6 * len(X)  # columns may depend on each other
-    net.params[:] = np.linalg.solve(gram, inputs.T @ y)
+    with blas_threads(settings.threads):
+        gram = inputs.T @ inputs
+        gram[np.diag_indices_from(gram)] += 1e-6 * len(X)  # columns may depend on each other
+        net.params[:] = np.linalg.solve(gram, inputs.T @ y)
     return net

@@ -23,8 +23,9 @@ from fastnn.checks import (
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import MonitorState
 from fastnn.settings.solvers import LBFGS, Solver
+from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
-from fastnn.training.interrupts import Interrupts
+from fastnn.training.interrupts import Interrupts, NoInterrupts
 from fastnn.training.progress import ProgressBar
 from fastnn.training.twins import twin
 
@@ -36,7 +37,7 @@ SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show prog
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 UNBOUNDED = 2**62  # steps
 _NOTHING = nullcontext()
-_NOTHING_PENDING = nullcontext(Interrupts())  # of a run that Ctrl-C cannot interrupt
+_NOTHING_PENDING = NoInterrupts()
 
 Callback = Callable[[Epoch], bool | None]
 
@@ -81,21 +82,23 @@ def fit(
     """
     epochs = check_integer("epochs", epochs, 1)
     show = check_optional_flag("progress", progress)
-    options = {
-        "threads": check_integer("threads", threads, 1),
-        "specialize": check_specialize(specialize, job, backend),
-    }
-    train = _trainer(job, backend, options)
-    feed = _thread(job, backend, train)
+    threads = check_integer("threads", threads, 1)
+    options = {"threads": threads, "specialize": check_specialize(specialize, job, backend)}
+    first_steps, solves = _first_steps(job, backend), isinstance(job.optimizer, Solver)
+    # A run so short ends before Ctrl-C need be answered.
+    is_one_call = epochs * job.n_batches <= first_steps and callback is None and not solves
+    interruptible = _NOTHING_PENDING if is_one_call else Interrupts()
+    train = _trainer(job, backend, options, interruptible)
+    feed = _thread(job, backend, train, interruptible)
     if feed is not None:
         train = feed.train
 
     start = perf_counter()
-    first_steps = _first_steps(job, backend)
-    is_one_call = epochs * job.n_batches <= first_steps and callback is None
-    with _NOTHING if feed is None else closing(feed):
-        # A run so short ends before Ctrl-C need be answered.
-        with _NOTHING_PENDING if is_one_call else Interrupts() as interrupts:
+    with (
+        _NOTHING if feed is None else closing(feed),
+        blas_threads(1 if solves else threads) if backend == "numpy" or solves else _NOTHING,
+    ):
+        with interruptible as interrupts:
             before = job.params.copy()
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validates) as bar:
@@ -106,14 +109,24 @@ def fit(
             raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
         if status == Status.DIVERGED or not all_finite(job.params):
             stopped = "diverged"
-            run.rewind()
+            if not solves:  # which take no step to where anything is infinite
+                run.rewind()
             warnings.warn(
                 f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
                 "the parameters after the last finite epoch are kept",
                 RuntimeWarning,
                 stacklevel=3,  # where the user calls MLP.fit
             )
-    if stopped in ("finished", "early", "converged"):
+        if status in (Status.CONVERGED, Status.STALLED):
+            from fastnn.training.verdict import REMEDY, why_stalled
+
+            why = why_stalled(job)
+            if status == Status.STALLED and why is None:
+                why = f"the gradient is not zero, but no step leads down; {REMEDY}"
+            if why is not None:
+                stopped = "stalled"
+                warnings.warn(f"training stalled in epoch {run.done}: {why}", RuntimeWarning, stacklevel=3)
+    if stopped in ("finished", "early", "converged", "stalled"):
         run.restore_best()
     history = run.history(perf_counter() - start, stopped)
     if interrupts.pending and stopped != "interrupted":
@@ -121,19 +134,19 @@ def fit(
     return history
 
 
-def _trainer(job: Job, backend: str, options: dict[str, Any]) -> Callable[..., Status]:
+def _trainer(job: Job, backend: str, options: dict[str, Any], interrupts: Interrupts) -> Callable[..., Status]:
     """What runs the job."""
     if isinstance(job.optimizer, Solver):
         from fastnn.training import least_squares
 
-        return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend))
+        return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend), interrupts=interrupts)
     train = twin(backend, "training").train
     if job.batches is not None:  # each batch is a job of its own, and takes the path of networks of any size
         options = options | {"specialize": False}
     return partial(train, **options) if backend == "numba" else train
 
 
-def _thread(job: Job, backend: str, train: Callable[..., Status]) -> Feed | Lbfgs | None:
+def _thread(job: Job, backend: str, train: Callable[..., Status], interrupts: Interrupts) -> Feed | Lbfgs | None:
     """What runs the job with a thread beside it, which is to be closed."""
     if job.batches is not None:
         from fastnn.training.batches import Feed
@@ -142,7 +155,7 @@ def _thread(job: Job, backend: str, train: Callable[..., Status]) -> Feed | Lbfg
     if isinstance(job.optimizer, LBFGS):
         from fastnn.training.lbfgs import Lbfgs
 
-        return Lbfgs(job, backend, _end_epoch(backend))
+        return Lbfgs(job, backend, _end_epoch(backend), interrupts)
     return None
 
 
@@ -213,11 +226,13 @@ class _Run:
                 return status, "early"
             if status == Status.CONVERGED:
                 return status, "converged"
+            if status == Status.STALLED:
+                return status, "stalled"
             if self.done == self.epochs:
                 return status, "finished"
             if interrupts.pending:
                 return status, "interrupted"
-            max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / seconds))
+            max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / max(seconds, 1e-9)))
             if keeping and self.state.counters[1] == 0 and all_finite(self.job.params):
                 self.kept = self.job.params.copy(), self.state.copy()
                 calls = 0
@@ -262,7 +277,8 @@ class _Run:
             self.job.params[:] = params
             trial = state.copy()
             self.call(trial, UNBOUNDED, middle - good)
-            if all_finite(self.job.params):
+            there = int(trial.counters[0]) - self.first == middle  # unless batches from a callable are others now
+            if there and all_finite(self.job.params):
                 params, state = self.job.params.copy(), trial
             else:
                 bad = middle

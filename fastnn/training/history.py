@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import State
 
-Stop = Literal["finished", "early", "converged", "callback", "interrupted", "diverged"]
+Stop = Literal["finished", "early", "converged", "stalled", "callback", "interrupted", "diverged"]
 
 
 class Epoch(NamedTuple):
@@ -45,10 +45,10 @@ class History:
         Of each whole epoch.
     seconds : float
         Wall time, without the checks before the run.
-    stopped : {"finished", "early", "converged", "callback", "interrupted", "diverged"}
-        Why the run ended: all epochs were done; early stopping ended it; no step lowered the loss any more; the
-        callback or Ctrl-C ended it; or the loss or the parameters were no longer finite in the epoch after those
-        recorded.
+    stopped : {"finished", "early", "converged", "stalled", "callback", "interrupted", "diverged"}
+        Why the run ended: all epochs were done; early stopping ended it; a solver's loss is at a minimum; no step of a
+        solver lowered the loss although it is at none, as where outputs are saturated; the callback or Ctrl-C ended
+        it; or the loss or the parameters were no longer finite in the epoch after those recorded.
     state : State
         Passed back to ``fit``, it resumes the run to the same bits.
     validation_loss : ndarray of float64, shape (epochs,), or None
@@ -82,6 +82,7 @@ class History:
             ends += f", validation {self.validation_loss[0]:.4g} -> {self.validation_loss[-1]:.4g}"
         stopped = {
             "early": f"stopped early, best in epoch {self.best_epoch}",
+            "stalled": f"stalled in epoch {self.epochs}",
             "callback": "stopped by the callback",
             "diverged": f"diverged in epoch {self.epochs}",
         }.get(self.stopped, self.stopped)

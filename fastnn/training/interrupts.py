@@ -7,6 +7,10 @@ import threading
 from types import FrameType, TracebackType
 
 
+class Interrupted(Exception):
+    """Ctrl-C came in the midst of a step, which is given up."""
+
+
 class Interrupts:
     """A context in which Ctrl-C sets `pending` instead of raising; a second one raises `KeyboardInterrupt`.
 
@@ -25,6 +29,11 @@ class Interrupts:
             self._installed = True
         return self
 
+    def answer(self) -> None:
+        """Give up the present step if Ctrl-C has come; raises `Interrupted`."""
+        if self.pending:
+            raise Interrupted
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.pending:
             signal.default_int_handler(number, frame)
@@ -35,3 +44,10 @@ class Interrupts:
     ) -> None:
         if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class NoInterrupts(Interrupts):
+    """The same for a run that Ctrl-C cannot interrupt."""
+
+    def __enter__(self) -> Interrupts:
+        return self

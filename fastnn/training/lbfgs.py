@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite, sqrt
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -13,13 +14,22 @@ from numpy.typing import NDArray
 from fastnn.checks.extras import require
 from fastnn.jobs.job import Job, State, Status
 from fastnn.settings.solvers import LBFGS
+from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.twins import twin
+from fastnn.training.verdict import rounding_loss
+
+#: How far along the gradient, beside the parameters, the curvature is taken.
+PROBE = 1e-4
+
+#: The part of the loss that counts as nothing to be gained.
+LITTLE = 1e-6
 
 
 class Lbfgs:
     """A run of SciPy's minimiser, which is stopped after each of its iterations until the next is asked for.
 
-    It runs on a thread of its own, that and the caller's taking turns.
+    It runs on a thread of its own, that and the caller's taking turns. Its own tolerances are absolute; those of the
+    rule, which are relative to the scale of the problem, are looked after here.
 
     Parameters
     ----------
@@ -29,17 +39,24 @@ class Lbfgs:
         The twin that computes.
     end_epoch : callable
         What is done when an epoch ends.
+    interrupts : Interrupts
+        Which are answered between two evaluations.
     """
 
-    def __init__(self, job: Job, backend: str, end_epoch: Callable[..., bool]):
+    def __init__(self, job: Job, backend: str, end_epoch: Callable[..., bool], interrupts: Interrupts):
         self._minimize = require("scipy.optimize", "scipy").minimize
-        self._job, self._end_epoch = job, end_epoch
+        assert isinstance(job.optimizer, LBFGS)
+        self._job, self._rule, self._end_epoch, self._answer = job, job.optimizer, end_epoch, interrupts.answer
         self._loss_and_grad = twin(backend, "network").loss_and_grad
         self._start = job.params.astype(np.float64)
         self._loss: float | None = None  # before the next iteration
+        self._first_slope = 0.0  # the largest derivative at the start, beside the root of the loss
+        self._gradient = self._start  # of the last evaluation
+        self._here: tuple[NDArray, float, NDArray] = (self._start, np.nan, self._start)  # x, loss and gradient
         self._turns: SimpleQueue[bool] = SimpleQueue()  # whether to go on
         self._results: SimpleQueue[Any] = SimpleQueue()  # parameters and loss; in the end None, or an error
         self._thread: Thread | None = None
+        self._has_converged = False
 
     def train(
         self,
@@ -57,14 +74,20 @@ class Lbfgs:
             before = self._loss
             result = self._next()
             before = self._loss if before is None else before
+            if isinstance(result, Interrupted):
+                return Status.PAUSED
             if isinstance(result, BaseException):
                 raise result
             if before is not None and not np.isfinite(before):
                 finite = np.isfinite(job.X).all() and np.isfinite(job.y).all()
                 return Status.DIVERGED if finite else Status.BAD_DATA
             if result is None:
-                return Status.CONVERGED
-            job.params[:], self._loss = result
+                return Status.CONVERGED if self._has_converged else Status.STALLED
+            with np.errstate(over="ignore"):
+                params = result[0].astype(job.params.dtype)
+            if not np.isfinite(params).all():
+                return Status.DIVERGED
+            job.params[:], self._loss = params, result[1]
             losses[i] = before
             stop = job.watch is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
             state.counters[:] += 1, 0, 1
@@ -90,29 +113,65 @@ class Lbfgs:
         return self._results.get()
 
     def _run(self) -> None:
-        rule = self._job.optimizer
-        assert isinstance(rule, LBFGS)
-        options = {"maxcor": rule.memory, "ftol": rule.loss_tolerance, "gtol": rule.gradient_tolerance}
+        options = {"maxcor": self._rule.memory, "ftol": 0.0, "gtol": 0.0}
         options |= {"maxiter": 2**31 - 1, "maxfun": 2**31 - 1}
         try:
             self._minimize(
                 self._evaluate, self._start, jac=True, method="L-BFGS-B", options=options, callback=self._pause
             )
+            self._has_converged = self._has_converged or self._is_minimum(*self._here)
             self._results.put(None)
         except Exception as error:  # for the caller to raise
             self._results.put(error)
 
     def _evaluate(self, x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        self._answer()
         job = self._job
         settings = {"sample_weight": job.sample_weight, "l2": job.l2, "delta": job.delta}
-        params = x.astype(job.params.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            params = x.astype(job.params.dtype)
             loss, gradient = self._loss_and_grad(job.spec, params, job.X, job.y, job.loss, **settings)
+        gradient = gradient.astype(np.float64)
         if self._loss is None:
-            self._loss = loss
-        return loss, gradient.astype(np.float64)
+            self._loss, self._first_slope = loss, _slope(loss, gradient)
+            self._here = x.copy(), loss, gradient
+        self._gradient = gradient
+        return loss, gradient
 
     def _pause(self, intermediate_result: Any) -> None:
-        self._results.put((intermediate_result.x.copy(), float(intermediate_result.fun)))
+        x, loss = intermediate_result.x.copy(), float(intermediate_result.fun)
+        before, gradient = self._loss, self._gradient
+        self._here = x, loss, gradient
+        self._results.put((x, loss))
         if not self._turns.get():
             raise StopIteration
+        assert before is not None
+        if _slope(loss, gradient) <= self._rule.gradient_tolerance * self._first_slope:
+            self._has_converged = True
+        tolerance = max(self._rule.loss_tolerance, np.finfo(self._job.params.dtype).eps)
+        if before - loss <= tolerance * max(abs(before), abs(loss)):
+            self._has_converged = self._has_converged or self._is_minimum(x, loss, gradient)
+        if self._has_converged:
+            raise StopIteration
+
+    def _is_minimum(self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64]) -> bool:
+        """Whether a step along the gradient can gain next to nothing, by the curvature along it."""
+        if not isfinite(loss):
+            return False
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            length, size = _norm(gradient), max(1.0, _norm(x))
+            if length == 0 or abs(loss) <= rounding_loss(self._job):
+                return True
+            probe = min(PROBE * size, PROBE * abs(loss) / length)
+            _, behind = self._evaluate(x - probe / length * gradient)
+            curvature = ((gradient - behind) * gradient).sum() / (probe * length)
+            gain = length**2 / (2 * curvature) if curvature > 0 else np.inf
+        return bool(gain <= max(LITTLE, 10 * np.finfo(self._job.params.dtype).eps) * abs(loss))
+
+
+def _norm(vector: NDArray[np.float64]) -> float:
+    return sqrt((vector * vector).sum())
+
+
+def _slope(loss: float, gradient: NDArray[np.float64]) -> float:
+    return float(abs(gradient).max()) / sqrt(abs(loss)) if loss != 0 and np.isfinite(loss) else 0.0

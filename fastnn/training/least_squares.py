@@ -10,26 +10,34 @@ side, r'' being their second derivative along d, is added to the step (Transtrum
 Levenberg-Marquardt algorithm for nonlinear least-squares minimization", 2012). That halves the number of steps for two
 more evaluations. The step is taken if it lowers the loss and a is short beside it, and the damping shrinks; else the
 damping grows, and the step is tried anew.
+
+A run has converged when the residuals are at right angles to every column of J, as far as rounding lets one see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
-from numpy.linalg import LinAlgError, cholesky, norm
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import MonitorState
 from fastnn.settings.solvers import LevenbergMarquardt
+from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.twins import twin
+from fastnn.training.verdict import rounding_loss
 
 #: What the damping is divided by after a step that was taken, and multiplied by after one that was not.
 SHRINK, GROW = 3.0, 2.0
 
-#: Damping, beside the greatest curvature, beyond which no step will lower the loss.
-HOPELESS = 1e12
+#: Damping, beside the greatest curvature, below which it has no effect, and beyond which no step will lower the loss.
+VANISHING, HOPELESS = 1e-18, 1e12
+
+#: The cosine of the angle between the residuals and a column of J that passes for a right one.
+RIGHT_ANGLE = 1e-6
 
 #: How far along a step, as a part of it, the residuals' second derivative is taken.
 PROBE = 0.1
@@ -50,6 +58,7 @@ def train(
     *,
     backend: str,
     end_epoch: Callable[..., bool],
+    interrupts: Interrupts,
 ) -> Status:
     """Run a job whose optimizer is a `LevenbergMarquardt`: the contract of `fastnn.reference.training.train`.
 
@@ -61,35 +70,47 @@ def train(
         The twin that computes.
     end_epoch : callable
         What is done when an epoch ends.
+    interrupts : Interrupts
+        Which are answered in the midst of a step.
     """
-    problem, memory = _Problem(job, backend), state.memory
+    problem, memory = _Problem(job, backend, interrupts), state.memory
     for i in range(min(len(losses), max_steps)):
-        with np.errstate(over="ignore", invalid="ignore"):
-            curvature, gradient, loss = problem.linearise()
-            if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-                finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
-                return Status.DIVERGED if finite else Status.BAD_DATA
-            if memory[MonitorState.DAMPING] == 0:
-                memory[MonitorState.DAMPING] = problem.rule.damping * curvature.diagonal().max()
-            better = _search(problem, memory, curvature, gradient, loss)
-        if better is None:
-            return Status.CONVERGED
+        try:
+            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                here = problem.linearise()
+                if not (np.isfinite(here.loss) and np.isfinite(here.gradient).all()):
+                    finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
+                    return Status.DIVERGED if finite else Status.BAD_DATA
+                better = _search(problem, memory, here)
+                if better is None:
+                    return Status.CONVERGED if problem.is_minimum(here) else Status.STALLED
+        except Interrupted:
+            return Status.PAUSED
         job.params[:] = better
-        losses[i] = loss
-        stop = job.watch is not None and end_epoch(job, state, loss, learning_rates, i)
+        losses[i] = here.loss
+        stop = job.watch is not None and end_epoch(job, state, here.loss, learning_rates, i)
         state.counters[:] += 1, 0, 1
         if stop:
             return Status.STOPPED
     return Status.DONE if len(losses) <= max_steps else Status.PAUSED
 
 
+class _Linearised(NamedTuple):
+    """A problem at its present parameters: curvature, of which only the part on and above the diagonal counts."""
+
+    curvature: NDArray[np.float64]
+    gradient: NDArray[np.float64]  # half of it
+    loss: float
+
+
 class _Problem:
     """A job as a sum of squares; all of it in float64, whatever the network computes in."""
 
-    def __init__(self, job: Job, backend: str):
+    def __init__(self, job: Job, backend: str, interrupts: Interrupts):
         assert isinstance(job.optimizer, LevenbergMarquardt)
-        self.job, self.spec, self.rule = job, job.spec, job.optimizer
+        self.job, self.spec, self.rule, self.answer = job, job.spec, job.optimizer, interrupts.answer
         self.network, self.equations = twin(backend, "network"), twin(backend, "normal_equations")
+        self.eps = float(np.finfo(job.params.dtype).eps)
         weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
         divisor = weight.sum() * job.spec.n_out if job.loss.mean else 1.0
         self.scale = np.sqrt(weight / divisor).astype(job.spec.dtype)  # of each sample's residuals
@@ -97,13 +118,20 @@ class _Problem:
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
         self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
 
-    def linearise(self) -> tuple[NDArray, NDArray, float]:
-        """Curvature, of which only the part on and above the diagonal counts, half the gradient, and the loss."""
+    def linearise(self) -> _Linearised:
+        """All that a step is made of."""
         params = self.job.params.astype(np.float64)
-        sums = self.equations.normal_equations(self.job, self.scale, self.block_rows).astype(np.float64, copy=False)
+        sums = self.equations.normal_equations(self.job, self.scale, self.block_rows, self.answer)
+        sums = sums.astype(np.float64, copy=False)
         curvature, gradient = sums[:-1, :-1], sums[:-1, -1] + self.penalty * params
         np.einsum("ii->i", curvature)[:] += self.penalty
-        return curvature, gradient, float(sums[-1, -1] + self.penalty @ params**2)
+        return _Linearised(curvature, gradient, float(sums[-1, -1] + (self.penalty * params**2).sum()))
+
+    def is_minimum(self, here: _Linearised) -> bool:
+        """Whether the residuals are at right angles to every column of their Jacobian, or nothing but roundings."""
+        right = max(RIGHT_ANGLE, sqrt(self.eps))
+        seen = right * sqrt(here.loss) + sqrt(rounding_loss(self.job))
+        return bool((abs(here.gradient) <= np.sqrt(here.curvature.diagonal()) * seen).all())
 
     def residuals(self, params: NDArray) -> NDArray[np.float64]:
         """Shape (n, n_out)."""
@@ -112,7 +140,7 @@ class _Problem:
 
     def loss(self, params: NDArray) -> float:
         """The loss of other parameters."""
-        return float((self.residuals(params) ** 2).sum() + self.penalty @ params.astype(np.float64) ** 2)
+        return float((self.residuals(params) ** 2).sum() + (self.penalty * params.astype(np.float64) ** 2).sum())
 
     def bend(self, step: NDArray) -> NDArray:
         """``J^T r''``, r'' being the second derivative of the residuals along a step; by backpropagation."""
@@ -129,27 +157,39 @@ class _Problem:
         return gradient.astype(np.float64) / 2
 
 
-def _search(
-    problem: _Problem, memory: NDArray[np.float64], curvature: NDArray, gradient: NDArray, loss: float
-) -> NDArray | None:
-    """Parameters of a lower loss, or None where no damping leads to any; the damping is updated."""
-    params, solve = problem.job.params, problem.equations.cholesky_solve
-    diagonal = np.einsum("ii->i", curvature)
-    undamped, hopeless = diagonal.copy(), HOPELESS * diagonal.max()
-    while memory[MonitorState.DAMPING] <= hopeless:
-        diagonal[:] = undamped + memory[MonitorState.DAMPING]
-        try:
-            factor = cholesky(curvature, upper=True)
-        except LinAlgError:  # by rounding
-            memory[MonitorState.DAMPING] *= GROW
-            continue
-        step = -solve(factor, gradient)
-        if -gradient @ step <= np.finfo(float).eps * loss:
-            return None
-        acceleration = -solve(factor, problem.bend(step))
-        better = params + (step + acceleration / 2).astype(params.dtype)
-        if norm(acceleration) <= LONGEST_ACCELERATION * norm(step) and problem.loss(better) < loss:
-            memory[MonitorState.DAMPING] /= SHRINK
-            return better
-        memory[MonitorState.DAMPING] *= GROW
+def _search(problem: _Problem, memory: NDArray[np.float64], here: _Linearised) -> NDArray | None:
+    """Parameters of a lower loss, or None where no damping leads to any; the damping is updated.
+
+    It ends: while the damping has not grown it may shrink, and then it grows, both within bounds.
+    """
+    params, equations = problem.job.params, problem.equations
+    largest = here.curvature.diagonal().max()
+    if not 0 < largest < np.inf:
+        return None
+    damping = memory[MonitorState.DAMPING] or problem.rule.damping * largest  # 0 before the first step
+    damping = max(damping, VANISHING * largest)
+    hopeless = HOPELESS * largest * max(1.0, problem.rule.damping)
+    has_grown = False
+    while damping <= hopeless and damping < np.inf:
+        problem.answer()
+        factor = equations.cholesky(here.curvature, damping, problem.answer)
+        if factor is not None:  # by rounding it may be
+            step = -equations.cholesky_solve(factor, here.gradient)
+            if -(here.gradient * step).sum() <= problem.eps * here.loss:
+                if has_grown or damping <= VANISHING * largest or problem.is_minimum(here):
+                    return None
+                damping /= SHRINK
+                continue
+            acceleration = -equations.cholesky_solve(factor, problem.bend(step))
+            better = params + (step + acceleration / 2).astype(params.dtype)
+            is_short = np.isfinite(better).all() and _norm(acceleration) <= LONGEST_ACCELERATION * _norm(step)
+            if is_short and problem.loss(better) < here.loss:
+                memory[MonitorState.DAMPING] = damping / SHRINK
+                return better
+        has_grown = True
+        damping = memory[MonitorState.DAMPING] = damping * GROW
     return None
+
+
+def _norm(vector: NDArray[np.float64]) -> float:
+    return sqrt((vector * vector).sum())

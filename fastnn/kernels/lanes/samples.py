@@ -34,7 +34,7 @@ from fastnn.settings.spec import NetworkSpec
 #: these bounds a step takes a tenth to two fifths of the shared kernel's time (``pytest bench/bench_paths.py -s``).
 MOST_PARAMS, MOST_ROW_VECTORS = 40, 4
 
-_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, _ = (int(status) for status in Status)
+_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, *_ = (int(status) for status in Status)
 
 
 def _facts(kind, work):

@@ -205,6 +205,11 @@ def _product(kind: Dispatcher, dtype: str) -> int:
     return address_of(kind, n, n, n, place, n, n, place, n, n, place, n, place, n)
 
 
+def product_address(dtype: str) -> int:
+    """Address of `dense.product`."""
+    return _product(dense.product, dtype)
+
+
 @lru_cache
 def _multiply(dtype: str) -> int:
     """Address of `passes.multiply`."""

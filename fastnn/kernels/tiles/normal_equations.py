@@ -7,6 +7,9 @@ part on and above the diagonal is computed, and J itself never exists but for on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,11 +35,18 @@ from fastnn.kernels.tiles.layers import (
     Z,
     forward_address,
     layout,
+    product_address,
     workspace,
 )
 
 #: Rows of the products that are computed together; less of them lies below the diagonal, the fewer they are.
 _PANEL = 64
+
+#: Rows of a Cholesky factor between two products: those within are subtracted one by one, at a fraction of the speed.
+_PIVOTS = 32
+
+#: Operations of one call, a tenth of a second or so: what is asked for in between is answered then.
+_OPERATIONS = 2e9
 
 
 @inlined
@@ -99,15 +109,43 @@ def _add_up(table, n_layers, zeros, forward, params, X, y, scale, work, block_ro
 
 
 @kernel
+def _factorize(product, factor, start, stop, negative):
+    """Replace rows `start` to `stop` of a matrix, whose upper triangle counts, by those of its Cholesky factor R.
+
+    Whether it is positive definite so far. What these rows take from those below is subtracted; `negative`, of
+    `_PIVOTS` rows, receives ``-R``.
+    """
+    n, stride = factor.shape
+    for top in range(start, stop, _PIVOTS):
+        end = min(top + _PIVOTS, n)
+        rows, minus = pointer(factor, top * stride), pointer(negative, 0)
+        for i in range(top, end):
+            row = pointer(factor, i * stride)
+            for j in range(top, i):
+                above = pointer(factor, j * stride)
+                passes.add_scaled(-above[i], above + i, row + i, n - i)
+            if not (0.0 < row[i] < np.inf):
+                return False
+            passes.scale(1.0 / sqrt(row[i]), row + i, n - i)
+            for j in range(end, n):
+                minus[(i - top) * stride + j] = -row[j]
+        for i in range(end, n, _PANEL):
+            c, a = pointer(factor, i * stride + i), minus + i
+            height, width = min(_PANEL, n - i), n - i
+            call(product, height, width, end - top, a, 1, stride, rows + i, stride, 1, c, stride, c, stride)
+    return True
+
+
+@kernel
 def _substitute(factor, x):
     """``x = R^-1 R^-T x``, R being upper triangular."""
-    n = x.size
+    n, stride = x.size, factor.shape[1]
     for i in range(n):
-        row, left = pointer(factor, i * n), pointer(x, 0)
+        row, left = pointer(factor, i * stride), pointer(x, 0)
         x[i] /= factor[i, i]
         passes.add_scaled(-x[i], row + (i + 1), left + (i + 1), n - i - 1)
     for i in range(n - 1, -1, -1):
-        row, solved = pointer(factor, i * n), pointer(x, 0)
+        row, solved = pointer(factor, i * stride), pointer(x, 0)
         sums = broadcast(0.0, row)
         for j in range(i + 1, n, lanes(row)):
             sums = fma(load_first(row + j, n - j), load_first(solved + j, n - j), sums)
@@ -115,22 +153,50 @@ def _substitute(factor, x):
 
 
 # ---------------------------------------------------------------- from Python
-def normal_equations(job: Job, scale: NDArray, block_rows: int) -> NDArray:
+def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
     """What a Gauss-Newton step is made of: the contract of `fastnn.reference.normal_equations.normal_equations`."""
-    spec, itemsize = job.spec, np.dtype(job.spec.dtype).itemsize
+    spec, dtype = job.spec, job.spec.dtype
     layers, zeros, size = layout(spec, block_rows, False, True)
-    unit = REGISTER_BYTES // itemsize
-    stride = -(-(spec.n_params + 1) // unit) * unit
-    stride += unit if stride * itemsize % CRITICAL_STRIDE == 0 else 0
+    stride = _stride(spec.n_params + 1, dtype)
     if job.prepared is None:
-        rows = workspace(block_rows * spec.n_out * stride, spec.dtype)
-        sums = workspace((spec.n_params + 1) * stride, spec.dtype)
-        job.prepared = workspace(size, spec.dtype), rows, sums
+        rows = workspace(block_rows * spec.n_out * stride, dtype)
+        sums = workspace((spec.n_params + 1) * stride, dtype)
+        job.prepared = workspace(size, dtype), rows, sums
     work, rows, sums = job.prepared
     sums[:] = 0
-    arrays = job.params, job.X, job.y, scale, work
-    _add_up(layers, spec.n_layers, zeros, forward_address(spec.dtype), *arrays, block_rows, rows, stride, sums)
+    blocks = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2)))
+    for start in range(0, len(job.X), blocks * block_rows):
+        answer()
+        part = slice(start, start + blocks * block_rows)
+        arrays = job.params, job.X[part], job.y[part], scale[part], work
+        _add_up(layers, spec.n_layers, zeros, forward_address(dtype), *arrays, block_rows, rows, stride, sums)
     return sums.reshape(-1, stride)[:, : spec.n_params + 1]
+
+
+def _stride(columns: int, dtype: str) -> int:
+    """Of the rows of a matrix: whole registers, and not critical."""
+    itemsize = np.dtype(dtype).itemsize
+    unit = REGISTER_BYTES // itemsize
+    stride = -(-columns // unit) * unit
+    return stride + unit if stride * itemsize % CRITICAL_STRIDE == 0 else stride
+
+
+def cholesky(
+    matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]
+) -> NDArray[np.float64] | None:
+    """The Cholesky factor of a damped matrix: the contract of `fastnn.reference.normal_equations.cholesky`."""
+    n = len(matrix)
+    stride = _stride(n, "float64")
+    factor = workspace(n * stride, "float64").reshape(n, stride)
+    factor[:, :n] = matrix
+    np.einsum("ii->i", factor[:, :n])[:] += damping
+    negative = workspace(_PIVOTS * stride, "float64")
+    rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
+    for start in range(0, n, rows):
+        answer()
+        if not _factorize(product_address("float64"), factor, start, min(start + rows, n), negative):
+            return None
+    return factor
 
 
 def cholesky_solve(factor: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,90 @@
+"""Whether a solver that finds no lower loss has converged, or is stuck where its parameters have no effect.
+
+Where units are saturated or dead, or inputs are zero, the gradient is zero as it is at a minimum. What tells the two
+apart is how far each output can move at all, whatever the loss makes of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job
+from fastnn.reference import activations, losses
+from fastnn.reference.network import forward, predict
+from fastnn.settings.spec import NetworkSpec
+
+#: Samples that are looked at, at most.
+SAMPLES = 1000
+
+#: Roundings of an output, or of a target, that a loss at its minimum may be made of.
+ROUNDINGS = 100
+
+REMEDY = "standardize the data (fastnn.standardize) or draw smaller parameters"
+
+
+def why_stalled(job: Job) -> str | None:
+    """What keeps the loss where it is although it is at no minimum, to end a sentence with; None at a minimum."""
+    spec, loss = job.spec, job.loss
+    if loss.logits_of is not None:  # such an output never saturates: its derivative is o - y
+        return None
+    weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
+    rows = np.flatnonzero(weight)
+    rows = rows[:: -(-len(rows) // SAMPLES)]
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        error = np.abs(predict(spec, job.params, job.X[rows]) - job.y[rows])
+        share = weight[rows, np.newaxis] * error.astype(np.float64) ** 2
+        if not np.isfinite(share).all() or _is_rounding(job, rows, share):
+            return None
+        moves = reach(spec, job.params, job.X[rows]) * max(1.0, abs(job.params).max())
+        fixed = moves <= np.finfo(spec.dtype).eps * error
+    if share[fixed.all(axis=0)].sum() > share.sum() / 2:
+        return f"no parameter moves most outputs, which are saturated, or without inputs; {REMEDY}"
+    if job.l2 == 0:
+        for l in range(spec.n_layers):
+            if fixed[l].all():
+                return f"no parameter of layer {l + 1} moves an output, for units are saturated or dead; {REMEDY}"
+    return None
+
+
+def _is_rounding(job: Job, rows: NDArray, share: NDArray) -> bool:
+    weight = np.ones(len(rows)) if job.sample_weight is None else job.sample_weight[rows]
+    return bool(share.sum() <= (weight[:, np.newaxis] * _rounding(job, job.y[rows]) ** 2).sum())
+
+
+def _rounding(job: Job, y: NDArray) -> NDArray[np.float64]:
+    """How far an output may be off for rounding alone; by what is lost where its square is no number any more, too."""
+    numbers = np.finfo(job.spec.dtype)
+    return ROUNDINGS * (numbers.eps * abs(y.astype(np.float64)) + np.sqrt(float(numbers.tiny)))
+
+
+def reach(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+    """How far a parameter of each layer can move each output, at most, beside its own change.
+
+    Returns
+    -------
+    ndarray, shape (n_layers, n, n_out)
+        The products of inputs, absolute weights and slopes on the way, by feeding forward.
+    """
+    Z, H = forward(spec, params, X)
+    slopes = [abs(activations.DERIVATIVES[name](z, h)) for name, z, h in zip(spec.activations, Z, H[1:], strict=True)]
+    weights = [abs(W) for W in spec.weights(params)]
+    reached = np.empty((spec.n_layers, len(X), spec.n_out), spec.dtype)
+    for l in range(spec.n_layers):
+        inputs = np.maximum(abs(H[l]).max(axis=1, keepdims=True), float(spec.bias))
+        moved = inputs * slopes[l]
+        for W, slope in zip(weights[l + 1 :], slopes[l + 1 :], strict=True):
+            moved = moved @ W * slope
+        reached[l] = moved
+    return reached
+
+
+def rounding_loss(job: Job) -> float:
+    """The loss that roundings alone may leave of a perfect fit."""
+    if job.loss.logits_of is not None:
+        return 0.0
+    weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
+    y = job.y.astype(np.float64)
+    settings = {"delta": job.delta} if job.loss.name == "huber" else {}
+    values = losses.FUNCTIONS[job.loss.name](_rounding(job, y), 0 * y, **settings)
+    return float((weight * values).sum() / (weight.sum() if job.loss.mean else 1.0))

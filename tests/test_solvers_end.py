@@ -1,0 +1,192 @@
+"""Solvers end: always, soon after Ctrl-C, and "converged" is said where it is true."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+from fastnn import LBFGS, MLP, LevenbergMarquardt
+from fastnn.training.verdict import reach
+
+pytest.importorskip("scipy")
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 2))
+Y = np.sin(X[:, :1]) + 0.1 * RNG.normal(size=(60, 1))
+SOLVERS = [LevenbergMarquardt(), LBFGS()]
+
+
+def fitted(net, X, y, **settings):
+    """A run's history, and what it warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = net.fit(X, y, **{"loss": "sse", "epochs": 300} | settings)
+    return history, " ".join(str(warning.message) for warning in caught)
+
+
+def saturated():
+    return MLP((2, 1), output_activation="sigmoid", init="unit_uniform", rng=0)
+
+
+STUCK = {
+    "X in the thousands": (saturated, 1000 * abs(X), np.zeros((60, 1))),
+    "zero inputs, no biases": (lambda: MLP((2, 4, 1), bias=False, rng=0), 0 * X, Y),
+    "dead units": (lambda: MLP((2, 4, 1), activation="relu", bias=False, init="unit_uniform", rng=0), -abs(X), Y),
+    "saturated hidden units": (lambda: MLP((2, 3, 1), init="unit_uniform", rng=0), 1e4 * abs(X) + 1e4, Y),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", STUCK)
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_a_stuck_start_is_told_apart(solver, case, dtype, backend):
+    make, samples, y = STUCK[case]
+    first = make()
+    net = MLP(first.spec.sizes, activation=first.spec.activations[:-1],
+              output_activation=first.spec.activations[-1], bias=first.spec.bias, dtype=dtype)  # fmt: skip
+    net.params = first.params
+    history, message = fitted(net, samples, y, optimizer=solver, backend=backend)
+    assert history.stopped == "stalled"
+    assert "fastnn.standardize" in message
+    assert repr(history).endswith(f"stalled in epoch {history.epochs}>")
+
+
+CONVERGING = {
+    "one sample": (MLP((2, 3, 1), rng=0), X[:1], Y[:1], {}),
+    "duplicate columns": (MLP((4, 1), rng=0), np.c_[X, X], Y, {}),
+    "zero weights": (MLP((2, 1), rng=0), X, Y, {"sample_weight": np.arange(60) % 3 == 0}),
+    "constant targets": (MLP((2, 3, 1), rng=0), X, np.full((60, 1), 3.0), {}),
+    "several outputs": (MLP((2, 3), rng=0), X, np.c_[Y, X[:, :1], X[:, 1:] ** 2], {}),
+    "zero inputs": (MLP((2, 1), rng=0), 0 * X, Y, {}),
+    "l2": (MLP((2, 1), rng=0), X, Y, {"l2": 3.0}),
+    "zero targets of a network without biases": (MLP((2, 1), bias=False, rng=0), X, 0 * Y, {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", CONVERGING)
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_a_minimum_is_one(solver, case, dtype, backend):
+    net, samples, y, settings = CONVERGING[case]
+    if dtype == "float32":
+        net = MLP(net.spec.sizes, bias=net.spec.bias, dtype=dtype, rng=0)
+    net = net.copy()
+    history, message = fitted(net, samples, y, optimizer=solver, backend=backend, **settings)
+    assert (history.stopped, message) == ("converged", "")
+    exact = MLP(net.spec.sizes, bias=net.spec.bias)
+    exact.params = net.params
+    _, gradient = exact.loss_and_grad(samples, y, "sse", **settings)
+    assert abs(gradient).max() <= (1e-4 if dtype == "float64" else 1e-2) * (y**2).sum() + 1e-15
+
+
+@pytest.mark.parametrize("size", [1e-10, 1e-5, 1.0, 1e5, 1e10])
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+@pytest.mark.parametrize("loss", ["sse", "mse"])
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_convergence_is_relative_to_the_scale_of_the_problem(solver, loss, shift, size):
+    """Where a run says that it converged, it is at least square regression, whatever the unit of the targets."""
+    net, y = MLP((2, 1), rng=0), size * (Y + shift)
+    history, message = fitted(net, X, y, loss=loss, optimizer=solver)
+    design = np.c_[X, np.ones(60)]
+    residual = y - design @ np.linalg.lstsq(design, y)[0]
+    least = (residual**2).sum() / (60 if loss == "mse" else 1)
+    assert net.loss_and_grad(X, y, loss)[0] == pytest.approx(least, rel=1e-6)
+    assert (history.stopped, message) == ("converged", "")
+
+
+@pytest.mark.parametrize("size", [1e-10, 1.0, 1e10])
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_what_converged_explains_the_targets(solver, l2, size):
+    net = MLP((2, 8, 1), rng=0)
+    history, _ = fitted(net, X, size * Y, loss="mse", optimizer=solver, epochs=2000, l2=l2 if size == 1 else 0.0)
+    explained = 1 - ((net.predict(X) - size * Y) ** 2).mean() / (size**2 * Y.var())
+    assert history.stopped != "converged" or explained > (0.8 if l2 == 0 or size != 1 else 0.1)
+
+
+@pytest.mark.parametrize("power", [100, 154, 160, 300])
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_curvature_that_overflows(solver, power, backend):
+    history, message = fitted(MLP((2, 1), rng=0), 10.0**power * X, Y, optimizer=solver, backend=backend)
+    assert history.stopped in ("stalled", "diverged", "converged")
+    if history.stopped == "stalled":
+        assert "fastnn.standardize" in message
+
+
+@pytest.mark.parametrize("damping", [1e-300, 1e13, 1e300])
+def test_any_damping_ends(damping, backend):
+    history, _ = fitted(MLP((2, 1), rng=0), X, Y, optimizer=LevenbergMarquardt(damping=damping), backend=backend)
+    assert history.stopped in ("converged", "stalled", "finished")
+
+
+def test_reach_bounds_the_jacobian():
+    from fastnn.reference.normal_equations import parameter_jacobian
+
+    for bias in (False, True):
+        net = MLP((2, 3, 2), bias=bias, rng=0)
+        bound = reach(net.spec, net.params, X)
+        _, jacobian = parameter_jacobian(net.spec, net.params, X)
+        for l, layer in enumerate(net.spec.layers):
+            part = slice(layer.weights, layer.weights + layer.n_in * layer.n_out)
+            assert (abs(jacobian[:, :, part]).max(axis=2) <= bound[l] * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_matrices_without_a_place_are_refused(dtype):
+    net = MLP((784, 128, 10), dtype=dtype)
+    message = r"parameters; LevenbergMarquardt would take 1\d\d\.\d GiB, and may take \d+\.\d$"
+    with pytest.raises(ValueError, match=f"of 101,770 {message}") as caught:
+        net.fit(np.zeros((5, 784)), np.zeros((5, 10)), epochs=1, optimizer=LevenbergMarquardt())
+    assert "\n" not in str(caught.value)
+
+
+def test_an_estimator_whose_solver_takes_no_step():
+    sklearn = pytest.importorskip("fastnn.sklearn")
+    model = sklearn.MLPRegressor(
+        hidden_layer_sizes=(3,), solver="levenberg-marquardt", activation="relu", max_iter=5, random_state=0, alpha=0.0
+    )
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        model.fit(np.zeros((10, 2)), np.zeros(10))
+    assert np.isfinite(model.loss_)
+    assert len(model.loss_curve_) >= 1
+
+
+# ---------------------------------------------------------------- Ctrl-C
+SLOW = """
+import sys, time, numpy as np, fastnn
+net = fastnn.MLP((200, 14, 1), rng=0)
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(60_000, 200)), rng.normal(size=(60_000, 1))
+rule = fastnn.LevenbergMarquardt() if sys.argv[1] == "LevenbergMarquardt" else fastnn.LBFGS()
+net.copy().fit(X[:300], y[:300], epochs=1, optimizer=rule)
+print("ready", flush=True)
+history = net.fit(X, y, epochs=10**6, optimizer=rule)
+print(history.stopped, time.time(), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("rule", ["LevenbergMarquardt", "LBFGS"])
+def test_ctrl_c_in_the_midst_of_a_step(rule):
+    process = subprocess.Popen([sys.executable, "-c", SLOW, rule], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        sent = time.time()
+        answer, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    stopped, ended = answer.split()
+    assert stopped == "interrupted"
+    assert float(ended) - sent < 1.5  # 0.2 s, on a machine that others use too
+
+
+def test_no_thread_is_left():
+    assert not any(thread.name == "fastnn-lbfgs" for thread in threading.enumerate())
