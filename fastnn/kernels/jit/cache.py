@@ -55,7 +55,7 @@ class KernelCache(NullCache):
         return f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}{place.ENTRY}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The kernel compiled for a signature, or None. To run machine code Numba's runtime is enough."""
+        """The kernel compiled for a signature, or None."""
         folder = place.folder()
         if folder is None:
             return None
@@ -64,16 +64,13 @@ class KernelCache(NullCache):
         except OSError:
             return None
         seal, data = entry[:_SEAL_BYTES], entry[_SEAL_BYTES:]
-        if seal != _seal(data):
-            return None
-        rtsys.initialize(target_context)
-        return CompileResult._rebuild(target_context, *pickle.loads(data))
+        return _unpacked(data, target_context) if seal == _seal(data) else None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled kernel, if there is a place for it."""
         if _gave_up or data.library.has_dynamic_globals:
             return
-        name, entry = self._file(sig, data.codegen), dumps(data._reduce())
+        name, entry = self._file(sig, data.codegen), _packed(data)
         _write(name, _seal(entry) + entry)
 
     def flush(self) -> None:
@@ -81,6 +78,31 @@ class KernelCache(NullCache):
         folder = place.folder()
         for path in folder.glob(f"{escape(self._name)}-*{place.ENTRY}") if folder is not None else ():
             path.unlink(missing_ok=True)
+
+
+def _packed(compiled: CompileResult) -> bytes:
+    """A compiled kernel as bytes."""
+    return dumps(compiled._reduce())
+
+
+def _unpacked(data: bytes, target_context: Any) -> CompileResult:
+    """A compiled kernel from its bytes; to run it, Numba's runtime is enough."""
+    rtsys.initialize(target_context)
+    return CompileResult._rebuild(target_context, *pickle.loads(data))
+
+
+def check(kernel: Any) -> None:
+    """See that a compiled function of one whole number computes the same once it has been bytes.
+
+    Raises
+    ------
+    Exception
+        Of whichever kind, if Numba is not what this file takes it to be.
+    """
+    (compiled,) = kernel.overloads.values()
+    again = _unpacked(_packed(compiled), kernel.targetctx)
+    if again.entry_point(3) != kernel(3):
+        raise ArithmeticError("what was kept computes something else")
 
 
 def _write(name: str, data: bytes) -> None:

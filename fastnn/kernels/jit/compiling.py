@@ -8,9 +8,8 @@ from typing import Any
 
 from numba import njit, types
 
-from fastnn.kernels.jit.cache import KernelCache
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.kernels.jit.pipeline import CALLEE, INLINED, KERNEL, OUTLINED, OWN
+from fastnn.kernels.jit.pipeline import CACHE, CALLEE, INLINED, KERNEL, OUTLINED, OWN
 
 #: What Numba makes of a function; its class is not public.
 Dispatcher = Any
@@ -29,7 +28,8 @@ def callee(function: Callable) -> Dispatcher:
 def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:
     """Have Numba compile a function, look for it on disk before, and finish what it has begun whoever interrupts."""
     dispatcher = njit(**options)(_named(function))
-    dispatcher._cache = KernelCache(function)
+    if CACHE is not None:
+        dispatcher._cache = CACHE(function)
     compile_for = dispatcher.compile
 
     def compile_uninterrupted(signature: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Numba's options for kernels and their pieces: compilers of this folder's, or Numba's own.
+"""What compiles kernels and keeps them: what this folder knows of Numba's inside, or Numba's public ways alone.
 
-Those of this folder are made for what Numba was when they were tested. Where a later one is no longer so, Numba's own
-take their place, and more time.
+The compilers and the cache of this folder were made for Numba as it was when they were tested. Where a later one is no
+longer so, Numba's own compiler takes their place, and more time; and where the cache fails, kernels are not kept.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import Any
 
 import numba
 
-#: Versions of Numba that the compilers were tested with: from the first on, and before the second.
+#: Versions of Numba with which its inside was as it is taken to be: from the first on, and before the second.
 TESTED = (0, 61), (0, 69)
 
 
-def _are_tested() -> bool:
-    """Whether Numba is of a version that the compilers were tested with."""
+def _is_tested() -> bool:
+    """Whether Numba is of one of these versions; others are tried out."""
     return TESTED[0] <= tuple(map(int, numba.__version__.split(".")[:2])) < TESTED[1]
 
 
-def _of_this_folder() -> dict[str, dict[str, Any]]:
+def _own_options() -> dict[str, dict[str, Any]]:
     """Options that name the compilers of this folder.
 
     Raises
     ------
     Exception
-        Of whichever kind, if Numba is not as they take it to be.
+        Of whichever kind, if Numba is not what they take it to be.
     """
     from fastnn.kernels.jit import compilers
 
@@ -39,44 +39,62 @@ def _of_this_folder() -> dict[str, dict[str, Any]]:
         "inlined": callee | {"pipeline_class": compilers.PieceCompiler, "forceinline": True},
         "embedded": callee | {"pipeline_class": compilers.EmbeddedCompiler, "forceinline": True},
     }
-    if not _are_tested():
-        _try(options)
+    if not _is_tested():
+        _trial(options)
     return options
 
 
-def _try(options: dict[str, dict[str, Any]]) -> None:
-    """Compile a kernel of a piece, and see that it computes."""
-    piece = numba.njit(**options["inlined"])(_twice)
-    kernel = numba.njit(**options["kernel"])(lambda x: piece(x) + 1)
-    if kernel(3) != 7:
-        raise ArithmeticError("2 x 3 + 1 is 7")
-
-
-def _twice(x: int) -> int:
-    return 2 * x
-
-
-def _of_numba() -> dict[str, dict[str, Any]]:
+def _plain_options() -> dict[str, dict[str, Any]]:
     """Options that anybody may give to Numba."""
     plain: dict[str, Any] = {"error_model": "numpy"}
     return dict.fromkeys(("callee", "outlined", "inlined", "embedded"), plain) | {"kernel": plain | {"nogil": True}}
 
 
-def _chosen() -> tuple[bool, dict[str, dict[str, Any]]]:
+def _own_cache(options: dict[str, dict[str, Any]]) -> Any:
+    """The class of this folder's cache; raises what it may, as `_own_options` does."""
+    from fastnn.kernels.jit import cache
+
+    if not _is_tested():
+        cache.check(_trial(options))
+    return cache.KernelCache
+
+
+def _trial(options: dict[str, dict[str, Any]]) -> Any:
+    """Compile a kernel of a piece, and see that it computes."""
+    piece = numba.njit(**options["inlined"])(_double)
+    kernel = numba.njit(**options["kernel"])(lambda x: piece(x) + 1)
+    if kernel(3) != 7:
+        raise ArithmeticError("twice 3 and 1 is 7")
+    return kernel
+
+
+def _double(x: int) -> int:
+    return 2 * x
+
+
+def _chosen() -> tuple[dict[str, dict[str, Any]], bool, Any]:
+    """Options, whether they are this folder's, and the class of the cache, None without one; warns if Numba changed."""
+    options, own, cache, changes = _plain_options(), True, None, []
     try:
-        return True, _of_this_folder()
+        options = _own_options()
     except Exception as error:  # whatever a changed Numba may raise
+        own = False
+        changes.append(f"{type(error).__name__}: {error}; they take longer to compile")
+    try:
+        cache = _own_cache(options)
+    except Exception as error:
+        changes.append(f"{type(error).__name__}: {error}; they are not kept for the next process")
+    if changes:
         warnings.warn(
-            f"fastnn does not know the inside of Numba {numba.__version__} ({type(error).__name__}: {error}): "
-            "kernels are compiled as Numba compiles other functions, which takes longer; results are the same",
+            f"fastnn does not know Numba {numba.__version__} from inside, so that kernels are compiled in its public "
+            f"ways alone, to the same results ({'; '.join(changes)})",
             RuntimeWarning,
             stacklevel=1,
         )
-        return False, _of_numba()
+    return options, own, cache
 
 
-#: Whether the compilers of this folder are those that compile.
-OWN, _OPTIONS = _chosen()
+_OPTIONS, OWN, CACHE = _chosen()
 
 #: Options for a kernel, which Python calls, and some kernels by its address.
 KERNEL = _OPTIONS["kernel"]
