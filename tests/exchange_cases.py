@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn import MLP
-from fastnn.reference import activations, network
+from fastnn.exchange.self_test import rounding
 from fastnn.settings.catalogue import ACTIVATIONS
 
 WIDTHS = (1, 2, 7, 16, 33, 65)
@@ -23,30 +23,6 @@ def samples(made, rows=50, seed=1):
     return np.random.default_rng(seed).normal(size=(rows, made.spec.n_in)).astype(made.spec.dtype)
 
 
-def rounding(made, X):
-    """To first order, what one rounding of each term and of each activation may change of the outputs, in float64.
-
-    With z = h W + b, the error of z is at most |error of h| |W| + eps (|h| |W| + |b|), and that of f(z) at most
-    |f'(z)| times it, and eps |f(z)|.
-    """
-    spec, eps = made.spec, np.finfo(made.spec.dtype).eps
-    params = made.params.astype(np.float64)
-    Z, H = network.forward(spec, params, X.astype(np.float64))
-    error = np.zeros_like(X, dtype=np.float64)
-    biases = spec.biases(params) or [0.0] * spec.n_layers
-    for W, b, name, z, h, after in zip(spec.weights(params), biases, spec.activations, Z, H, H[1:], strict=False):
-        error = error @ abs(W) + eps * (abs(h) @ abs(W) + abs(b))
-        if name == "softmax":
-            error = after * (error + (after * error).sum(axis=1, keepdims=True))
-        else:
-            slope = abs(activations.DERIVATIVES[name](z, after))
-            error = error * (
-                slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1)
-            )  # from either side of a kink
-        error = error + eps * abs(after)
-    return error
-
-
 def difference(made, X, outputs):
-    """The largest difference from the network's outputs, in units of `rounding`."""
-    return (abs(outputs - made.predict(X).astype(np.float64)) / rounding(made, X)).max()
+    """The largest difference from the network's outputs, in units of `fastnn.exchange.self_test.rounding`."""
+    return (abs(outputs - made.predict(X).astype(np.float64)) / rounding(made.spec, made.params, X)).max()

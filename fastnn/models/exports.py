@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from fastnn.checks import check_flag
+from fastnn.models import files
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -31,3 +36,39 @@ class Exports:
         from fastnn.exchange import torch
 
         return torch.write(self._spec, self._params)
+
+    def to_c(self, path: str | PathLike[str], *, derivatives: bool = False) -> None:
+        """Write the network as one file of C99 and its header.
+
+        The code allocates nothing and needs no library but libm; the weights stand in it exactly. Compiled with
+        ``-DSELF_TEST`` it is a program that checks itself.
+
+        Parameters
+        ----------
+        path : path_like
+            The file, such as ``policy.c``; ``policy.h`` is written beside it, and the functions are
+            ``policy_forward(x, out)`` and, with derivatives, ``policy_jvp(x, t, out)`` and ``policy_vjp(x, v, out)``.
+        derivatives : bool
+            Whether to write the products of the Jacobian with vectors, too.
+
+        Raises
+        ------
+        ValueError
+            If the path does not end in ``.c`` after a name that C can use.
+        OSError
+            If a file cannot be written.
+        """
+        from fastnn.exchange import c
+
+        path = _code_path(path, ".c")
+        source, header = c.write(self._spec, self._params, path.stem, check_flag("derivatives", derivatives))
+        files.write_whole(path.with_suffix(".h"), header.encode())
+        files.write_whole(path, source.encode())
+
+
+def _code_path(path: str | PathLike[str], suffix: str) -> Path:
+    """A path that ends so, after a name that the languages can use."""
+    path = Path(path)
+    if path.suffix != suffix or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,50}", path.stem):
+        raise ValueError(f"path must be a name of letters, digits and _ that ends in {suffix}; got {str(path)!r}")
+    return path

@@ -1,0 +1,293 @@
+"""A network as one file of C99 and its header: no allocation, no library but libm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.exchange import c_functions
+from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
+from fastnn.settings.spec import Layer, NetworkSpec
+
+#: Sums in which one output's terms are taken.
+_PARTS = 16
+
+
+def write(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) -> tuple[str, str]:
+    """Source and header: see `MLP.to_c`."""
+    return "\n".join(_source(spec, params, name, derivatives)) + "\n", _header(spec, name, derivatives)
+
+
+def _real(spec: NetworkSpec) -> str:
+    return {"float32": "float", "float64": "double"}[spec.dtype]
+
+
+def _header(spec: NetworkSpec, name: str, derivatives: bool) -> str:
+    real, n_in, n_out = _real(spec), f"{name.upper()}_N_IN", f"{name.upper()}_N_OUT"
+    layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
+    more = f"""
+/* The derivative of the outputs at x along t, as long as x. */
+void {name}_jvp(const {real} *x, const {real} *t, {real} *out);
+
+/* The gradient, as long as x, of the sum of the outputs at x, each times its v. */
+void {name}_vjp(const {real} *x, const {real} *v, {real} *out);
+"""
+    return f"""\
+/* A multi-layer perceptron: {spec.n_in} -> {layers}. Written by fastnn. */
+#ifndef {name.upper()}_H
+#define {name.upper()}_H
+
+#define {n_in} {spec.n_in}
+#define {n_out} {spec.n_out}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* The outputs, {n_out} numbers, at x, {n_in} numbers. No two arrays may
+   overlap, here and below; every function may run on any number of threads. */
+void {name}_forward(const {real} *x, {real} *out);
+{more if derivatives else ""}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _source(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) -> Iterator[str]:
+    single = spec.dtype == "float32"
+    yield f"""\
+/* See {name}.h. To check that the compiler kept the arithmetic as it stands:
+
+       cc -std=c99 -O3 -DSELF_TEST {name}.c -lm -o self_test && ./self_test
+
+   It must not reorder sums: no -ffast-math. */
+#include "{name}.h"
+
+#include <math.h>
+#include <stdint.h>
+
+typedef {_real(spec)} real;
+typedef uint{32 if single else 64}_t word;
+#define R(number) number{"##f" if single else ""}
+
+enum {{ WIDEST = {max(spec.sizes)} }};
+"""
+    used = {name for name in spec.activations if name != "identity"}
+    functions = sorted("exp" if name == "softmax" else name for name in used)
+    if derivatives:
+        functions += sorted(f"{name}_slope" for name in used if name != "softmax")
+    text = c_functions.sources(functions, spec.dtype)
+    if text:
+        yield text + "\n"
+    biases = spec.biases(params) if spec.bias else [None] * spec.n_layers
+    for l, (W, b) in enumerate(zip(spec.weights(params), biases, strict=True)):
+        yield _table(f"W{l}", W)
+        if b is not None:
+            yield _table(f"b{l}", b)
+    if derivatives or not spec.bias:
+        yield "static const real zeros[WIDEST];\n"
+    for l, layer in enumerate(spec.layers):
+        yield from _product(l, layer)
+    if spec.output_activation == "softmax":
+        yield _SOFTMAX
+    yield from _forward(spec, name)
+    if derivatives:
+        yield from _derivatives(spec, name)
+    yield _self_test(spec, name, self_test(spec, params))
+
+
+def _table(name: str, array: NDArray) -> str:
+    """An array with every number exact."""
+    rows = [", ".join(_exact(x) for x in row) for row in np.atleast_2d(array)]
+    body = f"{{{rows[0]}}}" if array.ndim == 1 else "{" + ",\n    ".join(f"{{{row}}}" for row in rows) + "}"
+    return f"static const real {name}{''.join(f'[{n}]' for n in array.shape)} = {body};\n"
+
+
+def _exact(x: np.floating) -> str:
+    if np.isnan(x):
+        return "NAN"
+    if np.isinf(x):
+        return "INFINITY" if x > 0 else "-INFINITY"
+    return f"R({float(x).hex()})"
+
+
+# ---------------------------------------------------------------- products
+def _product(l: int, layer: Layer) -> Iterator[str]:
+    """``z = x W + b``."""
+    n_in, n_out = layer.n_in, layer.n_out
+    yield f"static void product_{l}(const real *restrict x, const real *restrict b, real *restrict z)\n{{"
+    if n_out == 1:
+        yield _dot(n_in, f"x[@] * W{l}[@][0]", "z[0]", "b[0] + ")
+    else:  # two inputs at a time, for half as many loads and stores of the sums
+        odd = n_in % 2
+        yield f"    for (int j = 0; j < {n_out}; ++j) z[j] = b[j]{f' + x[0] * W{l}[0][j]' if odd else ''};"
+        if n_in > 1:
+            yield f"    for (int i = {odd}; i < {n_in}; i += 2)"
+            yield f"        for (int j = 0; j < {n_out}; ++j) z[j] += x[i] * W{l}[i][j] + x[i + 1] * W{l}[i + 1][j];"
+    yield "}\n"
+
+
+def _dot(n: int, term: str, target: str, start: str = "", indent: str = "    ") -> str:
+    """A sum of n terms, in parts whose terms lie side by side."""
+    whole, lines = n - n % _PARTS, []
+    if whole:
+        lines = [
+            f"real sums[{_PARTS}] = {{R(0.0)}};",
+            f"for (int i = 0; i < {whole}; i += {_PARTS})",
+            f"    for (int k = 0; k < {_PARTS}; ++k) sums[k] += {term.replace('@', 'i + k')};",
+            *(f"for (int k = 0; k < {half}; ++k) sums[k] += sums[k + {half}];" for half in (8, 4, 2, 1)),
+        ]
+    lines.append(f"real sum = {start}{'sums[0]' if whole else 'R(0.0)'};")
+    if whole < n:
+        lines.append(f"for (int i = {whole}; i < {n}; ++i) sum += {term.replace('@', 'i')};")
+    lines.append(f"{target} = sum;")
+    return "\n".join(indent + line for line in lines)
+
+
+_SOFTMAX = """\
+static void softmax(int n, real *z)
+{
+    real largest = z[0], sum = R(0.0);
+    for (int j = 1; j < n; ++j) largest = z[j] > largest ? z[j] : largest;
+    for (int j = 0; j < n; ++j) z[j] = exp_(z[j] - largest);
+    for (int j = 0; j < n; ++j) sum += z[j];
+    for (int j = 0; j < n; ++j) z[j] /= sum;
+}
+"""
+
+
+# ---------------------------------------------------------------- passes
+def _places(spec: NetworkSpec, first: str, last: str) -> list[str]:
+    """Where each layer's inputs and the outputs are: given arrays at the ends, two in turn between them."""
+    return [first, *("gh"[l % 2] for l in range(spec.n_layers - 1)), last]
+
+
+def _room(spec: NetworkSpec) -> str:
+    """The arrays between the layers."""
+    names = ["g[WIDEST]", "h[WIDEST]"][: spec.n_layers - 1]
+    return f"    real {', '.join(names)};" if names else ""
+
+
+def _forward(spec: NetworkSpec, name: str) -> Iterator[str]:
+    yield f"void {name}_forward(const real *restrict x, real *restrict out)\n{{"
+    yield from filter(None, [_room(spec)])
+    places = _places(spec, "x", "out")
+    for l, layer in enumerate(spec.layers):
+        source, target = places[l], places[l + 1]
+        yield f"    product_{l}({source}, {f'b{l}' if spec.bias else 'zeros'}, {target});"
+        yield from _activate(layer, target)
+    yield "}\n"
+
+
+def _activate(layer: Layer, h: str) -> Iterator[str]:
+    activation = layer.activation.name
+    if activation == "softmax":
+        yield f"    softmax({layer.n_out}, {h});"
+    elif activation != "identity":
+        yield f"    for (int j = 0; j < {layer.n_out}; ++j) {h}[j] = {activation}_({h}[j]);"
+
+
+def _derivatives(spec: NetworkSpec, name: str) -> Iterator[str]:
+    offsets = np.concatenate([[0], np.cumsum(spec.sizes[1:])]).tolist()
+    for l, layer in enumerate(spec.layers):
+        yield f"static void transposed_{l}(const real *restrict v, real *restrict u)\n{{"
+        yield f"    for (int row = 0; row < {layer.n_in}; ++row) {{"
+        yield _dot(layer.n_out, f"W{l}[row][@] * v[@]", "u[row]", indent="        ")
+        yield "    }\n}\n"
+
+    yield "/* The derivative of every activation at x, layer after layer; of softmax the outputs. */"
+    yield f"static void slopes_at(const real *restrict x, real *restrict slopes)\n{{\n    real out[{spec.n_out}];"
+    yield from filter(None, [_room(spec)])
+    places = _places(spec, "x", "out")
+    for l, layer in enumerate(spec.layers):
+        source, target, activation = places[l], places[l + 1], layer.activation.name
+        yield f"    product_{l}({source}, {f'b{l}' if spec.bias else 'zeros'}, {target});"
+        slope = f"slopes[{offsets[l]} + j]"
+        slopes = f"    for (int j = 0; j < {layer.n_out}; ++j) {slope} = @;"
+        if activation in c_functions.OF_INPUT:
+            yield slopes.replace("@", f"{activation}_slope({target}[j])")
+        yield from _activate(layer, target)
+        if activation == "softmax":
+            yield slopes.replace("@", f"{target}[j]")
+        elif activation != "identity" and activation not in c_functions.OF_INPUT:
+            yield slopes.replace("@", f"{activation}_slope({target}[j])")
+    yield f"    (void)out; (void)slopes;\n}}\n\nenum {{ SLOPES = {offsets[-1]} }};\n"
+    if spec.output_activation == "softmax":
+        yield _SOFTMAX_SLOPE
+
+    yield f"void {name}_jvp(const real *restrict x, const real *restrict t, real *restrict out)\n{{"
+    yield from filter(None, ["    real slopes[SLOPES];", _room(spec)])
+    yield "    slopes_at(x, slopes);"
+    places = _places(spec, "t", "out")
+    for l, layer in enumerate(spec.layers):
+        yield f"    product_{l}({places[l]}, zeros, {places[l + 1]});"
+        yield from _times_slopes(layer, places[l + 1], offsets[l])
+    yield "}\n"
+
+    yield f"void {name}_vjp(const real *restrict x, const real *restrict v, real *restrict out)\n{{"
+    yield f"    real slopes[SLOPES], d[{spec.n_out}];"
+    yield from filter(None, [_room(spec)])
+    yield f"    slopes_at(x, slopes);\n    for (int j = 0; j < {spec.n_out}; ++j) d[j] = v[j];"
+    places = _places(spec, "out", "d")
+    for l in reversed(range(spec.n_layers)):
+        yield from _times_slopes(spec.layers[l], places[l + 1], offsets[l])
+        yield f"    transposed_{l}({places[l + 1]}, {places[l]});"
+    yield "}\n"
+
+
+_SOFTMAX_SLOPE = """\
+static void softmax_slope(int n, const real *restrict h, real *restrict d)
+{
+    real sum = R(0.0);
+    for (int j = 0; j < n; ++j) sum += h[j] * d[j];
+    for (int j = 0; j < n; ++j) d[j] = h[j] * (d[j] - sum);
+}
+"""
+
+
+def _times_slopes(layer: Layer, d: str, offset: int) -> Iterator[str]:
+    if layer.activation.name == "softmax":
+        yield f"    softmax_slope({layer.n_out}, slopes + {offset}, {d});"
+    elif layer.activation.name != "identity":
+        yield f"    for (int j = 0; j < {layer.n_out}; ++j) {d}[j] *= slopes[{offset} + j];"
+
+
+# ---------------------------------------------------------------- the self-test
+def _self_test(spec: NetworkSpec, name: str, test: SelfTest) -> str:
+    def doubles(of: str, array: NDArray) -> str:
+        rows = [", ".join(_exact(x).removeprefix("R(").removesuffix(")") for x in row) for row in array]
+        body = ",\n    ".join(f"{{{row}}}" for row in rows)
+        return f"static const double {of}[{SAMPLES}][{spec.n_out}] = {{{body}}};"
+
+    return f"""\
+#ifdef SELF_TEST
+#include <stdio.h>
+
+/* Inputs, their outputs, and by how much these may be off. */
+{_table("inputs", test.x)}
+{doubles("expected", test.outputs)}
+
+{doubles("allowed", test.allowed)}
+
+int main(void)
+{{
+    int wrong = 0;
+    for (int i = 0; i < {SAMPLES}; ++i) {{
+        real out[{spec.n_out}];
+        {name}_forward(inputs[i], out);
+        for (int j = 0; j < {spec.n_out}; ++j) {{
+            double got = out[j], wanted = expected[i][j];
+            int same = got == wanted || (got != got && wanted != wanted) || fabs(got - wanted) <= allowed[i][j];
+            if (!same) printf("sample %d, output %d: %.17g instead of %.17g\\n", i, j, got, wanted);
+            wrong += !same;
+        }}
+    }}
+    printf("{name}: %d of {SAMPLES * spec.n_out} outputs are wrong\\n", wrong);
+    return wrong != 0;
+}}
+#endif"""

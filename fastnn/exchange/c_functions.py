@@ -1,0 +1,262 @@
+"""Activations in C99: the arithmetic of `fastnn.kernels.functions`, in loops' bodies without branches, which vectorise.
+
+They need no more of the compiler than IEEE arithmetic: it must not be told to reorder sums (``-ffast-math``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fastnn.kernels.functions import vecmath
+
+
+class Function(NamedTuple):
+    """A function's source, and the names of those that it calls."""
+
+    needs: tuple[str, ...]
+    source: str
+
+
+def _horner(x: str, coefficients: tuple[float, ...]) -> str:
+    """A polynomial in x, as C."""
+    *first, last = [f"R({coefficient!r})" for coefficient in coefficients]
+    text = last
+    for coefficient in reversed(first):
+        text = f"{coefficient} + {x} * ({text})" if text != last else f"{coefficient} + {x} * {text}"
+    return text
+
+
+def _constants(dtype: str) -> dict[str, str]:
+    """What differs between float and double."""
+    single = dtype == "float32"
+    pick = lambda name: getattr(vecmath, f"{name}_{32 if single else 64}")  # noqa: E731
+    return {
+        "LN2": "R(0.6931471805599453)",
+        "LN2_HIGH": f"R({pick('_LN2_HIGH')!r})",
+        "LN2_LOW": f"R({pick('_LN2_LOW')!r})",
+        "LOG2_E": "R(1.4426950408889634)",
+        "SHIFTER": f"R({pick('_SHIFTER')!r})",
+        "MANTISSA": "23" if single else "52",
+        "LOW": _horner("r", pick("_EXP_LOW")),
+        "HIGH": _horner("r", pick("_EXP_HIGH")),
+        "POWER": "r4" if single else "r4 * r2",
+        "LOG1P": _horner("e", pick("_LOG1P")),
+        "EXP_MAX": "R(89.0)" if single else "R(710.0)",
+        "EXP_MIN": "R(-105.0)" if single else "R(-746.0)",
+        "EXP_TINY": "R(-85.0)" if single else "R(-705.0)",
+        "TANH_MAX": "R(10.0)" if single else "R(22.0)",
+        "SIGMOID_MAX": "R(80.0)" if single else "R(700.0)",
+        "ABS": "fabsf" if single else "fabs",
+        "COPYSIGN": "copysignf" if single else "copysign",
+    }
+
+
+_FUNCTIONS: dict[str, Function] = {
+    "bits": Function(
+        (),
+        """\
+/* The bits of a number, and back. */
+typedef union { real number; word bits; } both;
+
+static inline word to_bits(real x) { both b; b.number = x; return b.bits; }
+static inline real from_bits(word k) { both b; b.bits = k; return b.number; }
+
+/* x where the condition is 1, y where it is 0, without a branch, which would keep loops from being vectorised. */
+static inline real where(word condition, real x, real y)
+{
+    word mask = (word)0 - condition;
+    return from_bits((to_bits(x) & mask) | (to_bits(y) & ~mask));
+}""",
+    ),
+    "series": Function(
+        ("bits",),
+        """\
+/* exp(high - low) - 1 for a difference of at most ln(2) / 2, low but a correction. */
+static inline real series(real high, real low)
+{
+    real r = high - low, r2 = r * r, r4 = r2 * r2;
+    real small = r2 * (@LOW@) - low;
+    real rest = @HIGH@;
+    return high + (@POWER@ * rest + small);
+}""",
+    ),
+    "exp": Function(
+        ("series",),
+        """\
+/* exp(x) = 2**n (1 + t); the lowest bits of shifted are the exponent field of 2**n. */
+static inline real exp_(real x)
+{
+    x = where(x > @EXP_MAX@, @EXP_MAX@, x);
+    x = where(x < @EXP_MIN@, @EXP_MIN@, x);
+    real shifted = x * @LOG2_E@ + @SHIFTER@, n = shifted - @SHIFTER@;
+    real t = series(x - n * @LN2_HIGH@, n * @LN2_LOW@);
+    /* 2**n = a b, so that neither overflows and a denormal result is rounded once. */
+    word tiny = x < @EXP_TINY@;
+    real a = from_bits((to_bits(shifted) - 1 + (tiny << 6)) << @MANTISSA@);
+    real b = where(tiny, R(0x1p-63), R(2.0));
+    return (a * t + a) * b;
+}""",
+    ),
+    "expm1": Function(
+        ("series",),
+        """\
+/* exp(x) - 1, without cancellation; x is at most 0. */
+static inline real expm1_(real x)
+{
+    real y = where(x < R(-80.0), R(-80.0), x);
+    real shifted = y * @LOG2_E@ + @SHIFTER@, n = shifted - @SHIFTER@;
+    real t = series(y - n * @LN2_HIGH@, n * @LN2_LOW@);
+    real a = from_bits(to_bits(shifted) << @MANTISSA@);
+    return a * t + (a - R(1.0));
+}""",
+    ),
+    "tanh": Function(
+        ("series",),
+        """\
+/* e / (e + 2) of |x|, with e = exp(2 |x|) - 1. */
+static inline real tanh_(real x)
+{
+    real y = @ABS@(x);
+    y = where(y > @TANH_MAX@, @TANH_MAX@, y);
+    real shifted = y * (R(2.0) * @LOG2_E@) + @SHIFTER@;
+    real t = series((y + y) - (shifted - @SHIFTER@) * @LN2@, R(0.0));
+    real a = from_bits(to_bits(shifted) << @MANTISSA@);
+    real e = a * t + (a - R(1.0));
+    return @COPYSIGN@(e / (e + R(2.0)), x);
+}""",
+    ),
+    "sigmoid": Function(
+        ("series",),
+        """\
+/* 1 / (1 + exp(-x)); where exp(-x) might overflow, both are scaled. */
+static inline real sigmoid_(real x)
+{
+    real y = where(x > @SIGMOID_MAX@, @SIGMOID_MAX@, x);
+    y = where(y < @EXP_MIN@, @EXP_MIN@, y);
+    real shifted = y * -@LOG2_E@ + @SHIFTER@, n = shifted - @SHIFTER@;
+    real t = series(-y - n * @LN2_HIGH@, n * @LN2_LOW@);
+    word tiny = x < @EXP_TINY@;
+    real one = where(tiny, R(0x1p-64), R(1.0));
+    real a = from_bits((to_bits(shifted) - (tiny << 6)) << @MANTISSA@);
+    return one / (a * t + (a + one));
+}""",
+    ),
+    "softplus": Function(
+        ("exp",),
+        """\
+/* log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|)) */
+static inline real softplus_(real z)
+{
+    real e = exp_(-@ABS@(z));
+    real log1p_e = e - (e * e) * (@LOG1P@);
+    return where(z < R(0.0), R(0.0), z) + log1p_e;
+}""",
+    ),
+    "relu": Function(("bits",), "static inline real relu_(real z) { return where(z < R(0.0), R(0.0), z); }"),
+    "leaky_relu": Function(
+        ("bits",), "static inline real leaky_relu_(real z) { return where(z > R(0.0), z, R(0.01) * z); }"
+    ),
+    "elu": Function(
+        ("expm1",),
+        """\
+static inline real elu_(real z)
+{
+    real below = expm1_(where(z > R(0.0), R(0.0), z));
+    return where(z > R(0.0), z, below);
+}""",
+    ),
+    "selu": Function(
+        ("expm1",),
+        """\
+static inline real selu_(real z)
+{
+    real below = R(1.7580993408473766) * expm1_(where(z > R(0.0), R(0.0), z));
+    return where(z > R(0.0), R(1.0507009873554805) * z, below);
+}""",
+    ),
+    "silu": Function(
+        ("sigmoid",),
+        """\
+static inline real silu_(real z) { return where(z < R(-1e4), R(-1e4), z) * sigmoid_(z); }""",
+    ),
+    "gelu_tanh": Function(
+        ("sigmoid",),
+        """\
+/* z (1 + tanh(u)) / 2 = z sigmoid(2 u) with u = sqrt(2 / pi) (z + 0.044715 z**3) */
+static inline real gelu_tanh_(real z)
+{
+    real y = where(z < R(-100.0), R(-100.0), where(z > R(100.0), R(100.0), z));
+    real v = y * (R(1.5957691216057308) + y * y * R(0.07135481627260025));
+    return where(z < R(-1e4), R(-1e4), z) * sigmoid_(v);
+}""",
+    ),
+    # ------------------------------------------------------------ derivatives at z, where the function has the value h
+    "sigmoid_slope": Function((), "static inline real sigmoid_slope(real h) { return h * (R(1.0) - h); }"),
+    "tanh_slope": Function((), "static inline real tanh_slope(real h) { return R(1.0) - h * h; }"),
+    "relu_slope": Function(("bits",), "static inline real relu_slope(real h) { return where(h > R(0.0), R(1.0), h); }"),
+    "leaky_relu_slope": Function(
+        ("bits",),
+        """\
+static inline real leaky_relu_slope(real h)
+{
+    return where(h > R(0.0), R(1.0), where(h <= R(0.0), R(0.01), h));
+}""",
+    ),
+    "elu_slope": Function(
+        ("bits",), "static inline real elu_slope(real h) { return where(h > R(0.0), R(1.0), h + R(1.0)); }"
+    ),
+    "selu_slope": Function(
+        ("bits",),
+        """\
+static inline real selu_slope(real h)
+{
+    return where(h > R(0.0), R(1.0507009873554805), h + R(1.7580993408473766));
+}""",
+    ),
+    "silu_slope": Function(
+        ("sigmoid",),
+        """\
+static inline real silu_slope(real z)
+{
+    real y = where(z < R(-1e4), R(-1e4), where(z > R(1e4), R(1e4), z));
+    real s = sigmoid_(y);
+    return s + y * s * sigmoid_(-y);
+}""",
+    ),
+    "softplus_slope": Function(("sigmoid",), "static inline real softplus_slope(real z) { return sigmoid_(z); }"),
+    "gelu_tanh_slope": Function(
+        ("sigmoid",),
+        """\
+static inline real gelu_tanh_slope(real z)
+{
+    real y = where(z < R(-100.0), R(-100.0), where(z > R(100.0), R(100.0), z));
+    real v = y * (R(1.5957691216057308) + y * y * R(0.07135481627260025));
+    real s = sigmoid_(v);
+    return s + y * s * sigmoid_(-v) * (R(1.5957691216057308) + y * y * R(0.21406444881780073));
+}""",
+    ),
+    "exp_slope": Function((), "static inline real exp_slope(real h) { return h; }"),
+    "identity_slope": Function((), ""),
+}
+
+#: Activations whose derivative is taken at z; the others' at h.
+OF_INPUT = ("silu", "softplus", "gelu_tanh")
+
+
+def sources(names: Iterable[str], dtype: str) -> str:
+    """The functions of these names and all that they call, each before it is needed."""
+    chosen: list[str] = []
+
+    def choose(name: str) -> None:
+        for needed in _FUNCTIONS[name].needs:
+            choose(needed)
+        if name not in chosen and _FUNCTIONS[name].source:
+            chosen.append(name)
+
+    for name in names:
+        choose(name)
+    text = "\n\n".join(_FUNCTIONS[name].source for name in chosen)
+    for name, value in _constants(dtype).items():
+        text = text.replace(f"@{name}@", value)
+    return text

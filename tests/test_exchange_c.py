@@ -1,0 +1,155 @@
+"""Networks in C: what gcc makes of them computes what ours does, on every path and for every width."""
+
+import ctypes
+import itertools
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from exchange_cases import DTYPES, WIDTHS, difference, net, samples
+
+from fastnn import MLP
+from fastnn.exchange import c_functions
+from fastnn.reference import activations, network
+from fastnn.settings.catalogue import ACTIVATIONS
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2")
+FAST = ("-O3", "-march=native", "-Wall", "-Wextra", "-Werror")
+
+
+class Compiled:
+    """A network's C file as a shared library."""
+
+    def __init__(self, made, folder, flags, derivatives=False):
+        made.to_c(folder / "made.c", derivatives=derivatives)
+        gcc(folder, *flags, "-shared", "-fPIC", "-o", "made.so")
+        self.spec, self.library = made.spec, ctypes.CDLL(str(folder / "made.so"))
+
+    def __call__(self, function, *vectors, size):
+        out = np.empty(size, self.spec.dtype)
+        getattr(self.library, f"made_{function}")(*(v.ctypes.data_as(ctypes.c_void_p) for v in (*vectors, out)))
+        return out
+
+    def forward(self, X):
+        return np.array([self("forward", x, size=self.spec.n_out) for x in X], np.float64)
+
+
+def gcc(folder, *flags):
+    done = subprocess.run(["gcc", *flags, "made.c", "-lm"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def self_test(folder, *flags):
+    gcc(folder, *flags, "-DSELF_TEST", "-o", "test")
+    return subprocess.run(["./test"], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("width", [1, 16, 33])
+def test_widths(width, tmp_path):
+    made = net("tanh", bias=width % 2 == 0, sizes=(width, width, width))
+    X = samples(made)
+    assert difference(made, X, Compiled(made, tmp_path, FAST).forward(X)) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [STRICT, FAST], ids=["strict", "fast"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_at_every_width(name, dtype, bias, flags, tmp_path):
+    largest = 0.0
+    for width in WIDTHS:
+        (tmp_path / str(width)).mkdir()
+        made = net(name, dtype, bias, sizes=(3, width, width, min(width, 5)))
+        X = samples(made)
+        largest = max(largest, difference(made, X, Compiled(made, tmp_path / str(width), flags).forward(X)))
+    print(f"{name} {dtype} {'biases' if bias else 'no biases'}: {largest:.2f}")
+    assert largest < 4
+
+
+def points(dtype):
+    """Numbers of every size, and those at which functions do something else."""
+    spread = np.concatenate(
+        [np.linspace(-30, 30, 5000), np.geomspace(1e-30, 1e30, 500), -np.geomspace(1e-30, 1e30, 500)]
+    )
+    ends = [0.0, -0.0, np.inf, -np.inf, np.nan, 87, 88.5, -87.3, -103.5, 709.5, -708.4, -745.0]
+    return np.concatenate([spread, ends]).astype(dtype)
+
+
+@pytest.mark.parametrize("flags", [STRICT, pytest.param(FAST, marks=pytest.mark.slow)], ids=["strict", "fast"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in ("softmax", "identity")])
+def test_activations_are_as_near_to_the_truth_as_ours(name, dtype, flags, tmp_path):
+    made = MLP((1, 1), output_activation=name, bias=False, dtype=dtype)
+    made.params[:] = 1
+    x = points(dtype)[:, None]
+    with np.errstate(all="ignore"):
+        got, ours = Compiled(made, tmp_path, flags).forward(x), made.predict(x).astype(np.float64)
+        truth = activations.FUNCTIONS[name](x.astype(np.longdouble))
+        truth = np.where(abs(truth) > np.finfo(dtype).max, np.sign(truth) * np.inf, truth)
+        same = (got == ours) | (np.isnan(got) & np.isnan(ours))
+        size = np.maximum(abs(truth), np.finfo(dtype).tiny / np.finfo(dtype).eps)
+        if name in ("silu", "gelu_tanh"):  # composed functions: measured beside |x| eps
+            size = np.maximum(size, abs(x))
+        error = np.where(same, 0, abs(got - truth) / (size * np.finfo(dtype).eps))
+    assert error.max() <= 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_outputs_and_derivatives(name, dtype, tmp_path):
+    made = net(name, dtype, sizes=(3, 18, 4))
+    compiled = Compiled(made, tmp_path, STRICT, derivatives=True)
+    X = samples(made)
+    assert difference(made, X, compiled.forward(X)) < 4
+    rng, tolerance = np.random.default_rng(0), 200 * np.finfo(dtype).eps
+    t, v = rng.normal(size=3).astype(dtype), rng.normal(size=4).astype(dtype)
+    for x in X[:5]:
+        J = network.jacobian(made.spec, made.params.astype(np.float64), x.astype(np.float64))
+        assert abs(compiled("jvp", x, t, size=4) - J @ t).max() <= tolerance * (abs(J) @ abs(t)).max()
+        assert abs(compiled("vjp", x, v, size=3) - v @ J).max() <= tolerance * (abs(v) @ abs(J)).max()
+
+
+SANITIZED = (*STRICT, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+@pytest.mark.parametrize("name", ["gelu_tanh", "softmax"])
+def test_self_test_passes_under_the_sanitizers(name, tmp_path):
+    net(name, sizes=(3, 19, 33, 2)).to_c(tmp_path / "made.c", derivatives=True)
+    done = self_test(tmp_path, *SANITIZED)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "made: 0 of 10 outputs are wrong\n"
+
+
+def test_self_test_fails_where_a_weight_is_another(tmp_path):
+    made = net("tanh")
+    made.to_c(tmp_path / "made.c")
+    text, weight = (tmp_path / "made.c").read_text(), f"R({made.weights[1][0, 0].hex()})"
+    assert weight in text
+    (tmp_path / "made.c").write_text(text.replace(weight, f"R({(made.weights[1][0, 0] * (1 + 1e-9)).hex()})"))
+    done = self_test(tmp_path, *STRICT)
+    assert done.returncode == 1
+    assert "instead of" in done.stdout
+
+
+def test_parameters_that_are_not_finite(tmp_path):
+    made = MLP((1, 3))
+    made.weights[0][:] = [[np.nan, np.inf, -np.inf]]
+    got = Compiled(made, tmp_path, STRICT).forward(np.ones((1, 1)))
+    np.testing.assert_array_equal(got, [[np.nan, np.inf, -np.inf]])
+    assert self_test(tmp_path, *STRICT).returncode == 0
+
+
+def test_nothing_is_left_unwritten_in_a_function():
+    for dtype, name in itertools.product(DTYPES, c_functions._FUNCTIONS):
+        assert "@" not in c_functions.sources([name], dtype)
+
+
+@pytest.mark.parametrize("path", ["net.cpp", "net", "2net.c", "my-net.c", "é.c"])
+def test_paths_that_c_cannot_use_are_refused(path, tmp_path):
+    with pytest.raises(ValueError, match=r"path must be a name of letters, digits and _ that ends in \.c; got"):
+        net("tanh").to_c(tmp_path / path)
+    assert list(tmp_path.iterdir()) == []
