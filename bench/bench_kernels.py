@@ -112,7 +112,7 @@ def test_loss(benchmark, row, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("code", sorted(optimizers.RULES), ids=lambda code: optimizers.RULES[code][1].__name__)
+@pytest.mark.parametrize("code", range(len(optimizers.RULES)), ids=lambda code: optimizers.RULES[code].name)
 def test_optimizer(benchmark, code, dtype):
     settings = np.array([0.9, 0.999, 1e-8, 0.01])
 

@@ -171,7 +171,7 @@ def test_a_batch_of_many_blocks(dtype):
 def test_depth(depth, bias, dtype):
     spec = spec_of((3, *[6] * (depth - 1), 2), HIDDEN, "tanh", bias=bias, dtype=dtype)
     params, X, y = single_or_double(dtype, *draw(spec, "huber", 5))
-    assert_same_gradient(spec, params, X, y, "huber", delta=0.5)
+    assert_same_gradient(spec, params, X, y, "huber", loss_parameter=0.5)
 
 
 def test_no_rows():

@@ -157,11 +157,11 @@ def test_delta_reaches_huber():
     params, X, y = draw(spec, "huber", 4, seed=7)
     r = predict(spec, params, X) - y
     assert np.abs(r).max() < 10
-    value, _ = loss_and_grad(spec, params, X, y, huber, delta=10.0)
+    value, _ = loss_and_grad(spec, params, X, y, huber, loss_parameter=10.0)
     assert value == pytest.approx(np.mean(r**2 / 2), rel=1e-14)
-    small_value, gradient = loss_and_grad(spec, params, X, y, huber, delta=0.01)
+    small_value, gradient = loss_and_grad(spec, params, X, y, huber, loss_parameter=0.01)
     assert small_value < value / 10
-    settings = {"delta": 0.01}
+    settings = {"loss_parameter": 0.01}
     assert error(gradient, central_differences(loss_of(spec, X, y, "huber", **settings), params)) < 1e-7
 
 

@@ -118,9 +118,9 @@ def test_is_the_loop_typed_out(rule, shuffle, weighted, dtype):
 
 def test_delta_and_labels_reach_the_loss():
     for delta in (0.01, 100.0):
-        job = make_job(batch_size=11, sample_weight=None, delta=delta)
+        job = make_job(batch_size=11, sample_weight=None, loss_parameter=delta)
         job.loss = catalogue.LOSSES["huber"]
-        expected, _ = loss_and_grad(job.spec, job.params, job.X, job.y, job.loss, delta=delta)
+        expected, _ = loss_and_grad(job.spec, job.params, job.X, job.y, job.loss, loss_parameter=delta)
         assert run(job)[2][0] == pytest.approx(expected, rel=1e-13)
 
     job = make_job(SGD(0.5), batch_size=11, sample_weight=None, y=np.arange(11) % 2)

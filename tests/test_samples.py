@@ -27,7 +27,7 @@ RICH = {
     "sample_weight": WEIGHTS,
     "l2": 0.1,
     "max_grad_norm": 0.3,
-    "delta": 0.5,
+    "loss_parameter": 0.5,
     "batch_size": 4,
 }
 PLAIN = {"optimizer": SGD(0.1), "loss": LOSSES["mse"], "batch_size": 11}

@@ -21,10 +21,10 @@ from fastnn.checks.arrays import (
     check_vector,
 )
 from fastnn.checks.jobs import (
-    check_delta,
     check_job,
     check_l2,
     check_loss,
+    check_loss_parameter,
     check_optimizer,
     check_specialize,
     check_state,
@@ -57,7 +57,6 @@ __all__ = [
     "check_batch",
     "check_columns",
     "check_data",
-    "check_delta",
     "check_early_stopping",
     "check_ensemble_params",
     "check_finite",
@@ -69,6 +68,7 @@ __all__ = [
     "check_job",
     "check_l2",
     "check_loss",
+    "check_loss_parameter",
     "check_means",
     "check_members",
     "check_name",

@@ -17,7 +17,6 @@ from fastnn.checks.networks import check_rng
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
-    Interval,
     check_flag,
     check_integer,
     check_name,
@@ -28,6 +27,7 @@ from fastnn.checks.values import (
 )
 from fastnn.jobs.job import Job, State
 from fastnn.settings import catalogue, optimizers, solvers
+from fastnn.settings.intervals import UNIT, intervals_of
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.solvers import Solver
@@ -36,24 +36,6 @@ from fastnn.settings.spec import NetworkSpec
 _SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt, "LBFGS": solvers.LBFGS}
 _OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS} | _SOLVERS
 _KNOWN = frozenset(_OPTIMIZERS.values())
-_UNIT = Interval(0, 1)
-_SETTINGS = {
-    "learning_rate": AT_LEAST_0,
-    "momentum": _UNIT,
-    "decay": _UNIT,
-    "beta_1": _UNIT,
-    "beta_2": _UNIT,
-    "epsilon": ABOVE_0,
-    "weight_decay": AT_LEAST_0,
-    "decrease": Interval(0, 1, open_low=True),
-    "increase": Interval(1, open_low=True),
-    "step_min": ABOVE_0,
-    "step_max": ABOVE_0,
-    "damping": ABOVE_0,
-    "gradient_tolerance": AT_LEAST_0,
-    "loss_tolerance": AT_LEAST_0,
-}
-_WHOLE = ("memory",)
 
 #: That the matrices of Levenberg-Marquardt may take: with more a step takes minutes.
 MOST_BYTES = 16 * 2**30
@@ -75,24 +57,30 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
         names = ", ".join(f"fastnn.{name}" for name in _OPTIMIZERS)
         raise TypeError(f"optimizer must be an instance of {names}; got {describe(optimizer)}{hint}")
     converted: dict[str, Any] = {}
+    intervals = intervals_of(optimizer)
     for name, value in vars(optimizer).items():
-        interval = _SETTINGS.get(name)
+        interval = intervals.get(name)
         if type(value) is float and interval is not None and value in interval:
             continue
         argument = f"{name} of {type(optimizer).__name__}"
         if name == "learning_rate" and isinstance(value, Schedule):
             checked: Any = check_schedule(value)
-        elif name in _WHOLE:
-            checked = check_integer(argument, value, 1)
+        elif interval is None:
+            checked = check_flag(argument, value)
+        elif type(getattr(type(optimizer), name)) is int:
+            checked = check_integer(argument, value, int(interval.low))
         else:
-            checked = check_flag(argument, value) if interval is None else check_number(argument, value, interval)
+            checked = check_number(argument, value, interval)
         if checked is not value:
             converted[name] = checked
     optimizer = replace(optimizer, **converted) if converted else optimizer
     if isinstance(optimizer, optimizers.SGD) and optimizer.nesterov and optimizer.momentum == 0:
         raise ValueError("momentum of SGD must be above 0 with nesterov=True; got 0.0")
-    if isinstance(optimizer, optimizers.Rprop) and isinstance(optimizer.learning_rate, Schedule):
-        raise TypeError(f"learning_rate of Rprop must be a number, its first step size; got {optimizer.learning_rate}")
+    row = catalogue.OPTIMIZERS.get(type(optimizer).__name__)
+    if row is not None and row.keeps_step_sizes and isinstance(optimizer.learning_rate, Schedule):
+        raise TypeError(
+            f"learning_rate of {row.name} must be a number, its first step size; got {optimizer.learning_rate}"
+        )
     if isinstance(optimizer, optimizers.Rprop) and optimizer.step_min > optimizer.step_max:
         raise ValueError(f"step_min of Rprop must be at most step_max, {optimizer.step_max}; got {optimizer.step_min}")
     return optimizer
@@ -118,9 +106,9 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
     return row
 
 
-def check_delta(delta: Any) -> float:
-    """Where the Huber loss turns into a line: a finite number above 0."""
-    return check_number("delta", delta, ABOVE_0)
+def check_loss_parameter(delta: Any) -> float:
+    """The number that a loss takes, `catalogue.Loss.parameter`, in its interval."""
+    return check_number("delta", delta, catalogue.DELTA.interval)
 
 
 def check_l2(l2: Any) -> float:
@@ -142,7 +130,7 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     given = list(dropout) if isinstance(dropout, (list, tuple, np.ndarray)) else [dropout] * hidden
     if len(given) != hidden:
         raise ValueError(f"dropout must be one number or {hidden}, one a hidden layer; got {len(given)}")
-    rates = tuple(check_number("dropout", rate, _UNIT) for rate in given)
+    rates = tuple(check_number("dropout", rate, UNIT) for rate in given)
     return rates if any(rates) else ()
 
 
@@ -234,7 +222,7 @@ def check_job(
         optimizer=optimizer,
         batch_size=batch_size,
         sample_weight=weights,
-        delta=check_delta(delta),
+        loss_parameter=check_loss_parameter(delta),
         shuffle=check_flag("shuffle", shuffle),
         l2=check_l2(l2),
         dropout=rates,

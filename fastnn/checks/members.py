@@ -16,9 +16,10 @@ from fastnn.checks.arrays import (
     check_sample_weight,
     check_targets,
 )
-from fastnn.checks.jobs import _SETTINGS, check_optimizer
+from fastnn.checks.jobs import check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
 from fastnn.settings.catalogue import Loss
+from fastnn.settings.intervals import intervals_of
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.spec import NetworkSpec
@@ -105,7 +106,7 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
         value = getattr(optimizer, name, None)
         if isinstance(value, (list, tuple, np.ndarray)):
             argument = f"{name} of {type(optimizer).__name__}"
-            each[name] = check_for_each(argument, value, members, _SETTINGS[name])
+            each[name] = check_for_each(argument, value, members, intervals_of(optimizer)[name])
     plain = check_optimizer(
         replace(optimizer, **{name: float(max(values)) for name, values in each.items()}) if each else optimizer
     )

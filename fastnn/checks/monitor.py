@@ -36,7 +36,6 @@ _SETTINGS = {
     "min_improvement": AT_LEAST_0,
     "min_rate": AT_LEAST_0,
 }
-_PART = Interval(0, 1)
 _FRACTION = Interval(0, 1, open_low=True)
 _SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream of its own
 
@@ -185,7 +184,7 @@ def _classes(job: Job) -> NDArray:
     if job.loss.metric == "accuracy":
         if job.y.ndim == 1:
             return job.y
-        if job.loss.name == "cross_entropy":
+        if job.loss.one_class:
             return job.y.argmax(axis=1)
         if job.spec.n_out == 1:
             return job.y[:, 0] > 0.5

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 import numpy as np
 
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval
+
+__all__ = [
+    "ABOVE_0",
+    "AT_LEAST_0",
+    "Interval",
+    "check_flag",
+    "check_integer",
+    "check_name",
+    "check_number",
+    "check_optional_flag",
+    "describe",
+    "nearest",
+]
+
 _NUMBERS = (int, float, np.integer, np.floating)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """The numbers a setting may take, and what an error calls them; an infinite end never belongs to it."""
-
-    low: float
-    high: float = inf
-    open_low: bool = False
-
-    def __contains__(self, number: float) -> bool:
-        return self.low <= number < self.high and not (self.open_low and number == self.low)
-
-    def __str__(self) -> str:
-        if self.high < inf:
-            return f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
-        return f"a finite number {'above' if self.open_low else 'of at least'} {self.low:g}"
-
-
-AT_LEAST_0 = Interval(0)
-ABOVE_0 = Interval(0, open_low=True)
 
 
 def describe(value: object) -> str:

@@ -225,7 +225,7 @@ def _job(
     return MembersJob(
         spec=spec,
         loss=row,
-        delta=checks.check_delta(delta),
+        loss_parameter=checks.check_loss_parameter(delta),
         batch_size=batch_size,
         max_grad_norm=inf
         if max_grad_norm is None

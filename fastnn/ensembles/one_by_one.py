@@ -58,7 +58,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome) -> None:
         optimizer=optimizer,
         batch_size=job.batch_size,
         sample_weight=block(job.weights) if len(job.weights) else None,
-        delta=job.delta,
+        loss_parameter=job.loss_parameter,
         shuffle=job.shuffle,
         l2=float(job.l2[k]),
         max_grad_norm=job.max_grad_norm,

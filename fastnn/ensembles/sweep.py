@@ -264,5 +264,7 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
         weights = None if own is None else checks.check_sample_weight(own, many.spec, len(X))
         network = twin("numpy", "network")
         with np.errstate(all="ignore"):  # a network that diverged may overflow
-            losses[k] = network.loss_and_grad(many.spec, params, X, y, row, sample_weight=weights, delta=delta)[0]
+            losses[k] = network.loss_and_grad(
+                many.spec, params, X, y, row, sample_weight=weights, loss_parameter=delta
+            )[0]
     return losses

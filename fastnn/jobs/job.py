@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.monitor import fresh_monitor_state
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import Optimizer, Rprop
+from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 
@@ -53,8 +53,8 @@ class Job:
         Weight of each sample.
     loss : catalogue.Loss
         The loss's row.
-    delta : float
-        Where the Huber loss turns from a parabola into a line; other losses ignore it.
+    loss_parameter : float
+        The number that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     optimizer : Optimizer or Solver
         The update rule; its learning rate is passed to ``train``, epoch by epoch.
     batch_size : int
@@ -91,7 +91,7 @@ class Job:
     optimizer: Any  # an Optimizer, or a Solver
     batch_size: int
     sample_weight: NDArray | None = None
-    delta: float = 1.0
+    loss_parameter: float = 1.0
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf
@@ -158,10 +158,13 @@ class State:
     def fresh(cls, spec: NetworkSpec, optimizer: Optimizer | Solver, seed: int) -> State:
         """The state before the first step."""
         name = type(optimizer).__name__
-        count = 0 if isinstance(optimizer, Solver) else catalogue.OPTIMIZERS[name].slots
-        slots = np.zeros((count, spec.n_params), dtype=spec.dtype)
-        if isinstance(optimizer, Rprop):
-            slots[1] = optimizer.learning_rate  # slot 0: the last gradient; slot 1: the step sizes
+        if isinstance(optimizer, Solver):
+            slots = np.zeros((0, spec.n_params), dtype=spec.dtype)
+        else:
+            row = catalogue.OPTIMIZERS[name]
+            slots = np.zeros((row.slots, spec.n_params), dtype=spec.dtype)
+            if row.keeps_step_sizes:
+                slots[1] = optimizer.learning_rate
         return cls(name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
 
     def copy(self) -> State:

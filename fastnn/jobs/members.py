@@ -21,7 +21,7 @@ class MembersJob:
 
     Attributes
     ----------
-    spec, loss, delta, batch_size, max_grad_norm
+    spec, loss, loss_parameter, batch_size, max_grad_norm
         As in `fastnn.jobs.job.Job`.
     X, y, weights : ndarray, shapes (1 or K, n, n_in), (1 or K, n, n_out), (0, 1 or K, n)
         The data.
@@ -53,7 +53,7 @@ class MembersJob:
 
     spec: NetworkSpec
     loss: catalogue.Loss
-    delta: float
+    loss_parameter: float
     batch_size: int
     max_grad_norm: float
     X: NDArray

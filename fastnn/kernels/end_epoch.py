@@ -60,7 +60,7 @@ class Metric(IntEnum):
     R2_OF_EXP = 3  # of outputs whose logarithm is given
 
 
-_LARGEST, _SIGN, _R2, _R2_OF_EXP = map(int, Metric)
+_SIGN, _R2, _R2_OF_EXP = int(Metric.SIGN), int(Metric.R2), int(Metric.R2_OF_EXP)
 _BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = map(int, MonitorState)
 
 
@@ -120,7 +120,7 @@ def _evaluate(job, params, work, team):
                 else:
                     label = labels[r] if watch.labels != 0 else -1
                     metric += weight / watch.weight * _right(watch.metric, o_r, y_r, label, n_out)
-            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, job.delta)
+            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, job.loss_parameter)
         meet(team)
     return loss, metric
 
@@ -177,7 +177,7 @@ def evaluate(job: Job) -> tuple[float, float]:
     from fastnn.reference.end_epoch import metric
 
     watch = job.watch
-    settings = {"sample_weight": watch.sample_weight, "delta": job.delta}
+    settings = {"sample_weight": watch.sample_weight, "loss_parameter": job.loss_parameter}
     loss, _ = network.loss_and_grad(job.spec, job.params, watch.X, watch.y, job.loss, **settings)
     return loss, metric(job, network.predict(job.spec, job.params, watch.X))
 
@@ -203,9 +203,8 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     """Fill in the validation set; the arrays that it names."""
     watch, weights = job.watch, job.watch.sample_weight
     weight = float(len(watch.X) if weights is None else weights.sum(dtype=np.float64))
-    outputs = job.spec.n_out if job.loss.mean_output else 1
     record["n_rows"], record["loss"], record["weight"] = len(watch.X), loss, weight
-    record["factor"] = 1 / (outputs * (weight if job.loss.mean else 1.0))
+    record["factor"] = 1 / (job.loss.divisor(job.spec.n_out) * (weight if job.loss.mean else 1.0))
     targets = "labels" if watch.y.ndim == 1 else "y"
     arrays = {"X": watch.X, targets: watch.y, "losses": watch.loss, "metrics": watch.metric}
     if weights is not None:
@@ -214,7 +213,7 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
         record["metric"] = Metric.R2_OF_EXP if job.loss.logits_of == "exp" else Metric.R2
         arrays["shares"] = watch.shares()
     else:
-        record["metric"] = Metric.LARGEST if job.loss.name == "cross_entropy" else Metric.SIGN
+        record["metric"] = Metric.LARGEST if job.loss.one_class else Metric.SIGN
     for name, array in arrays.items():
         record[name] = array.ctypes.data
     return list(arrays.values())

@@ -193,9 +193,9 @@ class MLP(SingleSample, Exports):
         checks.check_finite_data(X, y, weights)
         if out is not None and np.may_share_memory(checks.check_out("out", out, params.shape, spec), params):
             raise ValueError("out must be an array of its own; got one that shares the memory of params")
-        l2, delta = checks.check_l2(l2), checks.check_delta(delta)
+        l2, delta = checks.check_l2(l2), checks.check_loss_parameter(delta)
         return twin(backend, "network").loss_and_grad(
-            spec, params, X, y, row, sample_weight=weights, l2=l2, delta=delta, out=out
+            spec, params, X, y, row, sample_weight=weights, l2=l2, loss_parameter=delta, out=out
         )
 
     def fit(

@@ -14,6 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.settings.catalogue import ACTIVATIONS
+
 SLOPE = 0.01  # of leaky_relu, below zero
 SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al. (2017)
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -149,31 +151,7 @@ def exp_derivative(z: NDArray, h: NDArray) -> NDArray:
     return h
 
 
-FUNCTIONS: dict[str, Callable[[NDArray], NDArray]] = {
-    "identity": identity,
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "relu": relu,
-    "leaky_relu": leaky_relu,
-    "elu": elu,
-    "selu": selu,
-    "silu": silu,
-    "softplus": softplus,
-    "gelu_tanh": gelu_tanh,
-    "softmax": softmax,
-    "exp": exp,
-}
-
+FUNCTIONS: dict[str, Callable[[NDArray], NDArray]] = {name: globals()[name] for name in ACTIVATIONS}
 DERIVATIVES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
-    "identity": identity_derivative,
-    "sigmoid": sigmoid_derivative,
-    "tanh": tanh_derivative,
-    "relu": relu_derivative,
-    "leaky_relu": leaky_relu_derivative,
-    "elu": elu_derivative,
-    "selu": selu_derivative,
-    "silu": silu_derivative,
-    "softplus": softplus_derivative,
-    "gelu_tanh": gelu_tanh_derivative,
-    "exp": exp_derivative,
+    name: globals()[f"{name}_derivative"] for name, row in ACTIVATIONS.items() if row.elementwise
 }

@@ -18,8 +18,8 @@ def evaluate(job: Job) -> tuple[float, float]:
     """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
     watch = job.watch
     Z, H = forward(job.spec, job.params, watch.X)
-    settings = {"delta": job.delta} if job.loss.name == "huber" else {}
-    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], watch.y, **settings)
+    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
+    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], watch.y, *parameter)
     weight = np.ones(len(rows)) if watch.sample_weight is None else watch.sample_weight
     loss = np.average(rows, weights=weight) if job.loss.mean else weight @ rows
     return float(loss), metric(job, H[-1])
@@ -31,7 +31,7 @@ def metric(job: Job, outputs: NDArray) -> float:
     if job.loss.metric == "r2":
         squares = (outputs - y).astype(np.float64) ** 2 @ job.watch.shares()
         return float(1 - (squares.sum() if weight is None else weight @ squares))
-    if job.loss.name == "cross_entropy":
+    if job.loss.one_class:
         right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
     else:
         right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)

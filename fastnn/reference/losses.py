@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.reference.activations import sigmoid, softmax
+from fastnn.settings.catalogue import LOSSES
 
 
 def sse(o: NDArray, y: NDArray) -> NDArray:
@@ -97,22 +98,5 @@ def binary_cross_entropy_derivative(z: NDArray, y: NDArray) -> NDArray:
     return (sigmoid(z) - y) / z.shape[1]
 
 
-FUNCTIONS: dict[str, Callable[..., NDArray]] = {
-    "sse": sse,
-    "mse": mse,
-    "mae": mae,
-    "huber": huber,
-    "poisson": poisson,
-    "cross_entropy": cross_entropy,
-    "binary_cross_entropy": binary_cross_entropy,
-}
-
-DERIVATIVES: dict[str, Callable[..., NDArray]] = {
-    "sse": sse_derivative,
-    "mse": mse_derivative,
-    "mae": mae_derivative,
-    "huber": huber_derivative,
-    "poisson": poisson_derivative,
-    "cross_entropy": cross_entropy_derivative,
-    "binary_cross_entropy": binary_cross_entropy_derivative,
-}
+FUNCTIONS: dict[str, Callable[..., NDArray]] = {name: globals()[name] for name in LOSSES}
+DERIVATIVES: dict[str, Callable[..., NDArray]] = {name: globals()[f"{name}_derivative"] for name in LOSSES}

@@ -63,7 +63,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    delta: float = 1.0,
+    loss_parameter: float = 1.0,
     factors: list[NDArray] | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
@@ -86,8 +86,8 @@ def loss_and_grad(
         weight the samples contribute nothing.
     l2 : float
         ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
-    delta : float
-        Where the Huber loss turns from a parabola into a line.
+    loss_parameter : float
+        The number that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     factors : list of ndarray, optional
         What each hidden layer's activations are multiplied by, for dropout; ``(n, n_out)`` of the layer.
     out : ndarray, shape (n_params,), optional
@@ -104,10 +104,10 @@ def loss_and_grad(
     Z, H = forward(spec, params, X, factors)
 
     output = Z[-1] if loss.logits_of else H[-1]
-    settings = {"delta": delta} if loss.name == "huber" else {}
+    parameter = () if loss.parameter is None else (loss_parameter,)
     row_weights = _row_weights(spec, loss, len(X), sample_weight)
-    value = row_weights @ losses.FUNCTIONS[loss.name](output, y, **settings)
-    D = row_weights[:, np.newaxis] * losses.DERIVATIVES[loss.name](output, y, **settings)
+    value = row_weights @ losses.FUNCTIONS[loss.name](output, y, *parameter)
+    D = row_weights[:, np.newaxis] * losses.DERIVATIVES[loss.name](output, y, *parameter)
     if not loss.logits_of:
         D = D * activations.DERIVATIVES[spec.output_activation](Z[-1], H[-1])
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.settings.catalogue import OPTIMIZERS
 from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
 
 
@@ -85,13 +86,7 @@ def adam_hat(rule: AdamHat, p: NDArray, g: NDArray, slots: NDArray, learning_rat
 
 
 FUNCTIONS: dict[str, Callable[[Any, NDArray, NDArray, NDArray, float, int], None]] = {
-    "SGD": sgd,
-    "RMSprop": rmsprop,
-    "Adam": adam,
-    "AdamW": adamw,
-    "Rprop": rprop,
-    "VelocitySGD": velocity_sgd,
-    "AdamHat": adam_hat,
+    name: globals()[row.rule] for name, row in OPTIMIZERS.items()
 }
 
 

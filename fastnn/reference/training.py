@@ -83,7 +83,12 @@ def _train_batch(
     batch_weight = len(X) if weight is None else float(weight.sum())
     l2 = job.l2 if job.convention is None else 0.0
     X, factors = noisy(job, state.seed, int(state.counters[2]), X)
-    settings: dict[str, Any] = {"sample_weight": weight, "l2": l2, "delta": job.delta, "factors": factors}
+    settings: dict[str, Any] = {
+        "sample_weight": weight,
+        "l2": l2,
+        "loss_parameter": job.loss_parameter,
+        "factors": factors,
+    }
     loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, **settings, out=gradient)
     if job.convention is not None:
         loss = _recount(job, loss, gradient, batch_weight)
@@ -101,7 +106,7 @@ def _train_batch(
 
 def _recount(job: Job, loss: float, gradient: NDArray, batch_weight: float) -> float:
     """The loss of a batch without its penalty, and the gradient, in place, as `Job.convention` would have them."""
-    factor = (job.spec.n_out if job.loss.mean_output else 1) / job.convention.divisor
+    factor = job.loss.divisor(job.spec.n_out) / job.convention.divisor
     gradient *= factor
     loss *= factor * job.convention.reported
     if job.l2 == 0 or batch_weight == 0:

@@ -1,13 +1,15 @@
 """What there is: one row for each activation, loss and optimizer.
 
 The rows say what goes with what; the functions themselves stand, under the same names, in
-`fastnn.reference` and in `fastnn.kernels`. Tests and documentation are driven by these tables.
+`fastnn.reference` and in `fastnn.kernels.functions`. Tests and documentation are driven by these tables.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+
+from fastnn.settings.intervals import ABOVE_0, Interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Activation:
         May stand in a hidden layer as well as in the output.
     analytic : bool
         Smooth, so that a complex step differentiates it.
+    elementwise : bool
+        Each output hangs on its own pre-activation alone; otherwise on all of its row.
     """
 
     name: str
@@ -33,6 +37,16 @@ class Activation:
     needs_input: bool = False
     hidden: bool = True
     analytic: bool = True
+    elementwise: bool = True
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a loss takes, by the name a user says."""
+
+    name: str
+    default: float
+    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,12 @@ class Loss:
     logits_of : str or None
         The one output activation it goes with, computed together from the pre-activation z;
         None goes with every output but softmax.
+    elementwise : bool
+        Each output has a loss of its own; otherwise a row's outputs come in together.
     labels : bool
         Integer class labels are welcome as targets.
+    parameter : Parameter or None
+        The number that it takes.
     kink : bool
         The derivative jumps somewhere, so that finite differences fail near there.
     squared : bool
@@ -67,11 +85,22 @@ class Loss:
     mean: bool = True
     mean_output: bool = True
     logits_of: str | None = None
+    elementwise: bool = True
     labels: bool = False
+    parameter: Parameter | None = None
     kink: bool = False
     squared: bool = False
     targets: tuple[float, float] = (-inf, inf)
     metric: str = "r2"
+
+    @property
+    def one_class(self) -> bool:
+        """Whether a sample is of one class out of n_out; otherwise each output is a question of its own."""
+        return self.labels
+
+    def divisor(self, n_out: int) -> float:
+        """What the sum of a row's losses over the outputs is divided by."""
+        return float(n_out) if self.mean_output else 1.0
 
     def goes_with(self, output_activation: str) -> bool:
         """Whether the loss is defined on this output activation."""
@@ -86,18 +115,29 @@ class Optimizer:
 
     Attributes
     ----------
-    name, code
-        As for `Activation`; the name is that of the class in `fastnn.settings.optimizers`.
+    name : str
+        Name of the class in `fastnn.settings.optimizers`.
+    rule : str
+        Name of the function in either twin.
     slots : int
         Vectors of the length of the parameters that it keeps from step to step.
     whole_batch : bool
         Needs the gradient over all the data in every step.
+    corrects_bias : bool
+        Its first two settings, `beta_1` and `beta_2`, are decays of means whose start at 0 is corrected in every step.
+    keeps_step_sizes : bool
+        Its second slot holds a step size for each parameter, the learning rate at first.
+    variants : tuple of str
+        What `fastnn.settings.optimizers.Optimizer.variant` may say: each is a function of its own in compiled code.
     """
 
     name: str
-    code: int
+    rule: str
     slots: int = 0
     whole_batch: bool = False
+    corrects_bias: bool = False
+    keeps_step_sizes: bool = False
+    variants: tuple[str, ...] = ("",)
 
 
 def _table(*rows):
@@ -115,26 +155,37 @@ ACTIVATIONS: dict[str, Activation] = _table(
     Activation("silu", 7, needs_input=True),
     Activation("softplus", 8),
     Activation("gelu_tanh", 9, needs_input=True),
-    Activation("softmax", 10, hidden=False),
+    Activation("softmax", 10, hidden=False, elementwise=False),
     Activation("exp", 11, hidden=False),
 )
+
+DELTA = Parameter("delta", 1.0, ABOVE_0)  # where the Huber loss turns from a parabola into a line
 
 LOSSES: dict[str, Loss] = _table(
     Loss("sse", 0, mean=False, mean_output=False, squared=True),
     Loss("mse", 1, squared=True),
     Loss("mae", 2, kink=True),
-    Loss("huber", 3, kink=True),
+    Loss("huber", 3, kink=True, parameter=DELTA),
     Loss("poisson", 4, logits_of="exp", targets=(0, inf)),
-    Loss("cross_entropy", 5, mean_output=False, logits_of="softmax", labels=True, targets=(0, 1), metric="accuracy"),
+    Loss(
+        "cross_entropy",
+        5,
+        mean_output=False,
+        logits_of="softmax",
+        elementwise=False,
+        labels=True,
+        targets=(0, 1),
+        metric="accuracy",
+    ),
     Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1), metric="accuracy"),
 )
 
 OPTIMIZERS: dict[str, Optimizer] = _table(
-    Optimizer("SGD", 0, slots=1),
-    Optimizer("RMSprop", 1, slots=1),
-    Optimizer("Adam", 2, slots=2),
-    Optimizer("AdamW", 3, slots=2),
-    Optimizer("Rprop", 4, slots=2, whole_batch=True),
-    Optimizer("VelocitySGD", 5, slots=1),
-    Optimizer("AdamHat", 6, slots=2),
+    Optimizer("SGD", "sgd", slots=1, variants=("", "_momentum", "_nesterov")),
+    Optimizer("RMSprop", "rmsprop", slots=1),
+    Optimizer("Adam", "adam", slots=2, corrects_bias=True),
+    Optimizer("AdamW", "adamw", slots=2, corrects_bias=True),
+    Optimizer("Rprop", "rprop", slots=2, whole_batch=True, keeps_step_sizes=True),
+    Optimizer("VelocitySGD", "velocity_sgd", slots=1, variants=("", "_nesterov")),
+    Optimizer("AdamHat", "adam_hat", slots=2, corrects_bias=True),
 )

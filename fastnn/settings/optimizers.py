@@ -1,13 +1,14 @@
 """The update rules a user passes to `fit`: frozen dataclasses that hold settings and nothing else.
 
 The formulas are PyTorch's, but for the two variants at the end; they stand in ``reference/optimizers.py`` and
-``kernels/optimizers.py``.
+``kernels/functions/optimizers.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, UNIT, Interval, within
 from fastnn.settings.schedules import Constant, Schedule
 
 
@@ -29,6 +30,11 @@ class Optimizer:
         rate = self.learning_rate
         return rate if isinstance(rate, Schedule) else Constant(rate)
 
+    @property
+    def variant(self) -> str:
+        """What is added to the name of the rule's function in compiled code: one of `catalogue.Optimizer.variants`."""
+        return ""
+
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
@@ -44,9 +50,14 @@ class SGD(Optimizer):
         Step along ``g + momentum * v`` instead of ``v``; needs a momentum above 0.
     """
 
-    learning_rate: float | Schedule = 1e-2
-    momentum: float = 0.0
+    learning_rate: float | Schedule = within(AT_LEAST_0, 1e-2)
+    momentum: float = within(UNIT, 0.0)
     nesterov: bool = False
+
+    @property
+    def variant(self) -> str:
+        """Without momentum nothing is kept from step to step."""
+        return "_nesterov" if self.nesterov else "_momentum" if self.momentum > 0 else ""
 
 
 @dataclass(frozen=True)
@@ -63,9 +74,9 @@ class RMSprop(Optimizer):
         Above 0.
     """
 
-    learning_rate: float | Schedule = 1e-2
-    decay: float = 0.99
-    epsilon: float = 1e-8
+    learning_rate: float | Schedule = within(AT_LEAST_0, 1e-2)
+    decay: float = within(UNIT, 0.99)
+    epsilon: float = within(ABOVE_0, 1e-8)
 
 
 @dataclass(frozen=True)
@@ -85,10 +96,10 @@ class Adam(Optimizer):
         Above 0.
     """
 
-    learning_rate: float | Schedule = 1e-3
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
+    learning_rate: float | Schedule = within(AT_LEAST_0, 1e-3)
+    beta_1: float = within(UNIT, 0.9)
+    beta_2: float = within(UNIT, 0.999)
+    epsilon: float = within(ABOVE_0, 1e-8)
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ class AdamW(Adam):
         At least 0.
     """
 
-    weight_decay: float = 1e-2
+    weight_decay: float = within(AT_LEAST_0, 1e-2)
 
 
 @dataclass(frozen=True)
@@ -125,11 +136,11 @@ class Rprop(Optimizer):
         Bounds of a step size.
     """
 
-    learning_rate: float = 1e-2
-    decrease: float = 0.5
-    increase: float = 1.2
-    step_min: float = 1e-6
-    step_max: float = 50.0
+    learning_rate: float = within(AT_LEAST_0, 1e-2)
+    decrease: float = within(Interval(0, 1, open_low=True), 0.5)
+    increase: float = within(Interval(1, open_low=True), 1.2)
+    step_min: float = within(ABOVE_0, 1e-6)
+    step_max: float = within(ABOVE_0, 50.0)
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,11 @@ class VelocitySGD(SGD):
     nesterov : bool
         Step along ``momentum * v - learning_rate * g`` instead of ``v``; needs a momentum above 0.
     """
+
+    @property
+    def variant(self) -> str:
+        """The velocity is kept, whatever the momentum: it contains the rate."""
+        return "_nesterov" if self.nesterov else ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval, within
 from fastnn.settings.schedules import Constant, Schedule
 
 
@@ -31,8 +32,8 @@ class LevenbergMarquardt(Solver):
         Most bytes for a block of the Jacobian, which is never held as a whole; at least one sample's rows.
     """
 
-    damping: float = 1e-3
-    memory: int = 2**26
+    damping: float = within(ABOVE_0, 1e-3)
+    memory: int = within(Interval(1), 2**26)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,6 @@ class LBFGS(Solver):
         0.
     """
 
-    memory: int = 10
-    gradient_tolerance: float = 1e-8
-    loss_tolerance: float = 1e-12
+    memory: int = within(Interval(1), 10)
+    gradient_tolerance: float = within(AT_LEAST_0, 1e-8)
+    loss_tolerance: float = within(AT_LEAST_0, 1e-12)

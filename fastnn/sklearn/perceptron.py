@@ -176,7 +176,7 @@ class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
             loss,
             sample_weight=weight,
             l2=float(self.alpha),
-            delta=delta,
+            loss_parameter=delta,
             convention=convention,
             **settings,
         )

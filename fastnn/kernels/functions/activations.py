@@ -13,7 +13,9 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
-from fastnn.kernels.functions.vecmath import exp, expm1, sigmoid, softplus, tanh
+from fastnn.kernels.functions.vecmath import exp, expm1, sigmoid
+from fastnn.kernels.functions.vecmath import softplus as softplus  # found by its name here, as are all
+from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import absolute, broadcast, fma, select
@@ -233,25 +235,6 @@ def exp_second_derivative(z, h):
     return h
 
 
-# Softmax works on a whole row, not on a vector's lanes one by one.
-_FUNCTIONS = {
-    ACTIVATIONS[name].code: functions
-    for name, functions in {
-        "identity": (identity, identity_derivative, identity_second_derivative),
-        "sigmoid": (sigmoid, sigmoid_derivative, sigmoid_second_derivative),
-        "tanh": (tanh, tanh_derivative, tanh_second_derivative),
-        "relu": (relu, relu_derivative, relu_second_derivative),
-        "leaky_relu": (leaky_relu, leaky_relu_derivative, leaky_relu_second_derivative),
-        "elu": (elu, elu_derivative, elu_second_derivative),
-        "selu": (selu, selu_derivative, selu_second_derivative),
-        "silu": (silu, silu_derivative, silu_second_derivative),
-        "softplus": (softplus, softplus_derivative, softplus_second_derivative),
-        "gelu_tanh": (gelu_tanh, gelu_tanh_derivative, gelu_tanh_second_derivative),
-        "exp": (exp, exp_derivative, exp_second_derivative),
-    }.items()
-}
-
-
 def activate(code, z):
     """The activation of a literal `code` at `z`; inside ``@njit`` only."""
     raise NotImplementedError
@@ -267,28 +250,28 @@ def second_derivative(code, z, h):
     raise NotImplementedError
 
 
-def _chosen(code, order):
-    """The function of a literal code, or its first or second derivative; None, a typing error, for any other code."""
-    if isinstance(code, types.IntegerLiteral) and code.literal_value in _FUNCTIONS:
-        return _FUNCTIONS[code.literal_value][order]
-    return None
+_NAMES = {row.code: row.name for row in ACTIVATIONS.values() if row.elementwise}
 
 
+def _chosen(code, suffix):
+    """The function of this file that is named by a literal code; None, a typing error, where there is none."""
+    name = _NAMES.get(code.literal_value) if isinstance(code, types.IntegerLiteral) else None
+    return globals().get(f"{name}{suffix}")
 
 
 @overload(activate, prefer_literal=True, jit_options=INLINED)
 def _activate(code, z):
-    chosen = _chosen(code, 0)
+    chosen = _chosen(code, "")
     return chosen and (lambda code, z: chosen(z))
 
 
 @overload(derivative, prefer_literal=True, jit_options=INLINED)
 def _derivative(code, z, h):
-    chosen = _chosen(code, 1)
+    chosen = _chosen(code, "_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))
 
 
 @overload(second_derivative, prefer_literal=True, jit_options=INLINED)
 def _second_derivative(code, z, h):
-    chosen = _chosen(code, 2)
+    chosen = _chosen(code, "_second_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

@@ -1,10 +1,12 @@
 """The losses: value and derivative in one go, on the outputs of a batch.
 
-A kernel calls them by address, with ``(o, d, y, labels, scale, rows, n_out, delta)``.
+A kernel calls them by address, with ``(o, d, y, labels, scale, rows, n_out, parameter)``. What the values are divided
+by stands in `scale`: one number a row of the batch, its share of the loss.
 
-An elementwise loss is a row of `_ELEMENTWISE`: ``name(o, y, delta) -> (loss, derivative)`` on vectors, with o the
-output, or its pre-activation where the catalogue's row says `logits_of`. What the values are divided by stands in
-`scale`: one number a row of the batch, its share of the loss.
+A loss is a function of the catalogue's name. An elementwise one is ``name(o, y, parameter) -> (loss, derivative)`` on
+vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`. Any other takes a row as
+vectors, one after another, each with an output of as many rows as it has lanes: ``name(o, d, y, n, share, parameter)``
+writes the derivative times the share to d, and returns the loss times the share.
 """
 
 from __future__ import annotations
@@ -23,25 +25,32 @@ from fastnn.kernels.simd import (
     first_lanes,
     fma,
     lanes,
+    load,
     load_first,
     select,
+    store,
     store_first,
     tile,
     total,
     transpose,
+    with_lanes,
 )
+from fastnn.kernels.simd.columns import column
 from fastnn.settings import catalogue
 
 
 @inlined
-def squared(o, y, delta):
-    """``(o - y)**2``: of sse and mse."""
+def sse(o, y, parameter):
+    """``(o - y)**2``."""
     r = o - y
     return r * r, r + r
 
 
+mse = sse  # but for the divisor
+
+
 @inlined
-def mae(o, y, delta):
+def mae(o, y, parameter):
     """``|o - y|``."""
     r = o - y
     sign = copysign(broadcast(1.0, r), r)
@@ -49,50 +58,88 @@ def mae(o, y, delta):
 
 
 @inlined
-def huber(o, y, delta):
-    """``r**2 / 2`` where ``|r| <= delta``, else ``delta (|r| - delta / 2)``."""
+def huber(o, y, parameter):
+    """``r**2 / 2`` where ``|r| <= parameter``, else ``parameter (|r| - parameter / 2)``."""
     r = o - y
-    inside = absolute(r) <= delta
-    line = copysign(broadcast(delta, r), r)
-    return select(inside, 0.5 * r * r, delta * (absolute(r) - 0.5 * delta)), select(inside, r, line)
+    inside = absolute(r) <= parameter
+    line = copysign(broadcast(parameter, r), r)
+    return select(inside, 0.5 * r * r, parameter * (absolute(r) - 0.5 * parameter)), select(inside, r, line)
 
 
 @inlined
-def poisson(z, y, delta):
+def poisson(z, y, parameter):
     """``mu - y log(mu)`` with ``mu = exp(z)``."""
     mu = exp(z)
     return mu - y * z, mu - y
 
 
 @inlined
-def binary_cross_entropy(z, y, delta):
+def binary_cross_entropy(z, y, parameter):
     """``-y log(p) - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
     return softplus(z) - y * z, sigmoid(z) - y
 
 
-_ELEMENTWISE = {
-    "sse": squared,
-    "mse": squared,
-    "mae": mae,
-    "huber": huber,
-    "poisson": poisson,
-    "binary_cross_entropy": binary_cross_entropy,
-}
+@inlined
+def cross_entropy(z, d, y, n, share, parameter):
+    """``-sum_j y_j log softmax(z)_j``."""
+    width = lanes(z)
+    top = load(z)
+    for j in range(1, n):
+        z_j = load(z + j * width)
+        top = select((top > z_j) | (top != top), top, z_j)
+    exps, targets, hits = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
+    for j in range(n):
+        z_j, y_j = load(z + j * width) - top, column(y, j, z)
+        e_j = exp(z_j)
+        store(d + j * width, e_j)
+        exps, targets, hits = exps + e_j, targets + y_j, fma(y_j, z_j, hits)
+    factor = share * targets / exps
+    for j in range(n):
+        store(d + j * width, factor * load(d + j * width) - share * column(y, j, z))
+    return share * (targets * log(exps) - hits)
 
 
-def _element(code, o, y, delta):
-    """The elementwise loss of this catalogue code."""
+# ---------------------------------------------------------------- over a batch
+def function_of(code):
+    """The function of this file that belongs to a loss's code in the catalogue."""
+    return globals()[next(row.name for row in catalogue.LOSSES.values() if row.code == code)]
 
 
-@overload(_element, prefer_literal=True, jit_options=INLINED)
-def _choose_element(code, o, y, delta):
-    name = next(row.name for row in catalogue.LOSSES.values() if row.code == code.literal_value)
-    function = _ELEMENTWISE[name]
-    return lambda code, o, y, delta: function(o, y, delta)
+def element(code, o, y, parameter):
+    """The elementwise loss of this literal code."""
+
+
+@overload(element, prefer_literal=True, jit_options=INLINED)
+def _choose_element(code, o, y, parameter):
+    function = function_of(code.literal_value)
+    return lambda code, o, y, parameter: function(o, y, parameter)
+
+
+def row_loss(code, o, d, y, n, share, parameter):
+    """The loss of this literal code for rows in lanes, times their share, the derivative times it into `d`."""
+
+
+@overload(row_loss, prefer_literal=True, jit_options=INLINED)
+def _choose_row_loss(code, o, d, y, n, share, parameter):
+    code = code.literal_value
+    if not next(row.elementwise for row in catalogue.LOSSES.values() if row.code == code):
+        function = function_of(code)
+        return lambda code, o, d, y, n, share, parameter: function(o, d, y, n, share, parameter)
+
+    def elementwise(code, o, d, y, n, share, parameter):
+        width = lanes(o)
+        loss = broadcast(0.0, o)
+        for j in range(n):
+            value, slope = element(code, load(o + j * width), column(y, j, o), parameter)
+            loss = fma(share, value, loss)
+            store(d + j * width, share * slope)
+        return loss
+
+    return elementwise
 
 
 @callee
-def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, delta):
+def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
     """Sum of ``scale * loss`` over the batch; ``d = scale * derivative``. o, d and y are (rows, n_out), contiguous.
 
     `code`, a literal, is the loss's in the catalogue.
@@ -103,7 +150,7 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, delta):
         for i in range(0, rows, width):
             left = rows - i
             share = load_first(scale + i, left)
-            value, derivative = _element(code, load_first(o + i, left), load_first(y + i, left), delta)
+            value, derivative = element(code, load_first(o + i, left), load_first(y + i, left), parameter)
             loss = fma(share, value, loss)
             store_first(d + i, share * derivative, left)
         return np.float64(total(loss))
@@ -111,12 +158,24 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, delta):
         share = broadcast(scale[r], o)
         for j in range(0, n_out, width):
             place, left = r * n_out + j, n_out - j
-            value, derivative = _element(code, load_first(o + place, left), load_first(y + place, left), delta)
+            value, derivative = element(code, load_first(o + place, left), load_first(y + place, left), parameter)
             # Lanes beyond the last output hold the loss of nothing against nothing, which need not be zero.
             value = select(first_lanes(left, value), value, 0.0)
             loss = fma(share, value, loss)
             store_first(d + place, share * derivative, left)
     return np.float64(total(loss))
+
+
+@callee
+def loss_by_rows(code, o, d, y, labels, scale, rows, n_out, parameter):
+    """The same of a loss that is not elementwise: row after row, each alone in its lane."""
+    o, d, y = with_lanes(o, 1), with_lanes(d, 1), with_lanes(y, 1)
+    loss = 0.0
+    for r in range(rows):
+        place = r * n_out
+        share = broadcast(scale[r], o)
+        loss += np.float64(total(row_loss(code, o + place, d + place, y + place, n_out, share, parameter)))
+    return loss
 
 
 @inlined
@@ -128,7 +187,7 @@ def _load_turned(square, x, stride, rows, columns):
 
 
 @callee
-def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out, delta):
+def cross_entropy_of_rows(labels_given, z, d, y, labels, scale, rows, n_out, parameter):
     """Sum of ``scale * (-sum_j y_j log softmax(z)_j)`` over the batch; ``d = scale * (softmax(z) sum(y) - y)``.
 
     With `labels_given`, a literal, row r has the one-hot target of ``labels[r]``, and `y` is not read. A vector holds
@@ -186,7 +245,7 @@ def cross_entropy(labels_given, z, d, y, labels, scale, rows, n_out, delta):
 
 
 def callee_of(loss: catalogue.Loss, labels_given: bool) -> tuple:
-    """The function of a loss, for `address_of`, and the literals that it is compiled for."""
-    if loss.name == "cross_entropy":
-        return cross_entropy, types.literal(int(labels_given))
-    return elementwise_loss, types.literal(loss.code)
+    """The function of a loss over a batch, for `address_of`, and the literals that it is compiled for."""
+    if loss.labels:
+        return cross_entropy_of_rows, types.literal(int(labels_given))
+    return elementwise_loss if loss.elementwise else loss_by_rows, types.literal(loss.code)

@@ -1,12 +1,17 @@
 """The update rules: one pass over the flat parameter vector.
 
-A rule is a row of `RULES`: what it computes once a step from its settings, and
-``name(p, g, s, t, c) -> (p, s, t)`` on vectors: parameters, gradient, the two slots, those numbers.
+A rule is a function of the name that the catalogue gives it: ``rule(p, g, [s, [t,]] c) -> p[, s[, t]]`` on vectors of
+parameters, their gradient, the slots that it keeps, and numbers c of the step. Those come from ``rule_numbers``, if
+there is one, as formulas that hold for scalars and, where a network stands in each lane, for vectors:
+``(rate, momentum, settings, debias, spread)``, of which `settings` are all of the optimizer's, `momentum` is the first
+of them, and the last two are ``1 - beta_1**step`` and ``sqrt(1 - beta_2**step)`` where the catalogue says that biases
+are corrected.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -17,68 +22,70 @@ from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import fma, lanes, load_first, select, sqrt, store_first
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.types import Pointer
-from fastnn.settings import optimizers
+from fastnn.settings.catalogue import OPTIMIZERS
+from fastnn.settings.optimizers import Optimizer
 
 
-# ---------------------------------------------------------------- once a step
+# ---------------------------------------------------------------- SGD
 @inlined
-def rate_alone(rate, settings, step):
-    """The learning rate and the settings as they are."""
-    return rate, settings[0], 1.0 - settings[0], settings[1], 0.0
-
-
-@inlined
-def bias_corrections(rate, settings, step):
-    """Adam's: ``m / (1 - beta_1**step)`` and ``v / (1 - beta_2**step)`` moved into the rate and beside the root."""
-    beta_1, beta_2, t = settings[0], settings[1], float(step)  # a float, for whole powers take long to compile
-    return rate / (1.0 - beta_1**t), beta_1, beta_2, settings[2], 1.0 / np.sqrt(1.0 - beta_2**t)
+def numbers(rate, momentum, settings, debias, spread):
+    """Of a rule that has no numbers of its own."""
+    return rate, momentum
 
 
 @inlined
-def decayed_bias_corrections(rate, settings, step):
-    """Adam's, and the decay in the last place."""
-    return (*bias_corrections(rate, settings, step), 1.0 - rate * settings[3])
-
-
-@inlined
-def folded_bias_corrections(rate, settings, step):
-    """Both corrections moved into the rate; the root stays as it is."""
-    beta_1, beta_2, t = settings[0], settings[1], float(step)
-    return rate * np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t), beta_1, beta_2, settings[2], 1.0
-
-
-@inlined
-def factors_and_bounds(rate, settings, step):
-    """Rprop's."""
-    return settings[0], settings[1], settings[2], settings[3]
-
-
-# ---------------------------------------------------------------- once a vector of parameters
-@inlined
-def sgd(p, g, s, t, c):
+def sgd(p, g, c):
     """``p -= rate g``."""
-    return fma(-c[0], g, p), s, t
+    return fma(-c[0], g, p)
 
 
 @inlined
-def momentum(p, g, s, t, c):
+def sgd_momentum(p, g, s, c):
     """``s = momentum s + g``; ``p -= rate s``."""
     s = fma(s, c[1], g)
-    return p - c[0] * s, s, t
+    return p - c[0] * s, s
 
 
 @inlined
-def nesterov(p, g, s, t, c):
+def sgd_nesterov(p, g, s, c):
     """``s = momentum s + g``; ``p -= rate (g + momentum s)``."""
     s = fma(s, c[1], g)
-    return p - c[0] * fma(s, c[1], g), s, t
+    return p - c[0] * fma(s, c[1], g), s
 
 
 @inlined
-def rmsprop(p, g, s, t, c):
+def velocity_sgd(p, g, s, c):
+    """``s = momentum s - rate g``; ``p += s``."""
+    s = fma(s, c[1], -c[0] * g)
+    return p + s, s
+
+
+@inlined
+def velocity_sgd_nesterov(p, g, s, c):
+    """``s = momentum s - rate g``; ``p += momentum s - rate g``."""
+    s = fma(s, c[1], -c[0] * g)
+    return p + fma(s, c[1], -c[0] * g), s
+
+
+# ---------------------------------------------------------------- RMSprop
+@inlined
+def rmsprop_numbers(rate, momentum, settings, debias, spread):
+    """Rate, decay, what the decay leaves, epsilon."""
+    return rate, settings[0], 1.0 - settings[0], settings[1]
+
+
+@inlined
+def rmsprop(p, g, s, c):
     """``s = decay s + (1 - decay) g**2``; ``p -= rate g / (sqrt(s) + epsilon)``."""
     s = fma(s, c[1], c[2] * g * g)
-    return p - c[0] * g / (sqrt(s) + c[3]), s, t
+    return p - c[0] * g / (sqrt(s) + c[3]), s
+
+
+# ---------------------------------------------------------------- Adam
+@inlined
+def adam_numbers(rate, momentum, settings, debias, spread):
+    """``m / debias`` and ``v / spread**2`` moved into the rate and beside the root."""
+    return rate / debias, settings[0], settings[1], settings[2], 1.0 / spread
 
 
 @inlined
@@ -90,9 +97,34 @@ def adam(p, g, s, t, c):
 
 
 @inlined
+def adamw_numbers(rate, momentum, settings, debias, spread):
+    """Adam's, and the decay in the last place."""
+    return rate / debias, settings[0], settings[1], settings[2], 1.0 / spread, 1.0 - rate * settings[3]
+
+
+@inlined
 def adamw(p, g, s, t, c):
     """Adam on decayed parameters."""
     return adam(c[5] * p, g, s, t, c)
+
+
+@inlined
+def adam_hat_numbers(rate, momentum, settings, debias, spread):
+    """Both corrections moved into the rate; the root stays as it is."""
+    return rate * spread / debias, settings[0], settings[1], settings[2], 1.0
+
+
+@inlined
+def adam_hat(p, g, s, t, c):
+    """Adam."""
+    return adam(p, g, s, t, c)
+
+
+# ---------------------------------------------------------------- Rprop
+@inlined
+def rprop_numbers(rate, momentum, settings, debias, spread):
+    """Factors and bounds of the step sizes."""
+    return settings[0], settings[1], settings[2], settings[3]
 
 
 @inlined
@@ -106,75 +138,92 @@ def rprop(p, g, s, t, c):
     return p - select(s > 0.0, t, select(s < 0.0, -t, s)), s, t
 
 
-@inlined
-def velocity(p, g, s, t, c):
-    """``s = momentum s - rate g``; ``p += s``."""
-    s = fma(s, c[1], -c[0] * g)
-    return p + s, s, t
+# ---------------------------------------------------------------- by code
+class Rule(NamedTuple):
+    """What a step is compiled from."""
+
+    name: str
+    function: Any
+    numbers: Any
+    slots: int  # that it touches
+    corrects_bias: bool
+    keeps_step_sizes: bool
 
 
-@inlined
-def nesterov_velocity(p, g, s, t, c):
-    """``s = momentum s - rate g``; ``p += momentum s - rate g``."""
-    s = fma(s, c[1], -c[0] * g)
-    return p + fma(s, c[1], -c[0] * g), s, t
+def _rules():
+    for row in OPTIMIZERS.values():
+        for variant in row.variants:
+            name = row.rule + variant
+            function = globals()[name]
+            own_numbers = globals().get(f"{name}_numbers", globals().get(f"{row.rule}_numbers", numbers))
+            slots = function.py_func.__code__.co_argcount - 3
+            yield Rule(name, function, own_numbers, slots, row.corrects_bias, row.keeps_step_sizes)
 
 
-#: Code: (numbers of a step, rule, slots it touches).
-RULES = {
-    0: (rate_alone, sgd, 0),
-    1: (rate_alone, momentum, 1),
-    2: (rate_alone, nesterov, 1),
-    3: (rate_alone, rmsprop, 1),
-    4: (bias_corrections, adam, 2),
-    5: (decayed_bias_corrections, adamw, 2),
-    6: (factors_and_bounds, rprop, 2),
-    7: (rate_alone, velocity, 1),
-    8: (rate_alone, nesterov_velocity, 1),
-    9: (folded_bias_corrections, adam, 2),
-}
+#: A rule's place here is its code, a literal for the compiler.
+RULES = tuple(_rules())
+_CODES = {rule.name: code for code, rule in enumerate(RULES)}
+
+#: Numbers that an optimizer's settings are handed over in.
+MOST_SETTINGS = 4
 
 
-def rule_of(optimizer: optimizers.Optimizer) -> tuple[int, tuple[float, ...]]:
-    """Code of the rule an optimizer asks for, and its settings (four numbers)."""
-    match optimizer:  # variants before what they are variants of
-        case optimizers.VelocitySGD(momentum=mass, nesterov=ahead):
-            return 7 + ahead, (mass, 0.0, 0.0, 0.0)
-        case optimizers.AdamHat(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
-            return 9, (beta_1, beta_2, epsilon, 0.0)
-        case optimizers.SGD(momentum=0.0):
-            return 0, (0.0,) * 4
-        case optimizers.SGD(momentum=mass, nesterov=ahead):
-            return 1 + ahead, (mass, 0.0, 0.0, 0.0)
-        case optimizers.RMSprop(decay=decay, epsilon=epsilon):
-            return 3, (decay, epsilon, 0.0, 0.0)
-        case optimizers.AdamW(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=decay):
-            return 5, (beta_1, beta_2, epsilon, decay)
-        case optimizers.Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
-            return 4, (beta_1, beta_2, epsilon, 0.0)
-        case optimizers.Rprop(decrease=decrease, increase=increase, step_min=low, step_max=high):
-            return 6, (decrease, increase, low, high)
-    raise NotImplementedError(f"no kernel for {type(optimizer).__name__}")
+def rule_of(optimizer: Optimizer) -> tuple[int, tuple[float, ...]]:
+    """Code of the rule an optimizer asks for, and its settings: all numbers but the rate, as its class lists them."""
+    code = _CODES[OPTIMIZERS[type(optimizer).__name__].rule + optimizer.variant]
+    given = [getattr(optimizer, field.name) for field in fields(optimizer) if type(field.default) is float]
+    settings = [float(value) for value in given[1:]]
+    return code, (*settings, *[0.0] * (MOST_SETTINGS - len(settings)))
 
 
-def _prepare(code, rate, settings, step):
-    """What a rule needs of a step."""
+def corrections(code, settings, step):
+    """``1 - beta_1**step`` and ``sqrt(1 - beta_2**step)``, or ones, by the literal code of a rule."""
 
 
-@overload(_prepare, prefer_literal=True, jit_options=INLINED)
-def _choose_prepare(code, rate, settings, step):
-    prepare = RULES[code.literal_value][0]
-    return lambda code, rate, settings, step: prepare(rate, settings, step)
+@overload(corrections, prefer_literal=True, jit_options=INLINED)
+def _choose_corrections(code, settings, step):
+    if not RULES[code.literal_value].corrects_bias:
+        return lambda code, settings, step: (1.0, 1.0)
+
+    def impl(code, settings, step):
+        t = float(step)  # a float, for whole powers take long to compile
+        return 1.0 - settings[0] ** t, np.sqrt(1.0 - settings[1] ** t)
+
+    return impl
 
 
-def _rule(code, p, g, s, t, c):
-    """One rule on one vector of parameters."""
+def numbers_of(code, rate, momentum, settings, debias, spread):
+    """What the rule of a literal code needs of a step."""
 
 
-@overload(_rule, prefer_literal=True, jit_options=INLINED)
+@overload(numbers_of, prefer_literal=True, jit_options=INLINED)
+def _choose_numbers(code, rate, momentum, settings, debias, spread):
+    own_numbers = RULES[code.literal_value].numbers
+    return lambda code, rate, momentum, settings, debias, spread: own_numbers(
+        rate, momentum, settings, debias, spread
+    )
+
+
+def apply_rule(code, p, g, s, t, c):
+    """The rule of a literal code on one vector of parameters: their new value and the slots'."""
+
+
+@overload(apply_rule, prefer_literal=True, jit_options=INLINED)
 def _choose_rule(code, p, g, s, t, c):
-    rule = RULES[code.literal_value][1]
-    return lambda code, p, g, s, t, c: rule(p, g, s, t, c)
+    rule = RULES[code.literal_value]
+    function = rule.function
+
+    def without_slots(code, p, g, s, t, c):
+        return function(p, g, c), s, t
+
+    def one_slot(code, p, g, s, t, c):
+        p, s = function(p, g, s, c)
+        return p, s, t
+
+    def two_slots(code, p, g, s, t, c):
+        return function(p, g, s, t, c)
+
+    return (without_slots, one_slot, two_slots)[rule.slots]
 
 
 def _slots(code):
@@ -183,17 +232,18 @@ def _slots(code):
 
 @overload(_slots, prefer_literal=True, jit_options=INLINED)
 def _choose_slots(code):
-    slots = RULES[code.literal_value][2]
+    slots = RULES[code.literal_value].slots
     return lambda code: slots
 
 
+# ---------------------------------------------------------------- over all parameters
 @inlined(literals=("code",))
 def _update_vector(code, p, g, s, t, count, c):
     """Update one vector of parameters, the first `count` of its lanes."""
     p_i, g_i = load_first(p, count), load_first(g, count)
     s_i = load_first(s, count) if _slots(code) > 0 else g_i
     t_i = load_first(t, count) if _slots(code) > 1 else g_i
-    p_i, s_i, t_i = _rule(code, p_i, g_i, s_i, t_i, c)
+    p_i, s_i, t_i = apply_rule(code, p_i, g_i, s_i, t_i, c)
     store_first(p, p_i, count)
     if _slots(code) > 0:
         store_first(s, s_i, count)
@@ -204,7 +254,8 @@ def _update_vector(code, p, g, s, t, count, c):
 @callee
 def update(code, p, g, s, t, count, rate, settings, step):
     """Update `count` parameters `p` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
-    c = _prepare(code, rate, settings, step)
+    debias, spread = corrections(code, settings, step)
+    c = numbers_of(code, rate, settings[0], settings, debias, spread)
     width = lanes(p)
     whole = count - count % width
     for i in range(0, whole, width):

@@ -7,10 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from numba import types
-from numba.extending import NativeValue, models, overload, register_model, unbox
+from numba.extending import NativeValue, models, register_model, unbox
 
-from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.simd import broadcast, lanes, load
 from fastnn.kernels.simd.types import Pointer
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -120,14 +118,3 @@ class Batch(NamedTuple):
     share: Pointer  # what a row's loss is multiplied by
     share_stride: int  # 0 where it is the same for every row
     rows: int
-
-
-def column(place, k, like):
-    """The k-th vector from a pointer on, or the k-th number in every lane."""
-
-
-@overload(column, jit_options=INLINED)
-def _column(place, k, like):
-    if place.lanes == 1:
-        return lambda place, k, like: broadcast(place[k], like)
-    return lambda place, k, like: load(place + k * lanes(place))

@@ -5,68 +5,25 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.functions.activations import derivative
-from fastnn.kernels.functions.losses import _element
-from fastnn.kernels.functions.vecmath import exp, log
+from fastnn.kernels.functions.losses import row_loss
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes.kind import column
 from fastnn.kernels.lanes.layers import backward, forward
-from fastnn.kernels.simd import broadcast, fma, lanes, load, select, store
-from fastnn.settings import catalogue
+from fastnn.kernels.simd import broadcast, lanes, load, store
 
 
-def row_loss(kind, o, d, y, n, share, delta):
-    """Loss of one row, times its share; into `d` its derivative with respect to the outputs `o`."""
-
-
-@overload(row_loss, jit_options=INLINED)
-def _row_loss(kind, o, d, y, n, share, delta):
-    code = kind.value.loss
-    if code == catalogue.LOSSES["cross_entropy"].code:
-        return lambda kind, o, d, y, n, share, delta: _cross_entropy(o, d, y, n, share)
-
-    def elementwise(kind, o, d, y, n, share, delta):
-        width = lanes(o)
-        loss = broadcast(0.0, o)
-        for j in range(n):
-            value, slope = _element(code, load(o + j * width), column(y, j, o), delta)
-            loss = fma(share, value, loss)
-            store(d + j * width, share * slope)
-        return loss
-
-    return elementwise
-
-
-@inlined
-def _cross_entropy(z, d, y, n, share):
-    width = lanes(z)
-    top = load(z)
-    for j in range(1, n):
-        z_j = load(z + j * width)
-        top = select((top > z_j) | (top != top), top, z_j)
-    exps, targets, hits = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
-    for j in range(n):
-        z_j, y_j = load(z + j * width) - top, column(y, j, z)
-        e_j = exp(z_j)
-        store(d + j * width, e_j)
-        exps, targets, hits = exps + e_j, targets + y_j, fma(y_j, z_j, hits)
-    factor = share * targets / exps
-    for j in range(n):
-        store(d + j * width, factor * load(d + j * width) - share * column(y, j, z))
-    return share * (targets * log(exps) - hits)
-
-
-def output_loss(kind, pointers, batch, start, last, delta, training):
+def output_loss(kind, pointers, batch, start, last, parameter, training):
     """Loss of a block of rows, and the derivative with respect to the output's pre-activations."""
 
 
 @overload(output_loss, jit_options=INLINED)
-def _output_loss(kind, pointers, batch, start, last, delta, training):
+def _output_loss(kind, pointers, batch, start, last, parameter, training):
     kind = kind.value
     rows, n, (z, h, d) = kind.rows, kind.spec.n_out, kind.places[0][-1]
     code, count = kind.activation(kind.spec.n_layers - 1).code, kind.rows * kind.spec.n_out
+    loss_code = kind.loss
 
-    def impl(kind, pointers, batch, start, last, delta, training):
+    def impl(kind, pointers, batch, start, last, parameter, training):
         v, width = pointers.values, lanes(pointers.values)
         h_l, d_l = v + h * width, v + d * width
         loss = broadcast(0.0, v)
@@ -74,7 +31,7 @@ def _output_loss(kind, pointers, batch, start, last, delta, training):
             row = start + min(r, last)
             share = load(batch.share + row * batch.share_stride * width) if r <= last else broadcast(0.0, v)
             y_r = batch.y + row * n * lanes(batch.y)
-            loss = loss + row_loss(kind, h_l + r * n * width, d_l + r * n * width, y_r, n, share, delta)
+            loss = loss + row_loss(loss_code, h_l + r * n * width, d_l + r * n * width, y_r, n, share, parameter)
         for i in range(count if training else 0):
             place = i * width
             store(d_l + place, load(d_l + place) * derivative(code, load(v + (z * width + place)), load(h_l + place)))
@@ -84,7 +41,7 @@ def _output_loss(kind, pointers, batch, start, last, delta, training):
 
 
 @inlined(literals=("training",))
-def pass_batch(kind, pointers, batch, delta, training):
+def pass_batch(kind, pointers, batch, parameter, training):
     """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
     rows, n_in = _shape(kind)
     loss = broadcast(0.0, pointers.values)
@@ -92,7 +49,7 @@ def pass_batch(kind, pointers, batch, delta, training):
         last = min(rows, batch.rows - start) - 1
         x = batch.x + start * n_in * lanes(batch.x)
         forward(kind, 0, pointers, x, last)
-        loss = loss + output_loss(kind, pointers, batch, start, last, delta, training)
+        loss = loss + output_loss(kind, pointers, batch, start, last, parameter, training)
         if training:
             _backward_all(kind, pointers, x, last)
     return loss

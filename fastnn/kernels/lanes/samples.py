@@ -18,7 +18,7 @@ from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.functions.optimizers import RULES, rule_of
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes import CORRECTED, Batch, LanePointers, Pace, StepKind, gradient_step, update
+from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_step, update
 from fastnn.kernels.simd import broadcast, first, lanes, load, pointer, pointer_at, scratch, store, with_lanes
 from fastnn.kernels.simd.calls import call, call_float, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
@@ -45,14 +45,14 @@ def _facts(kind, work):
 def _facts_impl(kind, work):
     kind = kind.value
     n_params, row_vectors, width = kind.spec.n_params, kind.rows, kind.lanes
-    slots, corrected = RULES[kind.rule][2], kind.rule in CORRECTED
+    slots, corrected = RULES[kind.rule].slots, RULES[kind.rule].corrects_bias
     return lambda kind, work: (with_lanes(pointer(work, 0), width), n_params, row_vectors, slots, corrected)
 
 
 @intrinsic(prefer_literal=True)
 def _room(typingctx, kind, like, what):
     """Pointer to room on the stack for the vectors of a kind's step that are called so."""
-    n_params, slots = kind.value.spec.n_params, RULES[kind.value.rule][2]
+    n_params, slots = kind.value.spec.n_params, RULES[kind.value.rule].slots
     count = {
         "parameters": n_params,
         "slot_0": n_params * (slots > 0),
@@ -168,15 +168,15 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
                     if not (np.isfinite(weight) and passes.block_finite(pointer(work, 0), size, 1, size)):
                         status = _BAD_DATA
                         break
-            loss = gradient_step(kind, pointers, Batch(x, y, share, 1, row_vectors), penalty, bound, job.delta)
+            loss = gradient_step(kind, pointers, Batch(x, y, share, 1, row_vectors), penalty, bound, job.loss_parameter)
             value = np.float64(first(loss))
             if not np.isfinite(value):
                 status, losses[epoch - first_epoch] = _DIVERGED, value
                 break
             step += 1
             if corrected:
-                store(pace.correction, broadcast(1.0 / (1.0 - settings[0] ** float(step)), x))
-                store(pace.root, broadcast(1.0 / np.sqrt(1.0 - settings[1] ** float(step)), x))
+                store(pace.debias, broadcast(1.0 - settings[0] ** float(step), x))
+                store(pace.spread, broadcast(np.sqrt(1.0 - settings[1] ** float(step)), x))
             update(kind, pointers, pace, settings)
             loss_sum += value * weight
             weight_sum += weight

@@ -16,7 +16,7 @@ All that kernels use stands here; each concept has a file of its own beside this
 from fastnn.kernels.simd import integers as integers
 from fastnn.kernels.simd import operators as operators
 from fastnn.kernels.simd.across import any_lane, first, largest, total, total_everywhere
-from fastnn.kernels.simd.bits import from_bits, to_bits, to_float, to_integer
+from fastnn.kernels.simd.bits import from_bits, to_bits
 from fastnn.kernels.simd.lanewise import (
     absolute,
     broadcast,
@@ -24,9 +24,7 @@ from fastnn.kernels.simd.lanewise import (
     copysign,
     fma,
     halves,
-    lift,
     polynomial,
-    rint,
     select,
     sqrt,
 )
@@ -56,7 +54,6 @@ __all__ = [
     "halves",
     "lanes",
     "largest",
-    "lift",
     "load",
     "load_first",
     "load_halves",
@@ -64,7 +61,6 @@ __all__ = [
     "pointer_at",
     "polynomial",
     "prefetch",
-    "rint",
     "scratch",
     "select",
     "sqrt",
@@ -73,8 +69,6 @@ __all__ = [
     "store_halves",
     "tile",
     "to_bits",
-    "to_float",
-    "to_integer",
     "total",
     "total_everywhere",
     "transpose",

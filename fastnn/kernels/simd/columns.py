@@ -1,11 +1,15 @@
-"""Rows of numbers in memory, turned into a vector for each column."""
+"""Columns of numbers in memory as vectors: as they lie there, or turned from rows."""
 
 from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
+from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.simd.lanewise import broadcast
+from fastnn.kernels.simd.memory import load
+from fastnn.kernels.simd.pointers import lanes
 from fastnn.kernels.simd.types import Pointer, native_lanes
 
 _INT32 = ir.IntType(32)
@@ -50,17 +54,28 @@ def _columns(builder, vectors, rows, columns):
 @intrinsic
 def turn(typingctx, rows, columns):
     """From a tile with a row of a few numbers for each lane, a tile with a vector for each of these numbers."""
-    lanes, chunk = rows.rows, rows.vector.lanes
+    count, chunk = rows.rows, rows.vector.lanes
 
     def codegen(context, builder, sig, args):
         def place(tile, i):
             return builder.gep(tile, [ir.Constant(_INT32, i)])
 
-        loaded = [builder.load(place(args[0], i)) for i in range(lanes)]
-        together = lanes // chunk
-        joined = [_join(builder, loaded[i : i + together], chunk) for i in range(0, lanes, together)]
+        loaded = [builder.load(place(args[0], i)) for i in range(count)]
+        together = count // chunk
+        joined = [_join(builder, loaded[i : i + together], chunk) for i in range(0, count, together)]
         for i, column in enumerate(_columns(builder, joined, together, chunk)):
             builder.store(column, place(args[1], i))
         return context.get_dummy_value()
 
     return types.void(rows, columns), codegen
+
+
+def column(place, k, like):
+    """The k-th vector from a pointer on, or the k-th number in every lane."""
+
+
+@overload(column, jit_options=INLINED)
+def _column(place, k, like):
+    if place.lanes == 1:
+        return lambda place, k, like: broadcast(place[k], like)
+    return lambda place, k, like: load(place + k * lanes(place))

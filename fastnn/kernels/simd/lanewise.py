@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit.lowering import cgutils
@@ -15,13 +14,6 @@ def broadcast(typingctx, number, like):
     """The vector that holds `number` in every lane: as long as a vector, or a load from a pointer, `like`."""
     vector = Vector(like.dtype, like.lanes)
     return vector(vector.dtype, like), lambda context, builder, sig, args: splat(builder, args[0], vector.lanes)
-
-
-@intrinsic
-def lift(typingctx, number):
-    """A number as a vector of one lane."""
-    dtype = types.unliteral(number)
-    return Vector(dtype, 1)(dtype), lambda context, builder, sig, args: splat(builder, args[0], 1)
 
 
 @intrinsic
@@ -64,7 +56,6 @@ def _function(name, llvm_name, meaning):
 
 sqrt = _function("sqrt", "sqrt", "Square root.")
 absolute = _function("absolute", "fabs", "Absolute value.")
-rint = _function("rint", "rint", "The nearest whole number, halves to even.")
 
 
 # ---------------------------------------------------------------- polynomials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    delta: float = 1.0,
+    loss_parameter: float = 1.0,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
     """The loss of a batch and its gradient: the contract of `fastnn.reference.network.loss_and_grad`.
@@ -81,9 +82,8 @@ def loss_and_grad(
     One step of the training kernel that leaves the parameters alone.
     """
     out = np.empty_like(params) if out is None else out
-    job = Job(
-        spec, params, X, y, loss, SGD(0.0), len(X), sample_weight=sample_weight, delta=delta, shuffle=False, l2=l2
-    )
+    settings: dict[str, Any] = {"sample_weight": sample_weight, "loss_parameter": loss_parameter, "l2": l2}
+    job = Job(spec, params, X, y, loss, SGD(0.0), len(X), shuffle=False, **settings)
     state = State("", 0, np.empty((1, 0), spec.dtype), np.zeros(3, np.int64), np.zeros(2))
     value = np.empty(1)
     PreparedForTiles(job, state, out).run(state, np.zeros(1), value, 1)

@@ -105,7 +105,7 @@ def _outline(
     """
     record = np.zeros(1, JOB_RECORD)
     record["mean"] = loss.mean
-    record["outputs"], record["reported"] = spec.n_out if loss.mean_output else 1.0, 1.0
+    record["outputs"], record["reported"] = loss.divisor(spec.n_out), 1.0
     if shuffle:
         record["draw_order"] = _step_address("draw_order", spec.dtype)
     if not whole:
@@ -178,8 +178,7 @@ class PreparedJob:
         if job.sample_weight is not None:
             weigh = _step_address("weigh", spec.dtype) if whole else 0
             put(words, sample_weight=address(job.sample_weight), weigh=weigh)
-        if job.loss.name == "huber":
-            record["delta"] = job.delta
+        record["loss_parameter"] = job.loss_parameter
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
             record["l2"] = job.l2

@@ -88,9 +88,8 @@ def block_loss(job, y, labels, start, n, weight, work, team):
         rows, place = min(LOSS_ROWS, stop - r), r * n_out
         for i in range(r, r + rows):
             scale[i] = factor * weight_of(job, start + i, work) if job.sample_weight != 0 else factor
-        block_losses[r // LOSS_ROWS] = call_float(
-            job.loss, KNOWN, output + place, d + place, y + place, labels + r, scale + r, rows, n_out, job.delta
-        )
+        where = output + place, d + place, y + place, labels + r, scale + r
+        block_losses[r // LOSS_ROWS] = call_float(job.loss, KNOWN, *where, rows, n_out, job.loss_parameter)
         if last[DERIVE] != 0:
             call(last[DERIVE], KNOWN, d + place, z + place, output + place, rows * n_out)
     meet(team)

@@ -9,11 +9,10 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import overload
 
-from fastnn.kernels.functions.optimizers import RULES, rule_of
+from fastnn.kernels.functions.optimizers import RULES
 from fastnn.kernels.jit.compiling import address_of, callee
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes import (
-    CORRECTED,
     Batch,
     LanePointers,
     Pace,
@@ -26,7 +25,6 @@ from fastnn.kernels.lanes import (
 from fastnn.kernels.simd import any_lane, broadcast, lanes, load, store, with_lanes
 from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import Rprop
 from fastnn.settings.spec import NetworkSpec
 
 #: Rows of a batch that go through the networks together.
@@ -35,7 +33,7 @@ ROWS = 4
 
 @callee
 def train(
-    kind, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, delta,
+    kind, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, parameter,
     settings, loss,
 ):  # fmt: skip
     """Steps of the optimizer on one batch, until a loss is not finite; how many were made. The last loss is stored.
@@ -48,7 +46,7 @@ def train(
     bound, penalty, done = broadcast(max_grad_norm, work), load(pace + 4 * width), 0
     while done < steps:
         done += 1
-        value = gradient_step(kind, pointers, batch, penalty, bound, delta)
+        value = gradient_step(kind, pointers, batch, penalty, bound, parameter)
         update(kind, pointers, paces, settings)
         store(loss, value)
         if any_lane(value - value != 0.0):
@@ -57,10 +55,10 @@ def train(
 
 
 @callee
-def batch_loss(kind, work, values, X, y, packed_x, packed_y, share, share_stride, rows, delta, loss):
+def batch_loss(kind, work, values, X, y, packed_x, packed_y, share, share_stride, rows, parameter, loss):
     """The loss of a batch, which is stored."""
     pointers, batch = _pointers(kind, work, values), _batch(kind, X, y, packed_x, packed_y, share, share_stride, rows)
-    store(loss, pass_batch(kind, pointers, batch, delta, False))
+    store(loss, pass_batch(kind, pointers, batch, parameter, False))
 
 
 def _pointers(kind, work, values):
@@ -113,7 +111,7 @@ class CompiledStep(NamedTuple):
     n_params: int
     n_slots: int
     corrected: bool  # the optimizer corrects a bias in each step
-    adaptive: bool  # the second slot starts at the rate
+    keeps_step_sizes: bool  # the second slot starts at the rate
     packed: bool  # every lane has rows of its own
 
 
@@ -137,6 +135,7 @@ def new_step(
     """The kind of step for networks in lanes, and what is compiled for it."""
     width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
     kind = StepKind(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
-    adaptive = rule == rule_of(Rprop())[0]
     steps, batch_loss = _addresses(kind, validates)
-    return kind, CompiledStep(steps, batch_loss, spec.n_params, RULES[rule][2], rule in CORRECTED, adaptive, packed)
+    row = RULES[rule]
+    traits = row.slots, row.corrects_bias, row.keeps_step_sizes
+    return kind, CompiledStep(steps, batch_loss, spec.n_params, *traits, packed)

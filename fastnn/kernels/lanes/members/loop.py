@@ -46,7 +46,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
     work = _vectors(block.work)
     width = lanes(work)
     values, pace, losses = work + block.values * width, work + block.pace * width, work + block.losses * width
-    correction, root = pace + 2 * width, pace + 3 * width
+    debias, spread = pace + 2 * width, pace + 3 * width
     weights, monitored = losses + width, losses + 2 * width
     members, started, keys = pointer(block.members, 0), pointer(block.started, 0), pointer(block.keys, 0)
     best, best_params = losses + 3 * width, work + block.best_params * width
@@ -71,7 +71,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                 if members[lane] < 0 and queue[0] < n_members:
                     member = fetch_add(pointer(queue, 0), 1)
                     if member < n_members:
-                        admit(here, lane, member, tick, results, settings, n_params, step.n_slots, step.adaptive)
+                        admit(here, lane, member, tick, results, settings, step)
                         if weighted and n_batches == 1:
                             share_out(
                                 given, given_block, members, order, False, n, 0, n, lane, lane + 1,
@@ -125,9 +125,9 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
                     if lane == 0 or not together:
                         epoch = tick - (end - n_epochs if together else started[lane])
                         number = epoch * n_batches + batch + 1
-                        first = 1.0 / (1.0 - settings.settings[0] ** number)
-                        second = 1.0 / np.sqrt(1.0 - settings.settings[1] ** number)
-                    correction[lane], root[lane] = first, second
+                        first = 1.0 - settings.settings[0] ** number
+                        second = np.sqrt(1.0 - settings.settings[1] ** number)
+                    debias[lane], spread[lane] = first, second
             for lane in range(width if limited else 0):
                 epoch = tick - started[lane]
                 if members[lane] >= 0 and epoch * n_batches + batch == settings.limits[members[lane]]:
@@ -138,7 +138,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
             done = call_integer(
                 step.train, KNOWN, work, values, pace, X + start * n_in, y + start * n_out, packed_x, packed_y,
                 share, np.intp(weighted), rows, min(end, last_tick) - tick if plain else 1,
-                settings.max_grad_norm, settings.delta, pointer(settings.settings, 0), losses,
+                settings.max_grad_norm, settings.loss_parameter, pointer(settings.settings, 0), losses,
             )  # fmt: skip
             tick += done - 1
             loss = load(losses)
@@ -159,7 +159,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
         if n_val > 0:
             call(
                 step.batch_loss, KNOWN, work, values, X_val, y_val, packed_x, packed_y, share_val,
-                np.intp(weighted_val), n_val, settings.delta, monitored,
+                np.intp(weighted_val), n_val, settings.loss_parameter, monitored,
             )  # fmt: skip
         else:
             store(monitored, load(losses))

@@ -26,9 +26,9 @@ class Lanes(NamedTuple):
 
 
 @inlined
-def admit(block, lane, member, tick, results, settings, n_params, n_slots, adaptive):
-    """Give a lane to a member. With `adaptive` steps the second slot starts at the rate."""
-    width, params = lanes(block.params), pointer(results.params, 0)
+def admit(block, lane, member, tick, results, settings, step):
+    """Give a lane to a member. Where the rule keeps step sizes, the second slot starts at the rate."""
+    width, params, n_params = lanes(block.params), pointer(results.params, 0), step.n_params
     rate = settings.rates[member]
     block.members[lane], block.started[lane], block.waits[lane] = member, tick, 0
     block.keys[lane] = member_key(settings.seeds[member], results.member[member])
@@ -36,8 +36,8 @@ def admit(block, lane, member, tick, results, settings, n_params, n_slots, adapt
     block.pace[4 * width + lane], block.best[lane] = settings.l2[member], np.inf
     for i in range(n_params):
         block.params[i * width + lane] = params[member * n_params + i]
-    for i in range(2 * n_params, (2 + n_slots) * n_params):
-        block.params[i * width + lane] = rate if adaptive and i >= 3 * n_params else 0.0
+    for i in range(2 * n_params, (2 + step.n_slots) * n_params):
+        block.params[i * width + lane] = rate if step.keeps_step_sizes and i >= 3 * n_params else 0.0
 
 
 @inlined

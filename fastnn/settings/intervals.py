@@ -1,0 +1,43 @@
+"""The numbers that a setting may take, as its dataclass says beside its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from math import inf
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The numbers a setting may take, and what an error calls them; an infinite end never belongs to it."""
+
+    low: float
+    high: float = inf
+    open_low: bool = False
+
+    def __contains__(self, number: float) -> bool:
+        return self.low <= number < self.high and not (number == self.low and (self.open_low or self.low == -inf))
+
+    def __str__(self) -> str:
+        if self.low == -inf:
+            return "a finite number"
+        if self.high < inf:
+            return f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
+        return f"a finite number {'above' if self.open_low else 'of at least'} {self.low:g}"
+
+
+AT_LEAST_0 = Interval(0)
+ABOVE_0 = Interval(0, open_low=True)
+UNIT = Interval(0, 1)
+ANY = Interval(-inf)
+
+
+def within(interval: Interval, default: float) -> Any:
+    """A field of a dataclass of settings: its default, and the numbers it may take."""
+    return field(default=default, metadata={"interval": interval})
+
+
+def intervals_of(settings: Any) -> dict[str, Interval]:
+    """The interval of each of a dataclass's settings that is a number; of those that state none, any finite number."""
+    numbers = {row.name: row for row in fields(settings) if type(row.default) in (int, float)}
+    return {name: row.metadata.get("interval", ANY) for name, row in numbers.items()}
