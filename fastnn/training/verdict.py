@@ -85,6 +85,6 @@ def rounding_loss(job: Job) -> float:
         return 0.0
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
     y = job.y.astype(np.float64)
-    settings = {"delta": job.delta} if job.loss.name == "huber" else {}
-    values = losses.FUNCTIONS[job.loss.name](_rounding(job, y), 0 * y, **settings)
+    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
+    values = losses.FUNCTIONS[job.loss.name](_rounding(job, y), 0 * y, *parameter)
     return float((weight * values).sum() / (weight.sum() if job.loss.mean else 1.0))
