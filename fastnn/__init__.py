@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.warmup import warmup
+from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.files import load
 from fastnn.models.mlp import MLP
 from fastnn.models.scaling import standardize
@@ -81,7 +82,8 @@ def __getattr__(name: str) -> Any:
     if name in _LATE_MODULES:
         return importlib.import_module(f"fastnn.{name}")
     if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
+        with InterruptsHeld():
+            return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 

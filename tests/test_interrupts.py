@@ -10,6 +10,10 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
+from numba.core.event import RecordingListener, install_listener
+
+from fastnn.kernels.jit.compiling import kernel
+from fastnn.kernels.jit.held import InterruptsHeld
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -94,3 +98,91 @@ def _assert_resumes(kind, params, state):
     assert resumed.params.tobytes() == whole.params.tobytes()
     assert np.array_equal(second.loss, first.loss[-1:])
     assert second.state.memory.tobytes() == first.state.memory.tobytes()
+
+
+# ---------------------------------------------------------------- while kernels compile
+PESTERED = """
+    import os, random, signal, sys, threading, time, warnings
+    import numpy as np
+    import fastnn
+
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    Y = X[:, :3].copy()
+
+    def work():
+        net = fastnn.MLP((5, 7, 3), rng=0)
+        history = net.fit(X, Y, epochs=5, specialize=False, progress=False, batch_size=8, rng=0)
+        many = fastnn.fit_many(net.spec, X, Y, members=3, epochs=5, rng=0, specialize=False, progress=False)
+        if history.stopped == "interrupted" or len(many) < 3:
+            raise KeyboardInterrupt
+        return net.params.tobytes() + many.params.tobytes() + net.predict(X).tobytes()
+
+    def pester():
+        pause = random.Random(int(sys.argv[1])).uniform
+        while not done:
+            time.sleep(pause(0, 0.5))
+            os.kill(os.getpid(), signal.SIGINT)
+
+    warnings.simplefilter("ignore")
+    done, result, interrupted = False, None, 0
+    threading.Thread(target=pester, daemon=True).start()
+    while result is None:
+        try:
+            result = work()
+        except KeyboardInterrupt:
+            interrupted += 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert interrupted > 0
+    assert work() == result
+    print(result.hex())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_interrupted_while_it_compiles_is_whole_afterwards(seed, tmp_path):
+    """Ctrl-C again and again, from the import of Numba to the last kernel: each process comes to the same bits."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    outputs = set()
+    for _ in range(2):  # with an empty cache, and with what the first has left in it
+        command = [sys.executable, "-c", script(PESTERED), str(seed)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        outputs.add(done.stdout)
+    assert len(outputs) == 1
+
+
+def test_what_is_held_is_answered_at_the_end():
+    ran = []
+    with pytest.raises(KeyboardInterrupt), InterruptsHeld():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        ran.append("on")
+    assert ran == ["on"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_whoever_answers_interrupts_does_so_at_the_end():
+    asked = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    try:
+        with InterruptsHeld():
+            signal.raise_signal(signal.SIGINT)
+            assert asked == []
+        assert asked == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def test_a_kernel_is_complete_before_an_interrupt_is_answered(monkeypatch):
+    @kernel
+    def successor(i):
+        return i + 1
+
+    interrupt = lambda event: signal.raise_signal(signal.SIGINT) if event.is_start else None  # noqa: E731
+    with install_listener("numba:compile", RecordingListener()) as listener:
+        monkeypatch.setattr(listener, "notify", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            successor(1)
+    assert len(successor.overloads) == 1
+    assert successor(1) == 2

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from fastnn import checks
 from fastnn.ensembles.chunks import run_chunks
 from fastnn.jobs.members import MembersJob
+from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.ensemble import Ensemble
 from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
@@ -171,7 +172,8 @@ def _job(
     early_stopping: Any, init: Any, rng: Any, seeds: Any, history: Any, specialize: Any,
 ) -> MembersJob:  # fmt: skip
     """The arguments of `fit_many`, validated."""
-    from fastnn.kernels.lanes.members import serves
+    with InterruptsHeld():
+        from fastnn.kernels.lanes.members import serves
 
     if not isinstance(spec, NetworkSpec):
         raise TypeError(f"spec must be a network's spec, such as MLP((3, 16, 1)).spec; got {checks.describe(spec)}")

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import check_ensemble_params, check_inputs, check_integer, check_out, check_quantiles, check_sample
 from fastnn.jobs.records import STOPPED, Records
+from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.mlp import MLP
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.twins import twin
@@ -84,8 +85,8 @@ class Ensemble:
     @cached_property
     def numba_type(self) -> Any:
         """The Numba type of ensembles of this spec."""
-        from fastnn.embed import ensembles  # imports Numba
-
+        with InterruptsHeld():
+            from fastnn.embed import ensembles  # imports Numba
         return ensembles.type_of(self._spec)
 
     @property

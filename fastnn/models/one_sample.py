@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
+from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.settings.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class SingleSample:
     @cached_property
     def numba_type(self) -> Any:
         """The Numba type of networks of this spec: of a ``jitclass``'s attribute, say, or in a signature."""
-        from fastnn import embed  # imports Numba
-
+        with InterruptsHeld():
+            from fastnn import embed  # imports Numba
         return embed.type_of(self._spec)
 
     @property
@@ -38,8 +39,8 @@ class SingleSample:
 
     @cached_property
     def _compiled(self) -> Any:
-        from fastnn.embed import from_python
-
+        with InterruptsHeld():
+            from fastnn.embed import from_python
         return from_python.Compiled(self._spec)
 
     def workspace(self, method: str = "forward") -> NDArray:

@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from fastnn.checks import check_name
+from fastnn.kernels.jit.held import InterruptsHeld
 
 _MODULES = {
     "numba": {
@@ -36,5 +37,6 @@ def twin(backend: str, module: str) -> ModuleType:
     name = check_name("backend", backend, _MODULES)
     found = _modules.get((name, module))
     if found is None:
-        found = _modules[name, module] = importlib.import_module(_MODULES[name][module])
+        with InterruptsHeld():
+            found = _modules[name, module] = importlib.import_module(_MODULES[name][module])
     return found

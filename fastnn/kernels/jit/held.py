@@ -1,7 +1,8 @@
 """Ctrl-C while Numba works: answered when the work at hand is done.
 
-Numba writes down what it compiles in many places. What raises between two of them leaves a kernel that is half made
-for the rest of the process.
+Numba writes down what it compiles, and what modules declare to it, in many places. What raises between two of them
+leaves a kernel that is half made, or declared twice, for the rest of the process. This file imports no Numba, so that
+the import of Numba, too, can be held together.
 """
 
 from __future__ import annotations
