@@ -228,7 +228,7 @@ def test_info_of_a_plain_network(folder, capsys):
         assert cli.main(["info", name]) == 0
         assert "<MLP: 3 -> 2 identity" in capsys.readouterr().out
     assert cli.main(["predict", "net.safetensors", "x.csv"]) == 1
-    assert "did not make" in capsys.readouterr().err
+    assert "another network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnn.checks import describe
 from fastnn.ensembles.train import train_members
 from fastnn.jobs.members import MembersJob, MembersOutcome
-from fastnn.jobs.records import Records
 from fastnn.models.files import write_whole
+from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.training.progress import MembersBar
 
 #: Bytes that a chunk may take, and the most members of one.
@@ -48,11 +49,8 @@ def run_chunks(
     with MembersBar(progress, len(job)) as bar:
         waiting = []
         for i, part in enumerate(parts):
-            kept = store.load(i) if store is not None else None
-            if kept is None:
+            if store is None or not store.load(i, outcome.part(part), job.streams[part]):
                 waiting.append((i, part))
-            else:
-                outcome.put(part, kept)
         bar.tell(int(outcome.records.ended.sum()))
         with suppress(KeyboardInterrupt):
             if executor is None:
@@ -142,13 +140,13 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], job: MembersJob, size: int):
-        self._folder = Path(folder)
+        self._folder = path_of(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         digest = _digest(job, size)
         mark = self._folder / "run.txt"
         if not mark.exists():
             write_whole(mark, digest.encode())
-        elif mark.read_text() != digest:
+        elif require_file(mark) > 2 * len(digest) or mark.read_bytes() != digest.encode():
             raise ValueError(
                 f"checkpoint must be an empty directory, or that of a run with the same data and settings; "
                 f"got {str(self._folder)!r} of another run"
@@ -157,14 +155,29 @@ class Checkpoint:
     def _path(self, i: int) -> Path:
         return self._folder / f"chunk-{i:06d}.npz"
 
-    def load(self, i: int) -> MembersOutcome | None:
-        """What became of a chunk, if it is finished."""
-        try:
-            with np.load(self._path(i), allow_pickle=False) as arrays:
-                records = {name: arrays[name] for name in arrays.files if name != "params"}
-                return MembersOutcome(arrays["params"], Records(**records))
-        except FileNotFoundError:
-            return None
+    def load(self, i: int, piece: MembersOutcome, members: NDArray[np.int64]) -> bool:
+        """Write down what became of a chunk, if it is finished; whether it is.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or is not about these members.
+        """
+        path = self._path(i)
+        if not path.exists():
+            return False
+        require_file(path)
+        with refusing(path, "checkpoint must hold what fit_many wrote"), open(path, "rb") as file:
+            archive, places = Archive(file), {"params": piece.params, **vars(piece.records)}
+            for name, place in places.items():
+                if archive.claims[name] != (place.shape, place.dtype):
+                    raise ValueError(f"its {name} is {archive.claims[name]}")
+            arrays = {name: archive.read(name) for name in places}
+            if not (np.array_equal(arrays["member"], members) and np.isin(arrays["status"], (1, 2, 3)).all()):
+                raise ValueError("it is about other members")
+        for name, place in places.items():
+            place[...] = arrays[name]
+        return True
 
     def save(self, i: int, piece: MembersOutcome) -> None:
         """Keep a finished chunk."""

@@ -6,9 +6,11 @@ hold code: reading a file that someone else made is safe.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
@@ -18,8 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_spec, describe
+from fastnn.checks import check_spec
 from fastnn.checks.extras import require
+from fastnn.jobs.aligned import aligned_empty
+from fastnn.jobs.records import STOPPED, Records
+from fastnn.models.reading import LONGEST_HEADER, Archive, Claim, open_safetensors, path_of, refusing, require_file
 from fastnn.settings.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 FORMAT = "fastnn.MLP"
 ENSEMBLE = "fastnn.Ensemble"
 VERSION = 1
+SAVED = "path must be a network that fastnn saved"
 
 
 def save(net: MLP, path: str | os.PathLike[str]) -> None:
@@ -39,7 +45,8 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
     net : MLP
         The network.
     path : path_like
-        Where to; ends in ``.npz`` or ``.safetensors``.
+        Where to; ends in ``.npz`` or ``.safetensors``. A leading ``~`` is the home folder. What is there is replaced,
+        and its permissions stay.
 
     Raises
     ------
@@ -50,25 +57,47 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    path = Path(path)
-    encode, _ = _CODECS[_suffix(path)]
+    path = path_of(path)
+    encode = _CODECS[_suffix(path)][0]
     write_whole(path, encode(header_of(net), net.params))
 
 
 def header_of(net: MLP) -> str:
     """What the network is, as the file's header says it."""
-    return json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(net.spec)})
+    header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(net.spec)})
+    if len(header) > LONGEST_HEADER:
+        raise ValueError(f"a network of {net.spec.n_layers:,} layers has too many to be saved")
+    return header
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """Write a file that appears whole or not at all; of one that is there the permissions stay, and links to it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    ValueError
+        If what is there is no file.
+    """
+    target = Path(os.path.realpath(path))
+    draft = target.with_name(f".fastnn-{secrets.token_hex(8)}")
+    mode = None
+    if target.exists():
+        require_file(path)
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        mode = stat.S_IMODE(target.stat().st_mode)
     try:
         with open(draft, "xb") as file:
+            if mode is not None:
+                os.chmod(draft, mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
+        os.replace(draft, target)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
     finally:
         draft.unlink(missing_ok=True)
 
@@ -83,7 +112,7 @@ def save_ensemble(many: Ensemble, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    path = Path(path)
+    path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
     header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(many.spec), "seed": many.seed}
@@ -116,22 +145,18 @@ def load(path: str | os.PathLike[str]) -> MLP | Ensemble:
     """
     from fastnn.models.mlp import MLP
 
-    path = Path(path)
-    _, decode = _CODECS[_suffix(path)]
-    data = path.read_bytes()
-    try:
-        header, params = decode(data)
-        if json.loads(header)["format"] == ENSEMBLE:
-            return _read_ensemble(data)
-        spec, params = _read(header, params)
-    except ImportError:
-        raise
-    except Exception as error:  # a damaged file fails in any of a dozen ways
-        raise ValueError(f"path must be a network that fastnn saved; got {str(path)!r}: {error}") from error
-    return MLP.from_params(spec, params)
+    path = path_of(path)
+    decode = _CODECS[_suffix(path)][1]
+    require_file(path)
+    with refusing(path, SAVED):
+        found = decode(path)
+    return found if not isinstance(found, tuple) else MLP._sharing(*found)
 
 
-def _spec(header: dict[str, Any]) -> NetworkSpec:
+def _spec(header: Any, form: str) -> NetworkSpec:
+    """The network of a header, which is not trusted."""
+    if header["format"] != form:
+        raise ValueError(f"its format is {header['format']!r}")
     if header["version"] != VERSION:
         raise ValueError(f"its version is {header['version']}, this fastnn reads version {VERSION}")
     fields = header["spec"]
@@ -139,31 +164,9 @@ def _spec(header: dict[str, Any]) -> NetworkSpec:
     return check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
 
 
-def _read(text: str, params: NDArray) -> tuple[NetworkSpec, NDArray]:
-    """The network of a header and its parameters, neither of which is trusted."""
-    header = json.loads(text)
-    if header["format"] != FORMAT:
-        raise ValueError(f"its format is {header['format']!r}")
-    spec = _spec(header)
-    if params.dtype != spec.dtype or params.shape != (spec.n_params,):
-        raise ValueError(f"its params are {describe(params)}, its spec has {spec.n_params} of {spec.dtype}")
-    return spec, params
-
-
-def _read_ensemble(data: bytes) -> Ensemble:
-    """The ensemble of a file, which is not trusted."""
-    from fastnn.jobs.records import Records
-    from fastnn.models.ensemble import Ensemble
-
-    with np.load(BytesIO(data), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    header, params = json.loads(str(arrays.pop("header"))), arrays.pop("params")
-    spec = _spec(header)
-    if params.dtype != spec.dtype or params.ndim != 2 or params.shape[1] != spec.n_params:
-        raise ValueError(f"its params are {describe(params)}, its spec has {spec.n_params} of {spec.dtype}")
-    if any(len(array) != len(params) for array in arrays.values()):
-        raise ValueError("its records are of another number of members")
-    return Ensemble(spec, params, Records(**arrays) if arrays else None, header["seed"])
+def _check_params(claim: Claim, spec: NetworkSpec, dimensions: int = 1) -> None:
+    if claim.dtype != spec.dtype or len(claim.shape) != dimensions or claim.shape[-1] != spec.n_params:
+        raise ValueError(f"its params are {claim}, its spec has {spec.n_params} of {spec.dtype}")
 
 
 def _suffix(path: Path) -> str:
@@ -178,22 +181,71 @@ def _encode_npz(header: str, params: NDArray) -> bytes:
     return file.getvalue()
 
 
-def _decode_npz(data: bytes) -> tuple[str, NDArray]:
-    with np.load(BytesIO(data), allow_pickle=False) as arrays:
-        return str(arrays["header"]), arrays["params"]
+def _decode_npz(path: Path) -> tuple[NetworkSpec, NDArray] | Ensemble:
+    with open(path, "rb") as file:
+        archive = Archive(file)
+        header = json.loads(archive.text("header"))
+        if header["format"] == ENSEMBLE:
+            return _decode_ensemble(archive, header)
+        spec = _spec(header, FORMAT)
+        _check_params(archive.claims["params"], spec)
+        return spec, archive.read("params")
+
+
+def _decode_ensemble(archive: Archive, header: Any) -> Ensemble:
+    from fastnn.models.ensemble import Ensemble
+
+    spec, seed = _spec(header, ENSEMBLE), header["seed"]
+    _check_params(archive.claims["params"], spec, 2)
+    if seed is not None and type(seed) is not int:
+        raise ValueError(f"its seed is {seed!r}")
+    members = archive.claims["params"].shape[0]
+    records = read_records(archive, members) if len(archive.claims) > 2 else None
+    return Ensemble(spec, archive.read("params"), records, seed)
+
+
+def read_records(archive: Archive, members: int) -> Records:
+    """The records of so many members, which are not trusted."""
+    arrays = {}
+    for name, likely in vars(Records.blank(np.empty(members, np.int64), 0, False)).items():
+        claim = archive.claims[name]
+        if claim.dtype != likely.dtype or claim.shape[:1] != (members,) or len(claim.shape) != likely.ndim:
+            raise ValueError(f"its {name} is {claim} for {members} members")
+        arrays[name] = archive.read(name)
+    status = arrays["status"]
+    if ((status < 0) | (status >= len(STOPPED))).any():
+        raise ValueError("its status is none of those a member can have")
+    return Records(**arrays)
 
 
 def _encode_safetensors(header: str, params: NDArray) -> bytes:
     return require("safetensors.numpy", "io").save({"params": params}, metadata={"fastnn": header})
 
 
-def _decode_safetensors(data: bytes) -> tuple[str, NDArray]:
-    arrays = require("safetensors.numpy", "io").load(data)
-    length = int.from_bytes(data[:8], "little")  # of the JSON that follows; the library shows no metadata of bytes
-    return json.loads(data[8 : 8 + length])["__metadata__"]["fastnn"], arrays["params"]
+def _decode_safetensors(path: Path) -> tuple[NetworkSpec, NDArray]:
+    return read_safetensors(path)[:2]
 
 
-_CODECS: dict[str, tuple[Callable[[str, NDArray], bytes], Callable[[bytes], tuple[str, NDArray]]]] = {
+def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
+    """A network's spec and parameters, none of which is trusted, and all texts that stand beside them."""
+    with open_safetensors(path) as file:
+        metadata = file.metadata() or {}
+        header = metadata["fastnn"]
+        if len(header) > LONGEST_HEADER:
+            raise ValueError("its header is too long")
+        spec = _spec(json.loads(header), FORMAT)
+        array = file.get_slice("params")
+        dtype = {"F32": "float32", "F64": "float64"}.get(array.get_dtype(), "int8")
+        _check_params(Claim(tuple(array.get_shape()), np.dtype(dtype)), spec)
+    params = aligned_empty(spec.n_params, spec.dtype)
+    with open(path, "rb") as raw:  # the library, which would hold them twice, has found that they fill the file's end
+        raw.seek(-params.nbytes, os.SEEK_END)
+        if raw.readinto(memoryview(params.view(np.uint8))) != params.nbytes:  # type: ignore[arg-type]
+            raise EOFError("it ends too early")
+    return spec, params, metadata
+
+
+_CODECS: dict[str, tuple[Callable[[str, NDArray], bytes], Callable[[Path], tuple[NetworkSpec, NDArray] | Ensemble]]] = {
     ".npz": (_encode_npz, _decode_npz),
     ".safetensors": (_encode_safetensors, _decode_safetensors),
 }

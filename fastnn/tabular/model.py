@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from fastnn.checks.extras import require
 from fastnn.models import files
 from fastnn.models.mlp import MLP
+from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
 from fastnn.tabular.encoding import Column, encode
 
 VERSION = 1
@@ -97,8 +97,10 @@ class TableModel:
             "scores": self.scores,
         }
         header = {"fastnn": files.header_of(self.net), KEY: json.dumps(about)}
+        if sum(map(len, header.values())) > LONGEST_TABLE // 2:
+            raise ValueError(f"a table of {len(self.columns):,} columns has too many names for a model to be saved")
         data = require("safetensors.numpy", "io").save({"params": self.net.params}, metadata=header)
-        files.write_whole(Path(path), data)
+        files.write_whole(path_of(path), data)
 
 
 def load(path: str) -> TableModel:
@@ -115,44 +117,45 @@ def load(path: str) -> TableModel:
     ValueError
         If it is damaged, or no such file.
     """
-    if Path(path).suffix != ".safetensors":
+    place = path_of(path)
+    if place.suffix != ".safetensors":
         raise ValueError(f"a model of a table ends in .safetensors; got {path!r}")
-    net = cast(MLP, files.load(path))  # an ensemble has another suffix
-    try:
-        about = json.loads(_metadata(path)[KEY])
+    require_file(place)
+    with refusing(place, files.SAVED):
+        spec, params, texts = files.read_safetensors(place)
+    if KEY not in texts:
+        raise ValueError(f"path must be a model that `fastnn train` made; got {path!r}, another network")
+    with refusing(place, "path must be a model that `fastnn train` made"):
+        about = json.loads(texts[KEY])
         if about["version"] != VERSION:
             raise ValueError(f"its version is {about['version']}, this fastnn reads version {VERSION}")
         columns = tuple(_column(**fields) for fields in about["columns"])
         target = _target(**about["target"])
         scores = {str(name): float(value) for name, value in about["scores"].items()}
         n_out = 1 if target.classes is None else len(target.classes)
-        if (net.spec.n_in, net.spec.n_out) != (sum(column.width for column in columns), n_out):
+        if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), n_out):
             raise ValueError("its columns do not fit its network")
-    except KeyError as error:
-        raise ValueError(f"{path} is a network that `fastnn train` did not make: {error} is missing") from error
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    return TableModel(net, columns, target, scores)
+        if len({column.name for column in columns}) != len(columns):
+            raise ValueError("a column is there twice")
+    return TableModel(MLP._sharing(spec, params), columns, target, scores)
 
 
 def is_table_model(path: str) -> bool:
     """Whether a file that `fastnn.load` reads was written by `TableModel.save`."""
-    return KEY in _metadata(path)
-
-
-def _metadata(path: str) -> dict[str, str]:
-    with require("safetensors", "io").safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
+    place = path_of(path)
+    require_file(place)
+    with refusing(place, files.SAVED), open_safetensors(place) as file:
+        return KEY in (file.metadata() or {})
 
 
 def _column(name: str, levels: Any, mean: float, scale: float, missing: bool) -> Column:
     if not isinstance(missing, bool):
         raise TypeError(f"missing must be true or false; got {missing!r}")
-    return Column(_text(name), _texts(levels), _finite(mean), _finite(scale), missing)
+    return Column(_text(name), _texts(levels), _finite(mean), _scale(scale), missing)
 
 
 def _target(name: str, classes: Any, mean: float, scale: float) -> Target:
-    return Target(_text(name), _texts(classes), _finite(mean), _finite(scale))
+    return Target(_text(name), _texts(classes), _finite(mean), _scale(scale))
 
 
 def _text(value: Any) -> str:
@@ -166,6 +169,12 @@ def _texts(values: Any) -> tuple[str, ...] | None:
 
 
 def _finite(value: Any) -> float:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
+    if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(f"a mean or a scale must be finite; got {value!r}")
+    return float(value)
+
+
+def _scale(value: Any) -> float:
+    if not _finite(value) > 0:
+        raise ValueError(f"a scale must be above 0; got {value!r}")
     return float(value)

@@ -1,0 +1,189 @@
+"""Files that someone else may have made: what they claim is checked before anything is allocated or believed.
+
+Only plain arrays of numbers and one short text are read, never objects; memory stays below twice the file's size.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import describe
+from fastnn.checks.extras import require
+from fastnn.jobs.aligned import aligned_empty
+
+#: Most bytes of an archive's directory, of a header that says what a network is, and of one that tells of a table.
+DIRECTORY, LONGEST_HEADER, LONGEST_TABLE = 2**17, 2**18, 2**22
+
+#: Bytes that are read at once.
+CHUNK = 2**16
+
+#: Kinds of numbers: signed and unsigned integers, floats; and texts.
+_KINDS = "iufU"
+
+
+def path_of(path: Any) -> Path:
+    """What a user names a file by: ``~`` is the home folder.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    """
+    try:
+        return Path(os.path.expanduser(os.fsdecode(path)))
+    except TypeError as error:
+        raise TypeError(f"path must be a str or a path; got {describe(path)}") from error
+
+
+def require_file(path: Path) -> int:
+    """The size of a file, in bytes.
+
+    Raises
+    ------
+    OSError
+        If there is none.
+    ValueError
+        If it is something else, such as a device, which might never end.
+    """
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(21, os.strerror(21), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"path must be a file; got {str(path)!r}, a device or a pipe")
+    return status.st_size
+
+
+@contextmanager
+def refusing(path: Path, what: str) -> Iterator[None]:
+    """A context in which whatever is wrong with a file, in any of a dozen ways, is a `ValueError` of one sentence."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{what}; got {str(path)!r}: {reason}") from error
+
+
+# ---------------------------------------------------------------- .npz
+class Claim(NamedTuple):
+    """What an array in a file is said to be."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        return f"an array of shape {self.shape} and dtype {self.dtype}"
+
+
+class _Sipped:
+    """A file of which little is read at once, for a directory may claim any length."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file, self.seek, self.tell, self.seekable = file, file.seek, file.tell, file.seekable
+
+    def read(self, count: int = -1) -> bytes:
+        if count > DIRECTORY or len(data := self._file.read(DIRECTORY + 1 if count < 0 else count)) > DIRECTORY:
+            raise ValueError("its directory is too long")
+        return data
+
+
+class Archive:
+    """The arrays of an ``.npz`` file, not one of them compressed, as NumPy's ``savez`` writes them.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading.
+
+    Attributes
+    ----------
+    claims : dict of str to Claim
+        What each array is said to be; the file is long enough for it.
+
+    Raises
+    ------
+    ValueError, zipfile.BadZipFile and others
+        If it is none.
+    """
+
+    def __init__(self, file: IO[bytes]):
+        self._size = os.fstat(file.fileno()).st_size
+        self._zip = zipfile.ZipFile(_Sipped(file))
+        self.claims: dict[str, Claim] = {}
+        for info in self._zip.infolist():
+            name = info.filename.removesuffix(".npy")
+            if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size > self._size:
+                raise ValueError(f"its {name} is compressed")
+            if info.file_size > self._size or name in self.claims:
+                raise ValueError(f"its {name} is too long or twice there")
+            with self._zip.open(info) as member:
+                self.claims[name] = self._claim(name, member, info.file_size)
+
+    @staticmethod
+    def _claim(name: str, member: IO[bytes], size: int) -> Claim:
+        """Read an array's header."""
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError(f"its {name} is of a later format")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(member)
+        if dtype.kind not in _KINDS or dtype.hasobject or (by_columns and len(shape) > 1):
+            raise ValueError(f"its {name} is no array of numbers in rows, but of {dtype}")
+        if min(shape, default=1) < 0 or member.tell() + prod(shape) * dtype.itemsize != size:
+            raise ValueError(f"its {name} is said to be of shape {shape}, and has {size} bytes")
+        return Claim(shape, dtype)
+
+    def read(self, name: str) -> NDArray:
+        """An array, which starts at the start of a cache line."""
+        claim = self.claims[name]
+        array = aligned_empty(prod(claim.shape), claim.dtype)
+        start, place = 0, memoryview(array.view(np.uint8))  # type: ignore[arg-type]
+        with self._open(name) as member:
+            while start < len(place):
+                data = member.read(min(CHUNK, len(place) - start))
+                if not data:
+                    raise EOFError(f"its {name} ends too early")
+                place[start : start + len(data)] = data
+                start += len(data)
+            member.read(1)  # compares the checksum
+        return array.reshape(claim.shape)
+
+    def _open(self, name: str) -> IO[bytes]:
+        """An array's numbers."""
+        info = self._zip.getinfo(f"{name}.npy")
+        member = self._zip.open(info)
+        self._claim(name, member, info.file_size)
+        return member
+
+    def text(self, name: str) -> str:
+        """A short text."""
+        claim = self.claims[name]
+        if claim.dtype.kind != "U" or claim.shape or claim.dtype.itemsize > 4 * LONGEST_HEADER:
+            raise ValueError(f"its {name} is {claim}")
+        return str(self.read(name))
+
+
+# ---------------------------------------------------------------- .safetensors
+@contextmanager
+def open_safetensors(path: Path) -> Iterator[Any]:
+    """What the library ``safetensors`` opens: a file of one array, whose header is short enough to be read."""
+    safetensors = require("safetensors", "io")
+    size = require_file(path)
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(size - 8, LONGEST_TABLE):
+            raise ValueError(f"its header is said to have {length} bytes")
+        header = file.read(length)
+    if header.count(b'"data_offsets"') != 1 or header.replace(rb"\"", b"").count(b'"') > 64:
+        raise ValueError("it must hold one array and little else")
+    with safetensors.safe_open(path, framework="numpy") as file:
+        yield file
