@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fastnn.ensembles.fit_many import fit_many
     from fastnn.ensembles.sweep import sweep
     from fastnn.models.ensemble import Ensemble
-    from fastnn.models.imports import from_arrays, from_torch
+    from fastnn.models.imports import from_arrays, from_onnx, from_torch
 
 __version__ = "0.1.0"
 
@@ -53,6 +53,7 @@ __all__ = [
     "VelocitySGD",
     "fit_many",
     "from_arrays",
+    "from_onnx",
     "from_torch",
     "load",
     "reference",
@@ -73,6 +74,7 @@ _LATE = {
     "sweep": "fastnn.ensembles.sweep",
     "TrainState": "fastnn.embed.training",
     "from_arrays": "fastnn.models.imports",
+    "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",
 }
 _LATE_MODULES = ("plots", "reference", "sklearn", "tabular")

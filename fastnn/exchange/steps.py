@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -21,8 +22,8 @@ class Dense(NamedTuple):
 class Scaling(NamedTuple):
     """``x -> factor x + shift``, each a number or one for each feature."""
 
-    factor: NDArray
-    shift: NDArray
+    factor: NDArray | np.float64
+    shift: NDArray | np.float64
     place: str
 
 
@@ -46,7 +47,7 @@ def normalisation(
     ValueError
         If a variance and epsilon together are not above 0.
     """
-    mean, spread = mean.astype("float64"), variance.astype("float64") + epsilon
+    mean, spread = mean.astype(np.float64), variance.astype(np.float64) + epsilon
     if not (spread > 0).all():
         raise ValueError(f"{place} must have variances above -epsilon, {-epsilon:g}; got {variance.min()}")
     factor = spread**-0.5 if gamma is None else gamma * spread**-0.5

@@ -37,6 +37,33 @@ class Exports:
 
         return torch.write(self._spec, self._params)
 
+    def to_onnx(self, path: str | PathLike[str]) -> None:
+        """Write the network as an ONNX file (extra ``onnx``), with input ``x`` (n, n_in) and output ``y`` (n, n_out).
+
+        Its metadata hold a self-test under ``fastnn.self_test``: JSON of samples ``x``, their ``outputs`` and by how
+        much these may be off, ``allowed``.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        ValueError
+            If the path does not end in ``.onnx``.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        ONNX Runtime has not every activation for float64: a network of elu, selu, leaky_relu, softplus or gelu_tanh is
+        for it best one of float32.
+        """
+        from fastnn.exchange import onnx_writing
+
+        path = Path(path)
+        if path.suffix != ".onnx":
+            raise ValueError(f"path must end in .onnx; got {str(path)!r}")
+        files.write_whole(path, onnx_writing.write(self._spec, self._params))
+
     def to_c(self, path: str | PathLike[str], *, derivatives: bool = False) -> None:
         """Write the network as one file of C99 and its header.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike
@@ -86,3 +87,32 @@ def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTyp
     from fastnn.exchange import torch
 
     return MLP.from_params(*torch.read(module, activations, dtype))
+
+
+def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> MLP:
+    """Make a network from an ONNX file whose graph is one chain of nodes (extra ``onnx``).
+
+    Parameters
+    ----------
+    path : path_like
+        The file; weights may stand in another one beside it. Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization,
+        fastnn's activations, Flatten, Reshape to (n, features), Identity and Dropout are read.
+    dtype : {"float32", "float64"}, optional
+        Of the network; by default that which holds all weights exactly.
+
+    Returns
+    -------
+    MLP
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is damaged, or a node has no counterpart here: the message names it.
+    """
+    from fastnn.exchange import onnx
+
+    return MLP.from_params(*onnx.read(path, dtype))

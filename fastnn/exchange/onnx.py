@@ -1,0 +1,213 @@
+"""Networks from ONNX files: graphs that are one chain of nodes (extra ``onnx``)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks.extras import require
+from fastnn.exchange import arrays
+from fastnn.exchange.activations import activation
+from fastnn.exchange.folding import Network, network_of
+from fastnn.exchange.numbers import floats_of
+from fastnn.exchange.steps import Scaling, Step, normalisation
+
+#: The versions of the standard whose operations are read; before, broadcasting was another.
+OLDEST = 7
+
+#: Our name of an operation, and of its attributes: theirs, and what it is if left out.
+_ACTIVATIONS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
+    "Sigmoid": ("sigmoid", {}),
+    "Tanh": ("tanh", {}),
+    "Relu": ("relu", {}),
+    "LeakyRelu": ("leaky_relu", {"slope": ("alpha", 0.01)}),
+    "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
+    "Selu": ("selu", {"alpha": ("alpha", 1.67326319), "gamma": ("gamma", 1.05070102)}),
+    "Swish": ("silu", {"beta": ("alpha", 1.0)}),
+    "Softplus": ("softplus", {}),
+    "Gelu": ("gelu_tanh", {"approximate": ("approximate", "none")}),
+    "Softmax": ("softmax", {"axis": ("axis", -1)}),
+    "Exp": ("exp", {}),
+}
+
+
+def read(path: Any, dtype: Any) -> Network:
+    """The network of a file: see `fastnn.from_onnx`."""
+    path = Path(path)
+    onnx = require("onnx", "onnx")
+    data = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf has exceptions of its own
+        raise ValueError(f"path must be an ONNX file; got {str(path)!r}, which cannot be read as one") from error
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST <= versions.get("", versions.get("ai.onnx", 0)) <= newest:
+        raise ValueError(f"path must be an ONNX file of opset {OLDEST} to {newest}; got {versions} in {str(path)!r}")
+    return network_of(_Graph(onnx, model.graph, path.parent).steps(), dtype)
+
+
+class _Graph:
+    """A graph, walked along the one value that is no constant."""
+
+    def __init__(self, onnx: Any, graph: Any, folder: Path):
+        self.onnx, self.graph, self.folder = onnx, graph, folder
+        if graph.sparse_initializer:
+            raise ValueError("the graph must have dense initializers; got sparse ones")
+        self.constants = {tensor.name: self._array(tensor) for tensor in graph.initializer}
+        inputs = [value.name for value in graph.input if value.name not in self.constants]
+        if len(inputs) != 1 or len(graph.output) != 1:
+            raise ValueError(f"the graph must have one input and one output; got {len(inputs)} and {len(graph.output)}")
+        self.here = inputs[0]
+        self.uses = Counter(name for node in graph.node for name in node.input)
+        self.uses[graph.output[0].name] += 1
+
+    def steps(self) -> Iterator[Step]:
+        """What the nodes do, in order."""
+        before_sigmoid = ""  # the value that a node multiplies by its sigmoid
+        for index, node in enumerate(self.graph.node):
+            place = f"node {node.name or index!r} ({node.op_type})"
+            if node.domain not in ("", "ai.onnx"):
+                raise ValueError(f"{place} must be of the ONNX standard; it is of the domain {node.domain!r}")
+            if before_sigmoid:
+                if node.op_type != "Mul" or set(node.input) != {before_sigmoid, self.here}:
+                    raise ValueError(f"{place} must multiply a value by its sigmoid, to be silu; got another operation")
+                yield activation("silu", place)
+                before_sigmoid, self.here = "", node.output[0]
+            elif all(name in self.constants for name in node.input if name):
+                self.constants[node.output[0]] = self._constant(node, place)
+            elif self.here not in node.input:
+                raise ValueError(f"{place} must take what the node before it gives; the graph must be one chain")
+            elif node.op_type == "Sigmoid" and self.uses[self.here] == 2:
+                before_sigmoid, self.here = self.here, node.output[0]
+            elif self.uses[self.here] != 1:
+                raise ValueError(f"{place} must be the only one to take its input; the graph must be one chain")
+            else:
+                yield from self._step(node, place)
+                self.here = node.output[0]
+        if self.here != self.graph.output[0].name:
+            raise ValueError(f"the graph's output must be that of its last node; got {self.graph.output[0].name!r}")
+
+    def _step(self, node: Any, place: str) -> Iterator[Step]:
+        kind, settings = node.op_type, self._attributes(node)
+        if kind in _ACTIVATIONS:
+            ours, theirs = _ACTIVATIONS[kind]
+            yield activation(ours, place, **{key: settings.get(*default) for key, default in theirs.items()})
+        elif kind == "Gemm":
+            yield from self._gemm(node, settings, place)
+        elif kind == "MatMul":
+            if node.input[0] != self.here:
+                raise ValueError(f"{place} must multiply its input by weights from the right; got them on the left")
+            yield arrays.dense(floats_of(f"the weights of {place}", self._of(node, 1, place), 2), None, place)
+        elif kind in ("Add", "Sub", "Mul", "Div"):
+            yield self._arithmetic(node, place)
+        elif kind == "BatchNormalization":
+            if settings.get("training_mode", 0):
+                raise ValueError(f"{place} must not be in training mode; it is")
+            gamma, beta, mean, variance = (self._row(node, position, place) for position in (1, 2, 3, 4))
+            yield normalisation(mean, variance, settings.get("epsilon", 1e-5), gamma, beta, place)
+        elif not self._idle(node, settings, place):
+            raise ValueError(f"{place} cannot be part of an MLP of dense layers and fastnn's activations")
+
+    def _gemm(self, node: Any, settings: dict[str, Any], place: str) -> Iterator[Step]:
+        if node.input[0] != self.here or settings.get("transA", 0):
+            raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right")
+        weights = floats_of(f"the weights of {place}", self._of(node, 1, place), 2)
+        yield arrays.dense(weights.T if settings.get("transB", 0) else weights, None, place)
+        alpha, beta = settings.get("alpha", 1.0), settings.get("beta", 1.0)
+        if alpha != 1:
+            yield Scaling(np.float64(alpha), np.float64(0), place)
+        if len(node.input) > 2 and node.input[2]:
+            yield Scaling(np.float64(1), beta * self._row(node, 2, place), place)
+
+    def _arithmetic(self, node: Any, place: str) -> Step:
+        ours = list(node.input).index(self.here)
+        c = self._row(node, 1 - ours, place)
+        one, zero = np.float64(1), np.float64(0)
+        if node.op_type == "Add":
+            return Scaling(one, c, place)
+        if node.op_type == "Mul":
+            return Scaling(c, zero, place)
+        if node.op_type == "Sub":
+            return Scaling(one, -c, place) if ours == 0 else Scaling(-one, c, place)
+        if ours == 1 or not np.all(c):
+            raise ValueError(f"{place} must divide its input by numbers other than 0; got another quotient")
+        return Scaling(1 / c, zero, place)
+
+    def _idle(self, node: Any, settings: dict[str, Any], place: str) -> bool:
+        """Whether the node changes nothing about samples of one dimension."""
+        if node.op_type == "Reshape":
+            shape = self._of(node, 1, place)
+            return shape.shape == (2,) and (shape[0] in (-1, 0) or shape[1] == -1)
+        training = node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]
+        if training and np.any(self._of(node, 2, place)):
+            raise ValueError(f"{place} must not be in training mode; it is")
+        return node.op_type in ("Identity", "Dropout") or (node.op_type == "Flatten" and settings.get("axis", 1) == 1)
+
+    # ------------------------------------------------------------ constants
+    def _of(self, node: Any, position: int, place: str) -> NDArray:
+        """The constant that is an input of the node."""
+        name = node.input[position] if position < len(node.input) else ""
+        if name not in self.constants:
+            raise ValueError(f"{place} must have a constant as input {position}; got {name!r}")
+        return self.constants[name]
+
+    def _row(self, node: Any, position: int, place: str) -> NDArray:
+        """A constant that is one number, or one for each feature, in float64."""
+        array = self._of(node, position, place)
+        if array.size != (array.shape[-1] if array.ndim else 1):
+            raise ValueError(f"{place} must have one row of numbers as input {position}; got shape {array.shape}")
+        row = floats_of(f"input {position} of {place}", array.reshape(-1), 1).astype(np.float64)
+        return row[0] if len(row) == 1 else row
+
+    def _constant(self, node: Any, place: str) -> NDArray:
+        """What a node makes of constants alone."""
+        settings = self._attributes(node)
+        if node.op_type == "Constant" and "value" in settings:
+            return self._array(settings["value"])
+        if node.op_type == "Constant" and {"value_float", "value_floats"} & set(settings):
+            return np.array(next(iter(settings.values())), np.float32)
+        if node.op_type == "Constant" and {"value_int", "value_ints"} & set(settings):
+            return np.array(next(iter(settings.values())), np.int64)
+        if node.op_type == "Identity":
+            return self._of(node, 0, place)
+        if node.op_type == "Transpose" and settings.get("perm", [1, 0]) == [1, 0]:
+            return self._of(node, 0, place).T
+        raise ValueError(f"{place} must not compute with constants alone; got a graph that was not simplified")
+
+    def _attributes(self, node: Any) -> dict[str, Any]:
+        values = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+        return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+
+    def _array(self, tensor: Any) -> NDArray:
+        """A tensor's numbers, which may stand in a file beside; no more memory is taken than the file has."""
+        if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
+            tensor = self._loaded(tensor)
+        try:
+            return self.onnx.numpy_helper.to_array(tensor)
+        except Exception as error:  # a damaged file fails in any of a dozen ways
+            raise ValueError(f"tensor {tensor.name!r} must hold as many numbers as its shape says") from error
+
+    def _loaded(self, tensor: Any) -> Any:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        file = self.folder / location
+        if not location or Path(location).name != location or file.is_symlink() or not file.is_file():
+            raise ValueError(f"tensor {tensor.name!r} must be in a file beside the model; got {location!r}")
+        try:
+            offset = int(entries.get("offset", 0))
+            length = int(entries.get("length", file.stat().st_size - offset))
+        except ValueError as error:
+            raise ValueError(f"tensor {tensor.name!r} must have numbers as offset and length; got {entries}") from error
+        if offset < 0 or length < 0 or offset + length > file.stat().st_size:
+            raise ValueError(f"tensor {tensor.name!r} must lie within {location!r}; it ends at {offset + length}")
+        loaded = self.onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+        with open(file, "rb") as stream:
+            stream.seek(offset)
+            loaded.raw_data = stream.read(length)
+        return loaded

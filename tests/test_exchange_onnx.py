@@ -1,0 +1,201 @@
+"""From ONNX files and to them; ONNX Runtime is the judge where it is installed."""
+
+import json
+
+import numpy as np
+import pytest
+from exchange_cases import DTYPES, WIDTHS, difference, net, samples
+
+import fastnn
+from fastnn.exchange.onnx_writing import SELF_TEST
+from fastnn.settings.catalogue import ACTIVATIONS
+
+onnx = pytest.importorskip("onnx")
+node = onnx.helper.make_node
+
+#: What ONNX Runtime has for float32 alone.
+SINGLE = {"leaky_relu", "elu", "selu", "softplus", "gelu_tanh"}
+
+
+def outputs_of(path, X):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: X})[0]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_there_and_back(name, dtype, bias, tmp_path):
+    made, path = net(name, dtype, bias), tmp_path / "net.onnx"
+    made.to_onnx(path)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    again = fastnn.from_onnx(path)
+    assert again.spec == made.spec
+    assert again.params.tobytes() == made.params.tobytes()
+    test = {key: np.array(value) for key, value in json.loads(model.metadata_props[0].value).items()}
+    assert model.metadata_props[0].key == SELF_TEST
+    assert (abs(again.predict(test["x"]) - test["outputs"]) <= test["allowed"]).all()
+    if dtype == "float32" or name not in SINGLE:
+        X = samples(made)
+        np.testing.assert_allclose(outputs_of(path, X), made.predict(X), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_widths(width, tmp_path):
+    made, path = net("tanh", "float32", sizes=(width, width, 2)), tmp_path / "net.onnx"
+    made.to_onnx(path)
+    X = samples(made)
+    np.testing.assert_allclose(outputs_of(path, X), made.predict(X), rtol=1e-6, atol=2e-6)
+
+
+RNG = np.random.default_rng(0)
+CONSTANTS = {
+    "W": RNG.normal(size=(3, 4)).astype("f4"),
+    "V": RNG.normal(size=(4, 3)).astype("f4"),
+    "b": RNG.normal(size=4).astype("f4"),
+    "row": RNG.uniform(1, 2, (1, 4)).astype("f4"),
+    "three": RNG.uniform(1, 2, 3).astype("f4"),
+    "two": np.float32(2),
+    "zero": np.zeros(4, "f4"),
+    "shape": np.array([-1, 3]),
+    "yes": np.array(True),
+    "half": np.float32(0.5),
+}
+
+
+def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1):
+    """A model whose nodes are lists: operation, inputs, and attributes; each gives the next value."""
+    made = [node(kind, inputs, [f"v{i}"], **dict(*rest)) for i, (kind, inputs, *rest) in enumerate(nodes)]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        made,
+        "g",
+        [value(f"x{i}" if i else "x", onnx.TensorProto.FLOAT, ["n", 3]) for i in range(inputs)],
+        [value(f"v{len(nodes) - 1 - i}", onnx.TensorProto.FLOAT, None) for i in range(outputs)],
+        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+READ = {
+    "gemm of everything": [("Gemm", ["x", "V", "b"], {"alpha": 0.5, "beta": 2.0, "transB": 1})],
+    "gemm without biases": [("Gemm", ["x", "W"])],
+    "matmul and add": [("MatMul", ["x", "W"]), ("Add", ["v0", "b"])],
+    "biases on the left": [("MatMul", ["x", "W"]), ("Add", ["b", "v0"])],
+    "silu": [("MatMul", ["x", "W"]), ("Sigmoid", ["v0"]), ("Mul", ["v1", "v0"])],
+    "scaled input": [("Sub", ["x", "three"]), ("Div", ["v0", "three"]), ("MatMul", ["v1", "W"]), ("Tanh", ["v2"])],
+    "input from a constant": [("Sub", ["two", "x"]), ("MatMul", ["v0", "W"])],
+    "scaled output": [("MatMul", ["x", "W"]), ("Mul", ["v0", "row"]), ("Add", ["v1", "two"])],
+    "batch norm": [("MatMul", ["x", "W"]), ("BatchNormalization", ["v0", "b", "b", "b", "row4"]), ("Relu", ["v1"])],
+    "idle nodes": [
+        ("Flatten", ["x"]),
+        ("Reshape", ["v0", "shape"]),
+        ("Identity", ["v1"]),
+        ("Dropout", ["v2"]),
+        ("MatMul", ["v3", "W"]),
+    ],
+    "transposed weights": [("Transpose", ["V"], {"perm": [1, 0]}), ("MatMul", ["x", "v0"])],
+}
+
+
+@pytest.mark.parametrize("what", READ)
+def test_what_is_read(what, tmp_path):
+    constants = {**CONSTANTS, "row4": CONSTANTS["row"].ravel()}
+    path = write(tmp_path / "net.onnx", READ[what], constants=constants)
+    made = fastnn.from_onnx(path)
+    X = samples(made)
+    assert difference(made, X, outputs_of(path, X)) < 8
+
+
+REFUSED = {
+    r"node 1 \(HardSigmoid\) cannot be part of an MLP": [("MatMul", ["x", "W"]), ("HardSigmoid", ["v0"])],
+    r"node 0 \(Conv\) cannot": [("Conv", ["x", "W"])],
+    r"node 1 \(LeakyRelu\) must have slope 0.01": [("MatMul", ["x", "W"]), ("LeakyRelu", ["v0"], {"alpha": 0.3})],
+    r"node 1 \(Softmax\) must have axis the last": [("MatMul", ["x", "W"]), ("Softmax", ["v0"], {"axis": 0})],
+    r"node 1 \(Sub\) must be the only one to take its input": [("MatMul", ["x", "W"]), ("Sub", ["v0", "v0"])],
+    r"node 0 \(MatMul\) must multiply its input by weights from the right": [("MatMul", ["W", "x"])],
+    r"node 0 \(Gemm\) must multiply its input, not transposed": [("Gemm", ["x", "W"], {"transA": 1})],
+    r"node 1 \(Add\) must have one row of numbers": [("MatMul", ["x", "W"]), ("Add", ["v0", "V"])],
+    r"node 1 \(Div\) must divide its input by": [("MatMul", ["x", "W"]), ("Div", ["two", "v0"])],
+    r"by numbers other than 0": [("MatMul", ["x", "W"]), ("Div", ["v0", "zero"])],
+    r"node 1 \(Dropout\) must not be in training mode": [("MatMul", ["x", "W"]), ("Dropout", ["v0", "half", "yes"])],
+    r"node 1 \(Relu\) must be the only one|node 2": [("MatMul", ["x", "W"]), ("Relu", ["v0"]), ("Add", ["v1", "v0"])],
+    r"node 0 \(Add\) must not compute with constants": [("Add", ["W", "W"]), ("MatMul", ["x", "v0"])],
+    r"node 0 \(Loop\) cannot|node 0 \(Loop\)": [("Loop", ["two", "yes", "x"])],
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_refused_in_one_sentence(sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        fastnn.from_onnx(write(tmp_path / "net.onnx", REFUSED[sentence]))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [({"opset": 6}, "opset 7 to"), ({"opset": 99}, "opset 7 to"), ({"inputs": 2}, "one input and one output")],
+)
+def test_other_models_are_refused(settings, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        fastnn.from_onnx(write(tmp_path / "net.onnx", [("MatMul", ["x", "W"])], **settings))
+
+
+def test_every_truncation_is_refused_or_read(tmp_path):
+    path = tmp_path / "net.onnx"
+    net("tanh").to_onnx(path)
+    data = path.read_bytes()
+    for length in range(0, len(data) - 1, 37):
+        path.write_bytes(data[:length])
+        with pytest.raises(ValueError, match="must"):
+            fastnn.from_onnx(path)
+
+
+def test_a_shape_that_is_larger_than_the_file_is_refused(tmp_path):
+    path = write(tmp_path / "net.onnx", [("MatMul", ["x", "W"])])
+    model = onnx.load(path)
+    model.graph.initializer[0].dims[:] = [2**40, 2**20]
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="'W' must hold as many numbers as its shape says"):
+        fastnn.from_onnx(path)
+
+
+@pytest.mark.parametrize(
+    ("location", "more", "sentence"),
+    [
+        ("w.bin", {}, None),
+        ("w.bin", {"offset": 8}, "as many numbers"),
+        ("w.bin", {"length": 999}, "must lie within"),
+        ("w.bin", {"offset": -4}, "must lie within"),
+        ("../w.bin", {}, "a file beside the model"),
+        ("/etc/passwd", {}, "a file beside the model"),
+        ("none.bin", {}, "a file beside the model"),
+    ],
+)
+def test_weights_in_a_file_beside(location, more, sentence, tmp_path):
+    path = write(tmp_path / "net.onnx", [("MatMul", ["x", "W"])])
+    model = onnx.load(path)
+    W = model.graph.initializer[0]
+    (tmp_path / "w.bin").write_bytes(W.raw_data)
+    W.ClearField("raw_data")
+    W.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {"location": location, **more}.items():
+        entry = W.external_data.add()
+        entry.key, entry.value = key, str(value)
+    path.write_bytes(model.SerializeToString())
+    if sentence is None:
+        assert (fastnn.from_onnx(path).weights[0] == CONSTANTS["W"]).all()
+    else:
+        with pytest.raises(ValueError, match=sentence):
+            fastnn.from_onnx(path)
+
+
+def test_paths(tmp_path):
+    with pytest.raises(ValueError, match=r"path must end in \.onnx"):
+        net("tanh").to_onnx(tmp_path / "net.bin")
+    with pytest.raises(FileNotFoundError):
+        fastnn.from_onnx(tmp_path / "none.onnx")
