@@ -13,11 +13,11 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fastnn.apps.warmup import warmup
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.models.files import load
+from fastnn.models.load import load
 from fastnn.models.mlp import MLP
 from fastnn.models.scaling import standardize
+from fastnn.models.warmup import warmup
 from fastnn.settings import catalogue, initializers, optimizers, schedules, solvers
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
@@ -77,12 +77,12 @@ _LATE = {
     "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",
 }
-_LATE_MODULES = ("plots", "reference", "sklearn", "tabular")
+_LATE_MODULES = {"plots": "fastnn.plots", "reference": "fastnn.reference", "sklearn": "fastnn.sklearn", "tabular": "fastnn.tabular",}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATE_MODULES:
-        return importlib.import_module(f"fastnn.{name}")
+        return importlib.import_module(_LATE_MODULES[name])
     if name in _LATE:
         with InterruptsHeld():
             return getattr(importlib.import_module(_LATE[name]), name)

@@ -1,4 +1,4 @@
-"""What is installed: a core that needs NumPy and Numba alone, typed, built floor by floor."""
+"""What is installed: a core that needs NumPy and Numba alone, and typed."""
 
 import ast
 import importlib.metadata
@@ -81,33 +81,6 @@ def test_extra_all_brings_every_feature_and_test_all_of_it():
     features = set(re.search(r"\[(.*)\]", extras["all"][0]).group(1).split(","))
     assert features == set(extras) - {"all", "test"}
     assert "fastnn-jit[all]" in extras["test"]
-
-
-def imports(path):
-    """What a file imports of fastnn when it is imported itself: not inside functions, not for the type checker."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fastnn":
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("fastnn"))
-
-
-GROUND = {"spec", "catalogue", "optimizers", "solvers", "schedules", "watch", "job", "records", "memory", "extras"}
-
-
-@pytest.mark.parametrize(("floor", "below"), [("reference", GROUND), ("kernels", GROUND), ("checks", GROUND)])
-def test_nothing_imports_upwards(floor, below):
-    files = sorted((PACKAGE / floor).rglob("*.py"))
-    assert files
-    for path in files:
-        for name in imports(path):
-            room = name.split(".")[1]
-            assert room in below | {floor}, f"{path.relative_to(PACKAGE)} imports {name}"
-
-
-@pytest.mark.parametrize("room", sorted(GROUND))
-def test_ground_floor_stands_alone(room):
-    assert {name.split(".")[1] for name in imports(PACKAGE / f"{room}.py")} <= GROUND
 
 
 def test_reference_needs_numpy_alone():

@@ -222,7 +222,8 @@ def test_classes_are_held_out_in_proportion(labels):
     classes = RNG.permutation(np.repeat([0, 1, 2], [20, 40, 60]))
     seen = {}
     samples = np.c_[classes, np.zeros((120, 2))]
-    from fastnn.checks import check_job, check_state, check_watch
+    from fastnn.checks import check_job, check_watch
+    from fastnn.training.holding_out import hold_out
 
     job = check_job(
         net.spec,
@@ -239,7 +240,8 @@ def test_classes_are_held_out_in_proportion(labels):
         max_grad_norm=None,
     )
     for seed in (1, 2):
-        split = check_watch(job, check_state(None, seed, job), None, 0.25, None)
+        job.watch = check_watch(job, None, 0.25, None)
+        split = hold_out(job, seed)
         np.testing.assert_array_equal(np.bincount(split.watch.X[:, 0].astype(int)), [5, 10, 15])
         assert len(split.X) == split.batch_size == 90
         seen[seed] = split.watch.X[:, 0].tobytes(), split.X[:, 0].tobytes()

@@ -26,6 +26,7 @@ from fastnn.checks.jobs import (
     check_loss,
     check_loss_parameter,
     check_optimizer,
+    check_place,
     check_specialize,
     check_state,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "check_optional_flag",
     "check_out",
     "check_params",
+    "check_place",
     "check_quantiles",
     "check_rng",
     "check_sample",

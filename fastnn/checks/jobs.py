@@ -277,3 +277,18 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
             f"got one of {state.optimizer} on {state.slots.shape[1]} of {state.slots.dtype}"
         )
     return state.copy()
+
+
+def check_place(state: State, job: Job) -> None:
+    """Refuse a state that stands at a place in an epoch which the job's epochs do not have.
+
+    Raises
+    ------
+    ValueError
+        If it has done as many batches of its present epoch as the job has, or more.
+    """
+    if state.counters[1] >= job.n_batches:
+        raise ValueError(
+            f"state must be that of a run with {job.n_batches} batches an epoch; "
+            f"got one that has done {state.counters[1]} of its present epoch"
+        )

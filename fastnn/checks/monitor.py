@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.arrays import check_finite_data, check_inputs, check_sample_weight, check_targets
@@ -19,7 +18,7 @@ from fastnn.checks.values import (
     check_number,
     describe,
 )
-from fastnn.jobs.job import Job, State
+from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Watch
 from fastnn.settings import schedules
 from fastnn.settings.early_stopping import EarlyStopping
@@ -37,7 +36,6 @@ _SETTINGS = {
     "min_rate": AT_LEAST_0,
 }
 _FRACTION = Interval(0, 1, open_low=True)
-_SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream of its own
 
 
 def check_schedule(schedule: Any) -> schedules.Schedule:
@@ -103,21 +101,20 @@ def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping 
     )
 
 
-def check_watch(job: Job, state: State, validation_data: Any, validation_fraction: Any, early_stopping: Any) -> Job:
-    """A job that watches what it is asked to; with `validation_fraction` it trains on the other samples alone.
+def check_watch(job: Job, validation_data: Any, validation_fraction: Any, early_stopping: Any) -> Watch | None:
+    """What a job is to watch, if anything; `fastnn.training.holding_out` parts the samples of a fraction.
 
     Raises
     ------
     TypeError
         If an argument is of another type.
     ValueError
-        If an argument is not what it must be, or does not go with the others; or if the state is that of another
-        number of batches.
+        If an argument is not what it must be, or does not go with the others.
     """
     rate = getattr(job.optimizer, "learning_rate", None)
     plateau = rate if isinstance(rate, schedules.ReduceOnPlateau) else None
     if validation_data is None and validation_fraction is None and early_stopping is None and plateau is None:
-        return _check_place(state, job)
+        return None
     watch = Watch(plateau=plateau)
     if validation_data is not None:
         if validation_fraction is not None:
@@ -126,21 +123,12 @@ def check_watch(job: Job, state: State, validation_data: Any, validation_fractio
     elif validation_fraction is not None:
         if job.batches is not None:
             raise ValueError("validation_fraction must be None where X yields batches; validation_data may be given")
-        fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
-        job = _hold_out(job, watch, fraction, state.seed)
+        watch.fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
+        n = len(job.X)
+        if not 1 <= int(n * watch.fraction) < n:
+            raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {watch.fraction}")
     watch.stopping = check_early_stopping(early_stopping, watch.validates)
-    job.watch = watch
-    return _check_place(state, job)
-
-
-def _check_place(state: State, job: Job) -> Job:
-    """The job, if the place in an epoch where the state stands is one of its own."""
-    if state.counters[1] >= job.n_batches:
-        raise ValueError(
-            f"state must be that of a run with {job.n_batches} batches an epoch; "
-            f"got one that has done {state.counters[1]} of its present epoch"
-        )
-    return job
+    return watch
 
 
 def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArray | None]:
@@ -154,38 +142,3 @@ def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArr
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data: {error}") from error
     return X, y, weights
-
-
-def _hold_out(job: Job, watch: Watch, fraction: float, seed: int) -> Job:
-    """Move a part of the job's samples to the watch, of each class the same part."""
-    from fastnn.reference import random
-
-    n = len(job.X)
-    if not 1 <= int(n * fraction) < n:
-        raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {fraction}")
-    draws = random.bits(random.key(seed, job.member, _SPLIT), np.arange(n, dtype=np.uint64))
-    order = np.lexsort((draws, _classes(job)))
-    place = np.arange(n)
-    held = np.zeros(n, bool)  # every 1/fraction-th sample of those ordered by class
-    held[order] = np.floor((place + 1) * fraction) > np.floor(place * fraction)
-    weights = job.sample_weight
-    check_finite_data(job.X[held], job.y[held], None if weights is None else weights[held])
-    watch.X, watch.y = job.X[held], job.y[held]
-    if weights is not None:
-        watch.sample_weight, weights = weights[held], weights[~held]
-        if not (watch.sample_weight.any() and weights.any()):
-            raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
-    rows = n - len(watch.X)
-    return replace(job, X=job.X[~held], y=job.y[~held], sample_weight=weights, batch_size=min(job.batch_size, rows))
-
-
-def _classes(job: Job) -> NDArray:
-    """The class of each sample, shape (n,); the same for all where there are none."""
-    if job.loss.metric == "accuracy":
-        if job.y.ndim == 1:
-            return job.y
-        if job.loss.one_class:
-            return job.y.argmax(axis=1)
-        if job.spec.n_out == 1:
-            return job.y[:, 0] > 0.5
-    return np.zeros(len(job.X), bool)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn.embed.methods import STACK_BYTES
 from fastnn.embed.pointers import memory
-from fastnn.embed.types import type_of
+from fastnn.embed.types import place_of
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of
@@ -52,7 +52,7 @@ def make(spec: NetworkSpec, params: NDArray) -> CFunction:
             f"cfunc must be asked of a network that needs at most {STACK_BYTES:,} bytes of scratch; "
             f"got one that needs {size * itemsize:,}"
         )
-    place, n, number = type_of(spec).place, types.intp, params.dtype.type
+    place, n, number = place_of(spec), types.intp, params.dtype.type
     forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
     parameters = params.ctypes.data
 

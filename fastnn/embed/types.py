@@ -7,10 +7,13 @@ compiled anew after an upgrade.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from numba import types
 from numba.extending import box, intrinsic
+from numpy.typing import NDArray
 
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.kernels.jit.architecture import Architecture, number_type, type_name
@@ -21,43 +24,37 @@ from fastnn.settings.spec import NetworkSpec
 
 @shows("params")
 class NetworkType(ArraysType):
-    """The Numba type of the networks of one spec."""
+    """The Numba type of the networks of one spec; `rebuild` makes one of its spec and parameters in Python."""
 
-    def __init__(self, spec: NetworkSpec):
-        self.spec = spec
+    def __init__(self, spec: NetworkSpec, rebuild: Callable[[NetworkSpec, NDArray], Any]):
+        self.spec, self.rebuild = spec, rebuild
         self.dtype = number_type(spec)
         self.arrays = {"params": types.Array(self.dtype, 1, "C")}
         super().__init__(type_name("MLP", spec))
 
-    @property
-    def place(self) -> Pointer:
-        """The type of a place among its numbers."""
-        return Pointer(self.dtype, native_lanes(self.dtype))
-
 
 @cache
-def type_of(spec: NetworkSpec) -> NetworkType:
+def type_of(spec: NetworkSpec, rebuild: Callable[[NetworkSpec, NDArray], Any]) -> NetworkType:
     """The Numba type of the networks of a spec."""
-    return NetworkType(spec)
+    return NetworkType(spec, rebuild)
+
+
+def place_of(spec: NetworkSpec) -> Pointer:
+    """The type of a place among the numbers of a spec's networks."""
+    number = number_type(spec)
+    return Pointer(number, native_lanes(number))
 
 
 @box(NetworkType)
 def _box(typ, value, c):
     native = cgutils.create_struct_proxy(typ)(c.context, c.builder, value)
-    rebuild = c.pyapi.unserialize(c.pyapi.serialize_object(_rebuild))
+    rebuild = c.pyapi.unserialize(c.pyapi.serialize_object(typ.rebuild))
     spec = c.pyapi.unserialize(c.pyapi.serialize_object(typ.spec))
     params = c.box(typ.arrays["params"], native.params)
     net = c.pyapi.call_function_objargs(rebuild, (spec, params))
     for used in (rebuild, spec, params):
         c.pyapi.decref(used)
     return net
-
-
-def _rebuild(spec, params):
-    """The network that has these very parameters."""
-    from fastnn.models.mlp import MLP  # which is above this
-
-    return MLP._sharing(spec, params)
 
 
 # ---------------------------------------------------------------- what methods need
@@ -75,4 +72,4 @@ def parameters(typingctx, net):
         native = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
         return context.make_array(net.arrays["params"])(context, builder, native.params).data
 
-    return net.place(net), codegen
+    return place_of(net.spec)(net), codegen

@@ -48,6 +48,8 @@ class Watch:
         When to stop.
     plateau : ReduceOnPlateau or None
         When to reduce the learning rate.
+    fraction : float
+        The part of the job's samples that becomes the validation set when the run begins; 0 where none does.
     first : int
         Number of the run's first epoch.
     loss, metric : ndarray of float64, shape (epochs,)
@@ -59,6 +61,7 @@ class Watch:
     sample_weight: NDArray | None = None
     stopping: EarlyStopping | None = None
     plateau: ReduceOnPlateau | None = None
+    fraction: float = 0.0
     first: int = 0
     loss: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     metric: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
@@ -66,7 +69,7 @@ class Watch:
     @property
     def validates(self) -> bool:
         """Whether there is a validation set."""
-        return self.X is not None
+        return self.X is not None or self.fraction > 0
 
     def begin(self, first: int, epochs: int) -> None:
         """Make room for the run's epochs."""

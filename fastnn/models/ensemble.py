@@ -177,7 +177,7 @@ class Ensemble:
         """Save the members and their records to a file that ends in ``.npz``, which `fastnn.load` reads."""
         from fastnn.models import files
 
-        files.save_ensemble(self, path)
+        files.save_ensemble(self._spec, self._params, self._seed, self._records, path)
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self):,} members: {self[0]!r}>" if len(self) else "<Ensemble of 0 members>"

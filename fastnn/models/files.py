@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,22 +27,18 @@ from fastnn.jobs.records import STOPPED, Records
 from fastnn.models.reading import LONGEST_HEADER, Archive, Claim, open_safetensors, path_of, refusing, require_file
 from fastnn.settings.spec import NetworkSpec
 
-if TYPE_CHECKING:
-    from fastnn.models.ensemble import Ensemble
-    from fastnn.models.mlp import MLP
-
 FORMAT = "fastnn.MLP"
 ENSEMBLE = "fastnn.Ensemble"
 VERSION = 1
 SAVED = "path must be a network that fastnn saved"
 
 
-def save(net: MLP, path: str | os.PathLike[str]) -> None:
+def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str]) -> None:
     """Save a network; the file appears whole or not at all.
 
     Parameters
     ----------
-    net : MLP
+    spec, params
         The network.
     path : path_like
         Where to; ends in ``.npz`` or ``.safetensors``. A leading ``~`` is the home folder. What is there is replaced,
@@ -59,14 +55,14 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
     """
     path = path_of(path)
     encode = _CODECS[_suffix(path)][0]
-    write_whole(path, encode(header_of(net), net.params))
+    write_whole(path, encode(header_of(spec), params))
 
 
-def header_of(net: MLP) -> str:
+def header_of(spec: NetworkSpec) -> str:
     """What the network is, as the file's header says it."""
-    header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(net.spec)})
+    header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec)})
     if len(header) > LONGEST_HEADER:
-        raise ValueError(f"a network of {net.spec.n_layers:,} layers has too many to be saved")
+        raise ValueError(f"a network of {spec.n_layers:,} layers has too many to be saved")
     return header
 
 
@@ -102,7 +98,9 @@ def write_whole(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def save_ensemble(many: Ensemble, path: str | os.PathLike[str]) -> None:
+def save_ensemble(
+    spec: NetworkSpec, params: NDArray, seed: int | None, records: Records | None, path: str | os.PathLike[str]
+) -> None:
     """Save an ensemble and its records; the file, which ends in ``.npz``, appears whole or not at all.
 
     Raises
@@ -115,42 +113,36 @@ def save_ensemble(many: Ensemble, path: str | os.PathLike[str]) -> None:
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
-    header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(many.spec), "seed": many.seed}
+    header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(spec), "seed": seed}
     file = BytesIO()
-    records = vars(many.records) if many._records is not None else {}
-    np.savez(file, header=np.array(json.dumps(header)), params=many.params, **records)
+    arrays = vars(records) if records is not None else {}
+    np.savez(file, header=np.array(json.dumps(header)), params=params, **arrays)
     write_whole(path, file.getvalue())
 
 
-def load(path: str | os.PathLike[str]) -> MLP | Ensemble:
-    """Load a network, or an ensemble, that `save` wrote.
+class SavedNetwork(NamedTuple):
+    """What a file holds of a network."""
 
-    Parameters
-    ----------
-    path : path_like
-        The file; ends in ``.npz`` or ``.safetensors``.
+    spec: NetworkSpec
+    params: NDArray
 
-    Returns
-    -------
-    MLP or Ensemble
 
-    Raises
-    ------
-    ValueError
-        If the file is damaged, of a later version, or no network of fastnn's.
-    ImportError
-        If safetensors is needed and not installed.
-    OSError
-        If the file cannot be read.
-    """
-    from fastnn.models.mlp import MLP
+class SavedEnsemble(NamedTuple):
+    """What a file holds of an ensemble."""
 
+    spec: NetworkSpec
+    params: NDArray
+    records: Records | None
+    seed: int | None
+
+
+def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
+    """What `save` or `save_ensemble` wrote; raises as `fastnn.load`."""
     path = path_of(path)
     decode = _CODECS[_suffix(path)][1]
     require_file(path)
     with refusing(path, SAVED):
-        found = decode(path)
-    return found if not isinstance(found, tuple) else MLP._sharing(*found)
+        return decode(path)
 
 
 def _spec(header: Any, form: str) -> NetworkSpec:
@@ -181,7 +173,7 @@ def _encode_npz(header: str, params: NDArray) -> bytes:
     return file.getvalue()
 
 
-def _decode_npz(path: Path) -> tuple[NetworkSpec, NDArray] | Ensemble:
+def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
     with open(path, "rb") as file:
         archive = Archive(file)
         header = json.loads(archive.text("header"))
@@ -189,19 +181,17 @@ def _decode_npz(path: Path) -> tuple[NetworkSpec, NDArray] | Ensemble:
             return _decode_ensemble(archive, header)
         spec = _spec(header, FORMAT)
         _check_params(archive.claims["params"], spec)
-        return spec, archive.read("params")
+        return SavedNetwork(spec, archive.read("params"))
 
 
-def _decode_ensemble(archive: Archive, header: Any) -> Ensemble:
-    from fastnn.models.ensemble import Ensemble
-
+def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
     spec, seed = _spec(header, ENSEMBLE), header["seed"]
     _check_params(archive.claims["params"], spec, 2)
     if seed is not None and type(seed) is not int:
         raise ValueError(f"its seed is {seed!r}")
     members = archive.claims["params"].shape[0]
     records = read_records(archive, members) if len(archive.claims) > 2 else None
-    return Ensemble(spec, archive.read("params"), records, seed)
+    return SavedEnsemble(spec, archive.read("params"), records, seed)
 
 
 def read_records(archive: Archive, members: int) -> Records:
@@ -222,8 +212,8 @@ def _encode_safetensors(header: str, params: NDArray) -> bytes:
     return require("safetensors.numpy", "io").save({"params": params}, metadata={"fastnn": header})
 
 
-def _decode_safetensors(path: Path) -> tuple[NetworkSpec, NDArray]:
-    return read_safetensors(path)[:2]
+def _decode_safetensors(path: Path) -> SavedNetwork:
+    return SavedNetwork(*read_safetensors(path)[:2])
 
 
 def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
@@ -245,7 +235,7 @@ def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
     return spec, params, metadata
 
 
-_CODECS: dict[str, tuple[Callable[[str, NDArray], bytes], Callable[[Path], tuple[NetworkSpec, NDArray] | Ensemble]]] = {
+_CODECS: dict[str, tuple[Callable[[str, NDArray], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]] = {
     ".npz": (_encode_npz, _decode_npz),
     ".safetensors": (_encode_safetensors, _decode_safetensors),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastnn import checks
 from fastnn.jobs.aligned import aligned_copy, aligned_empty
 from fastnn.jobs.job import State
+from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models import scaling
 from fastnn.models.exports import Exports
 from fastnn.models.one_sample import SingleSample
@@ -323,7 +325,7 @@ class MLP(SingleSample, Exports):
             input_noise=input_noise,
         )
         state = checks.check_state(state, rng, job)
-        job = checks.check_watch(job, state, validation_data, validation_fraction, early_stopping)
+        job.watch = checks.check_watch(job, validation_data, validation_fraction, early_stopping)
         return run.fit(
             job,
             state,
@@ -353,13 +355,36 @@ class MLP(SingleSample, Exports):
         TypeError, ValueError
             If the network has no biases, or another output than the identity; or an argument is not what it must be.
         """
-        return scaling.with_scaling(self, x_mean, x_scale, y_mean, y_scale)
+        params = scaling.fold(self._spec, self._params, x_mean, x_scale, y_mean, y_scale)
+        return type(self).from_params(self._spec, params)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Save the network to a file, see `fastnn.models.files.save`."""
+        """Save the network, for `fastnn.load` to read; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path_like
+            Where to; ends in ``.npz`` or ``.safetensors``.
+
+        Raises
+        ------
+        ValueError
+            If the path ends otherwise.
+        ImportError
+            If safetensors is needed and not installed.
+        OSError
+            If the file cannot be written.
+        """
         from fastnn.models import files
 
-        files.save(self, path)
+        files.save(self._spec, self._params, path)
+
+    @cached_property
+    def numba_type(self) -> Any:
+        """The Numba type of networks of this spec: of a ``jitclass``'s attribute, say, or in a signature."""
+        with InterruptsHeld():
+            from fastnn import embed  # imports Numba
+        return embed.type_of(self._spec, MLP._sharing)
 
     def copy(self) -> MLP:
         """A network of its own, with the same parameters."""

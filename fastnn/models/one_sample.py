@@ -26,12 +26,7 @@ class SingleSample:
     _spec: NetworkSpec
     _params: NDArray
 
-    @cached_property
-    def numba_type(self) -> Any:
-        """The Numba type of networks of this spec: of a ``jitclass``'s attribute, say, or in a signature."""
-        with InterruptsHeld():
-            from fastnn import embed  # imports Numba
-        return embed.type_of(self._spec)
+    numba_type: Any
 
     @property
     def _numba_type_(self) -> Any:  # what Numba asks for when the network is an argument

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
-
-if TYPE_CHECKING:
-    from fastnn.models.mlp import MLP
+from fastnn.settings.spec import NetworkSpec
 
 
 def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
@@ -52,13 +50,12 @@ def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 
 
-def with_scaling(net: MLP, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any) -> MLP:
-    """The network that takes and gives other units: see `MLP.with_scaling`.
+def fold(spec: NetworkSpec, params: NDArray, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any) -> NDArray:
+    """The parameters, as float64, of the network that takes and gives other units: see `MLP.with_scaling`.
 
     With u = (x - m) / s, the first layer's ``u W + b`` is ``x (W / s) + (b - (m / s) W)``; the last layer's outputs are
     multiplied and moved.
     """
-    spec = net.spec
     if not spec.bias:
         raise ValueError("with_scaling must be asked of a network with biases; got one without")
     if spec.output_activation != "identity":
@@ -68,11 +65,11 @@ def with_scaling(net: MLP, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any)
     mean, scale = checks.check_means("x_mean", x_mean, spec.n_in), checks.check_scales("x_scale", x_scale, spec.n_in)
     shift = checks.check_means("y_mean", y_mean, spec.n_out)
     factor = checks.check_scales("y_scale", y_scale, spec.n_out)
-    params = net.params.astype(np.float64)
+    params = params.astype(np.float64)
     weights, biases = spec.weights(params), spec.biases(params)
     biases[0] -= (mean / scale) @ weights[0]
     weights[0] /= scale[:, np.newaxis]
     weights[-1] *= factor
     biases[-1] *= factor
     biases[-1] += shift
-    return type(net).from_params(spec, params)
+    return params

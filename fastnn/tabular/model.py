@@ -96,7 +96,7 @@ class TableModel:
             "target": asdict(self.target),
             "scores": self.scores,
         }
-        header = {"fastnn": files.header_of(self.net), KEY: json.dumps(about)}
+        header = {"fastnn": files.header_of(self.net.spec), KEY: json.dumps(about)}
         if sum(map(len, header.values())) > LONGEST_TABLE // 2:
             raise ValueError(f"a table of {len(self.columns):,} columns has too many names for a model to be saved")
         data = require("safetensors.numpy", "io").save({"params": self.net.params}, metadata=header)

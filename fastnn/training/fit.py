@@ -18,6 +18,7 @@ from fastnn.checks import (
     check_flag,
     check_integer,
     check_optional_flag,
+    check_place,
     check_specialize,
 )
 from fastnn.jobs.job import Job, State, Status
@@ -80,6 +81,11 @@ def fit(
     RuntimeWarning
         If the run diverges; the parameters are then those after the last epoch that left them finite.
     """
+    if job.watch is not None and job.watch.fraction > 0:
+        from fastnn.training.holding_out import hold_out
+
+        job = hold_out(job, state.seed)
+    check_place(state, job)
     epochs = check_integer("epochs", epochs, 1)
     show = check_optional_flag("progress", progress)
     threads = check_integer("threads", threads, 1)

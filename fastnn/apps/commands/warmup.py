@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Compile, and tell what is being compiled."""
-    from fastnn.apps.warmup import warmup
+    from fastnn.models.warmup import warmup
 
     begin = perf_counter()
     pieces = 0

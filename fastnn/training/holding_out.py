@@ -1,0 +1,52 @@
+"""A part of the samples becomes the validation set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import check_finite_data
+from fastnn.jobs.job import Job
+from fastnn.reference import random
+
+_SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream of its own
+
+
+def hold_out(job: Job, seed: int) -> Job:
+    """Move the part `Watch.fraction` of the job's samples to its watch, of each class the same part.
+
+    Raises
+    ------
+    ValueError
+        If the samples held out are not finite, or weigh nothing, or all the others weigh nothing.
+    """
+    watch, n = job.watch, len(job.X)
+    fraction = watch.fraction
+    draws = random.bits(random.key(seed, job.member, _SPLIT), np.arange(n, dtype=np.uint64))
+    order = np.lexsort((draws, _classes(job)))
+    place = np.arange(n)
+    held = np.zeros(n, bool)  # every 1/fraction-th sample of those ordered by class
+    held[order] = np.floor((place + 1) * fraction) > np.floor(place * fraction)
+    weights = job.sample_weight
+    check_finite_data(job.X[held], job.y[held], None if weights is None else weights[held])
+    watch.X, watch.y = job.X[held], job.y[held]
+    if weights is not None:
+        watch.sample_weight, weights = weights[held], weights[~held]
+        if not (watch.sample_weight.any() and weights.any()):
+            raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
+    rows = n - len(watch.X)
+    return replace(job, X=job.X[~held], y=job.y[~held], sample_weight=weights, batch_size=min(job.batch_size, rows))
+
+
+def _classes(job: Job) -> NDArray:
+    """The class of each sample, shape (n,); the same for all where there are none."""
+    if job.loss.metric == "accuracy":
+        if job.y.ndim == 1:
+            return job.y
+        if job.loss.one_class:
+            return job.y.argmax(axis=1)
+        if job.spec.n_out == 1:
+            return job.y[:, 0] > 0.5
+    return np.zeros(len(job.X), bool)

@@ -1,0 +1,145 @@
+"""Nothing imports upwards or in a circle: not at the top of a file, not in a function, not for a type alone."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "fastnn"
+
+#: The rooms of `fastnn/`, ground first; those that share a floor do not import each other. "" is `fastnn/__init__.py`.
+FLOORS = (
+    ("settings",),
+    ("jobs",),
+    ("checks",),
+    ("reference", "kernels"),
+    ("embed",),
+    ("training",),
+    ("models",),
+    ("ensembles",),
+    ("sklearn", "tabular", "plots"),
+    ("",),
+    ("apps",),
+    ("__main__",),
+)
+
+#: Imports that the house will lose; nothing is added here.
+CONDEMNED = {
+    ("fastnn.kernels.end_epoch", "fastnn.reference.end_epoch"),
+    ("fastnn.kernels.end_epoch", "fastnn.kernels.tiles.predict"),
+    ("fastnn.kernels.tiles.prepare", "fastnn.kernels.loop"),
+    ("fastnn.kernels.tiles.step", "fastnn.kernels.end_epoch"),
+}
+
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+FILES = {
+    ".".join(("fastnn", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imports(name):
+    """Modules of fastnn's that a module imports, anywhere in its text, each with its line."""
+    path = FILES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            modules = [f"{source}.{alias.name}" for alias in node.names]
+            found = [module if module in FILES else source for module in modules]
+        elif isinstance(node, ast.Constant) and node.value in FILES and "." in node.value:
+            found = [node.value]  # whoever writes a module's whole name will import it
+        elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+            package = node.values[0].value.rstrip(".")
+            found = [module for module in FILES if module.rpartition(".")[0] == package != "fastnn"]
+        yield from (
+            (module, node.lineno) for module in found if module.partition(".")[0] == "fastnn" and module != name
+        )
+
+
+GRAPH = {name: {module for module, _ in imports(name)} for name in FILES}
+
+
+def room(name):
+    return name.split(".")[1] if "." in name else ""
+
+
+def circle(graph):
+    """One circle of a graph, if there is any."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return " -> ".join(reversed(error.args[1]))
+    return None
+
+
+def test_every_room_has_a_floor():
+    assert {room(name) for name in FILES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_imports_upwards(name):
+    if not name.partition(".")[2]:
+        return  # the face of the house may import what it shows
+    for module, line in imports(name):
+        same, lower = room(module) == room(name), FLOOR[room(module)] < FLOOR[room(name)]
+        assert same or lower or (name, module) in CONDEMNED, f"{FILES[name]}:{line} imports {module}, which is above it"
+
+
+def test_no_circle_of_files():
+    assert not circle({name: {m for m in found if (name, m) not in CONDEMNED} for name, found in GRAPH.items()})
+
+
+@pytest.mark.parametrize("package", [name for name, path in FILES.items() if path.name == "__init__.py"])
+def test_no_circle_of_rooms(package):
+    """What stands in a folder, be it a file or a folder itself, does not import in a circle."""
+    graph = {}
+    for name, found in GRAPH.items():
+        for module in found:
+            if (name, module) not in CONDEMNED and name.startswith(f"{package}.") and module.startswith(f"{package}."):
+                one, other = (
+                    module_name.removeprefix(f"{package}.").partition(".")[0] for module_name in (name, module)
+                )
+                if one != other:
+                    graph.setdefault(one, set()).add(other)
+    assert not circle(graph)
+
+
+def test_every_import_is_seen(tmp_path, monkeypatch):
+    text = """
+from typing import TYPE_CHECKING
+import fastnn.a
+if TYPE_CHECKING:
+    from fastnn import b
+def f():
+    from fastnn.c import name
+    from . import d
+    from .. import e
+    importlib.import_module("fastnn.f")
+    import_module(f"fastnn.g.{name}")
+"""
+    path = tmp_path / "file.py"
+    path.write_text(text)
+    files = dict.fromkeys(("fastnn.b", "fastnn.room.d", "fastnn.g.one", "fastnn.g.two", "fastnn.e"), path)
+    monkeypatch.setitem(globals(), "FILES", files | {"fastnn.room.file": path})
+    seen = {module for module, _ in imports("fastnn.room.file")}
+    assert seen == {
+        "fastnn.a",
+        "fastnn.b",
+        "fastnn.c",
+        "fastnn.room.d",
+        "fastnn.e",
+        "fastnn.f",
+        "fastnn.g.one",
+        "fastnn.g.two",
+    }
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert not circle({"a": {"b"}, "b": {"c"}})
