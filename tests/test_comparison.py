@@ -12,8 +12,8 @@ import pytest
 
 from fastnn.apps import cli
 from fastnn.apps.comparison import machine, measure, results, running, workloads
-from fastnn.apps.comparison.peers import PEERS, NotComparable, Peer
-from fastnn.apps.comparison.workloads import Workload
+from fastnn.apps.comparison.peers import PEERS, Peer
+from fastnn.apps.comparison.workloads import NotComparable, Workload
 
 TINY = Workload("tiny", (3, 5, 3), batch_size=4, batches=3)
 VARIANTS = [

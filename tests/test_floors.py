@@ -14,7 +14,7 @@ FLOORS = (
     ("jobs",),
     ("checks",),
     ("reference", "kernels"),
-    ("embed",),
+    ("embed", "exchange"),
     ("training",),
     ("models",),
     ("ensembles",),
@@ -29,7 +29,8 @@ CONDEMNED = {
     ("fastnn.kernels.end_epoch", "fastnn.reference.end_epoch"),
     ("fastnn.kernels.end_epoch", "fastnn.kernels.tiles.predict"),
     ("fastnn.kernels.tiles.prepare", "fastnn.kernels.loop"),
-    ("fastnn.kernels.tiles.step", "fastnn.kernels.end_epoch"),
+    ("fastnn.kernels.tiles.prepare", "fastnn.kernels.end_epoch"),
+    ("fastnn.kernels.tiles.job_record", "fastnn.kernels.end_epoch"),
 }
 
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -56,7 +57,7 @@ def imports(name):
             found = [node.value]  # whoever writes a module's whole name will import it
         elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
             package = node.values[0].value.rstrip(".")
-            found = [module for module in FILES if module.rpartition(".")[0] == package != "fastnn"]
+            found = [module for module in FILES if module.rpartition(".")[0] == package and "." in package]
         yield from (
             (module, node.lineno) for module in found if module.partition(".")[0] == "fastnn" and module != name
         )
@@ -125,7 +126,9 @@ def f():
 """
     path = tmp_path / "file.py"
     path.write_text(text)
-    files = dict.fromkeys(("fastnn.b", "fastnn.room.d", "fastnn.g.one", "fastnn.g.two", "fastnn.e"), path)
+    files = dict.fromkeys(
+        ("fastnn.b", "fastnn.room.d", "fastnn.g.one", "fastnn.g.two", "fastnn.e", "fastnn.f", "fastnn.room"), path
+    )
     monkeypatch.setitem(globals(), "FILES", files | {"fastnn.room.file": path})
     seen = {module for module, _ in imports("fastnn.room.file")}
     assert seen == {

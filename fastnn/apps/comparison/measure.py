@@ -44,8 +44,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from fastnn.apps.comparison import machine
-    from fastnn.apps.comparison.peers import PEERS, NotComparable
-    from fastnn.apps.comparison.workloads import Workload
+    from fastnn.apps.comparison.peers import PEERS
+    from fastnn.apps.comparison.workloads import NotComparable, Workload
 
     peer = PEERS[request["peer"]]
     workload = Workload(**{**request["workload"], "sizes": tuple(request["workload"]["sizes"])})

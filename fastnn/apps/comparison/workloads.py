@@ -206,3 +206,7 @@ def given(
         "activation": activation, "loss": loss, "optimizer": optimizer, "learning_rate": learning_rate, "dtype": dtype
     }  # fmt: skip
     return sized("given", layers, batch_size, **settings)
+
+
+class NotComparable(ValueError):
+    """A library cannot compute a workload; the message says why."""

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from numpy.typing import NDArray
 
-from fastnn.apps.comparison.workloads import Workload
+from fastnn.apps.comparison.workloads import NotComparable, Workload
 
 
 class Training(Protocol):
@@ -108,7 +108,3 @@ PEERS: dict[str, Peer] = {
         ),
     )
 }
-
-
-class NotComparable(ValueError):
-    """The library cannot compute this workload; the message says why."""

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.apps.comparison.peers import NotComparable
-from fastnn.apps.comparison.workloads import MOMENTUM, Workload
+from fastnn.apps.comparison.workloads import MOMENTUM, NotComparable, Workload
 
 ACTIVATIONS: dict[str, tuple[Callable[[NDArray], NDArray], Callable[[NDArray], NDArray]]] = {
     "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda h: h * (1 - h)),

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from fastnn.apps.comparison.peers import NotComparable
-from fastnn.apps.comparison.workloads import MOMENTUM, Workload
+from fastnn.apps.comparison.workloads import MOMENTUM, NotComparable, Workload
 
 
 class Training:

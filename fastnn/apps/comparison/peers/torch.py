@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from fastnn.apps.comparison.peers import NotComparable
-from fastnn.apps.comparison.workloads import MOMENTUM, Workload
+from fastnn.apps.comparison.workloads import MOMENTUM, NotComparable, Workload
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 LOSSES = {
