@@ -77,7 +77,12 @@ _LATE = {
     "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",
 }
-_LATE_MODULES = {"plots": "fastnn.plots", "reference": "fastnn.reference", "sklearn": "fastnn.sklearn", "tabular": "fastnn.tabular",}
+_LATE_MODULES = {
+    "plots": "fastnn.plots",
+    "reference": "fastnn.reference",
+    "sklearn": "fastnn.sklearn",
+    "tabular": "fastnn.tabular",
+}
 
 
 def __getattr__(name: str) -> Any:
