@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from fastnn.kernels.simd import pointer
-from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.tiles.dense import (
     CHUNK_VECTORS,
     DEPTH,

@@ -41,7 +41,8 @@ from fastnn.kernels.simd import (
     widen,
     with_lanes,
 )
-from fastnn.kernels.simd.types import REGISTER_BYTES, native_lanes
+from fastnn.kernels.simd.registers import REGISTER_BYTES
+from fastnn.kernels.simd.types import native_lanes
 
 LANES = [1, 2, 4, 8, 16]
 DTYPES = ["float32", "float64"]

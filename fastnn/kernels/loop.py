@@ -10,8 +10,8 @@ from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
-from fastnn.kernels.simd.types import REGISTER_BYTES
 from fastnn.kernels.tiles.dense import LOW
 from fastnn.kernels.tiles.layers import COLUMNS, N_IN, N_OUT
 from fastnn.kernels.tiles.step import block_loss, finite_part

@@ -1,7 +1,7 @@
 """Elementary functions of a vector of any length, float32 or float64, from one source.
 
 Largest errors in units in the last place, on any processor with a fused multiply-add: exp 1; log and
-log1p 1.5; expm1 2; softplus 2.5; sigmoid and tanh 2.7. Infinities, NaN, signed zeros and denormal numbers
+log1p 1.5; expm1 2.1; softplus 2.5; sigmoid and tanh 2.8. Infinities, NaN, signed zeros and denormal numbers
 are treated as the mathematics has it.
 
 The coefficients are minimax fits (Remez's algorithm in multiple precision), rounded; each comment says on
@@ -25,10 +25,13 @@ _LN2_HIGH_64, _LN2_LOW_64 = 0.6931471805598903, 5.497923018708371e-14
 # with the exponent's bias on top, those bits are the exponent field of 2**n.
 _SHIFTER_32, _SHIFTER_64 = 12582912.0 + 127.0, 6755399441055744.0 + 1023.0
 
-# exp(r) - 1 = r + low(r) r**2 + high(r) r**4 (float64: r**6) on |r| <= ln(2) / 2; error 2**-26.2, 2**-55.6.
-_EXP_LOW_32, _EXP_HIGH_32 = (0.5, 0.16666543), (0.04166628, 0.008366584, 0.0013946451)
-_EXP_LOW_64 = (0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.008333333333314602)
-_EXP_HIGH_64 = (
+# (exp(r) - 1 - r) / r**2 on |r| <= ln(2) / 2; error of exp(r) 2**-26.2, 2**-55.6.
+_EXP_32 = (0.5, 0.16666543, 0.04166628, 0.008366584, 0.0013946451)
+_EXP_64 = (
+    0.5000000000000006,
+    0.16666666666666685,
+    0.04166666666657362,
+    0.008333333333314602,
     0.0013888888932379715,
     0.00019841269903009037,
     2.4801504444916253e-05,
@@ -36,6 +39,11 @@ _EXP_HIGH_64 = (
     2.762632691727211e-07,
     2.5114466705486094e-08,
 )
+
+# tanh(r / 2) = (r + r**3 P(r**2)) / Q(r**2) on |r| <= ln(2) / 2; error 2**-28.8, 2**-57.3.
+_HALF_TANH_P = (0.027774844305524559, 6.608871014549043e-05)  # none in float32
+_HALF_TANH_Q_32 = (2.0, 0.16666626, -0.0027667585)
+_HALF_TANH_Q_64 = (2.0, 0.22221635527771291, 0.001983540360333614)
 
 # (2 atanh(s) / s - 2) / s**2 in s**2, on |s| <= (sqrt 2 - 1) / (sqrt 2 + 1); error of atanh 2**-30.2, 2**-59.4.
 _LOG_32 = (0.66666776, 0.39977536, 0.29871863)
@@ -86,28 +94,30 @@ _LOG1P_64 = (
 
 
 @inlined
-def _series(high, low):
-    """exp(high - low) - 1 for a difference of at most ln(2)/2, `low` but a correction.
-
-    In two halves and a sum, of which only the last step rounds visibly; for a short chain of
-    dependent operations.
-    """
-    r = high - low
-    r2 = r * r
-    r4 = r2 * r2
-    small = fma(r2, polynomial(r, by_dtype(r, _EXP_LOW_32, _EXP_LOW_64)), -low)
-    rest = polynomial(r, by_dtype(r, _EXP_HIGH_32, _EXP_HIGH_64))
-    return high + fma(by_dtype(r, r4, r4 * r2), rest, small)
-
-
-@inlined
 def _reduce(x, factor):
-    """``k, t``: ``exp(factor x) = 2**n (1 + t)``; the lowest bits of k are the exponent field of 2**n."""
+    """``k, r``: ``exp(factor x) = 2**n exp(r)``, |r| <= ln(2) / 2; the lowest bits of k are the exponent of 2**n."""
     shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
     shifted = fma(x, factor * _LOG2_E, shifter)
     n = shifted - shifter
-    high = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
-    return to_bits(shifted), _series(high, n * by_dtype(x, _LN2_LOW_32, _LN2_LOW_64))
+    r = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
+    return to_bits(shifted), fma(n, -by_dtype(x, _LN2_LOW_32, _LN2_LOW_64), r)
+
+
+@inlined
+def _series(r):
+    """``exp(r) - 1`` for a reduced argument."""
+    return fma(r * r, polynomial(r, by_dtype(r, _EXP_32, _EXP_64)), r)
+
+
+@inlined
+def _half_tanh(r):
+    """``p, q``: ``tanh(r / 2) = p / q``, and so ``exp(r) = (q + p) / (q - p)``, for a reduced argument.
+
+    What ends with a division takes it, for half of the operations of `_series`.
+    """
+    u = r * r
+    p = by_dtype(r, r, fma(r * u, polynomial(u, _HALF_TANH_P), r))
+    return p, polynomial(u, by_dtype(r, _HALF_TANH_Q_32, _HALF_TANH_Q_64))
 
 
 @inlined
@@ -116,12 +126,12 @@ def exp(x):
     largest, smallest, tiny = by_dtype(x, (89.0, -105.0, -85.0), (710.0, -746.0, -705.0))
     x = select(x > largest, largest, x)
     x = select(x < smallest, smallest, x)
-    k, t = _reduce(x, 1.0)
+    k, r = _reduce(x, 1.0)
     # 2**n = a b. Where n may be one beyond the largest exponent: a = 2**(n - 1), b = 2. Where the
     # result is denormal, or nearly: a = 2**(n + 63), b = 2**-63, so that only the last product rounds.
     a = from_bits((k + select(x < tiny, broadcast(63, k), -1)) << by_dtype(x, 23, 52))
     b = select(x < tiny, broadcast(2.0**-63, x), 2.0)
-    return fma(a, t, a) * b
+    return fma(a, _series(r), a) * b
 
 
 @inlined
@@ -130,27 +140,27 @@ def expm1(x):
     largest = by_dtype(x, 89.0, 710.0)
     y = select(x > largest, largest, x)
     y = select(y < -80.0, -80.0, y)
-    k, t = _reduce(y, 1.0)
+    k, r = _reduce(y, 1.0)
     # 2**n = a b, as in `exp`; the one is lost beside the largest results.
     large = y > 80.0
     a = from_bits((k - select(large, broadcast(1, k), 0)) << by_dtype(x, 23, 52))
     one, b = select(large, broadcast(0.0, x), 1.0), select(large, broadcast(2.0, x), 1.0)
-    return copysign(fma(a, t, a - one) * b, x)
+    return copysign(fma(a, _series(r), a - one) * b, x)
 
 
 @inlined
 def tanh(x):
-    """Hyperbolic tangent: ``e / (e + 2)`` of |x|, with e = exp(2 |x|) - 1."""
+    """Hyperbolic tangent: ``(e - 1) / (e + 1)``, with e = exp(2 x)."""
     largest = by_dtype(x, 10.0, 22.0)
-    y = absolute(x)
-    y = select(y > largest, largest, y)
+    y = select(x > largest, largest, x)
+    y = select(y < -largest, -largest, y)
     # As `_reduce`, but ln 2 to one rounding will do: an error of e matters less, the larger e is.
     shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
     shifted = fma(y, 2.0 * _LOG2_E, shifter)
-    t = _series(fma(shifted - shifter, -_LN2, y + y), broadcast(0.0, y))
+    p, q = _half_tanh(fma(shifted - shifter, -_LN2, y + y))
     a = from_bits(to_bits(shifted) << by_dtype(x, 23, 52))
-    e = fma(a, t, a - 1.0)
-    return copysign(e / (e + 2.0), x)
+    less, more = 1.0 - a, a + 1.0  # 1 - a, not a - 1, beside which -0 would lose its sign
+    return fma(less, -q, more * p) / fma(more, q, -less * p)
 
 
 @inlined
@@ -159,11 +169,11 @@ def sigmoid(x):
     largest, smallest, tiny = by_dtype(x, (80.0, -105.0, -85.0), (700.0, -746.0, -705.0))
     y = select(x > largest, largest, x)
     y = select(y < smallest, smallest, y)
-    k, t = _reduce(y, -1.0)
-    # Where the result is denormal, or nearly, 2**n overflows: there numerator and denominator are scaled.
-    one = select(x < tiny, broadcast(2.0**-64, x), 1.0)
+    k, r = _reduce(y, -1.0)
+    p, q = _half_tanh(r)
+    # Where the result is denormal, or nearly, 2**n overflows: there it is scaled, and the result in turn.
     a = from_bits((k - select(x < tiny, broadcast(64, k), 0)) << by_dtype(x, 23, 52))
-    return one / fma(a, t, a + one)
+    return (q - p) / fma(a, q + p, q - p) * select(x < tiny, broadcast(2.0**-64, x), 1.0)
 
 
 @inlined

@@ -22,8 +22,8 @@ from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_s
 from fastnn.kernels.simd import broadcast, first, lanes, load, pointer, pointer_at, scratch, store, with_lanes
 from fastnn.kernels.simd.calls import call, call_float, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.tiles import place_on_stack
-from fastnn.kernels.simd.types import REGISTER_BYTES
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import ALONE, pointer_type, workspace

@@ -8,13 +8,13 @@ from fastnn.kernels.functions.activations import activate, derivative, second_de
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.point.scratch import OPTIONS
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
-from fastnn.kernels.simd.types import REGISTERS
+from fastnn.kernels.simd.registers import REGISTER_FILE
 
 #: Vectors of features side by side, and running sums in all: as many as hide the latency of fma.
 BLOCK, SUMS = 4, 8
 
 #: Samples at once: with BLOCK vectors each, their sums fill the registers.
-ROWS = 4 if REGISTERS >= 32 else 2
+ROWS = REGISTER_FILE.samples
 _ALL_SUMS = ROWS * SUMS
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from numba.extending import overload
 
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.settings.spec import NetworkSpec
 
 #: What a network can be asked for, as far as it differs in scratch.

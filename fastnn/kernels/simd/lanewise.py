@@ -6,6 +6,7 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.build import call_intrinsic, lanewise, shuffle, splat
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import Vector
 
 
@@ -71,8 +72,8 @@ def by_dtype(typingctx, x, single, double):
 def polynomial(typingctx, x, coefficients):
     """``c[0] + c[1] x + c[2] x**2 + ...``; `coefficients` a tuple of floats.
 
-    Neighbours are joined in pairs, then the pairs in x**2, and so on (Estrin's scheme): the chain
-    of dependent operations has the length of the logarithm of the degree.
+    Either term by term (Horner's scheme), or neighbours in pairs, then the pairs in x**2, and so on (Estrin's): then
+    the chain of dependent operations has the length of the logarithm of the degree, and more numbers are alive.
     """
 
     def codegen(context, builder, sig, args):
@@ -81,6 +82,9 @@ def polynomial(typingctx, x, coefficients):
             splat(builder, context.cast(builder, number, dtype, x.dtype), x.lanes)
             for number, dtype in zip(numbers, sig.args[1], strict=True)
         ]
+        while REGISTER_FILE.horner and len(terms) > 1:
+            low, high = terms[-2:]
+            terms[-2:] = [call_intrinsic(builder, "fmuladd", x, power.type, [high, power, low])]
         while len(terms) > 1:
             pairs = [
                 call_intrinsic(builder, "fmuladd", x, power.type, [high, power, low])

@@ -8,6 +8,7 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.build import INT32, call_intrinsic, permute, shuffle, splat
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import Vector, llvm_vector
 
 
@@ -109,16 +110,35 @@ def first_lanes(typingctx, count, like):
     return mask(types.intp, like), lambda context, builder, sig, args: _mask_of_first(builder, args[0], mask.lanes)
 
 
+def _is_whole(builder, count, vector):
+    """Whether all lanes are asked for: where a mask is slow, few of many vectors need one."""
+    return builder.icmp_signed(">=", count, ir.Constant(count.type, vector.lanes))
+
+
 @intrinsic
 def load_first(typingctx, place, count):
     """The first `count` numbers from a pointer on, zeros in the other lanes, whose memory is not touched."""
     vector = place.vector
 
-    def codegen(context, builder, sig, args):
-        there, alignment = _as_vectors(builder, args[0], vector)
-        mask, zeros = _mask_of_first(builder, args[1], vector.lanes), ir.Constant(llvm_vector(vector), None)
+    def part(builder, there, alignment, count):
+        mask, zeros = _mask_of_first(builder, count, vector.lanes), ir.Constant(llvm_vector(vector), None)
         arguments = [there, ir.Constant(INT32, alignment), mask, zeros]
         return call_intrinsic(builder, "masked.load", vector, zeros.type, arguments, ".p0")
+
+    def codegen(context, builder, sig, args):
+        there, alignment = _as_vectors(builder, args[0], vector)
+        if "loads" in REGISTER_FILE.masks:
+            return part(builder, there, alignment, args[1])
+        with builder.if_else(_is_whole(builder, args[1], vector)) as (then, otherwise):
+            with then:
+                all_numbers, from_all = builder.load(there, align=alignment), builder.block
+            with otherwise:
+                first_numbers = part(builder, there, alignment, args[1])
+                from_first = builder.block
+        numbers = builder.phi(all_numbers.type)
+        numbers.add_incoming(all_numbers, from_all)
+        numbers.add_incoming(first_numbers, from_first)
+        return numbers
 
     return vector(place, types.intp), codegen
 
@@ -128,11 +148,21 @@ def store_first(typingctx, place, x, count):
     """Write the first `count` numbers of a vector from a pointer on; other memory is not touched."""
     vector = place.vector
 
+    def part(builder, there, alignment, x, count):
+        mask = _mask_of_first(builder, count, vector.lanes)
+        arguments = [x, there, ir.Constant(INT32, alignment), mask]
+        call_intrinsic(builder, "masked.store", vector, ir.VoidType(), arguments, ".p0")
+
     def codegen(context, builder, sig, args):
         there, alignment = _as_vectors(builder, args[0], vector)
-        mask = _mask_of_first(builder, args[2], vector.lanes)
-        arguments = [args[1], there, ir.Constant(INT32, alignment), mask]
-        call_intrinsic(builder, "masked.store", vector, ir.VoidType(), arguments, ".p0")
+        if "stores" in REGISTER_FILE.masks:
+            part(builder, there, alignment, *args[1:])
+            return context.get_dummy_value()
+        with builder.if_else(_is_whole(builder, args[2], vector)) as (then, otherwise):
+            with then:
+                builder.store(args[1], there, align=alignment)
+            with otherwise:
+                part(builder, there, alignment, *args[1:])
         return context.get_dummy_value()
 
     return types.void(place, vector, types.intp), codegen

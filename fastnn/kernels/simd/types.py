@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.extending import models, register_model
+
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 
 
 class Vector(types.Type):
@@ -70,28 +71,6 @@ class _PointerModel(models.PrimitiveModel):
 class _TileModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
         super().__init__(dmm, fe_type, llvm_vector(fe_type.vector).as_pointer())
-
-
-def _cpu_features() -> dict[str, bool]:
-    """The features Numba compiles for: the host's, or those of NUMBA_CPU_FEATURES."""
-    if config.CPU_FEATURES is None:
-        return dict(llvm.get_host_cpu_features())
-    flags = (flag.strip() for flag in config.CPU_FEATURES.split(","))
-    return {flag[1:]: flag[0] == "+" for flag in flags if flag}
-
-
-_FEATURES = _cpu_features()
-
-def _registers() -> tuple[int, int]:
-    """Bytes of a vector register, and how many registers there are."""
-    if _FEATURES.get("avx512f"):
-        return 64, 32
-    if _FEATURES.get("avx"):
-        return 32, 16
-    return 16, 32 if _FEATURES.get("neon") else 16
-
-
-REGISTER_BYTES, REGISTERS = _registers()
 
 
 def native_lanes(dtype: types.Type) -> int:

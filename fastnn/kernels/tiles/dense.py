@@ -35,12 +35,13 @@ from fastnn.kernels.simd import (
     transpose,
 )
 from fastnn.kernels.simd.opaque import opaque
-from fastnn.kernels.simd.types import REGISTER_BYTES, REGISTERS, Pointer
+from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
+from fastnn.kernels.simd.types import Pointer
 from fastnn.kernels.tiles.passes import transpose_block
 
 #: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
 #: Where no more than half of these rows are left, a tile of half the height takes them.
-LOW, WIDE = (8, 3) if REGISTERS >= 32 else (6, 2)
+LOW, WIDE = REGISTER_FILE.tile
 HIGH, LEAST = 2 * LOW, LOW // 2
 
 #: Whether half a vector of two rows is summed as one, which takes a third register beside each row's two.

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from fastnn.kernels.functions.optimizers import update_part, update_type
 from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
-from fastnn.kernels.simd.types import REGISTER_BYTES, Pointer, native_lanes
+from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.kernels.tiles import dense, passes
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LEAST, LOW, MANY_ROWS
 from fastnn.settings import catalogue

@@ -17,7 +17,7 @@ from fastnn.jobs.job import Job
 from fastnn.kernels.jit.compiling import inlined, kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, store_first, total
 from fastnn.kernels.simd.calls import KNOWN, call
-from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
 from fastnn.kernels.tiles.layers import (

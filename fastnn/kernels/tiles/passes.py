@@ -34,9 +34,11 @@ from fastnn.settings import catalogue
 def activate_all(code, z, h, rows, columns, stride):
     """``h = f(z)`` on a block and what lies between its rows; h may be z. `code`, a literal, names f."""
     count = rows * stride
-    z, h = widen(z, 4), widen(h, 4)
-    width = lanes(z)
-    for i in range(0, count, width):
+    wide, wide_h = widen(z, 4), widen(h, 4)
+    whole = count - count % lanes(wide)
+    for i in range(0, whole, lanes(wide)):
+        store(wide_h + i, activate(code, load(wide + i)))
+    for i in range(whole, count, lanes(z)):
         store_first(h + i, activate(code, load_first(z + i, count - i)), count - i)
 
 

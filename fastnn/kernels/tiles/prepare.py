@@ -14,8 +14,8 @@ from fastnn.kernels.end_epoch import end_epoch, watched
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.loop import run
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
-from fastnn.kernels.simd.types import REGISTER_BYTES
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import (

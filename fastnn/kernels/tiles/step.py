@@ -8,8 +8,8 @@ from fastnn.kernels.functions.random import permute
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.calls import KNOWN, call, call_float
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
-from fastnn.kernels.simd.types import REGISTER_BYTES
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import LOW
 from fastnn.kernels.tiles.layers import COLUMNS, DERIVE, N_IN, N_OUT, WEIGHTS, D, H, Z

@@ -23,6 +23,7 @@ from fastnn.kernels.lanes import (
     update,
 )
 from fastnn.kernels.simd import any_lane, broadcast, lanes, load, store, with_lanes
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -116,8 +117,8 @@ class CompiledStep(NamedTuple):
 
 
 def lanes_of(dtype: types.Type) -> int:
-    """Members of a block: two registers a value, so that their latencies overlap."""
-    return 2 * native_lanes(dtype)
+    """Members of a block: the more registers a value takes, the more latencies overlap."""
+    return REGISTER_FILE.members * native_lanes(dtype)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,51 @@
+"""The vector registers that kernels are compiled for, and whatever is chosen by them: one row a kind of processor.
+
+A choice is measured on a machine of that kind, by the bench that its comment names, and holds for that row alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import llvmlite.binding as llvm
+from numba.core import config
+
+
+class RegisterFile(NamedTuple):
+    """Vector registers, and the shapes of kernels that fit them."""
+
+    bytes: int  # of a register
+    number: int  # of registers
+    masks: str  # which of "loads" and "stores" of a vector's first lanes are quick
+    tile: tuple[int, int]  # most rows and vectors of a tile of two or more vectors (bench_kernels.py -k product)
+    samples: int  # at once with four vectors of features each (bench_embed.py)
+    horner: bool  # polynomials term by term, for fewer live numbers; else by pairs (bench_kernels.py -k activation)
+    members: int  # registers that hold a number of each member of a block (bench_many.py)
+
+
+REGISTER_FILES = {
+    "avx512": RegisterFile(64, 32, "loads and stores", tile=(8, 3), samples=4, horner=False, members=2),
+    "avx": RegisterFile(32, 16, "loads", tile=(6, 2), samples=2, horner=True, members=1),
+    "neon": RegisterFile(16, 32, "", tile=(8, 3), samples=4, horner=False, members=2),
+    "sse": RegisterFile(16, 16, "", tile=(6, 2), samples=2, horner=False, members=2),
+}
+
+
+def _cpu_features() -> dict[str, bool]:
+    """The features Numba compiles for: the host's, or those of NUMBA_CPU_FEATURES."""
+    if config.CPU_FEATURES is None:
+        return dict(llvm.get_host_cpu_features())
+    flags = (flag.strip() for flag in config.CPU_FEATURES.split(","))
+    return {flag[1:]: flag[0] == "+" for flag in flags if flag}
+
+
+def kind_of(triple: str, features: dict[str, bool]) -> str:
+    """The row of `REGISTER_FILES` for a processor; 64-bit ARM has NEON, whether or not it lists its features."""
+    if triple.startswith(("aarch64", "arm64")):
+        return "neon"
+    return next((kind for kind, feature in (("avx512", "avx512f"), ("avx", "avx")) if features.get(feature)), "sse")
+
+
+FEATURES = _cpu_features()
+REGISTER_FILE = REGISTER_FILES[kind_of(llvm.get_process_triple(), FEATURES)]
+REGISTER_BYTES = REGISTER_FILE.bytes
