@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fastnn.ensembles.sweep import sweep
     from fastnn.models.ensemble import Ensemble
     from fastnn.models.imports import from_arrays, from_onnx, from_torch
+    from fastnn.tabular.model import TableModel
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "NetworkSpec",
     "RMSprop",
     "Rprop",
+    "TableModel",
     "TrainState",
     "VelocitySGD",
     "fit_many",
@@ -76,6 +78,7 @@ _LATE = {
     "from_arrays": "fastnn.models.imports",
     "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",
+    "TableModel": "fastnn.tabular.model",
 }
 _LATE_MODULES = {
     "plots": "fastnn.plots",

@@ -14,9 +14,11 @@ from fastnn.apps import cli
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
 
-from fastnn.tabular import encoding, model, preparing, reading, sweeping, training  # noqa: E402
+from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402
+from fastnn.tabular.encoding import Column, encode  # noqa: E402
+from fastnn.tabular.numerals import Numerals  # noqa: E402
 
-QUICK = training.Settings(hidden=(8,), epochs=60)
+QUICK = training.Settings(hidden=(8,), epochs=60, repeats=3)
 
 
 def messy(n=300):
@@ -52,39 +54,47 @@ def test_columns_are_used_or_left_out_with_the_reason(table):
     assert table.left_out["empty"] == "empty"
     assert "different texts" in table.left_out["name"]
     assert table.dropped == 6
-    assert sum(table.rows.values()) == 294
+    assert len(table.fold) + len(table.held[1]) == 294
 
 
 def test_network_learns_more_than_the_mean(outcome, table):
     true = table.true()
-    assert outcome.scores["network"] > 0.6
-    assert outcome.scores["linear"] > 0.6
-    assert abs(outcome.scores["constant"]) < 0.2
-    assert outcome.scores["network"] == pytest.approx(
+    r2 = {name: scores["r2"] for name, scores in outcome.scores.items()}
+    assert r2["network"] > 0.6
+    assert r2["linear"] > 0.6
+    assert abs(r2["constant"]) < 0.2
+    assert r2["network"] == pytest.approx(
         1 - ((outcome.predicted - true) ** 2).sum() / ((true - true.mean()) ** 2).sum(), abs=1e-4
     )
 
 
 def test_rows_held_out_are_the_tables_own(table):
-    rows = preparing.split(np.zeros(294), 0)[2]
+    rows = np.flatnonzero(preparing.split(np.zeros(294), 0) < 0)
     np.testing.assert_allclose(table.true(), messy().drop_nulls("y")["y"][rows], rtol=1e-5)
 
 
 def test_encoding_standardises_and_tells_what_is_missing():
-    frame = polars.DataFrame({"x": [1.0, None, 3.0], "c": ["u", "v", None]})
-    columns, _ = encoding.learn_columns(frame)
-    X, unseen = encoding.encode(columns, frame)
-    np.testing.assert_allclose(X, [[-1, 0, 1, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 1]])
-    assert unseen == {}
-    other = polars.DataFrame({"c": ["w", "u", "w"], "x": [2.0, 2.0, 4.0]})
-    X, unseen = encoding.encode(columns, other)
-    np.testing.assert_allclose(X, [[0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [2, 0, 0, 0, 0]])
+    columns = (
+        Column("x", None, 2.0, 1.0, missing=True),
+        Column("c", ("u", "v"), missing=True),
+        Column("m", ("p", "q"), kind="many", means=((0.25,), (0.5,), (-1.0,))),
+    )
+
+    def inputs(**values):
+        frame = polars.DataFrame(values)
+        return encode(columns, [column.read(frame[column.name], Numerals()) for column in columns])
+
+    X, unseen = inputs(x=["1.0", None, "3.0"], c=["u", "v", ""], m=["p", "q", "r"])
+    np.testing.assert_allclose(X, [[-1, 0, 1, 0, 0, 0.25], [0, 1, 0, 1, 0, 0.5], [1, 0, 0, 0, 1, -1]])
+    assert unseen == {"m": 1}
+    X, unseen = inputs(m=["q"] * 3, c=["w", "u", "w"], x=[2.0, 2.0, 4.0])
+    np.testing.assert_allclose(X, [[0, 0, 0, 0, 0, 0.5], [0, 0, 1, 0, 0, 0.5], [2, 0, 0, 0, 0, 0.5]])
     assert unseen == {"c": 2}
 
 
-def test_statistics_are_of_the_training_rows_alone(table):
+def test_statistics_are_of_the_rows_to_learn_from_alone(table):
     frame = messy().drop_nulls("y")
-    rows, _, _ = preparing.split(np.zeros(frame.height), 0)
+    rows = np.flatnonzero(preparing.split(np.zeros(frame.height), 0) >= 0)
     assert table.columns[0].mean == pytest.approx(frame["a"][rows].drop_nulls().mean())
     assert table.target.mean == pytest.approx(frame["y"][rows].mean())
 
@@ -111,11 +121,10 @@ def test_task_can_be_asked_for():
 
 def test_split_keeps_the_proportions_and_every_row():
     groups = np.repeat([0, 1], [900, 100])
-    parts = preparing.split(groups, 0)
-    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1000))
-    for part, share in zip(parts, (0.68, 0.12, 0.2), strict=True):
-        assert len(part) == pytest.approx(1000 * share, abs=3)
-        assert (groups[part] == 1).mean() == pytest.approx(0.1, abs=0.01)
+    fold = preparing.split(groups, 0)
+    for part, share in [(-1, 0.2), *((k, 0.1) for k in range(preparing.FOLDS))]:
+        assert (fold == part).mean() == pytest.approx(share, abs=0.003)
+        assert (groups[fold == part] == 1).mean() == pytest.approx(0.1, abs=0.01)
 
 
 def test_repeats_give_the_spread():
@@ -126,7 +135,7 @@ def test_repeats_give_the_spread():
     outcome = training.train(preparing.prepare(frame, "t", None, 0), settings, progress=False)
     assert outcome.spread.shape == (5,)
     assert len(set(outcome.spread)) == 5
-    assert np.isclose(outcome.spread, outcome.scores["network"], atol=1e-4).any()
+    assert outcome.scores["network"]["r2"] > np.median(outcome.spread)
 
 
 def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
@@ -134,8 +143,9 @@ def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     outcome.model.save(path)
     loaded = model.load(path)
     assert (loaded.columns, loaded.target) == (outcome.model.columns, outcome.model.target)
-    for one, other in zip(loaded.predict(messy()), outcome.model.predict(messy()), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert (loaded.scores, loaded.left_out) == (outcome.model.scores, outcome.model.left_out)
+    assert loaded.about == outcome.model.about
+    assert loaded.predict(messy()).equals(outcome.model.predict(messy()))
     np.testing.assert_array_equal(fastnn.load(path).params, outcome.model.net.params)
 
 
@@ -162,6 +172,12 @@ def tamper(path, change):
         lambda about: json.dumps({**about, "target": {**about["target"], "scale": "__import__('os')"}}),
         lambda about: json.dumps({**about, "target": {**about["target"], "scale": float("inf")}}),
         lambda about: json.dumps({**about, "scores": {"r2": []}}),
+        lambda about: json.dumps({**about, "left_out": ["a"]}),
+        lambda about: json.dumps({**about, "about": {"seed": [1]}}),
+        lambda about: json.dumps({**about, "numerals": {"decimal": 1}}),
+        lambda about: json.dumps(
+            {**about, "columns": [{**about["columns"][0], "kind": "many"}, *about["columns"][1:]]}
+        ),
         lambda about: "[" * 100_000,
     ],
 )
@@ -195,12 +211,12 @@ def test_train_predict_and_info(folder, capsys):
     messy().write_csv("table.csv")
     assert cli.main(["train", "table.csv", "--target", "y", "--hidden", "8", "--epochs", "60"]) == 0
     said = capsys.readouterr().out
-    for told in ("Regression: 'y'", "6 rows without 'y'", "Column 'constant' is left out: constant", "a linear model"):
+    for told in ("Regression: 'y'", "6 without 'y' left out", "LEFT OUT: constant", "a linear model"):
         assert told in said
     assert (folder / "table.png").stat().st_size > 1000
     assert cli.main(["predict", "table.safetensors", "table.csv"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header == "y"
+    assert header == "y,y_low,y_high"
     assert len(rows) == 300
     assert cli.main(["predict", "table.safetensors", "table.csv", "--output", "p.csv"]) == 0
     assert polars.read_csv("p.csv").height == 300
@@ -218,7 +234,7 @@ def test_train_on_classes_from_parquet_in_silence(folder, capsys):
     assert not list(folder.glob("*.png"))
     assert cli.main(["predict", "k.safetensors", "t.parquet"]) == 0
     header, first, *_ = capsys.readouterr().out.splitlines()
-    assert header == "kind,probability"
+    assert header == "kind,probability,probability_down,probability_up"
     assert first.split(",")[0] == ("up" if x[0] > 0 else "down")
 
 
@@ -236,13 +252,13 @@ def test_info_of_a_plain_network(folder, capsys):
     [
         (b"", "cannot be read as a table"),
         (b"a,y\n", "no rows"),
-        (b"a,y\n1,2\n3,4,5\n", "cannot be read as a table"),
+        (b"a,y\n1,2\n3,4,5\n", "line 3 has 3 fields, where the header has 2"),
         (bytes(range(256)), "cannot be read as a table"),
         (b"a,b\n1,2\n", "no column 'y'"),
         (b"a,y\n1,2\n", "at least 10 rows"),
         (b"a,y\n" + b"5,1\n5,2\n" * 40, "no column beside 'y'"),
         (b"a,y\n" + b"1,5.5\n2,5.5\n" * 40, "constant"),
-        (b"a,y\n" + b"1,5\n2,5\n" * 40, "1 classes"),
+        (b"a,y\n" + b"1,5\n2,5\n" * 40, "constant"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"inf,u\n" * 40, "infinity"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"1e300,u\n" * 40, "holds 1e+300, which is too large, in row"),
         (b"a,y\n" + b"1,-1e300\n2,1e300\n" * 40, "holds -1e+300, which is too large, in row 1"),
@@ -300,7 +316,7 @@ def test_columns_of_every_kind_of_parquet():
         {
             "float": np.random.default_rng(0).normal(size=n),
             "decimal": polars.Series([f"{i}.5" for i in range(n)]).cast(polars.Decimal(10, 2)),
-            "large": polars.Series([2**63 + i for i in range(n)], dtype=polars.UInt64),
+            "large": polars.Series([2**60 * (i % 13 + 1) for i in range(n)], dtype=polars.UInt64),
             "categorical": polars.Series(["u", "v"] * (n // 2), dtype=polars.Categorical),
             "enum": polars.Series(["u", "v"] * (n // 2), dtype=polars.Enum(["u", "v"])),
             "list": [[i] for i in range(n)],
@@ -310,30 +326,15 @@ def test_columns_of_every_kind_of_parquet():
             "duration": polars.Series(range(n)).cast(polars.Duration),
         }
     )
-    columns, left_out = encoding.learn_columns(frame)
-    assert {c.name for c in columns} == {"float", "decimal", "large", "categorical", "enum"}
-    assert left_out["list"] == "List is neither a number nor a category"
-    X, _ = encoding.encode(columns, frame)
-    assert X.shape == (n, 7)
+    table = preparing.prepare(frame, "float", None, 0, use=["date", "decimal", "large"])
+    assert {c.name: c.kind for c in table.columns} == {
+        "decimal": "number", "large": "number", "categorical": "category", "date": "date"
+    }  # fmt: skip
+    assert table.left_out["list"] == "List is neither a number nor a category"
+    assert table.left_out["enum"] == "a copy of 'categorical'"
     for name in ("list", "struct", "date"):
         with pytest.raises(ValueError, match=f"'{name}' must hold numbers or classes; it holds {name.title()}"):
             preparing.prepare(frame, name, None, 0)
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-def test_columns_may_be_separated_otherwise(separator, folder):
-    (folder / "t.csv").write_text("a,y\n1.5,2\n".replace(",", separator))
-    assert reading.read_table("t.csv").rows() == [(1.5, 2)]
-
-
-def test_a_single_column_is_one(folder):
-    (folder / "t.csv").write_text("a\n1.5\n")
-    assert reading.read_table("t.csv").columns == ["a"]
-
-
-def test_nan_counts_as_missing(folder):
-    (folder / "t.csv").write_text("x,y\n1.0,NA\nNaN,?\n2.0,\n")
-    assert reading.read_table("t.csv").null_count().row(0) == (1, 3)
 
 
 SWEEP = ["sweep", "t.csv", "--target", "y", "--hidden", "4", "4,4", "--rate", "0.01", "--epochs", "20"]
@@ -344,10 +345,11 @@ def test_sweep_compares_settings(folder, capsys):
     assert cli.main([*SWEEP, "--repeats", "3"]) == 0
     said = capsys.readouterr().out
     assert "2 settings, 3 networks of each. r2 on 5" in said
-    assert "  4 relu, rate 0.01 " in said
-    assert "  4-4 relu, rate 0.01 " in said
+    assert "  4 tanh, rate 0.01 " in said
+    assert "  4-4 tanh, rate 0.01 " in said
     assert "To beat: a linear model: 0." in said
-    assert "Column 'constant' is left out: constant." in said
+    assert "LEFT OUT: constant" in said
+    assert "The best again: fastnn train t.csv --target y --hidden 4" in said
     for option in (["--repeats", "0"], ["--folds", "1"], ["--threads", "0"]):
         assert cli.main([*SWEEP, *option]) == 1
         assert option[0] in capsys.readouterr().err
@@ -369,15 +371,16 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
     assert [one.settings.learning_rate for one in compared] == [0.02, 1e-5]
     assert compared[0].loss < compared[1].loss
     [(n, settings, options)] = calls
-    assert (n, settings, list(options["seeds"])) == (len(table.train[0]), 2, [0, 1])
-    assert options["validation_data"] is table.validation
+    assert (n, settings, list(options["seeds"])) == ((table.fold > 0).sum(), 2, [0, 1])
+    assert len(options["validation_data"][0]) == (table.fold == 0).sum()
 
+    X, y, first = table.learned[0], table.outputs, table.fold == 0
     alone = fastnn.sweep(
-        *table.train, [{"hidden": (3,), "activation": "relu", "learning_rate": 0.02, "init": "he_uniform"}], seeds=2,
-        validation_data=table.validation, dtype="float32",
-        **{name: value for name, value in training.options(table, 12).items() if name != "validation_data"},
+        X[~first], y[~first],
+        [{"hidden": (3,), "activation": "tanh", "learning_rate": 0.02, "init": "glorot_uniform"}], seeds=2,
+        validation_data=(X[first], y[first]), dtype="float32", **training.options(table, compared[0].settings),
     )  # fmt: skip
-    scores = [float(training.judge(net.predict(table.held[0]), table)) for net in alone.networks]
+    scores = [scoring.score(net.predict(table.held[0]), table)["r2"] for net in alone.networks]
     np.testing.assert_array_equal(compared[0].scores, scores)
 
 
@@ -403,10 +406,10 @@ def test_sweep_tells_who_diverged(folder, capsys):
     messy().write_csv("t.csv")
     options = ["--hidden", "4", "--rate", "0.01", "1e30", "--epochs", "5", "--repeats", "2"]
     assert cli.main(["sweep", "t.csv", "--target", "y", *options]) == 0
-    header, first, second = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    header, first, second = capsys.readouterr().out.partition("held out:\n")[2].splitlines()[-6:-3]
     assert header.endswith("diverged")
     assert first.split()[-1] == "0"
-    assert second.split()[-2:] == ["nan", "2"]
+    assert second.split()[-2:] == ["-", "2"]
 
 
 @pytest.mark.parametrize("repeats", ["1", "2"])
@@ -426,14 +429,13 @@ def test_ctrl_c_while_it_trains_saves_nothing(argv, folder, capsys):
     command, *options = argv
     code = (
         "import sys, _thread, threading; from fastnn.apps import cli; from fastnn.tabular import preparing, training\n"
-        "training.PATIENCE = 10**6\n"
         "prepare = preparing.prepare\n"
         "def soon(*args):\n"
         "    threading.Timer(1.0, _thread.interrupt_main).start(); return prepare(*args)\n"
         "preparing.prepare = soon\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
-    full = [command, "t.csv", "--target", "y", "--epochs", "100000", *options]
+    full = [command, "t.csv", "--target", "y", "--epochs", "100000", "--patience", "1000000", *options]
     done = subprocess.run([sys.executable, "-c", code, *full], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, f"fastnn {command}: interrupted\n")
     assert not list(folder.glob("*.safetensors"))

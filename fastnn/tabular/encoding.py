@@ -1,4 +1,4 @@
-"""How the columns of a table become the inputs of a network: standardised numbers, and categories one-hot."""
+"""How a column of a table becomes inputs of a network: standardised numbers, categories one-hot or by the target."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.extras import require
+from fastnn.tabular.numerals import Numerals, days, values_of
+
 LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
-MOST_LEVELS = 50  # a column of more categories is a name or a number of its own, not a category
+TRUTH = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,19 @@ class Column:
     name : str
         In the header.
     levels : tuple of str, or None
-        The categories, of which each has an input of its own; None for a column of numbers.
+        The categories, as the file has them.
     mean, scale : float
-        Of a column of numbers, whose missing values count as the mean.
+        Of a number, whose missing values count as the mean.
     missing : bool
         Whether values were missing, so that one more input tells it.
+    kind : {"number", "date", "category", "many"}
+        A date is a number of days; "many" categories are told by the means of the target.
+    means : tuple of tuple of float
+        For each of many categories, what is known of the target where it stands; then the same of any other.
+    form : str
+        How a date is written.
+    strays : tuple of str
+        Texts among the numbers that count as missing.
     """
 
     name: str
@@ -34,37 +45,80 @@ class Column:
     mean: float = 0.0
     scale: float = 1.0
     missing: bool = False
+    kind: str = ""
+    means: tuple[tuple[float, ...], ...] = ()
+    form: str = ""
+    strays: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Without a word it is a number or a category."""
+        if not self.kind:
+            object.__setattr__(self, "kind", "number" if self.levels is None else "category")
 
     @property
     def width(self) -> int:
         """Number of inputs."""
+        if self.kind == "many":
+            return len(self.means[-1]) + self.missing
         return (1 if self.levels is None else len(self.levels)) + self.missing
 
-    def encode(self, series: Any, out: NDArray) -> int:
-        """Write the inputs, shape (n, width), and return how many values are of a category never seen.
+    def read(self, series: Any, numerals: Numerals) -> Any:
+        """A column of a file as this column's numbers, NaN where they are missing, or as texts, null where they are.
 
         Raises
         ------
         ValueError
-            If a number is infinite, too large, or none at all.
+            If a value is not what it was in training.
         """
-        absent = series.is_null().to_numpy()
+        numerals = Numerals(numerals.decimal, numerals.thousands, (*numerals.missing, *self.strays))
+        if self.levels is not None:
+            return numerals.present(as_texts(series))
+        if self.kind == "date":
+            return dates(series, self.form, numerals)
+        return numbers(series, numerals)
+
+    def encode(self, values: Any, out: NDArray) -> int:
+        """Write the inputs, shape (n, width), of what `read` gave; and return how many are of a category never seen."""
         out[:] = 0
+        if self.levels is None:
+            absent = np.isnan(values)
+            out[:, 0] = np.where(absent, 0.0, (values - self.mean) / self.scale)
+            unseen = 0
+        else:
+            places = np.arange(len(self.levels))
+            place = values.replace_strict(list(self.levels), places, default=-1).to_numpy()
+            absent = values.is_null().to_numpy()
+            place = np.where(absent, -1, place)
+            if self.kind == "many":
+                means = np.array(self.means)
+                out[:, : means.shape[1]] = means[place]  # the last is that of a category never seen
+            else:
+                known = np.flatnonzero(place >= 0)
+                out[known, place[known]] = 1
+            unseen = int(((place < 0) & ~absent).sum())
         if self.missing:
             out[:, -1] = absent
-        if self.levels is None:
-            values = numbers(series)
-            out[:, 0] = np.where(absent, 0.0, (values - self.mean) / self.scale)
-            return 0
-        values = series.cast(str).to_numpy()
-        known = absent.copy()
-        for k, level in enumerate(self.levels):
-            out[:, k] = values == level
-            known |= values == level
-        return int((~known).sum())
+        return unseen
 
 
-def numbers(series: Any) -> NDArray[np.float64]:
+def as_texts(series: Any) -> Any:
+    """A column as texts."""
+    import polars
+
+    return series if series.dtype == polars.String else series.cast(polars.String)
+
+
+def is_number(series: Any) -> bool:
+    """Whether a column is of numbers, as Parquet files have them."""
+    return bool(series.dtype.is_numeric()) or str(series.dtype.base_type()) == "Boolean"
+
+
+def is_text(series: Any) -> bool:
+    """Whether a column is of texts."""
+    return str(series.dtype.base_type()) in ("String", "Categorical", "Enum")
+
+
+def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
     """A column's values, NaN where they are missing.
 
     Raises
@@ -74,73 +128,104 @@ def numbers(series: Any) -> NDArray[np.float64]:
     """
     import polars
 
-    try:
-        values = series.cast(polars.Float64).to_numpy().astype(np.float64)
-    except polars.exceptions.PolarsError as error:
+    if is_number(series):
+        return finite(series.name, values_of(series.cast(polars.Float64)))
+    if not is_text(series):
         raise ValueError(
-            f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype}"
-        ) from error
+            f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype.base_type()}"
+        )
+    present = numerals.present(as_texts(series))
+    values = numerals.parse(present.replace(TRUTH))
+    strays = values.is_null() & present.is_not_null()
+    if strays.any():
+        raise ValueError(
+            f"column {series.name!r} must hold numbers, as in training; it holds {examples(present, strays)}"
+        )
+    return finite(series.name, values_of(values))
+
+
+def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
+    """Days since 1970, NaN where they are missing.
+
+    Raises
+    ------
+    ValueError
+        If one is no date.
+    """
+    present = numerals.present(as_texts(series)) if is_text(series) else series
+    if not is_text(series) and str(series.dtype.base_type()) not in ("Date", "Datetime"):
+        raise ValueError(f"column {series.name!r} must hold dates, as in training; it holds {series.dtype.base_type()}")
+    values = days(present, form)
+    strays = values.is_null() & present.is_not_null()
+    if strays.any():
+        raise ValueError(f"column {series.name!r} must hold dates like {form}; it holds {examples(present, strays)}")
+    return values_of(values)
+
+
+def finite(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values, if a network can take them.
+
+    Raises
+    ------
+    ValueError
+        If one is infinite or too large to be squared.
+    """
     wild = np.abs(values) > LARGEST
     if wild.any():
         row = int(wild.argmax())
         what = "infinity" if np.isinf(values[row]) else f"{values[row]:g}, which is too large,"
-        raise ValueError(f"column {series.name!r} holds {what} in row {row + 1}")
+        raise ValueError(f"column {name!r} holds {what} in row {row + 1}")
     return values
 
 
-def kind_of(series: Any) -> str | None:
-    """Whether a column holds a "number" or a "category", or neither."""
-    name = str(series.dtype.base_type())
-    if series.dtype.is_numeric() or name == "Boolean":
-        return "number"
-    return "category" if name in ("String", "Categorical", "Enum") else None
+def examples(series: Any, where: Any) -> str:
+    """Some of a column's texts, and the file's rows they stand in; the row below the header is row 1."""
+    rows = where.arg_true()
+    some = ", ".join(f"{series[int(row)]!r} in row {row + 1:,}" for row in rows[:3])
+    return some + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
 
 
-def learn_columns(frame: Any) -> tuple[tuple[Column, ...], dict[str, str]]:
-    """Which columns of a table can be used and how, and why others cannot.
+def many_means(
+    texts: Any, levels: list[str], y: NDArray, classes: int | None
+) -> tuple[tuple[tuple[float, ...], ...], NDArray[np.float64]]:
+    """What scikit-learn's `TargetEncoder` learns of each level, shrunken towards the mean.
 
     Parameters
     ----------
-    frame : polars.DataFrame
-        The rows to train on, without the target.
+    texts : polars.Series, shape (n,)
+        The column where it is not missing.
+    levels : list of str
+        What it holds.
+    y : ndarray, shape (n,)
+        The target, standardised, or the numbers of its classes.
+    classes : int or None
+        How many there are.
 
     Returns
     -------
-    columns : tuple of Column
-    left_out : dict of str to str
-        Name of a column, and the reason.
+    means : tuple of tuple of float
+        Of each level; then of any other.
+    crossed : ndarray, shape (n, width)
+        For each row, what other rows tell of its level: to learn from, for its own target must not be in it.
     """
-    columns, left_out = [], {}
-    for series in frame:
-        present = series.drop_nulls()
-        kind = kind_of(series)
-        if present.n_unique() < 2 and not (present.n_unique() and series.null_count()):
-            left_out[series.name] = "constant" if len(present) else "empty"
-        elif kind == "number":
-            values = numbers(present)
-            scale = float(values.std())
-            missing = series.null_count() > 0
-            columns.append(Column(series.name, None, float(values.mean()), scale or 1.0, missing))
-        elif kind == "category":
-            levels = sorted(present.cast(str).unique().to_list())
-            if len(levels) > min(MOST_LEVELS, max(2, len(present) // 2)):
-                left_out[series.name] = f"{len(levels)} different texts, too many for categories"
-            else:
-                columns.append(Column(series.name, tuple(levels), missing=series.null_count() > 0))
-        else:
-            left_out[series.name] = f"{series.dtype.base_type()} is neither a number nor a category"
-    return tuple(columns), left_out
+    encoder = require("sklearn.preprocessing", extra="data").TargetEncoder(
+        target_type="continuous" if classes is None else "binary" if classes == 2 else "multiclass", categories=[levels]
+    )
+    with_other = np.array([*levels, "\x00"], object)[:, None]
+    crossed = np.asarray(encoder.fit_transform(texts.to_numpy().astype(object)[:, None], y))
+    means = np.asarray(encoder.transform(with_other))
+    return tuple(tuple(float(mean) for mean in row) for row in means), crossed
 
 
-def encode(columns: Sequence[Column], frame: Any) -> tuple[NDArray[np.float32], dict[str, int]]:
+def encode(columns: Sequence[Column], values: Sequence[Any]) -> tuple[NDArray[np.float32], dict[str, int]]:
     """The inputs of a network.
 
     Parameters
     ----------
     columns : sequence of Column
-        As `learn_columns` gives them.
-    frame : polars.DataFrame
-        A table that has them all.
+        What they are made from.
+    values : sequence
+        What `Column.read` gave of each.
 
     Returns
     -------
@@ -151,19 +236,18 @@ def encode(columns: Sequence[Column], frame: Any) -> tuple[NDArray[np.float32], 
     Raises
     ------
     ValueError
-        If a column is missing, or is not what it was in training.
+        If a number is too large.
     """
-    absent = [column.name for column in columns if column.name not in frame.columns]
-    if absent:
-        some = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        raise ValueError(f"the table must have the {len(columns)} columns of training; it lacks {some}")
-    X = np.empty((frame.height, sum(column.width for column in columns)), np.float32)
+    X = np.empty((len(values[0]), sum(column.width for column in columns)), np.float32)
     unseen, place = {}, 0
-    for column in columns:
-        count = column.encode(frame[column.name], X[:, place : place + column.width])
+    for column, series in zip(columns, values, strict=True):
+        with np.errstate(over="ignore"):
+            count = column.encode(series, X[:, place : place + column.width])
+        if not np.isfinite(X[:, place]).all():
+            raise ValueError(
+                f"column {column.name!r} holds a number that is too large for float32 once it is standardised"
+            )
         place += column.width
         if count:
             unseen[column.name] = count
-    if not np.isfinite(X).all():
-        raise ValueError("a number is too large for float32 once it is standardised")
     return X, unseen

@@ -1,143 +1,214 @@
-"""A network that knows the table it was trained on, on disk as ``.safetensors`` (extra ``io``)."""
+"""Networks that know the table they were trained on, on disk as ``.safetensors`` (extra ``io``)."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
 from fastnn.models import files
+from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
+from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.encoding import Column, encode
+from fastnn.tabular.numerals import Numerals
+from fastnn.tabular.reading import Table, as_frame
+from fastnn.tabular.target import Target
 
-VERSION = 1
+VERSION = 2
 KEY = "fastnn.table"  # of the metadata
-
-
-@dataclass(frozen=True)
-class Target:
-    """The column to predict.
-
-    Attributes
-    ----------
-    name : str
-        In the header.
-    classes : tuple of str, or None
-        What it may be, or None for a number.
-    mean, scale : float
-        Of the number, in training.
-    """
-
-    name: str
-    classes: tuple[str, ...] | None = None
-    mean: float = 0.0
-    scale: float = 1.0
-
-    @property
-    def names(self) -> NDArray[np.str_]:
-        """The classes, as an array."""
-        return np.array(self.classes)
-
-    def decode(self, outputs: NDArray) -> tuple[NDArray, NDArray | None]:
-        """What a network's outputs, shape (n, n_out), mean: values, shape (n,), and the probability of each class."""
-        if self.classes is None:
-            return outputs[:, 0].astype(np.float64) * self.scale + self.mean, None
-        best = outputs.argmax(axis=1)
-        return self.names[best], outputs[np.arange(len(best)), best]
+INTERVAL = (0.05, 0.95)  # quantiles of the networks
 
 
 @dataclass(frozen=True)
 class TableModel:
-    """A network, the columns it takes, and the target it predicts.
+    """Networks, the columns they take, and the target whose mean prediction they give.
 
     Attributes
     ----------
-    net : MLP
-        Standardised inputs to a standardised output, or to the probabilities of classes.
+    many : Ensemble, or MLP
+        Of standardised inputs to a standardised output, or to the probabilities of classes; the best first.
     columns : tuple of Column
         Where the inputs come from.
     target : Target
         What the output means.
     scores : dict of str to float
         What was told of it when it was trained.
+    left_out : dict of str to str
+        Columns that were not learned from, and why.
+    about : dict
+        Rows, seed and settings of the training.
+    numerals : Numerals
+        How numbers were written in the file it was trained on.
+
+    Examples
+    --------
+    >>> model = fastnn.TableModel.load("data.safetensors")
+    >>> model.predict(frame)
     """
 
-    net: MLP
+    many: Ensemble | MLP
     columns: tuple[Column, ...]
     target: Target
     scores: dict[str, float]
+    left_out: dict[str, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    numerals: Numerals = field(default_factory=Numerals)
 
-    def predict(self, frame: Any) -> tuple[NDArray, NDArray | None, dict[str, int]]:
+    def __post_init__(self) -> None:
+        """One network will do."""
+        if isinstance(self.many, MLP):
+            object.__setattr__(self, "many", Ensemble(self.many.spec, self.many.params[None]))
+
+    @property
+    def net(self) -> MLP:
+        """The network that did best on the rows by which it stopped."""
+        return cast(MLP, self.networks[0])
+
+    @property
+    def networks(self) -> Ensemble:
+        """All of them."""
+        return cast(Ensemble, self.many)
+
+    def predict(self, frame: Any) -> Any:
         """Predict a table.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame, pandas.DataFrame, dict of arrays, or Table
+            Has the columns of training, in any order; others are ignored.
 
         Returns
         -------
-        values : ndarray, shape (n,)
-            Numbers, or names of classes.
-        probability : ndarray, shape (n,), or None
-            Of the class named.
-        unseen : dict of str to int
-            As `encoding.encode` tells it.
-        """
-        X, unseen = encode(self.columns, frame)
-        return *self.target.decode(self.net.predict(X)), unseen
+        polars.DataFrame
+            A column of the target's name. For numbers, of several networks, ``NAME_low`` and ``NAME_high``, between
+            which nine in ten of the networks lie: not an interval for the values themselves. For classes,
+            ``probability`` of the class named and ``probability_CLASS`` of each.
 
-    def save(self, path: str) -> None:
-        """Write the file, whole or not at all; `fastnn.load` reads the network alone from it."""
+        Raises
+        ------
+        ValueError
+            If a column is missing, or holds what it cannot.
+        """
+        return self.predict_and_tell(frame)[0]
+
+    def predict_and_tell(self, frame: Any) -> tuple[Any, list[str]]:
+        """What `predict` gives, and in sentences what is odd about the table."""
+        import polars
+
+        table = frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals, "")
+        X, told = self._inputs(table)
+        values, more = self.decode(self.networks.predict(X))
+        return polars.DataFrame({self.target.name: values, **more}), told
+
+    def _inputs(self, table: Table) -> tuple[NDArray[np.float32], list[str]]:
+        frame, names = table.frame, [column.name for column in self.columns]
+        absent = [name for name in names if name not in frame.columns]
+        if absent:
+            raise ValueError(f"the table must have the {len(names)} columns of training; it lacks {_some(absent)}")
+        told = []
+        known = {*names, *self.left_out, self.target.name}
+        if extra := [name for name in frame.columns if name not in known]:
+            told.append(f"Columns that training did not have are ignored: {_some(extra)}.")
+        values = [column.read(frame[column.name], table.numerals) for column in self.columns]
+        X, unseen = encode(self.columns, values)
+        for name, count in unseen.items():
+            told.append(f"Column {name!r}: {count:,} values are of no category known from training.")
+        for column, value in zip(self.columns, values, strict=True):
+            lost = int(np.isnan(value).sum()) if column.levels is None else value.null_count()
+            if lost and not column.missing:
+                how = "they count as the mean" if column.levels is None else "they count as no category"
+                told.append(f"Column {column.name!r}: {lost:,} values are missing, of which training had none; {how}.")
+        return X, told
+
+    def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
+        """What networks' outputs, shape (K, n, n_out), mean: values, shape (n,), and further columns by their names."""
+        mean, target = outputs.mean(axis=0, dtype=np.float64), self.target
+        if target.classes is None:
+
+            def real(standardised: NDArray) -> NDArray:
+                return np.round(standardised * target.scale + target.mean, target.decimals)
+
+            more = {}
+            if len(outputs) > 1:
+                low, high = np.quantile(outputs[:, :, 0], INTERVAL, axis=0) if outputs.shape[1] else np.empty((2, 0))
+                more = {f"{target.name}_low": real(low), f"{target.name}_high": real(high)}
+            return real(mean[:, 0]), more
+        best = mean.argmax(axis=1)
+        chances = mean.astype(np.float32)
+        each = {f"probability_{name}": chances[:, k] for k, name in enumerate(target.classes)}
+        return target.names[best], {"probability": chances[np.arange(len(best)), best], **each}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file, whole or not at all; `fastnn.load` reads the best network alone from it."""
         about = {
             "version": VERSION,
             "columns": [asdict(column) for column in self.columns],
             "target": asdict(self.target),
-            "scores": self.scores,
+            "scores": {name: score for name, score in self.scores.items() if math.isfinite(score)},
+            "left_out": self.left_out,
+            "about": self.about,
+            "numerals": asdict(self.numerals),
         }
         header = {"fastnn": files.header_of(self.net.spec), KEY: json.dumps(about)}
+        arrays = {"params": self.net.params, "members": np.ascontiguousarray(self.networks.params)}
         if sum(map(len, header.values())) > LONGEST_TABLE // 2:
             raise ValueError(f"a table of {len(self.columns):,} columns has too many names for a model to be saved")
-        data = require("safetensors.numpy", "io").save({"params": self.net.params}, metadata=header)
-        files.write_whole(path_of(path), data)
+        files.write_whole(path_of(path), require("safetensors.numpy", "io").save(arrays, metadata=header))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TableModel:
+        """Read what `save`, or an earlier version's, wrote.
+
+        Nothing in the file is executed.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed.
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is damaged, or no such file.
+        """
+        place = path_of(path)
+        if place.suffix != ".safetensors":
+            raise ValueError(f"a model of a table ends in .safetensors; got {str(path)!r}")
+        require_file(place)
+        with refusing(place, files.SAVED):
+            spec, params, texts = files.read_safetensors(place)
+        if KEY not in texts:
+            raise ValueError(f"path must be a model that `fastnn train` made; got {str(path)!r}, another network")
+        with refusing(place, "path must be a model that `fastnn train` made"):
+            about = json.loads(texts[KEY])
+            if about["version"] not in (1, VERSION):
+                raise ValueError(f"its version is {about['version']}, this fastnn reads versions up to {VERSION}")
+            columns = tuple(_column(fields, about["version"]) for fields in about["columns"])
+            target = _target(**about["target"])
+            scores = {str(name): float(value) for name, value in about["scores"].items()}
+            left_out = {_text(name): _text(reason) for name, reason in about.get("left_out", {}).items()}
+            told = {_text(name): _plain(value) for name, value in about.get("about", {}).items()}
+            numerals = _numerals(**about.get("numerals", {}))
+            n_out = 1 if target.classes is None else len(target.classes)
+            if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), n_out):
+                raise ValueError("its columns do not fit its network")
+            if len({column.name for column in columns}) != len(columns):
+                raise ValueError("a column is there twice")
+            members = params[None] if about["version"] == 1 else _members(place, spec)
+        return cls(Ensemble(spec, members), columns, target, scores, left_out, told, numerals)
 
 
 def load(path: str) -> TableModel:
-    """Read what `TableModel.save` wrote.
-
-    Nothing in the file is executed.
-
-    Raises
-    ------
-    ImportError
-        If safetensors is not installed.
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it is damaged, or no such file.
-    """
-    place = path_of(path)
-    if place.suffix != ".safetensors":
-        raise ValueError(f"a model of a table ends in .safetensors; got {path!r}")
-    require_file(place)
-    with refusing(place, files.SAVED):
-        spec, params, texts = files.read_safetensors(place)
-    if KEY not in texts:
-        raise ValueError(f"path must be a model that `fastnn train` made; got {path!r}, another network")
-    with refusing(place, "path must be a model that `fastnn train` made"):
-        about = json.loads(texts[KEY])
-        if about["version"] != VERSION:
-            raise ValueError(f"its version is {about['version']}, this fastnn reads version {VERSION}")
-        columns = tuple(_column(**fields) for fields in about["columns"])
-        target = _target(**about["target"])
-        scores = {str(name): float(value) for name, value in about["scores"].items()}
-        n_out = 1 if target.classes is None else len(target.classes)
-        if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), n_out):
-            raise ValueError("its columns do not fit its network")
-        if len({column.name for column in columns}) != len(columns):
-            raise ValueError("a column is there twice")
-    return TableModel(MLP._sharing(spec, params), columns, target, scores)
+    """As `TableModel.load`."""
+    return TableModel.load(path)
 
 
 def is_table_model(path: str) -> bool:
@@ -148,14 +219,51 @@ def is_table_model(path: str) -> bool:
         return KEY in (file.metadata() or {})
 
 
-def _column(name: str, levels: Any, mean: float, scale: float, missing: bool) -> Column:
-    if not isinstance(missing, bool):
-        raise TypeError(f"missing must be true or false; got {missing!r}")
-    return Column(_text(name), _texts(levels), _finite(mean), _scale(scale), missing)
+def _members(path: Path, spec: NetworkSpec) -> NDArray:
+    """The parameters of all networks, the first of which is the one that `fastnn.load` reads."""
+    with open_safetensors(path) as file:
+        claim = file.get_slice("members")
+        shape, dtype = tuple(claim.get_shape()), {"F32": "float32", "F64": "float64"}.get(claim.get_dtype())
+        if len(shape) != 2 or not shape[0] or shape[1] != spec.n_params or dtype != str(spec.dtype):
+            raise ValueError(f"its members are of shape {shape}, its network has {spec.n_params} parameters")
+        return file.get_tensor("members")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _column(fields: dict[str, Any], version: int) -> Column:
+    """A column of a file, which is not trusted."""
+    column = Column(**fields)
+    if not isinstance(column.missing, bool):
+        raise TypeError(f"missing must be true or false; got {column.missing!r}")
+    if column.kind not in ("number", "date", "category", "many") or (column.levels is None) != (
+        column.kind in ("number", "date")
+    ):
+        raise ValueError(f"a column cannot be a {column.kind!r} with levels {column.levels!r:.40}")
+    means = tuple(tuple(_finite(mean) for mean in row) for row in column.means)
+    if column.kind == "many" and (
+        {len(row) for row in means} != {len(means[0])} or len(means) != len(column.levels or ()) + 1
+    ):
+        raise ValueError("the means of a column do not fit its levels")
+    levels = _texts(column.levels)
+    if levels is not None and version == 1:
+        levels = tuple(level.strip() for level in levels)
+    if levels is not None and len(set(levels)) < len(levels):
+        raise ValueError("a column has a level twice")
+    return Column(
+        _text(column.name), levels, _finite(column.mean), _scale(column.scale), column.missing, column.kind, means,
+        _text(column.form), _texts(column.strays) or (),
+    )  # fmt: skip
 
 
 def _target(name: str, classes: Any, mean: float, scale: float) -> Target:
     return Target(_text(name), _texts(classes), _finite(mean), _scale(scale))
+
+
+def _numerals(decimal: str = ".", thousands: str = "", missing: Any = ()) -> Numerals:
+    return Numerals(_text(decimal), _text(thousands), _texts(missing) or ())
 
 
 def _text(value: Any) -> str:
@@ -164,7 +272,15 @@ def _text(value: Any) -> str:
     return value
 
 
+def _plain(value: Any) -> str | float:
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(f"a setting must be a text or a number; got {value!r}")
+    return value
+
+
 def _texts(values: Any) -> tuple[str, ...] | None:
+    if isinstance(values, str):
+        raise TypeError(f"texts must be a list; got {values!r}")
     return None if values is None else tuple(_text(value) for value in values)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.tabular.encoding import Column, encode, kind_of, learn_columns, numbers
-from fastnn.tabular.model import Target
+from fastnn.tabular.encoding import Column, encode, many_means
+from fastnn.tabular.kinds import Taken, judge_columns, nearly_constant, take
+from fastnn.tabular.numerals import Numerals
+from fastnn.tabular.reading import Table
+from fastnn.tabular.target import Target, take_target
 
-FEW = 20  # whole numbers of so few values are classes
-HELD_OUT, VALIDATION = 0.2, 0.15  # of the rows; of those that are left
+HELD_OUT = 0.2  # of the rows
+FOLDS = 8  # parts of the others, of which each network stops by one and learns from the rest
 
 #: Samples, shape (n, n_in), and targets, shape (n,).
 Rows = tuple[NDArray[np.float32], NDArray]
@@ -26,28 +30,36 @@ class Prepared:
     ----------
     target : Target
         What is predicted.
+    why : str
+        Why it is taken for numbers or classes, where that is not plain.
     columns : tuple of Column
         From what.
-    left_out : dict of str to str
-        Columns that cannot be used, and why.
+    taken : tuple of Taken
+        What every other column is taken for.
+    numerals : Numerals
+        How numbers are written in the file.
     dropped : int
         Rows without a target.
-    train, validation, held : tuple (X, y)
-        Rows to train on, to stop by and to judge by; y is standardised, or the numbers of classes.
+    learned, held : tuple (X, y)
+        Rows to learn from and to judge by; y is standardised, or the numbers of classes.
+    fold : ndarray of int, shape (n,)
+        Part of each row to learn from.
     """
 
     target: Target
+    why: str
     columns: tuple[Column, ...]
-    left_out: dict[str, str]
+    taken: tuple[Taken, ...]
+    numerals: Numerals
     dropped: int
-    train: Rows
-    validation: Rows
+    learned: Rows
     held: Rows
+    fold: NDArray[np.intp]
 
     @property
     def n_in(self) -> int:
         """Inputs of a network."""
-        return self.train[0].shape[1]
+        return self.learned[0].shape[1]
 
     @property
     def n_out(self) -> int:
@@ -55,10 +67,15 @@ class Prepared:
         return 1 if self.target.classes is None else len(self.target.classes)
 
     @property
-    def rows(self) -> dict[str, int]:
-        """How many rows there are of each part."""
-        parts = {"trained on": self.train, "validated on": self.validation, "held out": self.held}
-        return {name: len(y) for name, (_, y) in parts.items()}
+    def left_out(self) -> dict[str, str]:
+        """Columns that are not learned from, and why."""
+        return {column.name: column.left_out for column in self.taken if column.left_out}
+
+    @property
+    def outputs(self) -> NDArray[np.float32]:
+        """What a network's outputs should be, shape (n, n_out), for the rows to learn from."""
+        y = self.learned[1]
+        return y[:, None].astype(np.float32) if self.target.classes is None else np.eye(self.n_out, dtype=np.float32)[y]
 
     def true(self) -> NDArray:
         """The targets of the rows held out, as the table has them."""
@@ -66,12 +83,19 @@ class Prepared:
         return y * self.target.scale + self.target.mean if self.target.classes is None else self.target.names[y]
 
 
-def prepare(frame: Any, target: str, task: str | None, seed: int) -> Prepared:
+def prepare(
+    table: Table | Any,
+    target: str,
+    task: str | None,
+    seed: int,
+    use: Collection[str] = (),
+    leave_out: Collection[str] = (),
+) -> Prepared:
     """Encode a table, and hold rows out.
 
     Parameters
     ----------
-    frame : polars.DataFrame
+    table : Table or polars.DataFrame
         The table.
     target : str
         Name of the column to predict.
@@ -79,74 +103,108 @@ def prepare(frame: Any, target: str, task: str | None, seed: int) -> Prepared:
         None tells by the target.
     seed : int
         Of the split.
+    use, leave_out : collection of str
+        Columns to learn from in any case, or not.
 
     Raises
     ------
     ValueError
         If the table has no such column, too few rows, or nothing to learn from.
     """
-    if target not in frame.columns:
-        raise ValueError(f"the table has no column {target!r}; it has {', '.join(frame.columns[:20])}")
-    rows = frame.height
-    frame = frame.drop_nulls(target)
-    if frame.height < 10:
-        raise ValueError(f"at least 10 rows with a {target!r} are needed; the table has {frame.height}")
-    if kind_of(frame[target]) is None:
-        raise ValueError(f"column {target!r} must hold numbers or classes; it holds {frame[target].dtype.base_type()}")
-    classify = task == "classification" or (task is None and _are_classes(frame[target]))
-    y: NDArray
-    if classify:
-        goal, y = _classes(frame[target])
-        parts = split(y, seed)
-    else:
-        values = numbers(frame[target])
-        parts = split(np.zeros(len(values)), seed)
-        goal = Target(target, None, float(values[parts[0]].mean()), float(values[parts[0]].std()))
-        if not goal.scale:
-            raise ValueError(f"column {target!r} is constant: there is nothing to learn")
-        y = ((values - goal.mean) / goal.scale).astype(np.float32)
-    inputs = frame.drop(target)
-    columns, left_out = learn_columns(inputs[parts[0]])
+    if not isinstance(table, Table):
+        table = Table(table, Numerals(), "")
+    frame, numerals = table.frame, table.numerals
+    for name in (target, *use, *leave_out):
+        if name not in frame.columns:
+            raise ValueError(f"the table has no column {name!r}; it has {', '.join(frame.columns[:20])}")
+    goal, y, why = take_target(frame[target], task, numerals) if frame.height else (Target(target), np.empty(0), "")
+    rows = np.flatnonzero(~np.isnan(y))
+    if len(rows) < 10:
+        raise ValueError(f"at least 10 rows with a {target!r} are needed; the table has {len(rows)}")
+    if nearly_constant(y[rows]):
+        raise ValueError(f"column {target!r} is constant: there is nothing to learn")
+    taken = judge_columns(
+        [take(series, numerals) for series in frame.drop(target)],
+        target, y, None if goal.classes is None else len(goal.classes), use, leave_out,
+    )  # fmt: skip
+    labels = y[rows].astype(np.intp) if goal.classes is not None else np.zeros(len(rows), np.intp)
+    fold = split(labels, seed)
+    learning = rows[fold >= 0]
+    if goal.classes is None:
+        goal = replace(goal, mean=float(y[learning].mean()), scale=float(y[learning].std()) or 1.0)
+        y = ((y - goal.mean) / goal.scale).astype(np.float32)
+    columns: list[Column] = []
+    values: list[Any] = []
+    crossed: dict[int, NDArray] = {}
+    for place, one in enumerate(taken):
+        column, means = (None, None) if one.left_out else learn(one, learning, y, goal)
+        if column is not None:
+            if means is not None:
+                crossed[sum(c.width for c in columns)] = means
+            columns.append(column)
+            values.append(one.values[rows])
+        elif not one.left_out:
+            taken[place] = replace(one, left_out="constant in the rows to learn from")
     if not columns:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        reasons = "; ".join(f"{one.name}: {one.left_out}" for one in taken)
         raise ValueError(f"no column beside {target!r} can be learned from ({reasons})")
-    X, _ = encode(columns, inputs)
-    train, validation, held = ((X[part], y[part]) for part in parts)
-    return Prepared(goal, columns, left_out, rows - frame.height, train, validation, held)
+    X, _ = encode(columns, values)
+    for place, means in crossed.items():
+        X[fold >= 0, place : place + means.shape[1]] = means
+    Y: NDArray = y[rows] if goal.classes is None else labels
+    learned, held = (X[fold >= 0], Y[fold >= 0]), (X[fold < 0], Y[fold < 0])
+    return Prepared(
+        goal, why, tuple(columns), tuple(taken), numerals, frame.height - len(rows), learned, held, fold[fold >= 0]
+    )
 
 
-def _are_classes(series: Any) -> bool:
-    kind = str(series.dtype)
-    if not series.dtype.is_numeric():
-        return True
-    return kind.startswith(("Int", "UInt")) and series.n_unique() <= FEW and series.n_unique() * 5 <= len(series)
+def learn(
+    taken: Taken, rows: NDArray[np.intp], y: NDArray, target: Target
+) -> tuple[Column | None, NDArray[np.float64] | None]:
+    """How a column becomes inputs, by the rows to learn from, None if they are all the same there.
+
+    With it the inputs of those rows themselves, where they are others: of many categories, see `many_means`.
+    """
+    values = taken.values[rows]
+    if isinstance(values, np.ndarray):
+        present = values[~np.isnan(values)]
+        missing = len(present) < len(values)
+        if not len(present) or (not missing and not np.ptp(present)):
+            return None, None
+        scale = float(present.std()) or 1.0
+        mean = float(present.mean())
+        return Column(taken.name, None, mean, scale, missing, taken.kind, (), taken.form, taken.strays), None
+    texts = values.drop_nulls()
+    levels = sorted(texts.unique().to_list())
+    missing = len(texts) < len(values)
+    if len(levels) + missing < 2:
+        return None, None
+    if taken.kind == "category":
+        return Column(taken.name, tuple(levels), missing=missing), None
+    there = values.is_not_null().to_numpy()
+    classes = None if target.classes is None else len(target.classes)
+    means, known = many_means(texts, levels, y[rows][there], classes)
+    crossed = np.tile(means[-1], (len(rows), 1))
+    crossed[there] = known
+    return Column(taken.name, tuple(levels), missing=missing, kind="many", means=means), crossed
 
 
-def _classes(series: Any) -> tuple[Target, NDArray[np.intp]]:
-    """The classes of a target, and the number of each row's."""
-    names, labels = np.unique(series.cast(str).to_numpy().astype(str), return_inverse=True)
-    if not 2 <= len(names) <= 1000:
-        raise ValueError(f"column {series.name!r} has {len(names)} classes; there must be 2 to 1000")
-    return Target(series.name, tuple(map(str, names))), labels.astype(np.intp)
-
-
-def split(groups: NDArray, seed: int) -> list[NDArray[np.intp]]:
-    """Rows to train on, to validate on and to hold out: of each group in the same proportions, as far as that goes.
+def split(groups: NDArray, seed: int) -> NDArray[np.intp]:
+    """Hold rows out, -1, and number the parts of the others; of each group alike, as far as that goes.
 
     Raises
     ------
     ValueError
-        If a part is left without rows.
+        If none is left to hold out or to learn from.
     """
     rng = np.random.default_rng(seed)
-    parts: list[list[NDArray[np.intp]]] = [[], [], []]
+    fold, dealt = np.empty(len(groups), np.intp), 0
     for group in np.unique(groups):
         rows = rng.permutation(np.flatnonzero(groups == group))
         n_held = int(HELD_OUT * len(rows) + rng.random())
-        n_valid = int(VALIDATION * (len(rows) - n_held) + rng.random())
-        for part, piece in zip(parts, np.split(rows, [len(rows) - n_held - n_valid, len(rows) - n_held]), strict=True):
-            part.append(piece)
-    train, valid, held = (np.sort(np.concatenate(part)) for part in parts)
-    if not (len(train) and len(valid) and len(held)):
+        fold[rows[:n_held]] = -1
+        fold[rows[n_held:]] = (dealt + np.arange(len(rows) - n_held)) % FOLDS
+        dealt += len(rows) - n_held
+    if not (fold < 0).any() or len(np.unique(fold[fold >= 0])) < 2:
         raise ValueError(f"{len(groups)} rows are too few to hold some out of each class")
-    return [train, valid, held]
+    return fold

@@ -1,56 +1,289 @@
-"""Opening a CSV or Parquet file (extra ``data``)."""
+"""Opening a file: CSV by DuckDB's sniffer, Excel, Parquet and Arrow by polars (extra ``data``, ``excel`` for Excel)."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastnn.checks.extras import require
+from fastnn.tabular.numerals import Numerals, guess
 
-#: What stands for a missing value in a CSV file, beside an empty field.
-MISSING = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
-
-#: What separates columns, if no comma does.
-SEPARATORS = ("\t", ";", "|")
+SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'", " ": "blanks"}
+FEW_LINES = 50  # a header stands among the first
 
 
-def read_table(path: str) -> Any:
+@dataclass(frozen=True)
+class Table:
+    """A file that was read.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        Its columns: of a CSV file the texts as they stand there, without blanks around them.
+    numerals : Numerals
+        How numbers are written in it.
+    told : str
+        What was guessed, in words.
+    """
+
+    frame: Any
+    numerals: Numerals
+    told: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a file; what is None is guessed.
+
+    Attributes
+    ----------
+    separator, decimal, thousands, encoding, comment : str, optional
+        Between columns; before the fraction; between groups of three digits; of the characters; before a comment.
+    missing : sequence of str, optional
+        Texts that stand for a missing value, beside an empty field and those of `numerals.MISSING`.
+    header : bool
+        Whether the first row has the names of the columns.
+    sheet : str, optional
+        Of an Excel file; the first by default.
+    """
+
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    missing: Sequence[str] = ()
+    comment: str | None = None
+    header: bool = True
+    sheet: str | None = None
+
+
+def read_table(
+    path: str, known: Iterable[str] = (), reading: Reading = Reading(), like: Numerals | None = None
+) -> Table:
     """Read a table.
 
     Parameters
     ----------
     path : str
-        A ``.parquet`` file, or any other name for a CSV file with a header; tabs, semicolons or bars may separate
-        its columns.
-
-    Returns
-    -------
-    polars.DataFrame
-        NaN is missing, as is an empty field.
+        A ``.parquet``, ``.arrow``, ``.feather``, ``.ipc``, ``.xlsx``, ``.xls`` or ``.ods`` file; any other name, or
+        ``-`` for standard input, is a CSV file, which ``.gz`` or ``.zst`` may end.
+    known : iterable of str
+        Names of columns, by which a header is known.
+    reading : Reading
+        What need not be guessed.
+    like : Numerals, optional
+        How numbers were written in training, which goes before a guess.
 
     Raises
     ------
     ImportError
-        If polars is not installed.
+        If a package is not installed.
     OSError
         If the file cannot be read.
     ValueError
-        If it is no such file, or has no rows.
+        If it is no such file.
     """
     polars = require("polars", extra="data")
-    if not Path(path).is_file():
+    known = [name.strip() for name in known]
+    if path != "-" and not Path(path).is_file():
         raise FileNotFoundError(f"{path} is not a file")
+    suffix = Path(path).suffix.lower()
     try:
-        if Path(path).suffix == ".parquet":
-            frame = polars.read_parquet(path)
+        if suffix in (".parquet", ".pq", ".arrow", ".ipc", ".feather"):
+            with open(path, "rb") as file:  # a path would be taken for a pattern
+                frame = polars.read_parquet(file) if suffix in (".parquet", ".pq") else polars.read_ipc(file)
+            told = ""
+        elif suffix in (".xlsx", ".xlsm", ".xls", ".ods"):
+            frame, told = _read_excel(path, reading), f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
         else:
-            options = {"null_values": MISSING, "infer_schema_length": None}
-            frame = polars.read_csv(path, **options)
-            separators = [s for s in SEPARATORS if frame.width == 1 and s in frame.columns[0]]
-            if separators:
-                frame = polars.read_csv(path, separator=separators[0], **options)
+            frame, told = _read_csv(_bytes(path), path, known, reading)
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
-    if frame.height == 0:
-        raise ValueError(f"{path} has a header and no rows")
-    return frame.fill_nan(None)
+    missing = tuple(text.strip() for text in reading.missing)
+    numerals = guess(frame, reading.decimal, reading.thousands, missing, "," in told.partition(" ")[0], like)
+    shape, _, rest = told.partition("; ")
+    return Table(frame, numerals, ", ".join(filter(None, [shape, str(numerals), rest])) if told else "")
+
+
+def _bytes(path: str) -> bytes:
+    """What a file holds, unpacked."""
+    data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    try:
+        if data[:2] == b"\x1f\x8b":
+            return gzip.decompress(data)
+        if data[:4] == b"\x28\xb5\x2f\xfd":
+            zstd = require("zstandard", extra="data")
+            return zstd.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
+    except ImportError:
+        raise
+    except Exception as error:  # whatever a damaged file raises
+        raise ValueError(f"{path} cannot be unpacked: {error}") from error
+    return data
+
+
+def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
+    """The text, and its encoding: that of a byte order mark, UTF-8, or else Windows-1252."""
+    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    marked = next((name for mark, name in marks.items() if data.startswith(mark)), None)
+    for name in [encoding or marked] if encoding or marked else ["utf-8", "cp1252"]:
+        try:
+            text = data.decode(str(name))
+        except LookupError as error:
+            raise ValueError(f"--encoding must be one that Python knows, as utf-8; got {encoding!r}") from error
+        except UnicodeError:
+            continue
+        if "\x00" in text:
+            break
+        return text, {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}.get(
+            str(name), str(name)
+        )
+    raise ValueError(
+        f"{path} cannot be read as a table: it is no text in {encoding or 'UTF-8 or Windows-1252'};"
+        " --encoding says what it is"
+    )
+
+
+def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tuple[Any, str]:
+    """The texts of a CSV file, all columns of them, and what was guessed."""
+    polars, duckdb = require("polars", extra="data"), require("duckdb", extra="data")
+    text, encoding = _decode(data, path, reading.encoding)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    separator = reading.separator
+    if declared := re.match(r"sep=(.)\n", text):
+        separator, text = separator or declared[1], text[declared.end() :]
+    skipped, likely = _lines_above(text, known, reading)
+    text = text.split("\n", skipped)[-1]
+    if not text.strip():
+        raise ValueError(f"{path} cannot be read as a table: it is empty")
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        copy = Path(folder, "table.csv")  # in UTF-8, by a name that is no pattern
+        copy.write_text(text, encoding="utf-8", newline="")
+        shape = _sniff(connection, str(copy), separator, reading)
+        if likely and not _cells(text.partition("\n")[0], shape["sep"]) & set(known):
+            shape["sep"] = likely
+        try:
+            first = next(csv.reader(io.StringIO(text), delimiter=shape["sep"], quotechar=shape["quotechar"]))
+            columns = {f"column_{place}": "VARCHAR" for place in range(len(first))}
+            rows = connection.read_csv(str(copy), header=False, auto_detect=False, columns=columns, **shape)
+            frame = polars.DataFrame(rows)
+        except duckdb.Error as error:
+            raise ValueError(f"{path} cannot be read as a table: {_reason(error, skipped)}") from error
+    frame = frame.select(polars.all().str.strip_chars())
+    if reading.header:
+        names, frame = [name or "" for name in frame.row(0)], frame[1:]
+    else:
+        names = [""] * frame.width
+    frame.columns = _distinct(names)
+    shape_told = f"{SEPARATORS.get(shape['sep'], repr(shape['sep']))} between columns"
+    told = [encoding]
+    if shape["quotechar"] == "'":
+        told.append("quotes '")
+    if skipped:
+        told.append(f"{skipped} line{'s' if skipped > 1 else ''} above the header")
+    return frame, f"{shape_told}; {', '.join(told)}"
+
+
+def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, str]:
+    """How many lines stand above the header, and what separates it if that is known.
+
+    The header is the first line with a known name, or else the first that is no comment.
+    """
+    lines = text.split("\n", FEW_LINES)[:FEW_LINES]
+    for number, line in enumerate(lines if reading.header else ()):
+        for separator in [reading.separator] if reading.separator else SEPARATORS:
+            if _cells(line, separator) & set(known) and (separator != " " or "," not in line):
+                return number, separator
+    marks = (reading.comment,) if reading.comment else ("#",)
+    return next((k for k, line in enumerate(lines) if line.strip() and not line.startswith(marks)), 0), ""
+
+
+def _cells(line: str, separator: str) -> set[str]:
+    """What stands in a line of names."""
+    cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    return {cell.strip().strip("'") for cell in cells}
+
+
+def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) -> dict[str, Any]:
+    """What DuckDB takes for the separator, the quotes and their escape."""
+    given = {"comment": reading.comment or "", **({"delim": separator} if separator else {})}
+    options = ", ".join(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in given.items())
+    found = None
+    for more in ("", ", strict_mode = false"):
+        try:
+            query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv('{path}', {options}, sample_size = 20000{more})"
+            [found] = connection.execute(query).fetchall()
+            break
+        except Exception:  # it found no shape: the plain one then tells what is wrong
+            continue
+    found = found or (separator or ",", '"', '"')
+    sep, quote, escape = ("" if value in (None, "(empty)") else value for value in found)
+    quote = quote or '"'
+    return {
+        "sep": sep or separator or ",",
+        "quotechar": quote,
+        "escapechar": escape or quote,
+        "comment": reading.comment or "",
+    }
+
+
+def _reason(error: Exception, skipped: int) -> str:
+    """What DuckDB says of a file, in a sentence."""
+    text = str(error)
+    line = re.search(r"Line: (\d+)", text)
+    where = f"line {int(line[1]) + skipped} has " if line else ""
+    if fields := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
+        return f"{where}{fields[2]} fields, where the header has {fields[1]}"
+    return f"{where}{'' if not where else 'this fault: '}{text.splitlines()[1 if len(text.splitlines()) > 1 else 0]}"
+
+
+def _read_excel(path: str, reading: Reading) -> Any:
+    """A sheet of a spreadsheet."""
+    polars = require("polars", extra="data")
+    require("fastexcel", extra="excel")
+    try:
+        frame = polars.read_excel(
+            path,
+            engine="calamine",
+            has_header=reading.header,
+            **({"sheet_name": reading.sheet} if reading.sheet else {}),
+        )
+    except Exception as error:  # the engine's own
+        raise ValueError(f"{path} cannot be read as a spreadsheet: {str(error).splitlines()[0]}") from error
+    texts = [name for name, kind in frame.schema.items() if kind == polars.String]
+    return frame.with_columns(polars.col(texts).str.strip_chars())
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names of columns: numbered where there is none, and counted where one comes again."""
+    distinct: list[str] = []
+    for place, name in enumerate(names, start=1):
+        wanted, count = name or f"column_{place}", 1
+        while wanted in distinct:
+            count += 1
+            wanted = f"{name} ({count})"
+        distinct.append(wanted)
+    return distinct
+
+
+def as_frame(data: Any) -> Any:
+    """A table of Python's as polars has it: polars' own, pandas', or a dict of columns."""
+    polars = require("polars", extra="data")
+    if isinstance(data, polars.DataFrame):
+        return data.fill_nan(None)
+    if not hasattr(data, "columns"):
+        return polars.DataFrame(data).fill_nan(None)
+    columns = {}
+    for name in data.columns:
+        values = data[name].to_numpy()
+        if values.dtype.kind not in "biufM":
+            values = [None if value is None or value != value else str(value) for value in values.tolist()]
+        columns[str(name)] = polars.Series(str(name), values)
+    return polars.DataFrame(columns).fill_nan(None)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fastnn.ensembles.sweep import sweep
 from fastnn.tabular.preparing import Prepared
-from fastnn.tabular.training import Settings, init, judge, options
+from fastnn.tabular.scoring import score
+from fastnn.tabular.training import Settings, init, options, row_weights
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,13 @@ def compare(
         After Ctrl-C.
     """
     grid = list(grid)
-    shared, common = grid[0], options(table, grid[0].epochs)
-    (X, y), validation = table.train, common.pop("validation_data")
-    if folds is not None:
-        X, y = (np.concatenate(pair) for pair in zip(table.train, table.validation, strict=True))
-        validation = None
+    shared, common = grid[0], options(table, grid[0])
+    X, y, weights, validation = table.learned[0], table.outputs, row_weights(table, grid[0]), None
+    if folds is None:
+        watched = table.fold == 0
+        X, y, weights, validation = X[~watched], y[~watched], weights[~watched], (X[watched], y[watched])
     if table.target.classes is not None:
         common["output_activation"] = "softmax"
-        y = np.eye(table.n_out, dtype=np.float32)[y]  # the last class may be among the rows held out alone
-        validation = validation and (validation[0], np.eye(table.n_out, dtype=np.float32)[validation[1]])
     result = sweep(
         X,
         y,
@@ -77,6 +76,8 @@ def compare(
         seeds=range(shared.seed, shared.seed + shared.repeats),
         folds=folds,
         validation_data=validation,
+        sample_weight=None if shared.class_weight is None else weights,
+        l2=shared.l2 / len(X),
         threads=shared.threads,
         progress=progress,
         dtype="float32",
@@ -88,7 +89,7 @@ def compare(
         scores = [
             np.nan
             if result.records[k]["stopped"] == "diverged"
-            else float(judge(result.networks[k].predict(table.held[0]), table))
+            else next(iter(score(result.networks[k].predict(table.held[0]), table).values()))
             for k in runs
         ]
         loss, spread = row["validation_loss_mean"], row["validation_loss_std"]

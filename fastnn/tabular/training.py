@@ -1,59 +1,70 @@
-"""A network for a table, stopped early and judged on rows held out, beside two simple models to beat."""
+"""Networks for a table, each stopped early on rows of its own, averaged, and judged on rows held out."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.extras import require
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Adam
-from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.model import TableModel
-from fastnn.tabular.preparing import Prepared
-from fastnn.training.blas import blas_threads
-from fastnn.training.history import History
+from fastnn.tabular.preparing import FOLDS, Prepared
+from fastnn.tabular.scoring import score
 
-PENALTY = 20.0  # over the number of rows it is the l2 penalty: a prior, whose part shrinks as rows come in
-PATIENCE = 20
+MANY = 32  # of so many networks a kernel compiled for them alone pays
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained.
+    """How networks are trained.
 
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the hidden layers.
+        Widths of the hidden layers; none for a linear model.
     activation : str
         Theirs.
     epochs : int
-        At most; training ends after `PATIENCE` epochs without an improvement.
+        At most.
     learning_rate : float
         Of Adam.
     seed : int
-        Of the first weights and the shuffles.
+        Of the split, the first weights and the shuffles.
     repeats : int
-        Networks that differ in their first weights and shuffles alone; the best on the validation rows is kept.
+        Networks that differ in their first weights, their shuffles and the part of the rows by which they stop; their
+        mean is what is predicted.
     threads : int
         They share the work; the networks do not depend on it.
+    l2 : float
+        The penalty, over the number of rows: a prior, whose part shrinks as rows come in.
+    batch_size : int or None
+        Rows of a batch; None for 32, or 256 from 20,000 rows on.
+    patience : int
+        Epochs without an improvement after which a network stops.
+    class_weight : {"balanced"} or None
+        Whether every class weighs the same, however many rows it has.
     """
 
-    hidden: tuple[int, ...] = (32, 32)
-    activation: str = "relu"
-    epochs: int = 200
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    epochs: int = 300
     learning_rate: float = 3e-3
     seed: int = 0
-    repeats: int = 1
+    repeats: int = FOLDS
     threads: int = 1
+    l2: float = 0.0
+    batch_size: int | None = None
+    patience: int = 20
+    class_weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,26 +74,26 @@ class Outcome:
     Attributes
     ----------
     model : TableModel
-        The network and its columns.
-    history : History, or None
-        Of the one network.
-    scores : dict of str to float
-        On the rows held out, of the network and of the two simple models: r2, or the share classified correctly.
+        The networks and their columns.
+    many : Ensemble
+        The networks, and how their training went.
+    scores : dict of str to dict
+        On the rows held out, of the networks and of the two simple models, as `scoring.score` tells them.
     spread : ndarray, shape (repeats,)
-        The score of each network; NaN where it diverged.
+        The first score of each network; NaN where it diverged.
     predicted : ndarray, shape (n,)
         For the rows held out.
     """
 
     model: TableModel
-    history: History | None
-    scores: dict[str, float]
+    many: Ensemble
+    scores: dict[str, dict[str, float]]
     spread: NDArray
     predicted: NDArray
 
 
 def train(table: Prepared, settings: Settings, progress: bool | None = None) -> Outcome:
-    """Train a network, or many of which the best is kept, on a table.
+    """Train networks on a table.
 
     Parameters
     ----------
@@ -91,7 +102,7 @@ def train(table: Prepared, settings: Settings, progress: bool | None = None) -> 
     settings : Settings
         How.
     progress : bool, optional
-        As in `MLP.fit`.
+        As in `fit_many`.
 
     Raises
     ------
@@ -100,46 +111,49 @@ def train(table: Prepared, settings: Settings, progress: bool | None = None) -> 
     ValueError
         If training diverged.
     """
-    net = network(table, settings.hidden, settings)
-    history = None
-    if settings.repeats == 1:
-        history = _fit(net, table, settings, progress)
-        spread = judge(net.predict(table.held[0]), table)[None]
-    else:
-        many = _fit_many(net.spec, table, settings, progress)
-        spread = judges(many, table)
-        net = many.best(1)[0]
-    outputs = net.predict(table.held[0])
-    scores = {"network": float(judge(outputs, table)), **baselines(table, settings, progress)}
-    measure = "r2" if table.target.classes is None else "accuracy"
-    model = TableModel(net, table.columns, table.target, {measure: scores["network"]})
-    return Outcome(model, history, scores, spread, table.target.decode(outputs)[0])
+    many = _fit_many(table, settings, progress)
+    sound = many.best(int((many.stopped != "diverged").sum()))
+    outputs = sound.mean(table.held[0])
+    scores = {"network": score(outputs, table), **baselines(table)}
+    about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **settings_told(settings)}
+    model = TableModel(sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals)
+    return Outcome(model, many, scores, judges(many, table), model.decode(outputs[None])[0])
 
 
-def judge(outputs: NDArray, table: Prepared) -> NDArray:
-    """Score outputs, shape (..., n, n_out), on the rows held out: r2, or the share classified correctly."""
-    y = table.held[1]
-    if table.target.classes is not None:
-        return (outputs.argmax(axis=-1) == y).mean(axis=-1)
-    residual = ((outputs[..., 0].astype(np.float64) - y) ** 2).sum(axis=-1)
-    return 1 - residual / max(float(((y - y.mean(dtype=np.float64)) ** 2).sum()), np.finfo(float).tiny)
+def settings_told(settings: Settings) -> dict[str, str | float]:
+    """Settings as a model file keeps them."""
+    told = {
+        name: value for name, value in vars(settings).items() if name not in ("threads", "hidden") and value is not None
+    }
+    return {"hidden": ",".join(map(str, settings.hidden)), **told}
 
 
 def judges(many: Ensemble, table: Prepared) -> NDArray[np.float64]:
-    """The score of each member, shape (K,); NaN where it diverged."""
-    scores = np.array([judge(net.predict(table.held[0]), table) for net in many], dtype=np.float64)
-    return np.where(many.stopped == "diverged", np.nan, scores)
+    """The first score of each member, shape (K,); NaN where it diverged."""
+    lost = many.stopped == "diverged"
+    return np.array(
+        [
+            np.nan if bad else next(iter(score(net.predict(table.held[0]), table).values()))
+            for net, bad in zip(many, lost, strict=True)
+        ]
+    )
 
 
-def baselines(table: Prepared, settings: Settings, progress: bool | None) -> dict[str, float]:
-    """Scores of a linear model, and of the mean or the most frequent class for every row."""
-    linear = _linear(table, settings, progress)
-    constant = np.zeros((len(table.held[1]), table.n_out))
+def baselines(table: Prepared) -> dict[str, dict[str, float]]:
+    """Scores of scikit-learn's linear model, and of the mean or the shares of the classes for every row."""
+    linear_model = require("sklearn.linear_model", extra="data")
+    X, y = table.learned
+    constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held[1]), 1))
     if table.target.classes is None:
-        constant[:] = table.train[1].mean(dtype=np.float64)
+        linear = linear_model.RidgeCV(np.logspace(-3, 3, 13)).fit(X.astype(np.float64), y.astype(np.float64))
+        outputs = linear.predict(table.held[0].astype(np.float64))[:, None]
     else:
-        constant[:, np.bincount(table.train[1]).argmax()] = 1
-    return {"linear": float(judge(linear.predict(table.held[0]), table)), "constant": float(judge(constant, table))}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged matters little here
+            linear = linear_model.LogisticRegression(max_iter=300).fit(X, y)
+        outputs = np.zeros((len(table.held[1]), table.n_out))
+        outputs[:, linear.classes_] = linear.predict_proba(table.held[0])
+    return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 
 def network(table: Prepared, hidden: Sequence[int], settings: Settings) -> MLP:
@@ -159,69 +173,58 @@ def init(activation: str) -> str:
     return "he_uniform" if activation.endswith("elu") else "glorot_uniform"
 
 
-def options(table: Prepared, epochs: int) -> dict[str, Any]:
-    """How every network for a table is trained, whatever its settings."""
-    n = len(table.train[0])
+def options(table: Prepared, settings: Settings) -> dict[str, Any]:
+    """How every network for a table is trained, whatever else is compared."""
+    n = len(table.learned[0])
     return {
         "loss": "mse" if table.target.classes is None else "cross_entropy",
-        "epochs": epochs,
-        "batch_size": min(n, 32 if n < 20_000 else 256),
-        "l2": PENALTY / n,
-        "early_stopping": EarlyStopping(patience=PATIENCE),
-        "validation_data": table.validation,
+        "epochs": settings.epochs,
+        "batch_size": min(n, settings.batch_size or (32 if n < 20_000 else 256)),
+        "early_stopping": EarlyStopping(patience=settings.patience),
     }
 
 
-def _fit(net: MLP, table: Prepared, settings: Settings, progress: bool | None) -> History:
-    shared = options(table, settings.epochs)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "training diverged", RuntimeWarning)  # said below, in a line
-        history = net.fit(
-            *table.train,
-            optimizer=Adam(settings.learning_rate),
-            rng=settings.seed,
-            progress=progress,
-            threads=settings.threads,
-            **shared,
-        )
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt
-    if history.stopped == "diverged":
-        raise ValueError(f"training diverged at a rate of {settings.learning_rate:g}; a smaller one may do")
-    return history
+def row_weights(table: Prepared, settings: Settings) -> NDArray[np.float64]:
+    """The weight of each row to learn from, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If classes are to weigh the same and there are none.
+    """
+    if settings.class_weight is None:
+        return np.ones(len(table.fold))
+    if table.target.classes is None:
+        raise ValueError("--class-weight is for classes; the target is a number")
+    counts = np.bincount(table.learned[1], minlength=table.n_out)
+    return len(table.fold) / (counts[table.learned[1]] * np.count_nonzero(counts))
 
 
-def _fit_many(spec: NetworkSpec, table: Prepared, settings: Settings, progress: bool | None) -> Ensemble:
+def _fit_many(table: Prepared, settings: Settings, progress: bool | None) -> Ensemble:
+    weights, member = row_weights(table, settings), np.arange(settings.repeats)
+    watched = table.fold == member[:, None] % (table.fold.max() + 1)  # the rows by which each member stops
+    (X, _), y = table.learned, table.outputs
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)
         many = fit_many(
-            spec,
-            *table.train,
+            network(table, settings.hidden, settings).spec,
+            X,
+            y,
             members=settings.repeats,
             init=init(settings.activation),
             optimizer=Adam(settings.learning_rate),
+            sample_weight=weights * ~watched,
+            validation_data=(X, y, weights * watched),
+            l2=settings.l2 / len(X),
             rng=settings.seed,
             progress=progress,
             threads=settings.threads,
-            **options(table, settings.epochs),
+            specialize=settings.repeats >= MANY,
+            history=True,
+            **options(table, settings),
         )
     if len(many) < settings.repeats:
         raise KeyboardInterrupt
     if (many.stopped == "diverged").all():
         raise ValueError(f"training diverged at a rate of {settings.learning_rate:g}; a smaller one may do")
     return many
-
-
-def _linear(table: Prepared, settings: Settings, progress: bool | None) -> MLP:
-    """A network without hidden layers: logistic regression by the same means, or least squares as they are solved."""
-    net = network(table, (), settings)
-    if table.target.classes is not None:
-        _fit(net, table, replace(settings, learning_rate=0.03), progress)
-        return net
-    X, y = table.train
-    inputs = np.column_stack([X, np.ones(len(X))]).astype(np.float64)
-    with blas_threads(settings.threads):
-        gram = inputs.T @ inputs
-        gram[np.diag_indices_from(gram)] += 1e-6 * len(X)  # columns may depend on each other
-        net.params[:] = np.linalg.solve(gram, inputs.T @ y)
-    return net

@@ -27,16 +27,24 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     terminal.say(f"{fastnn.load(args.model)!r}")
     if not args.model.endswith(".safetensors") or not model.is_table_model(args.model):
         return
-    loaded = model.load(args.model)
+    loaded = model.TableModel.load(args.model)
     target = loaded.target
+    if len(loaded.networks) > 1:
+        terminal.say(f"and {len(loaded.networks) - 1} more of its kind, of which the mean predicts.")
     what = "a number" if target.classes is None else f"one of {', '.join(target.classes)}"
     terminal.say(f"\nPredicts {target.name!r}, {what}, from {len(loaded.columns)} columns:\n")
     rows = []
     for column in loaded.columns:
         of = f"{column.mean:.4g} +- {column.scale:.4g}" if column.levels is None else ", ".join(column.levels[:6])
-        rows.append(
-            [column.name, "number" if column.levels is None else "category", of, "yes" if column.missing else ""]
-        )
+        kind = "category" if column.levels is not None else column.kind
+        rows.append([column.name, kind, of[:40], "yes" if column.missing else ""])
     terminal.table(["column", "kind", "values", "may be missing"], rows)
+    if loaded.left_out:
+        terminal.say("\nLeft out:\n")
+        for name, reason in loaded.left_out.items():
+            terminal.say(f"  {name}: {reason}")
+    if loaded.about:
+        terminal.say("\nTrained with " + ", ".join(f"{name} {value!s}" for name, value in loaded.about.items()) + ".")
+    terminal.say()
     for name, score in loaded.scores.items():
-        terminal.say(f"\n{name} on the rows held out: {score:.3f}")
+        terminal.say(f"{name} on the rows held out: {score:.3f}")

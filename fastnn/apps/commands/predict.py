@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fastnn.apps.commands.terminal import Terminal
+from fastnn.apps.commands.tables import add_reading_arguments, reading_of
+from fastnn.apps.commands.terminal import Terminal, plain
 
-SUMMARY = "predict the rows of a CSV or Parquet file with a model that `fastnn train` saved"
+SUMMARY = "predict the rows of a table with a model that `fastnn train` saved"
 EXAMPLES = """\
 examples:
   fastnn predict data.safetensors new.csv
-  fastnn predict data.safetensors new.csv --output predicted.csv
+  fastnn predict data.safetensors new.csv --keep id --output predicted.csv
+  fastnn predict data.safetensors new.parquet --keep all --output predicted.parquet
 """
 
 
@@ -19,27 +21,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn predict``."""
     parser.add_argument("model", metavar="MODEL", help="what `fastnn train` saved")
     parser.add_argument("data", metavar="FILE", help="a table with the same columns; the target may be missing")
-    parser.add_argument("--output", metavar="CSV", help="by default standard output")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the table, or all")
+    parser.add_argument("--output", metavar="FILE", help="CSV, or .parquet; by default CSV on standard output")
+    add_reading_arguments(parser)
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
-    """Predict, and write a CSV of one row for each row of the table."""
-    from fastnn.checks.extras import require
+    """Predict, and write one row for each row of the table."""
+    import dataclasses
+
     from fastnn.tabular import model, reading
 
-    polars = require("polars", extra="data")
-    loaded = model.load(args.model)
+    loaded = model.TableModel.load(args.model)
+    how = reading_of(args)
+    how = dataclasses.replace(how, missing=(*how.missing, *loaded.numerals.missing))
     with terminal.working(f"reading {args.data}") as update:
-        frame = reading.read_table(args.data)
+        names = [column.name for column in loaded.columns]
+        table = reading.read_table(args.data, names, how, loaded.numerals)
         update(f"predicting {loaded.target.name}")
-        values, probability, unseen = loaded.predict(frame)
-    columns = {loaded.target.name: values}
-    if probability is not None:
-        columns["probability"] = probability
-    for name, count in unseen.items() if not args.quiet else ():
-        print(f"Column {name!r}: {count:,} values are of no category known from training.", file=sys.stderr)
-    text = polars.DataFrame(columns).write_csv(args.output)
+        predicted, told = loaded.predict_and_tell(table)
+    kept = table.frame.columns if args.keep == ["all"] else args.keep
+    absent = [name for name in kept if name not in table.frame.columns]
+    if absent:
+        raise ValueError(f"--keep must name columns of the table; it has no {absent[0]!r}")
+    if kept:
+        beside = table.frame.select(kept)
+        taken = set(predicted.columns)
+        beside = beside.rename({name: f"{name} (given)" for name in kept if name in taken})
+        predicted = beside.hstack(predicted)
+    if table.told and not args.quiet:
+        told = [f"Read as: {table.told}.", *told]
+    for sentence in told if not args.quiet else ():
+        print(plain(sentence), file=sys.stderr)
     if args.output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(predicted.write_csv())
+        return
+    if args.output.lower().endswith(".parquet"):
+        predicted.write_parquet(args.output)
     else:
-        terminal.say(f"{len(values):,} predictions: {args.output}")
+        predicted.write_csv(args.output)
+    terminal.say(f"{predicted.height:,} predictions: {args.output}")

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fastnn.apps.commands.terminal import Terminal
-from fastnn.apps.commands.train import (
+from fastnn.apps.commands.tables import (
     add_table_arguments,
-    layers,
-    measure_of,
+    read_and_prepare,
     score_text,
     simple_models,
-    warn_of_left_out,
+    tell_scores,
 )
+from fastnn.apps.commands.terminal import Terminal
+from fastnn.apps.commands.train import layers, settings_of
 
-SUMMARY = "train networks of several widths and rates on a CSV or Parquet file, many of each, and compare"
+if TYPE_CHECKING:
+    from fastnn.tabular.training import Settings
+
+SUMMARY = "train networks of several widths and rates on a table, many of each, and compare"
 EXAMPLES = """\
 examples:
   fastnn sweep data.csv --target price
@@ -37,11 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help="hidden layers (default: 8 32 32,32)",
     )
-    parser.add_argument("--activation", nargs="+", default=["relu"], help="of the hidden layers (default: relu)")
+    parser.add_argument("--activation", nargs="+", default=["tanh"], help="of the hidden layers (default: tanh)")
     parser.add_argument(
         "--rate", nargs="+", type=float, default=[1e-3, 1e-2], help="Adam's learning rates (default: 0.001 0.01)"
     )
     parser.add_argument("--repeats", type=int, default=20, help="networks of each kind (default: %(default)s)")
+    parser.add_argument("--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save that")
     parser.add_argument("--folds", type=int, help="validate on so many parts of the rows in turn, not on one of them")
 
 
@@ -50,37 +57,57 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     import numpy as np
 
     from fastnn.checks import check_integer
-    from fastnn.tabular import preparing, reading, sweeping, training
+    from fastnn.tabular import sweeping, training
 
-    repeats, folds = check_integer("--repeats", args.repeats, 1), args.folds
-    if folds is not None:
-        check_integer("--folds", folds, 2)
-    epochs, seed = check_integer("--epochs", args.epochs, 1), check_integer("--seed", args.seed, 0)
-    threads = check_integer("--threads", args.threads, 1)
+    folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
+    if args.save is not None and Path(args.save).suffix != ".safetensors":
+        raise ValueError(f"--save must end in .safetensors; got {args.save!r}")
     grid = [
-        training.Settings(hidden, activation, epochs, rate, seed, repeats, threads)
+        settings_of(args, hidden, activation, rate)
         for hidden, activation, rate in itertools.product(map(layers, args.hidden), args.activation, args.rate)
     ]
-    with terminal.working(f"reading {args.data}"):
-        frame = reading.read_table(args.data)
-        table = preparing.prepare(frame, args.target, args.task, seed)
+    _, table = read_and_prepare(args, terminal)
     progress = False if args.quiet else None
-    compared = sweeping.compare(table, grid, folds, progress)
-    warn_of_left_out(table, terminal)
-    count, held = repeats * (folds or 1), len(table.held[1])
-    terminal.say(f"{len(grid)} settings, {count} networks of each. {measure_of(table)} on {held:,} rows held out:\n")
+    with terminal.working("training; new kernels are compiled first, once"):
+        compared = sweeping.compare(table, grid, folds, False)
+        scores = training.baselines(table)
+    count, held, measure = args.repeats * (folds or 1), len(table.held[1]), next(iter(scores["linear"]))
+    terminal.say(f"\n{len(grid)} settings, {count} networks of each. {measure} on {held:,} rows held out:\n")
     rows = []
     for one in compared:
         s = one.settings
-        name = f"{'-'.join(map(str, s.hidden))} {s.activation}, rate {s.learning_rate:g}"
+        name = f"{'-'.join(map(str, s.hidden)) or 'linear'} {s.activation}, rate {s.learning_rate:g}"
         sound = one.scores[np.isfinite(one.scores)]
         quantiles = np.quantile(sound, [0.5, 0.05, 0.95]) if len(sound) else [np.nan] * 3
         lost = f"{len(one.scores) - len(sound)}"
         rows.append([name, f"{one.loss:.4g}", f"{one.loss_spread:.2g}", *map(score_text, quantiles), lost])
-    header = ["setting", "validation loss", "+-", "median", "5 %", "95 %", "diverged"]
+    header = ["setting", "valid. loss", "+-", "median", "5 %", "95 %", "diverged"]
     if all(row[-1] == "0" for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
     terminal.table(header, rows)
-    scores = training.baselines(table, grid[0], progress)
-    told = "; ".join(f"{title}: {score_text(scores[name])}" for name, title in simple_models(table).items())
+    told = "; ".join(f"{title}: {score_text(scores[name][measure])}" for name, title in simple_models(table).items())
     terminal.say(f"\nTo beat: {told}.")
+    best = compared[0].settings
+    terminal.say(f"The best again: {train_command(args, best)}")
+    if args.save is not None:
+        outcome = training.train(table, best, progress)
+        terminal.say()
+        tell_scores({"network": "the best", **simple_models(table)}, outcome.scores, table, terminal)
+        outcome.model.save(args.save)
+        terminal.say(f"\nModel: {args.save}")
+
+
+def train_command(args: argparse.Namespace, best: Settings) -> str:
+    """The command that trains a setting of a sweep alone."""
+    words = ["fastnn", "train", args.data, "--target", args.target, "--hidden", ",".join(map(str, best.hidden))]
+    words += ["--activation", best.activation, "--rate", f"{best.learning_rate:g}", "--repeats", str(best.repeats)]
+    defaults: dict[str, Any] = {
+        "task": None, "epochs": 300, "patience": 20, "batch_size": None, "l2": 0.0, "class_weight": None, "seed": 0,
+        "separator": None, "decimal": None, "thousands": None, "encoding": None, "comment": None, "sheet": None,
+        "use": [], "leave_out": [], "missing": [],
+    }  # fmt: skip
+    for name, default in defaults.items():
+        value = getattr(args, name)
+        if value != default:
+            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words + ["--no-header"] * args.no_header)

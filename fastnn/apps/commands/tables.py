@@ -1,0 +1,171 @@
+"""What the commands that take a table share: the options of its reading, and the summary of its columns."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import TYPE_CHECKING
+
+from fastnn.apps.commands.terminal import Terminal, plain
+
+if TYPE_CHECKING:
+    from fastnn.tabular.preparing import Prepared
+    from fastnn.tabular.reading import Reading, Table
+
+WIDTH = 79  # of what is printed
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """How a file is to be read, where that cannot be guessed."""
+    group = parser.add_argument_group("reading the file", "what is not said is guessed, and told in one line")
+    group.add_argument("--separator", metavar="CHAR", help="between columns; 'tab' for a tab")
+    group.add_argument("--decimal", metavar="CHAR", help="before the fraction of a number")
+    group.add_argument("--thousands", metavar="CHAR", help="between groups of three digits")
+    group.add_argument("--encoding", metavar="NAME", help="of the characters, as utf-8, cp1252, shift-jis")
+    group.add_argument("--missing", metavar="TEXT", nargs="+", default=[], help="texts that stand for a missing value")
+    group.add_argument("--comment", metavar="CHAR", help="from which on a line is a comment")
+    group.add_argument("--no-header", action="store_true", help="the columns are column_1, column_2, ...")
+    group.add_argument("--sheet", metavar="NAME", help="of an Excel file (default: the first)")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command that learns from a table takes."""
+    parser.add_argument("data", metavar="FILE", help="CSV (.gz, .zst), Excel, Parquet or Arrow; - for standard input")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    parser.add_argument("--task", choices=("regression", "classification"), help="by default told by the target")
+    parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="learn from these in any case")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="COLUMN", help="do not learn from these")
+    parser.add_argument("--epochs", type=int, default=300, help="at most (default: %(default)s)")
+    parser.add_argument("--patience", type=int, default=20, help="epochs without an improvement (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, help="rows of a step (default: 32, or 256 from 20,000 rows on)")
+    parser.add_argument("--l2", type=float, default=0.0, help="penalty on the weights, over the rows (default: 0)")
+    parser.add_argument("--class-weight", choices=("balanced",), help="let every class weigh the same")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the first weights (default: 0)")
+    parser.add_argument("--threads", type=int, default=1, help="share the work; nothing else changes (default: 1)")
+    add_reading_arguments(parser)
+
+
+def reading_of(args: argparse.Namespace) -> Reading:
+    """The options of `add_reading_arguments`, checked.
+
+    Raises
+    ------
+    ValueError
+        If one is not a single character.
+    """
+    from fastnn.tabular.reading import Reading
+
+    separator = "\t" if args.separator in ("tab", "\\t") else args.separator
+    for name in ("decimal", "thousands", "comment"):
+        value = getattr(args, name)
+        if value is not None and len(value) != 1:
+            raise ValueError(f"--{name} must be one character; got {value!r}")
+    if separator is not None and len(separator) != 1:
+        raise ValueError(f"--separator must be one character, or tab; got {args.separator!r}")
+    if args.decimal is not None and args.decimal == args.thousands:
+        raise ValueError(f"--decimal and --thousands must differ; both are {args.decimal!r}")
+    return Reading(
+        separator,
+        args.decimal,
+        args.thousands,
+        args.encoding,
+        args.missing,
+        args.comment,
+        not args.no_header,
+        args.sheet,
+    )
+
+
+def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Table, Prepared]:
+    """Read a table to learn from, tell how, and encode it."""
+    from fastnn.checks import check_integer
+    from fastnn.tabular import preparing, reading
+
+    with terminal.working(f"reading {args.data}"):
+        table = reading.read_table(args.data, [args.target], reading_of(args))
+        if not table.frame.height:
+            raise ValueError(f"{args.data} has a header and no rows")
+        seed = check_integer("--seed", args.seed, 0)
+        prepared = preparing.prepare(table, args.target, args.task, seed, args.use, args.leave_out)
+    if table.told:
+        terminal.say(f"Read as: {table.told}.")
+    tell_table(prepared, table.frame.height, terminal)
+    return table, prepared
+
+
+def tell_table(table: Prepared, rows: int, terminal: Terminal) -> None:
+    """Print what is predicted, and a line for each column: what it is taken for, or why it is left out."""
+    target = table.target
+    if target.classes is None:
+        told = (
+            f"Regression: {target.name!r} is a number, {target.mean:.4g} on average, give or take {target.scale:.3g}."
+        )
+    else:
+        names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")
+        told = f"Classification: {target.name!r} has {len(target.classes)} classes: {names}."
+    _wrapped(terminal, told + (f" Taken so because it holds {table.why}." if table.why else ""))
+    dropped = f", {table.dropped:,} without {target.name!r} left out" if table.dropped else ""
+    _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} to learn from, {len(table.held[1]):,} held out{dropped}.")
+    terminal.say()
+    longest = max(12, min(24, max(len(plain(one.name)) for one in table.taken)))
+    left = longest + 2 + 10 + 9 + 8 + 2
+    terminal.say(f"  {'column':{longest}} {'taken for':9}{'missing':>9}{'levels':>8}  remarks".rstrip())
+    for one in table.taken:
+        name = plain(one.name).replace("\n", "\\n")
+        name = name if len(name) <= longest else name[: longest - 1] + "…"
+        remark = f"LEFT OUT: {one.left_out}" if one.left_out else one.remark
+        first, *more = textwrap.wrap(plain(remark).replace("\n", "\\n"), WIDTH - left) or [""]
+        levels = f"{one.levels:,}" if one.kind in ("category", "many", "text") else ""
+        kind = {"many": "category", "empty": "nothing", "constant": "constant"}.get(one.kind, one.kind.lower())[:9]
+        missing = f"{one.missing:,}" if one.missing else ""
+        terminal.say(f"  {name:{longest}} {kind:9}{missing:>9}{levels:>8}  {first}".rstrip())
+        for line in more:
+            terminal.say(" " * left + line)
+    if table.left_out:
+        terminal.say("\n--use COLUMN learns from a column all the same.")
+
+
+def _wrapped(terminal: Terminal, text: str) -> None:
+    terminal.say(textwrap.fill(plain(text), WIDTH))
+
+
+def score_text(score: float) -> str:
+    """A score in three places; without them where it is far off."""
+    if score != score:
+        return "-"
+    return f"{score:.4g}" if abs(score) >= 1000 else f"{score:.3f}".replace("-0.000", "0.000")
+
+
+def number_text(value: float) -> str:
+    """An error in the target's unit."""
+    return "-" if value != value else f"{value:.4g}"
+
+
+def simple_models(table: Prepared) -> dict[str, str]:
+    """What networks have to beat, by the names of their scores."""
+    constant = "the mean" if table.target.classes is None else "always the same"
+    return {"linear": "a linear model", "constant": constant}
+
+
+def tell_scores(
+    titles: dict[str, str], scores: dict[str, dict[str, float]], table: Prepared, terminal: Terminal
+) -> None:
+    """Print the scores on the rows held out, and what speaks against them."""
+    from fastnn.tabular.scoring import rarest, warnings_of
+
+    measures = list(scores["network"])
+    rows = [
+        [
+            title,
+            *(
+                (number_text if m in ("rmse", "mae") else score_text)(scores[name].get(m, float("nan")))
+                for m in measures
+            ),
+        ]
+        for name, title in titles.items()
+    ]
+    terminal.table(["", *measures], rows)
+    if table.target.classes is not None:
+        _wrapped(terminal, f"\nbalanced: the mean of the classes' recalls; rare recall: that of {rarest(table)!r}.")
+    for warning in warnings_of(table):
+        _wrapped(terminal, warning)

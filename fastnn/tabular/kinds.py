@@ -1,0 +1,235 @@
+"""What the columns of a table are taken for, and which give nothing, or give the target away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.tabular.encoding import TRUTH, as_texts, examples, finite, is_number, is_text
+from fastnn.tabular.numerals import Numerals, date_format, days, values_of
+
+MOST_LEVELS = 50  # of more categories each is told by the target's mean where it stands
+FEW_ROWS = 10  # of fewer nothing is told by their order
+STRAY = 0.05  # of a column of numbers; with more texts among them it is one of texts
+_ID = re.compile(
+    r"^(id|uid|uuid|guid|key|index|idx|unnamed.*|column_1)$|([_. -]|[a-z](?=I))(id|ID|Id|uuid|key)$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a column is taken for.
+
+    Attributes
+    ----------
+    name : str
+        In the header.
+    kind : str
+        One of `Column`'s kinds, or "text", "constant", "empty" or a dtype.
+    missing, levels : int
+        Values that are missing; categories, or different values of another column.
+    values : array_like, shape (n,)
+        Of all rows of the file: numbers, NaN where they are missing; or texts, null where they are.
+    form, strays
+        As in `Column`.
+    left_out : str
+        Why it is not learned from; empty if it is.
+    remark : str
+        What else is to be said.
+    """
+
+    name: str
+    kind: str
+    missing: int
+    levels: int
+    values: Any
+    form: str = ""
+    strays: tuple[str, ...] = ()
+    left_out: str = ""
+    remark: str = ""
+
+
+def take(series: Any, numerals: Numerals) -> Taken:
+    """What a column is taken for, whatever the target.
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite or too large.
+    """
+    import polars
+
+    name, kind = series.name, str(series.dtype.base_type())
+    if is_number(series):
+        return _numbers(
+            name,
+            finite(
+                name,
+                values_of(
+                    series.fill_nan(None).cast(polars.Float64)
+                    if series.dtype.is_float()
+                    else series.cast(polars.Float64)
+                ),
+            ),
+        )
+    if kind in ("Date", "Datetime"):
+        return _numbers(name, values_of(days(series, "")), kind="date", remark="days since 1970")
+    if not is_text(series):
+        if not series.is_not_null().any():
+            return Taken(name, "empty", len(series), 0, series, left_out="empty")
+        return Taken(name, kind, series.null_count(), 0, series, left_out=f"{kind} is neither a number nor a category")
+    texts = numerals.present(as_texts(series))
+    present = texts.drop_nulls()
+    if not len(present):
+        return Taken(name, "empty", len(series), 0, texts, left_out="empty")
+    parsed = numerals.parse(texts.replace(TRUTH))
+    strays = parsed.is_null() & texts.is_not_null()
+    codes = bool(present.str.contains(r"^[+-]?0\d").any())  # a zero in front is part of a code, of a number it is none
+    if not codes and not strays.any():
+        flag = bool(present[:1].is_in(list(TRUTH)).all())
+        return _numbers(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")
+    few = texts.filter(strays).unique()
+    if not codes and len(few) <= 5 and strays.sum() <= STRAY * len(present):
+        remark = f"missing: {examples(texts, strays)}"
+        return _numbers(name, finite(name, values_of(parsed)), strays=tuple(sorted(few)), remark=remark)
+    if form := date_format(present):
+        return _numbers(
+            name, values_of(days(texts, form[0])), kind="date", form=form[0], remark=f"{form[1]}, days since 1970"
+        )
+    return _texts(name, texts, present, "zeros in front: codes, no numbers" if codes and not strays.any() else "")
+
+
+def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> Taken:
+    present = values[~np.isnan(values)]
+    distinct, missing = len(np.unique(present)), len(values) - len(present)
+    left_out = ""
+    if not len(present):
+        left_out = "empty"
+    elif nearly_constant(present):
+        left_out = "" if missing and distinct == 1 else "constant"
+    elif distinct == len(values) >= FEW_ROWS and (present == np.rint(present)).all():
+        if np.ptp(present) == len(values) - 1 and kind == "number":
+            left_out = "row numbers"
+        elif _ID.search(name):
+            left_out = "an identifier: every row has its own"
+    return Taken(
+        name,
+        kind if left_out not in ("constant", "empty") else left_out,
+        missing,
+        distinct,
+        values,
+        left_out=left_out,
+        **more,
+    )
+
+
+def _texts(name: str, texts: Any, present: Any, remark: str) -> Taken:
+    levels, missing = present.n_unique(), texts.null_count()
+    if levels < 2 and not missing:
+        return Taken(name, "constant", missing, levels, texts, left_out="constant")
+    if levels > max(2, len(present) // 2):
+        words = present[:100].str.contains(r"\s\S+\s").mean() > 0.5
+        what = "a text of its own in most rows" if words else "different texts, too many for categories"
+        return Taken(
+            name, "text", missing, levels, texts, left_out=f"{levels} {what}" if not words else what, remark=remark
+        )
+    if levels > MOST_LEVELS:
+        return Taken(name, "many", missing, levels, texts, remark=remark or "told by the target's mean")
+    return Taken(name, "category", missing, levels, texts, remark=remark)
+
+
+def nearly_constant(values: NDArray[np.float64]) -> bool:
+    """Whether numbers differ by no more than rounding."""
+    return float(np.ptp(values)) <= 1e-12 * float(np.abs(values).max())
+
+
+def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> str:
+    """How a column tells the target, if it does so exactly; else nothing.
+
+    Parameters
+    ----------
+    taken : Taken
+        The column.
+    target : str
+        Name of the target.
+    y : ndarray, shape (n,)
+        Of all rows of the file: the target's numbers, or those of its classes; NaN where there is none.
+    classes : int or None
+        How many there are.
+    """
+    if re.sub(r" \(\d+\)$", "", taken.name).strip().casefold() == target.strip().casefold():
+        return "the target's name again"
+    if taken.kind not in ("number", "date", "category", "many", "text"):
+        return ""
+    if isinstance(taken.values, np.ndarray):
+        x = taken.values
+    else:
+        present = taken.values.drop_nulls().unique().sort()
+        x = (
+            taken.values.replace_strict(present, np.arange(len(present), dtype=float), default=None)
+            .to_numpy()
+            .astype(float)
+        )
+    both = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[both], y[both]
+    if len(y) < FEW_ROWS:
+        return ""
+    if classes is not None:
+        pairs = len(np.unique(np.column_stack([x, y]), axis=0))
+        found = pairs == len(np.unique(x)) == len(np.unique(y)) > 1
+        return "the target in other words" if found else ""
+    if not isinstance(taken.values, np.ndarray):
+        return ""
+    if np.allclose(x, y, rtol=1e-9, atol=0):
+        return "a copy of the target"
+    order = np.lexsort((x, y))
+    x, y = x[order], y[order]
+    steps, ties = np.diff(x), np.diff(y) == 0
+    monotone = (steps >= 0).all() or (x[np.lexsort((-x, y))] == np.sort(x)[::-1]).all()
+    if monotone and not steps[ties].any() and len(np.unique(x)) >= FEW_ROWS:
+        return "an exact function of the target"
+    return ""
+
+
+def judge_columns(
+    taken: list[Taken], target: str, y: NDArray, classes: int | None, use: Collection[str], leave_out: Collection[str]
+) -> list[Taken]:
+    """The columns, with the reasons to leave some out.
+
+    Parameters
+    ----------
+    taken : list of Taken
+        The columns beside the target.
+    target, y, classes
+        As in `gives_away`.
+    use, leave_out : collection of str
+        Columns that the user wants to be learned from, and those not.
+    """
+    judged: list[Taken] = []
+    seen: dict[bytes, str] = {}
+    for column in taken:
+        reason = column.left_out
+        away = gives_away(column, target, y, classes)
+        if reason not in ("constant", "empty") and away:
+            reason = away
+        if not reason:
+            values = column.values if isinstance(column.values, np.ndarray) else column.values.hash().to_numpy()
+            other = seen.setdefault(values.tobytes(), column.name)
+            reason = f"a copy of {other!r}" if other != column.name else ""
+        if column.name in use and column.kind not in ("constant", "empty"):
+            reason = ""
+        if column.name in leave_out:
+            reason = "as you say"
+        judged.append(replace(column, left_out=reason))
+    usable = ("row numbers", "an exact function of the target")
+    if all(column.left_out for column in judged):  # better these than none
+        judged = [
+            replace(c, left_out="", remark=f"{c.left_out}; kept, as there is no other") if c.left_out in usable else c
+            for c in judged
+        ]
+    return judged

@@ -1,0 +1,169 @@
+"""How numbers, dates and missing values are written in a table of texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: What stands for a missing value, beside an empty field.
+MISSING = (
+    ".", "?", "-", "--", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "NaT",
+    "null", "NULL", "Null",     "None", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!", "#NAME?", "#NULL!",
+)  # fmt: skip
+
+#: Ways to write a date, of which the first that fits all of a column is taken; None stands for ISO 8601.
+DATES = {
+    "%Y-%m-%d": "year-month-day", "%Y/%m/%d": "year/month/day", "%d.%m.%Y": "day.month.year",
+    "%d/%m/%Y": "day/month/year", "%m/%d/%Y": "month/day/year", "%d-%m-%Y": "day-month-year",
+    "%d.%m.%y": "day.month.year", "%m/%d/%y": "month/day/year", "%d %b %Y": "day month year",
+    "%d-%b-%Y": "day-month-year", "%d-%b-%y": "day-month-year",
+    "%B %d, %Y": "month day, year", "%b %d, %Y": "month day, year",
+}  # fmt: skip
+TIMES = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S%.f",
+    "T%H:%M",
+    "T%H:%M:%S",
+    "T%H:%M:%S%.f",
+    "T%H:%M:%SZ",
+    "T%H:%M:%S%.fZ",
+)
+DAY = 86_400_000_000  # microseconds
+
+_FOR_PEOPLE = {" ": "blanks", "\u00a0": "blanks", "\u202f": "blanks"}
+_SAMPLE = 5000  # rows by which numerals are guessed
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """How numbers are written.
+
+    Attributes
+    ----------
+    decimal : str
+        Before the fraction.
+    thousands : str
+        Between groups of three digits; empty where there is nothing.
+    missing : tuple of str
+        Texts that the user says are missing values, beside `MISSING`.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of a number, without exponents where thousands are apart."""
+        point = re.escape(self.decimal)
+        plain = rf"^[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?$"
+        if not self.thousands:
+            return plain
+        return rf"{plain}|^[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+({point}\d*)?$"
+
+    def __str__(self) -> str:
+        text = f"{self.decimal!r} decimal"
+        if self.thousands:
+            text += f", {_FOR_PEOPLE.get(self.thousands, repr(self.thousands))} between thousands"
+        return text
+
+    def present(self, series: Any, tokens: bool = True) -> Any:
+        """A column of texts, null where a value is missing: without `tokens`, empty or named by the user."""
+        texts = series.str.strip_chars()
+        absent = ["", *self.missing, *(MISSING if tokens else ())]
+        return texts.set(texts.is_in(absent).fill_null(False), None)
+
+    def parse(self, series: Any) -> Any:
+        """The numbers of a column of texts, null where a text is none."""
+        import polars
+
+        texts = series.str.replace("\u2212", "-", literal=True)
+        if self.thousands or self.decimal != ".":
+            texts = texts.set(~texts.str.contains(self.pattern).fill_null(False), None)
+            if self.thousands:
+                texts = texts.str.replace_all(self.thousands, "", literal=True)
+            texts = texts.str.replace(self.decimal, ".", literal=True)
+        return texts.cast(polars.Float64, strict=False)
+
+
+def guess(
+    frame: Any,
+    decimal: str | None,
+    thousands: str | None,
+    missing: tuple[str, ...],
+    commas: bool,
+    like: Numerals | None,
+) -> Numerals:
+    """How a table writes its numbers: the way by which most of its columns are numbers.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Its columns.
+    decimal, thousands : str, optional
+        What is known.
+    missing : tuple of str
+        Texts for missing values.
+    commas : bool
+        Whether commas are between columns, so that a comma within a number rather is between thousands.
+    like : Numerals, optional
+        The way to take if it does as well as another.
+    """
+    ways = [
+        (".", ""),
+        (",", ""),
+        (".", ","),
+        (",", "."),
+        (".", "'"),
+        (".", "\u00a0"),
+        (",", "\u00a0"),
+        (",", "\u202f"),
+        (",", " "),
+        (".", " "),
+    ]
+    if commas:
+        ways[1:3] = ways[2:0:-1]
+    if decimal is not None or thousands is not None:
+        chosen = {(decimal or d, t if thousands is None else thousands) for d, t in ways if d != thousands}
+        ways = [(d, t) for d, t in ways if (d, t) in chosen] + sorted(chosen - set(ways))
+        ways = [(d, t) for d, t in ways if d != t] or [(decimal or ".", thousands or "")]
+    if like is not None:
+        ways.sort(key=lambda way: way != (like.decimal, like.thousands))
+    texts = [Numerals(missing=missing).present(s).drop_nulls() for s in frame[:_SAMPLE] if str(s.dtype) == "String"]
+    texts = [
+        s for s in texts if len(s) and s.str.contains(r"\d[., '\u00a0\u202f]\d").any()
+    ]  # others are the same anyway
+    scores = [sum(float(s.str.contains(Numerals(d, t).pattern).mean()) for s in texts) for d, t in ways]
+    return Numerals(*ways[int(np.argmax(np.array(scores) + 1e-9 * np.arange(len(ways), 0, -1)))], missing)
+
+
+def date_format(series: Any) -> tuple[str, str] | None:
+    """How a column of texts writes its dates, and that in words; None if not all of it are dates."""
+    if not series[:100].str.contains(r"\d[-/. ]").all():
+        return None
+    for day, words in DATES.items():
+        for time in TIMES:
+            if not days(series[:100], day + time).null_count() and not days(series, day + time).null_count():
+                return day + time, words
+    return None
+
+
+def days(series: Any, form: str) -> Any:
+    """Days since 1970 of a column of dates, or of texts that are written in a form; null where a text is none."""
+    import polars
+
+    if str(series.dtype) == "String":
+        texts = series if "%H" in form else series + " 00:00"
+        series = texts.str.to_datetime(form if "%H" in form else f"{form} %H:%M", strict=False, time_unit="us")
+    return series.cast(polars.Datetime("us")).cast(polars.Int64).cast(polars.Float64) / DAY
+
+
+def values_of(series: Any) -> NDArray[np.float64]:
+    """A column of numbers as an array, NaN where it is null."""
+    return series.to_numpy().astype(np.float64)

@@ -1,0 +1,68 @@
+"""How good predictions are, by scikit-learn's measures (extra ``data``)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks.extras import require
+from fastnn.tabular.preparing import Prepared
+
+FEW_ROWS, FEW_OF_A_CLASS = 50, 5  # held out; with fewer a score says little
+
+
+def score(outputs: NDArray, table: Prepared) -> dict[str, float]:
+    """Scores of outputs, shape (n, n_out), on the rows held out.
+
+    Returns
+    -------
+    dict of str to float
+        The one that counts most first; NaN where it is not defined.
+    """
+    metrics = require("sklearn.metrics", extra="data")
+    y, target = table.held[1], table.target
+    if not np.isfinite(outputs).all():
+        return dict.fromkeys(("r2", "rmse", "mae") if target.classes is None else ("accuracy",), np.nan)
+    if target.classes is None:
+        true = y.astype(np.float64) * target.scale
+        predicted = outputs[:, 0].astype(np.float64) * target.scale
+        r2 = metrics.r2_score(true, predicted) if len(y) > 1 and np.ptp(y) > 0 else np.nan
+        error = true - predicted
+        return {"r2": float(r2), "rmse": float(np.sqrt((error**2).mean())), "mae": float(np.abs(error).mean())}
+    chances = np.clip(outputs.astype(np.float64), 1e-7, None)
+    chances /= chances.sum(axis=1, keepdims=True)
+    best, classes = chances.argmax(axis=1), np.arange(len(target.classes))
+    present, counts = np.unique(y, return_counts=True)
+    recalls = metrics.recall_score(y, best, labels=present, average=None, zero_division=0)
+    scores = {"accuracy": float((best == y).mean()), "balanced": float(recalls.mean())}
+    scores["rare recall"] = float(recalls[counts.argmin()])
+    scores["log-loss"] = float(metrics.log_loss(y, chances, labels=classes))
+    scores["auc"] = np.nan
+    if len(classes) == 2 and len(present) == 2:
+        scores["auc"] = float(metrics.roc_auc_score(y, chances[:, 1]))
+    elif len(present) == len(classes):
+        scores["auc"] = float(metrics.roc_auc_score(y, chances, multi_class="ovr", labels=classes))
+    return scores
+
+
+def rarest(table: Prepared) -> str:
+    """The class that is rarest among the rows held out."""
+    present, counts = np.unique(table.held[1], return_counts=True)
+    return str(table.target.names[present[counts.argmin()]])
+
+
+def warnings_of(table: Prepared) -> list[str]:
+    """What speaks against trusting the scores."""
+    y, said = table.held[1], []
+    if len(y) < FEW_ROWS:
+        said.append(f"Only {len(y)} rows are held out: the scores may be far off by chance.")
+    if table.target.classes is not None:
+        counts = np.bincount(y, minlength=table.n_out)
+        few = [f"{table.target.classes[k]!r} {counts[k]}" for k in np.flatnonzero(counts < FEW_OF_A_CLASS)]
+        if few:
+            more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""
+            said.append(f"Few rows held out of a class: {', '.join(few[:5])}{more}; its recall says little.")
+        share = counts.max() / len(y)
+        if share > 0.9:
+            said.append(f"One class is {100 * share:.1f} % of the rows: accuracy says little, balanced accuracy more.")
+    return said

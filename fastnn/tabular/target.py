@@ -1,0 +1,152 @@
+"""The column to predict: numbers or classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.tabular.encoding import as_texts, examples, finite, is_number, is_text
+from fastnn.tabular.numerals import MISSING, Numerals, values_of
+
+FEW = 20  # whole numbers of so few values may be classes
+WORDS = {"NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "-", "--"}  # may be a class
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict.
+
+    Attributes
+    ----------
+    name : str
+        In the header.
+    classes : tuple of str, or None
+        What it may be, or None for a number.
+    mean, scale : float
+        Of the number, in training.
+    """
+
+    name: str
+    classes: tuple[str, ...] | None = None
+    mean: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """The classes, as an array."""
+        return np.array(self.classes)
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point that a float32 network can tell."""
+        return int(np.clip(7 - np.floor(np.log10(abs(self.scale) or 1.0)), 0, 300))
+
+
+def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Target, NDArray[np.float64], str]:
+    """What a column is as a target.
+
+    Parameters
+    ----------
+    series : polars.Series, shape (n,)
+        The column of the file.
+    task : {"regression", "classification"} or None
+        None tells by the values.
+    numerals : Numerals
+        How numbers are written.
+
+    Returns
+    -------
+    target : Target
+        Without mean and scale.
+    y : ndarray of float64, shape (n,)
+        Numbers, or those of the classes; NaN where the target is missing.
+    why : str
+        Why it is taken for classes or numbers, where that is not plain.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    import polars
+
+    name = series.name
+    if is_number(series) and series.dtype != polars.Boolean:
+        values = values_of(series.cast(polars.Float64))
+        texts = None
+    elif is_text(series) or series.dtype == polars.Boolean:
+        texts = as_texts(series)
+        parsed = numerals.present(texts)
+        found = numerals.parse(parsed)
+        strays = found.is_null() & parsed.is_not_null()
+        count, strange = len(parsed.drop_nulls()), int(strays.sum())
+        if count == strange or (task != "regression" and strange and not _nearly(found, count, strange, task)):
+            if task == "regression":
+                raise ValueError(
+                    f"column {name!r} must hold numbers for a regression; it holds {examples(parsed, strays)}"
+                )
+            return *_classes(name, _present(texts, numerals)), ""
+        if strange:
+            text = parsed.filter(strays)[0]
+            ways = "" if task == "regression" else " or --task classification, each text as a class"
+            raise ValueError(
+                f"column {name!r} holds numbers but for {examples(parsed, strays)}:"
+                f" --missing {text!r} takes that as missing{ways}"
+            )
+        values, texts = values_of(found), parsed
+        if task is None and texts.drop_nulls().str.contains(r"^[+-]?0\d").any():
+            return *_classes(name, texts), "zeros in front: codes, no numbers; --task regression takes numbers"
+    else:
+        raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
+    present = finite(name, values)[~np.isnan(values)]
+    classify, why = (task == "classification", "") if task is not None else _are_classes(present)
+    if classify:
+        if texts is None or texts.n_unique() > len(np.unique(present)) + texts.null_count():
+            whole = bool((present == np.rint(present)).all())
+            texts = polars.Series([None if np.isnan(v) else str(int(v)) if whole else repr(float(v)) for v in values])
+        return *_classes(name, texts), why
+    return Target(name), values, why
+
+
+def _present(texts: Any, numerals: Numerals) -> Any:
+    """Texts of classes: a word such as None is one, a sign such as #N/A is missing."""
+    signs = tuple(text for text in MISSING if text not in WORDS)
+    return Numerals(missing=(*numerals.missing, *signs)).present(texts, tokens=False)
+
+
+def _nearly(found: Any, count: int, strange: int, task: str | None) -> bool:
+    """Whether a column of which some are no numbers is meant to be numbers."""
+    if task == "classification":
+        return False
+    return strange <= 0.1 * count or (found.n_unique() > FEW and 2 * strange < count)
+
+
+def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
+    """Whether numbers are those of classes: two whole ones, or few of which none is rare."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) < 2 or len(distinct) > FEW or (values != np.rint(values)).any():
+        return False, ""
+    if len(distinct) > 2 and len(distinct) * 5 > len(values):
+        return False, ""
+    if len(distinct) == 2 or counts.min() >= 0.2 * len(values) / len(distinct):
+        return True, "" if len(
+            distinct
+        ) == 2 else f"{len(distinct)} whole numbers, none of them rare; --task regression takes numbers"
+    return False, (
+        f"whole numbers {distinct[0]:.0f} to {distinct[-1]:.0f}, some of them rare, as counts are;"
+        " --task classification takes each as a class"
+    )
+
+
+def _classes(name: str, texts: Any) -> tuple[Target, NDArray[np.float64]]:
+    """The classes of a target, and the number of each row's."""
+    classes = texts.drop_nulls().unique().sort().to_list()
+    if all(text.lstrip("+-").isdecimal() for text in classes):
+        classes.sort(key=int)
+    if len(classes) > 1000:
+        raise ValueError(f"column {name!r} has {len(classes)} classes; there may be 1000")
+    labels = texts.replace_strict(classes, np.arange(len(classes), dtype=float), default=None)
+    return Target(name, tuple(classes)), values_of(labels)

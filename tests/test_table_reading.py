@@ -1,0 +1,114 @@
+"""Files as people have them are read right, by what a reader that others keep can tell and what the model knows."""
+
+import gzip
+import io
+import sys
+
+import numpy as np
+import pytest
+from odd_tables import ODD, PEOPLE, people
+
+polars = pytest.importorskip("polars")
+pytest.importorskip("duckdb")
+
+from fastnn.tabular.numerals import Numerals  # noqa: E402
+from fastnn.tabular.reading import Reading, as_frame, read_table  # noqa: E402
+
+
+def values(series, numerals):
+    """A column as numbers if all of it are, else as texts."""
+    if series.dtype != polars.String:
+        return series.to_list()
+    texts = numerals.present(series)
+    parsed = numerals.parse(texts)
+    codes = texts.str.contains(r"^0\d").any()
+    return (texts if codes or parsed.null_count() > texts.null_count() else parsed).to_list()
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
+def test_an_odd_file_is_read_right(odd, tmp_path):
+    path = tmp_path / odd.file_name
+    path.write_bytes(odd.data)
+    options = dict(odd.options)
+    known = options.pop("known", [odd.columns[-1]])
+    table = read_table(str(path), known, Reading(**options))
+    assert table.frame.columns == odd.columns
+    columns = [values(series, table.numerals) for series in table.frame]
+    assert list(zip(*columns, strict=True)) == odd.rows
+
+
+def test_what_was_guessed_is_told(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("Größe;y\n1,5;2\n".encode("cp1252"))
+    assert read_table(str(path)).told == "';' between columns, ',' decimal, Windows-1252"
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".xlsx", ".csv.zst"])
+def test_other_formats(suffix, tmp_path):
+    frame = polars.DataFrame(PEOPLE, schema=["name", "age", "dose"], orient="row")
+    path = str(tmp_path / f"odd[1]{suffix}")
+    with open(path, "wb") as file:
+        if suffix == ".parquet":
+            frame.write_parquet(file)
+        elif suffix == ".arrow":
+            frame.write_ipc(file)
+        elif suffix == ".xlsx":
+            pytest.importorskip("fastexcel")
+            pytest.importorskip("xlsxwriter")
+            frame.write_excel(file, worksheet="people")
+        else:
+            file.write(pytest.importorskip("zstandard").compress(people()))
+    for reading in [Reading()] + [Reading(sheet="people")] * (suffix == ".xlsx"):
+        table = read_table(path, ["dose"], reading)
+        assert list(zip(*(values(s, table.numerals) for s in table.frame), strict=True)) == PEOPLE
+    if suffix == ".xlsx":
+        with pytest.raises(ValueError, match="cannot be read as a spreadsheet"):
+            read_table(path, (), Reading(sheet="none"))
+
+
+def test_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(people(";")))))
+    assert read_table("-", ["dose"]).frame.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "reading", "said"),
+    [
+        (b"", Reading(), "it is empty"),
+        (bytes(range(256)), Reading(), "--encoding says what it is"),
+        ("Größe\n1\n".encode("cp1252"), Reading(encoding="utf-8"), "no text in utf-8"),
+        (b"a\n1\n", Reading(encoding="utf-99"), "--encoding must be one that Python knows"),
+        (b"a,y\n1,2\n3,4,5\n6,7\n", Reading(), "line 3 has 3 fields, where the header has 2"),
+        (b"\x1f\x8bnothing", Reading(), "cannot be unpacked"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_a_sentence(data, reading, said, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=said) as caught:
+        read_table(str(path), ["y"], reading)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"decimal": ","}, {"thousands": "."}, {"decimal": ",", "thousands": "."}])
+def test_numerals_that_are_said_are_not_guessed(options, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a;y\n1.234;2\n5.678;3\n")
+    plain = read_table(str(path), ["y"])
+    assert plain.numerals.parse(plain.frame["a"]).to_list() == [1.234, 5.678]
+    said = read_table(str(path), ["y"], Reading(**options))
+    assert said.numerals.parse(said.frame["a"]).to_list() == [1234, 5678]
+
+
+def test_numerals_of_training_go_before_a_guess(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,y\n"1,234",2\n')
+    assert read_table(str(path), ["y"]).numerals == Numerals(".", ",")
+    assert read_table(str(path), ["y"], like=Numerals(",", "")).numerals == Numerals(",", "")
+
+
+def test_frames_of_python():
+    pandas = pytest.importorskip("pandas")
+    frame = as_frame(pandas.DataFrame({"x": [1.0, np.nan], "c": ["u", None], "b": [True, False]}))
+    assert frame.rows() == [(1.0, "u", True), (None, None, False)]
+    assert as_frame({"x": [1.0, float("nan")]}).rows() == [(1.0,), (None,)]
