@@ -39,7 +39,7 @@ def main(dtype, at_end):
         calls._forward(net, x, out, work["forward"])
         calls._forward_with(net, numbers(spec.n_params), x, out, work["forward"])
         calls._jacobian(net, x, out, room(n_out, n_in), work["jacobian"])
-        calls._vjp(net, x, numbers(n_out), room(n_in), work["vjp"])
+        calls._vjp(net, x, numbers(n_out), room(n_in), work["vjp"], None)
         calls._jvp(net, x, numbers(n_in), out, work["jvp"])
         if n_out == 1:
             calls._hessian(net, x, room(n_in, n_in), guarded(net.workspace("hessian"), at_end))

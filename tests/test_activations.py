@@ -7,9 +7,11 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from fastnn.kernels.functions.activations import activate, derivative, second_derivative
+from fastnn.kernels.functions.activations import activate, derivative
+from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
 from fastnn.kernels.simd import lanes, load_first, pointer, store_first, with_lanes
 from fastnn.reference import activations as reference
+from fastnn.reference import curvatures
 from fastnn.settings.catalogue import ACTIVATIONS
 
 LONG = np.longdouble
@@ -69,16 +71,16 @@ _LOOPS = {}
 
 
 def loop(name, count=None):
-    """``run(z, h, d, d2)``: function and derivatives of z, in vectors of `count` lanes, by default native ones."""
+    """``run(z, h, d, d2, d3)``: function and derivatives of z, in vectors of `count` lanes, by default native ones."""
     if (name, count) not in _LOOPS:
         code = ACTIVATIONS[name].code
 
         @njit(error_model="numpy")
-        def run(z, h, d, d2):
-            z_0, h_0, d_0, d2_0 = pointer(z, 0), pointer(h, 0), pointer(d, 0), pointer(d2, 0)
+        def run(z, h, d, d2, d3):
+            z_0, h_0, d_0, d2_0, d3_0 = pointer(z, 0), pointer(h, 0), pointer(d, 0), pointer(d2, 0), pointer(d3, 0)
             if count is not None:
                 z_0, h_0 = with_lanes(z_0, count), with_lanes(h_0, count)
-                d_0, d2_0 = with_lanes(d_0, count), with_lanes(d2_0, count)
+                d_0, d2_0, d3_0 = with_lanes(d_0, count), with_lanes(d2_0, count), with_lanes(d3_0, count)
             for i in range(0, z.size, lanes(z_0)):
                 left = z.size - i
                 z_i = load_first(z_0 + i, left)
@@ -86,13 +88,14 @@ def loop(name, count=None):
                 store_first(h_0 + i, h_i, left)
                 store_first(d_0 + i, derivative(code, z_i, h_i), left)
                 store_first(d2_0 + i, second_derivative(code, z_i, h_i), left)
+                store_first(d3_0 + i, third_derivative(code, z_i, h_i), left)
 
         _LOOPS[name, count] = run
     return _LOOPS[name, count]
 
 
 def apply(name, z, count=None):
-    out = np.empty_like(z), np.empty_like(z), np.empty_like(z)
+    out = tuple(np.empty_like(z) for _ in range(4))
     loop(name, count)(z, *out)
     return out
 
@@ -128,7 +131,7 @@ def test_function(name, dtype):
 @pytest.mark.parametrize("name", NAMES)
 def test_derivative(name, dtype):
     z = points(dtype)
-    h, d, _ = apply(name, z)
+    h, d, _, _ = apply(name, z)
     exact = exact_derivative(name, z.astype(LONG), h.astype(LONG))
     assert error(d, exact, derivative_scale(name, z, h, exact)) <= DERIVATIVE_ERROR[name]
 
@@ -146,9 +149,23 @@ def test_second_derivative(name, dtype):
         return reference.DERIVATIVES[name](x, reference.FUNCTIONS[name](x))
 
     exact = (8 * (slope(1) - slope(-1)) - (slope(2) - slope(-2))) / (12 * step)
-    _, _, d2 = apply(name, z)
+    _, _, d2, _ = apply(name, z)
     tolerance = max(1e-9, 10 * np.finfo(dtype).eps)
     np.testing.assert_allclose(d2, exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_curvatures(name, dtype):
+    """Second and third derivatives against the reference's, in float64."""
+    z = np.concatenate([np.linspace(-20, 20, 801), [-1e3, 1e3]]).astype(dtype)
+    z = np.minimum(z, 80) if name == "exp" else z
+    _, _, d2, d3 = apply(name, z)
+    exact = z.astype(np.float64)
+    h = reference.FUNCTIONS[name](exact)
+    for got, table in ((d2, curvatures.SECOND), (d3, curvatures.THIRD)):
+        error = np.abs(got - table[name](exact, h)) / np.maximum(np.abs(table[name](exact, h)), 1)
+        assert error.max() < 100 * np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -158,7 +175,7 @@ def test_ends(name, dtype):
     info = np.finfo(dtype)
     z = np.array([0, info.tiny, 1e4, info.max, np.inf, np.nan], dtype)
     z = np.concatenate([z, -z])
-    h, d, d2 = apply(name, z)
+    h, d, d2, d3 = apply(name, z)
     with np.errstate(all="ignore"):
         expected_h = reference.FUNCTIONS[name](z)
         expected_d = reference.DERIVATIVES[name](z, expected_h)
@@ -166,6 +183,7 @@ def test_ends(name, dtype):
     np.testing.assert_allclose(d, expected_d, rtol=1e-6, atol=info.tiny)
     assert np.isnan(h[np.isnan(z)]).all()
     assert np.isfinite(d2[np.isfinite(expected_d)]).all()
+    assert np.isfinite(d3[np.isfinite(expected_d)]).all()
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])

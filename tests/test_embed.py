@@ -353,7 +353,7 @@ def test_other_types_are_refused_when_the_caller_is_compiled():
     fixed.flags.writeable = False
     with pytest.raises(TypingError, match=r"that can be written to"):
         rows(net, X, fixed)
-    with pytest.raises(TypingError, match=r"the network must have one output; this one has 2"):
+    with pytest.raises(TypingError, match=r"v must say which outputs, as this network has 2"):
         njit(lambda net, x, h: net.hessian(x, h))(net, X[0], np.zeros((3, 3)))
 
 

@@ -111,8 +111,8 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     return weights
 
 
-def check_vector(argument: str, vector: Any, length: int, spec: NetworkSpec) -> NDArray:
-    """A vector of this length.
+def check_numbers(argument: str, array: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:
+    """An array of this shape.
 
     Raises
     ------
@@ -121,10 +121,15 @@ def check_vector(argument: str, vector: Any, length: int, spec: NetworkSpec) -> 
     ValueError
         If it is of another shape, or holds more than the network's dtype can.
     """
-    vector = _as_floats(argument, vector, _DTYPES[spec.dtype], f"({length},)")
-    if vector.shape != (length,):
-        raise ValueError(f"{argument} must have shape ({length},); got {vector.shape}")
-    return vector
+    array = _as_floats(argument, array, _DTYPES[spec.dtype], str(shape))
+    if array.shape != shape:
+        raise ValueError(f"{argument} must have shape {shape}; got {array.shape}")
+    return array
+
+
+def check_vector(argument: str, vector: Any, length: int, spec: NetworkSpec) -> NDArray:
+    """A vector of this length; raises as `check_numbers`."""
+    return check_numbers(argument, vector, (length,), spec)
 
 
 def check_batch(batch: Any, number: int, spec: NetworkSpec, loss: Loss) -> tuple[NDArray, NDArray, NDArray | None]:

@@ -9,7 +9,9 @@
 Importing this registers the Numba type of `fastnn.MLP`; ``MLP`` does so when Numba first asks for its type.
 """
 
+from fastnn.embed import gradients as gradients
 from fastnn.embed import methods as methods
+from fastnn.embed import second_order as second_order
 from fastnn.embed.types import NetworkType, type_of
 
 __all__ = ["NetworkType", "type_of"]

@@ -31,8 +31,8 @@ def _jacobian(net, x, out, jac, workspace):
 
 
 @kernel
-def _vjp(net, x, v, out, workspace):
-    net.vjp(x, v, out, workspace)
+def _vjp(net, x, v, out, workspace, grad):
+    net.vjp(x, v, out, workspace, grad)
 
 
 @kernel
@@ -41,8 +41,28 @@ def _jvp(net, x, t, out, workspace):
 
 
 @kernel
-def _hessian(net, x, h, workspace):
-    net.hessian(x, h, workspace)
+def _hessian(net, x, h, workspace, v):
+    net.hessian(x, h, workspace, v)
+
+
+@kernel
+def _hvp(net, x, v, t, out, workspace):
+    net.hvp(x, v, t, out, workspace)
+
+
+@kernel
+def _taylor(net, x, t, out, slope, curvature, workspace):
+    net.taylor(x, t, out, slope, curvature, workspace)
+
+
+@kernel
+def _vjp_params(net, x, v, grad, workspace):
+    net.vjp_params(x, v, grad, workspace)
+
+
+@kernel
+def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace):
+    net.taylor_vjp_params(x, t, v, v_slope, v_curvature, grad, workspace)
 
 
 class Compiled:
@@ -74,17 +94,42 @@ class Compiled:
         """Outputs and their derivatives."""
         _jacobian(net, x, out, jac, self.scratch("jacobian"))
 
-    def vjp(self, net: Any, x: NDArray, v: NDArray, out: NDArray) -> None:
-        """A vector times the Jacobian."""
-        _vjp(net, x, v, out, self.scratch("vjp"))
+    def vjp(self, net: Any, x: NDArray, v: NDArray, out: NDArray, grad: NDArray | None) -> None:
+        """A vector times the Jacobian, and, added to `grad`, times the derivative with respect to the parameters."""
+        _vjp(net, x, v, out, self.scratch("vjp" if grad is None else "vjp_params"), grad)
 
     def jvp(self, net: Any, x: NDArray, t: NDArray, out: NDArray) -> None:
         """The Jacobian times a vector."""
         _jvp(net, x, t, out, self.scratch("jvp"))
 
-    def hessian(self, net: Any, x: NDArray, h: NDArray) -> None:
-        """Second derivatives of the one output."""
-        _hessian(net, x, h, self.scratch("hessian"))
+    def hessian(self, net: Any, x: NDArray, h: NDArray, v: NDArray | None) -> None:
+        """Second derivatives of the one output, or of a vector times the outputs."""
+        _hessian(net, x, h, self.scratch("hessian"), v)
+
+    def hvp(self, net: Any, x: NDArray, v: NDArray, t: NDArray, out: NDArray) -> None:
+        """The same times a vector."""
+        _hvp(net, x, v, t, out, self.scratch("hvp"))
+
+    def taylor(self, net: Any, x: NDArray, t: NDArray, out: NDArray, slope: NDArray, curvature: NDArray | None) -> None:
+        """Outputs and their derivatives along a direction."""
+        _taylor(net, x, t, out, slope, curvature, self.scratch("taylor"))
+
+    def vjp_params(self, net: Any, x: NDArray, v: NDArray, grad: NDArray) -> None:
+        """A vector times the derivative with respect to the parameters."""
+        _vjp_params(net, x, v, grad, self.scratch("vjp_params"))
+
+    def taylor_vjp_params(
+        self,
+        net: Any,
+        x: NDArray,
+        t: NDArray,
+        v: NDArray,
+        v_slope: NDArray,
+        v_curvature: NDArray | None,
+        grad: NDArray,
+    ) -> None:
+        """The same of the outputs and their derivatives along a direction."""
+        _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, self.scratch("taylor_vjp_params"))
 
     def cfunc(self, net: Any) -> cfunction.CFunction:
         """A network as a C function."""

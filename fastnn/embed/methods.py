@@ -32,11 +32,23 @@ def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, .
         raise TypingError(f"{wanted} that can be written to; got {array}")
 
 
+def check_gradient(net: Any, method: str, grad: Any) -> None:
+    """Refuse what is no contiguous vector of the network's dtype to add to."""
+    check_array(net, method, "grad", grad, (1,), True)
+    if grad.layout != "C":
+        raise TypingError(f"net.{method}: grad must be contiguous; got {grad}")
+
+
+def absent(argument: Any) -> bool:
+    """Whether an argument is None, or was left out."""
+    return argument is None or isinstance(argument, (types.NoneType, types.Omitted))
+
+
 def scratch(net: Any, method: str, workspace: Any) -> int:
     """Numbers of scratch a method takes; refuse what is too wide for the stack, and a workspace of another type."""
     count = point.scratch_size(net.spec, method)
     size = count * net.dtype.bitwidth // 8
-    if workspace is None or isinstance(workspace, (types.NoneType, types.Omitted)):
+    if absent(workspace):
         if size > STACK_BYTES:
             raise TypingError(
                 f"net.{method}: this network needs {size:,} bytes of scratch, more than the {STACK_BYTES:,} that are "
@@ -48,7 +60,7 @@ def scratch(net: Any, method: str, workspace: Any) -> int:
     return count
 
 
-def _shapes(method: str, shapes: dict[str, tuple], scratch: int) -> str:
+def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:
     """What a caller is told whose arrays are of another shape."""
     (first, shape), *others = shapes.items()
     arrays = "".join(f", {name} {shape}" for name, shape in others)
@@ -92,7 +104,7 @@ def _forward(net, x, out, workspace=None):
             point.forward_rows(architecture(net), p, count, samples, outputs, work)
 
     rows = () if x.ndim == 1 else ("n",)
-    message = _shapes("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
+    message = shapes_message("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
     if x.ndim == 1:
         return one
     at_once, size_at_once = point.ROWS, point.ROWS * size
@@ -117,7 +129,7 @@ def _forward_with(net, params, x, out, workspace=None):
         work = memory(p, size, workspace)
         point.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
-    message = _shapes("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
+    message = shapes_message("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
     return forward_with
 
 
@@ -146,20 +158,36 @@ def _lower_call(context, builder, sig, args):
 
 # ---------------------------------------------------------------- derivatives
 @overload_method(NetworkType, "vjp", jit_options=EMBEDDED)
-def _vjp(net, x, v, out, workspace=None):
+def _vjp(net, x, v, out, workspace=None, grad=None):
     for name, array in {"x": x, "v": v, "out": out}.items():
         check_array(net, "vjp", name, array, (1,), name == "out")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "vjp", workspace)
+    n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
+    size = scratch(net, "vjp" if absent(grad) else "vjp_params", workspace)
 
-    def vjp(net, x, v, out, workspace=None):
+    def vjp(net, x, v, out, workspace=None, grad=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
         work = memory(p, size, workspace)
         point.vjp(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), work)
 
-    message = _shapes("vjp", {"x": (n_in,), "v": (n_out,), "out": (n_in,)}, size)
-    return vjp
+    def with_params(net, x, v, out, workspace=None, grad=None):
+        fit = fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and fits(grad, (n_params,))
+        if not (fit and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
+        work = memory(p, size, workspace)
+        point.vjp_with_params(
+            architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), pointer(grad, 0), work
+        )
+
+    shapes = {"x": (n_in,), "v": (n_out,), "out": (n_in,)}
+    if absent(grad):
+        message = shapes_message("vjp", shapes, size)
+        return vjp
+    check_gradient(net, "vjp", grad)
+    message = shapes_message("vjp", shapes | {"grad": (n_params,)}, size)
+    return with_params
 
 
 @overload_method(NetworkType, "jvp", jit_options=EMBEDDED)
@@ -175,18 +203,19 @@ def _jvp(net, x, t, out, workspace=None):
         work = memory(p, size, workspace)
         point.jvp(architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), out_0, stride(out, 0), work)
 
-    message = _shapes("jvp", {"x": (n_in,), "t": (n_in,), "out": (n_out,)}, size)
+    message = shapes_message("jvp", {"x": (n_in,), "t": (n_in,), "out": (n_out,)}, size)
     return jvp
 
 
 @overload_method(NetworkType, "jacobian", jit_options=EMBEDDED)
 def _jacobian(net, x, out, jac, workspace=None):
-    for name, array, n in (("x", x, 1), ("out", out, 1), ("jac", jac, 2)):
-        check_array(net, "jacobian", name, array, (n,), name != "x")
+    check_array(net, "jacobian", "x", x, (1, 2), False)
+    check_array(net, "jacobian", "out", out, (x.ndim,), True)
+    check_array(net, "jacobian", "jac", jac, (x.ndim + 1,), True)
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "jacobian", workspace)
     jacobian_of = point.jacobian_by_rows if n_out <= n_in else point.jacobian_by_columns
 
-    def jacobian(net, x, out, jac, workspace=None):
+    def one(net, x, out, jac, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, out_0, jac_0 = parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
@@ -195,26 +224,19 @@ def _jacobian(net, x, out, jac, workspace=None):
             architecture(net), p, x_0, stride(x, 0), out_0, stride(out, 0), jac_0, stride(jac, 0), stride(jac, 1), work
         )
 
-    message = _shapes("jacobian", {"x": (n_in,), "out": (n_out,), "jac": (n_out, n_in)}, size)
-    return jacobian
-
-
-@overload_method(NetworkType, "hessian", jit_options=EMBEDDED)
-def _hessian(net, x, h, workspace=None):
-    if net.spec.n_out != 1:
-        raise TypingError(f"net.hessian: the network must have one output; this one has {net.spec.n_out}")
-    check_array(net, "hessian", "x", x, (1,), False)
-    check_array(net, "hessian", "h", h, (2,), True)
-    n_in, size = net.spec.n_in, scratch(net, "hessian", workspace)
-
-    def hessian(net, x, h, workspace=None):
-        if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
+    def many(net, x, out, jac, workspace=None):
+        n = x.shape[0]
+        fit = fits(x, (n, n_in)) and fits(out, (n, n_out)) and fits(jac, (n, n_out, n_in))
+        if not (fit and holds(workspace, size)):
             raise ValueError(message)
         p = parameters(net)
         work = memory(p, size, workspace)
-        point.hessian(
-            architecture(net), p, pointer(x, 0), stride(x, 0), pointer(h, 0), stride(h, 0), stride(h, 1), work
-        )
+        for r in range(n):
+            x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
+            jac_r, row, column = pointer(jac, r * stride(jac, 0)), stride(jac, 1), stride(jac, 2)
+            jacobian_of(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), jac_r, row, column, work)
 
-    message = _shapes("hessian", {"x": (n_in,), "h": (n_in, n_in)}, size)
-    return hessian
+    rows = () if x.ndim == 1 else ("n",)
+    shapes = {"x": (*rows, n_in), "out": (*rows, n_out), "jac": (*rows, n_out, n_in)}
+    message = shapes_message("jacobian", shapes, size)
+    return one if x.ndim == 1 else many

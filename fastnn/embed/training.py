@@ -11,17 +11,21 @@ from typing import Any
 import numpy as np
 from numba import TypingError, from_dtype, typeof, types
 from numba.extending import overload_method
+from numpy.typing import NDArray
 
 from fastnn import checks
 from fastnn.checks.values import AT_LEAST_0
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.types import NetworkType
 from fastnn.jobs.job import State
+from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.architecture import number_type
 from fastnn.kernels.jit.compiling import address_of, kernel, outlined
 from fastnn.kernels.jit.digest import digest
 from fastnn.kernels.loop import run
-from fastnn.kernels.simd.calls import call
+from fastnn.kernels.simd import pointer, pointer_at
+from fastnn.kernels.simd.calls import call, call_float
+from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE, TEAM
 from fastnn.kernels.tiles.prepare import PreparedForTiles
@@ -127,6 +131,28 @@ class TrainState:
     def learning_rate(self, rate: float) -> None:
         self._rates[0] = checks.check_number("learning_rate", rate, AT_LEAST_0)
 
+    def apply(self, net: Any, grad: NDArray) -> bool:
+        """Take a step by a gradient of the caller's own, as `fastnn.MLP.vjp_params` adds one up.
+
+        Parameters
+        ----------
+        net : MLP
+            The network, whose parameters are updated.
+        grad : ndarray, shape (n_params,), of the network's dtype
+            The gradient, which is left alone. The penalty's is added to it, and it is clipped, as in `MLP.fit`.
+
+        Returns
+        -------
+        bool
+            Whether the gradient is finite; otherwise nothing is changed.
+
+        Raises
+        ------
+        numba.core.errors.TypingError, ValueError
+            If an argument is not what it must be.
+        """
+        return bool(apply(self, net, grad))
+
 
 def _run_address(dtype: str) -> int:
     """Address of the training kernel."""
@@ -191,6 +217,51 @@ def _train_step(net, x, y, state):
     if y.dtype == types.int64:
         return labelled_batch
     return sample if x.ndim == 1 else batch
+
+
+# ---------------------------------------------------------------- a gradient of the caller's own
+@outlined
+def _apply(params, state, grad):
+    """One step by a gradient; whether that and the step are finite."""
+    job, n_params = state.records[0], params.size
+    p, gradient, given = pointer(params, 0), pointer_at(job.gradient, params), pointer(grad, 0)
+    for i in range(n_params):
+        gradient[i] = given[i]
+    penalty = 0.0
+    if job.penalise != 0:
+        penalty = call_float(job.penalise, job, p, gradient, 1.0, ALONE)
+    if not (np.isfinite(penalty) and passes.block_finite(gradient, n_params, 1, n_params)):
+        return False
+    if job.clip != 0:
+        call(job.clip, job, gradient, n_params, 0, n_params, ALONE)
+    state.counters[2] += 1
+    slot_1 = (state.slots.shape[0] - 1) * n_params
+    slots, settings = (pointer(state.slots, 0), pointer(state.slots, slot_1)), pointer_at(job.settings, np.float64)
+    update_part(Update(job.optimizer, *slots, state.rates[0], settings, state.counters[2]), p, gradient, 0, n_params)
+    return True
+
+
+@overload_method(TrainStateType, "apply")
+def _apply_method(state, net, grad):
+    if not isinstance(net, NetworkType) or state.spec != net.spec:
+        raise TypingError(f"state.apply: net must be a network of the state's spec; got {net}")
+    if grad != types.Array(net.dtype, 1, "C") and grad != types.Array(net.dtype, 1, "C", readonly=True):
+        raise TypingError(f"state.apply: grad must be a contiguous 1-D array of {net.dtype}; got {grad}")
+    n_params = net.spec.n_params
+    message = f"state.apply: grad must have shape ({n_params},)"
+
+    def apply(state, net, grad):
+        if grad.size != n_params:
+            raise ValueError(message)
+        return _apply(net.params, state, grad)
+
+    return apply
+
+
+@kernel
+def apply(state, net, grad):
+    """`TrainState.apply`."""
+    return state.apply(net, grad)
 
 
 @kernel

@@ -13,18 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.settings.spec import NetworkSpec
+from fastnn.models.derivatives import Derivatives
 
 if TYPE_CHECKING:
     from fastnn.embed.cfunction import CFunction
     from fastnn.embed.training import TrainState
 
 
-class SingleSample:
+class SingleSample(Derivatives):
     """The methods of an `MLP` that take one sample; the same ones can be called inside ``@njit``."""
-
-    _spec: NetworkSpec
-    _params: NDArray
 
     numba_type: Any
 
@@ -43,8 +40,10 @@ class SingleSample:
 
         Parameters
         ----------
-        method : {"forward", "jacobian", "vjp", "jvp", "hessian"}
-            What is called; ``forward_with`` and ``__call__`` take what ``forward`` does.
+        method : str
+            What is called: ``"forward"``, ``"jacobian"``, ``"vjp"``, ``"jvp"``, ``"hessian"``, ``"hvp"``, ``"taylor"``,
+            ``"vjp_params"`` or ``"taylor_vjp_params"``. ``forward_with`` and ``__call__`` take what ``forward`` does,
+            and ``vjp`` with a `grad` what ``vjp_params`` does.
 
         Returns
         -------
@@ -69,82 +68,6 @@ class SingleSample:
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
-
-    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray) -> None:
-        """Write the outputs for one sample, and their derivatives with respect to its inputs.
-
-        Parameters
-        ----------
-        x : array_like, shape (n_in,)
-            The sample.
-        out : ndarray, shape (n_out,), of the network's dtype
-            Receives the outputs.
-        jac : ndarray, shape (n_out, n_in), of the network's dtype
-            Receives the derivatives.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an array is not of its shape, or cannot be written to.
-        """
-        spec = self._spec
-        x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
-        self._compiled.jacobian(self, x, out, checks.check_out("jac", jac, (spec.n_out, spec.n_in), spec))
-
-    def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray) -> None:
-        """Write ``v^T J``, with J the Jacobian at a sample: the gradient of ``v^T outputs``.
-
-        Parameters
-        ----------
-        x : array_like, shape (n_in,)
-            The sample.
-        v : array_like, shape (n_out,)
-            What multiplies the outputs.
-        out : ndarray, shape (n_in,), of the network's dtype
-            Receives the product.
-        """
-        spec = self._spec
-        x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
-        self._compiled.vjp(self, x, v, checks.check_out("out", out, (spec.n_in,), spec))
-
-    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
-        """Write ``J t``, with J the Jacobian at a sample: the derivative of the outputs along `t`.
-
-        Parameters
-        ----------
-        x, t : array_like, shape (n_in,)
-            The sample, and the direction.
-        out : ndarray, shape (n_out,), of the network's dtype
-            Receives the product.
-        """
-        spec = self._spec
-        x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
-        self._compiled.jvp(self, x, t, checks.check_out("out", out, (spec.n_out,), spec))
-
-    def hessian(self, x: ArrayLike, h: NDArray) -> None:
-        """Write the second derivatives of the one output with respect to the inputs.
-
-        Parameters
-        ----------
-        x : array_like, shape (n_in,)
-            The sample.
-        h : ndarray, shape (n_in, n_in), of the network's dtype
-            Receives them.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the network has several outputs, or an array is not what it must be.
-        """
-        spec = self._spec
-        if spec.n_out != 1:
-            raise ValueError(f"hessian must be asked of a network of one output; got one of {spec.n_out}")
-        x = checks.check_sample(x, spec)
-        self._compiled.hessian(self, x, checks.check_out("h", h, (spec.n_in, spec.n_in), spec))
-
-    def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray:
-        """An array of the network's dtype and this length."""
-        return checks.check_vector(argument, value, length, self._spec)
 
     def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
         """Train on one sample or a batch; inside compiled code, a training loop of one's own.

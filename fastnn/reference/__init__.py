@@ -8,6 +8,8 @@ the ground up:
 - `activations`, `losses`: each function and its derivative.
 - `dense`: one layer's products, forward and backward.
 - `network`: the layers in a row: `forward`, `predict`, `loss_and_grad`, `jacobian`.
+- `curvatures`: the activations' second and third derivatives; `series`: a network's values, slopes and curvatures
+  along a direction, and their derivatives with respect to parameters and inputs.
 - `optimizers`: one `step` of each update rule, and `clip` for gradients.
 - `training`: the loop, `train`.
 
@@ -15,7 +17,7 @@ Arguments are trusted: shapes and dtypes are those that `fastnn.checks` lets thr
 parameters, which may even be complex: a step along the imaginary axis differentiates the analytic functions exactly.
 """
 
-from fastnn.reference import activations, dense, losses, network, optimizers, random, training
+from fastnn.reference import activations, curvatures, dense, losses, network, optimizers, random, series, training
 from fastnn.reference.network import forward, jacobian, loss_and_grad, predict
 from fastnn.reference.optimizers import clip, step
 from fastnn.reference.training import train
@@ -23,6 +25,7 @@ from fastnn.reference.training import train
 __all__ = [
     "activations",
     "clip",
+    "curvatures",
     "dense",
     "forward",
     "jacobian",
@@ -32,6 +35,7 @@ __all__ = [
     "optimizers",
     "predict",
     "random",
+    "series",
     "step",
     "train",
     "training",

@@ -1,11 +1,11 @@
-"""Activation functions of a vector, with their first and second derivatives.
+"""Activation functions of a vector, with their derivatives.
 
-For the pre-activation z and the output h of the same place, ``name(z)`` is the function,
-``name_derivative(z, h)`` and ``name_second_derivative(z, h)`` are its derivatives; most need h alone.
+For the pre-activation z and the output h of the same place, ``name(z)`` is the function, ``name_derivative(z, h)`` its
+derivative; most need h alone. Higher derivatives stand in `curvatures`.
 The formulas are PyTorch's. At a kink the derivative is the left one; infinity gives the limit, NaN gives NaN.
 
-Kernels come in by `activate`, `derivative` and `second_derivative`, whose first argument is a literal
-code of `fastnn.settings.catalogue.ACTIVATIONS`: the choice falls at compile time.
+Kernels come in by `activate` and `derivative`, whose first argument is a literal code of
+`fastnn.settings.catalogue.ACTIVATIONS`: the choice falls at compile time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from fastnn.settings.catalogue import ACTIVATIONS
 
 _LEAKY_SLOPE = 0.01
 _SELU_SCALE = 1.0507009873554805
-_SELU_SCALE_ALPHA = 1.0507009873554805 * 1.6732632423543772
+SELU_SCALE_ALPHA = 1.0507009873554805 * 1.6732632423543772
 _GELU_LINEAR = 1.5957691216057308  # 2 sqrt(2 / pi)
-_GELU_CUBIC = 1.5957691216057308 * 0.044715
+GELU_CUBIC = 1.5957691216057308 * 0.044715
 
 
 @inlined
@@ -41,33 +41,15 @@ def identity_derivative(z, h):
 
 
 @inlined
-def identity_second_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
-
-
-@inlined
 def sigmoid_derivative(z, h):
     """``h (1 - h)``."""
     return h * (1.0 - h)
 
 
 @inlined
-def sigmoid_second_derivative(z, h):
-    """``h (1 - h) (1 - 2 h)``."""
-    return h * (1.0 - h) * (1.0 - 2.0 * h)
-
-
-@inlined
 def tanh_derivative(z, h):
     """``1 - h**2``."""
     return fma(-h, h, 1.0)
-
-
-@inlined
-def tanh_second_derivative(z, h):
-    """``-2 h (1 - h**2)``."""
-    return -2.0 * h * fma(-h, h, 1.0)
 
 
 @inlined
@@ -83,12 +65,6 @@ def relu_derivative(z, h):
 
 
 @inlined
-def relu_second_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
-
-
-@inlined
 def leaky_relu(z):
     """`z` above zero, 0.01 z elsewhere."""
     return select(z > 0.0, z, _LEAKY_SLOPE * z)
@@ -98,12 +74,6 @@ def leaky_relu(z):
 def leaky_relu_derivative(z, h):
     """One above zero, 0.01 elsewhere."""
     return select(h > 0.0, broadcast(1.0, h), select(h <= 0.0, broadcast(_LEAKY_SLOPE, h), h))
-
-
-@inlined
-def leaky_relu_second_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
 
 
 @inlined
@@ -119,31 +89,19 @@ def elu_derivative(z, h):
 
 
 @inlined
-def elu_second_derivative(z, h):
-    """Zero above zero, ``exp(z) = h + 1`` elsewhere."""
-    return select(h > 0.0, broadcast(0.0, h), h + 1.0)
-
-
-@inlined
 def selu(z):
     """``scale z`` above zero, ``scale alpha (exp(z) - 1)`` elsewhere (Klambauer et al. 2017)."""
-    return select(z > 0.0, _SELU_SCALE * z, _SELU_SCALE_ALPHA * expm1(z))
+    return select(z > 0.0, _SELU_SCALE * z, SELU_SCALE_ALPHA * expm1(z))
 
 
 @inlined
 def selu_derivative(z, h):
     """`scale` above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
-    return select(h > 0.0, broadcast(_SELU_SCALE, h), h + _SELU_SCALE_ALPHA)
+    return select(h > 0.0, broadcast(_SELU_SCALE, h), h + SELU_SCALE_ALPHA)
 
 
 @inlined
-def selu_second_derivative(z, h):
-    """Zero above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
-    return select(h > 0.0, broadcast(0.0, h), h + _SELU_SCALE_ALPHA)
-
-
-@inlined
-def _sigmoid_pair(x):
+def sigmoid_pair(x):
     """``s, s'``: the sigmoid of `x` and its derivative, the latter to full precision at both ends."""
     small = sigmoid(-absolute(x))
     large = 1.0 - small
@@ -151,7 +109,7 @@ def _sigmoid_pair(x):
 
 
 @inlined
-def _clamp(z, limit):
+def clamp(z, limit):
     """`z`, or the end of [-limit, limit] next to it."""
     z = select(z > limit, broadcast(limit, z), z)
     return select(z < -limit, broadcast(-limit, z), z)
@@ -167,15 +125,8 @@ def silu(z):
 @inlined
 def silu_derivative(z, h):
     """``s + z s'`` with s = sigmoid(z)."""
-    s, slope = _sigmoid_pair(z)
-    return fma(_clamp(z, 1e4), slope, s)
-
-
-@inlined
-def silu_second_derivative(z, h):
-    """``s' (2 + z (1 - 2 s))`` with s = sigmoid(z)."""
-    s, slope = _sigmoid_pair(z)
-    return slope * fma(_clamp(z, 1e4), 1.0 - 2.0 * s, 2.0)
+    s, slope = sigmoid_pair(z)
+    return fma(clamp(z, 1e4), slope, s)
 
 
 @inlined
@@ -185,52 +136,33 @@ def softplus_derivative(z, h):
 
 
 @inlined
-def softplus_second_derivative(z, h):
-    """``(1 - exp(-h)) exp(-h)``."""
-    return -expm1(-h) * exp(-h)
-
-
-@inlined
 def gelu_tanh(z):
     """``z (1 + tanh(u)) / 2 = z sigmoid(2 u)`` with u = sqrt(2/pi) (z + 0.044715 z**3) (Hendrycks & Gimpel 2016)."""
-    v = z * fma(z * z, _GELU_CUBIC, _GELU_LINEAR)
+    v = z * fma(z * z, GELU_CUBIC, _GELU_LINEAR)
     return select(z < -1e4, broadcast(-1e4, z), z) * sigmoid(v)  # as in `silu`
 
 
 @inlined
-def _gelu_parts(z):
+def gelu_parts(z):
     """``y, s, s', v', v''``: v = 2 u and s = sigmoid(v) at y, which is `z` or the end of [-100, 100] next to it.
 
     Beyond, all derivatives have long reached their limits, and the powers of z would overflow.
     """
-    y = _clamp(z, 100.0)
+    y = clamp(z, 100.0)
     square = y * y
-    s, slope = _sigmoid_pair(y * fma(square, _GELU_CUBIC, _GELU_LINEAR))
-    return y, s, slope, fma(square, 3.0 * _GELU_CUBIC, _GELU_LINEAR), y * (6.0 * _GELU_CUBIC)
+    s, slope = sigmoid_pair(y * fma(square, GELU_CUBIC, _GELU_LINEAR))
+    return y, s, slope, fma(square, 3.0 * GELU_CUBIC, _GELU_LINEAR), y * (6.0 * GELU_CUBIC)
 
 
 @inlined
 def gelu_tanh_derivative(z, h):
     """``s + z s' v'`` with s = sigmoid(v), v = 2 u."""
-    y, s, slope, v1, _ = _gelu_parts(z)
+    y, s, slope, v1, _ = gelu_parts(z)
     return fma(y * slope, v1, s)
 
 
 @inlined
-def gelu_tanh_second_derivative(z, h):
-    """``s' (2 v' + z ((1 - 2 s) v'**2 + v''))`` with s = sigmoid(v), v = 2 u."""
-    y, s, slope, v1, v2 = _gelu_parts(z)
-    return slope * fma(y, fma((1.0 - 2.0 * s) * v1, v1, v2), 2.0 * v1)
-
-
-@inlined
 def exp_derivative(z, h):
-    """The function itself."""
-    return h
-
-
-@inlined
-def exp_second_derivative(z, h):
     """The function itself."""
     return h
 
@@ -245,33 +177,22 @@ def derivative(code, z, h):
     raise NotImplementedError
 
 
-def second_derivative(code, z, h):
-    """Its second derivative at `z`, where it has the value `h`; inside ``@njit`` only."""
-    raise NotImplementedError
-
-
 _NAMES = {row.code: row.name for row in ACTIVATIONS.values() if row.elementwise}
 
 
-def _chosen(code, suffix):
-    """The function of this file that is named by a literal code; None, a typing error, where there is none."""
+def named(functions, code, suffix):
+    """The function that is named by a literal code and ends so; None, a typing error, where there is none."""
     name = _NAMES.get(code.literal_value) if isinstance(code, types.IntegerLiteral) else None
-    return globals().get(f"{name}{suffix}")
+    return functions.get(f"{name}{suffix}")
 
 
 @overload(activate, prefer_literal=True, jit_options=INLINED)
 def _activate(code, z):
-    chosen = _chosen(code, "")
+    chosen = named(globals(), code, "")
     return chosen and (lambda code, z: chosen(z))
 
 
 @overload(derivative, prefer_literal=True, jit_options=INLINED)
 def _derivative(code, z, h):
-    chosen = _chosen(code, "_derivative")
-    return chosen and (lambda code, z, h: chosen(z, h))
-
-
-@overload(second_derivative, prefer_literal=True, jit_options=INLINED)
-def _second_derivative(code, z, h):
-    chosen = _chosen(code, "_second_derivative")
+    chosen = named(globals(), code, "_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

@@ -9,23 +9,32 @@ the `Architecture`. Scratch is a pointer that the caller provides; `scratch_size
 is read or written number by number is a pointer and a stride, the distance from one number to the next.
 """
 
+from fastnn.kernels.point.adjoint import curvature_vjp_params, hvp, slope_vjp_params, vjp_params, vjp_with_params
 from fastnn.kernels.point.derivatives import jacobian_by_columns, jacobian_by_rows, jvp, vjp
 from fastnn.kernels.point.forward import forward
 from fastnn.kernels.point.hessian import hessian
 from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.point.rows import forward_rows, rows_pay
 from fastnn.kernels.point.scratch import METHODS, scratch_size
+from fastnn.kernels.point.series import curvatures, slopes
 
 __all__ = [
     "METHODS",
     "ROWS",
+    "curvature_vjp_params",
+    "curvatures",
     "forward",
     "forward_rows",
     "hessian",
+    "hvp",
     "jacobian_by_columns",
     "jacobian_by_rows",
     "jvp",
     "rows_pay",
     "scratch_size",
+    "slope_vjp_params",
+    "slopes",
     "vjp",
+    "vjp_params",
+    "vjp_with_params",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.functions.activations import activate, derivative, second_derivative
+from fastnn.kernels.functions.activations import activate, derivative
+from fastnn.kernels.functions.curvatures import second_derivative
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.point.scratch import OPTIONS
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total

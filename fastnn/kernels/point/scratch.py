@@ -10,8 +10,11 @@ from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.settings.spec import NetworkSpec
 
+#: Terms of the series that some methods take a sample through, see `series`.
+TERMS = {"vjp_params": 1, "hvp": 2, "taylor": 3, "taylor_vjp_params": 3}
+
 #: What a network can be asked for, as far as it differs in scratch.
-METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian")
+METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian", *TERMS)
 
 #: How an ``@overload`` is compiled that is chosen by literals: into its caller.
 OPTIONS = {"prefer_literal": True, "jit_options": INLINED}
@@ -35,16 +38,36 @@ def tape_size(spec: NetworkSpec) -> int:
 
 def scratch_size(spec: NetworkSpec, method: str) -> int:
     """Numbers of scratch that a method takes."""
+    if method in TERMS:
+        return tapes(spec, TERMS[method]).size
     buffers = 2 * spec.n_in if method == "hessian" else 0
-    tapes = {"forward": 0, "hessian": 2}.get(method, 1)
-    return (2 + buffers) * buffer_size(spec) + tapes * tape_size(spec)
+    kept = {"forward": 0, "hessian": 2}.get(method, 1)
+    return (2 + buffers) * buffer_size(spec) + kept * tape_size(spec)
+
+
+class Tapes(NamedTuple):
+    """The scratch of a series: the tape of h, where that of c begins, the two buffers of cotangents, and the end."""
+
+    c: int
+    cotangents: int
+    other: int
+    size: int
+
+
+def tapes(spec: NetworkSpec, terms: int) -> Tapes:
+    """The scratch of a series of so many terms, and of its adjoint."""
+    c = terms * (padded(spec.n_in, spec) + tape_size(spec))
+    cotangents = c + terms * tape_size(spec)
+    other = cotangents + terms * buffer_size(spec)
+    return Tapes(c, cotangents, other, other + terms * buffer_size(spec))
 
 
 class Sizes(NamedTuple):
-    """Numbers of inputs and outputs, of a buffer and of a tape, and where on the tape the last layer begins."""
+    """Numbers of inputs and outputs, of the outputs padded, of a buffer and a tape, and where its last layer begins."""
 
     n_in: int
     n_out: int
+    row: int
     buffer: int
     tape: int
     last: int
@@ -57,6 +80,16 @@ def sizes_of(architecture):
 @overload(sizes_of, **OPTIONS)
 def _choose_sizes(architecture):
     spec = architecture.spec
-    tape = tape_size(spec)
-    sizes = Sizes(spec.n_in, spec.n_out, buffer_size(spec), tape, tape - padded(spec.n_out, spec))
+    tape, row = tape_size(spec), padded(spec.n_out, spec)
+    sizes = Sizes(spec.n_in, spec.n_out, row, buffer_size(spec), tape, tape - row)
     return lambda architecture: sizes
+
+
+def tapes_of(architecture, terms):
+    """The `Tapes` of a network and a literal number of terms, known to the compiler."""
+
+
+@overload(tapes_of, **OPTIONS)
+def _choose_tapes(architecture, terms):
+    known = tapes(architecture.spec, terms.literal_value)
+    return lambda architecture, terms: known

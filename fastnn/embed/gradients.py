@@ -1,0 +1,88 @@
+"""What compiled code calls on a network for training of its own: derivatives with respect to the parameters.
+
+All of them add to a flat `grad`, which the caller sets to zero when a sum begins, and hands to ``state.apply`` when it
+is complete.
+"""
+
+from __future__ import annotations
+
+from numba.extending import overload_method
+
+from fastnn.embed.methods import absent, check_array, check_gradient, scratch, shapes_message
+from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.types import NetworkType, architecture, parameters
+from fastnn.kernels import point
+from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.simd import pointer
+
+
+@overload_method(NetworkType, "vjp_params", jit_options=EMBEDDED)
+def _vjp_params(net, x, v, grad, workspace=None):
+    check_array(net, "vjp_params", "x", x, (1, 2), False)
+    check_array(net, "vjp_params", "v", v, (x.ndim,), False)
+    check_gradient(net, "vjp_params", grad)
+    n_in, n_out, n_params, size = (
+        net.spec.n_in,
+        net.spec.n_out,
+        net.spec.n_params,
+        scratch(net, "vjp_params", workspace),
+    )
+
+    def one(net, x, v, grad, workspace=None):
+        if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(grad, (n_params,)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, v_0 = parameters(net), pointer(x, 0), pointer(v, 0)
+        work = memory(p, size, workspace)
+        point.vjp_params(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), pointer(grad, 0), work)
+
+    def many(net, x, v, grad, workspace=None):
+        n = x.shape[0]
+        if not (fits(x, (n, n_in)) and fits(v, (n, n_out)) and fits(grad, (n_params,)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, gradient = parameters(net), pointer(grad, 0)
+        work = memory(p, size, workspace)
+        for r in range(n):
+            x_r, v_r = pointer(x, r * stride(x, 0)), pointer(v, r * stride(v, 0))
+            point.vjp_params(architecture(net), p, x_r, stride(x, 1), v_r, stride(v, 1), gradient, work)
+
+    rows = () if x.ndim == 1 else ("n",)
+    shapes = {"x": (*rows, n_in), "v": (*rows, n_out), "grad": (n_params,)}
+    message = shapes_message("vjp_params", shapes, size)
+    return one if x.ndim == 1 else many
+
+
+@overload_method(NetworkType, "taylor_vjp_params", jit_options=EMBEDDED)
+def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None):
+    arrays = {"x": x, "t": t, "v": v, "v_slope": v_slope}
+    curved = not absent(v_curvature)
+    for name, array in (arrays | ({"v_curvature": v_curvature} if curved else {})).items():
+        check_array(net, "taylor_vjp_params", name, array, (1,), False)
+    check_gradient(net, "taylor_vjp_params", grad)
+    n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
+    size = scratch(net, "taylor_vjp_params", workspace)
+
+    def slope(net, x, t, v, v_slope, v_curvature, grad, workspace=None):
+        fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(v, (n_out,)) and fits(v_slope, (n_out,))
+        if not (fit and fits(grad, (n_params,)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, t_0, v_0, v_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(v, 0), pointer(v_slope, 0)
+        work = memory(p, size, workspace)
+        point.slope_vjp_params(
+            architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), v_0, stride(v, 0), v_1, stride(v_slope, 0),
+            pointer(grad, 0), work,
+        )  # fmt: skip
+
+    def curvature(net, x, t, v, v_slope, v_curvature, grad, workspace=None):
+        fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(v, (n_out,)) and fits(v_slope, (n_out,))
+        if not (fit and fits(v_curvature, (n_out,)) and fits(grad, (n_params,)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, t_0, v_0, v_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(v, 0), pointer(v_slope, 0)
+        work = memory(p, size, workspace)
+        point.curvature_vjp_params(
+            architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), v_0, stride(v, 0), v_1, stride(v_slope, 0),
+            pointer(v_curvature, 0), stride(v_curvature, 0), pointer(grad, 0), work,
+        )  # fmt: skip
+
+    shapes = {"x": (n_in,), "t": (n_in,), "v, v_slope and v_curvature": (n_out,), "grad": (n_params,)}
+    message = shapes_message("taylor_vjp_params", shapes, size)
+    return curvature if curved else slope

@@ -1,0 +1,95 @@
+"""What compiled code calls on a network for derivatives along a direction, and second derivatives."""
+
+from __future__ import annotations
+
+from numba import TypingError
+from numba.extending import overload_method
+
+from fastnn.embed.methods import absent, check_array, scratch, shapes_message
+from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.types import NetworkType, architecture, parameters
+from fastnn.kernels import point
+from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.simd import pointer
+
+
+@overload_method(NetworkType, "hvp", jit_options=EMBEDDED)
+def _hvp(net, x, v, t, out, workspace=None):
+    for name, array in {"x": x, "v": v, "t": t, "out": out}.items():
+        check_array(net, "hvp", name, array, (1,), name == "out")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "hvp", workspace)
+
+    def hvp(net, x, v, t, out, workspace=None):
+        fit = fits(x, (n_in,)) and fits(v, (n_out,)) and fits(t, (n_in,)) and fits(out, (n_in,))
+        if not (fit and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, v_0, t_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(t, 0), pointer(out, 0)
+        work = memory(p, size, workspace)
+        point.hvp(
+            architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), t_0, stride(t, 0), out_0, stride(out, 0), work
+        )
+
+    message = shapes_message("hvp", {"x": (n_in,), "v": (n_out,), "t": (n_in,), "out": (n_in,)}, size)
+    return hvp
+
+
+@overload_method(NetworkType, "taylor", jit_options=EMBEDDED)
+def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
+    written = {"out": out, "slope": slope} | ({} if absent(curvature) else {"curvature": curvature})
+    for name, array in ({"x": x, "t": t} | written).items():
+        check_array(net, "taylor", name, array, (1,), name in written)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "taylor", workspace)
+
+    def two_terms(net, x, t, out, slope, curvature=None, workspace=None):
+        fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and fits(slope, (n_out,))
+        if not (fit and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, t_0, u_0, u_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0), pointer(slope, 0)
+        work = memory(p, size, workspace)
+        point.slopes(
+            architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), u_0, stride(out, 0), u_1, stride(slope, 0), work
+        )
+
+    def three_terms(net, x, t, out, slope, curvature=None, workspace=None):
+        fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and fits(slope, (n_out,))
+        if not (fit and fits(curvature, (n_out,)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, t_0, u_0, u_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0), pointer(slope, 0)
+        work = memory(p, size, workspace)
+        point.curvatures(
+            architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), u_0, stride(out, 0), u_1, stride(slope, 0),
+            pointer(curvature, 0), stride(curvature, 0), work,
+        )  # fmt: skip
+
+    message = shapes_message("taylor", {"x": (n_in,), "t": (n_in,), "out, slope and curvature": (n_out,)}, size)
+    return two_terms if absent(curvature) else three_terms
+
+
+@overload_method(NetworkType, "hessian", jit_options=EMBEDDED)
+def _hessian(net, x, h, workspace=None, v=None):
+    if absent(v) and net.spec.n_out != 1:
+        raise TypingError(f"net.hessian: v must say which outputs, as this network has {net.spec.n_out}; got none")
+    for name, array, n in (("x", x, 1), ("h", h, 2), *([] if absent(v) else [("v", v, 1)])):
+        check_array(net, "hessian", name, array, (n,), name == "h")
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "hessian", workspace)
+
+    def of_the_output(net, x, h, workspace=None, v=None):
+        if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, h_0 = parameters(net), pointer(x, 0), pointer(h, 0)
+        work, one = memory(p, size, workspace), memory(p, 1, None)
+        one[0] = 1.0
+        point.hessian(architecture(net), p, x_0, stride(x, 0), one, 0, h_0, stride(h, 0), stride(h, 1), work)
+
+    def of_outputs(net, x, h, workspace=None, v=None):
+        if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
+            raise ValueError(message)
+        p, x_0, v_0, h_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(h, 0)
+        work = memory(p, size, workspace)
+        point.hessian(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), h_0, stride(h, 0), stride(h, 1), work)
+
+    if absent(v):
+        message = shapes_message("hessian", {"x": (n_in,), "h": (n_in, n_in)}, size)
+        return of_the_output
+    message = shapes_message("hessian", {"x": (n_in,), "v": (n_out,), "h": (n_in, n_in)}, size)
+    return of_outputs

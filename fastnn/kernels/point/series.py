@@ -1,0 +1,250 @@
+"""A sample that moves along a direction: the outputs, their slopes and their curvatures, in one pass.
+
+A series has up to three terms: a value u, its derivative u' and its second derivative u'' with respect to s, where the
+sample is ``x + s t``. Each layer takes the terms of its inputs to those of its outputs (Griewank and Walther 2008,
+chapter 13): with ``c = f'(z), c' = f''(z) z'``,
+
+    h = f(z),  h' = c z',  h'' = c z'' + c' z'
+
+A weight that is loaded serves all terms. For the way back (`adjoint`) the terms of every layer's h, and those of its c,
+are kept on two tapes.
+"""
+
+from __future__ import annotations
+
+from numba.extending import overload
+
+from fastnn.kernels.functions.activations import activate, derivative
+from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.derivatives import softmax_slope
+from fastnn.kernels.point.forward import write
+from fastnn.kernels.point.products import BLOCK, parts_of
+from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of, tapes
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, tile
+from fastnn.kernels.tiles import passes
+from fastnn.settings import catalogue
+from fastnn.settings.spec import Layer
+
+_SOFTMAX, _IDENTITY = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["identity"].code
+
+
+# ---------------------------------------------------------------- what is called
+@callee
+def slopes(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride, work):
+    """The outputs, and their derivatives along `t`."""
+    size, end = sizes_of(architecture), run_series(architecture, 2, 0, p, x, x_stride, t, t_stride, work)
+    write(end, u, u_stride, size.n_out)
+    write(end + size.row, u1, u1_stride, size.n_out)
+
+
+@callee
+def curvatures(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride, u2, u2_stride, work):
+    """The outputs, their derivatives along `t`, and their second derivatives."""
+    size, end = sizes_of(architecture), run_series(architecture, 3, 0, p, x, x_stride, t, t_stride, work)
+    write(end, u, u_stride, size.n_out)
+    write(end + size.row, u1, u1_stride, size.n_out)
+    write(end + 2 * size.row, u2, u2_stride, size.n_out)
+
+
+def run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
+    """Fill the tape of h, and with a literal `taped` of 1 that of c; where the outputs' terms are.
+
+    The number of terms is a literal, too; with 1 nothing is read of `t`.
+    """
+
+
+@overload(run_series, **OPTIONS)
+def _choose_run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
+    spec, count = architecture.spec, terms.literal_value
+    n_in, row, c = spec.n_in, padded(spec.n_in, spec), tapes(spec, count).c
+
+    def run(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
+        for i in range(n_in):
+            work[i] = x[i * x_stride]
+            if count > 1:
+                work[row + i] = t[i * t_stride]
+            if count > 2:
+                work[2 * row + i] = 0.0
+        return _layers(architecture, 0, terms, taped, p, work, work + c)
+
+    return run
+
+
+def _layers(architecture, l, terms, taped, p, h, c):
+    """The layers from `l` on, a literal, whose inputs lie at `h`; where the outputs' terms are."""
+
+
+@overload(_layers, **OPTIONS)
+def _choose_layers(architecture, l, terms, taped, p, h, c):
+    spec, this, count = architecture.spec, l.literal_value, terms.literal_value
+    following, n_out = this + 1, spec.n_out
+    step, width = count * padded(spec.sizes[this], spec), count * padded(spec.sizes[following], spec)
+
+    def onward(architecture, l, terms, taped, p, h, c):
+        _layer(architecture, this, terms, taped, p, h, h + step, c)
+        return _layers(architecture, following, terms, taped, p, h + step, c + width)
+
+    def outputs(architecture, l, terms, taped, p, h, c):
+        _layer(architecture, this, terms, taped, p, h, h + step, c)
+        return h + step
+
+    def softmax_outputs(architecture, l, terms, taped, p, h, c):
+        _layer(architecture, this, terms, 0, p, h, h + step, c)
+        _softmax(count, h + step, c, n_out, width // count)
+        return h + step
+
+    if following < spec.n_layers:
+        return onward
+    return softmax_outputs if spec.output_activation == "softmax" else outputs
+
+
+# ---------------------------------------------------------------- one layer
+def _layer(architecture, l, terms, taped, p, x, h, c):
+    """Layer `l`: the terms of its outputs, and of c, from those of its inputs."""
+
+
+@overload(_layer, **OPTIONS)
+def _choose_layer(architecture, l, terms, taped, p, x, h, c):
+    spec, count = architecture.spec, terms.literal_value
+    row: Layer = spec.layers[l.literal_value]
+    n_in, n_out, weights, biases, biased = row.n_in, row.n_out, row.weights, max(row.biases, 0), int(spec.bias)
+    code = _IDENTITY if row.activation.code == _SOFTMAX else row.activation.code
+    x_row, h_row, width = padded(n_in, spec), padded(n_out, spec), padded(1, spec)
+
+    block = BLOCK * width
+    n_blocks, rest = divmod(n_out, block)
+    columns, last, begin = -(-rest // width), rest % width, n_blocks * block
+    parts = parts_of(BLOCK * count, n_in)
+    rest_parts = parts_of(columns * count, n_in) if rest else 1
+    sums, rest_sums = parts * count, rest_parts * count
+
+    def impl(architecture, l, terms, taped, p, x, h, c):
+        w, b = p + weights, p + biases
+        for j in range(0, begin, block):
+            _product(
+                code, terms, taped, biased, BLOCK, 0, parts, sums, n_in, n_out, w, b, x, x_row, (h + j, c + j), h_row, j
+            )
+        if rest > 0:
+            to = h + begin, c + begin
+            _product(
+                code, terms, taped, biased, columns, last, rest_parts, rest_sums,
+                n_in, n_out, w, b, x, x_row, to, h_row, begin,
+            )  # fmt: skip
+
+    return impl
+
+
+@inlined(literals=("code", "terms", "taped", "biased", "columns", "last", "parts", "count"))
+def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_out, w, b, x, x_row, to, row, first):
+    """`products.product` for each term: the sums of part s and term i stand in row ``s terms + i``, `count` in all."""
+    w, b, width = w + first, b + first, lanes(w)
+    sums = tile(w, count, columns)
+    for j in range(columns):
+        for s in range(count):
+            sums[s, j] = broadcast(0.0, w)
+        if biased:
+            sums[0, j] = _features(columns, last, j, b + j * width)
+    whole = n_in - n_in % parts
+    for k in range(0, whole, parts):
+        for s in range(parts):
+            for j in range(columns):
+                w_kj = _features(columns, last, j, w + ((k + s) * n_out + j * width))
+                for i in range(terms):
+                    sums[s * terms + i, j] = fma(broadcast(x[i * x_row + k + s], w), w_kj, sums[s * terms + i, j])
+    for k in range(whole, n_in):
+        for j in range(columns):
+            w_kj = _features(columns, last, j, w + (k * n_out + j * width))
+            for i in range(terms):
+                sums[i, j] = fma(broadcast(x[i * x_row + k], w), w_kj, sums[i, j])
+    for j in range(columns):
+        for s in range(1, parts):
+            for i in range(terms):
+                sums[i, j] = sums[i, j] + sums[s * terms + i, j]
+        _finish(code, terms, taped, sums, j, to[0] + j * width, to[1] + j * width, row)
+
+
+@inlined(literals=("columns", "last"))
+def _features(columns, last, j, place):
+    return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
+
+
+def _finish(code, terms, taped, sums, j, h, c, row):
+    """Write the terms of h and c of the features whose pre-activations stand in column `j` of `sums`."""
+
+
+@overload(_finish, **OPTIONS)
+def _choose_finish(code, terms, taped, sums, j, h, c, row):
+    def one(code, terms, taped, sums, j, h, c, row):
+        z = sums[0, j]
+        value = activate(code, z)
+        store(h, value)
+        store(c, derivative(code, z, value))
+
+    def two(code, terms, taped, sums, j, h, c, row):
+        z, z1 = sums[0, j], sums[1, j]
+        value = activate(code, z)
+        slope = derivative(code, z, value)
+        store(h, value)
+        store(h + row, slope * z1)
+        if taped > 0:
+            store(c, slope)
+            store(c + row, second_derivative(code, z, value) * z1)
+
+    def three(code, terms, taped, sums, j, h, c, row):
+        z, z1, z2 = sums[0, j], sums[1, j], sums[2, j]
+        value = activate(code, z)
+        slope, second = derivative(code, z, value), second_derivative(code, z, value)
+        bend = second * z1
+        store(h, value)
+        store(h + row, slope * z1)
+        store(h + 2 * row, fma(slope, z2, bend * z1))
+        if taped > 0:
+            store(c, slope)
+            store(c + row, bend)
+            store(c + 2 * row, fma(second, z2, third_derivative(code, z, value) * (z1 * z1)))
+
+    return {1: one, 2: two, 3: three}[terms.literal_value]
+
+
+# ---------------------------------------------------------------- softmax
+@inlined(literals=("terms",))
+def _softmax(terms, h, c, n_out, row):
+    """The terms of softmax's outputs, over those of its inputs in `h`; to `c` as well: they tell its slopes."""
+    passes.softmax_rows(_SOFTMAX, h, h, 1, n_out, n_out)
+    write(h, c, 1, n_out)
+    if terms > 1:
+        write(h + row, c + row, 1, n_out)
+        softmax_slope(c + row, c, n_out)
+    if terms > 2:
+        softmax_slope(h + 2 * row, c, n_out)
+        add_softmax_bend(1.0, c, row, h + row, h + 2 * row, n_out)
+        write(h + 2 * row, c + 2 * row, 1, n_out)
+    if terms > 1:
+        write(c + row, h + row, 1, n_out)
+
+
+@inlined
+def add_softmax_bend(factor, a, row, v, out, n):
+    """``out += factor J' v``, with J' the derivative along t of softmax's Jacobian ``diag(a) - a a^T``.
+
+    That is ``a' v - a (a'^T v) - a' (a^T v)``; the terms of a lie `row` apart.
+    """
+    along, bent = 0.0, 0.0
+    for j in range(n):
+        along += a[j] * v[j]
+        bent += a[row + j] * v[j]
+    for j in range(n):
+        out[j] += factor * (a[row + j] * (v[j] - along) - a[j] * bent)
+
+
+@inlined
+def add_softmax_bend_of_bend(a, row, v, out, n):
+    """``out += J'' v``: ``a'' v - a'' (a^T v) - 2 a' (a'^T v) - a (a''^T v)``."""
+    along, bent, twice = 0.0, 0.0, 0.0
+    for j in range(n):
+        along += a[j] * v[j]
+        bent += a[row + j] * v[j]
+        twice += a[2 * row + j] * v[j]
+    for j in range(n):
+        out[j] += a[2 * row + j] * (v[j] - along) - 2.0 * a[row + j] * bent - a[j] * twice

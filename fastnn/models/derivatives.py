@@ -1,0 +1,194 @@
+"""The derivatives of a network: with respect to its inputs, along a direction, and with respect to its parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import checks
+from fastnn.settings.spec import NetworkSpec
+
+
+class Derivatives:
+    """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
+
+    All raise `TypeError` or `ValueError` where an array is not of its shape or cannot be written to.
+    """
+
+    _spec: NetworkSpec
+    _params: NDArray
+    _compiled: Any
+
+    # ---------------------------------------------------------------- with respect to the inputs
+    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray) -> None:
+        """Write the outputs, and their derivatives with respect to the inputs.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,) or (n, n_in)
+            One sample, or several.
+        out : ndarray, shape (n_out,) or (n, n_out), of the network's dtype
+            Receives the outputs.
+        jac : ndarray, shape (n_out, n_in) or (n, n_out, n_in), of the network's dtype
+            Receives the derivatives.
+        """
+        spec = self._spec
+        x, rows = self._samples(x)
+        out = checks.check_out("out", out, (*rows, spec.n_out), spec)
+        self._compiled.jacobian(self, x, out, checks.check_out("jac", jac, (*rows, spec.n_out, spec.n_in), spec))
+
+    def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray, *, grad: NDArray | None = None) -> None:
+        """Write ``v^T J``, with J the Jacobian at a sample: the gradient of ``v^T outputs``.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        v : array_like, shape (n_out,)
+            What multiplies the outputs.
+        out : ndarray, shape (n_in,), of the network's dtype
+            Receives the product.
+        grad : ndarray, shape (n_params,), of the network's dtype, optional
+            The gradient with respect to the parameters is added to it, as by `vjp_params`, in the same pass.
+        """
+        spec = self._spec
+        x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
+        out = checks.check_out("out", out, (spec.n_in,), spec)
+        self._compiled.vjp(self, x, v, out, None if grad is None else self._gradient(grad))
+
+    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
+        """Write ``J t``, with J the Jacobian at a sample: the derivative of the outputs along `t`.
+
+        Parameters
+        ----------
+        x, t : array_like, shape (n_in,)
+            The sample, and the direction.
+        out : ndarray, shape (n_out,), of the network's dtype
+            Receives the product.
+        """
+        spec = self._spec
+        x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
+        self._compiled.jvp(self, x, t, checks.check_out("out", out, (spec.n_out,), spec))
+
+    # ---------------------------------------------------------------- of second order
+    def hessian(self, x: ArrayLike, h: NDArray, *, v: ArrayLike | None = None) -> None:
+        """Write the second derivatives of ``v^T outputs`` with respect to the inputs.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        h : ndarray, shape (n_in, n_in), of the network's dtype
+            Receives them.
+        v : array_like, shape (n_out,), optional
+            What multiplies the outputs; may be left out where there is one.
+        """
+        spec = self._spec
+        if v is None and spec.n_out != 1:
+            raise ValueError(f"v must say which outputs, as the network has {spec.n_out}; got None")
+        x, v = checks.check_sample(x, spec), None if v is None else self._vector("v", v, spec.n_out)
+        self._compiled.hessian(self, x, checks.check_out("h", h, (spec.n_in, spec.n_in), spec), v)
+
+    def hvp(self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray) -> None:
+        """Write the derivative of ``v^T J`` along `t`: the Hessian of ``v^T outputs`` times `t`.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        v : array_like, shape (n_out,)
+            What multiplies the outputs.
+        t : array_like, shape (n_in,)
+            The direction.
+        out : ndarray, shape (n_in,), of the network's dtype
+            Receives the product.
+        """
+        spec = self._spec
+        x, v, t = checks.check_sample(x, spec), self._vector("v", v, spec.n_out), self._vector("t", t, spec.n_in)
+        self._compiled.hvp(self, x, v, t, checks.check_out("out", out, (spec.n_in,), spec))
+
+    def taylor(
+        self, x: ArrayLike, t: ArrayLike, out: NDArray, slope: NDArray, curvature: NDArray | None = None
+    ) -> None:
+        """Write u, du/ds and d2u/ds2 at s = 0, where u are the outputs for ``x + s t``.
+
+        Parameters
+        ----------
+        x, t : array_like, shape (n_in,)
+            The sample, and the direction.
+        out, slope : ndarray, shape (n_out,), of the network's dtype
+            Receive the outputs, and their derivatives.
+        curvature : ndarray, shape (n_out,), of the network's dtype, optional
+            Receives the second derivatives.
+        """
+        spec = self._spec
+        x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
+        out, slope = (checks.check_out(*pair, (spec.n_out,), spec) for pair in (("out", out), ("slope", slope)))
+        if curvature is not None:
+            checks.check_out("curvature", curvature, (spec.n_out,), spec)
+        self._compiled.taylor(self, x, t, out, slope, curvature)
+
+    # ---------------------------------------------------------------- with respect to the parameters
+    def vjp_params(self, x: ArrayLike, v: ArrayLike, grad: NDArray) -> None:
+        """Add the derivative of ``v^T outputs`` with respect to the parameters, over all samples, to `grad`.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,) or (n, n_in)
+            One sample, or several.
+        v : array_like, shape (n_out,) or (n, n_out)
+            What multiplies the outputs of each: the derivative of a loss with respect to them, say.
+        grad : ndarray, shape (n_params,), of the network's dtype
+            Is added to; laid out as ``net.params``, but not that array itself.
+        """
+        x, rows = self._samples(x)
+        v = checks.check_numbers("v", v, (*rows, self._spec.n_out), self._spec)
+        self._compiled.vjp_params(self, x, v, self._gradient(grad))
+
+    def taylor_vjp_params(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        v: ArrayLike,
+        v_slope: ArrayLike,
+        v_curvature: ArrayLike | None,
+        grad: NDArray,
+    ) -> None:
+        """Add the derivative of ``v^T u + v_slope^T du/ds + v_curvature^T d2u/ds2`` with respect to the parameters.
+
+        Parameters
+        ----------
+        x, t : array_like, shape (n_in,)
+            The sample, and the direction, as in `taylor`.
+        v, v_slope, v_curvature : array_like, shape (n_out,)
+            What multiplies the outputs, their slopes and their curvatures; None for the last leaves these out.
+        grad : ndarray, shape (n_params,), of the network's dtype
+            Is added to.
+        """
+        spec = self._spec
+        x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
+        v, v_slope = self._vector("v", v, spec.n_out), self._vector("v_slope", v_slope, spec.n_out)
+        if v_curvature is not None:
+            v_curvature = self._vector("v_curvature", v_curvature, spec.n_out)
+        self._compiled.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, self._gradient(grad))
+
+    # ---------------------------------------------------------------- checks
+    def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray:
+        """An array of the network's dtype and this length."""
+        return checks.check_vector(argument, value, length, self._spec)
+
+    def _samples(self, x: ArrayLike) -> tuple[NDArray, tuple[int, ...]]:
+        """One sample or several, and what their number adds to a shape."""
+        if np.ndim(x) == 2:
+            X = checks.check_inputs(x, self._spec)
+            return X, (len(X),)
+        return checks.check_sample(x, self._spec), ()
+
+    def _gradient(self, grad: NDArray) -> NDArray:
+        """A vector to add to that is not the parameters'."""
+        checks.check_out("grad", grad, (self._spec.n_params,), self._spec)
+        if np.may_share_memory(grad, self._params):
+            raise ValueError("grad must be an array of its own; got one that shares the memory of params")
+        return grad
