@@ -42,9 +42,25 @@ def main(dtype, at_end):
         calls._vjp(net, x, numbers(n_out), room(n_in), work["vjp"], None)
         calls._jvp(net, x, numbers(n_in), out, work["jvp"])
         if n_out == 1:
-            calls._hessian(net, x, room(n_in, n_in), guarded(net.workspace("hessian"), at_end))
+            calls._hessian(net, x, room(n_in, n_in), guarded(net.workspace("hessian"), at_end), None)
+    differentiate(numbers, room, NetworkSpec(*SPECS[0], dtype=dtype), at_end)
     ask(numbers, room, NetworkSpec(*SPECS[1], dtype=dtype))
     train(numbers, NetworkSpec(*SPECS[1], dtype=dtype), at_end)
+
+
+def differentiate(numbers, room, spec, at_end):
+    """With respect to the parameters, and twice."""
+    net, n_in, n_out = MLP._sharing(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
+    methods = ("vjp_params", "hvp", "taylor", "taylor_vjp_params", "hessian")
+    work = {method: guarded(net.workspace(method), at_end) for method in methods}
+    x, t, v, grad = numbers(n_in), numbers(n_in), numbers(n_out), numbers(spec.n_params)
+    calls._vjp_params(net, x, v, grad, work["vjp_params"])
+    calls._vjp_params(net, numbers(3, n_in), numbers(3, n_out), grad, work["vjp_params"])
+    calls._vjp(net, x, v, room(n_in), work["vjp_params"], grad)
+    calls._hvp(net, x, v, t, room(n_in), work["hvp"])
+    calls._hessian(net, x, room(n_in, n_in), work["hessian"], v)
+    calls._taylor(net, x, t, room(n_out), room(n_out), room(n_out), work["taylor"])
+    calls._taylor_vjp_params(net, x, t, v, v, v, grad, work["taylor_vjp_params"])
 
 
 def ask(numbers, room, spec):

@@ -119,7 +119,7 @@ def _gate_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return s, s1 * v1, s2 * v1**2 + s1 * v2, s3 * v1**3 + 3 * s2 * v1 * v2 + s1 * v3
 
 
-_NAMES = [name for name in ACTIVATIONS if name != "softmax"]
+_NAMES = [row.name for row in ACTIVATIONS.values() if row.elementwise]
 
 SECOND: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     name: globals()[f"{name}_second_derivative"] for name in _NAMES

@@ -88,7 +88,8 @@ def _push(activation: str, z: list[NDArray]) -> list[NDArray]:
     h = [activations.FUNCTIONS[activation](z[0])]
     for order in range(1, len(z)):
         known = [*h, *[np.zeros_like(h[0])] * (len(z) - len(h))]  # the slope's terms need none beyond
-        h.append(sum(comb(order - 1, i) * _slope(activation, z, known, i, z[order - i]) for i in range(order)))
+        parts = [comb(order - 1, i) * _slope(activation, z, known, i, z[order - i]) for i in range(order)]
+        h.append(np.sum(parts, axis=0))
     return h
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
-from fastnn.kernels.functions.vecmath import exp, expm1, sigmoid
-from fastnn.kernels.functions.vecmath import softplus as softplus  # found by its name here, as are all
+from fastnn.kernels.functions.vecmath import exp as exp  # found by its name here, as are all
+from fastnn.kernels.functions.vecmath import expm1, sigmoid
+from fastnn.kernels.functions.vecmath import softplus as softplus
 from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED

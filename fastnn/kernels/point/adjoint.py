@@ -234,10 +234,11 @@ def _back(terms, params, inputs, rows, count, rest, first, n_in, n_out, w, dw, h
         sums[s, 0] = broadcast(0.0, w)
     whole = n_out - rest
     for j in range(0, whole, lanes(w)):
-        _back_vector(terms, params, inputs, rows, 0, first, n_in, n_out, w + j, dw + j, h, h_row, d + j, buffer, sums)
+        at = w + j, dw + j, d + j
+        _back_vector(terms, params, inputs, rows, 0, first, n_in, n_out, at, h, h_row, buffer, sums)
     if rest > 0:
-        w, dw, d = w + whole, dw + whole, d + whole
-        _back_vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row, d, buffer, sums)
+        at = w + whole, dw + whole, d + whole
+        _back_vector(terms, params, inputs, rows, rest, first, n_in, n_out, at, h, h_row, buffer, sums)
     if inputs > 0:
         for s in range(rows):
             for k in range(terms):
@@ -245,8 +246,9 @@ def _back(terms, params, inputs, rows, count, rest, first, n_in, n_out, w, dw, h
 
 
 @inlined(literals=("terms", "params", "inputs", "rows", "rest"))
-def _back_vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row, d, buffer, sums):
+def _back_vector(terms, params, inputs, rows, rest, first, n_in, n_out, at, h, h_row, buffer, sums):
     """`_back` for one vector of features, or the literal `rest` of one: add to `sums` and to the weights' gradient."""
+    w, dw, d = at
     change = tile(w, rows, 1)
     for s in range(rows):
         row = min(first + s, n_in - 1)

@@ -119,24 +119,33 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
     rest_parts = parts_of(columns * count, n_in) if rest else 1
     sums, rest_sums = parts * count, rest_parts * count
 
-    def impl(architecture, l, terms, taped, p, x, h, c):
+    def blocks(architecture, l, terms, taped, p, x, h, c):
         w, b = p + weights, p + biases
         for j in range(0, begin, block):
-            _product(
-                code, terms, taped, biased, BLOCK, 0, parts, sums, n_in, n_out, w, b, x, x_row, (h + j, c + j), h_row, j
-            )
-        if rest > 0:
-            to = h + begin, c + begin
-            _product(
-                code, terms, taped, biased, columns, last, rest_parts, rest_sums,
-                n_in, n_out, w, b, x, x_row, to, h_row, begin,
-            )  # fmt: skip
+            to = h + j, c + j, h_row
+            _product(code, terms, taped, biased, BLOCK, 0, parts, sums, n_in, n_out, w, b, x, x_row, to, j)
 
-    return impl
+    def remainder(architecture, l, terms, taped, p, x, h, c):
+        w, b, to = p + weights, p + biases, (h + begin, c + begin, h_row)
+        _product(
+            code, terms, taped, biased, columns, last, rest_parts, rest_sums, n_in, n_out, w, b, x, x_row, to, begin
+        )
+
+    def both(architecture, l, terms, taped, p, x, h, c):
+        w, b = p + weights, p + biases
+        for j in range(0, begin, block):
+            to = h + j, c + j, h_row
+            _product(code, terms, taped, biased, BLOCK, 0, parts, sums, n_in, n_out, w, b, x, x_row, to, j)
+        to = h + begin, c + begin, h_row
+        _product(
+            code, terms, taped, biased, columns, last, rest_parts, rest_sums, n_in, n_out, w, b, x, x_row, to, begin
+        )
+
+    return blocks if not rest else both if n_blocks else remainder
 
 
 @inlined(literals=("code", "terms", "taped", "biased", "columns", "last", "parts", "count"))
-def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_out, w, b, x, x_row, to, row, first):
+def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_out, w, b, x, x_row, to, first):
     """`products.product` for each term: the sums of part s and term i stand in row ``s terms + i``, `count` in all."""
     w, b, width = w + first, b + first, lanes(w)
     sums = tile(w, count, columns)
@@ -161,7 +170,7 @@ def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_ou
         for s in range(1, parts):
             for i in range(terms):
                 sums[i, j] = sums[i, j] + sums[s * terms + i, j]
-        _finish(code, terms, taped, sums, j, to[0] + j * width, to[1] + j * width, row)
+        _finish(code, terms, taped, sums, j, to[0] + j * width, to[1] + j * width, to[2])
 
 
 @inlined(literals=("columns", "last"))
