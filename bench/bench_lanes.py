@@ -1,7 +1,7 @@
 """Members in lanes: where they stop paying, and what an order of their own costs them.
 
 ``pytest bench/bench_lanes.py`` puts a step in lanes beside one of the kernels that train a single network: the rule in
-`fastnn.kernels.lanes.members.rule` is read from it.
+`fastnn.kernels.dispatch` is read from it.
 """
 
 import numpy as np

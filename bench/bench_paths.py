@@ -1,7 +1,7 @@
 """Where a kernel compiled for one tiny network beats the one that all share: ``pytest bench/bench_paths.py -s``.
 
-The rule that it measures is `fastnn.kernels.lanes.samples.suits`: a network of so many parameters, in batches of so
-many vectors. Compiling takes a few seconds a row, once a machine.
+The rule that it measures is `fastnn.kernels.dispatch.samples_in_lanes`: a network of so many parameters, in batches of
+so many vectors. Compiling takes a few seconds a row, once a machine.
 """
 
 from time import perf_counter
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.kernels.lanes import samples
+from fastnn.kernels import dispatch
 
 #: Sizes, rows of a batch, dtype: on both sides of the rule's bounds.
 ROWS = [
@@ -50,7 +50,7 @@ def seconds_a_step(sizes, rows, dtype, specialize):
 def bench_paths(sizes, rows, dtype):
     shared, own = (seconds_a_step(sizes, rows, dtype, specialize) for specialize in (False, True))
     spec = fastnn.MLP(sizes, dtype=dtype).spec
-    chosen = samples.suits(spec, rows)
+    chosen = dispatch.samples_in_lanes(spec, rows)
     print(
         f"\n{'-'.join(map(str, sizes))}, {spec.n_params} parameters, {rows} rows, {dtype}: shared kernel "
         f"{shared * 1e9:.0f} ns a step, its own {own * 1e9:.0f} ns, ratio {shared / own:.2f}"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastnn.models.ensemble import Ensemble
     from fastnn.models.imports import from_arrays, from_onnx, from_torch
     from fastnn.tabular.model import TableModel
+    from fastnn.training.explain import explain
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ __all__ = [
     "TableModel",
     "TrainState",
     "VelocitySGD",
+    "explain",
     "fit_many",
     "from_arrays",
     "from_onnx",
@@ -75,6 +77,7 @@ _LATE = {
     "Ensemble": "fastnn.models.ensemble",
     "sweep": "fastnn.ensembles.sweep",
     "TrainState": "fastnn.embed.training",
+    "explain": "fastnn.training.explain",
     "from_arrays": "fastnn.models.imports",
     "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",

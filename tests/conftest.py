@@ -1,6 +1,6 @@
 import pytest
 
-from fastnn.kernels.lanes import samples
+from fastnn.kernels import dispatch
 
 
 @pytest.fixture(params=["numpy", "numba"])
@@ -13,4 +13,4 @@ def backend(request):
 def shared_kernels(request, monkeypatch):
     """Tiny networks take the shared kernels, unless a test is marked `own_kernels`: theirs take seconds to compile."""
     if request.node.get_closest_marker("own_kernels") is None:
-        monkeypatch.setattr(samples, "MOST_PARAMS", 0)
+        monkeypatch.setattr(dispatch, "TINY_PARAMS", 0)

@@ -13,7 +13,7 @@ from reference_cases import HIDDEN, targets
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import Watch
-from fastnn.kernels import dispatch as training
+from fastnn.kernels import train as training
 from fastnn.kernels.tiles import layers
 from fastnn.kernels.tiles import predict as network
 from fastnn.settings import catalogue

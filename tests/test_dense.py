@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from fastnn.kernels.dispatch import MANY_ROWS
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.tiles.dense import (
@@ -12,7 +13,6 @@ from fastnn.kernels.tiles.dense import (
     HIGH,
     LEAST,
     LOW,
-    MANY_ROWS,
     WIDE,
     large_product,
     product,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, RMSprop
-from fastnn.kernels import dispatch as training
+from fastnn.kernels import dispatch
 from fastnn.kernels.tiles import prepare as prepared
 
 DTYPES = ["float64", "float32"]
@@ -39,7 +39,7 @@ def trained(sizes, n, batch_size, dtype, *, epochs=5, **settings):
 @pytest.fixture
 def shared(monkeypatch):
     """Steps are shared by as many threads as are asked for, however short they are."""
-    monkeypatch.setattr(training, "_worthwhile", lambda threads, job: threads)
+    monkeypatch.setattr(dispatch, "threads_for", lambda threads, batch_size, n_params: threads)
 
 
 @every_dtype
@@ -97,13 +97,13 @@ def test_updates_by_parts(sizes, n, batch_size, optimizer, dtype, threads, share
     settings = {"optimizer": optimizer, "l2": 0.0, "max_grad_norm": None}
     expected = trained(sizes, n, batch_size, dtype, **settings)
     taken = []
-    monkeypatch.setattr(prepared, "MANY_PARAMS", 0)
+    monkeypatch.setattr(dispatch, "PARAMS_BY_PARTS", 0)
     run = prepared.run
     monkeypatch.setattr(
         prepared, "run", lambda record, *rest: taken.append(record["by_parts"][0]) or run(record, *rest)
     )
     assert trained(sizes, n, batch_size, dtype, threads=threads, **settings) == expected
-    assert set(taken) == {batch_size <= prepared.BLOCK_ROWS}
+    assert set(taken) == {batch_size <= dispatch.BLOCK_ROWS}
 
 
 @every_dtype
@@ -141,8 +141,8 @@ def test_threads_are_not_used_where_they_do_not_pay(monkeypatch):
 
 
 def test_more_threads_than_processors_share_no_step(monkeypatch):
-    monkeypatch.setattr(training, "_processors", lambda: 2)
-    monkeypatch.setattr(training, "WORTH_SHARING", 0)
+    monkeypatch.setattr(dispatch, "_processors", lambda: 2)
+    monkeypatch.setattr(dispatch, "WORTH_SHARING", 0)
     started = []
 
     class Counted(prepared.Thread):

@@ -12,6 +12,7 @@ from numba.experimental import jitclass
 import fastnn
 from fastnn import MLP
 from fastnn.kernels import point as sample
+from fastnn.kernels.dispatch import rows_at_once
 from fastnn.settings import catalogue
 
 RNG = np.random.default_rng(0)
@@ -121,7 +122,7 @@ def batch(net, X, out):
     ids=lambda net: str(net.spec.sizes),
 )
 def test_several_samples_at_once_give_the_same_bits(net):
-    assert sample.rows_pay(net.spec)
+    assert rows_at_once(net.spec)
     n_in, n_out = net.spec.n_in, net.spec.n_out
     for n in range(2 * sample.ROWS + 2):
         X = RNG.normal(size=(n, 2 * n_in)).astype(net.spec.dtype)[:, ::-2]

@@ -8,7 +8,7 @@ import torch_autograd
 from reference_cases import COMBINATIONS, HIDDEN, OUTPUTS, draw, error, targets
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels import dispatch as kernel_training
+from fastnn.kernels import train as kernel_training
 from fastnn.kernels.tiles import predict as kernels
 from fastnn.reference import network as reference
 from fastnn.reference import train as reference_train

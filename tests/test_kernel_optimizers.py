@@ -5,7 +5,7 @@ import pytest
 from test_reference_optimizers import BY_HAND, TORCH
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels.dispatch import train
+from fastnn.kernels.train import train
 from fastnn.reference import step
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Adam, AdamW

@@ -150,7 +150,7 @@ def test_lanes_and_one_after_another_agree():
 
 @pytest.mark.parametrize("most", [SPEC.n_params, SPEC.n_params - 1])
 def test_what_is_narrow_enough_goes_into_lanes(most, monkeypatch):
-    monkeypatch.setattr("fastnn.kernels.lanes.members.rule.MOST_PARAMS", most)
+    monkeypatch.setattr("fastnn.kernels.dispatch.MEMBER_PARAMS", most)
     chosen, lanes, serial = (
         fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS).params.tobytes() for flag in (None, True, False)
     )

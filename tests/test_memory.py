@@ -67,9 +67,9 @@ def test_no_kernel_leaves_its_arrays(program, dtype, side):
 @pytest.mark.skipif(not STATM.exists(), reason="reads the size of the process from /proc")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypatch):
-    from fastnn.kernels import dispatch as training
+    from fastnn.kernels import dispatch
 
-    monkeypatch.setattr(training, "_worthwhile", lambda threads, job: threads)
+    monkeypatch.setattr(dispatch, "threads_for", lambda threads, batch_size, n_params: threads)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
     plain, batched = MLP((3, 4, 2), rng=0), MLP((3, 5, 2), rng=0, dtype="float32")

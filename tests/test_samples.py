@@ -8,15 +8,14 @@ from numpy.testing import assert_allclose
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, fit_many
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels import dispatch
-from fastnn.kernels.lanes import samples
+from fastnn.kernels import dispatch, train
 from fastnn.reference import training as reference
 from fastnn.settings.catalogue import LOSSES
 from fastnn.settings.schedules import ReduceOnPlateau
 
 pytestmark = pytest.mark.own_kernels
 
-train_in_lanes = partial(dispatch.train, specialize=True)
+train_in_lanes = partial(train.train, specialize=True)
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1
 SPEC = MLP((3, 4, 2)).spec
@@ -51,7 +50,7 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_training_agrees_with_the_reference(settings):
     assert job(settings).is_plain
-    assert samples.suits(SPEC, settings["batch_size"])
+    assert dispatch.samples_in_lanes(SPEC, settings["batch_size"])
     params, state, losses, status = run(train_in_lanes, job(settings))
     expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
     assert status == Status.DONE
@@ -124,9 +123,9 @@ def test_looking_changes_no_bit():
 
 
 def test_large_networks_and_batches_are_not_served_by_default():
-    assert samples.suits(SPEC, 11)
-    assert not samples.suits(MLP((3, 40, 2)).spec, 11)
-    assert not samples.suits(SPEC, 1000)
+    assert dispatch.samples_in_lanes(SPEC, 11)
+    assert not dispatch.samples_in_lanes(MLP((3, 40, 2)).spec, 11)
+    assert not dispatch.samples_in_lanes(SPEC, 1000)
 
 
 @pytest.mark.parametrize("specialize", [True, False, None])
@@ -155,6 +154,6 @@ def test_what_the_specialised_path_does_not_do_is_refused(settings):
 
 
 def test_members_trained_alone_take_no_kernel_of_their_own(monkeypatch):
-    monkeypatch.setattr(dispatch, "PreparedForLanes", None)
+    monkeypatch.setattr(train, "PreparedForLanes", None)
     many = fit_many(SPEC, X, Y, members=2, epochs=2, specialize=False)
     assert np.isfinite(many.params).all()

@@ -15,6 +15,7 @@ from numba.extending import lower_builtin, overload_method
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
+from fastnn.kernels.dispatch import rows_at_once
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
 
@@ -109,7 +110,7 @@ def _forward(net, x, out, workspace=None):
         return one
     at_once, size_at_once = point.ROWS, point.ROWS * size
     fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= STACK_BYTES
-    return several_at_once if point.rows_pay(net.spec) and fits_the_stack else many
+    return several_at_once if rows_at_once(net.spec) and fits_the_stack else many
 
 
 @overload_method(NetworkType, "forward_with", jit_options=EMBEDDED)

@@ -173,7 +173,7 @@ def _job(
 ) -> MembersJob:  # fmt: skip
     """The arguments of `fit_many`, validated."""
     with InterruptsHeld():
-        from fastnn.kernels.lanes.members import serves
+        from fastnn.kernels import dispatch
 
     if not isinstance(spec, NetworkSpec):
         raise TypeError(f"spec must be a network's spec, such as MLP((3, 16, 1)).spec; got {checks.describe(spec)}")
@@ -251,5 +251,5 @@ def _job(
         shuffle=checks.check_flag("shuffle", shuffle),
         stopping=stopping,
         history=checks.check_flag("history", history),
-        specialize=serves(spec) and alike if specialize is None else specialize,
+        specialize=dispatch.members_in_lanes(spec) and alike if specialize is None else specialize,
     )

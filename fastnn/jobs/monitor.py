@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.settings.catalogue import Loss
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.schedules import ReduceOnPlateau
 
@@ -91,3 +92,15 @@ class Watch:
         varies = y.min(axis=0) < y.max(axis=0)
         varies &= spread > 0
         return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / max(1, varies.sum())
+
+    def judge(self, outputs: NDArray, loss: Loss) -> float:
+        """How good outputs are for the validation set: the accuracy, or the coefficient of determination."""
+        y, weight = self.y, self.sample_weight
+        if loss.metric == "r2":
+            squares = (outputs - y).astype(np.float64) ** 2 @ self.shares()
+            return float(1 - (squares.sum() if weight is None else weight @ squares))
+        if loss.one_class:
+            right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
+        else:
+            right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weight))

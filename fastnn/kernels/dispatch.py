@@ -1,4 +1,8 @@
-"""Training: the door to both kernels, of networks of any size (`tiles`) and of tiny ones (`lanes`)."""
+"""Which way a call takes: every threshold, every choice, and the bench that measured it.
+
+A choice is a function of the network, its dtype, the batch and the optimizer alone, never of how many threads or
+members there are, so that the same call gives the same bits. `fastnn.explain` puts these choices into words.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +10,81 @@ import os
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels.lanes import samples
-from fastnn.kernels.lanes.samples import PreparedForLanes
-from fastnn.kernels.tiles.prepare import PreparedForTiles
+from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.settings.spec import NetworkSpec
+
+#: Networks of at most so many parameters are trained with samples in lanes, in batches of at most so many vectors of
+#: rows: within these bounds a step takes a tenth to two fifths of the tiles' time (``pytest bench/bench_paths.py -s``).
+TINY_PARAMS, TINY_ROW_VECTORS = 40, 4
+
+#: A member of more parameters than this is trained by itself: its copies in all lanes would leave the nearest caches.
+#: ``pytest bench/bench_lanes.py`` measures it: with AVX-512 a step in lanes took 1/3.2 to 1/1.2 of the time up to 3,200
+#: parameters, whatever the dtype and the batch; from 4,800 on the two are even where batches are long.
+MEMBER_PARAMS = 4000
+
+#: From so many parameters on, in batches of `MANY_ROWS` or more, products pack their operands and fetch ahead
+#: (``pytest bench/bench_kernels.py -k layer``).
+LARGE_PARAMS = 2**12
+
+#: The rows of a product from which on a panel of its other operand is first copied to where its rows lie side by side.
+MANY_ROWS = 64
+
+#: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
+BLOCK_ROWS = 256
+
+#: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
+#: that each part of them is updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
+PARAMS_BY_PARTS = 2**18
 
 #: Operations of a step (ten microseconds of them) from which on two threads are faster than one: 1.2 times here, 1.4
 #: times at 14 million, twice at a billion. What one thread updates the other has to fetch.
 WORTH_SHARING = 3_000_000
 
+#: Inside compiled code a batch goes through a network several samples at once if its weights have more bytes than this;
+#: fewer are fetched fast enough for one sample after the other (``pytest bench/bench_embed.py``).
+POINT_BYTES = 24 * 1024
 
-def _worthwhile(threads: int, job: Job) -> int:
+
+@lru_cache
+def lanes_for(batch_size: int, dtype: str) -> int:
+    """Lanes of a vector of samples: two registers at most, and no more than a batch fills."""
+    register = REGISTER_BYTES // np.dtype(dtype).itemsize
+    return min(2 * register, max(register // 2, 1 << (batch_size - 1).bit_length()))
+
+
+def samples_in_lanes(spec: NetworkSpec, batch_size: int) -> bool:
+    """Whether one network is trained faster with samples in lanes: it is tiny and a batch short."""
+    width = lanes_for(batch_size, spec.dtype)
+    return spec.n_params <= TINY_PARAMS and -(-batch_size // width) <= TINY_ROW_VECTORS
+
+
+def members_in_lanes(spec: NetworkSpec) -> bool:
+    """Whether many networks of a spec are trained faster with one in each lane."""
+    return spec.n_params <= MEMBER_PARAMS
+
+
+def fetches_ahead(batch_size: int, n_params: int) -> bool:
+    """Whether products pack and fetch ahead."""
+    return batch_size >= MANY_ROWS and n_params >= LARGE_PARAMS
+
+
+def updates_by_parts(n_params: int, batch_size: int) -> bool:
+    """Whether each part of the parameters is updated as soon as its gradient is known: that of one block of rows."""
+    return n_params >= PARAMS_BY_PARTS and batch_size <= BLOCK_ROWS
+
+
+def rows_at_once(spec: NetworkSpec) -> bool:
+    """Whether compiled code takes several samples of a batch at once."""
+    return spec.n_params * np.dtype(spec.dtype).itemsize > POINT_BYTES
+
+
+def threads_for(threads: int, batch_size: int, n_params: int) -> int:
     """How many threads a step is shared by: one, unless it takes long enough; never more than there are processors."""
-    operations = 6 * job.batch_size * job.spec.n_params + 20 * job.spec.n_params
+    operations = 6 * batch_size * n_params + 20 * n_params
     return min(threads, _processors()) if operations > WORTH_SHARING else 1
 
 
 @lru_cache
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def train(
-    job: Job,
-    state: State,
-    learning_rates: NDArray[np.float64],
-    losses: NDArray[np.float64],
-    max_steps: int,
-    *,
-    threads: int = 1,
-    specialize: bool | None = None,
-) -> Status:
-    """Run a job from where its state stands: the contract of `fastnn.reference.training.train`.
-
-    Parameters
-    ----------
-    threads : int
-        How many threads may share each step; the results are the same to the bit.
-    specialize : bool, optional
-        Whether to compile for the sizes of this network (`fastnn.kernels.lanes.samples`), whose results differ by
-        rounding and which takes plain jobs alone. By default where it pays, which the network and the batch decide.
-    """
-    if specialize or (specialize is None and job.is_plain and samples.suits(job.spec, job.batch_size)):
-        if not isinstance(job.prepared, PreparedForLanes):
-            job.prepared = PreparedForLanes(job, state)
-        return job.prepared.run(state, learning_rates, losses, max_steps)
-    if not isinstance(job.prepared, PreparedForTiles):
-        job.prepared = PreparedForTiles(job, state)
-    return job.prepared.run(state, learning_rates, losses, max_steps, _worthwhile(threads, job))

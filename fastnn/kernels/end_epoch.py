@@ -169,19 +169,6 @@ def end_epoch(job, params, n_params, epoch, loss, learning_rates, i, n_rates, te
 
 
 # ---------------------------------------------------------------- from Python
-def evaluate(job: Job) -> tuple[float, float]:
-    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
-    from fastnn.kernels.tiles import (
-        predict as network,  # which stands above the training kernel, and that above this file
-    )
-    from fastnn.reference.end_epoch import metric
-
-    watch = job.watch
-    settings = {"sample_weight": watch.sample_weight, "loss_parameter": job.loss_parameter}
-    loss, _ = network.loss_and_grad(job.spec, job.params, watch.X, watch.y, job.loss, **settings)
-    return loss, metric(job, network.predict(job.spec, job.params, watch.X))
-
-
 def watched(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
     """What a job watches, of the dtype `WATCHED`, but for the state; and arrays to be kept alive with it.
 

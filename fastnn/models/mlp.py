@@ -138,7 +138,7 @@ class MLP(SingleSample, Exports):
         ----------
         X : array_like, shape (n, n_in)
             The samples.
-        backend : {"numba", "numpy"}
+        backend : {"numba", "plain", "numpy"}
             Which twin computes.
 
         Returns
@@ -173,7 +173,7 @@ class MLP(SingleSample, Exports):
             As in `fit`.
         out : ndarray, shape (n_params,), of the network's dtype, optional
             Receives the gradient.
-        backend : {"numba", "numpy"}
+        backend : {"numba", "plain", "numpy"}
             Which twin computes.
 
         Returns
@@ -275,7 +275,7 @@ class MLP(SingleSample, Exports):
             What the shuffles, the validation set, dropout and noise are drawn from.
         progress : bool, optional
             Whether to show a bar; by default on a terminal, where rich is installed, after two seconds.
-        backend : {"numba", "numpy"}
+        backend : {"numba", "plain", "numpy"}
             Which twin computes.
         threads : int
             Threads of the compiled twin; the bits do not depend on it. A solver computes on one. For NumPy's twin,

@@ -10,32 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.monitor import MonitorState
-from fastnn.reference import losses
-from fastnn.reference.network import forward
-
-
-def evaluate(job: Job) -> tuple[float, float]:
-    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
-    watch = job.watch
-    Z, H = forward(job.spec, job.params, watch.X)
-    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], watch.y, *parameter)
-    weight = np.ones(len(rows)) if watch.sample_weight is None else watch.sample_weight
-    loss = np.average(rows, weights=weight) if job.loss.mean else weight @ rows
-    return float(loss), metric(job, H[-1])
-
-
-def metric(job: Job, outputs: NDArray) -> float:
-    """How good outputs are for the validation set: the accuracy or the coefficient of determination."""
-    y, weight = job.watch.y, job.watch.sample_weight
-    if job.loss.metric == "r2":
-        squares = (outputs - y).astype(np.float64) ** 2 @ job.watch.shares()
-        return float(1 - (squares.sum() if weight is None else weight @ squares))
-    if job.loss.one_class:
-        right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
-    else:
-        right = ((outputs > 0.5) == (y > 0.5)).all(axis=1)
-    return float(np.average(right, weights=weight))
+from fastnn.reference.network import evaluate
 
 
 def end_epoch(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.jobs.job import Job
 from fastnn.reference import activations, dense, losses
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -134,6 +135,17 @@ def _row_weights(spec: NetworkSpec, loss: catalogue.Loss, n: int, sample_weight:
     weights = np.ones(n, spec.dtype) if sample_weight is None else sample_weight
     total = weights.sum()
     return weights / total if loss.mean and total > 0 else weights
+
+
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    watch = job.watch
+    Z, H = forward(job.spec, job.params, watch.X)
+    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
+    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], watch.y, *parameter)
+    weight = np.ones(len(rows)) if watch.sample_weight is None else watch.sample_weight
+    loss = np.average(rows, weights=weight) if job.loss.mean else weight @ rows
+    return float(loss), watch.judge(H[-1], job.loss)
 
 
 def jacobian(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray:

@@ -167,7 +167,7 @@ def _thread(job: Job, backend: str, train: Callable[..., Status], interrupts: In
 
 def _end_epoch(backend: str) -> Callable[..., bool]:
     """What is done when an epoch ends, for what runs a job from Python."""
-    return partial(twin("numpy", "end_epoch").end_epoch, evaluate=twin(backend, "end_epoch").evaluate)
+    return partial(twin("numpy", "end_epoch").end_epoch, evaluate=twin(backend, "network").evaluate)
 
 
 class _Run:

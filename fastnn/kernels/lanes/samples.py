@@ -15,6 +15,7 @@ from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels.dispatch import lanes_for
 from fastnn.kernels.functions.optimizers import RULES, rule_of
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
@@ -22,17 +23,12 @@ from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_s
 from fastnn.kernels.simd import broadcast, first, lanes, load, pointer, pointer_at, scratch, store, with_lanes
 from fastnn.kernels.simd.calls import call, call_float, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import ALONE, pointer_type, workspace
 from fastnn.kernels.tiles.prepare import PreparedJob
 from fastnn.settings.spec import NetworkSpec
-
-#: By default networks of at most so many parameters are trained here, in batches of at most so many vectors: within
-#: these bounds a step takes a tenth to two fifths of the shared kernel's time (``pytest bench/bench_paths.py -s``).
-MOST_PARAMS, MOST_ROW_VECTORS = 40, 4
 
 _DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, *_ = (int(status) for status in Status)
 
@@ -204,19 +200,6 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
 
 
 # ---------------------------------------------------------------- from Python
-@lru_cache
-def lanes_for(batch_size: int, dtype: str) -> int:
-    """Lanes of a vector of samples: two registers at most, and no more than a batch fills."""
-    most = 2 * REGISTER_BYTES // np.dtype(dtype).itemsize
-    return min(most, max(REGISTER_BYTES // 2 // np.dtype(dtype).itemsize, 1 << (batch_size - 1).bit_length()))
-
-
-def suits(spec: NetworkSpec, batch_size: int) -> bool:
-    """Whether a network in such batches is trained faster here: it is tiny and a batch short."""
-    width = lanes_for(batch_size, spec.dtype)
-    return spec.n_params <= MOST_PARAMS and -(-batch_size // width) <= MOST_ROW_VECTORS
-
-
 @lru_cache(maxsize=256)
 def _kind(
     spec: NetworkSpec, loss: int, rule: int, width: int, row_vectors: int, penalised: bool, clipped: bool

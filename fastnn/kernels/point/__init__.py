@@ -14,7 +14,7 @@ from fastnn.kernels.point.derivatives import jacobian_by_columns, jacobian_by_ro
 from fastnn.kernels.point.forward import forward
 from fastnn.kernels.point.hessian import hessian
 from fastnn.kernels.point.products import ROWS
-from fastnn.kernels.point.rows import forward_rows, rows_pay
+from fastnn.kernels.point.rows import forward_rows
 from fastnn.kernels.point.scratch import METHODS, scratch_size
 from fastnn.kernels.point.series import curvatures, slopes
 
@@ -30,7 +30,6 @@ __all__ = [
     "jacobian_by_columns",
     "jacobian_by_rows",
     "jvp",
-    "rows_pay",
     "scratch_size",
     "slope_vjp_params",
     "slopes",

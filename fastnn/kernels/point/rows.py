@@ -14,17 +14,8 @@ from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, sizes_of
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
-from fastnn.settings.spec import NetworkSpec
-
-#: Weights of fewer bytes are fetched fast enough for one sample after the other.
-FEW_BYTES = 24 * 1024
 
 _SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
-
-
-def rows_pay(spec: NetworkSpec) -> bool:
-    """Whether several samples at once are faster."""
-    return spec.n_params * (4 if spec.dtype == "float32" else 8) > FEW_BYTES
 
 
 @callee

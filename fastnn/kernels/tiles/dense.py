@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastnn.kernels.dispatch import MANY_ROWS
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import (
     broadcast,
@@ -70,9 +71,6 @@ CACHE_LINE = 64
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
-
-#: The rows of a from which on a panel of such a b is first copied to where its rows lie side by side.
-MANY_ROWS = 64
 
 
 @inlined

@@ -18,6 +18,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from fastnn.kernels.dispatch import fetches_ahead
 from fastnn.kernels.functions.optimizers import update_part, update_type
 from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
@@ -25,7 +26,7 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
 from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.kernels.tiles import dense, passes
-from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LEAST, LOW, MANY_ROWS
+from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LEAST, LOW
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
@@ -77,9 +78,6 @@ class Column(IntEnum):
 
 #: Numbers of a gradient that are computed before the update takes them from the cache.
 PANEL = 131072
-
-#: The parameters from which on `large_product` is the faster one, for batches of `MANY_ROWS` or more.
-LARGE = 2**12
 
 #: Entries of a row of the table.
 COLUMNS = len(Column)
@@ -196,7 +194,7 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
 
 def product_for(batch: int, n_params: int) -> Dispatcher:
     """The product of a network whose batches have so many rows."""
-    return dense.large_product if batch >= MANY_ROWS and n_params >= LARGE else dense.product
+    return dense.large_product if fetches_ahead(batch, n_params) else dense.product
 
 
 @lru_cache

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State
+from fastnn.kernels.dispatch import BLOCK_ROWS
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.calls import call
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.layers import ALONE, COLUMNS, H, forward_address, layout, workspace
-from fastnn.kernels.tiles.prepare import BLOCK_ROWS, PreparedForTiles
+from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.spec import NetworkSpec
@@ -88,3 +89,11 @@ def loss_and_grad(
     value = np.empty(1)
     PreparedForTiles(job, state, out).run(state, np.zeros(1), value, 1)
     return float(value[0]), out
+
+
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    watch = job.watch
+    settings: dict[str, Any] = {"sample_weight": watch.sample_weight, "loss_parameter": job.loss_parameter}
+    loss, _ = loss_and_grad(job.spec, job.params, watch.X, watch.y, job.loss, **settings)
+    return loss, watch.judge(predict(job.spec, job.params, watch.X), job.loss)

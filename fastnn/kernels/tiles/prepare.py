@@ -10,6 +10,7 @@ from numba import from_dtype, types
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels import dispatch
 from fastnn.kernels.end_epoch import end_epoch, watched
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
@@ -34,13 +35,6 @@ from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
 from fastnn.kernels.tiles.step import LOSS_ROWS, clip, copy, draw_order, gather, given_order, penalise, weigh
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
-
-#: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
-BLOCK_ROWS = 256
-
-#: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
-#: that each part of them is updated as soon as its gradient is known.
-MANY_PARAMS = 2**18
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +132,7 @@ class PreparedJob:
         Unless `whole`, it is laid out for a kernel that computes the steps by itself.
         """
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
-        block_rows = min(job.batch_size, BLOCK_ROWS)
+        block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
         rule, settings = optimizers.rule_of(job.optimizer)
         thresholds = tuple(map(threshold, job.dropout))
         outline, layers, size = _outline(
@@ -186,7 +180,7 @@ class PreparedJob:
         if clipped:
             record["max_grad_norm"] = job.max_grad_norm
             put(words, clip=_step_address("clip", spec.dtype) if whole else 0)
-        if whole and gradient is None and spec.n_params >= MANY_PARAMS and job.batch_size == block_rows:
+        if whole and gradient is None and dispatch.updates_by_parts(spec.n_params, job.batch_size):
             put(words, by_parts=not (penalised or clipped))  # which take the whole gradient
         if job.dropout or job.input_noise > 0:
             record["input_noise"] = job.input_noise

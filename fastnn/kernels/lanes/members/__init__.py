@@ -8,6 +8,5 @@ the next one waiting. Nothing a lane computes depends on what stands in the othe
 from fastnn.kernels.lanes.members.compiled import new_step
 from fastnn.kernels.lanes.members.data import Data, MemberSettings, Results, new_block, table
 from fastnn.kernels.lanes.members.loop import run
-from fastnn.kernels.lanes.members.rule import serves
 
-__all__ = ["Data", "MemberSettings", "Results", "new_block", "new_step", "run", "serves", "table"]
+__all__ = ["Data", "MemberSettings", "Results", "new_block", "new_step", "run", "table"]

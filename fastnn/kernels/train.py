@@ -1,0 +1,41 @@
+"""Training one network: the door to its two paths, with tiles for networks of any size and lanes for tiny ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels import dispatch
+from fastnn.kernels.lanes.samples import PreparedForLanes
+from fastnn.kernels.tiles.prepare import PreparedForTiles
+
+
+def train(
+    job: Job,
+    state: State,
+    learning_rates: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    max_steps: int,
+    *,
+    threads: int = 1,
+    specialize: bool | None = None,
+) -> Status:
+    """Run a job from where its state stands: the contract of `fastnn.reference.training.train`.
+
+    Parameters
+    ----------
+    threads : int
+        How many threads may share each step; the results are the same to the bit.
+    specialize : bool, optional
+        Whether to compile for the sizes of this network (`fastnn.kernels.lanes.samples`), whose results differ by
+        rounding and which takes plain jobs alone. By default where it pays, which the network and the batch decide.
+    """
+    if specialize or (specialize is None and job.is_plain and dispatch.samples_in_lanes(job.spec, job.batch_size)):
+        if not isinstance(job.prepared, PreparedForLanes):
+            job.prepared = PreparedForLanes(job, state)
+        return job.prepared.run(state, learning_rates, losses, max_steps)
+    if not isinstance(job.prepared, PreparedForTiles):
+        job.prepared = PreparedForTiles(job, state)
+    team = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
+    return job.prepared.run(state, learning_rates, losses, max_steps, team)

@@ -1,0 +1,38 @@
+"""`fastnn.explain` says what `fastnn.kernels.dispatch` decides."""
+
+import pytest
+
+import fastnn
+from fastnn import MLP
+from fastnn.kernels import dispatch
+
+pytestmark = pytest.mark.own_kernels
+
+CASES = [
+    (MLP((3, 4, 1)), {"batch_size": 4}, "fit", "lanes, a sample in each"),
+    (MLP((3, 4, 1)), {"batch_size": 4, "input_noise": 0.1}, "fit", "dropout and noise are for tiles alone"),
+    (MLP((3, 4, 1)), {"batch_size": 1000}, "fit", "a batch has more than"),
+    (MLP((3, 40, 1)), {"threads": 2}, "fit", "more than 40 parameters; one thread"),
+    (MLP((64, 100, 1)), {"batch_size": 64}, "fit", "pack and fetch ahead"),
+    (MLP((3, 4, 1)), {"optimizer": fastnn.LevenbergMarquardt()}, "fit", "LevenbergMarquardt takes all samples"),
+    (MLP((3, 4, 1)), {}, "fit_many", "lanes, a network in each"),
+    (MLP((64, 100, 1)), {}, "fit_many", "one network after another"),
+    (MLP((64, 100, 1)).spec, {}, "embedded", "several samples"),
+]
+
+
+@pytest.mark.parametrize(("net", "settings", "call", "expected"), CASES)
+def test_each_call_has_a_line_that_says_its_path(net, settings, call, expected):
+    lines = dict(line.split(maxsplit=1) for line in fastnn.explain(net, **settings).splitlines())
+    assert list(lines) == ["network", "fit", "fit_many", "predict", "embedded"]
+    assert expected in lines[call]
+
+
+def test_it_goes_by_the_thresholds_themselves(monkeypatch):
+    monkeypatch.setattr(dispatch, "TINY_PARAMS", 20)
+    assert "more than 20 parameters" in fastnn.explain(MLP((3, 4, 1)), batch_size=4)
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(TypeError, match=r"net must be an MLP or a NetworkSpec; got 3"):
+        fastnn.explain(3)

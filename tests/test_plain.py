@@ -1,0 +1,61 @@
+"""The plain loops: against the reference on every pair of activation and loss, compiled and as Python runs them."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from reference_cases import COMBINATIONS, draw, error
+
+import fastnn
+from fastnn import MLP
+from fastnn.kernels import plain
+from fastnn.reference import network
+from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
+
+
+@pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)
+def test_gradient(hidden, output, loss):
+    spec, row = NetworkSpec((3, 5, 4, 2), (hidden, hidden, output)), catalogue.LOSSES[loss]
+    params, X, y = draw(spec, loss, 7)
+    settings = {"sample_weight": np.linspace(0, 2, 7), "l2": 0.1, "loss_parameter": 0.7}
+    value, gradient = plain.loss_and_grad(spec, params, X, y, row, **settings)
+    expected, expected_gradient = network.loss_and_grad(spec, params, X, y, row, **settings)
+    assert value == pytest.approx(expected, rel=1e-13)
+    assert error(gradient, expected_gradient) < 1e-12
+    np.testing.assert_allclose(plain.predict(spec, params, X), network.predict(spec, params, X), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("optimizer", catalogue.OPTIMIZERS)
+def test_fit(optimizer):
+    rule, rng = getattr(fastnn.optimizers, optimizer)(), np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+    nets = [MLP((3, 5, 2), rng=0) for _ in range(2)]
+    for net, backend in zip(nets, ("plain", "numpy"), strict=True):
+        net.fit(X, y, optimizer=rule, epochs=4, rng=1, validation_data=(X, y), backend=backend)
+    np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-10)
+
+
+def test_dropout_is_refused():
+    with pytest.raises(ValueError, match="dropout must be 0 with backend='plain'"):
+        MLP((3, 5, 2)).fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, dropout=0.1, backend="plain")
+
+
+def test_without_the_compiler_plain_loops_stand_in_with_one_sentence():
+    program = """
+import warnings
+import numpy as np
+from fastnn import MLP
+X, y = np.eye(3), np.ones((3, 1))
+net, again = MLP((3, 4, 1), rng=0), MLP((3, 4, 1), rng=0)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    net.fit(X, y, epochs=3, rng=0)
+assert {str(w.message)[:17] for w in caught} == {"NUMBA_DISABLE_JIT"}, [str(w.message) for w in caught]
+again.fit(X, y, epochs=3, rng=0, backend="numpy")
+np.testing.assert_allclose(net.params, again.params, rtol=1e-13)
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
