@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastnn.kernels.simd.types import REGISTER_BYTES
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.settings.spec import NetworkSpec
 
 #: Networks of at most so many parameters are trained with samples in lanes, in batches of at most so many vectors of

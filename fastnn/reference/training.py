@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,13 @@ from fastnn.reference.optimizers import clip, step
 
 @np.errstate(over="ignore", invalid="ignore")  # the status tells of a run that diverges
 def train(
-    job: Job, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
+    job: Job,
+    state: State,
+    learning_rates: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    max_steps: int,
+    *,
+    loss_and_grad: Callable[..., tuple[float, NDArray]] = loss_and_grad,
 ) -> Status:
     """Run a training job on from where its state stands.
 
@@ -35,6 +42,8 @@ def train(
         by the sums of their sample weights.
     max_steps : int
         The most steps this call may make.
+    loss_and_grad : callable
+        What gives the loss of a batch and its gradient.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def train(
                 return Status.PAUSED
             rows = slice(batch * job.batch_size, (batch + 1) * job.batch_size)
             status = _train_batch(
-                job, state, rows if order is None else order[rows], float(learning_rates[i]), gradient
+                job, state, rows if order is None else order[rows], float(learning_rates[i]), gradient, loss_and_grad
             )
             if status is not Status.DONE:
                 return status
@@ -72,7 +81,12 @@ def _order(job: Job, state: State, epoch: int) -> NDArray[np.intp]:
 
 
 def _train_batch(
-    job: Job, state: State, rows: slice | NDArray[np.intp], learning_rate: float, gradient: NDArray
+    job: Job,
+    state: State,
+    rows: slice | NDArray[np.intp],
+    learning_rate: float,
+    gradient: NDArray,
+    loss_and_grad: Callable[..., tuple[float, NDArray]],
 ) -> Status:
     """One step of the optimizer on some rows of the data; `gradient` is scratch."""
     X, y = job.X[rows], job.y[rows]

@@ -1,0 +1,284 @@
+"""A network in plain loops: what all other kernels compute, without what makes them fast.
+
+Feedforward is ``h = f(x W + b)``, layer after layer; backpropagation takes the loss's derivative with respect to the
+outputs back through the same layers. Each is loops over numbers that Numba compiles, or that Python runs as they stand
+where ``NUMBA_DISABLE_JIT=1`` turns the compiler off: in a debugger, say. ``backend="plain"`` computes by this file.
+
+To train the tutorial's network on its four samples:
+
+    python -m fastnn.kernels.plain
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba.core import config
+from numpy.typing import NDArray
+
+from fastnn.jobs.job import Job
+from fastnn.kernels.jit.compiling import kernel
+from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, Loss
+from fastnn.settings.spec import NetworkSpec
+
+_loops: Callable = (lambda function: function) if config.DISABLE_JIT else kernel
+
+N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
+_IDENTITY, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP = (
+    row.code for row in ACTIVATIONS.values()
+)
+_SSE, _MSE, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY = (row.code for row in LOSSES.values())
+_SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of selu
+_SLOPE = math.sqrt(8 / math.pi)  # of gelu_tanh, as the factor of a sigmoid's argument
+
+
+@_loops
+def sigmoid(z):
+    """``1 / (1 + exp(-z))``, without overflow."""
+    e = math.exp(-abs(z))
+    return 1 / (1 + e) if z > 0 else e / (1 + e)
+
+
+@_loops
+def activate(code, z):
+    """An activation at `z`; softmax, which takes a row together, is in `forward`."""
+    if code == _SIGMOID:
+        return sigmoid(z)
+    if code == _TANH:
+        return math.tanh(z)
+    if code == _RELU:
+        return max(z, 0.0)
+    if code == _LEAKY_RELU:
+        return z if z > 0 else 0.01 * z
+    if code == _ELU:
+        return z if z > 0 else math.expm1(z)
+    if code == _SELU:
+        return _SCALE * (z if z > 0 else _ALPHA * math.expm1(z))
+    if code == _SILU:
+        return z * sigmoid(z)
+    if code == _SOFTPLUS:
+        return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+    if code == _GELU:
+        return z * sigmoid(_SLOPE * (z + 0.044715 * z * z * z))
+    if code == _EXP:
+        return math.exp(z)
+    return z
+
+
+@_loops
+def slope(code, z, h):
+    """Its derivative, where it has the value `h`."""
+    if code == _SIGMOID:
+        return h * (1 - h)
+    if code == _TANH:
+        return 1 - h * h
+    if code == _RELU:
+        return 1.0 if h > 0 else 0.0
+    if code == _LEAKY_RELU:
+        return 1.0 if h > 0 else 0.01
+    if code == _ELU:
+        return 1.0 if h > 0 else h + 1
+    if code == _SELU:
+        return _SCALE if h > 0 else h + _SCALE * _ALPHA
+    if code == _SILU:
+        return sigmoid(z) * (1 + z * sigmoid(-z))
+    if code == _SOFTPLUS:
+        return -math.expm1(-h)
+    if code == _GELU:
+        u = _SLOPE * (z + 0.044715 * z * z * z)
+        return sigmoid(u) * (1 + _SLOPE * (1 + 3 * 0.044715 * z * z) * z * sigmoid(-u))
+    return h if code == _EXP else 1.0
+
+
+@_loops
+def element_loss(code, o, y, parameter):
+    """The loss of one output, and its derivative; `o` is the pre-activation where the catalogue says `logits_of`."""
+    r = o - y
+    if code == _MAE:
+        return abs(r), (1.0 if r > 0 else 0.0) - (1.0 if r < 0 else 0.0)
+    if code == _HUBER:
+        bounded = min(max(r, -parameter), parameter)
+        return bounded * (r - bounded / 2), bounded
+    if code == _POISSON:
+        return math.exp(o) - y * o, math.exp(o) - y
+    if code == _BINARY:
+        return max(o, 0.0) + math.log1p(math.exp(-abs(o))) - y * o, sigmoid(o) - y
+    return r * r, 2 * r
+
+
+@_loops
+def softmax(z, h):
+    """``exp(z) / sum(exp(z))`` of a row."""
+    top, total = np.max(z), 0.0
+    for j in range(z.size):
+        h[j] = math.exp(z[j] - top)
+        total += h[j]
+    for j in range(z.size):
+        h[j] /= total
+
+
+@_loops
+def forward(layers, params, Z, H):
+    """All rows through the layers. Z[l] and H[l + 1] are a layer's pre-activations and outputs; H[0] is the input."""
+    for l in range(layers.shape[0]):
+        n_in, n_out, w, b, code = layers[l]
+        for r in range(H.shape[1]):
+            for j in range(n_out):
+                z = params[b + j] if b >= 0 else 0.0
+                for i in range(n_in):
+                    z += H[l, r, i] * params[w + i * n_out + j]
+                Z[l, r, j] = z
+                H[l + 1, r, j] = activate(code, z)
+            if code == _SOFTMAX:
+                softmax(Z[l, r, :n_out], H[l + 1, r, :n_out])
+
+
+@_loops
+def output_loss(loss, logits, code, parameter, z, h, y, d):
+    """The loss of one row, summed over its outputs, and its derivative `d` with respect to the pre-activations `z`."""
+    if loss == _CROSS_ENTROPY:
+        value, total = 0.0, np.sum(y)
+        log_sum = np.max(z) + math.log(np.sum(np.exp(z - np.max(z))))
+        for j in range(z.size):
+            value += y[j] * (log_sum - z[j])
+            d[j] = h[j] * total - y[j]
+        return value
+    value = 0.0
+    for j in range(z.size):
+        of_output, derivative = element_loss(loss, z[j] if logits else h[j], y[j], parameter)
+        value += of_output
+        d[j] = derivative if logits else derivative * slope(code, z[j], h[j])
+    return value
+
+
+@_loops
+def backward(layers, params, Z, H, D, gradient):
+    """The gradient, from D[-1], the loss's derivative with respect to the last pre-activations."""
+    gradient[:] = 0.0
+    for l in range(layers.shape[0] - 1, -1, -1):
+        n_in, n_out, w, b, _ = layers[l]
+        for r in range(H.shape[1]):
+            for j in range(n_out):
+                if b >= 0:
+                    gradient[b + j] += D[l, r, j]
+                for i in range(n_in):
+                    gradient[w + i * n_out + j] += H[l, r, i] * D[l, r, j]
+            for i in range(n_in if l > 0 else 0):
+                d = 0.0
+                for j in range(n_out):
+                    d += D[l, r, j] * params[w + i * n_out + j]
+                D[l - 1, r, i] = d * slope(layers[l - 1, CODE], Z[l - 1, r, i], H[l, r, i])
+
+
+@_loops
+def batch(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient):
+    """Loss and gradient of a batch whose rows count by their shares."""
+    forward(layers, params, Z, H)
+    last, n_out, value = layers.shape[0] - 1, y.shape[1], 0.0
+    for r in range(y.shape[0]):
+        z, h, d = Z[last, r, :n_out], H[last + 1, r, :n_out], D[last, r, :n_out]
+        value += shares[r] * output_loss(loss, logits, layers[last, CODE], parameter, z, h, y[r], d)
+        for j in range(n_out):
+            d[j] *= shares[r]
+    backward(layers, params, Z, H, D, gradient)
+    return value
+
+
+@_loops
+def descend(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient, rate, steps):
+    """So many steps of gradient descent on one batch; the last loss before its step."""
+    value = 0.0
+    for _ in range(steps):
+        value = batch(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient)
+        for k in range(params.size):
+            params[k] -= rate * gradient[k]
+    return value
+
+
+# ---------------------------------------------------------------- from Python
+def _table(spec: NetworkSpec) -> NDArray[np.int64]:
+    rows = [(row.n_in, row.n_out, row.weights, row.biases, row.activation.code) for row in spec.layers]
+    return np.array(rows, np.int64)
+
+
+def _room(spec: NetworkSpec, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Z, H and D for so many rows, as wide as the widest layer; X stands in H[0]."""
+    Z, D = np.zeros((2, spec.n_layers, len(X), max(spec.sizes)), spec.dtype)
+    H = np.zeros((spec.n_layers + 1, len(X), max(spec.sizes)), spec.dtype)
+    H[0, :, : spec.n_in] = X
+    return Z, H, D
+
+
+def _batch(
+    spec: NetworkSpec, params: NDArray, X: NDArray, y: NDArray, loss: Loss, weights: NDArray | None, parameter: float
+) -> tuple[Any, ...]:
+    """The first arguments of `batch` and `descend`, but for the gradient."""
+    targets = y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
+    shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
+    total = loss.divisor(spec.n_out) * (shares.sum() if loss.mean and shares.any() else 1.0)
+    known = _table(spec), loss.code, loss.logits_of is not None, parameter
+    return *known, params, targets, shares / total, *_room(spec, X)
+
+
+def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+    """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
+    Z, H, _ = _room(spec, X)
+    forward(_table(spec), params, Z, H)
+    return H[-1, :, : spec.n_out].copy()
+
+
+def loss_and_grad(
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    y: NDArray,
+    loss: Loss,
+    *,
+    sample_weight: NDArray | None = None,
+    l2: float = 0.0,
+    loss_parameter: float = 1.0,
+    factors: list[NDArray] | None = None,
+    out: NDArray | None = None,
+) -> tuple[float, NDArray]:
+    """The loss of a batch and its gradient: the contract of `fastnn.reference.network.loss_and_grad`.
+
+    Raises
+    ------
+    ValueError
+        If there is dropout, which the plain loops leave out.
+    """
+    if factors is not None:
+        raise ValueError("dropout must be 0 with backend='plain', whose loops leave it out")
+    gradient = np.empty_like(params) if out is None else out
+    value = float(batch(*_batch(spec, params, X, y, loss, sample_weight, loss_parameter), gradient))
+    if l2:
+        weights = np.where(spec.weight_mask(), params, 0)
+        gradient += l2 * weights
+        value += l2 / 2 * float(weights @ weights)
+    return value, gradient
+
+
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    watch = job.watch
+    settings: dict[str, Any] = {"sample_weight": watch.sample_weight, "loss_parameter": job.loss_parameter}
+    loss, _ = loss_and_grad(job.spec, job.params, watch.X, watch.y, job.loss, **settings)
+    return loss, watch.judge(predict(job.spec, job.params, watch.X), job.loss)
+
+
+def main() -> None:
+    """The tutorial: 3-4-1 sigmoid, no biases, sum of squared errors, 1,500 steps over all samples."""
+    spec = NetworkSpec((3, 4, 1), ("sigmoid", "sigmoid"), bias=False)
+    X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float64)
+    y = np.array([[0], [1], [1], [0]], np.float64)
+    params = np.random.default_rng(0).random(spec.n_params)
+    gradient = np.empty_like(params)
+    loss = descend(*_batch(spec, params, X, y, LOSSES["sse"], None, 1.0), gradient, 1.0, 1500)
+    print(f"loss {loss:.6f}, outputs {predict(spec, params, X).ravel().round(3)}")
+
+
+if __name__ == "__main__":
+    main()
