@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 from numba import types
-from numba.extending import overload_method
 
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.methods import check_array, scratch
 from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.refusals import method
 from fastnn.embed.types import architecture
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import number_type, type_name
@@ -35,7 +35,7 @@ def type_of(spec: NetworkSpec) -> EnsembleType:
     return EnsembleType(spec)
 
 
-@overload_method(EnsembleType, "forward", jit_options={"error_model": "numpy"})
+@method(EnsembleType, "forward", jit_options={"error_model": "numpy"})
 def _forward(many, x, out, workspace=None):
     check_array(many, "forward", "x", x, (1,), False)
     check_array(many, "forward", "out", out, (2,), True)

@@ -6,17 +6,16 @@ is complete.
 
 from __future__ import annotations
 
-from numba.extending import overload_method
-
 from fastnn.embed.methods import absent, check_array, check_gradient, scratch, shapes_message
 from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.refusals import method
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
 
 
-@overload_method(NetworkType, "vjp_params", jit_options=EMBEDDED)
+@method(NetworkType, "vjp_params", jit_options=EMBEDDED)
 def _vjp_params(net, x, v, grad, workspace=None):
     check_array(net, "vjp_params", "x", x, (1, 2), False)
     check_array(net, "vjp_params", "v", v, (x.ndim,), False)
@@ -51,7 +50,7 @@ def _vjp_params(net, x, v, grad, workspace=None):
     return one if x.ndim == 1 else many
 
 
-@overload_method(NetworkType, "taylor_vjp_params", jit_options=EMBEDDED)
+@method(NetworkType, "taylor_vjp_params", jit_options=EMBEDDED)
 def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None):
     arrays = {"x": x, "t": t, "v": v, "v_slope": v_slope}
     curved = not absent(v_curvature)

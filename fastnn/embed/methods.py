@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import TypingError, types
-from numba.extending import lower_builtin, overload_method
+from numba import types
+from numba.extending import lower_builtin
 
 from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.refusals import Refusal, method, named
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
 from fastnn.kernels.dispatch import rows_at_once
@@ -28,16 +29,16 @@ def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, .
     """Refuse what is no array of the network's dtype and so many dimensions."""
     wanted = f"net.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
     if not isinstance(array, types.Array) or array.dtype != net.dtype or array.ndim not in dims:
-        raise TypingError(f"{wanted}; got {array}")
+        raise Refusal(f"{wanted}; got {named(array)}")
     if written and not array.mutable:
-        raise TypingError(f"{wanted} that can be written to; got {array}")
+        raise Refusal(f"{wanted} that can be written to; got {named(array)}")
 
 
 def check_gradient(net: Any, method: str, grad: Any) -> None:
     """Refuse what is no contiguous vector of the network's dtype to add to."""
     check_array(net, method, "grad", grad, (1,), True)
     if grad.layout != "C":
-        raise TypingError(f"net.{method}: grad must be contiguous; got {grad}")
+        raise Refusal(f"net.{method}: grad must be contiguous; got {named(grad)}")
 
 
 def absent(argument: Any) -> bool:
@@ -51,13 +52,13 @@ def scratch(net: Any, method: str, workspace: Any) -> int:
     size = count * net.dtype.bitwidth // 8
     if absent(workspace):
         if size > STACK_BYTES:
-            raise TypingError(
+            raise Refusal(
                 f"net.{method}: this network needs {size:,} bytes of scratch, more than the {STACK_BYTES:,} that are "
                 f"taken from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
                 f'such as net.workspace("{method}")'
             )
     elif workspace != types.Array(net.dtype, 1, "C"):
-        raise TypingError(f"net.{method}: workspace must be a contiguous 1-D array of {net.dtype}; got {workspace}")
+        raise Refusal(f"net.{method}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")
     return count
 
 
@@ -70,7 +71,7 @@ def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:
 
 
 # ---------------------------------------------------------------- outputs
-@overload_method(NetworkType, "forward", jit_options=EMBEDDED)
+@method(NetworkType, "forward", jit_options=EMBEDDED)
 def _forward(net, x, out, workspace=None):
     check_array(net, "forward", "x", x, (1, 2), False)
     check_array(net, "forward", "out", out, (x.ndim,), True)
@@ -113,13 +114,13 @@ def _forward(net, x, out, workspace=None):
     return several_at_once if rows_at_once(net.spec) and fits_the_stack else many
 
 
-@overload_method(NetworkType, "forward_with", jit_options=EMBEDDED)
+@method(NetworkType, "forward_with", jit_options=EMBEDDED)
 def _forward_with(net, params, x, out, workspace=None):
     check_array(net, "forward_with", "params", params, (1,), False)
     check_array(net, "forward_with", "x", x, (1,), False)
     check_array(net, "forward_with", "out", out, (1,), True)
     if params.layout != "C":
-        raise TypingError(f"net.forward_with: params must be contiguous; got {params}")
+        raise Refusal(f"net.forward_with: params must be contiguous; got {named(params)}")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "forward", workspace)
     n_params = net.spec.n_params
 
@@ -134,7 +135,7 @@ def _forward_with(net, params, x, out, workspace=None):
     return forward_with
 
 
-@overload_method(NetworkType, "__call__", jit_options=EMBEDDED)
+@method(NetworkType, "__call__", jit_options=EMBEDDED)
 def _call(net, x):
     check_array(net, "__call__", "x", x, (1, 2), False)
     n_out, dtype = net.spec.n_out, np.dtype(net.spec.dtype)
@@ -158,7 +159,7 @@ def _lower_call(context, builder, sig, args):
 
 
 # ---------------------------------------------------------------- derivatives
-@overload_method(NetworkType, "vjp", jit_options=EMBEDDED)
+@method(NetworkType, "vjp", jit_options=EMBEDDED)
 def _vjp(net, x, v, out, workspace=None, grad=None):
     for name, array in {"x": x, "v": v, "out": out}.items():
         check_array(net, "vjp", name, array, (1,), name == "out")
@@ -191,7 +192,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
     return with_params
 
 
-@overload_method(NetworkType, "jvp", jit_options=EMBEDDED)
+@method(NetworkType, "jvp", jit_options=EMBEDDED)
 def _jvp(net, x, t, out, workspace=None):
     for name, array in {"x": x, "t": t, "out": out}.items():
         check_array(net, "jvp", name, array, (1,), name == "out")
@@ -208,7 +209,7 @@ def _jvp(net, x, t, out, workspace=None):
     return jvp
 
 
-@overload_method(NetworkType, "jacobian", jit_options=EMBEDDED)
+@method(NetworkType, "jacobian", jit_options=EMBEDDED)
 def _jacobian(net, x, out, jac, workspace=None):
     check_array(net, "jacobian", "x", x, (1, 2), False)
     check_array(net, "jacobian", "out", out, (x.ndim,), True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from numba import TypingError
-from numba.extending import overload_method
-
 from fastnn.embed.methods import absent, check_array, scratch, shapes_message
 from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
 
 
-@overload_method(NetworkType, "hvp", jit_options=EMBEDDED)
+@method(NetworkType, "hvp", jit_options=EMBEDDED)
 def _hvp(net, x, v, t, out, workspace=None):
     for name, array in {"x": x, "v": v, "t": t, "out": out}.items():
         check_array(net, "hvp", name, array, (1,), name == "out")
@@ -33,7 +31,7 @@ def _hvp(net, x, v, t, out, workspace=None):
     return hvp
 
 
-@overload_method(NetworkType, "taylor", jit_options=EMBEDDED)
+@method(NetworkType, "taylor", jit_options=EMBEDDED)
 def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
     written = {"out": out, "slope": slope} | ({} if absent(curvature) else {"curvature": curvature})
     for name, array in ({"x": x, "t": t} | written).items():
@@ -65,10 +63,10 @@ def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
     return two_terms if absent(curvature) else three_terms
 
 
-@overload_method(NetworkType, "hessian", jit_options=EMBEDDED)
+@method(NetworkType, "hessian", jit_options=EMBEDDED)
 def _hessian(net, x, h, workspace=None, v=None):
     if absent(v) and net.spec.n_out != 1:
-        raise TypingError(f"net.hessian: v must say which outputs, as this network has {net.spec.n_out}; got none")
+        raise Refusal(f"net.hessian: v must say which outputs, as this network has {net.spec.n_out}; got none")
     for name, array, n in (("x", x, 1), ("h", h, 2), *([] if absent(v) else [("v", v, 1)])):
         check_array(net, "hessian", name, array, (n,), name == "h")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "hessian", workspace)

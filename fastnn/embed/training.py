@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import TypingError, from_dtype, typeof, types
-from numba.extending import overload_method
+from numba import from_dtype, typeof, types
 from numpy.typing import NDArray
 
 from fastnn import checks
 from fastnn.checks.values import AT_LEAST_0
 from fastnn.embed.fields import ArraysType, shows
+from fastnn.embed.refusals import Refusal, method, named
 from fastnn.embed.types import NetworkType
 from fastnn.jobs.job import State
 from fastnn.kernels.functions.optimizers import Update, update_part
@@ -166,14 +166,14 @@ def _run_address(dtype: str) -> int:
 def _check(net: NetworkType, x: Any, y: Any, state: Any) -> None:
     """Refuse other types than `train_step` takes."""
     if not isinstance(state, TrainStateType) or state.spec != net.spec:
-        raise TypingError(f"net.train_step: state must be a fastnn.TrainState of the network's spec; got {state}")
+        raise Refusal(f"net.train_step: state must be a fastnn.TrainState of the network's spec; got {named(state)}")
     if not (isinstance(x, types.Array) and x.dtype == net.dtype and x.ndim in (1, 2) and x.layout == "C"):
-        raise TypingError(f"net.train_step: x must be a contiguous 1-D or 2-D array of {net.dtype}; got {x}")
+        raise Refusal(f"net.train_step: x must be a contiguous 1-D or 2-D array of {net.dtype}; got {named(x)}")
     targets = isinstance(y, types.Array) and y.layout == "C" and y.dtype == net.dtype and y.ndim == x.ndim
     labels = isinstance(y, types.Array) and y.layout == "C" and y.dtype == types.int64 and y.ndim == 1
     if not (targets or (labels and state.labels and x.ndim == 2)):
         also = f", or a 1-D array of {types.int64} labels beside a 2-D x" if state.labels else ""
-        raise TypingError(f"net.train_step: y must be a contiguous {x.ndim}-D array of {net.dtype}{also}; got {y}")
+        raise Refusal(f"net.train_step: y must be a contiguous {x.ndim}-D array of {net.dtype}{also}; got {named(y)}")
 
 
 @outlined
@@ -187,7 +187,7 @@ def _step(params, state, records, x, y, labels, n):
     return losses[0]
 
 
-@overload_method(NetworkType, "train_step")
+@method(NetworkType, "train_step")
 def _train_step(net, x, y, state):
     _check(net, x, y, state)
     n_in, n_out = net.spec.n_in, net.spec.n_out
@@ -241,12 +241,12 @@ def _apply(params, state, grad):
     return True
 
 
-@overload_method(TrainStateType, "apply")
+@method(TrainStateType, "apply")
 def _apply_method(state, net, grad):
     if not isinstance(net, NetworkType) or state.spec != net.spec:
-        raise TypingError(f"state.apply: net must be a network of the state's spec; got {net}")
+        raise Refusal(f"state.apply: net must be a network of the state's spec; got {named(net)}")
     if grad != types.Array(net.dtype, 1, "C") and grad != types.Array(net.dtype, 1, "C", readonly=True):
-        raise TypingError(f"state.apply: grad must be a contiguous 1-D array of {net.dtype}; got {grad}")
+        raise Refusal(f"state.apply: grad must be a contiguous 1-D array of {net.dtype}; got {named(grad)}")
     n_params = net.spec.n_params
     message = f"state.apply: grad must have shape ({n_params},)"
 

@@ -1,0 +1,112 @@
+"""What compiled code is told that asks for what there is not: one sentence, at the end of what Numba says."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from numba.core.errors import ForceLiteralArg, NumbaError, TypingError
+from numba.core.imputils import lower_constant, lower_setattr_generic
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+from numba.extending import overload_method
+
+from fastnn.embed.fields import ArraysType
+from fastnn.kernels.jit.digest import digest
+
+
+class Refusal(ForceLiteralArg, TypingError):
+    """A `TypingError` that arrives as it was raised.
+
+    Numba takes a `TypingError` for one candidate's and buries it in a list of all of them. What asks for the value of
+    an argument it hands on untouched, from caller to caller, up to where the values are: there this ends.
+    """
+
+    def __init__(self, sentence: str):
+        NumbaError.__init__(self, sentence)
+        self._sentence, self._place = sentence, ""
+
+    def add_context(self, message: str) -> Refusal:
+        """Keep the first place of the caller's that Numba names, and none of its own."""
+        if not self._place and message.startswith("typing of"):
+            self._place = f"{message}\n"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self._place}{self._sentence}"
+
+    @property  # type: ignore[misc]
+    def requested_args(self) -> Any:
+        """Where a caller, and in the end Python, looks for what to do about it."""
+        raise self.with_traceback(None)
+
+    def fold_arguments(self, *args: Any) -> Any:
+        """The same."""
+        raise self.with_traceback(None)
+
+    def bind_fold_arguments(self, fold_arguments: Any) -> Refusal:
+        """There is nothing to fold."""
+        return self
+
+    def combine(self, other: Any) -> Refusal:
+        """The first one is told."""
+        return self
+
+
+class _Parameters(inspect.Signature):
+    """The parameters of a method, which other arguments are told of."""
+
+    method: str
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+        """Python's, with an error of ours."""
+        try:
+            return super().bind(*args, **kwargs)
+        except TypeError as error:
+            _, *takes = self.parameters.values()
+            raise Refusal(f"{self.method} takes ({', '.join(map(str, takes))}): {error}") from None
+
+
+def method(kind: type, name: str, **options: Any) -> Callable:
+    """Decorate what chooses a method of `kind` by the types of its arguments, as Numba's ``overload_method`` does."""
+
+    def declare(choose: Callable) -> Callable:
+        signature = inspect.signature(choose)
+        parameters = _Parameters(list(signature.parameters.values()))
+        parameters.method = f"{next(iter(signature.parameters))}.{name}"
+        choose.__signature__ = parameters  # type: ignore[attr-defined]
+        return overload_method(kind, name, **options)(choose)
+
+    return declare
+
+
+def named(kind: Any) -> str:
+    """A type as users know it."""
+    return str(kind).replace(f", kernels {digest()}", "")
+
+
+# ---------------------------------------------------------------- what is no method
+@infer_getattr
+class _NoAttribute(AttributeTemplate):
+    """Asked when an object has no attribute of this name."""
+
+    key = ArraysType
+
+    def generic_resolve(self, kind, name):
+        if not name.startswith("__") or name == "__call__":  # str, say, asks for the others
+            raise Refusal(f"{named(kind)} has no attribute {name} inside compiled code")
+
+
+@lower_setattr_generic(ArraysType)
+def _assign(context, builder, sig, args, name):
+    raise Refusal(
+        f"{name} of {named(sig.args[0])} cannot be assigned to inside compiled code; write into it, {name}[:] = ..."
+    )
+
+
+@lower_constant(ArraysType)
+def _constant(context, builder, kind, value):
+    raise Refusal(
+        f"{named(kind)} must be an argument of the compiled function; "
+        "it is a global or closure variable, whose value Numba would freeze"
+    )

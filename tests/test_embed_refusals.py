@@ -1,0 +1,165 @@
+"""What compiled code is told that asks a network for what there is not: one sentence of ours, and that comes last."""
+
+import inspect
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core.errors import TypingError
+
+import fastnn
+from fastnn import MLP
+
+NET = MLP((3, 5, 1), rng=0)
+MANY = fastnn.Ensemble(NET.spec, np.zeros((4, NET.spec.n_params)))
+STATE = fastnn.TrainState(NET.spec, max_batch=4)
+X, OUT, SQUARE = np.zeros(3), np.zeros(1), np.zeros((3, 3))
+
+#: What each method is called on, and with what it would do.
+METHODS = {
+    "forward": (NET, {"x": X, "out": OUT}),
+    "forward_with": (NET, {"params": NET.params, "x": X, "out": OUT}),
+    "jacobian": (NET, {"x": X, "out": OUT, "jac": SQUARE[:1]}),
+    "vjp": (NET, {"x": X, "v": OUT, "out": X}),
+    "jvp": (NET, {"x": X, "t": X, "out": OUT}),
+    "hessian": (NET, {"x": X, "h": SQUARE}),
+    "train_step": (NET, {"x": X, "y": OUT, "state": STATE}),
+    "many.forward": (MANY, {"x": X, "out": np.zeros((4, 1))}),
+}
+#: Arguments that no method takes.
+WRONG = {"float32": X.astype("f"), "scalar": 1.5, "integer": 3, "dimensions": np.zeros((2, 2, 2)), "none": None}
+
+
+def caller(method):
+    """A compiled function that calls a method of its first argument with so many others."""
+    call = {
+        "forward": lambda net, *args: net.forward(*args),
+        "forward_with": lambda net, *args: net.forward_with(*args),
+        "jacobian": lambda net, *args: net.jacobian(*args),
+        "vjp": lambda net, *args: net.vjp(*args),
+        "jvp": lambda net, *args: net.jvp(*args),
+        "hessian": lambda net, *args: net.hessian(*args),
+        "train_step": lambda net, *args: net.train_step(*args),
+    }[method.rpartition(".")[2]]
+    return njit(call)
+
+
+def told(function, *args):
+    """The last line of what a caller is told."""
+    with pytest.raises(TypingError) as caught:
+        function(*args)
+    message = str(caught.value)
+    assert "candidate" not in message
+    assert "kernels" not in message
+    return message.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_arguments_of_other_types(name):
+    net, arguments = METHODS[name]
+    method = name.rpartition(".")[2]
+    function = caller(method)
+    for argument in arguments:
+        for kind, wrong in WRONG.items():
+            sentence = told(function, net, *(arguments | {argument: wrong}).values())
+            assert f".{method}: {argument} must be " in sentence, kind
+            assert "; got " in sentence
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_numbers_of_arguments(name):
+    net, arguments = METHODS[name]
+    method = name.rpartition(".")[2]
+    first = next(iter(arguments))
+    assert told(caller(method), net).endswith(f"missing a required argument: '{first}'")
+    many = [*arguments.values(), *[None] * 4]
+    sentence = told(caller(method), net, *many)
+    assert f".{method} takes ({first}, " in sentence
+    assert sentence.endswith("too many positional arguments")
+
+
+def test_calls():
+    call = njit(lambda net, x: net(x))
+    assert told(call, NET, 1.5) == "net.__call__: x must be a 1-D or 2-D array of float64; got float64"
+    assert told(njit(lambda net, x: net(x, x)), NET, X).endswith("too many positional arguments")
+    assert told(njit(lambda net: net([1.0, 2.0, 3.0])), NET).startswith("net.__call__: x must be")
+    assert told(call, MANY, X).endswith("has no attribute __call__ inside compiled code")
+
+
+def test_through_callers_and_more_than_once():
+    inner = njit(lambda net, x, out: net.forward(x, out))
+    outer = njit(lambda net, x, out: inner(net, x, out))
+    for function in (outer, inner, outer):
+        assert told(function, NET, X.astype("f"), OUT).startswith(
+            "net.forward: x must be a 1-D or 2-D array of float64"
+        )
+    with pytest.raises(TypingError, match=rf"at .*{__name__}.py \({inner.py_func.__code__.co_firstlineno}\)"):
+        outer(NET, X, 1.5)
+    inner(NET, X, OUT)  # it can be called as it should be all the same
+
+
+def test_types_that_turn_out_well_in_the_end():
+    @njit
+    def last(net, X, out):
+        x = X[0]
+        for i in range(len(X)):
+            net.forward(x, out)
+            x = X[:, i]  # with strides, which is known later
+        return out[0]
+
+    assert last(NET, np.ones((3, 3)), OUT) == NET(np.ones(3))[0]
+
+
+def attribute(thing):
+    return thing.misspelt
+
+
+def assign(thing):
+    thing.params = thing.params
+
+
+@pytest.mark.parametrize("thing", [NET, MANY, STATE], ids=["network", "ensemble", "state"])
+def test_attributes(thing):
+    assert told(njit(attribute), thing).endswith("has no attribute misspelt inside compiled code")
+    if thing is not STATE:
+        assert "params[:] = ..." in told(njit(assign), thing)
+
+
+@pytest.mark.parametrize("thing", [NET, MANY, STATE, (NET, NET)], ids=["network", "ensemble", "state", "tuple"])
+def test_globals_are_told_to_be_arguments(thing):
+    assert "must be an argument of the compiled function" in told(njit(lambda: thing))
+
+
+def test_a_network_met_as_a_global_before_any_other(tmp_path):
+    """In a process of its own: nothing of a network is compiled there before."""
+    import subprocess
+    import sys
+
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import fastnn, numba, numpy as np\n"
+        "net = fastnn.MLP((3, 5, 1), rng=0)\n"
+        "@numba.njit\n"
+        "def run(x, out):\n"
+        "    net.forward(x, out)\n"
+        "try:\n"
+        "    run(np.zeros(3), np.zeros(1))\n"
+        "except numba.TypingError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
+    assert "must be an argument of the compiled function" in done.stdout.splitlines()[-1], done.stderr
+
+
+def test_a_state_says_what_it_is_made_of():
+    with pytest.raises(TypeError, match=r"spec must be a NetworkSpec, such as net.spec; got <MLP"):
+        fastnn.TrainState(NET)
+
+
+def test_every_method_is_asked():
+    """Those that compiled code has."""
+    from fastnn.embed import methods, training
+
+    chosen = [f for room in (methods, training) for f in vars(room).values() if hasattr(f, "__signature__")]
+    names = {inspect.signature(choose).method.removeprefix("net.") for choose in chosen}
+    assert names - {"__call__", "state.apply"} <= set(METHODS)
