@@ -40,7 +40,7 @@ class Refusal(ForceLiteralArg, TypingError):
         """Where a caller, and in the end Python, looks for what to do about it."""
         raise self.with_traceback(None)
 
-    def fold_arguments(self, *args: Any) -> Any:
+    def fold_arguments(self, *args: Any) -> Any:  # type: ignore[misc]
         """The same."""
         raise self.with_traceback(None)
 
