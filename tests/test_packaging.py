@@ -90,3 +90,27 @@ def test_reference_needs_numpy_alone():
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert {(name or "").partition(".")[0] for name in names} <= allowed, path
+
+
+def test_the_source_distribution_holds_what_its_tests_read():
+    manifest = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
+    for folder in (".ci", "bench", "docs", "examples", "tests"):
+        assert f"graft {folder}\n" in manifest
+        assert (ROOT / folder).is_dir()
+
+
+def test_the_package_runs_as_a_program():
+    done = subprocess.run([sys.executable, "-m", "fastnn", "--version"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert fastnn.__version__ in done.stdout
+
+
+@pytest.mark.parametrize("version", ["1.6.1", "1.8.0", "1.10.0"])
+def test_an_older_scikit_learn_is_told_in_one_sentence(version):
+    pytest.importorskip("sklearn")
+    done = run(f"import sklearn; sklearn.__version__ = {version!r}; import fastnn.sklearn")
+    if version == "1.10.0":
+        assert done.returncode == 0, done.stderr
+    else:
+        sentence = done.stderr.splitlines()[-1]
+        assert sentence.startswith(f"ImportError: fastnn.sklearn needs scikit-learn 1.9, and {version} is installed")

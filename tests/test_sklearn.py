@@ -338,3 +338,13 @@ def test_check_estimator(name):
     for result in results:
         absent = result["status"] == "skipped" and any(text in str(result["exception"]) for text in ABSENT)
         assert absent or result["status"] == "passed", (result["check_name"], result["exception"])
+
+
+def test_the_rate_stands_where_scikit_learn_keeps_it():
+    models = both(
+        lambda model: model.fit(X, DATA["multiclass"][1]), "multiclass", solver="sgd", learning_rate="invscaling"
+    )
+    rates = [model._optimizer.learning_rate for model in models]
+    assert rates[1] == pytest.approx(rates[0], rel=1e-12)
+    assert rates[1] < SHORT["learning_rate_init"]
+    assert not hasattr(ours.MLPClassifier(), "_optimizer")

@@ -1,8 +1,9 @@
-"""A network as a C function, for callers that know no Python."""
+"""A network as a C function, for callers that know no Python: C and Fortran, and what SciPy calls from its own C."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.embed.methods import STACK_BYTES
 from fastnn.embed.pointers import memory
-from fastnn.embed.types import place_of
+from fastnn.embed.types import type_of
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of
@@ -23,7 +24,7 @@ from fastnn.settings.spec import NetworkSpec
 
 @dataclass(frozen=True)
 class CFunction:
-    """``void f(const T *x, T *out)``: the outputs of one sample; T is double or float, as the network's dtype.
+    """A network as a C function.
 
     Attributes
     ----------
@@ -38,13 +39,13 @@ class CFunction:
     _kept: tuple = field(repr=False)
 
 
-def make(spec: NetworkSpec, params: NDArray) -> CFunction:
-    """The function of a network, whose parameters are read at every call.
+def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
+    """The function of a network, whose parameters are read at every call, as a caller in `CALLERS` takes it.
 
     Raises
     ------
     ValueError
-        If the network is so wide that a call needs a workspace.
+        If the network is so wide that a call needs a workspace, or not what the caller takes.
     """
     size, itemsize = point.scratch_size(spec, "forward"), params.itemsize
     if size * itemsize > STACK_BYTES:
@@ -52,16 +53,118 @@ def make(spec: NetworkSpec, params: NDArray) -> CFunction:
             f"cfunc must be asked of a network that needs at most {STACK_BYTES:,} bytes of scratch; "
             f"got one that needs {size * itemsize:,}"
         )
-    place, n, number = place_of(spec), types.intp, params.dtype.type
+    if caller not in CALLERS:
+        raise ValueError(f"caller must be one of {', '.join(map(repr, CALLERS))}; got {caller!r}")
+    if caller != "C" and (spec.dtype != "float64" or (caller != "geometric_transform" and spec.n_out != 1)):
+        outputs = "" if caller == "geometric_transform" else " and one output"
+        raise ValueError(f"{caller} takes a float64 network{outputs}; got {spec.dtype} and {spec.n_out}")
+    place, n = type_of(spec).place, types.intp
     forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
-    parameters = params.ctypes.data
+    returned, takes, choose = CALLERS[caller]
+    function = cfunc(_numba_signature(returned, takes))(choose(spec, forward, params.ctypes.data, size))
+    number = np.ctypeslib.as_ctypes_type(params.dtype)
+    c_types: list[Any] = [
+        None if kind is None else _C_TYPES.get(kind) or ctypes.POINTER(number) for kind in (returned, *takes)
+    ]
+    return CFunction(function.address, ctypes.CFUNCTYPE(*c_types)(function.address), (function, params))
 
-    @cfunc(types.void(n, n))
+
+# ---------------------------------------------------------------- callers
+def _c(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
+    number = np.dtype(spec.dtype).type
+
     def function(x, out):
-        work = memory(pointer_at(x, number), size, None)
-        p, x_0, out_0 = pointer_at(parameters, number), pointer_at(x, number), pointer_at(out, number)
-        call(forward, KNOWN, p, x_0, 1, out_0, 1, work)
+        p, x_0, out_0 = pointer_at(params, number), pointer_at(x, number), pointer_at(out, number)
+        call(forward, KNOWN, p, x_0, 1, out_0, 1, memory(p, size, None))
 
-    numbers = ctypes.POINTER(np.ctypeslib.as_ctypes_type(params.dtype))
-    view = ctypes.CFUNCTYPE(None, numbers, numbers)(function.address)
-    return CFunction(function.address, view, (function, params))
+    return function
+
+
+def _quad(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
+    n_in = spec.n_in
+
+    def function(n, x):
+        if n != n_in:
+            return np.nan
+        p, x_0 = pointer_at(params, np.float64), pointer_at(x, np.float64)
+        out = memory(p, 1, None)
+        call(forward, KNOWN, p, x_0, 1, out, 1, memory(p, size, None))
+        return out[0]
+
+    return function
+
+
+def _generic_filter(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
+    n_in = spec.n_in
+
+    def function(window, n, out, data):
+        if n != n_in:
+            return 0
+        p, x_0, out_0 = pointer_at(params, np.float64), pointer_at(window, np.float64), pointer_at(out, np.float64)
+        call(forward, KNOWN, p, x_0, 1, out_0, 1, memory(p, size, None))
+        return 1
+
+    return function
+
+
+def _generic_filter1d(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
+    n_in = spec.n_in
+
+    def function(line, n, out, n_lines, data):
+        if n != n_lines + n_in - 1:
+            return 0
+        p, x_0, out_0 = pointer_at(params, np.float64), pointer_at(line, np.float64), pointer_at(out, np.float64)
+        work = memory(p, size, None)
+        for i in range(n_lines):
+            call(forward, KNOWN, p, x_0 + i, 1, out_0 + i, 1, work)
+        return 1
+
+    return function
+
+
+def _geometric_transform(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
+    n_in, n_out = spec.n_in, spec.n_out
+
+    def function(place, source, rank, source_rank, data):
+        if rank != n_in or source_rank != n_out:
+            return 0
+        p, source_0 = pointer_at(params, np.float64), pointer_at(source, np.float64)
+        x = memory(p, n_in, None)
+        for j in range(n_in):
+            x[j] = float(place[j])
+        call(forward, KNOWN, p, x, 1, source_0, 1, memory(p, size, None))
+        return 1
+
+    return function
+
+
+_C_TYPES = {
+    "int": ctypes.c_int,
+    "double": ctypes.c_double,
+    "intptr": ctypes.c_ssize_t,
+    "data": ctypes.c_void_p,
+    "places": ctypes.POINTER(ctypes.c_ssize_t),
+}
+_NUMBA_TYPES = {
+    None: types.void,
+    "int": types.intc,
+    "double": types.float64,
+    "intptr": types.intp,
+    "data": types.voidptr,
+    "places": types.CPointer(types.intp),
+    "numbers": types.intp,  # an address, of which kernels make a pointer
+}
+
+
+def _numba_signature(returned: str | None, takes: tuple[str, ...]) -> Any:
+    return _NUMBA_TYPES[returned](*(_NUMBA_TYPES[kind] for kind in takes))
+
+
+#: What returns what, takes what, and what makes it of a network.
+CALLERS: dict[str, tuple[str | None, tuple[str, ...], Callable]] = {
+    "C": (None, ("numbers", "numbers"), _c),
+    "quad": ("double", ("int", "numbers"), _quad),
+    "generic_filter": ("int", ("numbers", "intptr", "numbers", "data"), _generic_filter),
+    "generic_filter1d": ("int", ("numbers", "intptr", "numbers", "intptr", "data"), _generic_filter1d),
+    "geometric_transform": ("int", ("places", "numbers", "int", "int", "data"), _geometric_transform),
+}

@@ -131,6 +131,6 @@ class Compiled:
         """The same of the outputs and their derivatives along a direction."""
         _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, self.scratch("taylor_vjp_params"))
 
-    def cfunc(self, net: Any) -> cfunction.CFunction:
+    def cfunc(self, net: Any, caller: str) -> cfunction.CFunction:
         """A network as a C function."""
-        return cfunction.make(self._spec, net.params)
+        return cfunction.make(self._spec, net.params, caller)

@@ -97,21 +97,39 @@ class SingleSample(Derivatives):
         return training.train_step(self, x, y, state)
 
     @cached_property
-    def _cfunction(self) -> CFunction:
-        return self._compiled.cfunc(self)
+    def _cfunctions(self) -> dict[str, CFunction]:
+        return {}
 
-    def cfunc(self) -> CFunction:
-        """The network as a C function ``void f(const T *x, T *out)``, for C, Fortran and ``scipy.LowLevelCallable``.
+    def cfunc(self, caller: str = "C") -> CFunction:
+        """The network as a C function, for callers that know no Python.
+
+        Parameters
+        ----------
+        caller : str
+            Who calls it, which settles its signature:
+
+            - "C": ``void f(const T *x, T *out)``, where T is double or float, as the network's dtype;
+            - "quad": ``double f(int n, double *x)``, what `scipy.integrate.quad` and ``nquad`` integrate over the
+              network's inputs; other numbers of variables give NaN;
+            - "generic_filter": what `scipy.ndimage.generic_filter` takes, the inputs being the window's elements;
+            - "generic_filter1d": likewise, the window being as long as the network has inputs;
+            - "geometric_transform": what `scipy.ndimage.geometric_transform` takes, from places in the result to places
+              in the source.
+
+            All but the first are for float64 and, except for the last, one output. SciPy's optimizers and solvers of
+            differential equations take no C functions.
 
         Returns
         -------
         CFunction
-            Its ``address``, and its ``ctypes`` object. Both serve as long as the network lives; changes of its
-            parameters show.
+            Its ``address``, and its ``ctypes`` object, for ``scipy.LowLevelCallable(net.cfunc("quad").ctypes)``. Both
+            serve as long as the network lives; changes of its parameters show.
 
         Raises
         ------
         ValueError
-            If the network is so wide that its scratch does not belong on the stack.
+            If the network is so wide that its scratch does not belong on the stack, or not what the caller takes.
         """
-        return self._cfunction
+        if caller not in self._cfunctions:
+            self._cfunctions[caller] = self._compiled.cfunc(self, caller)
+        return self._cfunctions[caller]

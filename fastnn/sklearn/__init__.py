@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from fastnn.checks.extras import require
 
-require("sklearn", extra="sklearn")
+_installed = require("sklearn", extra="sklearn").__version__
+if tuple(map(int, _installed.split(".")[:2])) < (1, 9):
+    raise ImportError(
+        f"fastnn.sklearn needs scikit-learn 1.9, and {_installed} is installed; "
+        "pip install --upgrade 'fastnn-jit[sklearn]' brings it"
+    )
 
 from fastnn.sklearn.classifier import MLPClassifier  # noqa: E402
 from fastnn.sklearn.convert import from_sklearn, to_sklearn  # noqa: E402

@@ -26,6 +26,12 @@ class StochasticTraining(BaseMultilayerPerceptron):
     best_validation_score_: Any
     best_loss_: Any
     _no_improvement_count: int
+    _solver: Solver
+
+    @property
+    def _optimizer(self) -> Solver:
+        """Where scikit-learn's estimators keep their ``learning_rate``."""
+        return self._solver
 
     def _fit_stochastically(self, data: Data, validation: Data | None, incremental: bool) -> None:
         """Epochs of batches until the loss, or the validation score, no longer improves."""
