@@ -79,3 +79,35 @@ def test_a_frame_holds_the_records():
 def test_bad_arguments_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         fastnn.sweep(**({"X": X, "y": Y, "settings": {"l2": [0.0]}, "epochs": 1} | change))
+
+
+def test_ctrl_c_returns_what_is_finished(monkeypatch):
+    """Runs of the first call, and of the second those that were finished, whichever they are."""
+    grid = {"hidden": [(4,), (5,)]}
+    whole = fastnn.sweep(X, Y, grid, seeds=3, folds=2, epochs=4)
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        many = fit_many(*args, **kwargs)
+        return many[[1, 4]] if len(calls) == 2 else many
+
+    monkeypatch.setattr(sweeps, "fit_many", interrupted)
+    with pytest.warns(RuntimeWarning, match="interrupted: 8 of 12 runs are finished"):
+        part = fastnn.sweep(X, Y, grid, seeds=3, folds=2, epochs=4)
+    assert part.records == [record for k, record in enumerate(whole.records) if k < 6 or k in (7, 10)]
+    assert [row["runs"] for row in sorted(part.summary(), key=lambda row: row["setting"])] == [6, 2]
+
+
+def test_ctrl_c_between_two_calls_loses_nothing(monkeypatch):
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit_many(*args, **kwargs)
+
+    monkeypatch.setattr(sweeps, "fit_many", interrupted)
+    with pytest.warns(RuntimeWarning, match="interrupted: 3 of 6 runs are finished"):
+        assert len(fastnn.sweep(X, Y, {"hidden": [(4,), (5,)]}, seeds=3, epochs=4).networks) == 3

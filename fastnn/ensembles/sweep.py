@@ -6,6 +6,7 @@ import importlib
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -127,14 +128,17 @@ def sweep(
     Returns
     -------
     Sweep
-        Settings that diverge are part of it.
+        Settings that diverge are part of it. After Ctrl-C it holds the runs that were finished.
 
     Raises
     ------
-    KeyboardInterrupt
-        After Ctrl-C; what is finished is then in the checkpoint, if there is one.
     TypeError, ValueError
         If an entry is unknown or not what it must be.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the sweep is interrupted.
 
     Examples
     --------
@@ -157,51 +161,55 @@ def sweep(
     found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]] = {}
     weights = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight, float)
     held = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
-    for number, ((spec, shared), runs) in enumerate(groups.items()):
-        options = dict(shared)
-        own = {name: np.array([run[3][name] for run in runs]) for name in runs[0][3]}
-        optimizer = options.pop("optimizer")
-        changes: dict[str, Any] = {name: own[name] for name in ("learning_rate", "momentum") if name in own}
-        validation, training_weights = validation_data, sample_weight
-        if held is not None:
-            outside = np.array([held == run[2] for run in runs])
-            validation, training_weights = (X, y, outside * weights), ~outside * weights
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records tell
-            many = fit_many(
-                spec,
-                X,
-                y,
-                members=len(runs),
-                seeds=[run[1] for run in runs],
-                optimizer=replace(optimizer, **changes),
-                l2=own["l2"],
-                sample_weight=training_weights,
-                validation_data=validation,
-                specialize=None if len(runs) >= WORTH_COMPILING else False,
-                threads=threads,
-                progress=progress,
-                executor=executor,
-                checkpoint=None if checkpoint is None else Path(checkpoint) / f"group-{number:04d}",
-                **options,
-            )
-        if len(many) < len(runs):
-            raise KeyboardInterrupt
-        losses = _validation_losses(many, validation, options)
-        for k, (i, seed, fold, _) in enumerate(runs):
-            found[i, seed, fold] = (
-                {
-                    "setting": i,
-                    **rows[i],
-                    "seed": seed,
-                    "fold": fold if folds is not None else None,
-                    "loss": float(many.loss[k]),
-                    "validation_loss": float(losses[k]),
-                    "epochs": int(many.records.epochs[k]),
-                    "stopped": str(many.stopped[k]),
-                },
-                many[k],
-            )
+    with suppress(KeyboardInterrupt):  # what is finished is returned
+        for number, ((spec, shared), runs) in enumerate(groups.items()):
+            options = dict(shared)
+            own = {name: np.array([run[3][name] for run in runs]) for name in runs[0][3]}
+            optimizer = options.pop("optimizer")
+            changes: dict[str, Any] = {name: own[name] for name in ("learning_rate", "momentum") if name in own}
+            validation, training_weights = validation_data, sample_weight
+            if held is not None:
+                outside = np.array([held == run[2] for run in runs])
+                validation, training_weights = (X, y, outside * weights), ~outside * weights
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records tell
+                many = fit_many(
+                    spec,
+                    X,
+                    y,
+                    members=len(runs),
+                    seeds=[run[1] for run in runs],
+                    optimizer=replace(optimizer, **changes),
+                    l2=own["l2"],
+                    sample_weight=training_weights,
+                    validation_data=validation,
+                    specialize=None if len(runs) >= WORTH_COMPILING else False,
+                    threads=threads,
+                    progress=progress,
+                    executor=executor,
+                    checkpoint=None if checkpoint is None else Path(checkpoint) / f"group-{number:04d}",
+                    **options,
+                )
+            losses = _validation_losses(many, validation, options)
+            for k, (i, seed, fold, _) in enumerate(runs[position] for position in many.positions):
+                found[i, seed, fold] = (
+                    {
+                        "setting": i,
+                        **rows[i],
+                        "seed": seed,
+                        "fold": fold if folds is not None else None,
+                        "loss": float(many.loss[k]),
+                        "validation_loss": float(losses[k]),
+                        "epochs": int(many.records.epochs[k]),
+                        "stopped": str(many.stopped[k]),
+                    },
+                    many[k],
+                )
+            if len(many) < len(runs):
+                raise KeyboardInterrupt
+    total = sum(map(len, groups.values()))
+    if len(found) < total:
+        warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
     order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order])
 
@@ -260,7 +268,7 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     y = checks.check_targets(validation[1], many.spec, row, len(X))
     losses, delta = np.empty(len(many)), float(options.get("delta", 1.0))
     for k, params in enumerate(many.params):
-        own = validation[2][k] if len(validation) == 3 else None
+        own = validation[2][many.positions[k]] if len(validation) == 3 else None
         weights = None if own is None else checks.check_sample_weight(own, many.spec, len(X))
         network = twin("numpy", "network")
         with np.errstate(all="ignore"):  # a network that diverged may overflow

@@ -32,6 +32,8 @@ class Ensemble:
         How their training went.
     seed : int, optional
         What the members' random numbers were drawn from.
+    positions : ndarray of int, shape (K,), optional
+        Where each stands among the members that were asked for; 0, 1, 2 ... by default.
 
     Examples
     --------
@@ -40,9 +42,17 @@ class Ensemble:
     >>> many.best(10).mean(X)
     """
 
-    def __init__(self, spec: NetworkSpec, params: ArrayLike, records: Records | None = None, seed: int | None = None):
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        params: ArrayLike,
+        records: Records | None = None,
+        seed: int | None = None,
+        positions: NDArray[np.intp] | None = None,
+    ):
         self._spec, self._params = spec, check_ensemble_params(params, spec)
         self._records, self._seed = records, seed
+        self._positions = np.arange(len(self._params)) if positions is None else positions
 
     @property
     def spec(self) -> NetworkSpec:
@@ -71,6 +81,11 @@ class Ensemble:
     def seed(self) -> int | None:
         """Seed of the members' random numbers; None where each had its own, or none was kept."""
         return self._seed
+
+    @property
+    def positions(self) -> NDArray[np.intp]:
+        """Where each stands among the members asked for, shape (K,): after Ctrl-C, or a choice, some are missing."""
+        return self._positions
 
     @property
     def loss(self) -> NDArray[np.float64]:
@@ -122,7 +137,7 @@ class Ensemble:
             number = operator.index(index)
         except TypeError:
             records = None if self._records is None else self._records[index]
-            return type(self)(self._spec, self._params[index], records, self._seed)
+            return type(self)(self._spec, self._params[index], records, self._seed, self._positions[index])
         net = MLP.__new__(MLP)
         net._hold(self._spec, self._params[number])
         return net
