@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, fit_many
-from fastnn.ensembles.chunks import Checkpoint
+from fastnn.ensembles.checkpoint import Checkpoint
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))

@@ -1,0 +1,65 @@
+"""Chunks of members on the workers of an executor."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+
+from fastnn.ensembles.checkpoint import Checkpoint
+from fastnn.ensembles.train import train_members
+from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.training.progress import MembersBar
+
+
+def run_on_executor(
+    job: MembersJob,
+    waiting: list[tuple[int, slice]],
+    outcome: MembersOutcome,
+    store: Checkpoint | None,
+    executor: Executor,
+    bar: MembersBar,
+) -> None:
+    """Train chunks on an executor's workers; the outcome, the checkpoint and the bar follow as they finish.
+
+    A few chunks more are submitted than are likely to run at once, so that neither workers wait nor memory fills up.
+
+    Raises
+    ------
+    Exception
+        What the first failure of a worker or of the executor was, once all that others have finished is collected.
+    """
+    queue = iter(waiting)
+    running: dict[Future[MembersOutcome], tuple[int, slice]] = {}
+    failure: BaseException | None = None
+    try:
+        while True:
+            while failure is None and len(running) < 2 * (os.cpu_count() or 1) + 2:
+                following = next(queue, None)
+                if following is None:
+                    break
+                try:
+                    running[executor.submit(train_members, job.part(following[1]))] = following
+                except Exception as error:  # a broken pool takes nothing more
+                    failure = error
+            if not running:
+                break
+            for future in _first_done(running):
+                i, part = running.pop(future)
+                try:
+                    piece = future.result()
+                except Exception as error:  # a lost worker: what others have finished is still collected
+                    failure = failure or error
+                    continue
+                outcome.put(part, piece)
+                if store is not None:
+                    store.save(i, piece)
+                bar.tell(int(outcome.records.ended.sum()))
+    finally:
+        for future in running:
+            future.cancel()
+    if failure is not None:
+        raise failure
+
+
+def _first_done(running: dict[Future, tuple[int, slice]]) -> set[Future]:
+    return wait(running, return_when=FIRST_COMPLETED).done
