@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastnn.apps import cli
-from fastnn.apps import warmup as precompile
+from fastnn.models import warmup as precompile
 from fastnn.settings import catalogue
 
 TRAIN_ALL = """

@@ -143,7 +143,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("params", OPTIONS, ids=repr)
+@pytest.mark.parametrize("params", OPTIONS, ids=lambda params: repr(params).partition(" at 0x")[0])
 @pytest.mark.parametrize("kind", ["multiclass", "regression"])
 def test_every_parameter(kind, params):
     if isinstance(params.get("random_state"), np.random.RandomState):
