@@ -80,8 +80,10 @@ def per_iteration(iterations):
         for w in WORKLOADS
     ],
 )
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "plain", "numba"])
 def bench_fit(benchmark, minima, workload, backend):
+    if backend == "plain" and workload.sizes[0] > 100:
+        pytest.skip("plain loops take minutes")
     X, y = workload.data()
     net = fastnn.MLP(workload.sizes, rng=0, **workload.settings)
     start = net.params.copy()
@@ -102,7 +104,7 @@ def bench_fit(benchmark, minima, workload, backend):
     def reset():
         net.params[:] = start
 
-    history = benchmark.pedantic(fit, setup=reset, rounds=ROUNDS, warmup_rounds=1)
+    history = benchmark.pedantic(fit, setup=reset, rounds=5 if backend == "plain" else ROUNDS, warmup_rounds=1)
     assert np.isfinite(history.loss).all()
     if benchmark.stats is not None:  # there is none with --benchmark-disable
         seconds = benchmark.stats.stats.min

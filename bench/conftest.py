@@ -73,9 +73,12 @@ def pytest_terminal_summary(terminalreporter, config):
     if not pairs:
         return
     terminalreporter.section("time of one iteration, minimum")
-    terminalreporter.write_line("| network | NumPy, us | Numba, us | ratio |\n|---|---:|---:|---:|")
+    terminalreporter.write_line(
+        "| network | NumPy, us | plain loops, us | Numba, us | ratio |\n|---|---:|---:|---:|---:|"
+    )
     for workload, times in pairs.items():
         numpy, numba = times["numpy"] * 1e6, times["numba"] * 1e6
-        terminalreporter.write_line(f"| {workload} | {numpy:.4g} | {numba:.4g} | {numpy / numba:.3g} |")
+        plain = f"{times['plain'] * 1e6:.4g}" if "plain" in times else ""
+        terminalreporter.write_line(f"| {workload} | {numpy:.4g} | {plain} | {numba:.4g} | {numpy / numba:.3g} |")
     for complaint in complaints():
         terminalreporter.write_line(f"WARNING: {complaint}")

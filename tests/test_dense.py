@@ -15,6 +15,7 @@ from fastnn.kernels.tiles.dense import (
     LOW,
     WIDE,
     large_product,
+    plain_product,
     product,
     turned,
 )
@@ -34,6 +35,7 @@ def caller(function):
 
 
 multiply, multiply_large, multiply_few = caller(product), caller(large_product), caller(turned)
+multiply_plain = caller(plain_product)
 
 
 def matrix(rng, rows, columns, gap, dtype):
@@ -63,6 +65,11 @@ def check(n, m, depth, dtype, *, turned=False, b_turned=False, gaps=(0, 0, 0), i
     expected, scale = A.astype(np.float64) @ B + add, np.abs(A).astype(np.float64) @ np.abs(B) + np.abs(add)
     multiply(n, m, depth, a, *strides, b, *b_strides, start, init_stride, c, c_stride)
     assert (np.abs(C - expected) <= TOLERANCE[dtype] * np.sqrt(depth) * scale).all()
+    if init != "itself":  # another c than that of the tiles, and all in the order of the depth
+        plain, tiles = np.full_like(c, MARGIN), C.copy()
+        multiply_plain(n, m, depth, a, *strides, b, *b_strides, start, init_stride, plain, c_stride)
+        difference = plain[: n * c_stride].reshape(n, c_stride)[:, :m] - tiles
+        assert (np.abs(difference) <= TOLERANCE[dtype] * np.sqrt(depth) * scale).all()
     C[:] = MARGIN
     np.testing.assert_array_equal(c, MARGIN)
 

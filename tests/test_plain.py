@@ -15,8 +15,14 @@ from fastnn.reference import network
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
+CASES = [case for case in COMBINATIONS if plain.serves(NetworkSpec((1, 1, 1), case[:2]), catalogue.LOSSES[case[2]])]
 
-@pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)
+
+def test_most_of_the_catalogue_is_served():
+    assert len(CASES) > 300
+
+
+@pytest.mark.parametrize(("hidden", "output", "loss"), CASES)
 def test_gradient(hidden, output, loss):
     spec, row = NetworkSpec((3, 5, 4, 2), (hidden, hidden, output)), catalogue.LOSSES[loss]
     params, X, y = draw(spec, loss, 7)
@@ -36,6 +42,15 @@ def test_fit(optimizer):
     for net, backend in zip(nets, ("plain", "numpy"), strict=True):
         net.fit(X, y, optimizer=rule, epochs=4, rng=1, validation_data=(X, y), backend=backend)
     np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-10)
+
+
+def test_what_is_not_written_out_is_refused(monkeypatch):
+    monkeypatch.setattr(plain, "_ACTIVATIONS", ("identity",))
+    net = MLP((3, 5, 2), activation="tanh")
+    with pytest.raises(ValueError, match=r"backend must be 'numba' or 'numpy' for tanh, identity, not all of which"):
+        net.predict(np.ones((4, 3)), backend="plain")
+    with pytest.raises(ValueError, match=r"backend must be 'numba' or 'numpy' for tanh, identity, mse, not all"):
+        net.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, backend="plain")
 
 
 def test_dropout_is_refused():

@@ -27,10 +27,15 @@ from fastnn.settings.spec import NetworkSpec
 _loops: Callable = (lambda function: function) if config.DISABLE_JIT else kernel
 
 N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
-_IDENTITY, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP = (
-    row.code for row in ACTIVATIONS.values()
+
+#: What is written out below; a row of the catalogue that is not is refused.
+_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "gelu_tanh",
+                "softmax", "exp")  # fmt: skip
+_LOSSES = ("sse", "mse", "mae", "huber", "poisson", "cross_entropy", "binary_cross_entropy")
+_, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP = (
+    ACTIVATIONS[name].code for name in _ACTIVATIONS
 )
-_SSE, _MSE, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY = (row.code for row in LOSSES.values())
+_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY = (LOSSES[name].code for name in _LOSSES)
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of selu
 _SLOPE = math.sqrt(8 / math.pi)  # of gelu_tanh, as the factor of a sigmoid's argument
 
@@ -199,6 +204,17 @@ def descend(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradien
 
 
 # ---------------------------------------------------------------- from Python
+def serves(spec: NetworkSpec, loss: Loss | None = None) -> bool:
+    """Whether a network's activations, and a loss, are written out here."""
+    return set(spec.activations) <= set(_ACTIVATIONS) and (loss is None or loss.name in _LOSSES)
+
+
+def _check(spec: NetworkSpec, loss: Loss | None = None) -> None:
+    if not serves(spec, loss):
+        needed = ", ".join(dict.fromkeys((*spec.activations, *([loss.name] if loss else []))))
+        raise ValueError(f"backend must be 'numba' or 'numpy' for {needed}, not all of which are plain loops")
+
+
 def _table(spec: NetworkSpec) -> NDArray[np.int64]:
     rows = [(row.n_in, row.n_out, row.weights, row.biases, row.activation.code) for row in spec.layers]
     return np.array(rows, np.int64)
@@ -225,6 +241,7 @@ def _batch(
 
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
+    _check(spec)
     Z, H, _ = _room(spec, X)
     forward(_table(spec), params, Z, H)
     return H[-1, :, : spec.n_out].copy()
@@ -248,10 +265,11 @@ def loss_and_grad(
     Raises
     ------
     ValueError
-        If there is dropout, which the plain loops leave out.
+        If there is dropout, which the plain loops leave out, or an activation or loss that they lack.
     """
     if factors is not None:
         raise ValueError("dropout must be 0 with backend='plain', whose loops leave it out")
+    _check(spec, loss)
     gradient = np.empty_like(params) if out is None else out
     value = float(batch(*_batch(spec, params, X, y, loss, sample_weight, loss_parameter), gradient))
     if l2:

@@ -73,6 +73,18 @@ CACHE_LINE = 64
 CRITICAL_STRIDE = 1024
 
 
+@outlined
+def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """What all of this file computes, number by number; the arguments are `product`'s."""
+    for i in range(n):
+        for j in range(m):
+            total = init[i * init_stride + j]
+            for k in range(depth):
+                total += a[i * row_stride + k * depth_stride] * b[k * b_stride + j * b_step]
+            c[i * c_stride + j] = total
+
+
+# ---------------------------------------------------------------- the same by tiles
 @inlined
 def _load(columns, j, row, m):
     """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
