@@ -440,3 +440,47 @@ def test_bad_params(params, error, message):
         one.params = params
     with pytest.raises(error, match=message):
         MLP.from_params(one.spec, params)
+
+
+MENDED = [
+    (lambda: net().fit(X, Y, epochs=1, callback=3), TypeError, "callback must be callable, or None; got 3"),
+    (lambda: net().fit(X, Y, epochs=1, backend=np.zeros((2, 2))), TypeError, "backend must be one of"),
+    (lambda: net().fit(X, Y, epochs=10**30), ValueError, "epochs must be an integer of at most"),
+    (lambda: net().fit(X, Y, epochs=1, dropout=np.array(0.5)), TypeError, "dropout must be a number"),
+    (lambda: net().fit(X, Y, epochs=1, optimizer=np.ones(2)), TypeError, "optimizer must be an instance of"),
+    (lambda: MLP(np.array(3)), TypeError, "sizes must be two or more integers"),
+    (lambda: MLP.from_params("spec", np.ones(3)), TypeError, "spec must be a network's spec"),
+    (lambda: fastnn.Ensemble("spec", np.ones((1, 3))), TypeError, "spec must be a network's spec"),
+    (lambda: net().with_scaling(0, 1e-320, 0, 1), ValueError, "must give parameters that fit into float64"),
+    (lambda: fastnn.sweep(X, Y, {"hidden": 3}, epochs=1), TypeError, "hidden of settings must be a sequence"),
+    (lambda: fastnn.sweep(X, Y, 3, epochs=1), TypeError, "settings must be a grid"),
+    (lambda: fastnn.sweep(None, Y, {"hidden": [3]}, epochs=1), ValueError, "X must be an array of samples"),
+    (lambda: many(members=np.array([2**63], np.uint64)), ValueError, "members must be a count"),
+    (lambda: many(members=[[1], [2, 3]]), ValueError, "members must be a count"),
+    (lambda: many(seeds=np.array([2**63], np.uint64)), ValueError, "seeds must be integers of at least 0"),
+    (lambda: many(sample_weight=[[1, 2], [3]]), ValueError, "sample_weight must be an array of real numbers"),
+]
+
+
+def many(**settings):
+    return fastnn.fit_many(net().spec, X, Y, epochs=1, **{"members": 1, "specialize": False} | settings)
+
+
+@pytest.mark.parametrize(("act", "error", "message"), MENDED, ids=lambda value: value if type(value) is str else "")
+def test_what_went_wrong_behind_the_boundary_is_refused_at_it(act, error, message):
+    with pytest.raises(error, match=message) as caught:
+        act()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_written_to_is_an_array_of_its_own():
+    samples, buffer = X.copy(), np.zeros(12)
+    with pytest.raises(ValueError, match="out must be an array of its own; got one that shares the memory of X"):
+        MLP((3, 2)).loss_and_grad(samples, np.zeros((4, 2)), out=samples.reshape(-1)[:8])
+    with pytest.raises(ValueError, match="jac must be an array of its own; got one that shares the memory of out"):
+        MLP((3, 3)).jacobian(X[0], buffer[:3], buffer[:9].reshape(3, 3))
+
+
+def test_standardizing_the_largest_numbers():
+    mean, scale, *_ = fastnn.standardize(np.array([[1e308], [1.5e308], [1e308]]), np.zeros(3))
+    np.testing.assert_allclose([mean[0], scale[0]], [3.5 / 3 * 1e308, 0.5e308 * np.sqrt(2) / 3], rtol=1e-12)

@@ -6,6 +6,7 @@ A check returns the value that the rest of the package works with, or raises a `
 
 from fastnn.checks.arrays import (
     all_finite,
+    check_apart,
     check_batch,
     check_columns,
     check_finite,
@@ -38,12 +39,14 @@ from fastnn.checks.members import (
     check_members,
     check_optimizers,
     check_quantiles,
+    check_seeds,
 )
 from fastnn.checks.monitor import check_early_stopping, check_schedule, check_watch
-from fastnn.checks.networks import check_rng, check_spec
+from fastnn.checks.networks import check_network_spec, check_rng, check_spec
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
+    check_callback,
     check_flag,
     check_integer,
     check_name,
@@ -56,7 +59,9 @@ __all__ = [
     "ABOVE_0",
     "AT_LEAST_0",
     "all_finite",
+    "check_apart",
     "check_batch",
+    "check_callback",
     "check_columns",
     "check_data",
     "check_early_stopping",
@@ -74,6 +79,7 @@ __all__ = [
     "check_means",
     "check_members",
     "check_name",
+    "check_network_spec",
     "check_number",
     "check_numbers",
     "check_optimizer",
@@ -88,6 +94,7 @@ __all__ = [
     "check_sample_weight",
     "check_scales",
     "check_schedule",
+    "check_seeds",
     "check_spec",
     "check_specialize",
     "check_state",

@@ -216,6 +216,14 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
     return out
 
 
+def check_apart(**arrays: NDArray | None) -> None:
+    """Refuse an array to write to, the first one, that shares memory with another."""
+    (name, out), *others = arrays.items()
+    for other, array in others:
+        if array is not None and np.may_share_memory(out, array):
+            raise ValueError(f"{name} must be an array of its own; got one that shares the memory of {other}")
+
+
 #: Numbers that NumPy's BLAS surely sums on one thread.
 _FEW = 10_000
 

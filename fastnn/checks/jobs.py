@@ -127,7 +127,8 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     if type(dropout) is float and dropout == 0.0:
         return ()
     hidden = spec.n_layers - 1
-    given = list(dropout) if isinstance(dropout, (list, tuple, np.ndarray)) else [dropout] * hidden
+    is_one = not isinstance(dropout, (list, tuple, np.ndarray)) or np.ndim(dropout) == 0
+    given = [dropout] * hidden if is_one else list(dropout)
     if len(given) != hidden:
         raise ValueError(f"dropout must be one number or {hidden}, one a hidden layer; got {len(given)}")
     rates = tuple(check_number("dropout", rate, UNIT) for rate in given)

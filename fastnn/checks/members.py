@@ -57,10 +57,7 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
         check_finite("params", first)
         members = len(first) if members is None else members
     if isinstance(members, (list, tuple, range, np.ndarray)):
-        numbers = np.asarray(members)
-        if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or (numbers < 0).any():
-            raise ValueError(f"members must be a count, or members' numbers of at least 0; got {describe(members)}")
-        numbers = numbers.astype(np.int64)
+        numbers = _as_integers(members, "members must be a count, or members' numbers of at least 0")
     else:
         numbers = np.arange(check_integer("members", members, 1), dtype=np.int64)
     if len(numbers) == 0:
@@ -68,6 +65,28 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
     if first is not None and len(first) != len(numbers):
         raise ValueError(f"params must have a row for each of the {len(numbers)} members; got {len(first)}")
     return numbers, first
+
+
+def check_seeds(seeds: Any, members: int) -> NDArray[np.int64]:
+    """A seed for each member, shape (K,); raises ValueError if it is anything else."""
+    expected = f"seeds must be integers of at least 0, one for each of the {members} members"
+    numbers = _as_integers(seeds, expected)
+    if len(numbers) != members:
+        raise ValueError(f"{expected}; got {describe(seeds)}")
+    return numbers
+
+
+def _as_integers(values: Any, expected: str) -> NDArray[np.int64]:
+    """Integers from 0 on that an int64 holds, in one dimension."""
+    try:
+        numbers = np.asarray(values)
+    except ValueError:  # ragged
+        numbers = np.empty((0, 0))
+    if numbers.size == 0 and numbers.ndim == 1:
+        return numbers.astype(np.int64)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= 2**63:
+        raise ValueError(f"{expected}; got {describe(values)}")
+    return numbers.astype(np.int64)
 
 
 def check_for_each(argument: str, value: Any, members: int, interval: Interval = AT_LEAST_0) -> NDArray[np.float64]:
@@ -80,7 +99,7 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     ValueError
         If its shape is another, or a number is outside the interval.
     """
-    numbers = _as_numbers(argument, value, f"() or ({members},)").astype(np.float64)
+    numbers = _as_floats(argument, value, np.dtype(np.float64), f"() or ({members},)")
     if numbers.shape not in ((), (members,)):
         raise ValueError(
             f"{argument} must be one number, or one for each of the {members} members; got {numbers.shape}"
@@ -131,6 +150,7 @@ def check_data(
     TypeError, ValueError
         If one is not what it must be.
     """
+    X, y, sample_weight = _as_array("X", X), _as_array("y", y), _as_array("sample_weight", sample_weight)
     if np.ndim(X) == 3:
         _check_blocks("X", X, members)
         blocks = np.stack([check_inputs(block, spec, least=1) for block in X])
@@ -164,6 +184,11 @@ def check_data(
     for name, array in (("X", blocks), ("y", targets), ("sample_weight", weights)):
         check_finite(name, array[0] if len(array) == 1 else array)
     return blocks, targets, weights
+
+
+def _as_array(argument: str, value: Any) -> Any:
+    """Lists as arrays, whose dimensions are known; what is no list is left for later checks."""
+    return _as_numbers(argument, value, "any") if isinstance(value, (list, tuple)) else value
 
 
 def _check_blocks(argument: str, value: Any, members: int) -> None:

@@ -39,7 +39,7 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     ValueError
         If a size, a name or the number of names is not what it must be.
     """
-    if not isinstance(sizes, Iterable) or isinstance(sizes, (str, bytes)):
+    if not isinstance(sizes, Iterable) or isinstance(sizes, (str, bytes)) or getattr(sizes, "ndim", 1) == 0:
         raise TypeError(f"sizes must be two or more integers, as in (3, 16, 1); got {describe(sizes)}")
     sizes = tuple(check_integer("every one of sizes", size, 1) for size in sizes)
     if len(sizes) < 2:
@@ -52,9 +52,16 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     return NetworkSpec(sizes, (*names, output), check_flag("bias", bias), _check_dtype(dtype))
 
 
+def check_network_spec(spec: Any) -> NetworkSpec:
+    """The spec of a network; raises TypeError if it is anything else."""
+    if not isinstance(spec, NetworkSpec):
+        raise TypeError(f"spec must be a network's spec, such as MLP((3, 16, 1)).spec; got {describe(spec)}")
+    return spec
+
+
 def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
     expected = f"activation must be a name, or one for each of the {hidden} hidden layers"
-    if not isinstance(activation, Iterable):
+    if not isinstance(activation, Iterable) or getattr(activation, "ndim", 1) == 0:
         raise TypeError(f"{expected}; got {describe(activation)}")
     names = tuple(activation)
     if len(names) != hidden:

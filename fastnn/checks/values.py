@@ -27,6 +27,10 @@ __all__ = [
 _NUMBERS = (int, float, np.integer, np.floating)
 
 
+#: The largest integer that kernels know.
+LARGEST = 2**63 - 1
+
+
 def describe(value: object) -> str:
     """What came, short enough for a sentence."""
     if isinstance(value, np.ndarray):
@@ -68,7 +72,7 @@ def check_integer(argument: str, value: Any, low: int) -> int:
     TypeError
         If it is no integer; neither a float nor a bool is one.
     ValueError
-        If it is less than `low`.
+        If it is less than `low`, or more than 64 bits hold.
     """
     if type(value) is not int:
         if isinstance(value, (bool, np.ndarray)) or not hasattr(value, "__index__"):
@@ -76,6 +80,8 @@ def check_integer(argument: str, value: Any, low: int) -> int:
         value = operator.index(value)
     if value < low:
         raise ValueError(f"{argument} must be an integer of at least {low}; got {describe(value)}")
+    if value > LARGEST:
+        raise ValueError(f"{argument} must be an integer of at most {LARGEST}; got one of {value.bit_length()} bits")
     return value
 
 
@@ -90,6 +96,13 @@ def check_flag(argument: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False; got {describe(value)}")
     return bool(value)
+
+
+def check_callback(callback: Any) -> Any:
+    """What is called after every epoch, or None; raises TypeError if it cannot be called."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, or None; got {describe(callback)}")
+    return callback
 
 
 def check_optional_flag(argument: str, value: object) -> bool | None:

@@ -175,8 +175,7 @@ def _job(
     with InterruptsHeld():
         from fastnn.kernels import dispatch
 
-    if not isinstance(spec, NetworkSpec):
-        raise TypeError(f"spec must be a network's spec, such as MLP((3, 16, 1)).spec; got {checks.describe(spec)}")
+    spec = checks.check_network_spec(spec)
     numbers, params = checks.check_members(members, params, spec)
     k = len(numbers)
     row = checks.check_loss(loss, spec)
@@ -202,12 +201,7 @@ def _job(
     if seeds is not None:
         if rng is not None:
             raise ValueError(f"rng must be None where each member has its seed; got {checks.describe(rng)}")
-        seeds = np.asarray(seeds)
-        if seeds.shape != (k,) or seeds.dtype.kind not in "iu" or (seeds < 0).any():
-            raise ValueError(
-                f"seeds must be integers of at least 0, one for each of the {k} members; got {checks.describe(seeds)}"
-            )
-        seeds, numbers = seeds.astype(np.int64), np.zeros(k, np.int64)
+        seeds, numbers = checks.check_seeds(seeds, k), np.zeros(k, np.int64)
     else:
         seed = secrets.randbits(63) if rng is None else int(checks.check_rng(rng).integers(2**63))
         seeds = np.full(k, seed, np.int64)

@@ -145,6 +145,9 @@ def sweep(
     >>> result = fastnn.sweep(X, y, {"hidden": [(8,), (16,)], "l2": [0, 1e-3]}, seeds=5, folds=4, epochs=200)
     >>> result.summary()[0]
     """
+    for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
+        if not hasattr(value, "__len__") or np.asarray(value, object).ndim not in dimensions:
+            raise ValueError(f"{argument} must be an array of samples, a row each; got {checks.describe(value)}")
     rows = _settings(settings)
     numbers = range(checks.check_integer("seeds", seeds, 1)) if isinstance(seeds, int) else list(seeds)
     if folds is not None:
@@ -217,8 +220,15 @@ def sweep(
 def _settings(settings: Any) -> list[dict[str, Any]]:
     """The settings, one by one."""
     if isinstance(settings, Mapping):
-        return [dict(zip(settings, values, strict=True)) for values in product(*settings.values())]
-    rows = [dict(setting) for setting in settings]
+        for name, values in settings.items():
+            if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
+                raise TypeError(f"{name} of settings must be a sequence of values; got {checks.describe(values)}")
+        rows = [dict(zip(settings, values, strict=True)) for values in product(*settings.values())]
+    else:
+        listed = list(settings) if isinstance(settings, Iterable) else [settings]
+        if not all(isinstance(setting, Mapping) for setting in listed):
+            raise TypeError(f"settings must be a grid, or the settings one by one; got {checks.describe(settings)}")
+        rows = [dict(setting) for setting in listed]
     if not rows:
         raise ValueError("settings must be a grid, or at least one setting; got none")
     return rows

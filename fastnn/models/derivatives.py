@@ -37,7 +37,8 @@ class Derivatives:
         spec = self._spec
         x, rows = self._samples(x)
         out = checks.check_out("out", out, (*rows, spec.n_out), spec)
-        self._compiled.jacobian(self, x, out, checks.check_out("jac", jac, (*rows, spec.n_out, spec.n_in), spec))
+        checks.check_apart(jac=checks.check_out("jac", jac, (*rows, spec.n_out, spec.n_in), spec), out=out)
+        self._compiled.jacobian(self, x, out, jac)
 
     def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray, *, grad: NDArray | None = None) -> None:
         """Write ``v^T J``, with J the Jacobian at a sample: the gradient of ``v^T outputs``.

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import check_ensemble_params, check_inputs, check_integer, check_out, check_quantiles, check_sample
+from fastnn.checks import (
+    check_ensemble_params,
+    check_inputs,
+    check_integer,
+    check_network_spec,
+    check_out,
+    check_quantiles,
+    check_sample,
+)
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.mlp import MLP
@@ -50,7 +58,7 @@ class Ensemble:
         seed: int | None = None,
         positions: NDArray[np.intp] | None = None,
     ):
-        self._spec, self._params = spec, check_ensemble_params(params, spec)
+        self._spec, self._params = check_network_spec(spec), check_ensemble_params(params, spec)
         self._records, self._seed = records, seed
         self._positions = np.arange(len(self._params)) if positions is None else positions
 

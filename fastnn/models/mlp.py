@@ -7,7 +7,6 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import checks
@@ -90,7 +89,7 @@ class MLP(SingleSample, Exports):
             What it knows.
         """
         net = cls.__new__(cls)
-        net._hold(spec, aligned_copy(checks.check_params(params, spec)))
+        net._hold(checks.check_network_spec(spec), aligned_copy(checks.check_params(params, spec)))
         return net
 
     @classmethod
@@ -193,8 +192,9 @@ class MLP(SingleSample, Exports):
         y = checks.check_targets(y, spec, row, len(X))
         weights = checks.check_sample_weight(sample_weight, spec, len(X))
         checks.check_finite_data(X, y, weights)
-        if out is not None and np.may_share_memory(checks.check_out("out", out, params.shape, spec), params):
-            raise ValueError("out must be an array of its own; got one that shares the memory of params")
+        if out is not None:
+            checks.check_out("out", out, params.shape, spec)
+            checks.check_apart(out=out, params=params, X=X, y=y, sample_weight=weights)
         l2, delta = checks.check_l2(l2), checks.check_loss_parameter(delta)
         return twin(backend, "network").loss_and_grad(
             spec, params, X, y, row, sample_weight=weights, l2=l2, loss_parameter=delta, out=out

@@ -45,7 +45,11 @@ def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, 
 
 
 def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
-    mean, scale = columns.mean(axis=0), columns.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = columns.mean(axis=0), columns.std(axis=0)
+    if not np.isfinite(scale).all():  # sums or squares overflow: of numbers below 1 neither does
+        size = np.maximum(abs(columns).max(axis=0), 1.0)
+        mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
     constant = columns.min(axis=0) == columns.max(axis=0)  # whose deviation need not be exactly zero
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 
@@ -67,9 +71,18 @@ def fold(spec: NetworkSpec, params: NDArray, x_mean: Any, x_scale: Any, y_mean: 
     factor = checks.check_scales("y_scale", y_scale, spec.n_out)
     params = params.astype(np.float64)
     weights, biases = spec.weights(params), spec.biases(params)
-    biases[0] -= (mean / scale) @ weights[0]
-    weights[0] /= scale[:, np.newaxis]
-    weights[-1] *= factor
-    biases[-1] *= factor
-    biases[-1] += shift
+    was_finite = np.isfinite(params).all()
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        biases[0] -= ((mean / scale)[:, np.newaxis] * weights[0]).sum(axis=0)
+        weights[0] /= scale[:, np.newaxis]
+        weights[-1] *= factor
+        biases[-1] *= factor
+        biases[-1] += shift
+    with np.errstate(over="ignore", invalid="ignore"):
+        fits = np.isfinite(params.astype(spec.dtype)).all()
+    if was_finite and not fits:
+        raise ValueError(
+            f"x_mean, x_scale, y_mean and y_scale must give parameters that fit into {spec.dtype}; "
+            f"got scales from {min(scale.min(), factor.min())} to {max(scale.max(), factor.max())}"
+        )
     return params

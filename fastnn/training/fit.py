@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from fastnn.checks import (
     all_finite,
+    check_callback,
     check_finite_data,
     check_flag,
     check_integer,
+    check_name,
     check_optional_flag,
     check_place,
     check_specialize,
@@ -87,8 +89,8 @@ def fit(
         job = hold_out(job, state.seed)
     check_place(state, job)
     epochs = check_integer("epochs", epochs, 1)
-    show = check_optional_flag("progress", progress)
-    threads = check_integer("threads", threads, 1)
+    show, callback = check_optional_flag("progress", progress), check_callback(callback)
+    threads, backend = check_integer("threads", threads, 1), check_name("backend", backend, ("numba", "numpy"))
     options = {"threads": threads, "specialize": check_specialize(specialize, job, backend)}
     first_steps, solves = _first_steps(job, backend), isinstance(job.optimizer, Solver)
     # A run so short ends before Ctrl-C need be answered.
