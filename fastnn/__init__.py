@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fastnn.ensembles.fit_many import fit_many
     from fastnn.ensembles.sweep import sweep
     from fastnn.models.ensemble import Ensemble
-    from fastnn.models.imports import from_arrays, from_onnx, from_torch
+    from fastnn.models.imports import from_arrays, from_keras, from_onnx, from_torch
     from fastnn.tabular.model import TableModel
     from fastnn.training.explain import explain
 
@@ -57,6 +57,7 @@ __all__ = [
     "explain",
     "fit_many",
     "from_arrays",
+    "from_keras",
     "from_onnx",
     "from_torch",
     "load",
@@ -79,6 +80,7 @@ _LATE = {
     "TrainState": "fastnn.embed.training",
     "explain": "fastnn.training.explain",
     "from_arrays": "fastnn.models.imports",
+    "from_keras": "fastnn.models.imports",
     "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",
     "TableModel": "fastnn.tabular.model",

@@ -52,6 +52,8 @@ def _as_numpy(value: Any) -> NDArray:
     """Any array as one of NumPy's, on the CPU and without its history."""
     if np.ma.isMaskedArray(value):
         raise TypeError("a masked array")
+    if hasattr(value, "assign") and not callable(value.value):  # a variable of Keras's
+        value = value.value
     for method in ("detach", "cpu"):  # PyTorch's
         value = getattr(value, method)() if hasattr(value, method) else value
     if str(getattr(value, "dtype", "")) == "torch.bfloat16":

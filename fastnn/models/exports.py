@@ -64,6 +64,40 @@ class Exports:
             raise ValueError(f"path must end in .onnx; got {str(path)!r}")
         files.write_whole(path, onnx_writing.write(self._spec, self._params))
 
+    def to_numpy_source(self) -> str:
+        """The network as the source of a Python module that needs NumPy alone.
+
+        Returns
+        -------
+        str
+            It has ``predict(X)``, and holds the weights exactly. Run as a program it checks itself.
+        """
+        from fastnn.exchange import numpy_source
+
+        return numpy_source.write(self._spec, self._params)
+
+    def to_fortran(self, path: str | PathLike[str]) -> None:
+        """Write the network as a Fortran 2018 module of the file's name, whose subroutine is ``forward(x, out)``.
+
+        The weights stand in it as bits, exactly. Compiled with ``-cpp -DSELF_TEST`` it is a program that checks itself.
+
+        Parameters
+        ----------
+        path : path_like
+            The file, such as ``surrogate.f90``.
+
+        Raises
+        ------
+        ValueError
+            If the path does not end in ``.f90`` after a name that Fortran can use.
+        OSError
+            If the file cannot be written.
+        """
+        from fastnn.exchange import fortran
+
+        path = _code_path(path, ".f90")
+        files.write_whole(path, fortran.write(self._spec, self._params, path.stem).encode())
+
     def to_c(self, path: str | PathLike[str], *, derivatives: bool = False) -> None:
         """Write the network as one file of C99 and its header.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -11,8 +12,8 @@ from fastnn.models.mlp import MLP
 
 
 def from_arrays(
-    weights: list[ArrayLike],
-    biases: list[ArrayLike | None] | None,
+    weights: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike | None] | None,
     activations: list[str],
     *,
     layout: str = "in_out",
@@ -87,6 +88,37 @@ def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTyp
     from fastnn.exchange import torch
 
     return MLP.from_params(*torch.read(module, activations, dtype))
+
+
+def from_keras(model: Any, activations: list[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
+    """Make a network that computes what a Keras model does when it is in use.
+
+    Parameters
+    ----------
+    model : keras.Model or list of array
+        A ``Sequential``, or a functional model that is one chain, of ``Dense``, ``BatchNormalization``,
+        ``Normalization``, ``Rescaling``, ``Flatten``, dropout and activations, as functions or layers; or the list
+        that ``model.get_weights()`` of dense layers gives.
+    activations : list of str
+        With a list of weights, which does not tell them: one name for each layer, the output's last.
+    dtype : {"float32", "float64"}, optional
+        Of the network; by default that of the weights, float32 for half precision.
+
+    Returns
+    -------
+    MLP
+        It shares nothing with the model.
+
+    Raises
+    ------
+    TypeError
+        If it is no model and no list of arrays.
+    ValueError
+        If a part of it has no counterpart here: the message names it.
+    """
+    from fastnn.exchange import keras
+
+    return MLP.from_params(*keras.read(model, activations, dtype))
 
 
 def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> MLP:

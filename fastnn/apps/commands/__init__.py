@@ -7,4 +7,4 @@ whose message is one line.
 """
 
 #: In the order in which ``fastnn --help`` lists them.
-COMMANDS = ("demo", "train", "sweep", "predict", "info", "bench", "warmup", "cache")
+COMMANDS = ("demo", "train", "sweep", "predict", "info", "convert", "export", "bench", "warmup", "cache")

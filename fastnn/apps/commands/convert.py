@@ -1,0 +1,76 @@
+"""``fastnn convert``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastnn.apps.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from fastnn import MLP
+
+SUMMARY = "make a network of fastnn's from an ONNX file or from PyTorch's weights"
+EXAMPLES = """\
+examples:
+  fastnn convert model.onnx model.safetensors
+  fastnn convert state.safetensors model.npz --activations relu,relu,identity
+"""
+
+#: What to do instead of reading files that can hold code.
+_INSTEAD = "which can hold code and is not read; in the program that made it, {}"
+_REFUSED = {
+    **dict.fromkeys(
+        (".pt", ".pth", ".bin", ".ckpt"),
+        "safetensors.torch.save_file(module.state_dict(), 'state.safetensors') or torch.onnx.export write what is read",
+    ),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "fastnn.from_arrays or from_sklearn takes the model itself"),
+    **dict.fromkeys((".keras", ".h5", ".hdf5"), "fastnn.from_keras(model).save('model.npz') writes what is read"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fastnn convert``."""
+    parser.add_argument("source", metavar="SOURCE", help="an .onnx, .safetensors or .npz file")
+    parser.add_argument("target", metavar="TARGET", help="a .safetensors or .npz file")
+    parser.add_argument("--activations", metavar="NAME,...", help="of a state_dict's layers, the output's last")
+    parser.add_argument("--dtype", choices=("float32", "float64"), help="by default what holds all weights exactly")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> None:
+    """Read the network, tell what it is, and save it."""
+    net = read(Path(args.source), args.activations, args.dtype)
+    net.save(args.target)
+    terminal.say(f"{net!r}\nModel: {args.target}")
+
+
+def read(source: Path, activations: str | None, dtype: str | None) -> MLP:
+    """The network in a file.
+
+    Raises
+    ------
+    ValueError
+        If it is of another kind; the message says what to do instead.
+    """
+    import fastnn
+    from fastnn.checks.extras import require
+
+    if source.suffix in _REFUSED:
+        raise ValueError(f"{source} is a file {_INSTEAD.format(_REFUSED[source.suffix])}")
+    if source.suffix == ".onnx":
+        return fastnn.from_onnx(source, dtype=dtype)
+    if source.suffix == ".safetensors" and activations is not None:
+        try:
+            state = require("safetensors.numpy", "io").load(source.read_bytes())
+        except ImportError:
+            raise
+        except Exception as error:  # a damaged file fails in any of a dozen ways
+            raise ValueError(f"{source} cannot be read as a safetensors file: {error}") from error
+        return fastnn.from_torch(state, activations.split(","), dtype=dtype)
+    if source.suffix not in (".safetensors", ".npz"):
+        raise ValueError(f"SOURCE must end in .onnx, .safetensors or .npz; got {str(source)!r}")
+    loaded = fastnn.load(source)
+    if not isinstance(loaded, fastnn.MLP):
+        raise ValueError(f"SOURCE must be one network; {source} is an ensemble")
+    return fastnn.from_arrays(loaded.weights, loaded.biases or None, list(loaded.spec.activations), dtype=dtype)

@@ -1,0 +1,57 @@
+"""``fastnn export``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from fastnn.apps.commands.terminal import Terminal
+
+SUMMARY = "write a saved network for other languages and runtimes"
+EXAMPLES = """\
+examples:
+  fastnn export model.safetensors --to c
+  fastnn export model.safetensors --to fortran --output src/surrogate.f90
+"""
+
+_SUFFIXES = {"c": ".c", "fortran": ".f90", "onnx": ".onnx", "numpy": ".py"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fastnn export``."""
+    parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
+    parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="what to write")
+    parser.add_argument("--output", metavar="FILE", help="by default the model's name with another ending")
+    parser.add_argument("--derivatives", action="store_true", help="in C, products with the Jacobian, too")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> None:
+    """Write the network and, if it was trained on a table, beside it what its inputs and outputs mean."""
+    import fastnn
+    from fastnn.tabular import model
+
+    net = fastnn.load(args.model)
+    if not isinstance(net, fastnn.MLP):
+        raise ValueError(f"MODEL must be one network; {args.model} is an ensemble")
+    if args.derivatives and args.to != "c":
+        raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")
+    output = Path(args.output or Path(args.model).with_suffix(_SUFFIXES[args.to]).name)
+    if args.to == "c":
+        net.to_c(output, derivatives=args.derivatives)
+    elif args.to == "fortran":
+        net.to_fortran(output)
+    elif args.to == "onnx":
+        net.to_onnx(output)
+    elif output.suffix != ".py":
+        raise ValueError(f"--output must end in .py; got {str(output)!r}")
+    else:
+        output.write_text(net.to_numpy_source(), encoding="utf-8")
+    terminal.say(f"{net!r}\nWritten: {output}")
+    if args.model.endswith(".safetensors") and model.is_table_model(args.model):
+        table = model.load(args.model)
+        about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
+        description = output.with_suffix(".json")
+        description.write_text(json.dumps({"format": "fastnn.table", **about}, indent=2), encoding="utf-8")
+        terminal.say(f"What its inputs and outputs mean: {description}")

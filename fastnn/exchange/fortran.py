@@ -1,0 +1,163 @@
+"""A network as a Fortran 2018 module, and a program after it that checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.exchange.self_test import SAMPLES, self_test
+from fastnn.settings.spec import NetworkSpec
+
+#: Of four numbers each, in a statement, which the standard gives 255 lines beside the first.
+LINES = 250
+
+#: Each activation h of a number z, by intrinsic functions.
+_FUNCTIONS: dict[str, str] = {
+    "sigmoid": "h = exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z)))",
+    "tanh": "h = tanh(z)",
+    "relu": "h = merge(0.0_wp, z, z < 0.0_wp)",
+    "leaky_relu": "h = merge(z, 0.01_wp * z, z > 0.0_wp)",
+    "elu": "h = merge(z, expm1(min(z, 0.0_wp)), z > 0.0_wp)",
+    "selu": "h = merge(1.0507009873554805_wp * z, 1.7580993408473766_wp * expm1(min(z, 0.0_wp)), z > 0.0_wp)",
+    "silu": "h = max(z, -1.0e4_wp) * (exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z))))",
+    "softplus": "h = max(z, 0.0_wp) + log1p(exp(-abs(z)))",
+    "gelu_tanh": """\
+y = max(-100.0_wp, min(100.0_wp, z))
+    v = y * (1.5957691216057308_wp + y * y * 0.07135481627260026_wp)
+    h = max(z, -100.0_wp) * (exp(min(v, 0.0_wp)) / (1.0_wp + exp(-abs(v))))""",
+    "exp": "h = exp(z)",
+}
+
+_HELPERS = {
+    "expm1": """\
+  !> exp(x) - 1 without cancellation, for x of at most 0: 2 t / (1 - t) with t = tanh(x / 2)
+  elemental function expm1(x) result(e)
+    real(wp), intent(in) :: x
+    real(wp) :: e, t
+    t = tanh(0.5_wp * x)
+    e = 2.0_wp * t / (1.0_wp - t)
+  end function expm1
+""",
+    "log1p": """\
+  !> log(1 + u) without cancellation, for u from 0 to 1: 2 artanh(u / (2 + u))
+  elemental function log1p(u) result(l)
+    real(wp), intent(in) :: u
+    real(wp) :: l
+    l = 2.0_wp * atanh(u / (2.0_wp + u))
+  end function log1p
+""",
+}
+
+
+def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
+    """The source: see `MLP.to_fortran`."""
+    return "\n".join(_source(spec, params, name)) + "\n"
+
+
+def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
+    layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
+    yield f"""\
+!> A multi-layer perceptron: {spec.n_in} -> {layers}. Written by fastnn.
+!
+!  To check it: gfortran -O2 -DSELF_TEST -cpp {name}.f90 -o self_test && ./self_test
+module {name}
+  use, intrinsic :: iso_fortran_env, only: {"int32, real32" if spec.dtype == "float32" else "int64, real64"}
+  implicit none
+  private
+  public :: forward
+
+  integer, parameter, public :: wp = {"real32" if spec.dtype == "float32" else "real64"}
+  integer, parameter, public :: n_in = {spec.n_in}, n_out = {spec.n_out}
+"""
+    # A bit pattern is the one exact number that Fortran has a constant for.
+    biases = spec.biases(params) if spec.bias else [None] * spec.n_layers
+    for l, (W, b) in enumerate(zip(spec.weights(params), biases, strict=True)):
+        yield from _table(f"W{l}", W)
+        if b is not None:
+            yield from _table(f"b{l}", b)
+    yield "contains\n"
+    used = [name for name in dict.fromkeys(spec.activations) if name not in ("identity", "softmax")]
+    for helper, text in _HELPERS.items():
+        if any(helper in _FUNCTIONS[name] for name in used):
+            yield text
+    for activation in used:
+        more = ", y, v" if activation == "gelu_tanh" else ""
+        yield f"""\
+  elemental function {activation}_of(z) result(h)
+    real(wp), intent(in) :: z
+    real(wp) :: h{more}
+    {_FUNCTIONS[activation]}
+  end function {activation}_of
+"""
+    yield "  !> The outputs at x\n  pure subroutine forward(x, out)"
+    yield "    real(wp), intent(in) :: x(n_in)\n    real(wp), intent(out) :: out(n_out)"
+    for l, layer in enumerate(spec.layers[:-1]):
+        yield f"    real(wp) :: h{l}({layer.n_out})"
+    here = "x"
+    for l, layer in enumerate(spec.layers):
+        there = "out" if l == spec.n_layers - 1 else f"h{l}"
+        yield f"    {there} = matmul(W{l}, {here})" + (f" + b{l}" if spec.bias else "")
+        if layer.activation.name == "softmax":
+            yield f"    {there} = exp({there} - maxval({there}))\n    {there} = {there} / sum({there})"
+        elif layer.activation.name != "identity":
+            yield f"    {there} = {layer.activation.name}_of({there})"
+        here = there
+    yield f"  end subroutine forward\nend module {name}\n"
+    yield from _program(spec, params, name)
+
+
+def _table(name: str, array: NDArray) -> Iterator[str]:
+    """An array's numbers as the integers of the same bits, in parts, for a statement has at most 256 lines.
+
+    A matrix is transposed by the way, for Fortran stores columns.
+    """
+    single = array.dtype == np.float32
+    integer, real = ("int32", "real32") if single else ("int64", "real64")
+    bits = np.ascontiguousarray(array).view(np.int32 if single else np.int64).ravel().tolist()
+    texts = [f"{k}_{integer}" if k > -(2 ** (31 if single else 63)) else f"-huge(0_{integer}) - 1" for k in bits]
+    parts = [texts[i : i + 4 * LINES] for i in range(0, len(texts), 4 * LINES)]
+    for number, part in enumerate(parts):
+        lines = ", &\n    ".join(", ".join(part[i : i + 4]) for i in range(0, len(part), 4))
+        yield f"  integer({integer}), parameter :: {name}_{number}({len(part)}) = [ &\n    {lines}]"
+    joined = ", &\n    ".join(f"{name}_{number}" for number in range(len(parts)))
+    shape = ", ".join(str(n) for n in array.shape[::-1])
+    numbers = f"transfer([{joined}], [0.0_{real}])"
+    value = numbers if array.ndim == 1 else f"reshape({numbers}, [{shape}])"
+    yield f"  real({real}), parameter :: {name}({shape}) = {value}\n"
+
+
+def _program(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
+    test = self_test(spec, params)
+    yield f"""\
+#ifdef SELF_TEST
+program self_test
+  use, intrinsic :: iso_fortran_env, only: int32, int64, real32, real64
+  use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
+  use {name}, only: forward, wp, n_out
+  implicit none
+  ! Inputs, their outputs, and by how much these may be off."""
+    yield from _table("inputs", test.x)
+    yield from _table("expected", test.outputs)
+    yield from _table("allowed", test.allowed)
+    yield f"""\
+  real(wp) :: out(n_out)
+  real(real64) :: got(n_out)
+  integer :: i, wrong
+  wrong = 0
+  do i = 1, {SAMPLES}
+    call forward(inputs(:, i), out)
+    got = real(out, real64)
+    wrong = wrong + count(.not. (abs(got - expected(:, i)) <= allowed(:, i) .or. same(got, expected(:, i))))
+  end do
+  print '(a, i0, a)', '{name}: ', wrong, ' of {SAMPLES * spec.n_out} outputs are wrong'
+  if (wrong > 0) error stop
+contains
+  !> Whether two numbers are the same, infinite or NaN, too
+  elemental logical function same(a, b)
+    real(real64), intent(in) :: a, b
+    same = (a >= b .and. a <= b) .or. (ieee_is_nan(a) .and. ieee_is_nan(b))
+  end function same
+end program self_test
+#endif"""

@@ -1,0 +1,170 @@
+"""Networks from Keras, of any version and backend: models that are one layer after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import describe
+from fastnn.exchange import arrays
+from fastnn.exchange.activations import activation
+from fastnn.exchange.folding import Network, network_of
+from fastnn.exchange.numbers import floats_of, number_of
+from fastnn.exchange.steps import Activate, Scaling, Step, normalisation
+
+#: Layers that do nothing to a network in use.
+_IDLE = {
+    "InputLayer",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "AlphaDropout",
+    "ActivityRegularization",
+    "Identity",
+}
+
+#: Our name of a function of ``keras.activations``, and its settings: our name, theirs, and Keras's default.
+_FUNCTIONS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
+    "linear": ("identity", {}),
+    "sigmoid": ("sigmoid", {}),
+    "tanh": ("tanh", {}),
+    "relu": ("relu", {"max_value": ("max_value", None), "threshold": ("threshold", 0.0)}),
+    "leaky_relu": ("leaky_relu", {"slope": ("negative_slope", 0.2)}),
+    "elu": ("elu", {"alpha": ("alpha", 1.0)}),
+    "selu": ("selu", {}),
+    "silu": ("silu", {}),
+    "swish": ("silu", {}),
+    "softplus": ("softplus", {}),
+    "gelu": ("gelu_tanh", {"approximate": ("approximate", False)}),
+    "softmax": ("softmax", {"axis": ("axis", -1)}),
+    "exponential": ("exp", {}),
+}
+
+#: The same for layers, whose settings are attributes.
+_LAYERS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
+    "LeakyReLU": ("leaky_relu", {"slope": ("negative_slope", None)}),
+    "ELU": ("elu", {"alpha": ("alpha", None)}),
+    "Softmax": ("softmax", {"axis": ("axis", None)}),
+}
+
+
+def read(model: Any, activations: Any, dtype: Any) -> Network:
+    """The network of a model, or of a list of its weights: see `fastnn.from_keras`."""
+    if isinstance(model, (list, tuple)):
+        if activations is None:
+            raise ValueError("activations must be given with a list of weights, which does not tell them; got None")
+        return network_of(arrays.with_activations(_denses(model), activations), dtype)
+    if not any(base.__module__.startswith(("keras.", "tf_keras.")) for base in type(model).__mro__):
+        raise TypeError(f"model must be a Keras model or the list of its weights; got {describe(model)}")
+    if activations is not None:
+        raise ValueError(f"activations must be left out for a model, which tells them; got {describe(activations)}")
+    return network_of(_steps_of(model), dtype)
+
+
+def _denses(weights: Any) -> list[Any]:
+    """Kernels, each with the biases after it if there are any, as ``model.get_weights()`` lists them."""
+    denses: list[Any] = []
+    for index, array in enumerate(weights):
+        if len(np.shape(array)) == 2:
+            denses.append(arrays.dense(floats_of(f"weights[{index}]", array, 2), None, f"layer {len(denses)}"))
+        elif not denses or denses[-1].biases is not None:
+            raise ValueError(f"weights[{index}] must be a kernel, of two dimensions; got shape {np.shape(array)}")
+        else:
+            biases = floats_of(f"weights[{index}]", array, 1)
+            denses[-1] = arrays.dense(denses[-1].weights, biases, denses[-1].place)
+    return denses
+
+
+def _steps_of(root: Any) -> Iterator[Step]:
+    """What each layer does, in order; models within models are opened without recursion."""
+    waiting = [root]
+    while waiting:
+        layer = waiting.pop()
+        kind = type(layer).__name__
+        place = f"layer {layer.name!r} ({kind})"
+        if not type(layer).__module__.startswith(("keras.", "tf_keras.")):
+            raise ValueError(f"{place} must be one of Keras's own layers; got a class of {type(layer).__module__}")
+        if kind in ("Sequential", "Functional"):
+            waiting += reversed(_parts(layer, place))
+        elif kind == "Dense":
+            kernel = floats_of(f"the kernel of {place}", layer.kernel, 2)
+            biases = floats_of(f"the bias of {place}", layer.bias, 1) if layer.use_bias else None
+            yield arrays.dense(kernel, biases, place)
+            yield _function(layer.activation, f"the activation of {place}")
+        elif kind == "Activation":
+            yield _function(layer.activation, place)
+        elif kind == "ReLU":
+            slope = number_of(f"negative_slope of {place}", layer.negative_slope)
+            yield activation("relu", place, slope=slope, max_value=layer.max_value, threshold=layer.threshold)
+        elif kind in _LAYERS:
+            ours, settings = _LAYERS[kind]
+            yield activation(ours, place, **{key: _setting(layer, name) for key, (name, _) in settings.items()})
+        elif kind == "BatchNormalization":
+            yield _batch_norm(layer, place)
+        elif kind == "Normalization":
+            yield _normalisation(layer, place)
+        elif kind == "Rescaling":
+            scale, offset = np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
+            yield Scaling(scale.reshape(-1) if scale.ndim else scale, offset, place)
+        elif kind not in _IDLE and not (kind == "Flatten" and getattr(layer, "data_format", None) != "channels_first"):
+            raise ValueError(f"{place} cannot be part of an MLP of dense layers and fastnn's activations")
+
+
+def _parts(model: Any, place: str) -> list[Any]:
+    """The layers of a model, which must be one chain."""
+    layers = list(model.layers)
+    if type(model).__name__ == "Functional":
+        if len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise ValueError(
+                f"{place} must have one input and one output; got {len(model.inputs)} and {len(model.outputs)}"
+            )
+        # Of layers with one input each, all that lie between one input and one output are one chain.
+        if len(getattr(model, "_nodes", layers)) != len(layers):
+            raise ValueError(f"{place} must use every layer once; it uses one again")
+    return layers
+
+
+def _setting(layer: Any, name: str) -> Any:
+    if name == "negative_slope" and not hasattr(layer, name):
+        name = "alpha"  # as Keras 2 has it
+    value = getattr(layer, name)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _function(function: Any, place: str) -> Activate:
+    """An activation, from one of Keras's functions or a `functools.partial` of it."""
+    given = {}
+    if isinstance(function, partial) and not function.args:
+        function, given = function.func, function.keywords
+    name = getattr(function, "__name__", describe(function))
+    theirs = getattr(function, "__module__", "").startswith(("keras.", "tf_keras."))
+    if not theirs or name not in _FUNCTIONS or not set(given) <= {key for key, _ in _FUNCTIONS[name][1].values()}:
+        raise ValueError(f"{place} must be one that fastnn has; got {name!r}")
+    ours, settings = _FUNCTIONS[name]
+    return activation(ours, place, **{key: given.get(*theirs) for key, theirs in settings.items()})
+
+
+def _batch_norm(layer: Any, place: str) -> Step:
+    gamma = _vector(layer.gamma, place) if layer.scale else None
+    beta = _vector(layer.beta, place) if layer.center else None
+    mean, variance = _vector(layer.moving_mean, place), _vector(layer.moving_variance, place)
+    return normalisation(mean, variance, layer.epsilon, gamma, beta, place)
+
+
+def _normalisation(layer: Any, place: str) -> Step:
+    """``(x - mean) / max(sqrt(variance), 1e-7)``."""
+    if layer.invert or getattr(layer, "mean", None) is None:
+        raise ValueError(f"{place} must be adapted and not inverted; it is not so")
+    mean, variance = _vector(layer.mean, place), _vector(layer.variance, place)
+    factor = 1 / np.maximum(np.sqrt(variance), 1e-7)
+    return Scaling(factor, -mean * factor, place)
+
+
+def _vector(value: Any, place: str) -> NDArray:
+    """A number for each feature, whatever dimensions of one come before."""
+    array = floats_of(f"an array of {place}", value, len(value.shape))
+    return array.reshape(-1).astype(np.float64)

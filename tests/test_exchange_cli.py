@@ -1,0 +1,78 @@
+"""``fastnn convert`` and ``fastnn export``."""
+
+import json
+
+import numpy as np
+import pytest
+from exchange_cases import net
+
+import fastnn
+from fastnn.apps.cli import main
+
+polars = pytest.importorskip("polars")
+save = pytest.importorskip("safetensors.numpy").save_file
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_onnx():
+    pytest.importorskip("onnx")
+    made = net("tanh")
+    made.to_onnx("net.onnx")
+    assert main(["convert", "net.onnx", "net.safetensors"]) == 0
+    assert fastnn.load("net.safetensors").params.tobytes() == made.params.tobytes()
+
+
+def test_from_a_state_dict():
+    made = net("tanh", sizes=(2, 3, 1))
+    state = {}
+    for l, (W, b) in enumerate(zip(made.weights, made.biases, strict=True)):
+        state |= {f"{l}.weight": W.T.copy(), f"{l}.bias": b.copy()}
+    save(state, "state.safetensors")
+    assert main(["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]) == 0
+    assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("net.pt", "can hold code and is not read; in the program that made it, safetensors"),
+        ("net.pkl", "can hold code and is not read"),
+        ("net.keras", "fastnn.from_keras"),
+        ("net.txt", "SOURCE must end in .onnx, .safetensors or .npz"),
+    ],
+)
+def test_other_files_are_refused_with_what_to_do(source, sentence, capsys, folder):
+    (folder / source).write_bytes(b"x")
+    assert main(["convert", source, "net.npz"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("to", "files"), [("c", "net.c net.h"), ("fortran", "net.f90"), ("numpy", "net.py")])
+def test_export(to, files, folder):
+    net("tanh").save("net.npz")
+    assert main(["export", "net.npz", "--to", to]) == 0
+    assert {path.name for path in folder.iterdir()} == {"net.npz", *files.split()}
+
+
+def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
+    rng = np.random.default_rng(0)
+    frame = polars.DataFrame({"a": rng.normal(size=60), "b": ["x", "y", "z"] * 20, "t": rng.normal(size=60)})
+    frame.write_csv("data.csv")
+    assert main(["train", "data.csv", "--target", "t", "--epochs", "2", "--no-figure"]) == 0
+    assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c"]) == 0
+    about = json.loads((folder / "surrogate.json").read_text())
+    assert [column["name"] for column in about["inputs"]] == ["a", "b"]
+    assert about["inputs"][1]["levels"] == ["x", "y", "z"]
+    assert about["output"]["name"] == "t"
+    assert "surrogate_forward" in (folder / "surrogate.c").read_text()
+
+
+def test_derivatives_are_of_c_alone(capsys):
+    net("tanh").save("net.npz")
+    assert main(["export", "net.npz", "--to", "numpy", "--derivatives"]) == 1
+    assert "--derivatives goes with --to c" in capsys.readouterr().err

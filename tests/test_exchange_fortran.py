@@ -1,0 +1,89 @@
+"""Networks in Fortran: gfortran compiles them as they stand, and they check themselves."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from exchange_cases import DTYPES, difference, net, samples
+
+from fastnn import MLP
+from fastnn.settings.catalogue import ACTIVATIONS
+
+pytestmark = pytest.mark.skipif(shutil.which("gfortran") is None, reason="gfortran is not installed")
+
+FLAGS = ("-std=f2018", "-Wall", "-Wextra", "-Werror", "-O2", "-cpp", "-fcheck=all")
+
+MAIN = """
+program main
+  use made, only: forward, wp, n_in, n_out
+  implicit none
+  real(wp) :: x(n_in), out(n_out)
+  open (unit=10, file="x", access="stream", form="unformatted", status="old")
+  open (unit=11, file="out", access="stream", form="unformatted", status="replace")
+  do
+    read (10, end=1) x
+    call forward(x, out)
+    write (11) out
+  end do
+  1 close (11)
+end program main
+"""
+
+
+def run(folder, *flags):
+    done = subprocess.run(["gfortran", *FLAGS, *flags, "-o", "run"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return subprocess.run(["./run"], cwd=folder, capture_output=True, text=True)
+
+
+def outputs_of(made, X, folder):
+    made.to_fortran(folder / "made.f90")
+    (folder / "main.f90").write_text(MAIN)
+    (folder / "x").write_bytes(X.tobytes())
+    done = run(folder, "made.f90", "main.f90")
+    assert done.returncode == 0, done.stderr
+    return np.frombuffer((folder / "out").read_bytes(), made.spec.dtype).reshape(len(X), -1).astype(np.float64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation(name, dtype, tmp_path):
+    made = net(name, dtype, bias=dtype == "float64")
+    X = samples(made)
+    assert difference(made, X, outputs_of(made, X, tmp_path)) < 4
+
+
+def test_wide_layers_whose_weights_take_several_statements(tmp_path):
+    made = net("tanh", sizes=(33, 65, 65, 1))
+    X = samples(made)
+    assert difference(made, X, outputs_of(made, X, tmp_path)) < 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_self_test(dtype, tmp_path):
+    made = net("gelu_tanh", dtype)
+    made.to_fortran(tmp_path / "made.f90")
+    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
+    other = made.copy()
+    other.weights[0][0, 0] *= 1 + 1e-3
+    text = (tmp_path / "made.f90").read_text()
+    bits = (
+        made.weights[0].view(f"i{made.params.itemsize}")[0, 0],
+        other.weights[0].view(f"i{made.params.itemsize}")[0, 0],
+    )
+    assert str(bits[0]) in text
+    (tmp_path / "made.f90").write_text(text.replace(str(bits[0]), str(bits[1])))
+    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode != 0
+
+
+def test_parameters_that_are_not_finite(tmp_path):
+    made = MLP((1, 4), bias=False)
+    made.weights[0][:] = [[np.nan, np.inf, -np.inf, -0.0]]
+    np.testing.assert_array_equal(outputs_of(made, np.ones((1, 1)), tmp_path), [[np.nan, np.inf, -np.inf, 0]])
+    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
+
+
+def test_a_name_that_fortran_cannot_use_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.f90; got"):
+        net("tanh").to_fortran(tmp_path / "my-net.f90")

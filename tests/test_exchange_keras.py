@@ -1,0 +1,127 @@
+"""From Keras, on the backend of PyTorch; skipped where Keras is not installed."""
+
+import os
+from functools import partial
+
+import numpy as np
+import pytest
+from exchange_cases import difference, samples
+
+import fastnn
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+pytest.importorskip("torch")
+keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of Keras itself, on PyTorch
+layers, activations = keras.layers, keras.activations
+
+
+def check(*parts, n_in=4, dtype="float32"):
+    model = keras.Sequential([keras.Input((n_in,), dtype=dtype), *parts])
+    rng = np.random.default_rng(0)
+    for weight in model.weights:  # statistics and biases that are not what they are at first
+        if len(weight.shape) == 1:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    made = fastnn.from_keras(model)
+    assert made.spec.dtype == dtype
+    X = samples(made)
+    assert difference(made, X, keras.ops.convert_to_numpy(model(X, training=False))) < 8
+
+
+NAMES = ["linear", "sigmoid", "tanh", "relu", "elu", "selu", "silu", "softplus", "softmax", "exponential"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_activations_by_name(name):
+    check(layers.Dense(5, activation="tanh"), layers.Dense(3, activation=name))
+
+
+def adapted(layer):
+    layer.adapt(np.random.default_rng(0).normal(2, 3, (100, 4)))
+    return layer
+
+
+READ = {
+    "leaky relu, a function": lambda: [
+        layers.Dense(3, activation=partial(activations.leaky_relu, negative_slope=0.01))
+    ],
+    "leaky relu, a layer": lambda: [layers.Dense(3), layers.LeakyReLU(negative_slope=0.01)],
+    "gelu": lambda: [layers.Dense(3, activation=partial(activations.gelu, approximate=True))],
+    "layers of activations": lambda: [
+        layers.Dense(3),
+        layers.ReLU(),
+        layers.Dense(3),
+        layers.ELU(),
+        layers.Dense(2),
+        layers.Softmax(),
+    ],
+    "an activation layer": lambda: [layers.Dense(3), layers.Activation("tanh")],
+    "without biases": lambda: [layers.Dense(3, use_bias=False), layers.Dense(2, use_bias=False)],
+    "batch normalisation": lambda: [
+        layers.BatchNormalization(),
+        layers.Dense(3),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+    ],
+    "normalisation": lambda: [adapted(layers.Normalization()), layers.Dense(3, activation="tanh")],
+    "rescaling": lambda: [layers.Rescaling(1 / 255, offset=-0.5), layers.Dense(3)],
+    "idle layers": lambda: [layers.Flatten(), layers.Dropout(0.5), layers.Dense(3), layers.GaussianNoise(1.0)],
+    "nested": lambda: [keras.Sequential([layers.Dense(3, activation="relu")]), layers.Dense(2)],
+}
+
+
+@pytest.mark.parametrize("what", READ)
+def test_what_is_read(what):
+    check(*READ[what]())
+
+
+def test_a_functional_chain_and_a_list_of_weights():
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Dense(2)(layers.Dense(3, activation="relu")(x)))
+    made = fastnn.from_keras(model)
+    listed = fastnn.from_keras(model.get_weights(), ["relu", "identity"])
+    assert listed.params.tobytes() == made.params.tobytes()
+    X = samples(made)
+    assert difference(made, X, keras.ops.convert_to_numpy(model(X))) < 8
+
+
+def functional(build):
+    x = keras.Input((3,))
+    return lambda: fastnn.from_keras(keras.Model(x, build(x)))
+
+
+def twice(x):
+    layer = layers.Dense(3)
+    return layer(layer(x))
+
+
+def sequential(*parts):
+    return lambda: fastnn.from_keras(keras.Sequential([keras.Input((3,)), *parts]))
+
+
+def relu(z):
+    return z
+
+
+REFUSED = {
+    r"\(LeakyReLU\) must have slope 0.01.*; got 0.3": sequential(layers.Dense(3), layers.LeakyReLU()),
+    r"\(Dense\) must have slope 0.01.*; got 0.2": sequential(layers.Dense(3, activation="leaky_relu")),
+    r"approximate tanh, for the exact GELU .*; got False": sequential(layers.Dense(3, activation="gelu")),
+    r"\(ReLU\) must have max_value None.*; got 6": sequential(layers.Dense(3), layers.ReLU(max_value=6)),
+    r"must be one that fastnn has; got 'relu6'": sequential(layers.Dense(3, activation="relu6")),
+    r"must be one that fastnn has; got 'relu'": sequential(layers.Dense(3, activation=relu)),
+    r"\(LayerNormalization\) cannot be part": sequential(layers.LayerNormalization(), layers.Dense(3)),
+    r"\(Add\) cannot be part": functional(lambda x: layers.Add()([layers.Dense(3)(x), x])),
+    r"must use every layer once": functional(twice),
+    r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),
+    r"a Keras model or the list of its weights; got 'model.keras'": lambda: fastnn.from_keras("model.keras"),
+    r"activations must be given": lambda: fastnn.from_keras([np.ones((2, 3))]),
+    r"weights\[0\] must be a kernel": lambda: fastnn.from_keras([np.ones(3)], ["tanh"]),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_refused_in_one_sentence(sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence) as caught:
+        REFUSED[sentence]()
+    assert "\n" not in str(caught.value)

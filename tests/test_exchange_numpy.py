@@ -1,0 +1,46 @@
+"""Networks as Python source that needs NumPy alone."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from exchange_cases import DTYPES, difference, net, samples
+
+from fastnn import MLP
+from fastnn.settings.catalogue import ACTIVATIONS
+
+
+def module_of(made, folder):
+    (folder / "made.py").write_text(made.to_numpy_source())
+    names = {}
+    exec(compile((folder / "made.py").read_text(), "made.py", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation(name, dtype, bias, tmp_path):
+    made = net(name, dtype, bias)
+    module, X = module_of(made, tmp_path), samples(made)
+    for l, W in enumerate(made.weights):
+        assert module[f"W{l}"].tobytes() == W.tobytes()
+    outputs = module["predict"](X)
+    assert outputs.dtype == dtype
+    assert difference(made, X, outputs) < 4
+
+
+def test_self_test(tmp_path):
+    made = net("selu")
+    text = made.to_numpy_source()
+    (tmp_path / "made.py").write_text(text)
+    subprocess.run([sys.executable, "made.py"], cwd=tmp_path, check=True)
+    (tmp_path / "made.py").write_text(text.replace(str(made.weights[0][0, 0]), "0.0"))
+    assert subprocess.run([sys.executable, "made.py"], cwd=tmp_path, capture_output=True).returncode == 1
+
+
+def test_parameters_that_are_not_finite(tmp_path):
+    made = MLP((1, 3))
+    made.weights[0][:] = [[np.nan, np.inf, -np.inf]]
+    np.testing.assert_array_equal(module_of(made, tmp_path)["W0"], made.weights[0])
