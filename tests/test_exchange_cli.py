@@ -59,12 +59,14 @@ def test_export(to, files, folder):
     assert {path.name for path in folder.iterdir()} == {"net.npz", *files.split()}
 
 
-def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
+def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder, capsys):
     rng = np.random.default_rng(0)
     frame = polars.DataFrame({"a": rng.normal(size=60), "b": ["x", "y", "z"] * 20, "t": rng.normal(size=60)})
     frame.write_csv("data.csv")
     assert main(["train", "data.csv", "--target", "t", "--epochs", "2", "--no-figure"]) == 0
-    assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c"]) == 0
+    assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c"]) == 1
+    assert "predicts by the mean of 8 networks" in capsys.readouterr().err
+    assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c", "--best"]) == 0
     about = json.loads((folder / "surrogate.json").read_text())
     assert [column["name"] for column in about["inputs"]] == ["a", "b"]
     assert about["inputs"][1]["levels"] == ["x", "y", "z"]

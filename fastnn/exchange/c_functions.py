@@ -1,4 +1,4 @@
-"""Activations in C99: the arithmetic of `fastnn.kernels.functions`, in loops' bodies without branches, which vectorise.
+"""Activations in C99, without branches, so that loops over them are vectorised.
 
 They need no more of the compiler than IEEE arithmetic: it must not be told to reorder sums (``-ffast-math``).
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
-
-from fastnn.kernels.functions import vecmath
 
 
 class Function(NamedTuple):
@@ -27,29 +25,92 @@ def _horner(x: str, coefficients: tuple[float, ...]) -> str:
     return text
 
 
-def _constants(dtype: str) -> dict[str, str]:
-    """What differs between float and double."""
-    single = dtype == "float32"
-    pick = lambda name: getattr(vecmath, f"{name}_{32 if single else 64}")  # noqa: E731
-    return {
-        "LN2": "R(0.6931471805599453)",
-        "LN2_HIGH": f"R({pick('_LN2_HIGH')!r})",
-        "LN2_LOW": f"R({pick('_LN2_LOW')!r})",
-        "LOG2_E": "R(1.4426950408889634)",
-        "SHIFTER": f"R({pick('_SHIFTER')!r})",
-        "MANTISSA": "23" if single else "52",
-        "LOW": _horner("r", pick("_EXP_LOW")),
-        "HIGH": _horner("r", pick("_EXP_HIGH")),
-        "POWER": "r4" if single else "r4 * r2",
-        "LOG1P": _horner("e", pick("_LOG1P")),
-        "EXP_MAX": "R(89.0)" if single else "R(710.0)",
-        "EXP_MIN": "R(-105.0)" if single else "R(-746.0)",
-        "EXP_TINY": "R(-85.0)" if single else "R(-705.0)",
-        "TANH_MAX": "R(10.0)" if single else "R(22.0)",
-        "SIGMOID_MAX": "R(80.0)" if single else "R(700.0)",
-        "ABS": "fabsf" if single else "fabs",
-        "COPYSIGN": "copysignf" if single else "copysign",
-    }
+# ln 2 in two parts, the first so short that its product with any exponent is exact; 1.5 * 2**(mantissa bits) and the
+# exponent's bias, which added to a number leaves its nearest whole number in the lowest bits, as an exponent field;
+# minimax fits (Remez's algorithm) of exp(r) - 1 = r + low(r) r**2 + high(r) r**4 (double: r**6) on |r| <= ln(2) / 2
+# with an error of 2**-26.2 (2**-55.6), and of (e - log(1 + e)) / e**2 on 0 <= e <= 1.
+_SINGLE = {
+    "MANTISSA": "23",
+    "SHIFTER": "R(12583039.0)",
+    "LN2_HIGH": "R(0.693145751953125)",
+    "LN2_LOW": "R(1.4286068203094173e-06)",
+    "LOW": _horner("r", (0.5, 0.16666543)),
+    "HIGH": _horner("r", (0.04166628, 0.008366584, 0.0013946451)),
+    "POWER": "r4",
+    "LOG1P": _horner(
+        "e",
+        (
+            0.4999997,
+            -0.3333142,
+            0.24967015,
+            -0.19735026,
+            0.15461633,
+            -0.10849945,
+            0.059254065,
+            -0.021015307,
+            0.0034918264,
+        ),
+    ),
+    "EXP_MAX": "R(89.0)",
+    "EXP_MIN": "R(-105.0)",
+    "EXP_TINY": "R(-85.0)",
+    "TANH_MAX": "R(10.0)",
+    "SIGMOID_MAX": "R(80.0)",
+    "ABS": "fabsf",
+    "COPYSIGN": "copysignf",
+}
+_DOUBLE = {
+    "MANTISSA": "52",
+    "SHIFTER": "R(6755399441056767.0)",
+    "LN2_HIGH": "R(0.6931471805598903)",
+    "LN2_LOW": "R(5.497923018708371e-14)",
+    "LOW": _horner("r", (0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.008333333333314602)),
+    "HIGH": _horner(
+        "r",
+        (
+            0.0013888888932379715,
+            0.00019841269903009037,
+            2.4801504444916253e-05,
+            2.7557227973772424e-06,
+            2.762632691727211e-07,
+            2.5114466705486094e-08,
+        ),
+    ),
+    "POWER": "r4 * r2",
+    "LOG1P": _horner(
+        "e",
+        (
+            0.49999999999999944,
+            -0.3333333333330119,
+            0.24999999996947161,
+            -0.1999999987581641,
+            0.16666663836808687,
+            -0.14285673105372385,
+            0.1249958653970625,
+            -0.11108098170179924,
+            0.09983490952447997,
+            -0.09021107177803948,
+            0.0810105715820723,
+            -0.0707422757519532,
+            0.05809150495439752,
+            -0.04299895473932283,
+            0.027381285520522547,
+            -0.014276811116919667,
+            0.005762745647033002,
+            -0.001671432051143883,
+            0.0003077909450967593,
+            -2.6902184089689474e-05,
+        ),
+    ),
+    "EXP_MAX": "R(710.0)",
+    "EXP_MIN": "R(-746.0)",
+    "EXP_TINY": "R(-705.0)",
+    "TANH_MAX": "R(22.0)",
+    "SIGMOID_MAX": "R(700.0)",
+    "ABS": "fabs",
+    "COPYSIGN": "copysign",
+}
+_BOTH = {"LN2": "R(0.6931471805599453)", "LOG2_E": "R(1.4426950408889634)"}
 
 
 _FUNCTIONS: dict[str, Function] = {
@@ -257,6 +318,6 @@ def sources(names: Iterable[str], dtype: str) -> str:
     for name in names:
         choose(name)
     text = "\n\n".join(_FUNCTIONS[name].source for name in chosen)
-    for name, value in _constants(dtype).items():
+    for name, value in {**(_SINGLE if dtype == "float32" else _DOUBLE), **_BOTH}.items():
         text = text.replace(f"@{name}@", value)
     return text

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
     parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="what to write")
     parser.add_argument("--output", metavar="FILE", help="by default the model's name with another ending")
+    parser.add_argument("--best", action="store_true", help="of a table's networks the best alone, not their mean")
     parser.add_argument("--derivatives", action="store_true", help="in C, products with the Jacobian, too")
 
 
@@ -32,7 +33,15 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     import fastnn
     from fastnn.tabular import model
 
-    net = fastnn.load(args.model)
+    table = None
+    if args.model.endswith(".safetensors") and model.is_table_model(args.model):
+        table = model.TableModel.load(args.model)
+        if len(table.networks) > 1 and not args.best:
+            raise ValueError(
+                f"{args.model} predicts by the mean of {len(table.networks)} networks, of which one can be exported: "
+                "--best exports that which did best on the rows by which it stopped"
+            )
+    net = fastnn.load(args.model) if table is None else table.net
     if not isinstance(net, fastnn.MLP):
         raise ValueError(f"MODEL must be one network; {args.model} is an ensemble")
     if args.derivatives and args.to != "c":
@@ -49,8 +58,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     else:
         output.write_text(net.to_numpy_source(), encoding="utf-8")
     terminal.say(f"{net!r}\nWritten: {output}")
-    if args.model.endswith(".safetensors") and model.is_table_model(args.model):
-        table = model.load(args.model)
+    if table is not None:
         about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
         description = output.with_suffix(".json")
         description.write_text(json.dumps({"format": "fastnn.table", **about}, indent=2), encoding="utf-8")
