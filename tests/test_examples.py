@@ -23,7 +23,7 @@ def drawn(module, result, path):
 
 
 def test_every_example_is_tested():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"cartpole", "surrogate", "calibration"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"airfoil", "cartpole", "surrogate", "calibration"}
 
 
 def test_cartpole(tmp_path):
@@ -50,3 +50,14 @@ def test_calibration(tmp_path):
     errors = np.sqrt(np.mean((result["true"] - result["found"]) ** 2, axis=0))
     assert (errors < 0.05 * (calibration.HIGH - calibration.LOW)).all()
     assert drawn(calibration, result, tmp_path / "calibration.png")
+
+
+def test_airfoil():
+    pytest.importorskip("neuralfoil")
+    airfoil = importlib.import_module("airfoil")
+    result = airfoil.run(steps=100)
+    for name, tolerance in {"lift": 1e-12, "drag": 1e-12, "slope": 1e-6}.items():
+        ours, theirs = result[name]
+        np.testing.assert_allclose(ours, theirs, atol=tolerance)
+    ours, theirs = result["seconds"].values()
+    assert theirs > 10 * ours
