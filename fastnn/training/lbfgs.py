@@ -127,7 +127,11 @@ class Lbfgs:
     def _evaluate(self, x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         self._answer()
         job = self._job
-        settings = {"sample_weight": job.sample_weight, "l2": job.l2, "loss_parameter": job.loss_parameter}
+        settings: dict[str, Any] = {
+            "sample_weight": job.sample_weight,
+            "l2": job.l2,
+            "loss_parameter": job.loss_parameter,
+        }
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             params = x.astype(job.params.dtype)
             loss, gradient = self._loss_and_grad(job.spec, params, job.X, job.y, job.loss, **settings)

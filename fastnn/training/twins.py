@@ -5,10 +5,85 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from types import ModuleType
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastnn.checks import check_name
+from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.settings.catalogue import Loss
+from fastnn.settings.spec import NetworkSpec
+
+
+class Network(Protocol):
+    """One network on many samples; see `fastnn.reference.network`."""
+
+    def predict(self, spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+        """The outputs, shape (n, n_out)."""
+
+    def loss_and_grad(
+        self,
+        spec: NetworkSpec,
+        params: NDArray,
+        X: NDArray,
+        y: NDArray,
+        loss: Loss,
+        *,
+        sample_weight: NDArray | None = None,
+        l2: float = 0.0,
+        loss_parameter: float = 1.0,
+        out: NDArray | None = None,
+    ) -> tuple[float, NDArray]:
+        """The loss of a batch and its gradient, shape (n_params,)."""
+
+    def evaluate(self, job: Job) -> tuple[float, float]:
+        """The loss and the metric on a job's validation set."""
+
+
+class Training(Protocol):
+    """The training loop; see `fastnn.reference.training`."""
+
+    def train(
+        self,
+        job: Job,
+        state: State,
+        learning_rates: NDArray[np.float64],
+        losses: NDArray[np.float64],
+        max_steps: int,
+        **options: Any,  # threads and specialize, of the compiled twin
+    ) -> Status:
+        """Run a job from where its state stands."""
+
+
+class CompiledTraining(Training, Protocol):
+    """The compiled twin's, and what it prepares a job by; see `fastnn.kernels.train`."""
+
+    PreparedForTiles: Any
+
+
+class EndOfEpoch(Protocol):
+    """What is decided when an epoch ends, for loops that Python runs; see `fastnn.reference.end_epoch`."""
+
+    end_epoch: Callable[..., bool]
+
+
+class NormalEquations(Protocol):
+    """What Levenberg and Marquardt's method solves; see `fastnn.reference.normal_equations`."""
+
+    def normal_equations(self, job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
+        """The Jacobian and the residuals, side by side, times themselves, shape (n_params + 1, n_params + 1)."""
+
+    def cholesky(
+        self, matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]
+    ) -> NDArray[np.float64] | None:
+        """The upper Cholesky factor of a damped matrix; None where there is none."""
+
+    def cholesky_solve(self, factor: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The solution of a system whose factor is given."""
+
 
 _MODULES = {
     "numba": {
@@ -29,10 +104,24 @@ _MODULES = {
         "normal_equations": "fastnn.reference.normal_equations",
     },
 }
-_modules: dict[tuple[str, str], ModuleType] = {}
+_modules: dict[tuple[str, str], Any] = {}
 
 
-def twin(backend: str, module: str) -> ModuleType:
+@overload
+def twin(backend: str, module: Literal["network"]) -> Network: ...
+@overload
+def twin(backend: Literal["numba"], module: Literal["training"]) -> CompiledTraining: ...
+@overload
+def twin(backend: str, module: Literal["training"]) -> Training: ...
+@overload
+def twin(backend: str, module: Literal["end_epoch"]) -> EndOfEpoch: ...
+@overload
+def twin(backend: str, module: Literal["normal_equations"]) -> NormalEquations: ...
+@overload
+def twin(backend: Literal["numba"], module: Literal["shuffle"]) -> Any: ...
+
+
+def twin(backend: str, module: str) -> Any:
     """A module of the twin that computes, such as ``network`` of ``fastnn.reference``.
 
     Raises
