@@ -73,6 +73,18 @@ def test_product(benchmark, peaks, name, n, m, depth, turned, dtype):
     benchmark.extra_info["share of peak"] = f"{rate / peaks[dtype]:.0%}"
 
 
+@pytest.mark.parametrize("rows", [1, 4, 8])
+@pytest.mark.parametrize("kind", ["few_rows_product", "product"])
+def test_few_rows(benchmark, kind, rows):
+    """Few rows through a layer of 512 by 512 float32."""
+    rng, width = np.random.default_rng(0), 512
+    a, b = rng.random((rows, width), dtype=np.float32), rng.random((width, width), dtype=np.float32)
+    multiply, arguments = _repeating(getattr(dense, kind)), (10, rows, width, width, a, width, 1, b, width)
+    benchmark.group = f"few rows: {rows}"
+    c, zeros = np.empty_like(a), np.zeros(width, np.float32)
+    benchmark.pedantic(multiply, (*arguments, zeros, c, width), rounds=30, warmup_rounds=2)
+
+
 def _time_pass(benchmark, group, function, arguments, numbers):
     benchmark.group = group
     benchmark.pedantic(function, arguments, rounds=200, warmup_rounds=2)

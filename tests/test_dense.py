@@ -13,7 +13,9 @@ from fastnn.kernels.tiles.dense import (
     HIGH,
     LEAST,
     LOW,
+    TOGETHER,
     WIDE,
+    few_rows_product,
     large_product,
     plain_product,
     product,
@@ -36,6 +38,7 @@ def caller(function):
 
 multiply, multiply_large, multiply_few = caller(product), caller(large_product), caller(turned)
 multiply_plain = caller(plain_product)
+multiply_rows = caller(few_rows_product)
 
 
 def matrix(rng, rows, columns, gap, dtype):
@@ -92,6 +95,22 @@ def test_shapes(n, turned, dtype, multiply):
             check(n, m, depth, dtype, turned=turned, gaps=(3, 1, 2), init="matrix", multiply=multiply)
             check(n, m, depth, dtype, turned=turned, gaps=(0, 5, 0), init="itself", multiply=multiply)
             check(n, m, depth, dtype, turned=turned, b_turned=True, gaps=(0, 2, 1), multiply=multiply)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 2, 8])
+def test_few_rows(n, dtype):
+    """Whole rows of b are added up, in the order in which a tile does it: to the same bits."""
+    for m in edges(dtype):
+        for depth in (1, TOGETHER - 1, TOGETHER, 3 * TOGETHER + 2):
+            for a_turned, init in ((False, "row"), (True, "matrix"), (False, "itself")):
+                check(n, m, depth, dtype, turned=a_turned, gaps=(3, 1, 2), init=init, multiply=multiply_rows)
+    rng = np.random.default_rng(0)
+    a, b, row = (rng.normal(size=size).astype(dtype) for size in ((n, 70), (70, 67), 67))
+    results = np.empty((2, n, 67), dtype)
+    for function, c in zip((multiply, multiply_rows), results, strict=True):
+        function(n, 67, 70, a.reshape(-1), 70, 1, b.reshape(-1), 67, 1, row, 0, c.reshape(-1), 67)
+    np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

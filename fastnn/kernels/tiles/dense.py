@@ -38,7 +38,7 @@ from fastnn.kernels.simd import (
 from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
-from fastnn.kernels.tiles.passes import transpose_block
+from fastnn.kernels.tiles.passes import copy_block, transpose_block
 
 #: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
 #: Where no more than half of these rows are left, a tile of half the height takes them.
@@ -72,6 +72,8 @@ CACHE_LINE = 64
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
 
+#: Rows of b that are added at once to the sums of few rows.
+TOGETHER = 8
 
 @outlined
 def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -277,6 +279,44 @@ def _product_of(large):
 
 #: The product, and what it is for many rows and more weights than the nearest cache holds.
 product, large_product = _product_of(False), _product_of(True)
+
+
+# ---------------------------------------------------------------- of few rows: b is read once, as it lies in memory
+@inlined(literals=("count",))
+def _add_rows(count, m, a, a_step, b, b_stride, sums):
+    """``sums += a[0] b[0] + a[1] b[1] + ...``, one after another, for `count` rows of b."""
+    factors, width = tile(b, count, 1), lanes(b)
+    whole = m - m % width
+    for s in range(count):
+        factors[s, 0] = broadcast(a[s * a_step], b)
+    for j in range(0, whole, width):
+        sum_j = load(sums + j)
+        for s in range(count):
+            sum_j = fma(factors[s, 0], load(b + (s * b_stride + j)), sum_j)
+        store(sums + j, sum_j)
+    if whole < m:
+        sum_j = load_first(sums + whole, m - whole)
+        for s in range(count):
+            sum_j = fma(factors[s, 0], load_first(b + (s * b_stride + whole), m - whole), sum_j)
+        store_first(sums + whole, sum_j, m - whole)
+
+
+@callee
+def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the first-level cache.
+
+    A tile would walk down b by a cache line or two a row. Here whole rows of b, `TOGETHER` at a time, are added to
+    sums that stay in the cache, which is c.
+    """
+    copy_block(init, init_stride, c, c_stride, n, m)
+    whole = depth - depth % TOGETHER
+    for k in range(0, whole, TOGETHER):
+        for i in range(n):
+            a_ik = a + (i * row_stride + k * depth_stride)
+            _add_rows(TOGETHER, m, a_ik, depth_stride, b + k * b_stride, b_stride, c + i * c_stride)
+    for k in range(whole, depth):
+        for i in range(n):
+            _add_rows(1, m, a + (i * row_stride + k * depth_stride), 1, b + k * b_stride, b_stride, c + i * c_stride)
 
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors

@@ -18,7 +18,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fastnn.kernels.dispatch import fetches_ahead
+from fastnn.kernels.dispatch import fetches_ahead, reads_weights_once
 from fastnn.kernels.functions.optimizers import update_part, update_type
 from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
@@ -155,6 +155,8 @@ def layout(
             kinds = product, dense.dots, dense.weighted_sum, dense.outer
         elif layer.n_out <= min(LEAST, space.unit // 2):
             kinds = product, product, dense.turned, product
+        elif reads_weights_once(layer, spec.dtype, batch):
+            kinds = product, dense.few_rows_product, product, product
         row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])

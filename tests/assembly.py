@@ -1,0 +1,65 @@
+"""Prints, for the loops of the matrix products, how many multiply-adds they hold and how often they touch the stack.
+
+Run in a process of its own, ``python tests/assembly.py TRIPLE CPU``; the environment says for which processor Numba
+compiles (NUMBA_CPU_NAME and NUMBA_CPU_FEATURES). Code for another architecture is made from what LLVM optimised here,
+with that one's registers; nothing of it is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from unittest.mock import patch
+
+import llvmlite.binding as llvm
+
+FUSED = re.compile(r"\s(vfn?m(add|sub)\w+|fml[as](\.\w+)?)\s")
+BRANCH = re.compile(r"\s(?:j\w+|b\.\w+|cbn?z|tbn?z)\s.*?(\.?LBB\w+)")
+
+
+def loops(assembly: str, stack: re.Pattern[str]) -> list[tuple[int, int]]:
+    """Multiply-adds and accesses to the stack of each innermost loop: a block that branches to its own start."""
+    found, label, block = [], "", []
+    for line in assembly.splitlines():
+        if re.match(r"\.?LBB\w+:", line):
+            label, block = line.partition(":")[0], []
+        elif line.startswith("\t") and not line.startswith("\t."):
+            block.append(line)
+            branch = BRANCH.search(line)
+            if branch and branch[1] == label:
+                fused = sum(bool(FUSED.search(line)) for line in block)
+                found.append((fused, sum(bool(stack.search(line)) for line in block)))
+    return found
+
+
+def main(triple: str, cpu: str) -> None:
+    """Compile the products in either dtype, and print their loops."""
+    with patch.object(llvm, "get_process_triple", return_value=triple):
+        import fastnn.kernels.simd.registers  # noqa: F401 - chooses by the triple
+    from numba import types
+
+    from fastnn.kernels.tiles import dense
+    from fastnn.kernels.tiles.layers import pointer_type
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=3)
+    stack = re.compile(r"\[sp|\(%rsp\)")
+    report = {}
+    for dtype in ("float32", "float64"):
+        place, n = pointer_type(dtype), types.intp
+        signature = n, n, n, place, n, n, place, n, n, place, n, place, n
+        for name in ("product", "large_product"):
+            function = getattr(dense, name)
+            function.compile(signature)
+            code = function.overloads[signature].library.get_llvm_str()
+            code = re.sub(r'target triple = ".*"', f'target triple = "{triple}"', code)
+            code = re.sub(r'target datalayout = ".*"', f'target datalayout = "{machine.target_data}"', code)
+            module = llvm.parse_assembly(code)
+            report[f"{name} {dtype}"] = loops(machine.emit_assembly(module), stack)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
