@@ -37,7 +37,13 @@ def within(interval: Interval, default: float) -> Any:
     return field(default=default, metadata={"interval": interval})
 
 
+_FOUND: dict[type, dict[str, Interval]] = {}
+
+
 def intervals_of(settings: Any) -> dict[str, Interval]:
     """The interval of each of a dataclass's settings that is a number; of those that state none, any finite number."""
-    numbers = {row.name: row for row in fields(settings) if type(row.default) in (int, float)}
-    return {name: row.metadata.get("interval", ANY) for name, row in numbers.items()}
+    found = _FOUND.get(type(settings))
+    if found is None:  # once a class, for a short run would feel it
+        numbers = [row for row in fields(settings) if type(row.default) in (int, float)]
+        found = _FOUND[type(settings)] = {row.name: row.metadata.get("interval", ANY) for row in numbers}
+    return found

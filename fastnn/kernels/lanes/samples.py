@@ -2,7 +2,8 @@
 
 Where a network is so small that a step is a chain of dependent operations, its parameters stay in registers, each
 in every lane, and a vector holds a number of as many samples: the kernels of `lanes`, whose gradients are summed
-over the lanes.
+over the lanes. The loop over epochs is its own, beside `fastnn.kernels.loop`: parameters, slots and gradient are local
+to it, so that the compiler keeps them in registers from one step to the next, which takes a tenth of a microsecond.
 """
 
 from __future__ import annotations
