@@ -4,7 +4,7 @@
 ``fit`` takes, with `schedules` for their learning rates, and `LevenbergMarquardt` what it takes instead;
 `EarlyStopping` says when to end; `load` reads what its ``save`` wrote; `warmup` compiles ahead of the first use;
 `reference` is the NumPy twin. Networks go into compiled code as arguments, and learn there by a `TrainState`;
-`standardize` tells the scales of `MLP.with_scaling`.
+`standardize` finds the scales for `MLP.with_scaling`.
 """
 
 from __future__ import annotations

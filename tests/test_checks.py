@@ -6,6 +6,7 @@ import scipy.sparse
 
 import fastnn
 from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.checks import check_optimizer
 
 X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
 Y = np.array([[0.0], [1], [1], [0]])
@@ -484,3 +485,16 @@ def test_what_is_written_to_is_an_array_of_its_own():
 def test_standardizing_the_largest_numbers():
     mean, scale, *_ = fastnn.standardize(np.array([[1e308], [1.5e308], [1e308]]), np.zeros(3))
     np.testing.assert_allclose([mean[0], scale[0]], [3.5 / 3 * 1e308, 0.5e308 * np.sqrt(2) / 3], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (fastnn.LBFGS(memory=2.5), "memory of LBFGS must be an integer of at least 1; got 2.5"),
+        (fastnn.LevenbergMarquardt(memory=1e6), "memory of LevenbergMarquardt must be an integer of at least 1; got"),
+        (fastnn.SGD(nesterov=0.5), "nesterov of SGD must be True or False; got 0.5"),
+    ],
+)
+def test_a_float_is_no_integer_and_no_flag(optimizer, message):
+    with pytest.raises(TypeError, match=message):
+        check_optimizer(optimizer)

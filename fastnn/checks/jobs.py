@@ -27,7 +27,7 @@ from fastnn.checks.values import (
 )
 from fastnn.jobs.job import Job, State
 from fastnn.settings import catalogue, optimizers, solvers
-from fastnn.settings.intervals import UNIT, intervals_of
+from fastnn.settings.intervals import ANY, UNIT, intervals_of
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.solvers import Solver
@@ -59,15 +59,15 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     converted: dict[str, Any] = {}
     intervals = intervals_of(optimizer)
     for name, value in vars(optimizer).items():
-        interval = intervals.get(name)
-        if type(value) is float and interval is not None and value in interval:
+        interval, kind = intervals.get(name, ANY), type(getattr(type(optimizer), name))
+        if type(value) is float is kind and value in interval:
             continue
         argument = f"{name} of {type(optimizer).__name__}"
         if name == "learning_rate" and isinstance(value, Schedule):
             checked: Any = check_schedule(value)
-        elif interval is None:
+        elif kind is bool:
             checked = check_flag(argument, value)
-        elif type(getattr(type(optimizer), name)) is int:
+        elif kind is int:
             checked = check_integer(argument, value, int(interval.low))
         else:
             checked = check_number(argument, value, interval)

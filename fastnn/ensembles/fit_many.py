@@ -102,7 +102,8 @@ def fit_many(
         Threads of this process; an executor's workers have one each.
     specialize : bool, optional
         Whether to compile a kernel for just these networks; by default where they are small, and neither
-        `ReduceOnPlateau` nor a metric is asked for. Without one they are trained one after another, to other bits.
+        `ReduceOnPlateau` nor a metric is asked for. Without one they are trained one
+        after another, and results differ by rounding.
     progress : bool, optional
         Whether to show members done, rate and time left; by default as in `MLP.fit`.
     executor : concurrent.futures.Executor, optional

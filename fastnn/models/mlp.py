@@ -261,7 +261,7 @@ class MLP(SingleSample, Exports):
         input_noise : float
             Standard deviation of gaussian noise that is added to the samples anew in every step.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Samples that are not trained on: the history tells the loss and a metric on them after each epoch.
+            Samples that are not trained on: the history records the loss and a metric on them after each epoch.
         validation_fraction : float, optional
             Hold out this part of the samples instead; where y holds classes, this part of each.
         early_stopping : EarlyStopping, optional
@@ -282,7 +282,7 @@ class MLP(SingleSample, Exports):
             threads of its BLAS, on whose number its last bits do depend.
         specialize : bool, optional
             Whether a kernel is compiled for just this network, some seconds once; by default for networks as small
-            as the tutorial's, which it makes several times faster. It rounds otherwise. NumPy's twin has nothing
+            as the tutorial's, which it makes several times faster. Results differ by rounding. NumPy's twin has nothing
             to compile.
 
         Returns
