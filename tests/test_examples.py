@@ -23,7 +23,14 @@ def drawn(module, result, path):
 
 
 def test_every_example_is_tested():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"airfoil", "cartpole", "surrogate", "calibration"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "airfoil",
+        "boundary_layer",
+        "calibration",
+        "cartpole",
+        "neural_ode",
+        "surrogate",
+    }
 
 
 def test_cartpole(tmp_path):
@@ -61,3 +68,18 @@ def test_airfoil():
         np.testing.assert_allclose(ours, theirs, atol=tolerance)
     ours, theirs = result["seconds"].values()
     assert theirs > 10 * ours
+
+
+def test_neural_ode(tmp_path):
+    neural_ode = importlib.import_module("neural_ode")
+    result = neural_ode.run(steps=60, iterations=900)  # compares the gradient with JAX's where that is installed
+    assert result["loss"][-1] < 0.01
+    assert np.abs(result["exact"] - result["learnt"])[:, 0].max() < 0.5
+    assert drawn(neural_ode, result, tmp_path / "neural_ode.png")
+
+
+def test_boundary_layer(tmp_path):
+    boundary_layer = importlib.import_module("boundary_layer")
+    result = boundary_layer.run()
+    assert np.abs(result["network"] - result["exact"]).max() < 0.02
+    assert drawn(boundary_layer, result, tmp_path / "boundary_layer.png")
