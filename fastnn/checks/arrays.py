@@ -111,6 +111,11 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     return weights
 
 
+def check_real(argument: str, array: Any, spec: NetworkSpec, shape: str) -> NDArray:
+    """An array of the network's dtype, whose shape the caller checks; raises as `check_numbers`."""
+    return _as_floats(argument, array, _DTYPES[spec.dtype], shape)
+
+
 def check_numbers(argument: str, array: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:
     """An array of this shape.
 

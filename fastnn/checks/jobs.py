@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight, check_targets
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
+from fastnn.checks.slopes import check_slopes
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -179,6 +180,9 @@ def check_job(
     max_grad_norm: Any,
     dropout: Any = 0.0,
     input_noise: Any = 0.0,
+    dydx: Any = None,
+    dydx_weight: Any = 1.0,
+    directions: Any = None,
 ) -> Job:
     """A training run of a network, `spec` and `params`, whose own are trusted; the rest is as in `MLP.fit`.
 
@@ -193,7 +197,7 @@ def check_job(
     optimizer = check_optimizer(optimizer)
     batches = X if callable(X) else None
     if batches is not None:
-        _refuse_with_batches(optimizer, y=y, batch_size=batch_size, sample_weight=sample_weight)
+        _refuse_with_batches(optimizer, y=y, batch_size=batch_size, sample_weight=sample_weight, dydx=dydx)
         X, y = np.zeros((1, spec.n_in)), np.zeros(1) if row.labels else np.zeros((1, spec.n_out))  # stand for them
     X = check_inputs(X, spec, least=1)
     rows = len(X)
@@ -213,6 +217,11 @@ def check_job(
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     if name in _SOLVERS and (rates or input_noise):
         raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
+    slopes = check_slopes(dydx, dydx_weight, directions, spec, rows)
+    if slopes is not None and (name in _SOLVERS or rates or input_noise):
+        raise ValueError(
+            f"dydx must be None with dropout, input_noise or {', '.join(_SOLVERS)}, which take values alone"
+        )
     return Job(
         spec=spec,
         params=params,
@@ -228,6 +237,7 @@ def check_job(
         l2=check_l2(l2),
         dropout=rates,
         input_noise=input_noise,
+        slopes=slopes,
         max_grad_norm=inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0),
     )
 
@@ -245,8 +255,8 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
     specialize = check_optional_flag("specialize", specialize)
     if specialize and backend == "numba" and not job.is_plain:
         raise ValueError(
-            "specialize must not be True with dropout, input_noise, batches from a callable or a solver, which the "
-            "specialised path does not do"
+            "specialize must not be True with dydx, dropout, input_noise, batches from a callable or a solver, "
+            "which the specialised path does not do"
         )
     return specialize
 

@@ -71,6 +71,8 @@ class Job:
         Standard deviation of the gaussian noise that is added to the samples of every batch.
     watch : Watch or None
         What is looked at when an epoch ends.
+    slopes : Slopes or None
+        Derivatives of the outputs that the network is trained on as well.
     batches : callable or None
         Yields, anew in every epoch, the data that are trained on, batch by batch; X and y are then empty.
     orders : ndarray of int64, shape (m, n), or None
@@ -98,6 +100,7 @@ class Job:
     dropout: tuple[float, ...] = ()
     input_noise: float = 0.0
     watch: Any = None  # a Watch, where something is watched
+    slopes: Any = None  # Slopes, where there are some
     batches: Any = None  # a callable that yields batches
     orders: NDArray[np.int64] | None = None
     convention: Any = None  # an LossConvention, where something is recounted
@@ -107,7 +110,7 @@ class Job:
     @property
     def is_plain(self) -> bool:
         """Whether an update rule alone is at work on arrays: nothing is dropped, blurred or recounted."""
-        plain = self.batches is None and self.convention is None
+        plain = self.batches is None and self.convention is None and self.slopes is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 
     @property

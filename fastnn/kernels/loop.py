@@ -8,7 +8,7 @@ from fastnn.jobs.job import Status
 from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer, pointer_at
-from fastnn.kernels.simd.calls import call, call_float, call_integer
+from fastnn.kernels.simd.calls import KNOWN, call, call_float, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
@@ -83,6 +83,14 @@ def run(records, params, slots, counters, sums, learning_rates, epoch_losses, ma
                 places = params, gradient, start > batch_start, x, x_stride, n, work, team, update
                 call(job.backward, layers, job.n_layers, job.zeros, *places)
 
+            if job.add_slopes != 0:
+                if team.rank == 0:
+                    slopes_loss = call_float(
+                        job.add_slopes, KNOWN, job, params, gradient, batch_start, batch_stop, weight
+                    )
+                    pointer_at(job.slopes_loss, np.float64)[0] = slopes_loss
+                meet(team)
+                loss += pointer_at(job.slopes_loss, np.float64)[0]
             loss *= job.reported
             if job.penalise != 0:
                 loss += call_float(job.penalise, job, params, gradient, weight, team)

@@ -216,6 +216,9 @@ class MLP(SingleSample, Exports):
         delta: float = 1.0,
         dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
+        dydx: ArrayLike | None = None,
+        dydx_weight: float = 1.0,
+        directions: ArrayLike | None = None,
         validation_data: Any = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
@@ -260,6 +263,15 @@ class MLP(SingleSample, Exports):
             multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
         input_noise : float
             Standard deviation of gaussian noise that is added to the samples anew in every step.
+        dydx : array_like, shape (n, n_out, n_in), or (n, n_in) for a network of one output, optional
+            Derivatives of the targets with respect to the inputs, to be learnt as well; NaN where one is missing. The
+            mean of their squared errors over samples, weighted as in a mean loss, outputs and inputs is added to each
+            batch's loss; one that is missing counts as one without error. Data standardised by `fastnn.standardize`
+            have the slopes ``dydx * x_scale / y_scale[:, None]``.
+        dydx_weight : float
+            What that mean is multiplied by.
+        directions : array_like, shape (n_directions, n_in), optional
+            What `dydx`, then of shape (n, n_out, n_directions), are derivatives along, instead of the inputs.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Samples that are not trained on: the history records the loss and a metric on them after each epoch.
         validation_fraction : float, optional
@@ -323,6 +335,9 @@ class MLP(SingleSample, Exports):
             max_grad_norm=max_grad_norm,
             dropout=dropout,
             input_noise=input_noise,
+            dydx=dydx,
+            dydx_weight=dydx_weight,
+            directions=directions,
         )
         state = checks.check_state(state, rng, job)
         job.watch = checks.check_watch(job, validation_data, validation_fraction, early_stopping)

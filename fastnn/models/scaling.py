@@ -36,6 +36,7 @@ def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, 
     --------
     >>> x_mean, x_scale, y_mean, y_scale = fastnn.standardize(X, y)
     >>> net.fit((X - x_mean) / x_scale, (y - y_mean) / y_scale, epochs=100)
+    >>> slopes = dydx * x_scale / y_scale[:, None]  # for fit's dydx, of shape (n, n_out, n_in)
     >>> net = net.with_scaling(x_mean, x_scale, y_mean, y_scale)  # from the units of X to those of y
     """
     X, y = checks.check_columns("X", X), checks.check_columns("y", y)

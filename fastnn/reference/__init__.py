@@ -9,7 +9,7 @@ the ground up:
 - `dense`: one layer's products, forward and backward.
 - `network`: the layers in a row: `forward`, `predict`, `loss_and_grad`, `jacobian`.
 - `curvatures`: the activations' second and third derivatives; `series`: a network's values, slopes and curvatures
-  along a direction, and their derivatives with respect to parameters and inputs.
+  along a direction, and their derivatives with respect to parameters and inputs; `slopes`: training on them.
 - `optimizers`: one `step` of each update rule, and `clip` for gradients.
 - `training`: the loop, `train`.
 

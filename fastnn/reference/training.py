@@ -15,6 +15,7 @@ from fastnn.reference.end_epoch import end_epoch
 from fastnn.reference.network import loss_and_grad
 from fastnn.reference.noise import noisy
 from fastnn.reference.optimizers import clip, step
+from fastnn.reference.slopes import add_slopes
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the status tells of a run that diverges
@@ -104,6 +105,10 @@ def _train_batch(
         "factors": factors,
     }
     loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, **settings, out=gradient)
+    if job.slopes is not None:
+        weights = np.ones(len(X), job.params.dtype) if weight is None else weight
+        shares = weights / (batch_weight or 1.0)
+        loss += add_slopes(job.spec, job.params, X, job.slopes.rows(rows), shares, gradient)
     if job.convention is not None:
         loss = _recount(job, loss, gradient, batch_weight)
     if not math.isfinite(loss):

@@ -37,7 +37,9 @@ def hold_out(job: Job, seed: int) -> Job:
         if not (watch.sample_weight.any() and weights.any()):
             raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
     rows = n - len(watch.X)
-    return replace(job, X=job.X[~held], y=job.y[~held], sample_weight=weights, batch_size=min(job.batch_size, rows))
+    slopes = job.slopes and job.slopes.rows(~held)
+    batch_size = min(job.batch_size, rows)
+    return replace(job, X=job.X[~held], y=job.y[~held], slopes=slopes, sample_weight=weights, batch_size=batch_size)
 
 
 def _classes(job: Job) -> NDArray:

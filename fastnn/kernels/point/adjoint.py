@@ -32,7 +32,7 @@ def vjp_params(architecture, p, x, x_stride, v, v_stride, gradient, work):
     """Add the derivative of ``v^T outputs`` with respect to the parameters to `gradient`."""
     run_series(architecture, 1, 1, p, x, x_stride, x, x_stride, work)
     _place(architecture, 1, 0, v, v_stride, work)
-    _pull_all(architecture, 1, 1, 0, p, gradient, work)
+    pull_all(architecture, 1, 1, 0, p, gradient, work)
 
 
 @callee
@@ -40,7 +40,7 @@ def vjp_with_params(architecture, p, x, x_stride, v, v_stride, out, out_stride, 
     """`vjp_params`, and the derivative with respect to the inputs to `out`."""
     run_series(architecture, 1, 1, p, x, x_stride, x, x_stride, work)
     _place(architecture, 1, 0, v, v_stride, work)
-    write(_pull_all(architecture, 1, 1, 1, p, gradient, work), out, out_stride, sizes_of(architecture).n_in)
+    write(pull_all(architecture, 1, 1, 1, p, gradient, work), out, out_stride, sizes_of(architecture).n_in)
 
 
 @callee
@@ -51,7 +51,7 @@ def hvp(architecture, p, x, x_stride, v, v_stride, t, t_stride, out, out_stride,
     for j in range(size.n_out):
         work[at.cotangents + j] = 0.0
     _place(architecture, 2, 1, v, v_stride, work)
-    write(_pull_all(architecture, 2, 0, 1, p, p, work), out, out_stride, size.n_in)
+    write(pull_all(architecture, 2, 0, 1, p, p, work), out, out_stride, size.n_in)
 
 
 @callee
@@ -60,7 +60,7 @@ def slope_vjp_params(architecture, p, x, x_stride, t, t_stride, v, v_stride, v1,
     run_series(architecture, 2, 1, p, x, x_stride, t, t_stride, work)
     _place(architecture, 2, 0, v, v_stride, work)
     _place(architecture, 2, 1, v1, v1_stride, work)
-    _pull_all(architecture, 2, 1, 0, p, gradient, work)
+    pull_all(architecture, 2, 1, 0, p, gradient, work)
 
 
 @callee
@@ -72,12 +72,12 @@ def curvature_vjp_params(
     _place(architecture, 3, 0, v, v_stride, work)
     _place(architecture, 3, 1, v1, v1_stride, work)
     _place(architecture, 3, 2, v2, v2_stride, work)
-    _pull_all(architecture, 3, 1, 0, p, gradient, work)
+    pull_all(architecture, 3, 1, 0, p, gradient, work)
 
 
 @inlined(literals=("terms", "term"))
 def _place(architecture, terms, term, v, v_stride, work):
-    """Copy the cotangents of a term of the outputs to where `_pull_all` begins."""
+    """Copy the cotangents of a term of the outputs to where `pull_all` begins."""
     size, at = sizes_of(architecture), tapes_of(architecture, terms)
     to = work + (at.cotangents + term * size.buffer)
     for j in range(size.n_out):
@@ -85,14 +85,14 @@ def _place(architecture, terms, term, v, v_stride, work):
 
 
 # ---------------------------------------------------------------- all layers
-def _pull_all(architecture, terms, params, inputs, p, gradient, work):
+def pull_all(architecture, terms, params, inputs, p, gradient, work):
     """From the last layer to the first: add to the parameters' gradient if the literal `params` is 1.
 
     If the literal `inputs` is 1, where the cotangents of the inputs are.
     """
 
 
-@overload(_pull_all, **OPTIONS)
+@overload(pull_all, **OPTIONS)
 def _choose_pull_all(architecture, terms, params, inputs, p, gradient, work):
     spec, count = architecture.spec, terms.literal_value
     at, last = tapes(spec, count), spec.n_layers - 1

@@ -62,6 +62,14 @@ JOB_RECORD = np.dtype(
         ("x_stride", np.intp),  # 0 where blocks are read in place
         ("y_place", np.intp),
         ("scale_place", np.intp),
+        # slopes that are trained on as well, see `fastnn.jobs.slopes.Slopes`
+        ("add_slopes", np.intp),
+        ("slopes", np.intp),
+        ("directions", np.intp),
+        ("n_directions", np.intp),
+        ("slopes_weight", np.float64),
+        ("slopes_work", np.intp),
+        ("slopes_loss", np.intp),  # a number that all threads read
         # dropout and noise
         ("draw", np.intp),
         ("draw_nothing", np.intp),

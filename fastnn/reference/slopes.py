@@ -1,0 +1,43 @@
+"""Training on slopes: how far the outputs' derivatives along given directions are from what they should be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.slopes import Slopes
+from fastnn.reference import series
+from fastnn.settings.spec import NetworkSpec
+
+
+def add_slopes(
+    spec: NetworkSpec, params: NDArray, X: NDArray, slopes: Slopes, row_weights: NDArray, gradient: NDArray
+) -> float:
+    """The weighted mean of the squared errors of a batch's slopes; its derivative is added to `gradient`.
+
+    Parameters
+    ----------
+    spec, params
+        The network.
+    X : ndarray, shape (n, n_in)
+        The samples.
+    slopes : Slopes
+        Theirs. A value that is missing, NaN, counts as one that is met.
+    row_weights : ndarray, shape (n,)
+        What each sample's mean counts in the batch's.
+    gradient : ndarray, shape (n_params,)
+        Is added to.
+
+    Returns
+    -------
+    float
+        The mean over samples, directions and outputs, times the slopes' weight.
+    """
+    loss, share = 0.0, slopes.weight / (len(slopes.directions) * spec.n_out) * row_weights[:, np.newaxis]
+    for k, direction in enumerate(slopes.directions):
+        T, wanted = np.broadcast_to(direction, X.shape), slopes.values[:, k]
+        _, slope = series.taylor(spec, params, X, T, terms=2)
+        error = np.where(np.isnan(wanted), 0 * slope, slope - wanted)
+        loss += float((share * error**2).sum())
+        series.vjp(spec, params, X, T, [np.zeros_like(error), 2 * share * error], gradient)
+    return loss

@@ -1,0 +1,116 @@
+"""Training on slopes beside values: both twins, directions, missing entries, and what they gain."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import MLP
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-2, 2, (24, 2))
+Y = np.stack([np.sin(X[:, 0]) * X[:, 1], X[:, 0] ** 2], axis=1)
+DYDX = np.stack(
+    [
+        np.stack([np.cos(X[:, 0]) * X[:, 1], np.sin(X[:, 0])], axis=1),
+        np.stack([2 * X[:, 0], np.zeros(24)], axis=1),
+    ],
+    axis=1,
+)
+
+
+def missing(slopes):
+    slopes = slopes.copy()
+    slopes[::3, 0, 1] = np.nan
+    slopes[5] = np.nan
+    return slopes
+
+
+CASES = {
+    "all": {"dydx": DYDX},
+    "missing": {"dydx": missing(DYDX), "dydx_weight": 0.3, "batch_size": 7, "l2": 0.01, "max_grad_norm": 1.0},
+    "along": {"dydx": DYDX @ [[1.0], [2.0]], "directions": [[1, 2]], "sample_weight": RNG.uniform(0, 2, 24)},
+}
+
+
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
+def test_twins_agree(settings):
+    nets = MLP((2, 7, 2), rng=0), MLP((2, 7, 2), rng=0)
+    histories = [
+        net.fit(X, Y, epochs=5, rng=1, backend=backend, **settings)
+        for net, backend in zip(nets, ("numba", "numpy"), strict=True)
+    ]
+    np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(histories[0].loss, histories[1].loss, rtol=1e-12)
+
+
+def test_the_loss_is_that_of_values_and_slopes():
+    net, jacobian, out = MLP((2, 7, 2), rng=0), np.empty((24, 2, 2)), np.empty((24, 2))
+    net.jacobian(X, out, jacobian)
+    slopes = missing(DYDX)
+    squares = np.where(np.isnan(slopes), 0, (jacobian - slopes) ** 2)
+    expected = ((out - Y) ** 2).mean() + 0.3 * squares.mean()
+    history = net.fit(X, Y, epochs=1, dydx=slopes, dydx_weight=0.3, optimizer=fastnn.SGD(0.0))
+    assert history.loss[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_step_is_that_of_the_losss_central_differences():
+    def loss(net):
+        out, jacobian = np.empty((24, 2)), np.empty((24, 2, 2))
+        net.jacobian(X, out, jacobian)
+        return ((out - Y) ** 2).mean() + ((jacobian - DYDX) ** 2).mean()
+
+    net = MLP((2, 7, 2), rng=0)
+    before, gradient = net.params.copy(), np.empty_like(net.params)
+    for i in range(len(gradient)):
+        shifted = []
+        for step in (1e-5, -1e-5):
+            net.params[i] = before[i] + step
+            shifted.append(loss(net))
+            net.params[i] = before[i]
+        gradient[i] = (shifted[0] - shifted[1]) / 2e-5
+    net.fit(X, Y, epochs=1, dydx=DYDX, optimizer=fastnn.SGD(0.1))
+    np.testing.assert_allclose((before - net.params) / 0.1, gradient, rtol=1e-6, atol=1e-8)
+
+
+def test_threads_and_a_validation_set_change_no_bits_and_lose_no_row():
+    nets = [MLP((2, 7, 2), rng=0) for _ in range(2)]
+    for net, threads in zip(nets, (1, 2), strict=True):
+        net.fit(X, Y, epochs=4, dydx=DYDX, validation_fraction=0.25, rng=1, threads=threads)
+    assert np.array_equal(nets[0].params, nets[1].params)
+
+
+def test_slopes_teach_values():
+    few = X[:12]
+    errors = []
+    for dydx in (None, DYDX[:12]):
+        net = MLP((2, 20, 2), rng=0)
+        net.fit(few, Y[:12], epochs=2000, dydx=dydx, optimizer=fastnn.Adam(1e-2))
+        errors.append(np.abs(net.predict(X[12:]) - Y[12:]).mean())
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_what_is_refused():
+    net = MLP((2, 7, 2), rng=0)
+    before = net.params.copy()
+    one = MLP((2, 7, 1), rng=0)
+    infinite = DYDX.copy()
+    infinite[3] = np.inf
+    for message, settings in {
+        r"^dydx must have shape \(24, 2, 2\); got \(23, 2, 2\)": {"dydx": DYDX[1:]},
+        r"^dydx must be finite, or NaN where it is missing; got infinity in row 3": {"dydx": infinite},
+        r"^dydx must hold a number somewhere": {"dydx": np.full_like(DYDX, np.nan)},
+        r"^directions must be None without dydx": {"directions": np.eye(2)},
+        r"^directions must have shape \(n_directions, 2\); got \(3,\)": {"dydx": DYDX, "directions": np.ones(3)},
+        r"^dydx_weight must be": {"dydx": DYDX, "dydx_weight": -1.0},
+        r"^dydx must be None with dropout": {"dydx": DYDX, "dropout": 0.5},
+        r"^dydx must be None with .*LevenbergMarquardt": {"dydx": DYDX, "optimizer": fastnn.LevenbergMarquardt()},
+        r"^specialize must not be True with dydx": {"dydx": DYDX, "specialize": True},
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            net.fit(X, Y, epochs=1, **settings)
+    with pytest.raises(ValueError, match=r"^dydx must have shape \(24, 1, 2\), or \(24, 2\); got \(24, 2, 2\)"):
+        one.fit(X, Y[:, :1], epochs=1, dydx=DYDX)
+    with pytest.raises(TypeError, match=r"^dydx must be an array of real numbers"):
+        net.fit(X, Y, epochs=1, dydx="slopes")
+    assert np.array_equal(net.params, before)
+    assert np.isfinite(one.fit(X, Y[:, :1], epochs=1, dydx=DYDX[:, 0]).loss).all()
