@@ -37,5 +37,9 @@ def train(
         return job.prepared.run(state, learning_rates, losses, max_steps)
     if not isinstance(job.prepared, PreparedForTiles):
         job.prepared = PreparedForTiles(job, state)
+        if job.slopes is not None:
+            from fastnn.kernels import slopes  # which few need
+
+            slopes.lay_out(job.prepared, job)
     team = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
     return job.prepared.run(state, learning_rates, losses, max_steps, team)

@@ -13,11 +13,8 @@ from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels import dispatch
 from fastnn.kernels.end_epoch import end_epoch, watched
 from fastnn.kernels.functions import losses, optimizers
-from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.loop import run
-from fastnn.kernels.point.scratch import scratch_size
-from fastnn.kernels.point.slopes import add_slopes
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
@@ -33,7 +30,6 @@ from fastnn.kernels.tiles.layers import (
     forward_address,
     layout,
     pointer_type,
-    workspace,
 )
 from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
 from fastnn.kernels.tiles.step import LOSS_ROWS, clip, copy, draw_order, gather, given_order, penalise, weigh
@@ -127,13 +123,6 @@ def _outline(
     return record.view(np.int64), layers, scale_place + block_rows
 
 
-@lru_cache(maxsize=64)
-def _slopes_address(spec: NetworkSpec) -> int:
-    """Address of `add_slopes`, which is compiled for a network."""
-    place, n = pointer_type(spec.dtype), types.intp
-    return address_of(add_slopes, Architecture(spec), from_dtype(JOB_RECORD), place, place, n, n, types.float64)
-
-
 class PreparedJob:
     """A job as a training loop takes it: its record, and the arrays that the record points to."""
 
@@ -159,7 +148,7 @@ class PreparedJob:
         np.ndarray(len(settings), np.float64, buffer)[:] = settings
         self.params, self.watches = job.params, job.watch is not None
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
-        self.kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
+        self.kept: tuple = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
 
         words = outline.copy()
         self.record = record = np.ndarray(1, JOB_RECORD, words)
@@ -193,8 +182,6 @@ class PreparedJob:
             put(words, clip=_step_address("clip", spec.dtype) if whole else 0)
         if whole and gradient is None and dispatch.updates_by_parts(spec.n_params, job.batch_size):
             put(words, by_parts=not (penalised or clipped or job.slopes))  # which take the whole gradient
-        if job.slopes is not None:
-            self._lay_out_slopes(job, record, words)
         if job.dropout or job.input_noise > 0:
             record["input_noise"] = job.input_noise
             draw, draw_nothing = _step_address("draw", spec.dtype), _step_address("draw_nothing", spec.dtype)
@@ -205,15 +192,6 @@ class PreparedJob:
             record["watch"] = self.watched[0]
             put(words, end_epoch=_step_address("end_epoch", spec.dtype))
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
-
-    def _lay_out_slopes(self, job: Job, record: NDArray, words: NDArray[np.int64]) -> None:
-        """Fill in the slopes, and their scratch."""
-        slopes, loss, work = job.slopes, np.zeros(1), workspace(scratch_size(job.spec, "hvp"), job.spec.dtype)
-        self.kept_slopes = slopes, loss, work
-        put(words, add_slopes=_slopes_address(job.spec), slopes=address(slopes.values))
-        put(words, directions=address(slopes.directions), n_directions=len(slopes.directions))
-        put(words, slopes_work=address(work), slopes_loss=address(loss))
-        record["slopes_weight"] = slopes.weight
 
     def remember_in(self, state: State) -> None:
         """Have what is watched written to a state."""

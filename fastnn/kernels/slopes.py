@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
 
-from fastnn.kernels.jit.compiling import callee
+import numpy as np
+from numba import from_dtype, types
+
+from fastnn.jobs.job import Job
+from fastnn.kernels.jit.architecture import Architecture
+from fastnn.kernels.jit.compiling import address_of, callee
 from fastnn.kernels.point.adjoint import pull_all
-from fastnn.kernels.point.scratch import sizes_of, tapes_of
+from fastnn.kernels.point.scratch import scratch_size, sizes_of, tapes_of
 from fastnn.kernels.point.series import run_series
 from fastnn.kernels.simd import pointer_at
+from fastnn.kernels.tiles.job_record import JOB_RECORD, put
+from fastnn.kernels.tiles.layers import address, pointer_type, workspace
+from fastnn.kernels.tiles.prepare import PreparedForTiles
+from fastnn.settings.spec import NetworkSpec
 
 
 @callee
@@ -36,3 +45,22 @@ def add_slopes(architecture, job, params, gradient, start, stop, weight):
                 d_value[j], d_slope[j] = 0.0, 2.0 * factor * error
             pull_all(architecture, 2, 1, 0, params, gradient, work)
     return loss
+
+
+# ---------------------------------------------------------------- from Python
+@lru_cache(maxsize=64)
+def _address(spec: NetworkSpec) -> int:
+    """Address of `add_slopes`, which is compiled for a network."""
+    place, n = pointer_type(spec.dtype), types.intp
+    return address_of(add_slopes, Architecture(spec), from_dtype(JOB_RECORD), place, place, n, n, types.float64)
+
+
+def lay_out(prepared: PreparedForTiles, job: Job) -> None:
+    """Have the steps of a prepared job add its slopes."""
+    slopes, loss, work = job.slopes, np.zeros(1), workspace(scratch_size(job.spec, "hvp"), job.spec.dtype)
+    prepared.kept += slopes, loss, work
+    words = prepared.record.view(np.int64)
+    put(words, add_slopes=_address(job.spec), slopes=address(slopes.values))
+    put(words, directions=address(slopes.directions), n_directions=len(slopes.directions))
+    put(words, slopes_work=address(work), slopes_loss=address(loss))
+    prepared.record["slopes_weight"] = slopes.weight
