@@ -111,7 +111,7 @@ def train(table: Prepared, settings: Settings, progress: bool | None = None) -> 
     ValueError
         If training diverged.
     """
-    many = _fit_many(table, settings, progress)
+    many = fit(table, settings, progress)
     sound = many.best(int((many.stopped != "diverged").sum()))
     outputs = sound.mean(table.held[0])
     scores = {"network": score(outputs, table), **baselines(table)}
@@ -200,7 +200,8 @@ def row_weights(table: Prepared, settings: Settings) -> NDArray[np.float64]:
     return len(table.fold) / (counts[table.learned[1]] * np.count_nonzero(counts))
 
 
-def _fit_many(table: Prepared, settings: Settings, progress: bool | None) -> Ensemble:
+def fit(table: Prepared, settings: Settings, progress: bool | None = None) -> Ensemble:
+    """The networks, as `train` trains them: each stops by a part of the rows of its own."""
     weights, member = row_weights(table, settings), np.arange(settings.repeats)
     watched = table.fold == member[:, None] % (table.fold.max() + 1)  # the rows by which each member stops
     (X, _), y = table.learned, table.outputs

@@ -1,0 +1,82 @@
+"""What columns and targets are taken for: nothing is guessed, left out or given away in silence."""
+
+import numpy as np
+import pytest
+
+polars = pytest.importorskip("polars")
+pytest.importorskip("sklearn")
+
+from fastnn.tabular import preparing  # noqa: E402
+from fastnn.tabular.numerals import Numerals  # noqa: E402
+from fastnn.tabular.target import take_target  # noqa: E402
+
+N = 200
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=N).round(6)
+NOISE = RNG.normal(size=N)
+
+
+def prepared(y=Y, **columns):
+    return preparing.prepare(polars.DataFrame({"noise": NOISE, **columns, "y": y}), "y", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "reason"),
+    [
+        ("again", Y, "a copy of the target"),
+        ("scaled", 3 * Y + 1, "an exact function of the target"),
+        ("log", np.exp(Y), "an exact function of the target"),
+        ("y (2)", NOISE**2, "the target's name again"),
+        ("twice", NOISE, "a copy of 'noise'"),
+        ("row", np.arange(N), "row numbers"),
+        ("patient_id", np.arange(N) * 7, "an identifier: every row has its own"),
+        ("five", np.full(N, 5.0), "constant"),
+        ("nearly", 14.62 + 1e-15 * np.arange(N), "constant"),
+        ("note", [f"a longer text {k} of words" for k in range(N)], "a text of its own in most rows"),
+        ("empty", [""] * N, "empty"),
+    ],
+)
+def test_a_column_of_no_use_is_left_out_with_the_reason(name, column, reason):
+    assert prepared(**{name: column}).left_out == {name: reason}
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (["01234", "00042"] * 100, "category"),
+        (["1.10", "1E5", "x"] * 66 + ["x", "x"], "category"),
+        ([f"{day:02d}.03.2023" for day in range(1, 21)] * 10, "date"),
+        (["broken"] + [f"{k % 17}" for k in range(N - 1)], "number"),
+        ([f"t{k % 60}" for k in range(N)], "many"),
+        (["True", "False"] * 100, "number"),
+        ([".", "#N/A", " ", "3.5"] * 50, "number"),
+    ],
+)
+def test_a_column_is_taken_for_what_it_is(column, kind):
+    assert {c.name: c.kind for c in prepared(c=column).columns} == {"noise": "number", "c": kind}
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["0.0", "1.0"] * 50, ("0.0", "1.0")),
+        ([0.0, 1.0] * 50, ("0", "1")),
+        (["None", "NA", "mild"] * 30, ("NA", "None", "mild")),
+        (np.random.default_rng(0).poisson(2, 500), None),
+        (["01", "02"] * 50, ("01", "02")),
+    ],
+)
+def test_a_target_is_taken_for_what_it_is(values, classes):
+    assert take_target(polars.Series("y", values), None, Numerals())[0].classes == classes
+
+
+def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
+    values = [f"{value:.2f}" for value in Y]
+    values[4] = values[77] = "<1.0"
+    series = polars.Series("y", values)
+    said = r"'<1.0' in row 5, '<1.0' in row 78: --missing '<1.0' .* or --task classification"
+    with pytest.raises(ValueError, match=said):
+        take_target(series, None, Numerals())
+    target, y, _ = take_target(series, None, Numerals(missing=("<1.0",)))
+    assert (target.classes, np.isnan(y).sum()) == (None, 2)
+    assert len(take_target(series, "classification", Numerals())[0].classes) > 100
