@@ -29,6 +29,7 @@ def test_every_example_is_tested():
         "calibration",
         "cartpole",
         "neural_ode",
+        "slopes",
         "surrogate",
     }
 
@@ -83,3 +84,11 @@ def test_boundary_layer(tmp_path):
     result = boundary_layer.run()
     assert np.abs(result["network"] - result["exact"]).max() < 0.02
     assert drawn(boundary_layer, result, tmp_path / "boundary_layer.png")
+
+
+def test_slopes(tmp_path):
+    slopes = importlib.import_module("slopes")
+    result = slopes.run(counts=(20, 40), repeats=1, epochs=1000)
+    values, both = result["errors"].values()
+    assert both[1] < 0.7 * values[1]
+    assert drawn(slopes, result, tmp_path / "slopes.png")
