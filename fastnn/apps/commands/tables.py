@@ -166,6 +166,7 @@ def tell_scores(
     ]
     terminal.table(["", *measures], rows)
     if table.target.classes is not None:
-        _wrapped(terminal, f"\nbalanced: the mean of the classes' recalls; rare recall: that of {rarest(table)!r}.")
+        terminal.say()
+        _wrapped(terminal, f"balanced: the mean of the classes' recalls; rare recall: that of {rarest(table)!r}.")
     for warning in warnings_of(table):
         _wrapped(terminal, warning)
