@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastnn.kernels.simd.registers import REGISTER_BYTES
+from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.settings.spec import Layer, NetworkSpec
 
 #: Networks of at most so many parameters are trained with samples in lanes, in batches of at most so many vectors of
@@ -30,10 +30,10 @@ LARGE_PARAMS = 2**12
 #: The rows of a product from which on a panel of its other operand is first copied to where its rows lie side by side.
 MANY_ROWS = 64
 
-#: Most rows, least bytes of a layer's weights and least bytes of one of their rows for which these rows are read once,
-#: in the order of memory: they outgrow the first-level cache. With AVX2, 1 to 4 rows through 512-512 took 1/3 to
-#: 3/5 of the tiles' time, 8 rows more (``pytest bench/bench_kernels.py -k few``).
-FEW_ROWS, FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 4, 2**15, 4 * REGISTER_BYTES
+#: Least bytes of a layer's weights and of one of their rows for which few samples read these rows once, in the order of
+#: memory (`RegisterFile.few_rows` says how many samples): they outgrow the first-level cache. With AVX2, 1 to 4 rows
+#: through 512-512 took 1/3 to 3/5 of the tiles' time, 8 rows more (``pytest bench/bench_kernels.py -k few``).
+FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
 BLOCK_ROWS = 256
@@ -77,7 +77,7 @@ def fetches_ahead(batch_size: int, n_params: int) -> bool:
 def reads_weights_once(layer: Layer, dtype: str, batch_size: int) -> bool:
     """Whether a layer's weights are read row by row, for few samples."""
     stride = layer.n_out * np.dtype(dtype).itemsize
-    return batch_size <= FEW_ROWS and stride >= FEW_ROWS_STRIDE and layer.n_in * stride >= FEW_ROWS_BYTES
+    return batch_size <= REGISTER_FILE.few_rows and stride >= FEW_ROWS_STRIDE and layer.n_in * stride >= FEW_ROWS_BYTES
 
 
 def updates_by_parts(n_params: int, batch_size: int) -> bool:

@@ -20,14 +20,15 @@ class RegisterFile(NamedTuple):
     tile: tuple[int, int]  # most rows and vectors of a tile of two or more vectors (bench_kernels.py -k product)
     samples: int  # at once with four vectors of features each (bench_embed.py)
     horner: bool  # polynomials term by term, for fewer live numbers; else by pairs (bench_kernels.py -k activation)
+    few_rows: int  # most rows for which large weights are read row by row (bench_kernels.py -k few)
     members: int  # registers that hold a number of each member of a block (bench_many.py)
 
 
 REGISTER_FILES = {
-    "avx512": RegisterFile(64, 32, "loads and stores", tile=(8, 3), samples=4, horner=False, members=2),
-    "avx": RegisterFile(32, 16, "loads", tile=(6, 2), samples=2, horner=True, members=1),
-    "neon": RegisterFile(16, 32, "", tile=(8, 3), samples=4, horner=False, members=2),
-    "sse": RegisterFile(16, 16, "", tile=(6, 2), samples=2, horner=False, members=2),
+    "avx512": RegisterFile(64, 32, "loads and stores", tile=(8, 3), samples=4, horner=False, few_rows=0, members=2),
+    "avx": RegisterFile(32, 16, "loads", tile=(6, 2), samples=2, horner=True, few_rows=4, members=1),
+    "neon": RegisterFile(16, 32, "", tile=(8, 3), samples=4, horner=False, few_rows=0, members=2),
+    "sse": RegisterFile(16, 16, "", tile=(6, 2), samples=2, horner=False, few_rows=0, members=2),
 }
 
 
