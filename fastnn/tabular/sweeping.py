@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -69,20 +70,24 @@ def compare(
         X, y, weights, validation = X[~watched], y[~watched], weights[~watched], (X[watched], y[watched])
     if table.target.classes is not None:
         common["output_activation"] = "softmax"
-    result = sweep(
-        X,
-        y,
-        [_setting(settings) for settings in grid],
-        seeds=range(shared.seed, shared.seed + shared.repeats),
-        folds=folds,
-        validation_data=validation,
-        sample_weight=None if shared.class_weight is None else weights,
-        l2=shared.l2 / len(X),
-        threads=shared.threads,
-        progress=progress,
-        dtype="float32",
-        **common,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "interrupted", RuntimeWarning)  # said below
+        result = sweep(
+            X,
+            y,
+            [_setting(settings) for settings in grid],
+            seeds=range(shared.seed, shared.seed + shared.repeats),
+            folds=folds,
+            validation_data=validation,
+            sample_weight=None if shared.class_weight is None else weights,
+            l2=shared.l2 / len(X),
+            threads=shared.threads,
+            progress=progress,
+            dtype="float32",
+            **common,
+        )
+    if len(result.records) < len(grid) * shared.repeats * (folds or 1):
+        raise KeyboardInterrupt
     compared = []
     for row in result.summary():
         runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
