@@ -28,7 +28,7 @@ from fastnn.training.twins import twin
 
 
 class Ensemble:
-    """Networks of one kind: as a sequence its members, as `MLP`s that share their parameters with it.
+    """Networks of one kind: as a sequence its members, each an `MLP` that shares its parameters with it.
 
     Parameters
     ----------
