@@ -1,24 +1,48 @@
 """Flushing denormal numbers to zero while a kernel runs.
 
 An update that decays towards zero, such as Adam's means of a gradient that has vanished, ends in numbers so small that
-x86 computes with them several times slower. A training kernel takes them for zero, and leaves the processor as it was.
+processors compute with them several times slower. A training kernel takes them for zero, and leaves the processor as
+it was: on x86 by its register MXCSR, on 64-bit ARM by FPCR.
 """
 
 from __future__ import annotations
 
-import platform
-
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit.lowering import cgutils
 
-_IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
-_FLUSH_RESULTS, _FLUSH_OPERANDS = 1 << 15, 1 << 6  # bits of the register MXCSR
+_ARCHITECTURE = llvm.get_process_triple().partition("-")[0]
+_IS_X86, _IS_ARM = _ARCHITECTURE in ("x86_64", "i686"), _ARCHITECTURE in ("aarch64", "arm64")
+_FLUSH_RESULTS, _FLUSH_OPERANDS = 1 << 15, 1 << 6  # bits of MXCSR
+_FLUSH_ALL = 1 << 24  # bit of FPCR
+
+INT64 = ir.IntType(64)
 
 
-def _control(builder, name, place):
+def _read(builder):
+    """The control register."""
+    if _IS_ARM:
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(INT64, []), "llvm.aarch64.get.fpcr")
+        return builder.call(function, [])
+    place = cgutils.alloca_once(builder, ir.IntType(32))
+    _x86(builder, "stmxcsr", place)
+    return builder.zext(builder.load(place), INT64)
+
+
+def _write(builder, value):
+    """Set the control register."""
+    if _IS_ARM:
+        kind = ir.FunctionType(ir.VoidType(), [INT64])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.set.fpcr"), [value])
+    else:
+        place = cgutils.alloca_once_value(builder, builder.trunc(value, ir.IntType(32)))
+        _x86(builder, "ldmxcsr", place)
+
+
+def _x86(builder, name, place):
     byte_pointer = ir.IntType(8).as_pointer()
     function_type = ir.FunctionType(ir.VoidType(), [byte_pointer])
     function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.x86.sse.{name}")
@@ -28,18 +52,16 @@ def _control(builder, name, place):
 @intrinsic
 def flush_denormals(typingctx):
     """Have this thread take denormal numbers for zero; what `restore_denormals` needs to undo it."""
+    flush = _FLUSH_ALL if _IS_ARM else _FLUSH_RESULTS | _FLUSH_OPERANDS
 
     def codegen(context, builder, sig, args):
-        if not _IS_X86:
-            return ir.Constant(ir.IntType(32), 0)
-        place = cgutils.alloca_once(builder, ir.IntType(32))
-        _control(builder, "stmxcsr", place)
-        before = builder.load(place)
-        builder.store(builder.or_(before, ir.Constant(before.type, _FLUSH_RESULTS | _FLUSH_OPERANDS)), place)
-        _control(builder, "ldmxcsr", place)
+        if not (_IS_X86 or _IS_ARM):
+            return ir.Constant(INT64, 0)
+        before = _read(builder)
+        _write(builder, builder.or_(before, ir.Constant(INT64, flush)))
         return before
 
-    return types.int32(), codegen
+    return types.int64(), codegen
 
 
 @intrinsic
@@ -47,9 +69,8 @@ def restore_denormals(typingctx, before):
     """Undo `flush_denormals`."""
 
     def codegen(context, builder, sig, args):
-        if _IS_X86:
-            place = cgutils.alloca_once_value(builder, args[0])
-            _control(builder, "ldmxcsr", place)
+        if _IS_X86 or _IS_ARM:
+            _write(builder, args[0])
         return context.get_dummy_value()
 
-    return types.void(types.int32), codegen
+    return types.void(types.int64), codegen
