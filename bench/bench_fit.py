@@ -1,4 +1,4 @@
-"""Time of one training iteration on both paths, side by side: ``pytest bench``.
+"""Time of one training iteration by NumPy code for just this network, and on each backend: ``pytest bench``.
 
 One call of ``fit`` runs many iterations; the timer divides by their number, so the tables show one
 iteration, with its share of the call. Compiling happens before the timing.
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.apps.comparison import workloads
+from fastnn.apps.comparison.peers.plain_numpy import Training
 
 ROUNDS = 50
 
@@ -73,13 +75,32 @@ def per_iteration(iterations):
     return clock
 
 
-@pytest.mark.parametrize(
+every_workload = pytest.mark.parametrize(
     "workload",
     [
         pytest.param(w, id=w.name, marks=pytest.mark.benchmark(group=w.name, timer=per_iteration(w.iterations)))
         for w in WORKLOADS
     ],
 )
+
+
+def keep(benchmark, minima, workload, name):
+    if benchmark.stats is not None:  # there is none with --benchmark-disable
+        seconds = benchmark.stats.stats.min
+        benchmark.extra_info["us per iteration"] = seconds * 1e6
+        minima.setdefault(workload.name, {})[name] = seconds
+
+
+@every_workload
+def bench_by_hand(benchmark, minima, workload):
+    """NumPy as someone writes it who wants just this network: what the speed-ups refer to."""
+    training = Training(next(w for w in workloads.NAMED.values() if w.sizes == workload.sizes and w.members == 1), 1)
+    benchmark.pedantic(training.run, args=(workload.iterations,), setup=training.reset, rounds=ROUNDS, warmup_rounds=1)
+    assert np.isfinite(training.params()).all()
+    keep(benchmark, minima, workload, "by hand")
+
+
+@every_workload
 @pytest.mark.parametrize("backend", ["numpy", "plain", "numba"])
 def bench_fit(benchmark, minima, workload, backend):
     if backend == "plain" and workload.sizes[0] > 100:
@@ -106,7 +127,4 @@ def bench_fit(benchmark, minima, workload, backend):
 
     history = benchmark.pedantic(fit, setup=reset, rounds=5 if backend == "plain" else ROUNDS, warmup_rounds=1)
     assert np.isfinite(history.loss).all()
-    if benchmark.stats is not None:  # there is none with --benchmark-disable
-        seconds = benchmark.stats.stats.min
-        benchmark.extra_info["us per iteration"] = seconds * 1e6
-        minima.setdefault(workload.name, {})[backend] = seconds
+    keep(benchmark, minima, workload, backend)

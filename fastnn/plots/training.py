@@ -46,15 +46,17 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     return ax
 
 
-def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None) -> Axes:
-    """Draw how long one iteration takes, on a logarithmic axis, and how many times faster than the slowest it is.
+def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, bar: str | None = None) -> Axes:
+    """Draw how long one iteration takes, on a logarithmic axis, and how many times faster than one of them it is.
 
     Parameters
     ----------
     seconds : mapping of str to float
-        A name for the bar and its time in seconds.
+        Names and their times in seconds.
     ax : Axes, optional
         Where to draw; a new figure by default.
+    bar : str, optional
+        The name that the others are compared with; the slowest by default.
 
     Returns
     -------
@@ -62,14 +64,16 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None) -> 
     """
     ax = axes_or_new(ax)
     slowest, fastest = max(seconds.values()), min(seconds.values())
+    compared = seconds[bar] if bar is not None else slowest
     for k, ((name, time), style) in enumerate(zip(seconds.items(), styles(len(seconds)), strict=True)):
-        ax.plot([time * 1e6, slowest * 1e6], [k, k], color="0.75", linewidth=2, zorder=1)
+        ax.plot([time * 1e6, compared * 1e6], [k, k], color="0.75", linewidth=2, zorder=1)
         ax.scatter(time * 1e6, k, s=160, color=style["color"], marker=style["marker"], zorder=2)
-        faster = "" if time == slowest else f", {slowest / time:.3g}x faster"
+        times = f"{compared / time:.3g}x faster" if time < compared else f"{time / compared:.3g}x slower"
+        faster = "" if time == compared else f", {times}"
         ax.annotate(f"{name}: {time * 1e6:.3g} µs{faster}", (time * 1e6, k), (0, 12), textcoords="offset points")
     ax.set_xscale("log")
     ax.set(title="Time an iteration", xlabel="microseconds")
-    ax.set(xlim=(fastest * 1e6 / 3, slowest * 1e6 * 30), ylim=(len(seconds) - 0.5, -0.8), yticks=[])
+    ax.set(xlim=(fastest * 1e6 / 3, slowest * 1e6 * 300), ylim=(len(seconds) - 0.5, -0.8), yticks=[])
     tidy(ax, grid="x")
     return ax
 

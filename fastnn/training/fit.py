@@ -30,7 +30,7 @@ from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
 from fastnn.training.interrupts import Interrupts, NoInterrupts
 from fastnn.training.progress import ProgressBar
-from fastnn.training.twins import twin
+from fastnn.training.twins import BACKENDS, twin
 
 if TYPE_CHECKING:
     from fastnn.training.batches import Feed
@@ -90,7 +90,7 @@ def fit(
     check_place(state, job)
     epochs = check_integer("epochs", epochs, 1)
     show, callback = check_optional_flag("progress", progress), check_callback(callback)
-    threads, backend = check_integer("threads", threads, 1), check_name("backend", backend, ("numba", "numpy"))
+    threads, backend = check_integer("threads", threads, 1), check_name("backend", backend, BACKENDS)
     options = {"threads": threads, "specialize": check_specialize(specialize, job, backend)}
     first_steps, solves = _first_steps(job, backend), isinstance(job.optimizer, Solver)
     # A run so short ends before Ctrl-C need be answered.

@@ -104,6 +104,7 @@ _MODULES = {
         "normal_equations": "fastnn.reference.normal_equations",
     },
 }
+BACKENDS = tuple(_MODULES)
 _modules: dict[tuple[str, str], Any] = {}
 
 

@@ -65,6 +65,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
     reference, start = np.load(request["reference"]), workload.start().astype(float)
     answer["error"] = float(np.linalg.norm(training.params() - reference) / np.linalg.norm(reference - start))
+    if not np.isfinite(answer["error"]):
+        answer["excuse"] = "its parameters are not finite after some steps"
+        return answer
     if not answer["error"] <= workload.tolerance:
         answer["excuse"] = f"its update differs from the reference's by {answer['error']:.1e}, more than rounding"
         return answer

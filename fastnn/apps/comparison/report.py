@@ -35,8 +35,8 @@ of its own, held to its cores and threads.</p>
 <ul>
 <li><b>minimum</b> and <b>median</b> are of the timed runs, a step; trust the minimum, and distrust it where the median
 lies far above: the machine was then busy.</li>
-<li><b>speed-up</b> is over plain NumPy (over the slowest, if NumPy was not measured), by minima. Ratios travel to other
-machines, microseconds do not.</li>
+<li><b>speed-up</b> is over plain NumPy (over the slowest, if NumPy was not measured), by minima. Ratios travel to a
+similar machine, microseconds to none.</li>
 <li><b>of peak</b>: the step's matrix products over what the cores could multiply and add in that time, measured on
 registers alone. Activations, loss and update take time and do not count, so that 100 % cannot be reached.</li>
 <li><b>import</b>, and <b>build + first run</b>, which compiles, are paid once in every process; fastnn keeps what it
