@@ -131,7 +131,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
     vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
     """
     (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
-    sums = tile(b, HIGH, WIDE)
+    sums, row_of_b = tile(b, HIGH, WIDE), tile(b, WIDE, 1)
     vectors, tail = columns + shared, m - lanes(b) // 2
     for g in range(0, height, GROUP):
         init_g = _group(g, rows, init, init_stride)
@@ -150,12 +150,14 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
                 for i in range(GROUP):
                     prefetch(place + i * ahead.stride)
         b_k = b + k * b_stride
+        for j in range(columns):
+            row_of_b[j, 0] = _load(vectors, j, b_k, m)
         for g in range(0, height, GROUP):
             a_g = _group(g, rows, a + k * a_step, a_stride)
             for i in range(GROUP):
                 a_ik = broadcast(a_g[min(i, rows - 1) * a_stride], b)
                 for j in range(columns):
-                    sums[g + i, j] = fma(a_ik, _load(vectors, j, b_k, m), sums[g + i, j])
+                    sums[g + i, j] = fma(a_ik, row_of_b[j, 0], sums[g + i, j])
                 if shared and i % 2 == 1:
                     a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
                     sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
