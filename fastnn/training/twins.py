@@ -136,16 +136,19 @@ def twin(backend: str, module: str) -> Any:
         If plain loops stand in for the tuned kernels, because Numba's compiler is turned off.
     """
     name = check_name("backend", backend, _MODULES)
+    return _modules.get((name, module)) or _load(name, module)
+
+
+def _load(name: str, module: str) -> Any:
+    """A module's first use; every one of the tuned kernels' where the compiler is turned off."""
     if name == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         warnings.warn(
             "NUMBA_DISABLE_JIT turns off the compiler that the tuned kernels need: plain loops, backend='plain', "
             "compute instead",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         name = "plain"
-    found = _modules.get((name, module))
-    if found is None:
-        with InterruptsHeld():
-            found = _modules[name, module] = importlib.import_module(_MODULES[name][module])
+    with InterruptsHeld():
+        found = _modules[name, module] = importlib.import_module(_MODULES[name][module])
     return found

@@ -11,6 +11,7 @@ are corrected.
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,9 +172,15 @@ MOST_SETTINGS = 4
 def rule_of(optimizer: Optimizer) -> tuple[int, tuple[float, ...]]:
     """Code of the rule an optimizer asks for, and its settings: all numbers but the rate, as its class lists them."""
     code = _CODES[OPTIMIZERS[type(optimizer).__name__].rule + optimizer.variant]
-    given = [getattr(optimizer, field.name) for field in fields(optimizer) if type(field.default) is float]
-    settings = [float(value) for value in given[1:]]
-    return code, (*settings, *[0.0] * (MOST_SETTINGS - len(settings)))
+    names, zeros = _settings_of(type(optimizer))  # type: ignore[arg-type] # which mypy takes for an instance
+    return code, (*[float(getattr(optimizer, name)) for name in names], *zeros)
+
+
+@cache
+def _settings_of(kind: type[Optimizer]) -> tuple[list[str], list[float]]:
+    """Names of a class's numbers but for the rate; zeros for what remains of `MOST_SETTINGS`."""
+    _, *names = [field.name for field in fields(kind) if type(field.default) is float]
+    return names, [0.0] * (MOST_SETTINGS - len(names))
 
 
 def corrections(code, settings, step):
