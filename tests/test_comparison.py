@@ -235,9 +235,10 @@ def test_changes(record):
     old["results"][1]["minimum"] *= 3
     old["workloads"][1] = {**old["workloads"][1], "batch_size": 7}  # another workload by the same name
     changes = results.changes(old, record)
-    assert [c.verdict for c in changes[:2]] == ["the same", "3x faster"]
+    assert [c.verdict for c in changes[:2]] == ["the same", "2.94x faster"]  # NumPy's time, and a ratio to it
+    assert changes[1].cells[1:3] == ["6.8x", "20x"]
     assert "width-4" not in {c.workload for c in changes}
-    assert results.Change("w", "t", 1.0, 2.0).verdict == "2x slower"
+    assert results.Change("w", "t", 1.0, 2.0, of_times=True).verdict == "2x slower"
 
 
 @pytest.mark.parametrize(
@@ -357,3 +358,31 @@ def test_looks_of_the_peers_differ_in_shape_and_lightness():
     assert set(pictures.LOOKS) == set(PEERS)
     looks = [*pictures.LOOKS.values(), pictures.ON_THREADS]
     assert len({marker for _, marker, _, _ in looks}) == len(looks)
+
+
+def test_what_a_slower_machine_measures_compares_by_ratios(record):
+    old = json.loads(json.dumps(record))
+    for r in old["results"]:
+        r["minimum"] = 2 * r.get("minimum", 1.0)
+    changes = results.changes(old, record)
+    assert {c.verdict for c in changes if c.title.startswith("fastnn")} == {"the same"}
+    assert {c.verdict for c in changes if c.title == "NumPy"} == {"2x faster"}
+
+
+def test_more_than_the_peak_is_marked(record):
+    workload = record["workloads"][0]
+    slow = {**result("fastnn", 1e-6), "peak": workload["flops"] / 2e-6}  # measured when the core had half its clock
+    assert results.rows(workload, [slow], record["peak"])[0][4] == results.IMPOSSIBLE
+    assert "not to be trusted" in results.doubts(workload, [slow], record["peak"])[0]
+    assert results.doubts(workload, results.of(record, "tiny"), record["peak"]) == []
+
+
+def test_nothing_measured_is_a_failure(monkeypatch, capsys):
+    monkeypatch.setattr(running, "_answer", lambda *request: {"excuse": "it is late"})
+    assert cli.main(["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy"]) == 1
+    assert "nothing was measured" in capsys.readouterr().err
+
+
+def test_a_loss_that_does_not_go_with_one_output_is_refused(capsys):
+    assert cli.main(["bench", "--layers", "3,1", "--loss", "cross_entropy"]) == 1
+    assert "two outputs or more" in capsys.readouterr().err

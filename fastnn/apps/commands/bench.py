@@ -101,6 +101,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say(f"\nSince {old['date']}:\n" if changed else f"\nNothing here was measured in {args.compare}.")
         if changed:
             terminal.table(results.CHANGED, [change.cells for change in changed])
+    if not any("minimum" in result for result in record["results"]):
+        raise ValueError("nothing was measured: every peer was left out")
 
 
 def _workloads(args: argparse.Namespace) -> list[Workload]:
@@ -161,8 +163,9 @@ class _Display:
             self.terminal.say(f"\n{workload.name}: {workload.title}\n")
             self.terminal.table(results.HEADER[:4], [row[:4] for row in self._rows(workload)])
         self._finish()
-        for excuse in results.excuses(self.results):
-            self.terminal.say(f"  {excuse}.")
+        shape = {"flops": workload.flops, "dtype": workload.dtype}
+        for note in (*results.excuses(self.results), *results.doubts(shape, self.results, {})):
+            self.terminal.say(f"  {note}.")
         self.results = []
 
     def _finish(self) -> None:

@@ -32,7 +32,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     dict
         ``import``, ``build`` and ``first``: seconds to import the library, to build what is trained, and of the first
         run, which compiles; ``error``: the relative error of the update; ``minimum``, ``median``: seconds a step;
-        ``runs``: timed runs; ``blas``: the BLAS in use. ``excuse`` instead of the times, if the peer is left out.
+        ``runs``: timed runs; ``blas``: the BLAS in use;
+        ``peak``: operations a second that a core could do just then. ``excuse`` instead of the times, if the peer is left out.
     """
     if request["cores"] is not None:
         os.sched_setaffinity(0, request["cores"])
@@ -84,6 +85,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     count = workload.steps * workload.members
     answer["minimum"], answer["median"] = min(times) / count, statistics.median(times) / count
     answer["runs"], answer["blas"] = len(times), machine.blas()
+    from fastnn.apps.comparison.peak import peak
+
+    answer["peak"] = peak(workload.dtype, runs=20, repeats=100_000)  # now, for a core's clock is not always the same
     return answer
 
 

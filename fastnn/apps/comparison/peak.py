@@ -5,15 +5,15 @@ from __future__ import annotations
 from time import perf_counter
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, pointer, store, tile
 
 SUMS = 10  # independent sums hide the latency of each, and leave a few of 16 registers to the factors
 
 
-@njit(error_model="numpy")
+@kernel
 def _multiply_adds(out, x, y, repeats):
     """`SUMS` vectors of sums, `repeats` times; returns how many numbers a vector holds."""
     sums = tile(pointer(out, 0), 10, 1)

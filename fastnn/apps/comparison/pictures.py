@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastnn.apps.comparison.results import bar, of
+from fastnn.apps.comparison.results import bar, of, share
 from fastnn.apps.comparison.workloads import FAMILIES
 from fastnn.checks.extras import require
 
@@ -105,11 +105,11 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
     points: dict[str, tuple[list[float], list[float], dict[str, Any]]] = {}
     for r in _in_order(record["results"]):
         w = workloads[r["workload"]]
-        peak = record["peak"].get(w["dtype"])
-        if "minimum" in r and peak:
+        used = share(w, r, record["peak"]) if "minimum" in r else None
+        if used is not None and used <= 1:  # more is no measurement
             x, y, _ = points.setdefault(r["title"], ([], [], r))
             x.append(w["flops"])
-            y.append(100 * w["flops"] / r["minimum"] / (peak * r["threads"]))
+            y.append(100 * used)
     for title, (x, y, r) in points.items():
         colour, marker, _, _ = _look(r)
         ax.scatter(

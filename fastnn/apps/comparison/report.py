@@ -10,14 +10,14 @@ from typing import Any
 
 from fastnn.apps.comparison import pictures
 from fastnn.apps.comparison.peers import PEERS
-from fastnn.apps.comparison.results import CHANGED, HEADER, Change, changes, duration, excuses, of, rows
+from fastnn.apps.comparison.results import CHANGED, HEADER, Change, changes, doubts, duration, excuses, of, rows
 from fastnn.apps.comparison.workloads import FAMILIES
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430;
        background: #fff; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; } .where { color: #586474; margin-top: .3rem; }
-figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; }
+figure { margin: 1rem 0; overflow-x: auto; } figure svg { width: 100%; height: auto; min-width: 40rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; white-space: nowrap; }
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #dde2e8; }
@@ -38,8 +38,9 @@ lies far above: the machine was then busy.</li>
 <li><b>speed-up</b> is over plain NumPy (over the slowest, if NumPy was not measured), by minima. Ratios travel to a
 similar machine, microseconds to none.</li>
 <li><b>of peak</b>: the step's matrix products over what the cores could multiply and add in that time, measured on
-registers alone. Activations, loss and update take time and do not count, so that 100 % cannot be reached.</li>
-<li><b>import</b>, and <b>build + first run</b>, which compiles, are paid once in every process; fastnn keeps what it
+registers alone, right after each peer. Activations, loss and update take time and do not count, so that 100 % cannot be
+reached: where more comes out, the machine was busy, and the table says so.</li>
+<li><b>import</b>, and <b>compile + first run</b>, which compiles, are paid once in every process; fastnn keeps what it
 has compiled on the disk, and what compiling it took is told below the table.</li>
 </ul>
 """
@@ -111,7 +112,7 @@ def _table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
 
 def _workload(record: dict[str, Any], workload: dict[str, Any]) -> str:
     results = of(record, workload["name"])
-    notes = [f"{excuse}." for excuse in excuses(results)]
+    notes = [f"{note}." for note in (*excuses(results), *doubts(workload, results, record["peak"]))]
     notes += [
         f"With nothing on the disk, fastnn's first run takes {duration(r['compiled_first'])}, for it compiles."
         for r in results

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 from fastnn.apps.comparison.running import FORMAT
 
 #: Columns of a table of results, and of one of changes.
-HEADER = ("peer", "minimum", "median", "speed-up", "of peak", "import", "build + first run", "error")
-CHANGED = ("", "then", "now", "change")
+HEADER = ("peer", "minimum", "median", "speed-up", "of peak", "import", "compile + first run", "error")
+CHANGED = ("speed-up over NumPy; NumPy's time", "then", "now", "change")
+IMPOSSIBLE = "above 100 %!"
 NOTABLE = 0.05  # a change smaller than this is noise
 
 
@@ -30,21 +31,35 @@ def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict
     for r in results:
         if "minimum" not in r:
             continue
-        rate = workload["flops"] / r["minimum"]
-        top = peak.get(workload["dtype"])
+        used = share(workload, r, peak)
         table.append(
             [
                 r["title"],
                 duration(r["minimum"]),
                 duration(r["median"]),
                 f"{slowest / r['minimum']:.3g}x" if slowest else "",
-                f"{100 * rate / (top * r['threads']):.2g} %" if top else "",
+                "" if used is None else f"{100 * used:.2g} %" if used <= 1 else IMPOSSIBLE,
                 duration(r["import"]),
                 duration(r["build"] + r["first"]),
                 f"{r['error']:.0e}",
             ]
         )
     return table
+
+
+def share(workload: dict[str, Any], result: dict[str, Any], peak: dict[str, float]) -> float | None:
+    """Which part of the cores' peak, measured right after it or at the start, a peer uses; None if it is not known."""
+    top = result.get("peak") or peak.get(workload["dtype"])
+    return workload["flops"] / result["minimum"] / (top * result["threads"]) if top else None
+
+
+def doubts(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict[str, float]) -> list[str]:
+    """What cannot be true of what was measured."""
+    return [
+        f"{r['title']} cannot be above the peak: the machine was busy, and its figures are not to be trusted"
+        for r in results
+        if "minimum" in r and (share(workload, r, peak) or 0) > 1
+    ]
 
 
 def excuses(results: Sequence[dict[str, Any]]) -> list[str]:
@@ -67,22 +82,24 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """One peer on one workload, then and now, in seconds a step."""
+    """One peer on one workload, then and now: its speed-up over NumPy, or, of NumPy and without it, seconds a step."""
 
     workload: str
     title: str
     before: float
     now: float
+    of_times: bool = False
 
     @property
     def ratio(self) -> float:
         """Above 1 where it became quicker."""
-        return self.before / self.now
+        return self.before / self.now if self.of_times else self.now / self.before
 
     @property
     def cells(self) -> list[str]:
         """What stands under `CHANGED`."""
-        return [f"{self.workload}, {self.title}", duration(self.before), duration(self.now), self.verdict]
+        then, now = (duration(x) if self.of_times else f"{x:.3g}x" for x in (self.before, self.now))
+        return [f"{self.workload}, {self.title}", then, now, self.verdict]
 
     @property
     def verdict(self) -> str:
@@ -95,12 +112,24 @@ class Change:
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     """What both measured, then and now; a workload that became another one is left out."""
     same = [w["name"] for w in new["workloads"] if w in old["workloads"]]
-    before = {(r["workload"], r["title"]): r["minimum"] for r in old["results"] if "minimum" in r}
-    return [
-        Change(r["workload"], r["title"], before[r["workload"], r["title"]], r["minimum"])
-        for r in new["results"]
-        if "minimum" in r and r["workload"] in same and (r["workload"], r["title"]) in before
-    ]
+    before, now = ({(r["workload"], r["title"]): r for r in x["results"] if "minimum" in r} for x in (old, new))
+    found = []
+    for (workload, title), result in now.items():
+        if workload not in same or (workload, title) not in before:
+            continue
+        times = before[workload, title]["minimum"], result["minimum"]
+        bars = [_numpy(workload, measured.values()) for measured in (before, now)]
+        if result["peer"] == "plain_numpy" or None in bars:
+            found.append(Change(workload, title, *times, of_times=True))
+        else:
+            found.append(Change(workload, title, *(b / t for b, t in zip(bars, times, strict=True) if b is not None)))
+    return found
+
+
+def _numpy(workload: str, results: Iterable[dict[str, Any]]) -> float | None:
+    """Seconds a step of plain NumPy on a workload, if it was measured."""
+    times = (r["minimum"] for r in results if r["workload"] == workload and r.get("peer") == "plain_numpy")
+    return next(times, None)
 
 
 def read(path: str) -> dict[str, Any]:
