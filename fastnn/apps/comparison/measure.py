@@ -33,7 +33,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         ``import``, ``build`` and ``first``: seconds to import the library, to build what is trained, and of the first
         run, which compiles; ``error``: the relative error of the update; ``minimum``, ``median``: seconds a step;
         ``runs``: timed runs; ``blas``: the BLAS in use;
-        ``peak``: operations a second that a core could do just then. ``excuse`` instead of the times, if the peer is left out.
+        ``peak``: operations a second that a core could do just then. ``excuse`` instead of the times, if the peer is
+        left out.
     """
     if request["cores"] is not None:
         os.sched_setaffinity(0, request["cores"])
