@@ -1,0 +1,75 @@
+"""How time grows with what there is to do: ``pytest bench/bench_growth.py``, a table for each thing that grows.
+
+The last column is what one of them costs. It should fall, and then stay: a rise is a cache that overflows, a jump
+between neighbours a remainder that is computed badly.
+"""
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, SGD, fit_many
+
+RNG = np.random.default_rng(0)
+
+
+def _timed(benchmark, group, unit, count, call, rounds=10):
+    """Time a call, and write down the nanoseconds that each of `count` things took."""
+    benchmark.group = group
+    benchmark.pedantic(call, rounds=rounds, warmup_rounds=1)
+    if benchmark.enabled:
+        benchmark.extra_info[f"ns a {unit}"] = round(benchmark.stats.stats.min * 1e9 / count, 3)
+
+
+def _step(sizes, batch, steps):
+    """Training of a float32 network on as many batches as steps."""
+    net = MLP(sizes, dtype="float32", rng=0)
+    X = RNG.standard_normal((batch * steps, sizes[0]), dtype=np.float32)
+    y = RNG.standard_normal((batch * steps, sizes[-1]), dtype=np.float32)
+    optimizer = SGD(learning_rate=1e-6)
+    return net, lambda: net.fit(X, y, optimizer=optimizer, epochs=1, batch_size=batch, shuffle=False, progress=False)
+
+
+@pytest.mark.parametrize("width", [4, 8, 24, 96, 310, 1000, 3150])
+def test_weights(benchmark, width):
+    """From a hundred weights to ten million, in batches of 32."""
+    steps = max(1, 2_000_000 // (width * width))
+    net, train = _step((width, width, 1), 32, steps)
+    _timed(benchmark, "weights", "weight and row", net.spec.n_params * 32 * steps, train)
+
+
+@pytest.mark.parametrize(
+    "width", [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257]
+)
+def test_widths(benchmark, width):
+    """Around whole vectors; a batch of 64 through two layers as wide."""
+    steps = max(1, 500_000 // (width * width + 50 * width))
+    net, train = _step((width, width, width), 64, steps)
+    _timed(benchmark, "widths", "weight and row", net.spec.n_params * 64 * steps, train)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 8, 16, 32, 64, 256, 1024, 4096])
+def test_batches(benchmark, batch):
+    """4,096 rows through 16-64-64-1, in batches of so many."""
+    net, train = _step((16, 64, 64, 1), batch, 4096 // batch)
+    _timed(benchmark, "batches", "weight and row", net.spec.n_params * 4096, train)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 8, 64, 1000, 30_000, 1_000_000])
+def test_rows(benchmark, rows):
+    """`predict` of 16-64-64-1 for so many rows."""
+    net = MLP((16, 64, 64, 1), dtype="float32", rng=0)
+    X = RNG.standard_normal((rows, 16), dtype=np.float32)
+    _timed(benchmark, "rows", "row", rows, lambda: net.predict(X))
+
+
+@pytest.mark.parametrize("members", [10, 100, 1000, 10_000, 100_000])
+def test_members(benchmark, members):
+    """100 epochs of so many tutorials; the first call compiles."""
+    net = MLP.tutorial()
+    X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]])
+    y, optimizer = np.array([[0.0], [1], [1], [0]]), SGD(learning_rate=1.0)
+
+    def train():
+        fit_many(net.spec, X, y, members=members, loss="sse", optimizer=optimizer, epochs=100, rng=0, progress=False)
+
+    _timed(benchmark, "members", "member and epoch", members * 100, train, rounds=5)
