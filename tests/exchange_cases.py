@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastnn import MLP
-from fastnn.exchange.self_test import rounding
+from fastnn import MLP, Ensemble
+from fastnn.exchange.self_test import mean_and_spread, rounding, rounding_of_members
 from fastnn.settings.catalogue import ACTIVATIONS
 
 WIDTHS = (1, 2, 7, 16, 33, 65)
@@ -19,6 +19,12 @@ def net(name, dtype="float64", bias=True, sizes=(3, 7, 5, 2), seed=0):
     return made
 
 
+def ensemble(name, dtype="float64", bias=True, sizes=(3, 7, 5, 2), members=5):
+    """Networks as `net` makes them, each with its own numbers."""
+    made = [net(name, dtype, bias, sizes, seed) for seed in range(members)]
+    return Ensemble(made[0].spec, np.array([member.params for member in made]))
+
+
 def samples(made, rows=50, seed=1):
     return np.random.default_rng(seed).normal(size=(rows, made.spec.n_in)).astype(made.spec.dtype)
 
@@ -26,3 +32,9 @@ def samples(made, rows=50, seed=1):
 def difference(made, X, outputs):
     """The largest difference from the network's outputs, in units of `fastnn.exchange.self_test.rounding`."""
     return (abs(outputs - made.predict(X).astype(np.float64)) / rounding(made.spec, made.params, X)).max()
+
+
+def difference_of_many(many, X, mean, spread):
+    """The same of an ensemble's mean and spread, in units of what one rounding of every member changes."""
+    wanted = mean_and_spread(many.predict(X).astype(np.float64))
+    return (abs(np.hstack([mean, spread]) - wanted) / rounding_of_members(many.spec, many.params, X)).max()

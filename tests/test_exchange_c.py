@@ -7,9 +7,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, WIDTHS, difference, net, samples
+from exchange_cases import DTYPES, WIDTHS, difference, difference_of_many, ensemble, net, samples
 
-from fastnn import MLP
+from fastnn import MLP, Ensemble
 from fastnn.exchange import c_functions
 from fastnn.reference import activations, network
 from fastnn.settings.catalogue import ACTIVATIONS
@@ -122,6 +122,72 @@ def test_self_test_passes_under_the_sanitizers(name, tmp_path):
     done = self_test(tmp_path, *SANITIZED)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == "made: 0 of 10 outputs are wrong\n"
+
+
+MANY = [("tanh", "float32", True, STRICT), ("gelu_tanh", "float64", False, FAST), ("softmax", "float64", True, STRICT)]
+
+
+def mean_and_spread(compiled, X):
+    """What an ensemble's functions write at each sample."""
+    mean, spread = np.empty((2, len(X), compiled.spec.n_out), compiled.spec.dtype)
+    for i, x in enumerate(X):
+        compiled.library.made_forward(*(v.ctypes.data_as(ctypes.c_void_p) for v in (x, mean[i], spread[i])))
+    return mean, spread
+
+
+@pytest.mark.parametrize(("name", "dtype", "bias", "flags"), MANY)
+def test_an_ensemble(name, dtype, bias, flags, tmp_path):
+    many = ensemble(name, dtype, bias, sizes=(3, 18, 4))
+    compiled, X = Compiled(many, tmp_path, flags, derivatives=True), samples(many)
+    assert difference_of_many(many, X, *mean_and_spread(compiled, X)) < 4
+    J = np.mean(
+        [network.jacobian(many.spec, p, X[0].astype(np.float64)) for p in many.params.astype(np.float64)], axis=0
+    )
+    t, v, tolerance = np.ones(3, dtype), np.ones(4, dtype), 200 * np.finfo(dtype).eps
+    assert abs(compiled("jvp", X[0], t, size=4) - J @ t).max() <= tolerance * abs(J).sum(axis=1).max()
+    assert abs(compiled("vjp", X[0], v, size=3) - v @ J).max() <= tolerance * abs(J).sum(axis=0).max()
+    assert self_test(tmp_path, *flags).stdout == "made: 0 of 40 outputs are wrong\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_ensemble_of_every_kind(name, dtype, bias, tmp_path):
+    for width in WIDTHS:
+        (tmp_path / str(width)).mkdir()
+        many = ensemble(name, dtype, bias, sizes=(3, width, min(width, 5)))
+        X = samples(many)
+        assert difference_of_many(many, X, *mean_and_spread(Compiled(many, tmp_path / str(width), FAST), X)) < 4
+
+
+def test_an_ensemble_under_the_sanitizers(tmp_path):
+    ensemble("tanh", sizes=(3, 19, 33, 2)).to_c(tmp_path / "made.c", derivatives=True)
+    done = self_test(tmp_path, *SANITIZED)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("members", [[0] * 5, [2]], ids=["alike", "one"])
+def test_members_that_agree_have_no_spread(members, tmp_path):
+    many = ensemble("tanh")[members]
+    mean, spread = mean_and_spread(Compiled(many, tmp_path, STRICT), samples(many))
+    assert spread.max() <= 4 * np.finfo(np.float64).eps * abs(mean).max()
+
+
+def test_an_ensemble_without_members_is_refused(tmp_path):
+    many = Ensemble(net("tanh").spec, np.empty((0, net("tanh").spec.n_params)))
+    with pytest.raises(ValueError, match="an ensemble must have members to be written; this one has none"):
+        many.to_c(tmp_path / "made.c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_self_test_of_an_ensemble_fails_where_a_weight_is_another(tmp_path):
+    many = ensemble("tanh")
+    many.to_c(tmp_path / "made.c")
+    text, last = (tmp_path / "made.c").read_text(), many[4].weights[1][0, 0]
+    assert text.count(f"R({last.hex()})") == 1
+    (tmp_path / "made.c").write_text(text.replace(f"R({last.hex()})", f"R({(last * (1 + 1e-8)).hex()})"))
+    assert self_test(tmp_path, *STRICT).returncode == 1
 
 
 def test_self_test_fails_where_a_weight_is_another(tmp_path):

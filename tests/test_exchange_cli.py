@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from exchange_cases import net
+from exchange_cases import ensemble, net
 
 import fastnn
 from fastnn.apps.cli import main
@@ -59,14 +59,28 @@ def test_export(to, files, folder):
     assert {path.name for path in folder.iterdir()} == {"net.npz", *files.split()}
 
 
-def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder, capsys):
+@pytest.mark.parametrize(("to", "ending"), [("c", "h"), ("fortran", "f90"), ("numpy", "py")])
+def test_an_ensemble_is_exported_as_its_mean_and_spread(to, ending, folder):
+    ensemble("tanh").save("many.npz")
+    assert main(["export", "many.npz", "--to", to]) == 0
+    assert "Mean and spread of 5 multi-layer perceptrons" in (folder / f"many.{ending}").read_text()
+
+
+def test_the_best_is_of_a_table_alone(capsys):
+    ensemble("tanh").save("many.npz")
+    assert main(["export", "many.npz", "--to", "c", "--best"]) == 1
+    assert "--best goes with a model of `fastnn train`" in capsys.readouterr().err
+
+
+def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
     rng = np.random.default_rng(0)
     frame = polars.DataFrame({"a": rng.normal(size=60), "b": ["x", "y", "z"] * 20, "t": rng.normal(size=60)})
     frame.write_csv("data.csv")
     assert main(["train", "data.csv", "--target", "t", "--epochs", "2", "--no-figure"]) == 0
-    assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c"]) == 1
-    assert "predicts by the mean of 8 networks" in capsys.readouterr().err
+    assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c"]) == 0
+    assert "#define SURROGATE_N_MEMBERS 8" in (folder / "surrogate.h").read_text()
     assert main(["export", "data.safetensors", "--to", "c", "--output", "surrogate.c", "--best"]) == 0
+    assert "N_MEMBERS" not in (folder / "surrogate.h").read_text()
     about = json.loads((folder / "surrogate.json").read_text())
     assert [column["name"] for column in about["inputs"]] == ["a", "b"]
     assert about["inputs"][1]["levels"] == ["x", "y", "z"]

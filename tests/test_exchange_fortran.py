@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, difference, net, samples
+from exchange_cases import DTYPES, difference, difference_of_many, ensemble, net, samples
 
 from fastnn import MLP
 from fastnn.settings.catalogue import ACTIVATIONS
@@ -37,9 +37,9 @@ def run(folder, *flags):
     return subprocess.run(["./run"], cwd=folder, capture_output=True, text=True)
 
 
-def outputs_of(made, X, folder):
+def outputs_of(made, X, folder, main=MAIN):
     made.to_fortran(folder / "made.f90")
-    (folder / "main.f90").write_text(MAIN)
+    (folder / "main.f90").write_text(main)
     (folder / "x").write_bytes(X.tobytes())
     done = run(folder, "made.f90", "main.f90")
     assert done.returncode == 0, done.stderr
@@ -52,6 +52,16 @@ def test_every_activation(name, dtype, tmp_path):
     made = net(name, dtype, bias=dtype == "float64")
     X = samples(made)
     assert difference(made, X, outputs_of(made, X, tmp_path)) < 4
+
+
+@pytest.mark.parametrize(("name", "dtype", "bias"), [("tanh", "float32", True), ("softmax", "float64", False)])
+def test_an_ensemble(name, dtype, bias, tmp_path):
+    many = ensemble(name, dtype, bias)
+    main = MAIN.replace("out(n_out)", "out(2 * n_out)").replace("(x, out)", "(x, out(:n_out), out(n_out + 1:))")
+    X = samples(many)
+    mean, spread = np.hsplit(outputs_of(many, X, tmp_path, main), 2)
+    assert difference_of_many(many, X, mean, spread) < 4
+    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
 
 
 def test_wide_layers_whose_weights_take_several_statements(tmp_path):

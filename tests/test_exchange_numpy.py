@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, difference, net, samples
+from exchange_cases import DTYPES, difference, difference_of_many, ensemble, net, samples
 
 from fastnn import MLP
 from fastnn.settings.catalogue import ACTIVATIONS
@@ -31,12 +31,24 @@ def test_every_activation(name, dtype, bias, tmp_path):
     assert difference(made, X, outputs) < 4
 
 
-def test_self_test(tmp_path):
-    made = net("selu")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_ensemble(name, dtype, bias, tmp_path):
+    many = ensemble(name, dtype, bias)
+    module, X = module_of(many, tmp_path), samples(many)
+    assert module["W1"].tobytes() == many.spec.weights(many.params)[1].tobytes()
+    mean, spread = module["predict"](X)
+    assert mean.dtype == spread.dtype == dtype
+    assert difference_of_many(many, X, mean, spread) < 4
+
+
+@pytest.mark.parametrize("made", [net("selu"), ensemble("selu")], ids=["network", "ensemble"])
+def test_self_test(made, tmp_path):
     text = made.to_numpy_source()
     (tmp_path / "made.py").write_text(text)
     subprocess.run([sys.executable, "made.py"], cwd=tmp_path, check=True)
-    (tmp_path / "made.py").write_text(text.replace(str(made.weights[0][0, 0]), "0.0"))
+    (tmp_path / "made.py").write_text(text.replace(str(made.params.flat[0]), "0.0"))
     assert subprocess.run([sys.executable, "made.py"], cwd=tmp_path, capture_output=True).returncode == 1
 
 

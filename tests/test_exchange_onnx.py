@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, WIDTHS, difference, net, samples
+from exchange_cases import DTYPES, WIDTHS, difference, ensemble, net, samples
 
 import fastnn
 from fastnn.exchange.onnx_writing import SELF_TEST
@@ -20,7 +20,8 @@ SINGLE = {"leaky_relu", "elu", "selu", "softplus", "gelu_tanh"}
 def outputs_of(path, X):
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: X})[0]
+    outputs = session.run(None, {session.get_inputs()[0].name: X})
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -40,6 +41,25 @@ def test_there_and_back(name, dtype, bias, tmp_path):
     if dtype == "float32" or name not in SINGLE:
         X = samples(made)
         np.testing.assert_allclose(outputs_of(path, X), made.predict(X), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_ensemble(name, dtype, bias, tmp_path):
+    many, path = ensemble(name, dtype, bias), tmp_path / "net.onnx"
+    many.to_onnx(path)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    test = {key: np.array(value) for key, value in json.loads(model.metadata_props[0].value).items()}
+    assert (abs(np.hstack([many.mean(test["x"]), many.std(test["x"])]) - test["outputs"]) <= test["allowed"]).all()
+    with pytest.raises(ValueError, match="one input and one output"):
+        fastnn.from_onnx(path)
+    if dtype == "float32" or name not in SINGLE:
+        X = samples(many)
+        mean, spread = outputs_of(path, X)
+        np.testing.assert_allclose(mean, many.mean(X), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(spread, many.std(X), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

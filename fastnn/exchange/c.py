@@ -1,4 +1,4 @@
-"""A network as one file of C99 and its header: no allocation, no library but libm."""
+"""A network, or an ensemble, as one file of C99 and its header: no allocation, no library but libm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.exchange import c_functions
+from fastnn.exchange import c_functions, c_members
+from fastnn.exchange.c_members import MEMBER, ONE, Which
+from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
 from fastnn.settings.spec import Layer, NetworkSpec
 
@@ -17,38 +19,44 @@ _PARTS = 16
 
 def write(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) -> tuple[str, str]:
     """Source and header: see `MLP.to_c`."""
-    return "\n".join(_source(spec, params, name, derivatives)) + "\n", _header(spec, name, derivatives)
+    return "\n".join(_source(spec, params, name, derivatives)) + "\n", _header(spec, params, name, derivatives)
 
 
 def _real(spec: NetworkSpec) -> str:
     return {"float32": "float", "float64": "double"}[spec.dtype]
 
 
-def _header(spec: NetworkSpec, name: str, derivatives: bool) -> str:
+def _header(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) -> str:
     real, n_in, n_out = _real(spec), f"{name.upper()}_N_IN", f"{name.upper()}_N_OUT"
-    layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
+    if params.ndim == 1:
+        what, members, outputs = "outputs", "", f"{real} *out"
+    else:
+        what = "mean of the members' outputs and their spread, the standard deviation"
+        members = f"#define {name.upper()}_N_MEMBERS {len(params)}\n"
+        outputs = f"{real} *mean, {real} *spread"
+    of = "outputs" if params.ndim == 1 else "mean"
     more = f"""
-/* The derivative of the outputs at x along t, as long as x. */
+/* The derivative of the {of} at x along t, as long as x. */
 void {name}_jvp(const {real} *x, const {real} *t, {real} *out);
 
-/* The gradient, as long as x, of the sum of the outputs at x, each times its v. */
+/* The gradient, as long as x, of the sum of the {of} at x, each times its v. */
 void {name}_vjp(const {real} *x, const {real} *v, {real} *out);
 """
     return f"""\
-/* A multi-layer perceptron: {spec.n_in} -> {layers}. Written by fastnn. */
+/* {title(spec, params)} Written by fastnn. */
 #ifndef {name.upper()}_H
 #define {name.upper()}_H
 
 #define {n_in} {spec.n_in}
 #define {n_out} {spec.n_out}
-
+{members}
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
-/* The outputs, {n_out} numbers, at x, {n_in} numbers. No two arrays may
+/* The {what}, {n_out} numbers{"" if params.ndim == 1 else " each"}, at x, {n_in} numbers. No two arrays may
    overlap, here and below; every function may run on any number of threads. */
-void {name}_forward(const {real} *x, {real} *out);
+void {name}_forward(const {real} *x, {outputs});
 {more if derivatives else ""}
 #ifdef __cplusplus
 }}
@@ -84,28 +92,37 @@ enum {{ WIDEST = {max(spec.sizes)} }};
     text = c_functions.sources(functions, spec.dtype)
     if text:
         yield text + "\n"
-    biases = spec.biases(params) if spec.bias else [None] * spec.n_layers
-    for l, (W, b) in enumerate(zip(spec.weights(params), biases, strict=True)):
+    for l, (W, b) in enumerate(weights_and_biases(spec, params)):
         yield _table(f"W{l}", W)
         if b is not None:
             yield _table(f"b{l}", b)
     if derivatives or not spec.bias:
         yield "static const real zeros[WIDEST];\n"
+    which = ONE if params.ndim == 1 else MEMBER
     for l, layer in enumerate(spec.layers):
-        yield from _product(l, layer)
+        yield from _product(l, layer, which)
     if spec.output_activation == "softmax":
         yield _SOFTMAX
-    yield from _forward(spec, name)
+    yield from _forward(spec, name, which)
     if derivatives:
-        yield from _derivatives(spec, name)
+        yield from _derivatives(spec, name, which)
+    if which is MEMBER:
+        yield from c_members.forward(spec, name, len(params))
+        if derivatives:
+            yield from c_members.derivative(name, "jvp", len(params), "t", spec.n_out)
+            yield from c_members.derivative(name, "vjp", len(params), "v", spec.n_in)
     yield _self_test(spec, name, self_test(spec, params))
 
 
 def _table(name: str, array: NDArray) -> str:
     """An array with every number exact."""
-    rows = [", ".join(_exact(x) for x in row) for row in np.atleast_2d(array)]
-    body = f"{{{rows[0]}}}" if array.ndim == 1 else "{" + ",\n    ".join(f"{{{row}}}" for row in rows) + "}"
-    return f"static const real {name}{''.join(f'[{n}]' for n in array.shape)} = {body};\n"
+    return f"static const real {name}{''.join(f'[{n}]' for n in array.shape)} = {_braces(array)};\n"
+
+
+def _braces(array: NDArray) -> str:
+    if array.ndim == 1:
+        return "{" + ", ".join(_exact(x) for x in array) + "}"
+    return "{" + ",\n    ".join(_braces(part) for part in array) + "}"
 
 
 def _exact(x: np.floating) -> str:
@@ -117,18 +134,18 @@ def _exact(x: np.floating) -> str:
 
 
 # ---------------------------------------------------------------- products
-def _product(l: int, layer: Layer) -> Iterator[str]:
+def _product(l: int, layer: Layer, which: Which) -> Iterator[str]:
     """``z = x W + b``."""
-    n_in, n_out = layer.n_in, layer.n_out
-    yield f"static void product_{l}(const real *restrict x, const real *restrict b, real *restrict z)\n{{"
+    n_in, n_out, W = layer.n_in, layer.n_out, f"W{l}{which.of}"
+    yield f"static void product_{l}({which.takes}const real *restrict x, const real *restrict b, real *restrict z)\n{{"
     if n_out == 1:
-        yield _dot(n_in, f"x[@] * W{l}[@][0]", "z[0]", "b[0] + ")
+        yield _dot(n_in, f"x[@] * {W}[@][0]", "z[0]", "b[0] + ")
     else:  # two inputs at a time, for half as many loads and stores of the sums
         odd = n_in % 2
-        yield f"    for (int j = 0; j < {n_out}; ++j) z[j] = b[j]{f' + x[0] * W{l}[0][j]' if odd else ''};"
+        yield f"    for (int j = 0; j < {n_out}; ++j) z[j] = b[j]{f' + x[0] * {W}[0][j]' if odd else ''};"
         if n_in > 1:
             yield f"    for (int i = {odd}; i < {n_in}; i += 2)"
-            yield f"        for (int j = 0; j < {n_out}; ++j) z[j] += x[i] * W{l}[i][j] + x[i + 1] * W{l}[i + 1][j];"
+            yield f"        for (int j = 0; j < {n_out}; ++j) z[j] += x[i] * {W}[i][j] + x[i + 1] * {W}[i + 1][j];"
     yield "}\n"
 
 
@@ -173,13 +190,22 @@ def _room(spec: NetworkSpec) -> str:
     return f"    real {', '.join(names)};" if names else ""
 
 
-def _forward(spec: NetworkSpec, name: str) -> Iterator[str]:
-    yield f"void {name}_forward(const real *restrict x, real *restrict out)\n{{"
+def _head(name: str, function: str, which: Which) -> str:
+    """The beginning of a function of all, or of one that computes a member's part of it."""
+    return f"void {name}_{function}(" if which is ONE else f"static void {function}_of({which.takes}"
+
+
+def _bias(spec: NetworkSpec, l: int, which: Which) -> str:
+    return f"b{l}{which.of}" if spec.bias else "zeros"
+
+
+def _forward(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
+    yield f"{_head(name, 'forward', which)}const real *restrict x, real *restrict out)\n{{"
     yield from filter(None, [_room(spec)])
     places = _places(spec, "x", "out")
     for l, layer in enumerate(spec.layers):
         source, target = places[l], places[l + 1]
-        yield f"    product_{l}({source}, {f'b{l}' if spec.bias else 'zeros'}, {target});"
+        yield f"    product_{l}({which.passes}{source}, {_bias(spec, l, which)}, {target});"
         yield from _activate(layer, target)
     yield "}\n"
 
@@ -192,21 +218,22 @@ def _activate(layer: Layer, h: str) -> Iterator[str]:
         yield f"    for (int j = 0; j < {layer.n_out}; ++j) {h}[j] = {activation}_({h}[j]);"
 
 
-def _derivatives(spec: NetworkSpec, name: str) -> Iterator[str]:
+def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
     offsets = np.concatenate([[0], np.cumsum(spec.sizes[1:])]).tolist()
     for l, layer in enumerate(spec.layers):
-        yield f"static void transposed_{l}(const real *restrict v, real *restrict u)\n{{"
+        yield f"static void transposed_{l}({which.takes}const real *restrict v, real *restrict u)\n{{"
         yield f"    for (int row = 0; row < {layer.n_in}; ++row) {{"
-        yield _dot(layer.n_out, f"W{l}[row][@] * v[@]", "u[row]", indent="        ")
+        yield _dot(layer.n_out, f"W{l}{which.of}[row][@] * v[@]", "u[row]", indent="        ")
         yield "    }\n}\n"
 
     yield "/* The derivative of every activation at x, layer after layer; of softmax the outputs. */"
-    yield f"static void slopes_at(const real *restrict x, real *restrict slopes)\n{{\n    real out[{spec.n_out}];"
+    yield f"static void slopes_at({which.takes}const real *restrict x, real *restrict slopes)\n{{"
+    yield f"    real out[{spec.n_out}];"
     yield from filter(None, [_room(spec)])
     places = _places(spec, "x", "out")
     for l, layer in enumerate(spec.layers):
         source, target, activation = places[l], places[l + 1], layer.activation.name
-        yield f"    product_{l}({source}, {f'b{l}' if spec.bias else 'zeros'}, {target});"
+        yield f"    product_{l}({which.passes}{source}, {_bias(spec, l, which)}, {target});"
         slope = f"slopes[{offsets[l]} + j]"
         slopes = f"    for (int j = 0; j < {layer.n_out}; ++j) {slope} = @;"
         if activation in c_functions.OF_INPUT:
@@ -220,23 +247,23 @@ def _derivatives(spec: NetworkSpec, name: str) -> Iterator[str]:
     if spec.output_activation == "softmax":
         yield _SOFTMAX_SLOPE
 
-    yield f"void {name}_jvp(const real *restrict x, const real *restrict t, real *restrict out)\n{{"
+    yield f"{_head(name, 'jvp', which)}const real *restrict x, const real *restrict t, real *restrict out)\n{{"
     yield from filter(None, ["    real slopes[SLOPES];", _room(spec)])
-    yield "    slopes_at(x, slopes);"
+    yield f"    slopes_at({which.passes}x, slopes);"
     places = _places(spec, "t", "out")
     for l, layer in enumerate(spec.layers):
-        yield f"    product_{l}({places[l]}, zeros, {places[l + 1]});"
+        yield f"    product_{l}({which.passes}{places[l]}, zeros, {places[l + 1]});"
         yield from _times_slopes(layer, places[l + 1], offsets[l])
     yield "}\n"
 
-    yield f"void {name}_vjp(const real *restrict x, const real *restrict v, real *restrict out)\n{{"
+    yield f"{_head(name, 'vjp', which)}const real *restrict x, const real *restrict v, real *restrict out)\n{{"
     yield f"    real slopes[SLOPES], d[{spec.n_out}];"
     yield from filter(None, [_room(spec)])
-    yield f"    slopes_at(x, slopes);\n    for (int j = 0; j < {spec.n_out}; ++j) d[j] = v[j];"
+    yield f"    slopes_at({which.passes}x, slopes);\n    for (int j = 0; j < {spec.n_out}; ++j) d[j] = v[j];"
     places = _places(spec, "out", "d")
     for l in reversed(range(spec.n_layers)):
         yield from _times_slopes(spec.layers[l], places[l + 1], offsets[l])
-        yield f"    transposed_{l}({places[l + 1]}, {places[l]});"
+        yield f"    transposed_{l}({which.passes}{places[l + 1]}, {places[l]});"
     yield "}\n"
 
 
@@ -259,10 +286,13 @@ def _times_slopes(layer: Layer, d: str, offset: int) -> Iterator[str]:
 
 # ---------------------------------------------------------------- the self-test
 def _self_test(spec: NetworkSpec, name: str, test: SelfTest) -> str:
+    n = test.outputs.shape[1]
+    arguments = "inputs[i], out" if n == spec.n_out else f"inputs[i], out, out + {spec.n_out}"
+
     def doubles(of: str, array: NDArray) -> str:
         rows = [", ".join(_exact(x).removeprefix("R(").removesuffix(")") for x in row) for row in array]
         body = ",\n    ".join(f"{{{row}}}" for row in rows)
-        return f"static const double {of}[{SAMPLES}][{spec.n_out}] = {{{body}}};"
+        return f"static const double {of}[{SAMPLES}][{n}] = {{{body}}};"
 
     return f"""\
 #ifdef SELF_TEST
@@ -278,16 +308,16 @@ int main(void)
 {{
     int wrong = 0;
     for (int i = 0; i < {SAMPLES}; ++i) {{
-        real out[{spec.n_out}];
-        {name}_forward(inputs[i], out);
-        for (int j = 0; j < {spec.n_out}; ++j) {{
+        real out[{n}];
+        {name}_forward({arguments});
+        for (int j = 0; j < {n}; ++j) {{
             double got = out[j], wanted = expected[i][j];
             int same = got == wanted || (got != got && wanted != wanted) || fabs(got - wanted) <= allowed[i][j];
             if (!same) printf("sample %d, output %d: %.17g instead of %.17g\\n", i, j, got, wanted);
             wrong += !same;
         }}
     }}
-    printf("{name}: %d of {SAMPLES * spec.n_out} outputs are wrong\\n", wrong);
+    printf("{name}: %d of {SAMPLES * n} outputs are wrong\\n", wrong);
     return wrong != 0;
 }}
 #endif"""

@@ -1,4 +1,4 @@
-"""A network as a Fortran 2018 module, and a program after it that checks it."""
+"""A network, or an ensemble, as a Fortran 2018 module, and a program after it that checks it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import SAMPLES, self_test
 from fastnn.settings.spec import NetworkSpec
 
@@ -50,6 +51,24 @@ _HELPERS = {
 """,
 }
 
+_MEAN_AND_SPREAD = """\
+  !> Mean of the members' outputs at x, and their spread, the standard deviation
+  pure subroutine forward(x, mean, spread)
+    real(wp), intent(in) :: x(n_in)
+    real(wp), intent(out) :: mean(n_out), spread(n_out)
+    real(wp) :: outputs(n_out, n_members)
+    integer :: k
+    do k = 1, n_members
+      call forward_of(k, x, outputs(:, k))
+    end do
+    mean = sum(outputs, 2) / n_members
+    do k = 1, n_members
+      outputs(:, k) = (outputs(:, k) - mean)**2
+    end do
+    spread = sqrt(sum(outputs, 2) / n_members)
+  end subroutine forward
+"""
+
 
 def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
     """The source: see `MLP.to_fortran`."""
@@ -57,9 +76,9 @@ def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
 
 
 def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
-    layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
+    many = params.ndim == 2
     yield f"""\
-!> A multi-layer perceptron: {spec.n_in} -> {layers}. Written by fastnn.
+!> {title(spec, params)} Written by fastnn.
 !
 !  To check it: gfortran -O2 -DSELF_TEST -cpp {name}.f90 -o self_test && ./self_test
 module {name}
@@ -69,11 +88,10 @@ module {name}
   public :: forward
 
   integer, parameter, public :: wp = {"real32" if spec.dtype == "float32" else "real64"}
-  integer, parameter, public :: n_in = {spec.n_in}, n_out = {spec.n_out}
+  integer, parameter, public :: n_in = {spec.n_in}, n_out = {spec.n_out}{f", n_members = {len(params)}" if many else ""}
 """
     # A bit pattern is the one exact number that Fortran has a constant for.
-    biases = spec.biases(params) if spec.bias else [None] * spec.n_layers
-    for l, (W, b) in enumerate(zip(spec.weights(params), biases, strict=True)):
+    for l, (W, b) in enumerate(weights_and_biases(spec, params)):
         yield from _table(f"W{l}", W)
         if b is not None:
             yield from _table(f"b{l}", b)
@@ -91,27 +109,40 @@ module {name}
     {_FUNCTIONS[activation]}
   end function {activation}_of
 """
-    yield "  !> The outputs at x\n  pure subroutine forward(x, out)"
+    if many:
+        yield _MEAN_AND_SPREAD
+    yield from _forward(spec, many)
+    yield f"end module {name}\n"
+    yield from _program(spec, params, name)
+
+
+def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
+    """The outputs of the network, or of one of many."""
+    if many:
+        yield "  !> The outputs of one member at x\n  pure subroutine forward_of(member, x, out)"
+        yield "    integer, intent(in) :: member"
+    else:
+        yield "  !> The outputs at x\n  pure subroutine forward(x, out)"
     yield "    real(wp), intent(in) :: x(n_in)\n    real(wp), intent(out) :: out(n_out)"
     for l, layer in enumerate(spec.layers[:-1]):
         yield f"    real(wp) :: h{l}({layer.n_out})"
     here = "x"
     for l, layer in enumerate(spec.layers):
         there = "out" if l == spec.n_layers - 1 else f"h{l}"
-        yield f"    {there} = matmul(W{l}, {here})" + (f" + b{l}" if spec.bias else "")
+        W, b = (f"W{l}(:, :, member)", f"b{l}(:, member)") if many else (f"W{l}", f"b{l}")
+        yield f"    {there} = matmul({W}, {here})" + (f" + {b}" if spec.bias else "")
         if layer.activation.name == "softmax":
             yield f"    {there} = exp({there} - maxval({there}))\n    {there} = {there} / sum({there})"
         elif layer.activation.name != "identity":
             yield f"    {there} = {layer.activation.name}_of({there})"
         here = there
-    yield f"  end subroutine forward\nend module {name}\n"
-    yield from _program(spec, params, name)
+    yield f"  end subroutine {'forward_of' if many else 'forward'}"
 
 
 def _table(name: str, array: NDArray) -> Iterator[str]:
     """An array's numbers as the integers of the same bits, in parts, for a statement has at most 256 lines.
 
-    A matrix is transposed by the way, for Fortran stores columns.
+    Dimensions are reversed by the way, for Fortran stores columns.
     """
     single = array.dtype == np.float32
     integer, real = ("int32", "real32") if single else ("int64", "real64")
@@ -130,28 +161,30 @@ def _table(name: str, array: NDArray) -> Iterator[str]:
 
 def _program(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
     test = self_test(spec, params)
+    n = test.outputs.shape[1]
+    outputs = "out" if n == spec.n_out else "out(:n_out), out(n_out + 1:)"
     yield f"""\
 #ifdef SELF_TEST
 program self_test
   use, intrinsic :: iso_fortran_env, only: int32, int64, real32, real64
   use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
-  use {name}, only: forward, wp, n_out
+  use {name}, only: forward, wp{", n_out" if n > spec.n_out else ""}
   implicit none
   ! Inputs, their outputs, and by how much these may be off."""
     yield from _table("inputs", test.x)
     yield from _table("expected", test.outputs)
     yield from _table("allowed", test.allowed)
     yield f"""\
-  real(wp) :: out(n_out)
-  real(real64) :: got(n_out)
+  real(wp) :: out({n})
+  real(real64) :: got({n})
   integer :: i, wrong
   wrong = 0
   do i = 1, {SAMPLES}
-    call forward(inputs(:, i), out)
+    call forward(inputs(:, i), {outputs})
     got = real(out, real64)
     wrong = wrong + count(.not. (abs(got - expected(:, i)) <= allowed(:, i) .or. same(got, expected(:, i))))
   end do
-  print '(a, i0, a)', '{name}: ', wrong, ' of {SAMPLES * spec.n_out} outputs are wrong'
+  print '(a, i0, a)', '{name}: ', wrong, ' of {SAMPLES * n} outputs are wrong'
   if (wrong > 0) error stop
 contains
   !> Whether two numbers are the same, infinite or NaN, too

@@ -1,10 +1,11 @@
-"""A network as a readable Python module that needs NumPy alone."""
+"""A network, or an ensemble, as a readable Python module that needs NumPy alone."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import self_test
 from fastnn.settings.spec import NetworkSpec
 
@@ -30,32 +31,33 @@ _FUNCTIONS = {
 
 def write(spec: NetworkSpec, params: NDArray) -> str:
     """The module: see `MLP.to_numpy_source`."""
-    layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
+    many = params.ndim == 2
     lines = [
-        f'"""A multi-layer perceptron: {spec.n_in} -> {layers}. Written by fastnn."""',
+        f'"""{title(spec, params)} Written by fastnn."""',
         "",
         "import numpy as np",
         "",
     ]
-    for l, W in enumerate(spec.weights(params)):
+    for l, (W, b) in enumerate(weights_and_biases(spec, params)):
         lines.append(f"W{l} = {_literal(W)}")
-        if spec.bias:
-            lines.append(f"b{l} = {_literal(spec.biases(params)[l])}")
+        if b is not None:
+            lines.append(f"b{l} = {_literal(b[:, None] if many else b)}")
+    of = "mean of the members' outputs and their standard deviation, each of" if many else "outputs,"
     for name in sorted(set(spec.activations) - {"identity"}):
         lines += ["", "", f"def {name}(z):", f"    {_FUNCTIONS[name]}"]
     lines += [
         "",
         "",
         "def predict(X):",
-        f'    """The outputs, shape (n, {spec.n_out}), for samples (n, {spec.n_in})."""',
+        f'    """The {of} shape (n, {spec.n_out}), for samples (n, {spec.n_in})."""',
     ]
     lines.append(f'    h = np.asarray(X, "{spec.dtype}")')
     for l, name in enumerate(spec.activations):
         z = f"h @ W{l}" + (f" + b{l}" if spec.bias else "")
         lines.append(f"    h = {z if name == 'identity' else f'{name}({z})'}")
-    test = self_test(spec, params)
+    test, got = self_test(spec, params), "np.hstack(predict(x))" if many else "predict(x)"
     lines += [
-        "    return h",
+        "    return h.mean(axis=0), h.std(axis=0)" if many else "    return h",
         "",
         "",
         'if __name__ == "__main__":',
@@ -63,7 +65,7 @@ def write(spec: NetworkSpec, params: NDArray) -> str:
         f"    x = {_literal(test.x, '    ')}",
         f"    outputs = {_literal(test.outputs, '    ')}",
         f"    allowed = {_literal(test.allowed, '    ')}",
-        "    assert np.allclose(predict(x), outputs, rtol=0, atol=allowed, equal_nan=True)",
+        f"    assert np.allclose({got}, outputs, rtol=0, atol=allowed, equal_nan=True)",
     ]
     return "\n".join(lines) + "\n"
 
@@ -71,10 +73,10 @@ def write(spec: NetworkSpec, params: NDArray) -> str:
 def _literal(array: NDArray, indent: str = "") -> str:
     """An array whose numbers are written with as many digits as tell them apart from every other."""
 
-    def row(numbers: NDArray) -> str:
-        return "[" + ", ".join(str(x) if np.isfinite(x) else f"float('{x}')" for x in numbers) + "]"
+    def nested(part: NDArray, indent: str) -> str:
+        if part.ndim == 1:
+            return "[" + ", ".join(str(x) if np.isfinite(x) else f"float('{x}')" for x in part) + "]"
+        rows = "".join(f"\n{indent}    {nested(row, indent + '    ')}," for row in part)
+        return f"[{rows}\n{indent}]"
 
-    if array.ndim == 1:
-        return f'np.array({row(array)}, "{array.dtype}")'
-    rows = "".join(f"\n{indent}    {row(numbers)}," for numbers in array)
-    return f'np.array([{rows}\n{indent}], "{array.dtype}")'
+    return f'np.array({nested(array, indent)}, "{array.dtype}")'

@@ -19,7 +19,10 @@ UNITS = 8
 
 
 class SelfTest(NamedTuple):
-    """Samples x of the network's dtype, shape (n, n_in); their outputs and allowed errors in float64, (n, n_out)."""
+    """Samples x of the network's dtype, shape (n, n_in); their outputs and allowed errors in float64, (n, n_out).
+
+    Of an ensemble the outputs are the mean and beside it the spread, (n, 2 n_out).
+    """
 
     x: NDArray
     outputs: NDArray
@@ -30,8 +33,19 @@ def self_test(spec: NetworkSpec, params: NDArray) -> SelfTest:
     """Samples between -2 and 2, the same for every network of these sizes."""
     x = np.random.default_rng(0).uniform(-2, 2, (SAMPLES, spec.n_in)).astype(spec.dtype)
     with np.errstate(all="ignore"):  # a network may well hold NaN
-        outputs = network.predict(spec, params.astype(np.float64), x.astype(np.float64))
-        return SelfTest(x, outputs, UNITS * rounding(spec, params, x))
+        if params.ndim == 2:
+            return SelfTest(x, mean_and_spread(_outputs(spec, params, x)), UNITS * rounding_of_members(spec, params, x))
+        return SelfTest(x, _outputs(spec, params[None], x)[0], UNITS * rounding(spec, params, x))
+
+
+def _outputs(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray[np.float64]:
+    """Every member's, shape (K, n, n_out)."""
+    return np.array([network.predict(spec, member, x.astype(np.float64)) for member in params.astype(np.float64)])
+
+
+def mean_and_spread(outputs: NDArray) -> NDArray:
+    """Mean and standard deviation over the members of outputs, shape (K, n, n_out), beside each other."""
+    return np.hstack([outputs.mean(axis=0), outputs.std(axis=0)])
 
 
 def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float64]:
@@ -64,3 +78,26 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink
         error = error + eps * abs(h)
     return error
+
+
+def rounding_of_members(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float64]:
+    """What `rounding` of every member, and that of sums over them, may change of their mean and spread.
+
+    The mean changes by the mean of the changes, the spread by their root mean square at most (the triangle
+    inequality), and by what the mean is off. A sum over K members is off by about sqrt(K) roundings of its terms' size.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    params : ndarray, shape (K, n_params)
+    X : ndarray, shape (n, n_in)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2 n_out)
+        Of the mean, and beside it of the spread.
+    """
+    errors, outputs = np.array([rounding(spec, member, X) for member in params]), _outputs(spec, params, X)
+    summing = np.finfo(spec.dtype).eps * np.sqrt(len(params))
+    of_mean = errors.mean(axis=0) + summing * abs(outputs).mean(axis=0)
+    return np.hstack([of_mean, np.sqrt((errors**2).mean(axis=0)) + of_mean + summing * outputs.std(axis=0)])

@@ -22,12 +22,13 @@ from fastnn.checks import (
 )
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.models.exports import Exports
 from fastnn.models.mlp import MLP
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.twins import twin
 
 
-class Ensemble:
+class Ensemble(Exports):
     """Networks of one kind: as a sequence its members, each an `MLP` that shares its parameters with it.
 
     Parameters

@@ -373,6 +373,23 @@ class MLP(SingleSample, Exports):
         params = scaling.fold(self._spec, self._params, x_mean, x_scale, y_mean, y_scale)
         return type(self).from_params(self._spec, params)
 
+    def to_torch(self) -> Any:
+        """The network as a ``torch.nn.Sequential``, which shares nothing with it.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Of ``Linear`` and activation modules, on the CPU, of the network's dtype, its parameters trainable.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is not installed.
+        """
+        from fastnn.exchange import torch
+
+        return torch.write(self._spec, self._params)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Save the network, for `fastnn.load` to read; the file appears whole or not at all.
 

@@ -6,8 +6,12 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.terminal import Terminal
+
+if TYPE_CHECKING:
+    from fastnn import MLP, Ensemble, TableModel
 
 SUMMARY = "write a saved network for other languages and runtimes"
 EXAMPLES = """\
@@ -24,26 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
     parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="what to write")
     parser.add_argument("--output", metavar="FILE", help="by default the model's name with another ending")
-    parser.add_argument("--best", action="store_true", help="of a table's networks the best alone, not their mean")
+    parser.add_argument("--best", action="store_true", help="of a table's networks the best alone, not mean and spread")
     parser.add_argument("--derivatives", action="store_true", help="in C, products with the Jacobian, too")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Write the network and, if it was trained on a table, beside it what its inputs and outputs mean."""
-    import fastnn
     from fastnn.tabular import model
 
     table = None
     if args.model.endswith(".safetensors") and model.is_table_model(args.model):
         table = model.TableModel.load(args.model)
-        if len(table.networks) > 1 and not args.best:
-            raise ValueError(
-                f"{args.model} predicts by the mean of {len(table.networks)} networks, of which one can be exported: "
-                "--best exports that which did best on the rows by which it stopped"
-            )
-    net = fastnn.load(args.model) if table is None else table.net
-    if not isinstance(net, fastnn.MLP):
-        raise ValueError(f"MODEL must be one network; {args.model} is an ensemble")
+    net = _network(args, table)
     if args.derivatives and args.to != "c":
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")
     output = Path(args.output or Path(args.model).with_suffix(_SUFFIXES[args.to]).name)
@@ -63,3 +59,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         description = output.with_suffix(".json")
         description.write_text(json.dumps({"format": "fastnn.table", **about}, indent=2), encoding="utf-8")
         terminal.say(f"What its inputs and outputs mean: {description}")
+
+
+def _network(args: argparse.Namespace, table: TableModel | None) -> MLP | Ensemble:
+    """What is written: of a table's networks all, for their mean and spread, or with ``--best`` one."""
+    if table is not None:
+        return table.net if args.best or len(table.networks) == 1 else table.networks
+    if args.best:
+        raise ValueError(f"--best goes with a model of `fastnn train`; got {args.model}, which has no table")
+    import fastnn
+
+    return fastnn.load(args.model)
