@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fastnn.tabular.model import TableModel
     from fastnn.training.explain import explain
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "LBFGS",

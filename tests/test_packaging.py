@@ -79,7 +79,7 @@ def test_marked_as_typed():
 def test_extra_all_brings_every_feature_and_test_all_of_it():
     extras = PROJECT["project"]["optional-dependencies"]
     features = set(re.search(r"\[(.*)\]", extras["all"][0]).group(1).split(","))
-    assert features == set(extras) - {"all", "docs", "test"}
+    assert features == set(extras) - {"all", "demo", "docs", "test"}
     assert "fastnn-jit[all]" in extras["test"]
 
 
@@ -114,3 +114,17 @@ def test_an_older_scikit_learn_is_told_in_one_sentence(version):
     else:
         sentence = done.stderr.splitlines()[-1]
         assert sentence.startswith(f"ImportError: fastnn.sklearn needs scikit-learn 1.9, and {version} is installed")
+
+
+def test_every_file_that_tells_the_version_tells_the_same():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## (\d\S*) - (\d{4}-\d\d-\d\d)$", changelog, flags=re.MULTILINE)[0]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    recipe = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    assert released[0] == fastnn.__version__
+    assert f"version: {released[0]}\n" in citation
+    assert f'date-released: "{released[1]}"\n' in citation
+    assert f'version: "{released[0]}"\n' in recipe
+    for requirement in PROJECT["project"]["dependencies"]:
+        name, bounds = re.fullmatch(r"([a-z]+)(.*)", requirement).groups()
+        assert f"- {name} {bounds}\n" in recipe

@@ -12,6 +12,7 @@ import pytest
 
 import fastnn
 from fastnn.apps.cli import build_parser
+from fastnn.apps.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,7 +53,10 @@ def commands():
 
 @pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("fastnn ")}))
 def test_fastnn_commands_parse(command):
-    build_parser().parse_args(shlex.split(command)[1:])
+    words = shlex.split(command)[1:]
+    if words[0] in COMMANDS and len(words) == 1:
+        return  # named in a sentence
+    build_parser().parse_args(words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -100,6 +104,6 @@ def test_no_public_method_is_without_a_docstring():
 
 def test_continuous_integration_installs_as_the_readme_says():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for command in ('pip install -q -e ".[all]"', 'pip install -q -e ".[test]"'):
+    for command in ('pip install -q -e ".[demo]"', 'pip install -q -e ".[test]"'):
         assert command.replace(" -q", "") in README
         assert command in script
