@@ -70,6 +70,15 @@ def test_wide_layers_whose_weights_take_several_statements(tmp_path):
     assert difference(made, X, outputs_of(made, X, tmp_path)) < 4
 
 
+@pytest.mark.slow
+def test_the_file_says_how_a_table_larger_than_gfortran_takes_is_compiled(tmp_path):
+    many = ensemble("tanh", "float32", sizes=(33, 33, 1), members=61)
+    many.to_fortran(tmp_path / "made.f90")
+    command = next(line for line in (tmp_path / "made.f90").read_text().splitlines() if "gfortran" in line)
+    option = next(word for word in command.split() if word.startswith("-fmax"))
+    assert run(tmp_path, "-DSELF_TEST", option, "made.f90").returncode == 0
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_self_test(dtype, tmp_path):
     made = net("gelu_tanh", dtype)

@@ -14,6 +14,9 @@ from fastnn.settings.spec import NetworkSpec
 #: Of four numbers each, in a statement, which the standard gives 255 lines beside the first.
 LINES = 250
 
+#: Numbers in a table that gfortran takes without being told to take more.
+LARGEST = 65535
+
 #: Each activation h of a number z, by intrinsic functions.
 _FUNCTIONS: dict[str, str] = {
     "sigmoid": "h = exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z)))",
@@ -76,11 +79,12 @@ def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
 
 
 def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
-    many = params.ndim == 2
+    many, largest = params.ndim == 2, max(W.size for W, _ in weights_and_biases(spec, params))
+    more = f" -fmax-array-constructor={largest}" if largest > LARGEST else ""
     yield f"""\
 !> {title(spec, params)} Written by fastnn.
 !
-!  To check it: gfortran -O2 -DSELF_TEST -cpp {name}.f90 -o self_test && ./self_test
+!  To check it: gfortran -O2{more} -DSELF_TEST -cpp {name}.f90 -o self_test && ./self_test
 module {name}
   use, intrinsic :: iso_fortran_env, only: {"int32, real32" if spec.dtype == "float32" else "int64, real64"}
   implicit none
@@ -101,11 +105,11 @@ module {name}
         if any(helper in _FUNCTIONS[name] for name in used):
             yield text
     for activation in used:
-        more = ", y, v" if activation == "gelu_tanh" else ""
+        further = ", y, v" if activation == "gelu_tanh" else ""
         yield f"""\
   elemental function {activation}_of(z) result(h)
     real(wp), intent(in) :: z
-    real(wp) :: h{more}
+    real(wp) :: h{further}
     {_FUNCTIONS[activation]}
   end function {activation}_of
 """
@@ -150,13 +154,16 @@ def _table(name: str, array: NDArray) -> Iterator[str]:
     texts = [f"{k}_{integer}" if k > -(2 ** (31 if single else 63)) else f"-huge(0_{integer}) - 1" for k in bits]
     parts = [texts[i : i + 4 * LINES] for i in range(0, len(texts), 4 * LINES)]
     for number, part in enumerate(parts):
-        lines = ", &\n    ".join(", ".join(part[i : i + 4]) for i in range(0, len(part), 4))
-        yield f"  integer({integer}), parameter :: {name}_{number}({len(part)}) = [ &\n    {lines}]"
-    joined = ", &\n    ".join(f"{name}_{number}" for number in range(len(parts)))
+        yield f"  integer({integer}), parameter :: {name}_{number}({len(part)}) = [ &\n    {_lines(part)}]"
+    joined = _lines([f"{name}_{number}" for number in range(len(parts))])
     shape = ", ".join(str(n) for n in array.shape[::-1])
     numbers = f"transfer([{joined}], [0.0_{real}])"
     value = numbers if array.ndim == 1 else f"reshape({numbers}, [{shape}])"
     yield f"  real({real}), parameter :: {name}({shape}) = {value}\n"
+
+
+def _lines(items: list[str]) -> str:
+    return ", &\n    ".join(", ".join(items[i : i + 4]) for i in range(0, len(items), 4))
 
 
 def _program(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
