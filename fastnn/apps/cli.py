@@ -40,7 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
             epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        subparser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+        subparser.add_argument(
+            "-q", "--quiet", action="store_true", help="print nothing but errors, and data that go to standard output"
+        )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
     return parser

@@ -35,7 +35,11 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     terminal.say(f"\nPredicts {target.name!r}, {what}, from {len(loaded.columns)} columns:\n")
     rows = []
     for column in loaded.columns:
-        of = f"{column.mean:.4g} +- {column.scale:.4g}" if column.levels is None else ", ".join(column.levels[:6])
+        of = (
+            f"mean {column.mean:.4g}, std. dev. {column.scale:.4g}"
+            if column.levels is None
+            else ", ".join(column.levels[:6])
+        )
         kind = "category" if column.levels is not None else column.kind
         rows.append([column.name, kind, of[:40], "yes" if column.missing else ""])
     terminal.table(["column", "kind", "values", "may be missing"], rows)

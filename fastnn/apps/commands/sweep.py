@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         quantiles = np.quantile(sound, [0.5, 0.05, 0.95]) if len(sound) else [np.nan] * 3
         lost = f"{len(one.scores) - len(sound)}"
         rows.append([name, f"{one.loss:.4g}", f"{one.loss_spread:.2g}", *map(score_text, quantiles), lost])
-    header = ["setting", "valid. loss", "+-", "median", "5 %", "95 %", "diverged"]
+    header = ["setting", "valid. loss", "std. dev.", "median", "5 % quantile", "95 % quantile", "diverged"]
     if all(row[-1] == "0" for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
     terminal.table(header, rows)

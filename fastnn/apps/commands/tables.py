@@ -98,7 +98,8 @@ def tell_table(table: Prepared, rows: int, terminal: Terminal) -> None:
     target = table.target
     if target.classes is None:
         told = (
-            f"Regression: {target.name!r} is a number, {target.mean:.4g} on average, give or take {target.scale:.3g}."
+            f"Regression: {target.name!r} is a number, {target.mean:.4g} on average, with a standard deviation of "
+            f"{target.scale:.3g}."
         )
     else:
         names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=8, help="networks whose mean predicts (default: %(default)s)")
     parser.add_argument("--output", metavar="MODEL", help="a .safetensors file (default: the data's name)")
     parser.add_argument("--dry-run", action="store_true", help="tell what the columns are taken for, and train nothing")
-    parser.add_argument("--no-figure", action="store_true", help="draw none")
+    parser.add_argument("--no-figure", action="store_true", help="do not draw one")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
