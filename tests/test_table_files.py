@@ -1,0 +1,101 @@
+"""What stands in files: models of the first format, predictions beside a table's own columns, and what a sweep saves."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastnn.apps import cli
+
+polars = pytest.importorskip("polars")
+pytest.importorskip("safetensors")
+
+from fastnn import TableModel  # noqa: E402
+
+#: Made by the code that knew version 1 alone, and what that code predicted for the rows below.
+VERSION_1 = Path(__file__).parent / "version_1"
+NUMBERS = [-0.11931824998742052, -2.0922669160538634, 0.8199363082560581, 0.44964499856394646]
+CLASSES = ["up", "down", "up", "up"]
+CHANCES = [0.6771376132965088, 0.5191268920898438, 0.7018983960151672, 0.6679373383522034]
+
+ROWS = """\
+id,a,colour,flag,y,sign
+007,,green,true,-0.248,down
+008,-0.132,green,false,-0.764,down
+009,0.64,red,true,2.78,up
+010,0.105, blue,true,-0.29,down
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text(ROWS)
+    return tmp_path
+
+
+def predict(model, *options):
+    return cli.main(["predict", str(VERSION_1 / f"{model}.safetensors"), "rows.csv", *options])
+
+
+def test_files_of_version_1_predict_what_they_did(folder):
+    frame = polars.read_csv("rows.csv")
+    numbers = TableModel.load(VERSION_1 / "numbers.safetensors").predict(frame)
+    assert numbers.columns == ["y"]
+    np.testing.assert_allclose(numbers["y"], NUMBERS, rtol=1e-5)
+    classes = TableModel.load(VERSION_1 / "classes.safetensors").predict(frame)
+    assert classes["sign"].to_list() == CLASSES
+    np.testing.assert_allclose(classes["probability"], CHANCES, rtol=1e-5)
+
+
+def test_columns_are_kept_as_they_stand_in_the_file(capsys):
+    assert predict("classes", "--keep", "id", "sign") == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "id,sign (given),sign,probability,probability_down,probability_up"
+    assert [row.split(",")[:3] for row in rows] == [
+        ["007", "down", "up"],
+        ["008", "down", "down"],
+        ["009", "up", "up"],
+        ["010", "down", "up"],
+    ]
+
+
+def test_all_columns_are_kept(capsys):
+    assert predict("numbers", "--keep", "all") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "id,a,colour,flag,y (given),sign,y"
+
+
+def test_a_column_to_keep_that_there_is_not(folder, capsys):
+    assert predict("numbers", "--keep", "name", "--output", "p.csv") == 1
+    assert "--keep must name columns of the table; it has no 'name'" in capsys.readouterr().err
+    assert not (folder / "p.csv").exists()
+
+
+def test_predictions_as_parquet():
+    assert predict("numbers", "--keep", "id", "--output", "p.parquet") == 0
+    frame = polars.read_parquet("p.parquet")
+    assert frame.columns == ["id", "y"]
+    assert frame["id"].to_list() == ["007", "008", "009", "010"]
+    np.testing.assert_allclose(frame["y"], NUMBERS, rtol=1e-5)
+
+
+def test_a_sweep_saves_the_best_and_tells_the_command_that_trains_it(folder, capsys):
+    x = np.random.default_rng(0).normal(size=80)
+    polars.DataFrame({"x": x, "y": 2 * x + np.random.default_rng(1).normal(size=80) / 9}).write_csv("t.csv")
+    settings = ["--hidden", "4", "--rate", "0.0001", "0.03", "--repeats", "2", "--epochs", "20"]
+    assert cli.main(["sweep", "t.csv", "--target", "y", *settings, "--save", "best.safetensors"]) == 0
+    said = capsys.readouterr().out
+    command = next(line for line in said.splitlines() if line.startswith("The best again: "))
+    assert "--rate 0.03" in command
+    saved = TableModel.load("best.safetensors")
+    assert len(saved.networks) == 2
+    words = shlex.split(command.removeprefix("The best again: "))
+    assert cli.main([*words[1:], "--no-figure", "--output", "again.safetensors"]) == 0
+    np.testing.assert_array_equal(TableModel.load("again.safetensors").networks.params, saved.networks.params)
+
+
+def test_a_sweep_refuses_another_kind_of_file_before_it_trains(folder, capsys):
+    (folder / "t.csv").write_text("x,y\n")
+    assert cli.main(["sweep", "t.csv", "--target", "y", "--save", "best.npz"]) == 1
+    assert "--save must end in .safetensors; got 'best.npz'" in capsys.readouterr().err
