@@ -1,4 +1,4 @@
-"""What stands in files: models of the first format, predictions beside a table's own columns, and what a sweep saves."""
+"""What stands in files: models of the first format, predictions beside a table's columns, and what a sweep saves."""
 
 import shlex
 from pathlib import Path
