@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fastnn.models.imports import from_arrays, from_keras, from_onnx, from_torch
     from fastnn.tabular.model import TableModel
     from fastnn.training.explain import explain
+    from fastnn.uncertainty import Intervals, PredictionSets, intervals, prediction_sets
 
 __version__ = "0.2.0"
 
@@ -47,8 +48,10 @@ __all__ = [
     "EarlyStopping",
     "Ensemble",
     "History",
+    "Intervals",
     "LevenbergMarquardt",
     "NetworkSpec",
+    "PredictionSets",
     "RMSprop",
     "Rprop",
     "TableModel",
@@ -60,7 +63,9 @@ __all__ = [
     "from_keras",
     "from_onnx",
     "from_torch",
+    "intervals",
     "load",
+    "prediction_sets",
     "reference",
     "schedules",
     "standardize",
@@ -84,6 +89,10 @@ _LATE = {
     "from_onnx": "fastnn.models.imports",
     "from_torch": "fastnn.models.imports",
     "TableModel": "fastnn.tabular.model",
+    "Intervals": "fastnn.uncertainty",
+    "PredictionSets": "fastnn.uncertainty",
+    "intervals": "fastnn.uncertainty",
+    "prediction_sets": "fastnn.uncertainty",
 }
 _LATE_MODULES = {
     "plots": "fastnn.plots",

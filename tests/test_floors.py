@@ -18,7 +18,7 @@ FLOORS = (
     ("training",),
     ("models",),
     ("ensembles",),
-    ("sklearn", "tabular", "plots"),
+    ("sklearn", "tabular", "plots", "uncertainty"),
     ("",),
     ("apps",),
     ("__main__",),

@@ -26,6 +26,8 @@ BY_HAND = {
     "mse": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [2.5, 0], [[1, -2], [0, 0]]),
     "mae": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [1.5, 0], [[0.5, -0.5], [0, 0]]),
     "huber": ([[0.5, 3], [1, -4]], [[0, 0], [0, 0]], [(0.125 + 2.5) / 2, (0.5 + 3.5) / 2], [[0.25, 0.5], [0.5, -0.5]]),
+    "pinball": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [0.75, 0], [[0.25, -0.25], [0, 0]]),
+    "expectile": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [1.25, 0], [[0.5, -1], [0, 0]]),
     "poisson": (
         [[0, 1], [LOG2, 0]],
         [[1, 2], [3, 0]],
@@ -56,6 +58,15 @@ def test_huber_turns_at_delta():
     o, y = np.array([[1.0, 3.0, -8.0]]), np.zeros((1, 3))
     np.testing.assert_allclose(losses.huber(o, y, delta=2.0), (0.5 + 4 + 14) / 3)
     np.testing.assert_allclose(losses.huber_derivative(o, y, delta=2.0), [[1 / 3, 2 / 3, -2 / 3]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_each_output_has_a_quantile_of_its_own(dtype):
+    o, y, q = np.array([[1, 0, 2]], dtype), np.array([[0, 2, 2]], dtype), np.array([0.25, 0.75, 0.1], dtype)
+    np.testing.assert_allclose(losses.pinball(o, y, q), [(0.75 + 1.5) / 3], rtol=1e-6)
+    np.testing.assert_allclose(losses.pinball_derivative(o, y, q), [[0.25, -0.25, 0]], rtol=1e-6)
+    np.testing.assert_allclose(losses.expectile(o, y, q), [(0.75 + 3) / 3], rtol=1e-6)
+    np.testing.assert_allclose(losses.expectile_derivative(o, y, q), [[0.5, -1, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name].labels])
@@ -119,6 +130,8 @@ def test_agrees_with_torch(name):
         "mse": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1),
         "mae": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1),
         "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
+        "pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
+        "expectile": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1) / 2,
         "poisson": lambda z, y: F.poisson_nll_loss(z, y, reduction="none").mean(1),
         "cross_entropy": lambda z, y: F.cross_entropy(z, y, reduction="none"),
         "binary_cross_entropy": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="none").mean(1),

@@ -56,7 +56,8 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     """Targets of the loss, shape (rows, n_out), or class labels, shape (rows,) of intp.
 
     Targets of shape (rows,) become a column if the network has one output and the loss takes no
-    labels. NaN passes here, for it is looked for while training.
+    labels; a single target goes for all outputs if the loss says so. NaN passes here, for it is
+    looked for while training.
 
     Raises
     ------
@@ -70,18 +71,21 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     if loss.labels and type(y) is np.ndarray and y.dtype is _INTP and y.shape == (rows,):
         return _as_labels(y, n_out)
     if not (type(y) is np.ndarray and y.dtype is dtype and y.flags.carray and y.ndim == 2):
-        labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if n_out == 1 else ""
+        column = n_out == 1 or loss.one_target
+        labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if column else ""
         expected = f"(n, {n_out}){labels}"
         y = _as_numbers("y", y, expected)
         if y.ndim == 1 and len(y) != rows:
             raise ValueError(f"y must have as many rows as X, {rows}; got {len(y)}")
         if y.ndim == 1 and loss.labels:
             return _as_labels(y, n_out)
-        if y.ndim == 1 and n_out == 1:
+        if y.ndim == 1 and column:
             y = y[:, None]
         if y.ndim != 2:
             raise ValueError(f"y must have shape {expected}; got {y.shape}")
         y = _as_floats("y", y, dtype, expected)
+    if loss.one_target and y.shape == (rows, 1):
+        y = np.repeat(y, n_out, axis=1)
     if y.shape != (rows, n_out):
         raise ValueError(f"y must have shape {(rows, n_out)}, a row for each of X; got {y.shape}")
     _check_domain(y, loss)

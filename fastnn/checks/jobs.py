@@ -107,9 +107,24 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
     return row
 
 
-def check_loss_parameter(delta: Any) -> float:
-    """The number that a loss takes, `catalogue.Loss.parameter`, in its interval."""
-    return check_number("delta", delta, catalogue.DELTA.interval)
+def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) -> NDArray | float:
+    """The number that a loss takes, `catalogue.Loss.parameter`, or shape (n_out,), one for each output.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of those given by name, this loss's or not, is no number in its interval, or of another length.
+    """
+    checked: dict[str, NDArray | float] = {}
+    for parameter in (catalogue.DELTA, catalogue.QUANTILES):
+        name, value = parameter.name, given.get(parameter.name, parameter.default)
+        if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(value) == 0:
+            checked[name] = check_number(name, value, parameter.interval)
+            continue
+        if len(value) != spec.n_out:
+            raise ValueError(f"{name} must be one number or {spec.n_out}, one for each output; got {len(value)}")
+        checked[name] = np.array([check_number(name, number, parameter.interval) for number in value], spec.dtype)
+    return 1.0 if loss.parameter is None else checked[loss.parameter.name]
 
 
 def check_l2(l2: Any) -> float:
@@ -172,6 +187,7 @@ def check_job(
     *,
     loss: Any,
     delta: Any,
+    quantiles: Any = 0.5,
     optimizer: Any,
     batch_size: Any,
     shuffle: Any,
@@ -232,7 +248,7 @@ def check_job(
         optimizer=optimizer,
         batch_size=batch_size,
         sample_weight=weights,
-        loss_parameter=check_loss_parameter(delta),
+        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
         shuffle=check_flag("shuffle", shuffle),
         l2=check_l2(l2),
         dropout=rates,

@@ -6,6 +6,7 @@ stream of batches gives the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class TrainState:
     ----------
     spec : NetworkSpec
         Of the networks it trains; ``net.spec``.
-    loss, optimizer, l2, max_grad_norm, delta
+    loss, optimizer, l2, max_grad_norm, delta, quantiles
         As in `MLP.fit`.
     max_batch : int
         Most samples of a batch.
@@ -91,7 +92,8 @@ class TrainState:
         max_batch: int = 1,
         l2: float = 0.0,
         max_grad_norm: float | None = None,
-        delta: float = 1.0,
+        delta: float | Sequence[float] = 1.0,
+        quantiles: float | Sequence[float] = 0.5,
     ):
         rows = checks.check_integer("max_batch", max_batch, 1)
         dtype = spec.dtype
@@ -99,7 +101,8 @@ class TrainState:
         X, y = np.zeros((rows, spec.n_in), dtype), np.zeros((rows, spec.n_out), dtype)
         y[:, 0] = 1.0  # which every loss is defined on
         kinds = [y, np.zeros(rows, np.int64)] if row.labels else [y]
-        settings = {"loss": loss, "delta": delta, "optimizer": optimizer, "l2": l2, "max_grad_norm": max_grad_norm}
+        parameters = {"delta": delta, "quantiles": quantiles}
+        settings = {"loss": loss, **parameters, "optimizer": optimizer, "l2": l2, "max_grad_norm": max_grad_norm}
         rest = {"batch_size": None, "shuffle": False, "sample_weight": None}
         params = np.zeros(spec.n_params, dtype)
         jobs = [checks.check_job(spec, params, X, kind, **settings, **rest) for kind in kinds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from math import inf
 from os import PathLike
@@ -40,7 +41,8 @@ def fit_many(
     sample_weight: ArrayLike | None = None,
     l2: ArrayLike = 0.0,
     max_grad_norm: float | None = None,
-    delta: float = 1.0,
+    delta: float | Sequence[float] = 1.0,
+    quantiles: float | Sequence[float] = 0.5,
     validation_data: Any = None,
     early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
@@ -74,7 +76,7 @@ def fit_many(
         `rng` give member k of the whole ensemble again.
     params : array_like, shape (K, n_params), optional
         Their first parameters, which are copied; drawn by `init` otherwise.
-    loss, max_grad_norm, delta
+    loss, max_grad_norm, delta, quantiles
         As in `MLP.fit`.
     optimizer : Optimizer
         As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
@@ -140,7 +142,7 @@ def fit_many(
     """
     job = _job(
         spec, X, y, epochs, members, params, loss, optimizer, batch_size, shuffle, sample_weight, l2, max_grad_norm,
-        delta, validation_data, early_stopping, init, rng, seeds, history, specialize,
+        delta, quantiles, validation_data, early_stopping, init, rng, seeds, history, specialize,
     )  # fmt: skip
     outcome = run_chunks(
         job,
@@ -169,8 +171,8 @@ def fit_many(
 
 def _job(
     spec: Any, X: Any, y: Any, epochs: Any, members: Any, params: Any, loss: Any, optimizer: Any, batch_size: Any,
-    shuffle: Any, sample_weight: Any, l2: Any, max_grad_norm: Any, delta: Any, validation_data: Any,
-    early_stopping: Any, init: Any, rng: Any, seeds: Any, history: Any, specialize: Any,
+    shuffle: Any, sample_weight: Any, l2: Any, max_grad_norm: Any, delta: Any, quantiles: Any,
+    validation_data: Any, early_stopping: Any, init: Any, rng: Any, seeds: Any, history: Any, specialize: Any,
 ) -> MembersJob:  # fmt: skip
     """The arguments of `fit_many`, validated."""
     with InterruptsHeld():
@@ -222,7 +224,7 @@ def _job(
     return MembersJob(
         spec=spec,
         loss=row,
-        loss_parameter=checks.check_loss_parameter(delta),
+        loss_parameter=checks.check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
         batch_size=batch_size,
         max_grad_norm=inf
         if max_grad_norm is None

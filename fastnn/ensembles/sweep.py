@@ -28,7 +28,7 @@ WORTH_COMPILING = 32
 
 _NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
 _EACH = ("learning_rate", "momentum", "l2")  # what members of one call may differ in
-_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "init", "early_stopping")
+_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "init", "early_stopping")
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,43 @@ class Sweep:
         The settings, by number.
     networks : list
         The network of each record, an `MLP`.
+    fold_of : ndarray of int, shape (n,), or None
+        Which fold held out each sample.
     """
 
     records: list[dict[str, Any]]
     settings: list[dict[str, Any]]
     networks: list[Any]
+    fold_of: NDArray[np.intp] | None = None
+
+    def members(self, setting: int) -> tuple[Ensemble, NDArray[np.float64]]:
+        """The networks of one setting, and which samples each was trained on, as `fastnn.intervals` takes them.
+
+        Parameters
+        ----------
+        setting : int
+            Its number.
+
+        Returns
+        -------
+        many : Ensemble
+            Its K networks.
+        sample_weight : ndarray of float64, shape (K, n)
+            1 where a network was trained on a sample, 0 where its fold held it out.
+
+        Raises
+        ------
+        ValueError
+            If the sweep had no folds, or no run of this setting was finished.
+        """
+        if self.fold_of is None:
+            raise ValueError("folds must have been given to the sweep, for members to have left samples out")
+        runs = [k for k, record in enumerate(self.records) if record["setting"] == setting]
+        if not runs:
+            raise ValueError(f"setting must be the number of one that has finished runs; got {setting!r}")
+        params = np.array([self.networks[k].params for k in runs])
+        folds = np.array([self.records[k]["fold"] for k in runs])
+        return Ensemble(self.networks[runs[0]].spec, params), (self.fold_of != folds[:, None]).astype(np.float64)
 
     def summary(self) -> list[dict[str, Any]]:
         """One record for each setting, best first: mean and spread of the losses over its seeds and folds.
@@ -111,7 +143,7 @@ def sweep(
         A grid, of which every combination is a setting; or the settings themselves. An entry is ``hidden`` (the
         widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` or ``dtype``; ``optimizer``,
         ``learning_rate`` or ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
-        ``delta``, ``init`` or ``early_stopping``.
+        ``delta``, ``quantiles``, ``init`` or ``early_stopping``.
     seeds : int or sequence of int
         How many seeds, 0, 1, 2 ..., or which.
     folds : int, optional
@@ -214,7 +246,7 @@ def sweep(
     if len(found) < total:
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
     order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
-    return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order])
+    return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], held)
 
 
 def _settings(settings: Any) -> list[dict[str, Any]]:
@@ -276,13 +308,14 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     row = checks.check_loss(options.get("loss", "mse"), many.spec)
     X = checks.check_inputs(validation[0], many.spec)
     y = checks.check_targets(validation[1], many.spec, row, len(X))
-    losses, delta = np.empty(len(many)), float(options.get("delta", 1.0))
+    named = {name: options[name] for name in ("delta", "quantiles") if name in options}
+    losses, parameter = np.empty(len(many)), checks.check_loss_parameter(row, many.spec, **named)
     for k, params in enumerate(many.params):
         own = validation[2][many.positions[k]] if len(validation) == 3 else None
         weights = None if own is None else checks.check_sample_weight(own, many.spec, len(X))
         network = twin("numpy", "network")
         with np.errstate(all="ignore"):  # a network that diverged may overflow
             losses[k] = network.loss_and_grad(
-                many.spec, params, X, y, row, sample_weight=weights, loss_parameter=delta
+                many.spec, params, X, y, row, sample_weight=weights, loss_parameter=parameter
             )[0]
     return losses

@@ -53,8 +53,8 @@ class Job:
         Weight of each sample.
     loss : catalogue.Loss
         The loss's row.
-    loss_parameter : float
-        The number that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
+    loss_parameter : float or ndarray, shape (n_out,)
+        The number for each output that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     optimizer : Optimizer or Solver
         The update rule; its learning rate is passed to ``train``, epoch by epoch.
     batch_size : int
@@ -93,7 +93,7 @@ class Job:
     optimizer: Any  # an Optimizer, or a Solver
     batch_size: int
     sample_weight: NDArray | None = None
-    loss_parameter: float = 1.0
+    loss_parameter: NDArray | float = 1.0
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf

@@ -53,7 +53,7 @@ class MembersJob:
 
     spec: NetworkSpec
     loss: catalogue.Loss
-    loss_parameter: float
+    loss_parameter: NDArray | float
     batch_size: int
     max_grad_norm: float
     X: NDArray

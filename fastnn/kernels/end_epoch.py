@@ -99,6 +99,7 @@ def _evaluate(job, params, work, team):
     last = layers + (job.n_layers - 1) * COLUMNS
     n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + job.scale_place
     weights, shares = pointer_at(watch.sample_weight, params), pointer_at(watch.shares, np.float64)
+    parameter = pointer_at(job.loss_parameter, params)
     loss, metric = 0.0, 1.0 if watch.metric >= _R2 else 0.0
     if job.draw_nothing != 0:
         if team.rank == 0:
@@ -120,7 +121,7 @@ def _evaluate(job, params, work, team):
                 else:
                     label = labels[r] if watch.labels != 0 else -1
                     metric += weight / watch.weight * _right(watch.metric, o_r, y_r, label, n_out)
-            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, job.loss_parameter)
+            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, parameter)
         meet(team)
     return loss, metric
 

@@ -31,11 +31,12 @@ N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
 #: What is written out below; a row of the catalogue that is not is refused.
 _ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "gelu_tanh",
                 "softmax", "exp")  # fmt: skip
-_LOSSES = ("sse", "mse", "mae", "huber", "poisson", "cross_entropy", "binary_cross_entropy")
+_LOSSES = ("sse", "mse", "mae", "huber", "poisson", "cross_entropy", "binary_cross_entropy", "pinball",
+           "expectile")  # fmt: skip
 _, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP = (
     ACTIVATIONS[name].code for name in _ACTIVATIONS
 )
-_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY = (LOSSES[name].code for name in _LOSSES)
+_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE = (LOSSES[name].code for name in _LOSSES)
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of selu
 _SLOPE = math.sqrt(8 / math.pi)  # of gelu_tanh, as the factor of a sigmoid's argument
 
@@ -107,6 +108,12 @@ def element_loss(code, o, y, parameter):
     if code == _HUBER:
         bounded = min(max(r, -parameter), parameter)
         return bounded * (r - bounded / 2), bounded
+    if code == _PINBALL:
+        side = (1.0 - parameter if r > 0 else 0.0) - (parameter if r < 0 else 0.0)
+        return side * r, side
+    if code == _EXPECTILE:
+        side = 1.0 - parameter if r > 0 else parameter
+        return side * r * r, 2 * side * r
     if code == _POISSON:
         return math.exp(o) - y * o, math.exp(o) - y
     if code == _BINARY:
@@ -153,7 +160,7 @@ def output_loss(loss, logits, code, parameter, z, h, y, d):
         return value
     value = 0.0
     for j in range(z.size):
-        of_output, derivative = element_loss(loss, z[j] if logits else h[j], y[j], parameter)
+        of_output, derivative = element_loss(loss, z[j] if logits else h[j], y[j], parameter[j])
         value += of_output
         d[j] = derivative if logits else derivative * slope(code, z[j], h[j])
     return value
@@ -229,13 +236,19 @@ def _room(spec: NetworkSpec, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 
 
 def _batch(
-    spec: NetworkSpec, params: NDArray, X: NDArray, y: NDArray, loss: Loss, weights: NDArray | None, parameter: float
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    y: NDArray,
+    loss: Loss,
+    weights: NDArray | None,
+    parameter: NDArray | float,
 ) -> tuple[Any, ...]:
     """The first arguments of `batch` and `descend`, but for the gradient."""
     targets = y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
     total = loss.divisor(spec.n_out) * (shares.sum() if loss.mean and shares.any() else 1.0)
-    known = _table(spec), loss.code, loss.logits_of is not None, parameter
+    known = _table(spec), loss.code, loss.logits_of is not None, np.full(spec.n_out, parameter, np.float64)
     return *known, params, targets, shares / total, *_room(spec, X)
 
 
@@ -256,7 +269,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    loss_parameter: float = 1.0,
+    loss_parameter: NDArray | float = 1.0,
     factors: list[NDArray] | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:

@@ -160,7 +160,8 @@ class MLP(SingleSample, Exports):
         *,
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
-        delta: float = 1.0,
+        delta: float | Sequence[float] = 1.0,
+        quantiles: float | Sequence[float] = 0.5,
         out: NDArray | None = None,
         backend: str = "numba",
     ) -> tuple[float, NDArray]:
@@ -168,7 +169,7 @@ class MLP(SingleSample, Exports):
 
         Parameters
         ----------
-        X, y, loss, sample_weight, l2, delta
+        X, y, loss, sample_weight, l2, delta, quantiles
             As in `fit`.
         out : ndarray, shape (n_params,), of the network's dtype, optional
             Receives the gradient.
@@ -195,9 +196,9 @@ class MLP(SingleSample, Exports):
         if out is not None:
             checks.check_out("out", out, params.shape, spec)
             checks.check_apart(out=out, params=params, X=X, y=y, sample_weight=weights)
-        l2, delta = checks.check_l2(l2), checks.check_loss_parameter(delta)
+        l2, parameter = checks.check_l2(l2), checks.check_loss_parameter(row, spec, delta=delta, quantiles=quantiles)
         return twin(backend, "network").loss_and_grad(
-            spec, params, X, y, row, sample_weight=weights, l2=l2, loss_parameter=delta, out=out
+            spec, params, X, y, row, sample_weight=weights, l2=l2, loss_parameter=parameter, out=out
         )
 
     def fit(
@@ -213,7 +214,8 @@ class MLP(SingleSample, Exports):
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
         max_grad_norm: float | None = None,
-        delta: float = 1.0,
+        delta: float | Sequence[float] = 1.0,
+        quantiles: float | Sequence[float] = 0.5,
         dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
         dydx: ArrayLike | None = None,
@@ -256,8 +258,13 @@ class MLP(SingleSample, Exports):
             ``l2 / 2`` times the sum of squared weights, not biases, is added to each batch's loss.
         max_grad_norm : float, optional
             A gradient whose 2-norm is larger is scaled down to it.
-        delta : float
-            Where the Huber loss turns from a parabola into a line; other losses ignore it.
+        delta : float or sequence of float
+            Where the Huber loss turns from a parabola into a line, for all outputs or for each; other losses ignore it.
+        quantiles : float or sequence of float, in (0, 1)
+            Which quantiles of the target the outputs learn with ``loss="pinball"``, or which expectiles with
+            ``loss="expectile"``: one for all outputs or one for each. A target of one column then goes for all outputs.
+            Nothing keeps the outputs
+            in order: sorting a row never makes its loss worse. Other losses ignore it.
         dropout : float or sequence of float
             With which probability each output of a hidden layer is set to zero in a step, the others being
             multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
@@ -327,6 +334,7 @@ class MLP(SingleSample, Exports):
             y,
             loss=loss,
             delta=delta,
+            quantiles=quantiles,
             optimizer=optimizer,
             batch_size=batch_size,
             shuffle=shuffle,

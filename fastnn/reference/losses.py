@@ -4,7 +4,8 @@ The loss of a batch is a weighted sum or mean of these (`network.loss_and_grad`)
 output activation (`logits_of`), the functions take its pre-activation z instead of the output o: there activation
 and loss simplify into one formula that neither overflows nor takes the logarithm of zero.
 
-Shapes: o, z and y ``(n, n_out)``, the losses ``(n,)``, the derivative ``(n, n_out)``.
+Shapes: o, z and y ``(n, n_out)``, the losses ``(n,)``, the derivative ``(n, n_out)``; a parameter is one number or
+``(n_out,)``.
 """
 
 from __future__ import annotations
@@ -48,16 +49,40 @@ def mae_derivative(o: NDArray, y: NDArray) -> NDArray:
     return np.sign(o - y) / o.shape[1]
 
 
-def huber(o: NDArray, y: NDArray, delta: float = 1.0) -> NDArray:
+def huber(o: NDArray, y: NDArray, delta: NDArray | float = 1.0) -> NDArray:
     """Huber (1964): ``mean_j r_j**2 / 2``, or ``delta (|r_j| - delta / 2)`` where ``|r_j| > delta``; ``r = o - y``."""
     distance = np.abs(o - y)
     bounded = np.minimum(distance, delta)
     return (bounded * (distance - bounded / 2)).mean(axis=1)
 
 
-def huber_derivative(o: NDArray, y: NDArray, delta: float = 1.0) -> NDArray:
+def huber_derivative(o: NDArray, y: NDArray, delta: NDArray | float = 1.0) -> NDArray:
     """``r / n_out``, with r = o - y limited to [-delta, delta]."""
     return np.clip(o - y, -delta, delta) / o.shape[1]
+
+
+def pinball(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
+    """Koenker and Bassett (1978): ``mean_j max(q_j r_j, (q_j - 1) r_j)`` with ``r = y - o``, least at quantile q_j."""
+    r = y - o
+    return np.maximum(quantiles * r, (quantiles - 1) * r).mean(axis=1)
+
+
+def pinball_derivative(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
+    """``-q_j / n_out`` where o is below y, ``(1 - q_j) / n_out`` above, 0 where they are equal."""
+    side = np.sign(o - y)
+    return side * np.where(side < 0, quantiles, 1 - quantiles).astype(o.dtype) / o.shape[1]
+
+
+def expectile(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
+    """Newey and Powell (1987): ``mean_j |q_j - [o_j > y_j]| (o_j - y_j)**2``, least at the expectile of level q_j."""
+    r = o - y
+    return (np.where(r > 0, 1 - quantiles, quantiles).astype(o.dtype) * r**2).mean(axis=1)
+
+
+def expectile_derivative(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
+    """``2 |q_j - [o_j > y_j]| (o_j - y_j) / n_out``."""
+    r = o - y
+    return np.where(r > 0, 1 - quantiles, quantiles).astype(o.dtype) * r * (2 / o.shape[1])
 
 
 def poisson(z: NDArray, y: NDArray) -> NDArray:

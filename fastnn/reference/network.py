@@ -64,7 +64,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    loss_parameter: float = 1.0,
+    loss_parameter: NDArray | float = 1.0,
     factors: list[NDArray] | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
@@ -87,8 +87,8 @@ def loss_and_grad(
         weight the samples contribute nothing.
     l2 : float
         ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
-    loss_parameter : float
-        The number that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
+    loss_parameter : float or ndarray, shape (n_out,)
+        The number for each output that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     factors : list of ndarray, optional
         What each hidden layer's activations are multiplied by, for dropout; ``(n, n_out)`` of the layer.
     out : ndarray, shape (n_params,), optional

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from fastnn.settings.intervals import ABOVE_0, Interval
+from fastnn.settings.intervals import ABOVE_0, INSIDE_UNIT, Interval
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a loss takes, by the name a user says."""
+    """A number for each output that a loss takes, by the name a user says; a single one goes for all outputs."""
 
     name: str
     default: float
@@ -69,7 +69,9 @@ class Loss:
     labels : bool
         Integer class labels are welcome as targets.
     parameter : Parameter or None
-        The number that it takes.
+        The number for each output that it takes.
+    one_target : bool
+        A single target may go for all outputs, which then say different things about it.
     kink : bool
         The derivative jumps somewhere, so that finite differences fail near there.
     squared : bool
@@ -88,6 +90,7 @@ class Loss:
     elementwise: bool = True
     labels: bool = False
     parameter: Parameter | None = None
+    one_target: bool = False
     kink: bool = False
     squared: bool = False
     targets: tuple[float, float] = (-inf, inf)
@@ -160,6 +163,7 @@ ACTIVATIONS: dict[str, Activation] = _table(
 )
 
 DELTA = Parameter("delta", 1.0, ABOVE_0)  # where the Huber loss turns from a parabola into a line
+QUANTILES = Parameter("quantiles", 0.5, INSIDE_UNIT)  # the level of each output's quantile or expectile
 
 LOSSES: dict[str, Loss] = _table(
     Loss("sse", 0, mean=False, mean_output=False, squared=True),
@@ -178,6 +182,8 @@ LOSSES: dict[str, Loss] = _table(
         metric="accuracy",
     ),
     Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1), metric="accuracy"),
+    Loss("pinball", 7, kink=True, parameter=QUANTILES, one_target=True),
+    Loss("expectile", 8, kink=True, parameter=QUANTILES, one_target=True),
 )
 
 OPTIMIZERS: dict[str, Optimizer] = _table(

@@ -29,6 +29,7 @@ class Interval:
 AT_LEAST_0 = Interval(0)
 ABOVE_0 = Interval(0, open_low=True)
 UNIT = Interval(0, 1)
+INSIDE_UNIT = Interval(0, 1, open_low=True)
 ANY = Interval(-inf)
 
 

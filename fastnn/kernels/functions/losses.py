@@ -1,7 +1,8 @@
 """The losses: value and derivative in one go, on the outputs of a batch.
 
 A kernel calls them by address, with ``(o, d, y, labels, scale, rows, n_out, parameter)``. What the values are divided
-by stands in `scale`: one number a row of the batch, its share of the loss.
+by stands in `scale`: one number a row of the batch, its share of the loss. `parameter` points to a number for each
+output.
 
 A loss is a function of the catalogue's name. An elementwise one is ``name(o, y, parameter) -> (loss, derivative)`` on
 vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`. Any other takes a row as
@@ -62,8 +63,24 @@ def huber(o, y, parameter):
     """``r**2 / 2`` where ``|r| <= parameter``, else ``parameter (|r| - parameter / 2)``."""
     r = o - y
     inside = absolute(r) <= parameter
-    line = copysign(broadcast(parameter, r), r)
+    line = copysign(parameter, r)
     return select(inside, 0.5 * r * r, parameter * (absolute(r) - 0.5 * parameter)), select(inside, r, line)
+
+
+@inlined
+def pinball(o, y, parameter):
+    """``max(q (y - o), (q - 1) (y - o))`` with q the parameter."""
+    r = o - y
+    slope = select(r > 0.0, 1.0 - parameter, select(r == 0.0, r, 0.0 - parameter))
+    return slope * r, select(r == r, slope, r)
+
+
+@inlined
+def expectile(o, y, parameter):
+    """``|q - [o > y]| (o - y)**2`` with q the parameter."""
+    r = o - y
+    half = select(r > 0.0, 1.0 - parameter, parameter) * r
+    return half * r, half + half
 
 
 @inlined
@@ -130,7 +147,8 @@ def _choose_row_loss(code, o, d, y, n, share, parameter):
         width = lanes(o)
         loss = broadcast(0.0, o)
         for j in range(n):
-            value, slope = element(code, load(o + j * width), column(y, j, o), parameter)
+            number = broadcast(parameter[j], o)
+            value, slope = element(code, load(o + j * width), column(y, j, o), number)
             loss = fma(share, value, loss)
             store(d + j * width, share * slope)
         return loss
@@ -147,10 +165,11 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
     width = lanes(o)
     loss = broadcast(0.0, o)
     if n_out == 1:  # a vector holds many rows
+        number = broadcast(parameter[0], o)
         for i in range(0, rows, width):
             left = rows - i
             share = load_first(scale + i, left)
-            value, derivative = element(code, load_first(o + i, left), load_first(y + i, left), parameter)
+            value, derivative = element(code, load_first(o + i, left), load_first(y + i, left), number)
             loss = fma(share, value, loss)
             store_first(d + i, share * derivative, left)
         return np.float64(total(loss))
@@ -158,7 +177,8 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
         share = broadcast(scale[r], o)
         for j in range(0, n_out, width):
             place, left = r * n_out + j, n_out - j
-            value, derivative = element(code, load_first(o + place, left), load_first(y + place, left), parameter)
+            number = load_first(parameter + j, left)
+            value, derivative = element(code, load_first(o + place, left), load_first(y + place, left), number)
             # Lanes beyond the last output hold the loss of nothing against nothing, which need not be zero.
             value = select(first_lanes(left, value), value, 0.0)
             loss = fma(share, value, loss)

@@ -126,7 +126,7 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
     )
     pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
     job = records[0]
-    settings = pointer_at(job.settings, np.float64)
+    settings, parameter = pointer_at(job.settings, np.float64), pointer_at(job.loss_parameter, work)
     n, width, (n_in, n_out) = job.n_rows, lanes(x), _ends(kind)
     count = row_vectors * width
     n_batches = (n + job.batch_size - 1) // job.batch_size
@@ -165,7 +165,7 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
                     if not (np.isfinite(weight) and passes.block_finite(pointer(work, 0), size, 1, size)):
                         status = _BAD_DATA
                         break
-            loss = gradient_step(kind, pointers, Batch(x, y, share, 1, row_vectors), penalty, bound, job.loss_parameter)
+            loss = gradient_step(kind, pointers, Batch(x, y, share, 1, row_vectors), penalty, bound, parameter)
             value = np.float64(first(loss))
             if not np.isfinite(value):
                 status, losses[epoch - first_epoch] = _DIVERGED, value

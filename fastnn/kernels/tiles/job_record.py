@@ -44,7 +44,7 @@ JOB_RECORD = np.dtype(
         ("by_convention", np.intp),  # whether the loss goes by a `fastnn.jobs.job.LossConvention`
         ("reported", np.float64),
         ("outputs", np.float64),  # what a row's loss is divided by
-        ("loss_parameter", np.float64),
+        ("loss_parameter", np.intp),  # a number for each output
         ("settings", np.intp),  # of the optimizer
         ("l2", np.float64),
         ("max_grad_norm", np.float64),

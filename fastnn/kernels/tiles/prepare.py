@@ -41,7 +41,13 @@ from fastnn.settings.spec import NetworkSpec
 def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
     place, n = pointer_type(dtype), types.intp
     function = losses.callee_of(loss, labels_given)
-    return address_of(*function, place, place, place, INTEGERS, place, n, n, types.float64)
+    return address_of(*function, place, place, place, INTEGERS, place, n, n, place)
+
+
+@lru_cache(maxsize=64)
+def _same_for_all(parameter: float, n_out: int, dtype: str) -> NDArray:
+    """A loss's parameter for every output: once, for a short run would feel it."""
+    return np.full(n_out, parameter, dtype)
 
 
 @lru_cache(maxsize=64)
@@ -147,8 +153,12 @@ class PreparedJob:
         buffer = np.zeros(n_own + REGISTER_BYTES + n_work * itemsize, np.uint8)
         np.ndarray(len(settings), np.float64, buffer)[:] = settings
         self.params, self.watches = job.params, job.watch is not None
+        parameter = job.loss_parameter
+        if not isinstance(parameter, np.ndarray):
+            parameter = _same_for_all(parameter, spec.n_out, spec.dtype)
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
-        self.kept: tuple = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch
+        kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch, parameter
+        self.kept: tuple = kept
 
         words = outline.copy()
         self.record = record = np.ndarray(1, JOB_RECORD, words)
@@ -172,7 +182,7 @@ class PreparedJob:
         if job.sample_weight is not None:
             weigh = _step_address("weigh", spec.dtype) if whole else 0
             put(words, sample_weight=address(job.sample_weight), weigh=weigh)
-        record["loss_parameter"] = job.loss_parameter
+        put(words, loss_parameter=address(parameter))
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
             record["l2"] = job.l2

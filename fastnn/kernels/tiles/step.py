@@ -83,13 +83,14 @@ def block_loss(job, y, labels, start, n, weight, work, team):
     scale, block_losses = work + job.scale_place, pointer_at(job.block_losses, np.float64)
     divisor = job.outputs * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
+    parameter = pointer_at(job.loss_parameter, work)
     first, stop = share(n, LOSS_ROWS, team)
     for r in range(first, stop, LOSS_ROWS):
         rows, place = min(LOSS_ROWS, stop - r), r * n_out
         for i in range(r, r + rows):
             scale[i] = factor * weight_of(job, start + i, work) if job.sample_weight != 0 else factor
         where = output + place, d + place, y + place, labels + r, scale + r
-        block_losses[r // LOSS_ROWS] = call_float(job.loss, KNOWN, *where, rows, n_out, job.loss_parameter)
+        block_losses[r // LOSS_ROWS] = call_float(job.loss, KNOWN, *where, rows, n_out, parameter)
         if last[DERIVE] != 0:
             call(last[DERIVE], KNOWN, d + place, z + place, output + place, rows * n_out)
     meet(team)

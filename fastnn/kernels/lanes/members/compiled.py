@@ -98,9 +98,9 @@ def _addresses(kind: StepKind, validates: bool) -> tuple[int, int]:
     kind_type, n, real = StepKindType(kind), types.intp, types.float64
     v, data = Pointer(number, kind.lanes), Pointer(number, native_lanes(number))
     settings = Pointer(real, native_lanes(real))
-    steps = address_of(train, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, real, settings, v)
+    steps = address_of(train, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, data, settings, v)
     shared = StepKindType(replace(kind, packed=False, penalised=False, clipped=False))
-    loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, real, v) if validates else 0
+    loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, data, v) if validates else 0
     return steps, loss
 
 

@@ -45,7 +45,7 @@ class MemberSettings(NamedTuple):
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
     epochs: int
     settings: NDArray[np.float64]  # (4,), the optimizer's
-    loss_parameter: float
+    loss_parameter: NDArray  # (n_out,), a number for each output
     outputs: float  # what a row's loss is divided by
     mean: bool
     max_grad_norm: float

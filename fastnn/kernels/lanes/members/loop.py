@@ -138,7 +138,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
             done = call_integer(
                 step.train, KNOWN, work, values, pace, X + start * n_in, y + start * n_out, packed_x, packed_y,
                 share, np.intp(weighted), rows, min(end, last_tick) - tick if plain else 1,
-                settings.max_grad_norm, settings.loss_parameter, pointer(settings.settings, 0), losses,
+                settings.max_grad_norm, pointer(settings.loss_parameter, 0), pointer(settings.settings, 0), losses,
             )  # fmt: skip
             tick += done - 1
             loss = load(losses)
@@ -159,7 +159,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
         if n_val > 0:
             call(
                 step.batch_loss, KNOWN, work, values, X_val, y_val, packed_x, packed_y, share_val,
-                np.intp(weighted_val), n_val, settings.loss_parameter, monitored,
+                np.intp(weighted_val), n_val, pointer(settings.loss_parameter, 0), monitored,
             )  # fmt: skip
         else:
             store(monitored, load(losses))

@@ -1,0 +1,240 @@
+"""Conformal prediction intervals for regression, from a calibration set or from members that left samples out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import checks
+from fastnn.models.ensemble import Ensemble
+from fastnn.models.mlp import MLP
+from fastnn.settings import catalogue
+from fastnn.uncertainty import saved
+from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
+
+#: Numbers that are held at once where each training sample has a prediction of its own.
+_AT_ONCE = 2**22
+
+METHODS = ("absolute", "normalised", "quantile", "jackknife+")
+
+
+class Intervals:
+    """A network, or several, with what `intervals` found out about their errors.
+
+    Attributes
+    ----------
+    model : MLP or Ensemble
+        What predicts the middle.
+    method : str
+        One of the methods of `intervals`.
+    coverage : float
+        What was asked for.
+    margin : ndarray of float64, shape (n_out,), or (n, n_out) for ``"jackknife+"``
+        How far an interval reaches beyond what the model says: in the target's units, or, for ``"normalised"``, in
+        standard deviations of the members. In compiled code an interval is the network's output minus and plus
+        the margin. For ``"jackknife+"`` it is the error of each training sample.
+    """
+
+    def __init__(
+        self, model: MLP | Ensemble, method: str, coverage: float, margin: NDArray, shares: NDArray | None = None
+    ):
+        self.model, self.method, self.coverage, self.margin = model, method, coverage, margin
+        self._shares = shares  # (n, K): what each member counts in the mean of those that left a sample out
+
+    def predict(self, X: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+        """The ends of the intervals and what lies between.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            Samples.
+
+        Returns
+        -------
+        low, middle, high : ndarray of float64, shape (n, n_out)
+            `middle` is the network's output, or the mean of the members'; for ``"quantile"``, with one column, the
+            middle quantile, or the mean of the middle two. Where quantiles cross, an end may lie on its
+            wrong side.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `MLP.predict`.
+        """
+        outputs = self.model.predict(X).astype(np.float64)
+        if self.method == "jackknife+":
+            return self._jackknife(outputs)
+        low, middle, high, unit = _SPLITS[self.method](outputs)
+        return low - self.margin * unit, middle, high + self.margin * unit
+
+    def _jackknife(self, outputs: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """For members' outputs, (K, n, n_out)."""
+        assert self._shares is not None
+        rank = rank_of(self.coverage, len(self.margin))
+        low, high = np.empty((2, *outputs.shape[1:]))
+        step = max(1, _AT_ONCE // self.margin.size)
+        for start in range(0, outputs.shape[1], step):
+            part = np.s_[start : start + step]
+            without = np.tensordot(self._shares, outputs[:, part], axes=1)  # (n_train, n, n_out)
+            error = self.margin[:, np.newaxis]
+            low[part], high[part] = -smallest(error - without, rank), smallest(error + without, rank)
+        return low, outputs.mean(axis=0), high
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the model and its margins to one file that ends in ``.npz``, for `Intervals.load`."""
+        arrays = {"margin": self.margin} | ({} if self._shares is None else {"shares": self._shares})
+        saved.save(path, self.model, {"method": self.method, "coverage": self.coverage}, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Intervals:
+        """What `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or holds something else.
+        OSError
+            If it cannot be read.
+        """
+        model, header, arrays = saved.load(path, METHODS, ("margin", "shares"))
+        return cls(model, header["method"], header["coverage"], **arrays)
+
+    def __repr__(self) -> str:
+        return f"<Intervals: {self.method}, coverage {self.coverage:g}, of {self.model!r}>"
+
+
+def intervals(
+    model: MLP | Ensemble,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    coverage: float = 0.9,
+    method: str = "absolute",
+    sample_weight: ArrayLike | None = None,
+) -> Intervals:
+    """Intervals that hold the target of a new sample with a promised probability, whatever the network is worth.
+
+    Parameters
+    ----------
+    model : MLP or Ensemble
+        Networks that are trained already; of an ensemble the members' mean is meant.
+    X : array_like, shape (n, n_in)
+        The calibration set: samples that the networks were **not** trained on. For ``"jackknife+"`` those that they
+        were trained on.
+    y : array_like, shape (n, n_out) or (n,)
+        Their targets, one column for ``"quantile"``.
+    coverage : float
+        The probability that is asked for, in (0, 1); for each output by itself.
+    method : {"absolute", "normalised", "quantile", "jackknife+"}
+        - ``"absolute"``: one width for all samples, from the errors ``|y - o|`` [1]_.
+        - ``"normalised"``: widths proportional to the standard deviation of an ensemble's members [1]_.
+        - ``"quantile"``: for a network whose first and last outputs are quantiles, trained with ``loss="pinball"``;
+          both are moved by one number [2]_.
+        - ``"jackknife+"``: for an ensemble whose members were each trained without some of the samples, on bootstraps
+          [3]_ or without one fold (CV+) [4]_. It needs no calibration set.
+    sample_weight : array_like, shape (K, n), optional
+        For ``"jackknife+"`` what `fit_many` was given: a member left out the samples of weight 0.
+
+    Returns
+    -------
+    Intervals
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it must be, or there are too few samples for the coverage.
+
+    Notes
+    -----
+    If the samples and a new one are exchangeable (as independent draws from one source are; a drift in time is not),
+    an interval from a calibration set holds the new target with probability at least `coverage`, on average over
+    calibration sets and new samples, and at most ``coverage + 1 / (n + 1)`` where no errors are equal [1]_, [2]_. For
+    ``"jackknife+"`` the promise is ``2 * coverage - 1``, for folds less ``sqrt(2 / n)`` [4]_, and for bootstraps where
+    their number is itself drawn at random [3]_; in practice it comes near `coverage`. Nothing is promised for one place
+    X.
+
+    References
+    ----------
+    .. [1] J. Lei et al., "Distribution-free predictive inference for regression", JASA 113, 2018, theorem 2.2 and
+       section 5.2.
+    .. [2] Y. Romano, E. Patterson, E. Candès, "Conformalized quantile regression", NeurIPS 2019, theorem 1.
+    .. [3] B. Kim, C. Xu, R. F. Barber, "Predictive inference is free with the jackknife+-after-bootstrap", NeurIPS
+       2020, theorem 1.
+    .. [4] R. F. Barber et al., "Predictive inference with the jackknife+", Annals of Statistics 49, 2021, theorems 1
+       and 4.
+
+    Examples
+    --------
+    >>> sure = fastnn.intervals(net, X_calibration, y_calibration, coverage=0.9)
+    >>> low, middle, high = sure.predict(X_new)
+    """
+    coverage = check_coverage(coverage)
+    checks.check_name("method", method, METHODS)
+    if not isinstance(model, (MLP, Ensemble)):
+        raise TypeError(f"model must be a fastnn.MLP or fastnn.Ensemble; got {checks.describe(model)}")
+    spec = model.spec
+    if spec.output_activation == "softmax":
+        raise ValueError("model must have outputs that are no classes, for which there is fastnn.prediction_sets")
+    if method == "quantile" and (isinstance(model, Ensemble) or spec.n_out < 2):
+        raise ValueError(f"model must be a network with at least two quantiles as outputs; got {model!r}")
+    if method in ("normalised", "jackknife+") and not isinstance(model, Ensemble):
+        raise ValueError(f"model must be an ensemble for method={method!r}; got {model!r}")
+    if (sample_weight is None) == (method == "jackknife+"):
+        needed = "what fit_many was given" if sample_weight is None else f"None for method={method!r}"
+        raise ValueError(f"sample_weight must be {needed}; got {checks.describe(sample_weight)}")
+    X = checks.check_inputs(X, spec, least=1)
+    row = catalogue.LOSSES["pinball" if method == "quantile" else "mse"]
+    y = checks.check_targets(y, spec, row, len(X)).astype(np.float64)
+    checks.check_finite_data(X, y, None)
+    rank = rank_of(coverage, len(X))
+    outputs = model.predict(X).astype(np.float64)
+    if method == "jackknife+":
+        shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type]
+        errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
+        return Intervals(model, method, coverage, errors, shares)
+    low, _, high, unit = _SPLITS[method](outputs)
+    if method == "quantile":
+        y = y[:, :1]
+    if not np.all(unit > 0):
+        raise ValueError("model must have members that differ everywhere for method='normalised'; some agree")
+    return Intervals(model, method, coverage, smallest(np.maximum(low - y, y - high) / unit, rank))
+
+
+def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float64]:
+    """What each member counts in the mean of those that left a sample out, shape (n, members)."""
+    weights = np.asarray(sample_weight)
+    if weights.shape != (members, n):
+        raise ValueError(f"sample_weight must have shape ({members}, {n}), a row for each member; got {weights.shape}")
+    left_out = (weights == 0).T.astype(np.float64)
+    counts = left_out.sum(axis=1, keepdims=True)
+    if not counts.all():
+        row = int(np.argmin(counts))
+        raise ValueError(f"sample_weight must be 0 for each sample in at least one member; got none for row {row}")
+    return np.ascontiguousarray(left_out / counts)
+
+
+# ------------------------------- low, middle, high and the unit of the margin, from what the model says
+_Split = Callable[[NDArray], tuple[NDArray, NDArray, NDArray, Any]]
+
+
+def _absolute(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+    middle = outputs if outputs.ndim == 2 else outputs.mean(axis=0)
+    return middle, middle, middle, 1.0
+
+
+def _normalised(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+    middle = outputs.mean(axis=0)
+    return middle, middle, middle, outputs.std(axis=0)
+
+
+def _quantile(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+    n_out = outputs.shape[1]
+    middle = outputs[:, (n_out - 1) // 2 : n_out // 2 + 1].mean(axis=1, keepdims=True)
+    return outputs[:, :1], middle, outputs[:, -1:], 1.0
+
+
+_SPLITS: dict[str, _Split] = {"absolute": _absolute, "normalised": _normalised, "quantile": _quantile}

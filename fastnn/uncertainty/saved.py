@@ -1,0 +1,79 @@
+"""One file for a model and what is known of its errors: arrays of numbers and a header in JSON, never code."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import check_spec
+from fastnn.models.ensemble import Ensemble
+from fastnn.models.files import write_whole
+from fastnn.models.mlp import MLP
+from fastnn.models.reading import Archive, path_of, refusing, require_file
+from fastnn.uncertainty.ranks import check_coverage
+
+FORMAT, VERSION = "fastnn.uncertainty", 1
+
+
+def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """Write a file that appears whole or not at all; raises as `MLP.save`."""
+    path = path_of(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"path must end in .npz; got {str(path)!r}")
+    text = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(model.spec), **header})
+    file = BytesIO()
+    np.savez(file, header=np.array(text), params=model.params, **arrays)
+    write_whole(path, file.getvalue())
+
+
+def load(
+    path: str | os.PathLike[str], methods: Sequence[str], names: Sequence[str]
+) -> tuple[MLP | Ensemble, dict[str, Any], dict[str, NDArray]]:
+    """The model, the header of one of these methods, and the arrays of these names that are there; none is trusted.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds something else.
+    OSError
+        If it cannot be read.
+    """
+    path = path_of(path)
+    require_file(path)
+    with refusing(path, "path must be what fastnn.Intervals or fastnn.PredictionSets saved"), open(path, "rb") as file:
+        archive = Archive(file)
+        header = json.loads(archive.text("header"))
+        if (header["format"], header["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"its format is {header['format']!r}, version {header['version']}")
+        if header["method"] not in methods:
+            raise ValueError(f"its method is {header['method']!r}")
+        header["coverage"] = check_coverage(header["coverage"])
+        fields = header["spec"]
+        *hidden, output = fields["activations"]
+        spec = check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
+        params = archive.read("params")
+        model = MLP.from_params(spec, params) if params.ndim == 1 else Ensemble(spec, params)
+        arrays = {name: archive.read(name) for name in names if name in archive.claims}
+        _check(model, header["method"], arrays)
+        return model, header, arrays
+
+
+def _check(model: MLP | Ensemble, method: str, arrays: dict[str, NDArray]) -> None:
+    """Refuse arrays of other shapes than `save` is given."""
+    n_out = model.spec.n_out
+    expected: dict[str, tuple[int, ...]] = {"margin": (1 if method == "quantile" else n_out,)}
+    if method == "aps":
+        expected = {"threshold": ()}
+    if method == "jackknife+":
+        n = len(arrays["margin"])
+        expected = {"margin": (n, n_out), "shares": (n, len(model.params))}
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected or any(array.dtype != np.float64 for array in arrays.values()):
+        raise ValueError(f"its arrays are {found}, not {expected}")

@@ -1,0 +1,197 @@
+"""Conformal intervals and prediction sets: against MAPIE and plain loops, their coverage, and on disk."""
+
+import numpy as np
+import pytest
+
+import fastnn
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-2, 2, (120, 2))
+Y = np.sin(2 * X[:, 0]) + 0.3 * (1 + abs(X[:, 1])) * RNG.normal(size=120)
+NEW = RNG.uniform(-2, 2, (50, 2))
+COUNTS = RNG.multinomial(120, np.full(120, 1 / 120), size=24)
+SETTINGS = {"epochs": 30, "optimizer": fastnn.Adam(0.02), "rng": 0}
+SPEC = fastnn.MLP((2, 6, 1)).spec
+
+
+@pytest.fixture(scope="module")
+def net():
+    net = fastnn.MLP(SPEC.sizes, rng=0)
+    net.fit(X[:60], Y[:60], **SETTINGS)
+    return net
+
+
+@pytest.fixture(scope="module")
+def many():
+    return fastnn.fit_many(SPEC, X, Y, members=24, sample_weight=COUNTS, specialize=False, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def quantile_net():
+    net = fastnn.MLP((2, 6, 3), rng=0)
+    net.fit(X[:60], Y[:60], loss="pinball", quantiles=[0.1, 0.5, 0.9], **SETTINGS)
+    return net
+
+
+def as_sklearn(predict):
+    from sklearn.base import BaseEstimator, RegressorMixin
+
+    class Fitted(RegressorMixin, BaseEstimator):
+        fitted_ = True
+
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return predict(X)
+
+    return Fitted().fit(X, Y)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
+def test_absolute_errors_give_the_intervals_of_mapie(net, coverage):
+    mapie = pytest.importorskip("mapie.regression")
+    theirs = mapie.SplitConformalRegressor(as_sklearn(lambda X: net.predict(X)[:, 0]), coverage, prefit=True)
+    middle, ends = theirs.conformalize(X[60:], Y[60:]).predict_interval(NEW)
+    low, mine, high = fastnn.intervals(net, X[60:], Y[60:], coverage=coverage).predict(NEW)
+    np.testing.assert_allclose(mine[:, 0], middle, rtol=1e-12)
+    np.testing.assert_allclose(np.hstack([low, high]), ends[:, :, 0], rtol=1e-10, atol=1e-12)
+
+
+def test_quantiles_give_the_intervals_of_mapie(quantile_net):
+    mapie = pytest.importorskip("mapie.regression")
+    columns = [as_sklearn(lambda X, j=j: quantile_net.predict(X)[:, j]) for j in (0, 2, 1)]
+    theirs = mapie.ConformalizedQuantileRegressor(columns, 0.8, prefit=True).conformalize(X[60:], Y[60:])
+    _, ends = theirs.predict_interval(NEW, symmetric_correction=True)
+    low, middle, high = fastnn.intervals(quantile_net, X[60:], Y[60:], coverage=0.8, method="quantile").predict(NEW)
+    np.testing.assert_allclose(np.hstack([low, high]), ends[:, :, 0], rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(middle[:, 0], quantile_net.predict(NEW)[:, 1])
+
+
+def test_normalised_widths_follow_the_members(many):
+    sure = fastnn.intervals(many, X[:40], Y[:40], coverage=0.8, method="normalised")
+    scores = np.sort(abs(Y[:40] - many.mean(X[:40])[:, 0]) / many.std(X[:40])[:, 0])
+    low, middle, high = sure.predict(NEW)
+    np.testing.assert_allclose(sure.margin, scores[32])  # the 33rd, ceil(41 * 0.8)
+    np.testing.assert_allclose(middle, many.mean(NEW))
+    np.testing.assert_allclose((high - low) / 2, sure.margin * many.std(NEW))
+
+
+def test_the_jackknife_is_that_of_plain_loops(many):
+    low, middle, high = fastnn.intervals(many, X, Y, coverage=0.9, method="jackknife+", sample_weight=COUNTS).predict(
+        NEW
+    )
+    seen, new = many.predict(X)[:, :, 0], many.predict(NEW)[:, :, 0]
+    lows, highs = [], []
+    for i in range(120):
+        out = COUNTS[:, i] == 0
+        error, without = abs(Y[i] - seen[out, i].mean()), new[out].mean(axis=0)
+        lows.append(without - error)
+        highs.append(without + error)
+    np.testing.assert_allclose(low[:, 0], np.sort(lows, axis=0)[11])  # the 12th, floor(121 * 0.1)
+    np.testing.assert_allclose(high[:, 0], np.sort(highs, axis=0)[108])  # the 109th, ceil(121 * 0.9)
+    np.testing.assert_allclose(middle, many.mean(NEW))
+
+
+def test_folds_of_a_sweep_give_cv_plus():
+    result = fastnn.sweep(X, Y, {"hidden": [(6,)]}, folds=4, epochs=30, optimizer=fastnn.Adam(0.02))
+    many, weights = result.members(0)
+    assert len(many) == 4
+    assert (weights == 0).sum(axis=0).tolist() == [1] * 120
+    low, _, high = fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=weights).predict(X)
+    errors = [abs(Y[i] - many.predict(X[i : i + 1])[weights[:, i] == 0].item()) for i in range(120)]
+    sure = fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=weights)
+    np.testing.assert_allclose(sure.margin[:, 0], errors, rtol=1e-9)
+    assert (low < high).all()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
+def test_as_many_targets_are_covered_as_promised(net, coverage):
+    rng, hits = np.random.default_rng(1), []
+    for _ in range(200):
+        x = rng.uniform(-2, 2, (140, 2))
+        y = np.sin(2 * x[:, 0]) + rng.standard_cauchy(140)
+        low, _, high = fastnn.intervals(net, x[:40], y[:40], coverage=coverage).predict(x[40:])
+        hits.append(((low[:, 0] <= y[40:]) & (y[40:] <= high[:, 0])).mean())
+    error = np.std(hits) / np.sqrt(len(hits))
+    assert coverage - 4 * error <= np.mean(hits) <= coverage + 1 / 41 + 4 * error
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    net = fastnn.MLP((2, 6, 4), output_activation="softmax", rng=0)
+    net.fit(X[:60], LABELS[:60], loss="cross_entropy", **SETTINGS)
+    return net
+
+
+LABELS = (X[:, 0] > 0) + 2 * (X[:, 1] + 0.7 * RNG.normal(size=120) > 0)
+
+
+def test_sets_are_those_of_plain_loops(classifier):
+    sets = fastnn.prediction_sets(classifier, X[60:], LABELS[60:], coverage=0.8)
+    scores = []
+    for p, label in zip(classifier.predict(X[60:]), LABELS[60:], strict=True):
+        scores.append(p[p >= p[label]].sum())
+    threshold = np.sort(scores)[48]  # the 49th, ceil(61 * 0.8)
+    assert sets.threshold == pytest.approx(threshold, rel=1e-12)
+    for p, found in zip(classifier.predict(NEW), sets.predict(NEW), strict=True):
+        expected = [p[p >= one].sum() <= threshold * (1 + 1e-12) or one == p.max() for one in p]
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_sets_hold_the_class_as_often_as_promised(classifier):
+    rng, hits = np.random.default_rng(1), []
+    for _ in range(100):
+        x = rng.uniform(-2, 2, (140, 2))
+        labels = (x[:, 0] > 0) + 2 * (x[:, 1] + 0.7 * rng.normal(size=140) > 0)
+        found = fastnn.prediction_sets(classifier, x[:40], labels[:40], coverage=0.8).predict(x[40:])
+        hits.append(found[np.arange(100), labels[40:]].mean())
+    assert np.mean(hits) >= 0.8 - 4 * np.std(hits) / 10
+    assert found.sum(axis=1).min() >= 1
+
+
+def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path):
+    path = tmp_path / "sure.npz"
+    for sure in (
+        fastnn.intervals(net, X, Y),
+        fastnn.intervals(many, X, Y, method="normalised"),
+        fastnn.intervals(quantile_net, X, Y, method="quantile"),
+        fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=COUNTS),
+    ):
+        sure.save(path)
+        again = fastnn.Intervals.load(path)
+        assert repr(again) == repr(sure)
+        np.testing.assert_array_equal(again.predict(NEW), sure.predict(NEW))
+    with pytest.raises(ValueError, match="its method is 'jackknife"):
+        fastnn.PredictionSets.load(path)
+    sets = fastnn.prediction_sets(classifier, X, LABELS)
+    sets.save(path)
+    np.testing.assert_array_equal(fastnn.PredictionSets.load(path).predict(NEW), sets.predict(NEW))
+    net.save(path)
+    with pytest.raises(ValueError, match=r"path must be what fastnn\.Intervals or fastnn\.PredictionSets saved"):
+        fastnn.Intervals.load(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"coverage": 1.0}, r"coverage must be a number in \(0, 1\); got 1.0"),
+        ({"coverage": 0.999}, "X must have at least 999 rows for a coverage of 0.999; got 120"),
+        ({"method": "bootstrap"}, "method must be one of"),
+        ({"method": "normalised"}, "model must be an ensemble for method='normalised'"),
+        ({"method": "quantile"}, "model must be a network with at least two quantiles"),
+        ({"sample_weight": COUNTS}, "sample_weight must be None for method='absolute'"),
+    ],
+)
+def test_bad_arguments_are_refused(net, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.intervals(net, X, Y, **arguments)
+
+
+def test_the_jackknife_needs_samples_left_out(many):
+    with pytest.raises(
+        ValueError, match="sample_weight must be 0 for each sample in at least one member; got none for"
+    ):
+        fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=np.ones((24, 120)))
+    with pytest.raises(ValueError, match="sample_weight must be what fit_many was given; got None"):
+        fastnn.intervals(many, X, Y, method="jackknife+")
