@@ -78,5 +78,6 @@ def test_the_states_of_compiled_code_take_quantiles():
     net, other = (fastnn.MLP((2, 3, 3), rng=0) for _ in range(2))
     state = fastnn.TrainState(net.spec, loss="pinball", quantiles=QUANTILES, optimizer=fastnn.SGD(0.1), max_batch=37)
     net.train_step(X, np.repeat(Y[:, None], 3, axis=1), state)
-    other.fit(X, Y, epochs=1, loss="pinball", quantiles=QUANTILES, optimizer=fastnn.SGD(0.1), rng=0, specialize=False)
+    settings = {"loss": "pinball", "quantiles": QUANTILES, "optimizer": fastnn.SGD(0.1), "specialize": False}
+    other.fit(X, Y, epochs=1, shuffle=False, **settings)
     np.testing.assert_array_equal(net.params, other.params)

@@ -18,8 +18,8 @@ def loss_and_grad(spec, params, X, y, loss, *, sample_weight, l2):
         "mse": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1),
         "mae": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1),
         "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
-        "pinball": lambda o, y: F.relu(y - o).mean(1),  # the twins' default parameter is 1
-        "expectile": lambda o, y: (F.relu(y - o) ** 2).mean(1),
+        "pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
+        "expectile": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1) / 2,
         "poisson": lambda o, y: F.poisson_nll_loss(o, y, log_input=False, reduction="none", eps=0).mean(1),
         "cross_entropy": lambda z, y: F.cross_entropy(z, y, reduction="none"),
         "binary_cross_entropy": lambda o, y: F.binary_cross_entropy(o, y, reduction="none").mean(1),

@@ -93,7 +93,7 @@ class Job:
     optimizer: Any  # an Optimizer, or a Solver
     batch_size: int
     sample_weight: NDArray | None = None
-    loss_parameter: NDArray | float = 1.0
+    loss_parameter: Any = None  # a number or an array; the loss's default where nothing is said
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf
@@ -106,6 +106,10 @@ class Job:
     convention: Any = None  # an LossConvention, where something is recounted
     member: int = 0
     prepared: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.loss_parameter is None:
+            self.loss_parameter = self.loss.default
 
     @property
     def is_plain(self) -> bool:

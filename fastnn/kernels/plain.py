@@ -269,7 +269,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    loss_parameter: NDArray | float = 1.0,
+    loss_parameter: NDArray | float | None = None,
     factors: list[NDArray] | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
@@ -284,7 +284,8 @@ def loss_and_grad(
         raise ValueError("dropout must be 0 with backend='plain', whose loops leave it out")
     _check(spec, loss)
     gradient = np.empty_like(params) if out is None else out
-    value = float(batch(*_batch(spec, params, X, y, loss, sample_weight, loss_parameter), gradient))
+    parameter = loss.default if loss_parameter is None else loss_parameter
+    value = float(batch(*_batch(spec, params, X, y, loss, sample_weight, parameter), gradient))
     if l2:
         weights = np.where(spec.weight_mask(), params, 0)
         gradient += l2 * weights

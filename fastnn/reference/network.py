@@ -64,7 +64,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    loss_parameter: NDArray | float = 1.0,
+    loss_parameter: NDArray | float | None = None,
     factors: list[NDArray] | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
@@ -87,7 +87,7 @@ def loss_and_grad(
         weight the samples contribute nothing.
     l2 : float
         ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
-    loss_parameter : float or ndarray, shape (n_out,)
+    loss_parameter : float or ndarray, shape (n_out,), optional
         The number for each output that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     factors : list of ndarray, optional
         What each hidden layer's activations are multiplied by, for dropout; ``(n, n_out)`` of the layer.
@@ -105,7 +105,7 @@ def loss_and_grad(
     Z, H = forward(spec, params, X, factors)
 
     output = Z[-1] if loss.logits_of else H[-1]
-    parameter = () if loss.parameter is None else (loss_parameter,)
+    parameter = () if loss.parameter is None or loss_parameter is None else (loss_parameter,)
     row_weights = _row_weights(spec, loss, len(X), sample_weight)
     value = row_weights @ losses.FUNCTIONS[loss.name](output, y, *parameter)
     D = row_weights[:, np.newaxis] * losses.DERIVATIVES[loss.name](output, y, *parameter)

@@ -101,6 +101,11 @@ class Loss:
         """Whether a sample is of one class out of n_out; otherwise each output is a question of its own."""
         return self.labels
 
+    @property
+    def default(self) -> float:
+        """What its parameter is for every output where nothing is said."""
+        return 1.0 if self.parameter is None else self.parameter.default
+
     def divisor(self, n_out: int) -> float:
         """What the sum of a row's losses over the outputs is divided by."""
         return float(n_out) if self.mean_output else 1.0

@@ -34,7 +34,7 @@ class Network(Protocol):
         *,
         sample_weight: NDArray | None = None,
         l2: float = 0.0,
-        loss_parameter: NDArray | float = 1.0,
+        loss_parameter: NDArray | float | None = None,
         out: NDArray | None = None,
     ) -> tuple[float, NDArray]:
         """The loss of a batch and its gradient, shape (n_params,)."""

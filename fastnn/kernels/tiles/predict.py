@@ -75,7 +75,7 @@ def loss_and_grad(
     *,
     sample_weight: NDArray | None = None,
     l2: float = 0.0,
-    loss_parameter: NDArray | float = 1.0,
+    loss_parameter: NDArray | float | None = None,
     out: NDArray | None = None,
 ) -> tuple[float, NDArray]:
     """The loss of a batch and its gradient: the contract of `fastnn.reference.network.loss_and_grad`.
