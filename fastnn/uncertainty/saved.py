@@ -19,7 +19,7 @@ from fastnn.models.mlp import MLP
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.uncertainty.ranks import check_coverage
 
-FORMAT, VERSION = "fastnn.uncertainty", 1
+FORMAT, VERSION = "fastnn.Conformal", 1
 
 
 def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, Any], arrays: dict[str, Any]) -> None:
