@@ -25,8 +25,9 @@ def later():
 def other():
     """A version that nobody has tested, in which a method answers otherwise: what is tried out fails."""
     later()
-    define_pipelines = compiler.Compiler.define_pipelines
-    compiler.Compiler.define_pipelines = lambda self: define_pipelines(self) * 2
+    compile_core, compile_extra = compiler.CompilerBase._compile_core, compiler.CompilerBase.compile_extra
+    compiler.CompilerBase._compile_core = lambda self: (compile_core(self), None)
+    compiler.CompilerBase.compile_extra = lambda self, function: compile_extra(self, function)[0]
 
 
 def pytest_configure(config):

@@ -52,7 +52,7 @@ def run(*command, cache):
     ("change", "own", "kept", "said"),
     [
         ("moved", False, True, "cannot import name 'JITCodeLibrary'"),
-        ("other", False, True, "ValueError: too many values to unpack"),
+        ("other", False, True, "AttributeError: 'tuple' object has no attribute 'fndesc'"),
         ("uncached", True, False, "cannot import name 'NullCache'"),
         ("later", True, True, None),
     ],
