@@ -9,7 +9,7 @@ import mmap
 import sys
 
 import numpy as np
-from reference_cases import HIDDEN, targets
+from reference_cases import HIDDEN, rules, targets
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import Watch
@@ -18,13 +18,12 @@ from fastnn.kernels.tiles import layers
 from fastnn.kernels.tiles import predict as network
 from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
-from fastnn.settings.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from fastnn.settings.spec import NetworkSpec
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _kept = []  # the pages stay mapped, so that no later array fills the gaps
 
-RULES = [SGD(0.01), SGD(0.01, 0.9), SGD(0.01, 0.9, nesterov=True), RMSprop(), Adam(), AdamW(), Rprop()]
+RULES = rules(0.01)
 SIZES = [(1, 1), (1, 2, 1), (3, 4, 1), (5, 9, 3), (7, 16, 17), (33, 15, 2), (8, 65, 8)]
 SIZES += [(128, 3, 1), (2, 128, 256), (530, 3)]  # critical strides, and depth in parts
 ROWS = [(1, 1), (2, 1), (7, 3), (16, 16), (33, 17), (65, 64), (300, 270)]
@@ -113,7 +112,7 @@ def cases(dtype):
             y,
             loss,
             rule,
-            n if isinstance(rule, Rprop) else batch_size,
+            n if catalogue.OPTIMIZERS[type(rule).__name__].whole_batch else batch_size,
             sample_weight=rng.random(n).astype(dtype) if heads() else None,
             shuffle=heads(),
             l2=0.01 * heads(),

@@ -1,9 +1,11 @@
-"""What the tests of the NumPy twin share: targets that suit a loss, and small networks away from every kink."""
+"""What tests share: the catalogue's rows as cases, targets that suit a loss, and networks away from every kink."""
+
+from dataclasses import fields
 
 import numpy as np
 
 from fastnn.reference import network
-from fastnn.settings import catalogue
+from fastnn.settings import catalogue, optimizers
 
 HIDDEN = [name for name, row in catalogue.ACTIVATIONS.items() if row.hidden]
 OUTPUTS = list(catalogue.ACTIVATIONS)
@@ -15,6 +17,21 @@ COMBINATIONS = [
     if row.goes_with(output)
 ]
 KINK_MARGIN = 1e-3
+
+
+def rules(learning_rate, momentum=0.9, **settings):
+    """Every optimizer of the catalogue in all its variants, with those of the settings that it has."""
+    chosen = []
+    for name, row in catalogue.OPTIMIZERS.items():
+        optimizer = getattr(optimizers, name)
+        known = {field.name for field in fields(optimizer)}
+        for variant in row.variants:
+            own = settings | {"nesterov": variant == "_nesterov"}
+            if variant or "_momentum" not in row.variants:  # else the variant without momentum
+                own["momentum"] = momentum
+            chosen.append(optimizer(learning_rate, **{key: own[key] for key in known & own.keys()}))
+            assert chosen[-1].variant == variant
+    return chosen
 
 
 def targets(loss, n, n_out, rng):

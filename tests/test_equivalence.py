@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch_autograd
-from reference_cases import COMBINATIONS, HIDDEN, OUTPUTS, draw, error, targets
+from reference_cases import COMBINATIONS, HIDDEN, OUTPUTS, draw, error, rules, targets
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels import train as kernel_training
@@ -13,7 +13,7 @@ from fastnn.kernels.tiles import predict as kernels
 from fastnn.reference import network as reference
 from fastnn.reference import train as reference_train
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn.settings.optimizers import SGD, Rprop
 from fastnn.settings.spec import NetworkSpec
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -189,15 +189,7 @@ def test_samples_without_weight_contribute_nothing(loss):
 
 
 # ---------------------------------------------------------------- whole runs
-RULES = [
-    SGD(0.05),
-    SGD(0.05, momentum=0.9),
-    SGD(0.05, momentum=0.9, nesterov=True),
-    RMSprop(0.01, epsilon=1e-3),
-    Adam(0.01, epsilon=1e-3),
-    AdamW(0.01, epsilon=1e-3, weight_decay=0.1),
-    Rprop(0.01),
-]
+RULES = rules(0.05, epsilon=1e-3, weight_decay=0.1)
 LAST = 10**9
 RUN_TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 

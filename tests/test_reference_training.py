@@ -2,26 +2,18 @@
 
 import numpy as np
 import pytest
+from reference_cases import rules
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.reference import clip, loss_and_grad, step, train
 from fastnn.reference.random import key, permutation
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.optimizers import SGD
 from fastnn.settings.spec import NetworkSpec
 
 SEED = 12
 EPOCHS = 5
-RULES = [
-    SGD(0.1),
-    SGD(0.1, momentum=0.9, nesterov=True),
-    RMSprop(),
-    Adam(),
-    AdamW(),
-    Rprop(),
-    VelocitySGD(0.1, momentum=0.9, nesterov=True),
-    AdamHat(),
-]
+RULES = rules(0.01)
 NO_LIMIT = 10**9
 
 

@@ -1,0 +1,87 @@
+"""Deliberate faults: ``python tests/mutations.py`` puts one after another into a copy, and runs the tests named beside.
+
+A table tells which were caught. Numbers behind the command choose faults by their place in the table.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 180
+RULES = "test_kernel_optimizers.py -k by_hand"
+LOSSES = "test_equivalence.py -k test_any_batch_of_one_output"
+ACTIVATIONS = "test_activations.py"
+REFERENCE = "test_reference_optimizers.py"
+
+# file, what stands there, what is put there, tests that fail by it
+MUTATIONS = [
+    ("kernels/functions/optimizers.py", "return fma(-c[0], g, p)", "return fma(c[0], g, p)", RULES),
+    ("kernels/functions/optimizers.py", "return p - c[0] * fma(s, c[1], g), s", "return p - c[0] * s, s", RULES),
+    ("kernels/functions/optimizers.py", "return p + s, s", "return p - s, s", RULES),
+    ("kernels/functions/optimizers.py", "1.0 - settings[0] ** t,", "1.0,", RULES),
+    ("kernels/functions/optimizers.py", "select(t > c[3], c[3], t)", "t", RULES),
+    ("kernels/functions/optimizers.py", "1.0 - settings[0], settings[1]", "settings[0], settings[1]", RULES),
+    ("kernels/functions/losses.py", "return r * r, r + r", "return r * r, r", LOSSES),
+    ("kernels/functions/losses.py", "select(r == 0.0, r, sign)", "-sign", LOSSES),
+    ("kernels/functions/losses.py", "0.5 * r * r, parameter", "r * r, parameter", LOSSES),
+    ("kernels/functions/losses.py", "return mu - y * z, mu - y", "return mu - y * z, mu", "test_reference_losses.py"),
+    ("kernels/functions/activations.py", "return h * (1.0 - h)", "return h * (1.0 + h)", ACTIVATIONS),
+    ("kernels/functions/activations.py", "return fma(-h, h, 1.0)", "return fma(h, h, 1.0)", ACTIVATIONS),
+    ("kernels/functions/activations.py", "_LEAKY_SLOPE = 0.01", "_LEAKY_SLOPE = 0.02", ACTIVATIONS),
+    ("kernels/functions/activations.py", "z < 0.0, broadcast(0.0, z), z", "z > 0.0, broadcast(0.0, z), z", ACTIVATIONS),
+    ("reference/losses.py", "return 2 * (o - y)\n", "return o - y\n", "test_reference_losses.py"),
+    ("reference/optimizers.py", "v_correction = 1 - rule.beta_2**t\n    p", "v_correction = 1\n    p", REFERENCE),
+    ("checks/values.py", "if value < low:", "if value < low - 1:", "test_checks.py"),
+    ("checks/arrays.py", "if X.ndim != 2 or X.shape[1] != n_in:", "if X.ndim != 2:", "test_checks.py"),
+    ("checks/arrays.py", "if x.shape != (n_in,):", "if x.ndim != 1:", "test_checks.py"),
+    ("exchange/numbers.py", "(exact.astype(object) != array.astype(object)).any()", "False", "test_exchange_arrays.py"),
+    ("exchange/folding.py", "if not ACTIVATIONS[this.activation].hidden:", "if False:", "test_exchange_arrays.py"),
+    ("embed/methods.py", "array.ndim not in dims:", "False:", "test_embed_refusals.py"),
+    ("embed/methods.py", 'if grad.layout != "C":', "if False:", "test_embed_refusals.py"),
+]
+
+
+def outcome(file, old, new, tests):
+    """Whether the tests named catch the fault: ``caught``, ``survived``, or why that is not known."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("fastnn", "tests"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        source = copy / "fastnn" / file
+        text = source.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            return f"stands there {text.count(old)} times"
+        source.write_text(text.replace(old, new), encoding="utf-8")
+        test, *chosen = tests.split(maxsplit=1)
+        arguments = chosen[0].split(maxsplit=1) if chosen else []
+        command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", f"tests/{test}", *arguments]
+        environment = os.environ | {"PYTHONPATH": folder, "NUMBA_CACHE_DIR": str(copy / "kernels")}
+        try:
+            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            return "out of time"
+        return {0: "survived", 1: "caught"}.get(done.returncode, f"pytest ended with {done.returncode}")
+
+
+def main(chosen):
+    survived = 0
+    for place in chosen or range(len(MUTATIONS)):
+        file, old, new, tests = MUTATIONS[place]
+        start = time.perf_counter()
+        said = outcome(file, old, new, tests)
+        survived += said != "caught"
+        print(
+            f"{place:2}  {said:10} {time.perf_counter() - start:4.0f} s  {file}: {old.strip()!r} -> {new.strip()!r}",
+            flush=True,
+        )
+    return survived
+
+
+if __name__ == "__main__":
+    sys.exit(main([int(place) for place in sys.argv[1:]]))
