@@ -350,8 +350,8 @@ BAD_SETTINGS = [
     ({"threads": 0}, ValueError, r"threads must be an integer of at least 1; got 0"),
     ({"progress": "bar"}, TypeError, r"progress must be True or False; got 'bar'"),
     ({"specialize": 1}, TypeError, r"specialize must be True or False; got 1"),
-    ({"backend": "cuda"}, ValueError, r"backend must be one of numba, numpy; got 'cuda'"),
-    ({"backend": ["numba"]}, TypeError, r"backend must be one of numba, numpy; got \['numba'\] \(list\)"),
+    ({"backend": "cuda"}, ValueError, r"backend must be one of numba, plain, numpy; got 'cuda'"),
+    ({"backend": ["numba"]}, TypeError, r"backend must be one of numba, plain, numpy; got \['numba'\] \(list\)"),
     ({"rng": "x"}, TypeError, r"rng must be what numpy\.random\.default_rng takes.*; got 'x'"),
     ({"state": 3}, TypeError, r"state must be the state of a history, history\.state; got 3"),
     (

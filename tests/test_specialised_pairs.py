@@ -73,7 +73,7 @@ JOBS = pairwise()
 
 
 def test_the_jobs_are_few_and_leave_no_setting_out():
-    assert len(JOBS) < 50
+    assert len(JOBS) < 60
     assert all({choice[k] for choice in JOBS} == set(range(len(values))) for k, values in enumerate(FACTORS.values()))
 
 

@@ -256,13 +256,13 @@ def test_info_of_a_plain_network(folder, capsys):
         (bytes(range(256)), "cannot be read as a table"),
         (b"a,b\n1,2\n", "no column 'y'"),
         (b"a,y\n1,2\n", "at least 10 rows"),
-        (b"a,y\n" + b"5,1\n5,2\n" * 40, "no column beside 'y'"),
+        (b"a,y\n" + b"5,1\n5,2\n" * 40, "a network needs columns to learn 'y' from"),
         (b"a,y\n" + b"1,5.5\n2,5.5\n" * 40, "constant"),
         (b"a,y\n" + b"1,5\n2,5\n" * 40, "constant"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"inf,u\n" * 40, "infinity"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"1e300,u\n" * 40, "holds 1e+300, which is too large, in row"),
         (b"a,y\n" + b"1,-1e300\n2,1e300\n" * 40, "holds -1e+300, which is too large, in row 1"),
-        (b"y\n" + b"1\n2\n" * 40, "no column beside 'y'"),
+        (b"y\n" + b"1\n2\n" * 40, "a network needs columns to learn 'y' from"),
     ],
 )
 def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):

@@ -95,6 +95,7 @@ class TrainState:
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
     ):
+        spec = checks.check_network_spec(spec)
         rows = checks.check_integer("max_batch", max_batch, 1)
         dtype = spec.dtype
         row = checks.check_loss(loss, spec)

@@ -285,8 +285,9 @@ class _Run:
             self.job.params[:] = params
             trial = state.copy()
             self.call(trial, UNBOUNDED, middle - good)
-            there = int(trial.counters[0]) - self.first == middle  # unless batches from a callable are others now
-            if there and all_finite(self.job.params):
+            # It gets ahead, by whole epochs, unless batches from a callable are others now.
+            ahead = int(trial.counters[0]) - self.first > good and trial.counters[1] == 0
+            if ahead and all_finite(self.job.params):
                 params, state = self.job.params.copy(), trial
             else:
                 bad = middle
