@@ -113,13 +113,14 @@ def test_loss(benchmark, row, dtype):
     code = literal.literal_value
 
     @njit(error_model="numpy")
-    def run(o, d, y, labels, scale):
-        p, q, t = pointer(o, 0), pointer(d, 0), pointer(y, 0)
-        return function(code, p, q, t, pointer(labels, 0), pointer(scale, 0), o.shape[0], o.shape[1], 1.0)
+    def run(o, d, y, labels, scale, parameter):
+        p, q, t, u = pointer(o, 0), pointer(d, 0), pointer(y, 0), pointer(parameter, 0)
+        return function(code, p, q, t, pointer(labels, 0), pointer(scale, 0), o.shape[0], o.shape[1], u)
 
     rng = np.random.default_rng(0)
     o, y = (rng.random((1024, 1)).astype(dtype) for _ in range(2))
-    arguments = o, np.empty_like(o), y, np.zeros(1, np.int64), np.ones(len(o), dtype)
+    parameter = np.full(1, 0.5, dtype)
+    arguments = o, np.empty_like(o), y, np.zeros(1, np.int64), np.ones(len(o), dtype), parameter
     _time_pass(benchmark, f"loss, {dtype}", run, arguments, o.size)
 
 
