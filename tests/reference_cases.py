@@ -1,5 +1,6 @@
 """What tests share: the catalogue's rows as cases, targets that suit a loss, and networks away from every kink."""
 
+from contextlib import contextmanager
 from dataclasses import fields
 
 import numpy as np
@@ -9,14 +10,23 @@ from fastnn.settings import catalogue, optimizers
 
 HIDDEN = [name for name, row in catalogue.ACTIVATIONS.items() if row.hidden]
 OUTPUTS = list(catalogue.ACTIVATIONS)
-COMBINATIONS = [
-    (hidden, output, loss)
-    for hidden in HIDDEN
-    for output in OUTPUTS
-    for loss, row in catalogue.LOSSES.items()
-    if row.goes_with(output)
-]
+PAIRS = [(hidden, output) for hidden in HIDDEN for output in OUTPUTS]
 KINK_MARGIN = 1e-3
+
+
+def losses_of(output):
+    """Every loss that goes with the output."""
+    return [name for name, row in catalogue.LOSSES.items() if row.goes_with(output)]
+
+
+@contextmanager
+def about(case):
+    """An assertion that fails inside says of which case of a loop."""
+    try:
+        yield
+    except AssertionError as failure:
+        failure.add_note(f"The case was {case}.")
+        raise
 
 
 def rules(learning_rate, momentum=0.9, **settings):

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch_autograd
 from reference_cases import (
-    COMBINATIONS,
     HIDDEN,
     OUTPUTS,
+    PAIRS,
+    about,
     central_differences,
     complex_step,
     draw,
     error,
     is_analytic,
+    losses_of,
 )
 
 from fastnn.reference import jacobian, loss_and_grad, predict
@@ -21,11 +23,6 @@ from fastnn.settings.spec import NetworkSpec
 SIZES = (3, 5, 4, 2)
 WEIGHT = np.array([0.5, 1.0, 0.0, 2.0, 0.25, 3.0])
 L2 = 0.1
-SMOOTH = [
-    (hidden, output, loss)
-    for hidden, output, loss in COMBINATIONS
-    if is_analytic(hidden, output) and not catalogue.LOSSES[loss].kink
-]
 
 
 def network_of(hidden, output, sizes=SIZES, bias=True, dtype="float64"):
@@ -37,50 +34,44 @@ def loss_of(spec, X, y, loss, **settings):
     return lambda params: loss_and_grad(spec, params, X, y, catalogue.LOSSES[loss], **settings)[0]
 
 
-@pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)
-def test_gradient_is_that_of_central_differences(hidden, output, loss):
-    spec = network_of(hidden, output)
-    params, X, y = draw(spec, loss, len(WEIGHT))
-    settings = {"sample_weight": WEIGHT, "l2": L2}
-    _, gradient = loss_and_grad(spec, params, X, y, catalogue.LOSSES[loss], **settings)
-    assert error(gradient, central_differences(loss_of(spec, X, y, loss, **settings), params)) < 1e-7
+@pytest.mark.parametrize(("hidden", "output"), PAIRS)
+def test_gradient_is_that_of_differences(hidden, output):
+    """Of a complex step, which is exact, or of central ones where a function is no analytic one."""
+    spec, settings = network_of(hidden, output), {"sample_weight": WEIGHT, "l2": L2}
+    for loss in losses_of(output):
+        row, (params, X, y) = catalogue.LOSSES[loss], draw(spec, loss, len(WEIGHT))
+        _, gradient = loss_and_grad(spec, params, X, y, row, **settings)
+        smooth = is_analytic(hidden, output) and not row.kink
+        derivative, tolerance = (complex_step, 1e-13) if smooth else (central_differences, 1e-7)
+        with about(loss):
+            assert error(gradient, derivative(loss_of(spec, X, y, loss, **settings), params)) < tolerance
 
 
-@pytest.mark.parametrize(("hidden", "output", "loss"), SMOOTH)
-def test_gradient_is_that_of_a_complex_step(hidden, output, loss):
-    spec = network_of(hidden, output)
-    params, X, y = draw(spec, loss, len(WEIGHT), seed=1)
-    settings = {"sample_weight": WEIGHT, "l2": L2}
-    _, gradient = loss_and_grad(spec, params, X, y, catalogue.LOSSES[loss], **settings)
-    assert error(gradient, complex_step(loss_of(spec, X, y, loss, **settings), params)) < 1e-13
+@pytest.mark.parametrize(("hidden", "output"), PAIRS)
+def test_gradient_is_that_of_torch(hidden, output):
+    spec, settings = network_of(hidden, output), {"sample_weight": WEIGHT, "l2": L2}
+    for loss in losses_of(output):
+        row, (params, X, y) = catalogue.LOSSES[loss], draw(spec, loss, len(WEIGHT), seed=2)
+        their_value, their_gradient = torch_autograd.loss_and_grad(spec, params, X, y, row, **settings)
+        value, gradient = loss_and_grad(spec, params, X, y, row, **settings)
+        with about(loss):
+            assert value == pytest.approx(their_value, rel=1e-12)
+            assert error(gradient, their_gradient) < 1e-10
 
 
-@pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)
-def test_gradient_is_that_of_torch(hidden, output, loss):
-    spec, row = network_of(hidden, output), catalogue.LOSSES[loss]
-    params, X, y = draw(spec, loss, len(WEIGHT), seed=2)
-    settings = {"sample_weight": WEIGHT, "l2": L2}
-    their_value, their_gradient = torch_autograd.loss_and_grad(spec, params, X, y, row, **settings)
-    value, gradient = loss_and_grad(spec, params, X, y, row, **settings)
-    assert value == pytest.approx(their_value, rel=1e-12)
-    assert error(gradient, their_gradient) < 1e-10
-
-
-@pytest.mark.parametrize(("hidden", "output", "loss"), COMBINATIONS)
-def test_float32_stays_float32(hidden, output, loss):
-    spec = network_of(hidden, output)
-    params, X, y = draw(spec, loss, len(WEIGHT), seed=3)
-    value, gradient = loss_and_grad(spec, params, X, y, catalogue.LOSSES[loss], sample_weight=WEIGHT, l2=L2)
-
-    single = [array.astype(np.float32) for array in (params, X, y, WEIGHT)]
-    spec = network_of(hidden, output, dtype="float32")
-    assert predict(spec, *single[:2]).dtype == np.float32
-    value_single, gradient_single = loss_and_grad(
-        spec, *single[:3], catalogue.LOSSES[loss], sample_weight=single[3], l2=L2
-    )
-    assert gradient_single.dtype == np.float32
-    assert value_single == pytest.approx(value, rel=1e-5)
-    assert error(gradient_single, gradient) < 1e-5
+@pytest.mark.parametrize(("hidden", "output"), PAIRS)
+def test_float32_stays_float32(hidden, output):
+    double, single = (network_of(hidden, output, dtype=dtype) for dtype in ("float64", "float32"))
+    for loss in losses_of(output):
+        row, arrays = catalogue.LOSSES[loss], (*draw(double, loss, len(WEIGHT), seed=3), WEIGHT)
+        value, gradient = loss_and_grad(double, *arrays[:3], row, sample_weight=WEIGHT, l2=L2)
+        params, X, y, weight = (array.astype(np.float32) for array in arrays)
+        value_single, gradient_single = loss_and_grad(single, params, X, y, row, sample_weight=weight, l2=L2)
+        with about(loss):
+            assert predict(single, params, X).dtype == np.float32
+            assert gradient_single.dtype == np.float32
+            assert value_single == pytest.approx(value, rel=1e-5)
+            assert error(gradient_single, gradient) < 1e-5
 
 
 @pytest.mark.parametrize("n", [1, 2])
