@@ -66,6 +66,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_bits_do_not_depend_on_the_threads_of_blas():
     pytest.importorskip("scipy")
     bits = set()
@@ -92,6 +93,7 @@ print(os.waitpid(child, 0)[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_process_may_fork_after_it_trained():
     command = [sys.executable, "-W", "ignore", "-c", FORK]

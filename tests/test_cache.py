@@ -78,6 +78,7 @@ def stamps(cache):
     return {path: path.stat().st_mtime_ns for path in cache.rglob("*.*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
     package, cache = tmp_path / "fastnn", tmp_path / "cache"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -125,6 +126,8 @@ def test_the_digest_covers_whatever_is_compiled():
 def tiny(tmp_path, monkeypatch):
     """A module of one kernel, as a fresh process would import it: its function, and what it compiles."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    gc.collect()
+    gc.freeze()  # what other tests left need not be looked through again and again
     source = tmp_path / "tiny.py"
     source.write_text(TINY)
 
@@ -139,7 +142,8 @@ def tiny(tmp_path, monkeypatch):
         starts = [record for _, record in recorder.buffer if record.is_start]
         return result, len(starts)
 
-    return call
+    yield call
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -199,6 +203,7 @@ def test_an_unreadable_file_is_replaced(tiny, entry):
     assert tiny(np.array([1.0, 2.0]), 1) == (3.0, 0)
 
 
+@pytest.mark.slow
 def test_bounds_checks_have_entries_of_their_own(tmp_path):
     """Neither setting takes the other's entries, or takes them away."""
     (tmp_path / "tiny.py").write_text(TINY)

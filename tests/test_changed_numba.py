@@ -51,10 +51,10 @@ def run(*command, cache):
 @pytest.mark.parametrize(
     ("change", "own", "kept", "said"),
     [
-        ("moved", False, True, "cannot import name 'JITCodeLibrary'"),
+        pytest.param("moved", False, True, "cannot import name 'JITCodeLibrary'", marks=pytest.mark.slow),
         ("other", False, True, "AttributeError: 'tuple' object has no attribute 'fndesc'"),
-        ("uncached", True, False, "cannot import name 'NullCache'"),
-        ("later", True, True, None),
+        pytest.param("uncached", True, False, "cannot import name 'NullCache'", marks=pytest.mark.slow),
+        pytest.param("later", True, True, None, marks=pytest.mark.slow),
     ],
 )
 def test_kernels_compute_and_one_warning_is_given(change, own, kept, said, tmp_path):

@@ -90,7 +90,8 @@ def test_command_without_extras_leaves_out_and_names_them(tmp_path, monkeypatch,
 def test_command_refuses_in_one_line(options, message, capsys):
     pytest.importorskip("matplotlib")
     assert cli.main(["demo", *options]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("fastnn demo: ")
-    assert message in said
-    assert said.count("\n") == 1
+    said = capsys.readouterr()
+    assert said.out == ""  # refused before any work is done
+    assert said.err.startswith("fastnn demo: ")
+    assert message in said.err
+    assert said.err.count("\n") == 1

@@ -42,6 +42,8 @@ NETS = {
     "softmax": network((6, 17, 3), "gelu_tanh", output_activation="softmax", bias=False),
     "exp": network((9, 70, 33, 1), ["silu", "softplus"], output_activation="exp"),
 }
+#: Of these the derivatives take longest to compile.
+DEEP = ("wide", "exp")
 each_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 
 
@@ -115,8 +117,10 @@ def batch(net, X, out):
 @pytest.mark.parametrize(
     "net",
     [
-        network((33, 150, 37, 3), "relu", output_activation="softmax", dtype="float32"),
-        network((9, 71, 65, 1), bias=False),
+        pytest.param(
+            network((33, 150, 37, 3), "relu", output_activation="softmax", dtype="float32"), marks=pytest.mark.slow
+        ),
+        pytest.param(network((9, 71, 65, 1), bias=False), marks=pytest.mark.slow),
         network((70, 70), output_activation="sigmoid"),
     ],
     ids=lambda net: str(net.spec.sizes),
@@ -211,8 +215,11 @@ def central(function, x, step=1e-5):
     return np.stack(columns, axis=-1)
 
 
-@each_net
-def test_first_derivatives(net):
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NETS]
+)
+def test_first_derivatives(name):
+    net = NETS[name]
     spec = net.spec
     x, rng = point(net), np.random.default_rng(4)
     v, t = rng.normal(size=spec.n_out).astype(spec.dtype), rng.normal(size=spec.n_in).astype(spec.dtype)
@@ -228,7 +235,7 @@ def test_first_derivatives(net):
     assert close(out, reference(net, x), tolerance(net))
 
 
-@pytest.mark.parametrize("name", ["analytic", "exp", "one layer"])
+@pytest.mark.parametrize("name", ["analytic", pytest.param("exp", marks=pytest.mark.slow), "one layer"])
 def test_second_derivatives(name):
     net = NETS[name]
     h = np.empty((net.spec.n_in, net.spec.n_in))

@@ -43,6 +43,7 @@ def test_cartpole(tmp_path):
     assert drawn(cartpole, result, tmp_path / "cartpole.png")
 
 
+@pytest.mark.slow
 def test_surrogate(tmp_path):
     surrogate = importlib.import_module("surrogate")
     result = surrogate.run(samples=2000, epochs=100, steps=200)
@@ -52,6 +53,7 @@ def test_surrogate(tmp_path):
     assert drawn(surrogate, result, tmp_path / "surrogate.png")
 
 
+@pytest.mark.slow
 def test_calibration(tmp_path):
     calibration = importlib.import_module("calibration")
     result = calibration.run(samples=2000, epochs=60, measurements=50)
@@ -60,6 +62,7 @@ def test_calibration(tmp_path):
     assert drawn(calibration, result, tmp_path / "calibration.png")
 
 
+@pytest.mark.slow
 def test_airfoil():
     pytest.importorskip("neuralfoil")
     airfoil = importlib.import_module("airfoil")
@@ -71,6 +74,7 @@ def test_airfoil():
     assert theirs > 10 * ours
 
 
+@pytest.mark.slow
 def test_neural_ode(tmp_path):
     neural_ode = importlib.import_module("neural_ode")
     result = neural_ode.run(steps=60, iterations=900)  # compares the gradient with JAX's where that is installed
@@ -79,6 +83,7 @@ def test_neural_ode(tmp_path):
     assert drawn(neural_ode, result, tmp_path / "neural_ode.png")
 
 
+@pytest.mark.slow
 def test_boundary_layer(tmp_path):
     boundary_layer = importlib.import_module("boundary_layer")
     result = boundary_layer.run()

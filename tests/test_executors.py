@@ -184,6 +184,7 @@ class Killer:
         self._thread.join()
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_whose_worker_is_killed(tmp_path):
     distributed = pytest.importorskip("distributed")
     import psutil

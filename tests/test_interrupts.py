@@ -51,7 +51,7 @@ def script(*parts):
 
 
 @pytest.mark.own_kernels  # as the other process takes
-@pytest.mark.parametrize("kind", ["wide", "tiny"])
+@pytest.mark.parametrize("kind", [pytest.param("wide", marks=pytest.mark.slow), "tiny"])
 def test_a_process_is_interrupted_and_its_run_resumed(kind, tmp_path):
     path = tmp_path / "state.pickle"
     process = subprocess.Popen(

@@ -58,14 +58,14 @@ def test_the_guard_bites(side):
 @needs_posix
 @pytest.mark.parametrize("side", ["start", "end"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("program", ["guarded", "guarded_embed"])
+@pytest.mark.parametrize("program", ["guarded", pytest.param("guarded_embed", marks=pytest.mark.slow)])
 def test_no_kernel_leaves_its_arrays(program, dtype, side):
     process = run("-X", "faulthandler", str(Path(__file__).with_name(f"{program}.py")), dtype, side)
     assert process.returncode == 0, f"{process.stdout.splitlines()[-1:]}\n{process.stderr[-3000:]}"
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="reads the size of the process from /proc")
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypatch):
     from fastnn.kernels import dispatch
 

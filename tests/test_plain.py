@@ -16,7 +16,6 @@ from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
 
-
 def served(spec):
     """The losses for which the plain loops train such a network."""
     return [name for name in losses_of(spec.activations[-1]) if plain.serves(spec, catalogue.LOSSES[name])]

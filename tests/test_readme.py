@@ -24,7 +24,9 @@ def blocks(text, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", TEXTS)
+@pytest.mark.parametrize(
+    "page", [page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow) for page in TEXTS]
+)
 def test_python_blocks_run_one_after_another(page, tmp_path, monkeypatch):
     found = blocks(TEXTS[page], "python")
     if not found:

@@ -141,7 +141,9 @@ TOGETHER = {
 }
 
 
-@pytest.mark.parametrize("weight", [None, RNG.random(80)], ids=["even", "weighted"])
+@pytest.mark.parametrize(
+    "weight", [pytest.param(None, marks=pytest.mark.slow), RNG.random(80)], ids=["even", "weighted"]
+)
 @pytest.mark.parametrize("kind", TOGETHER)
 def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight, monkeypatch):
     model, y = TOGETHER[kind]

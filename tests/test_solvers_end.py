@@ -172,6 +172,7 @@ print(history.stopped, time.time(), flush=True)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["LevenbergMarquardt", "LBFGS"])
 def test_ctrl_c_in_the_midst_of_a_step(rule):
     process = subprocess.Popen([sys.executable, "-c", SLOW, rule], stdout=subprocess.PIPE, text=True)

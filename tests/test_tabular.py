@@ -421,6 +421,7 @@ def test_training_that_diverges_is_said_in_one_line(repeats, folder, capsys):
     assert not list(folder.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv", [["train"], ["train", "--repeats", "2"], ["train", "--repeats", "40"], ["sweep", "--repeats", "2"]]
 )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     old = results.read(args.compare) if args.compare else None
     for path in (args.json, args.html):
-        if path and not Path(path).absolute().parent.is_dir():
-            raise ValueError(f"there is no folder for {path}")
+        check_folder(path)
     if args.html:
         from fastnn.apps.comparison import report  # needs matplotlib: better known before the measuring than after
     available = machine.available_cores()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Run the demo; what needs an extra that is missing is left out, and the extra named."""
     from fastnn.apps import demo
 
+    if not args.no_picture:
+        check_folder(args.output)
     with terminal.working("the tutorial's network, in four ways"):
         runs = demo.tutorial(args.seed)
     _tell_tutorial(runs, terminal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     from fastnn.tabular import model, reading
 
+    check_folder(args.output)
     loaded = model.TableModel.load(args.model)
     how = reading_of(args)
     how = dataclasses.replace(how, missing=(*how.missing, *loaded.numerals.missing))

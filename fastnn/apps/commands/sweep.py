@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import (
     add_table_arguments,
     read_and_prepare,
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
     if args.save is not None and Path(args.save).suffix != ".safetensors":
         raise ValueError(f"--save must end in .safetensors; got {args.save!r}")
+    check_folder(args.save)
     grid = [
         settings_of(args, hidden, activation, rate)
         for hidden, activation, rate in itertools.product(map(layers, args.hidden), args.activation, args.rate)

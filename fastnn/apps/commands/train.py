@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import (
     add_table_arguments,
     read_and_prepare,
@@ -52,8 +53,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     output = Path(args.output or ("table" if args.data == "-" else _stem(args.data)) + ".safetensors")
     if output.suffix != ".safetensors":
         raise ValueError(f"--output must end in .safetensors; got {str(output)!r}")
-    if not output.absolute().parent.is_dir():
-        raise ValueError(f"there is no folder for {output}")
+    check_folder(output)
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
     if args.dry_run:
         read_and_prepare(args, terminal)
