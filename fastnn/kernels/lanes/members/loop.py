@@ -3,181 +3,182 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import overload
 
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.kernels.functions.random import epoch_key
-from fastnn.kernels.jit.compiling import kernel
-from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes.members.batches import pack, share_evenly, share_out, shuffle
-from fastnn.kernels.lanes.members.compiled import lanes_of
-from fastnn.kernels.lanes.members.turnover import Lanes, admit, note_best, release
-from fastnn.kernels.simd import any_lane, broadcast, fma, lanes, load, pointer, store, with_lanes
+from fastnn.kernels.jit.compiling import inlined, kernel
+from fastnn.kernels.lanes.members.batches import shuffle
+from fastnn.kernels.lanes.members.place import pack_rows, place_in, share_alike, share_by_weight
+from fastnn.kernels.lanes.members.turnover import admit, note_best, release
+from fastnn.kernels.simd import any_lane, broadcast, fma, lanes, load, pointer, store
 from fastnn.kernels.simd.calls import KNOWN, call, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.simd.threads import fetch_add
 
 
-def _vectors(array):
-    """Pointer to an array, whose loads take the lanes of a block."""
+@inlined
+def _admit_waiting(step, place, settings, results, queue, tick, n_batches):
+    """Idle lanes to members that wait, and all rows made ready where they are one batch.
+
+    Whether any lane has a member, whether all of these end together, and when the first ends.
+    """
+    here, samples, validation = place.lanes, place.samples, place.validation
+    width, n_members, n_epochs = lanes(here.params), results.status.size, settings.epochs
+    left, together, end = False, True, tick + n_epochs
+    for lane in range(width):
+        if here.members[lane] < 0 and queue[0] < n_members:
+            member = fetch_add(pointer(queue, 0), 1)
+            if member < n_members:
+                admit(here, lane, member, tick, results, settings, step)
+                if samples.weighted and n_batches == 1:
+                    share_by_weight(samples, place, settings, False, 0, samples.n, lane, lane + 1)
+                if validation.weighted:
+                    share_by_weight(validation, place, settings, False, 0, validation.n, lane, lane + 1)
+        if here.members[lane] >= 0:
+            last = here.started[lane] + n_epochs
+            together, left, end = together and (not left or last == end), True, min(end, last)
+    if left and step.packed and n_batches == 1:
+        pack_rows(place, False, 0, samples.n)
+    if left and not samples.weighted:
+        share_alike(samples, settings, min(settings.batch_size, samples.n))
+    if left and validation.n > 0 and not validation.weighted:
+        share_alike(validation, settings, validation.n)
+    return left, together, end
 
 
-@overload(_vectors, jit_options=INLINED)
-def _vectors_impl(array):
-    width = lanes_of(array.dtype)
-    return lambda array: with_lanes(pointer(array, 0), width)
+@inlined
+def _begin_epoch(place, settings, tick):
+    """Every lane's own order of the samples, and its rate where that changes from epoch to epoch."""
+    here, n = place.lanes, place.samples.n
+    width = lanes(here.params)
+    for lane in range(width if settings.own_order else 0):
+        here.keys[width + lane] = epoch_key(here.keys[lane], tick - here.started[lane])
+        shuffle(here.keys[width + lane], place.order + lane * n, place.numbers, n)
+    for lane in range(width if settings.schedule.size > 1 else 0):
+        member = here.members[lane]
+        if member >= 0:
+            here.pace[lane] = settings.rates[member] * settings.schedule[tick - here.started[lane]]
+
+
+@inlined
+def _correct_biases(place, settings, tick, first_tick, together, batch, n_batches):
+    """What the optimizer divides its averages by, in every lane; `first_tick` is that of members that end together."""
+    here = place.lanes
+    width = lanes(here.params)
+    debias, spread = here.pace + 2 * width, here.pace + 3 * width
+    for lane in range(width):
+        if lane == 0 or not together:
+            epoch = tick - (first_tick if together else here.started[lane])
+            number = epoch * n_batches + batch + 1
+            first = 1.0 - settings.settings[0] ** number
+            second = np.sqrt(1.0 - settings.settings[1] ** number)
+        debias[lane], spread[lane] = first, second
+
+
+@inlined
+def _step(step, place, settings, results, tick, batch, n_batches, n_steps):
+    """Steps on one batch; how many were made, and whether a member left, its limit reached or its loss not finite."""
+    here, samples, table, losses = place.lanes, place.samples, place.table, place.losses
+    width, n_params, changed = lanes(here.params), step.n_params, False
+    start = batch * min(settings.batch_size, samples.n)
+    rows = min(settings.batch_size, samples.n - start)
+    if step.packed and n_batches > 1:
+        pack_rows(place, settings.own_order, start, rows)
+    if samples.weighted and n_batches > 1:
+        share_by_weight(samples, place, settings, settings.own_order, start, rows, 0, width)
+    elif n_batches > 1:
+        share_alike(samples, settings, rows)
+    for lane in range(width if settings.limits.size > 0 else 0):
+        epoch = tick - here.started[lane]
+        steps = epoch * n_batches + batch
+        if here.members[lane] >= 0 and steps == settings.limits[here.members[lane]]:
+            release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
+            changed = True
+
+    done = call_integer(
+        step.train, KNOWN, here.params, place.values, here.pace, samples.X + start * table.n_in,
+        samples.y + start * table.n_out, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
+        settings.max_grad_norm, pointer(settings.loss_parameter, 0), pointer(settings.settings, 0), losses,
+    )  # fmt: skip
+    loss = load(losses)
+    if any_lane(loss - loss != 0.0):
+        for lane in range(width):
+            if here.members[lane] >= 0 and not np.isfinite(losses[lane]):
+                epoch = tick + done - 1 - here.started[lane]
+                steps = epoch * n_batches + batch
+                release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
+                changed = True
+    return done, changed
+
+
+@inlined
+def _look(step, place, settings, results, tick, n_batches):
+    """What an epoch's end shows, noted for every member; whether one left, its epochs or its patience at an end."""
+    here, validation, losses, monitored = place.lanes, place.validation, place.losses, place.validation.weights
+    n_params, n_epochs, changed = step.n_params, settings.epochs, False
+    restores = settings.patience > 0 and settings.restore_best
+    if validation.n > 0:
+        call(
+            step.batch_loss, KNOWN, here.params, place.values, validation.X, validation.y, place.table.x,
+            place.table.y, validation.share, np.intp(validation.weighted), validation.n,
+            pointer(settings.loss_parameter, 0), monitored,
+        )  # fmt: skip
+    else:
+        store(monitored, load(losses))
+    if settings.patience > 0:
+        note_best(here, monitored, settings, n_params)
+    for lane in range(lanes(here.params)):
+        member, epoch = here.members[lane], tick - here.started[lane]
+        if member < 0:
+            continue
+        if results.history.size > 0:
+            results.history[member, epoch - 1] = losses[lane]
+        if results.history.size > 0 and validation.n > 0:
+            results.validation[member, epoch - 1] = monitored[lane]
+        waits = settings.patience == 0 or here.waits[lane] < settings.patience
+        if not waits or epoch == n_epochs:
+            status, steps = FINISHED if waits else EARLY, epoch * n_batches
+            release(here, lane, results, status, epoch, steps, np.float64(losses[lane]), restores, n_params)
+            changed = True
+    return changed
 
 
 @kernel
 def run(step, data, validation, settings, results, block, queue, max_ticks):
     """Train members from the queue until none is left, for so many epochs of the block at most; whether any is left."""
     control = flush_denormals()
-    n, n_in, n_out, n_members = data.X.shape[1], data.X.shape[2], data.y.shape[2], results.status.size
-    n_rows, n_params = min(settings.batch_size, n), step.n_params
-    n_batches, n_epochs = (n + n_rows - 1) // n_rows, settings.epochs
-    own_order, packed, weighted = settings.own_order, step.packed, data.weights.shape[0] > 0
-    outputs, mean = settings.outputs, settings.mean
-    scheduled, limited = settings.schedule.size > 1, settings.limits.size > 0
+    place = place_in(block, data, validation)
+    losses, weights = place.losses, place.samples.weights
+    n, n_epochs = place.samples.n, settings.epochs
+    n_rows = min(settings.batch_size, n)
+    n_batches = (n + n_rows - 1) // n_rows
     attentive = results.history.size > 0 or settings.patience > 0
-    restores = settings.patience > 0 and settings.restore_best
     # so that whole epochs follow one another without a look at them
-    plain = n_batches == 1 and not (attentive or scheduled or limited or step.corrected)
-
-    work = _vectors(block.work)
-    width = lanes(work)
-    values, pace, losses = work + block.values * width, work + block.pace * width, work + block.losses * width
-    debias, spread = pace + 2 * width, pace + 3 * width
-    weights, monitored = losses + width, losses + 2 * width
-    members, started, keys = pointer(block.members, 0), pointer(block.started, 0), pointer(block.keys, 0)
-    best, best_params = losses + 3 * width, work + block.best_params * width
-    here = Lanes(work, pace, best, best_params, members, started, pointer(block.waits, 0), keys)
-
-    X, y, table, order = pointer(data.X, 0), pointer(data.y, 0), pointer(data.rows, 0), pointer(block.order, 0)
-    stride, table_block = data.rows.shape[2], data.rows.shape[2] * n * (data.rows.shape[0] > 1)
-    share, packed_x, packed_y = work + block.share * width, work + block.x * width, work + block.y * width
-    own_x, own_y = pointer(block.work, block.x * width), pointer(block.work, block.y * width)
-    given, given_block = pointer(data.weights, 0), n * (data.weights.shape[0] > 1)
-    n_val, weighted_val = validation.X.shape[1], validation.weights.shape[0] > 0
-    X_val, y_val, share_val = pointer(validation.X, 0), pointer(validation.y, 0), work + block.validation_share * width
-    given_val, given_val_block = pointer(validation.weights, 0), n_val * (validation.weights.shape[0] > 1)
+    plain = n_batches == 1 and not (
+        attentive or settings.schedule.size > 1 or settings.limits.size > 0 or step.corrected
+    )
 
     tick = block.ticks[0]
     last_tick, end, changed, left, together = tick + max_ticks, tick, True, True, True
     while tick < last_tick:
-        # ------------------------------------------------ idle lanes to members that wait
         if changed:
-            changed, left, together, end = False, False, True, tick + n_epochs
-            for lane in range(width):
-                if members[lane] < 0 and queue[0] < n_members:
-                    member = fetch_add(pointer(queue, 0), 1)
-                    if member < n_members:
-                        admit(here, lane, member, tick, results, settings, step)
-                        if weighted and n_batches == 1:
-                            share_out(
-                                given, given_block, members, order, False, n, 0, n, lane, lane + 1,
-                                outputs, mean, share, weights, width,
-                            )  # fmt: skip
-                        if weighted_val:
-                            share_out(
-                                given_val, given_val_block, members, order, False, n_val, 0, n_val, lane, lane + 1,
-                                outputs, mean, share_val, monitored, width,
-                            )  # fmt: skip
-                if members[lane] >= 0:
-                    last = started[lane] + n_epochs
-                    together, left, end = together and (not left or last == end), True, min(end, last)
+            left, together, end = _admit_waiting(step, place, settings, results, queue, tick, n_batches)
+            changed = False
             if not left:
                 break
-            if packed and n_batches == 1:
-                pack(
-                    table, stride, table_block, members, order, False, n, 0, n,
-                    own_x, n_in, own_y, n_out, width,
-                )  # fmt: skip
-            if not weighted:
-                share_evenly(share, weights, n_rows, outputs, mean)
-            if n_val > 0 and not weighted_val:
-                share_evenly(share_val, monitored, n_val, outputs, mean)
-        for lane in range(width if own_order else 0):
-            keys[width + lane] = epoch_key(keys[lane], tick - started[lane])
-            shuffle(keys[width + lane], order + lane * n, pointer(block.numbers, 0), n)
-        for lane in range(width if scheduled else 0):
-            if members[lane] >= 0:
-                pace[lane] = settings.rates[members[lane]] * settings.schedule[tick - started[lane]]
-
-        # ------------------------------------------------ an epoch, or as many as may follow without a look
-        loss_sum, weight_sum = broadcast(0.0, work), broadcast(0.0, work)
+        _begin_epoch(place, settings, tick)
+        loss_sum, weight_sum = broadcast(0.0, losses), broadcast(0.0, losses)
         for batch in range(n_batches):
-            start = batch * n_rows
-            rows = min(n_rows, n - start)
-            if packed and n_batches > 1:
-                pack(
-                    table, stride, table_block, members, order, own_order, n, start, rows,
-                    own_x, n_in, own_y, n_out, width,
-                )  # fmt: skip
-            if weighted and n_batches > 1:
-                share_out(
-                    given, given_block, members, order, own_order, n, start, rows, 0, width,
-                    outputs, mean, share, weights, width,
-                )  # fmt: skip
-            elif n_batches > 1:
-                share_evenly(share, weights, rows, outputs, mean)
             if step.corrected:
-                for lane in range(width):
-                    if lane == 0 or not together:
-                        epoch = tick - (end - n_epochs if together else started[lane])
-                        number = epoch * n_batches + batch + 1
-                        first = 1.0 - settings.settings[0] ** number
-                        second = np.sqrt(1.0 - settings.settings[1] ** number)
-                    debias[lane], spread[lane] = first, second
-            for lane in range(width if limited else 0):
-                epoch = tick - started[lane]
-                if members[lane] >= 0 and epoch * n_batches + batch == settings.limits[members[lane]]:
-                    steps = epoch * n_batches + batch
-                    release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
-                    changed = True
-
-            done = call_integer(
-                step.train, KNOWN, work, values, pace, X + start * n_in, y + start * n_out, packed_x, packed_y,
-                share, np.intp(weighted), rows, min(end, last_tick) - tick if plain else 1,
-                settings.max_grad_norm, pointer(settings.loss_parameter, 0), pointer(settings.settings, 0), losses,
-            )  # fmt: skip
-            tick += done - 1
-            loss = load(losses)
-            if any_lane(loss - loss != 0.0):
-                for lane in range(width):
-                    if members[lane] >= 0 and not np.isfinite(losses[lane]):
-                        epoch = tick - started[lane]
-                        steps = epoch * n_batches + batch
-                        release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
-                        changed = True
-            loss_sum, weight_sum = fma(loss, load(weights), loss_sum), weight_sum + load(weights)
-
-        # ------------------------------------------------ a look at its end
+                _correct_biases(place, settings, tick, end - n_epochs, together, batch, n_batches)
+            n_steps = min(end, last_tick) - tick if plain else 1
+            done, left_early = _step(step, place, settings, results, tick, batch, n_batches, n_steps)
+            tick, changed = tick + done - 1, changed or left_early
+            loss_sum, weight_sum = fma(load(losses), load(weights), loss_sum), weight_sum + load(weights)
         tick += 1
-        if not attentive and tick < end:
-            continue
-        store(losses, loss_sum / weight_sum)
-        if n_val > 0:
-            call(
-                step.batch_loss, KNOWN, work, values, X_val, y_val, packed_x, packed_y, share_val,
-                np.intp(weighted_val), n_val, pointer(settings.loss_parameter, 0), monitored,
-            )  # fmt: skip
-        else:
-            store(monitored, load(losses))
-        if settings.patience > 0:
-            note_best(here, monitored, settings, n_params)
-        for lane in range(width):
-            member, epoch = members[lane], tick - started[lane]
-            if member < 0:
-                continue
-            if results.history.size > 0:
-                results.history[member, epoch - 1] = losses[lane]
-            if results.history.size > 0 and n_val > 0:
-                results.validation[member, epoch - 1] = monitored[lane]
-            waits = settings.patience == 0 or here.waits[lane] < settings.patience
-            if not waits or epoch == n_epochs:
-                status, steps = FINISHED if waits else EARLY, epoch * n_batches
-                release(here, lane, results, status, epoch, steps, np.float64(losses[lane]), restores, n_params)
-                changed = True
+        if attentive or tick >= end:
+            store(losses, loss_sum / weight_sum)
+            changed = _look(step, place, settings, results, tick, n_batches) or changed
     block.ticks[0] = tick
     restore_denormals(control)
     return left

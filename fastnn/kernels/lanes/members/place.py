@@ -1,0 +1,117 @@
+"""Where the loop over members works: pointers to the lanes of a block, to samples, and to what is computed of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numba.extending import overload
+
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.lanes.members.batches import pack, share_evenly, share_out
+from fastnn.kernels.lanes.members.compiled import lanes_of
+from fastnn.kernels.lanes.members.turnover import Lanes
+from fastnn.kernels.simd import lanes, pointer, with_lanes
+from fastnn.kernels.simd.types import Pointer
+
+
+class Samples(NamedTuple):
+    """Samples to train on or to validate with, and the share of their rows in the loss of every lane."""
+
+    X: Pointer
+    y: Pointer
+    n: int
+    weighted: bool  # whether weights are given for them
+    given: Pointer
+    given_block: int  # weights of a member, 0 where all share them
+    share: Pointer
+    weights: Pointer  # of the present rows, in all
+
+
+class Table(NamedTuple):
+    """What `fastnn.kernels.lanes.members.batches.pack` copies from, and to: numbers, and the same as vectors."""
+
+    rows: Pointer
+    stride: int
+    block: int
+    n_in: int
+    n_out: int
+    own_x: Pointer
+    own_y: Pointer
+    x: Pointer
+    y: Pointer
+
+
+class Place(NamedTuple):
+    """Where the loop works."""
+
+    lanes: Lanes
+    values: Pointer
+    losses: Pointer  # of a batch or an epoch
+    order: Pointer  # in which each lane visits the samples
+    numbers: Pointer
+    samples: Samples
+    validation: Samples
+    table: Table
+
+
+def _vectors(array):
+    """Pointer to an array, whose loads take the lanes of a block."""
+
+
+@overload(_vectors, jit_options=INLINED)
+def _vectors_impl(array):
+    width = lanes_of(array.dtype)
+    return lambda array: with_lanes(pointer(array, 0), width)
+
+
+@inlined
+def _samples(data, share, weights):
+    n, weighted = data.X.shape[1], data.weights.shape[0] > 0
+    given_block = n * (data.weights.shape[0] > 1)
+    given = pointer(data.weights, 0)
+    return Samples(pointer(data.X, 0), pointer(data.y, 0), n, weighted, given, given_block, share, weights)
+
+
+@inlined
+def place_in(block, data, validation):
+    """Where in a block the loop works: `fastnn.kernels.lanes.members.data.Block` counts in vectors."""
+    work = _vectors(block.work)
+    width = lanes(work)
+    losses, best_params = work + block.losses * width, work + block.best_params * width
+    members, started, keys = pointer(block.members, 0), pointer(block.started, 0), pointer(block.keys, 0)
+    waits, pace = pointer(block.waits, 0), work + block.pace * width
+    in_lanes = Lanes(work, pace, losses + 3 * width, best_params, members, started, waits, keys)
+    samples = _samples(data, work + block.share * width, losses + width)
+    validated = _samples(validation, work + block.validation_share * width, losses + 2 * width)
+    stride, n_in, n_out = data.rows.shape[2], data.X.shape[2], data.y.shape[2]
+    own_x, own_y = pointer(block.work, block.x * width), pointer(block.work, block.y * width)
+    x, y, of_member = work + block.x * width, work + block.y * width, stride * samples.n * (data.rows.shape[0] > 1)
+    table = Table(pointer(data.rows, 0), stride, of_member, n_in, n_out, own_x, own_y, x, y)
+    order, numbers, values = pointer(block.order, 0), pointer(block.numbers, 0), work + block.values * width
+    return Place(in_lanes, values, losses, order, numbers, samples, validated, table)
+
+
+@inlined
+def pack_rows(place, own_order, start, rows):
+    """Every lane's own rows to where vectors hold them."""
+    table = place.table
+    pack(
+        table.rows, table.stride, table.block, place.lanes.members, place.order, own_order, place.samples.n, start,
+        rows, table.own_x, table.n_in, table.own_y, table.n_out, lanes(place.losses),
+    )  # fmt: skip
+
+
+@inlined
+def share_by_weight(samples, place, settings, own_order, start, rows, first, stop):
+    """The shares of rows by the weights given for them, in the lanes ``first:stop``."""
+    share_out(
+        samples.given, samples.given_block, place.lanes.members, place.order, own_order, samples.n, start, rows,
+        first, stop, settings.outputs, settings.mean, samples.share, samples.weights, lanes(place.losses),
+    )  # fmt: skip
+
+
+@inlined
+def share_alike(samples, settings, rows):
+    """The shares of rows that all weigh the same."""
+    share_evenly(samples.share, samples.weights, rows, settings.outputs, settings.mean)
