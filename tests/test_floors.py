@@ -26,7 +26,6 @@ FLOORS = (
 
 #: Imports that close circles of rooms, of `tiles` with the loop above it; none of files. Nothing is added here.
 CONDEMNED = {
-    ("fastnn.kernels.tiles.prepare", "fastnn.kernels.loop"),
     ("fastnn.kernels.tiles.prepare", "fastnn.kernels.end_epoch"),
     ("fastnn.kernels.tiles.job_record", "fastnn.kernels.end_epoch"),
 }

@@ -23,13 +23,13 @@ from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.architecture import number_type
 from fastnn.kernels.jit.compiling import address_of, kernel, outlined
 from fastnn.kernels.jit.digest import digest
-from fastnn.kernels.loop import run
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE, TEAM
 from fastnn.kernels.tiles.prepare import PreparedForTiles
+from fastnn.kernels.tiles.run import run
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.spec import NetworkSpec
 

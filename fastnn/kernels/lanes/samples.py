@@ -2,13 +2,15 @@
 
 Where a network is so small that a step is a chain of dependent operations, its parameters stay in registers, each
 in every lane, and a vector holds a number of as many samples: the kernels of `lanes`, whose gradients are summed
-over the lanes. The loop over epochs is its own, beside `fastnn.kernels.loop`: parameters, slots and gradient are local
-to it, so that the compiler keeps them in registers from one step to the next, which takes a tenth of a microsecond.
+over the lanes. The loop over epochs, `fastnn.kernels.loop.loop`, is compiled into the kernel: parameters, slots and
+gradient are local to it, so that the compiler keeps them in registers from one step to the next, which takes a tenth
+of a microsecond.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numba import from_dtype, types
@@ -21,17 +23,18 @@ from fastnn.kernels.functions.optimizers import RULES, rule_of
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_step, update
+from fastnn.kernels.loop import loop, present_params, take_step
 from fastnn.kernels.simd import broadcast, first, lanes, load, pointer, pointer_at, scratch, store, with_lanes
-from fastnn.kernels.simd.calls import call, call_float, call_integer
-from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
+from fastnn.kernels.simd.calls import call_float
 from fastnn.kernels.simd.tiles import place_on_stack
+from fastnn.kernels.simd.types import Pointer, Vector
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
-from fastnn.kernels.tiles.layers import ALONE, pointer_type, workspace
+from fastnn.kernels.tiles.layers import ALONE, Team, pointer_type, workspace
 from fastnn.kernels.tiles.prepare import PreparedJob
 from fastnn.settings.spec import NetworkSpec
 
-_DONE, _PAUSED, _BAD_DATA, _DIVERGED, _STOPPED, *_ = (int(status) for status in Status)
+_DONE, _BAD_DATA, _DIVERGED = int(Status.DONE), int(Status.BAD_DATA), int(Status.DIVERGED)
 
 
 def _facts(kind, work):
@@ -110,6 +113,27 @@ def _hand_over(vectors, numbers, count):
         numbers[i] = first(load(vectors + i * lanes(vectors)))
 
 
+class LaneSteps(NamedTuple):
+    """What the steps of a tiny network go by; all that they change stands on the stack."""
+
+    kind: StepKind
+    pointers: LanePointers
+    pace: Pace
+    batch: Batch
+    penalty: Vector
+    bound: Vector
+    numbers: Pointer  # the batch in the lanes, one number after the other
+    weight: Pointer  # of that batch
+    params: Pointer  # where the parameters are handed over
+    n_params: int
+    corrected: bool  # whether the optimizer corrects a bias
+    n_batches: int
+    first_step: int
+    checked_steps: int
+    ordered: bool  # whether an epoch has an order of its own
+    team: Team
+
+
 @kernel
 def run(kind, records, work, params, slots, counters, sums, learning_rates, losses, max_steps, checked_steps):
     """Train from where `counters` and `sums` stand; see `fastnn.jobs.job`.
@@ -126,12 +150,11 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
     )
     pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
     job = records[0]
-    settings, parameter = pointer_at(job.settings, np.float64), pointer_at(job.loss_parameter, work)
-    n, width, (n_in, n_out) = job.n_rows, lanes(x), _ends(kind)
+    settings = pointer_at(job.settings, np.float64)
+    width, (n_in, n_out) = lanes(x), _ends(kind)
     count = row_vectors * width
-    n_batches = (n + job.batch_size - 1) // job.batch_size
-    y, share = x + count * n_in, x + count * (n_in + n_out)
-    ordered = job.draw_order != 0 and n_batches > 1
+    batch = Batch(x, x + count * n_in, x + count * (n_in + n_out), 1, row_vectors)
+    n_batches = (job.n_rows + job.batch_size - 1) // job.batch_size
 
     for i in range(n_params):
         store(pointers.params + i * width, broadcast(params[i], x))
@@ -140,64 +163,60 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
         if n_slots > 1:
             store(pointers.slot_1 + i * width, broadcast(slots[1, i], x))
     store(pace.momentum, broadcast(settings[0], x))
-    penalty, bound = broadcast(job.l2, x), broadcast(job.max_grad_norm, x)
-
-    epoch, batch, step = counters[0], counters[1], counters[2]
-    loss_sum, weight_sum, weight = sums[0], sums[1], 0.0
-    first_epoch, first_step, status = epoch, step, _DONE
-    packed = False
-    mode = flush_denormals()
-    while epoch < first_epoch + learning_rates.size and status == _DONE:
-        store(pace.rate, broadcast(learning_rates[epoch - first_epoch], x))
-        if ordered:
-            call(job.draw_order, job, epoch)
-        while batch < n_batches:
-            if step - first_step == max_steps:
-                status = _PAUSED
-                break
-            if not packed:
-                start = batch * job.batch_size
-                rows = min(job.batch_size, n - start)
-                weight = call_float(job.pack, job, np.intp(ordered), start, rows, count, width, n_in, n_out, x)
-                packed = n_batches == 1
-                if step < checked_steps:
-                    size = count * (n_in + n_out)
-                    if not (np.isfinite(weight) and passes.block_finite(pointer(work, 0), size, 1, size)):
-                        status = _BAD_DATA
-                        break
-            loss = gradient_step(kind, pointers, Batch(x, y, share, 1, row_vectors), penalty, bound, parameter)
-            value = np.float64(first(loss))
-            if not np.isfinite(value):
-                status, losses[epoch - first_epoch] = _DIVERGED, value
-                break
-            step += 1
-            if corrected:
-                store(pace.debias, broadcast(1.0 - settings[0] ** float(step), x))
-                store(pace.spread, broadcast(np.sqrt(1.0 - settings[1] ** float(step)), x))
-            update(kind, pointers, pace, settings)
-            loss_sum += value * weight
-            weight_sum += weight
-            batch += 1
-        if status != _DONE:
-            break
-        i, mean = epoch - first_epoch, loss_sum / (weight_sum if weight_sum > 0.0 else 1.0)
-        losses[i] = mean
-        if job.end_epoch != 0:
-            _hand_over(pointers.params, params, n_params)
-            rates, n_rates, p = pointer(learning_rates, 0), learning_rates.size, pointer(params, 0)
-            if call_integer(job.end_epoch, job, p, n_params, epoch, mean, rates, i, n_rates, ALONE):
-                status = _STOPPED
-        epoch, batch, loss_sum, weight_sum = epoch + 1, 0, 0.0, 0.0
-    restore_denormals(mode)
+    penalty, bound, weight = broadcast(job.l2, x), broadcast(job.max_grad_norm, x), scratch(settings, 1)
+    steps = LaneSteps(
+        kind, pointers, pace, batch, penalty, bound, pointer(work, 0), weight, pointer(params, 0), n_params, corrected,
+        n_batches, counters[2], checked_steps, job.draw_order != 0 and n_batches > 1, ALONE,
+    )  # fmt: skip
+    status = loop(steps, job, counters, sums, learning_rates, losses, max_steps)
 
     _hand_over(pointers.params, params, n_params)
     if n_slots > 0:
         _hand_over(pointers.slot_0, slots[0], n_params)
     if n_slots > 1:
         _hand_over(pointers.slot_1, slots[1], n_params)
-    counters[0], counters[1], counters[2] = epoch, batch, step
-    sums[0], sums[1] = loss_sum, weight_sum
     return status
+
+
+@overload(present_params, jit_options=INLINED)
+def _present_params(steps):
+    if steps.instance_class is not LaneSteps:
+        return None
+
+    def impl(steps):
+        _hand_over(steps.pointers.params, steps.params, steps.n_params)
+        return steps.params
+
+    return impl
+
+
+@overload(take_step, jit_options=INLINED)
+def _take_step(steps, job, batch, step, rate):
+    return _step if steps.instance_class is LaneSteps else None
+
+
+def _step(steps, job, batch, step, rate):
+    x, pace, (n_in, n_out) = steps.batch.x, steps.pace, _ends(steps.kind)
+    settings, parameter = pointer_at(job.settings, np.float64), pointer_at(job.loss_parameter, steps.numbers)
+    if steps.n_batches > 1 or step == steps.first_step:  # one batch stays in the lanes
+        start, width = batch * job.batch_size, lanes(x)
+        rows, count = min(job.batch_size, job.n_rows - start), steps.batch.rows * width
+        ordered = np.intp(steps.ordered)
+        steps.weight[0] = call_float(job.pack, job, ordered, start, rows, count, width, n_in, n_out, x)
+        if step < steps.checked_steps:
+            size = count * (n_in + n_out)
+            if not (np.isfinite(steps.weight[0]) and passes.block_finite(steps.numbers, size, 1, size)):
+                return np.nan, 0.0, _BAD_DATA
+    loss = gradient_step(steps.kind, steps.pointers, steps.batch, steps.penalty, steps.bound, parameter)
+    loss = np.float64(first(loss))
+    if not np.isfinite(loss):
+        return loss, 0.0, _DIVERGED
+    store(pace.rate, broadcast(rate, x))
+    if steps.corrected:
+        store(pace.debias, broadcast(1.0 - settings[0] ** float(step + 1), x))
+        store(pace.spread, broadcast(np.sqrt(1.0 - settings[1] ** float(step + 1)), x))
+    update(steps.kind, steps.pointers, pace, settings)
+    return loss, steps.weight[0], _DONE
 
 
 # ---------------------------------------------------------------- from Python

@@ -14,7 +14,6 @@ from fastnn.kernels import dispatch
 from fastnn.kernels.end_epoch import end_epoch, watched
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
-from fastnn.kernels.loop import run
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
@@ -32,6 +31,7 @@ from fastnn.kernels.tiles.layers import (
     pointer_type,
 )
 from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
+from fastnn.kernels.tiles.run import run
 from fastnn.kernels.tiles.step import LOSS_ROWS, clip, copy, draw_order, gather, given_order, penalise, weigh
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
