@@ -1,9 +1,5 @@
 """The plain loops: against the reference on every pair of activation and loss, compiled and as Python runs them."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from reference_cases import PAIRS, about, draw, error, losses_of
@@ -62,21 +58,3 @@ def test_what_is_not_written_out_is_refused(monkeypatch):
 def test_dropout_is_refused():
     with pytest.raises(ValueError, match="dropout must be 0 with backend='plain'"):
         MLP((3, 5, 2)).fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, dropout=0.1, backend="plain")
-
-
-def test_without_the_compiler_plain_loops_stand_in_with_one_sentence():
-    program = """
-import warnings
-import numpy as np
-from fastnn import MLP
-X, y = np.eye(3), np.ones((3, 1))
-net, again = MLP((3, 4, 1), rng=0), MLP((3, 4, 1), rng=0)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    net.fit(X, y, epochs=3, rng=0)
-assert {str(w.message)[:17] for w in caught} == {"NUMBA_DISABLE_JIT"}, [str(w.message) for w in caught]
-again.fit(X, y, epochs=3, rng=0, backend="numpy")
-np.testing.assert_allclose(net.params, again.params, rtol=1e-13)
-"""
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)

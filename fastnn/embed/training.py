@@ -23,6 +23,7 @@ from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.architecture import number_type
 from fastnn.kernels.jit.compiling import address_of, kernel, outlined
 from fastnn.kernels.jit.digest import digest
+from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float
 from fastnn.kernels.tiles import passes
@@ -95,6 +96,8 @@ class TrainState:
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
     ):
+        if compiler_is_off():
+            refuse("fastnn.TrainState")
         spec = checks.check_network_spec(spec)
         rows = checks.check_integer("max_batch", max_batch, 1)
         dtype = spec.dtype

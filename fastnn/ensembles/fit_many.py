@@ -17,6 +17,7 @@ from fastnn import checks
 from fastnn.ensembles.chunks import run_chunks
 from fastnn.jobs.members import MembersJob
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.models.ensemble import Ensemble
 from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
@@ -218,6 +219,11 @@ def _job(
         raise ValueError(
             "specialize must not be True with ReduceOnPlateau or a metric monitored, which lanes do not do"
         )
+    if specialize is None:
+        specialize = dispatch.members_in_lanes(spec) and alike
+    if compiler_is_off():  # each member alone, by plain loops
+        warn_of_stand_in(stacklevel=3)
+        specialize = False
     schedule = np.ones(1)
     if isinstance(optimizer.learning_rate, Schedule) and alike:
         schedule = optimizer.learning_rate.rates(0, epochs)
@@ -248,5 +254,5 @@ def _job(
         shuffle=checks.check_flag("shuffle", shuffle),
         stopping=stopping,
         history=checks.check_flag("history", history),
-        specialize=dispatch.members_in_lanes(spec) and alike if specialize is None else specialize,
+        specialize=specialize,
     )

@@ -16,15 +16,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import config
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
 from fastnn.kernels.jit.compiling import kernel
+from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, Loss
 from fastnn.settings.spec import NetworkSpec
 
-_loops: Callable = (lambda function: function) if config.DISABLE_JIT else kernel
+_loops: Callable = (lambda function: function) if compiler_is_off() else kernel
 
 N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models.derivatives import Derivatives
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class SingleSample(Derivatives):
 
     @cached_property
     def _compiled(self) -> Any:
+        if compiler_is_off():
+            from fastnn.reference.one_sample import OneSample
+
+            return OneSample(self._spec)
         with InterruptsHeld():
             from fastnn.embed import from_python
         return from_python.Compiled(self._spec)
@@ -92,6 +97,8 @@ class SingleSample(Derivatives):
         numba.TypingError, ValueError
             If an array is not what it must be.
         """
+        if compiler_is_off():
+            refuse("net.train_step")
         from fastnn.embed import training
 
         return training.train_step(self, x, y, state)
@@ -130,6 +137,8 @@ class SingleSample(Derivatives):
         ValueError
             If the network is so wide that its scratch does not belong on the stack, or not what the caller takes.
         """
+        if compiler_is_off():
+            refuse("net.cfunc")
         if caller not in self._cfunctions:
             self._cfunctions[caller] = self._compiled.cfunc(self, caller)
         return self._cfunctions[caller]

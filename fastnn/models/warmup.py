@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue, optimizers
 
@@ -21,6 +22,8 @@ def warmup(report: Report | None = None) -> None:
     report : callable, optional
         Called with ``(name, number, total)`` before each piece.
     """
+    if compiler_is_off():
+        refuse("fastnn.warmup")
     pieces = list(_pieces())
     for number, (name, compile_piece) in enumerate(pieces, start=1):
         if report is not None:

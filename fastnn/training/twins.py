@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, overload
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from fastnn.checks import check_name
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.spec import NetworkSpec
 
@@ -96,12 +95,14 @@ _MODULES = {
         "network": "fastnn.kernels.plain",
         "training": "fastnn.training.plain",
         "normal_equations": "fastnn.reference.normal_equations",
+        "shuffle": "fastnn.reference.shuffle",
     },
     "numpy": {
         "network": "fastnn.reference.network",
         "training": "fastnn.reference.training",
         "end_epoch": "fastnn.reference.end_epoch",
         "normal_equations": "fastnn.reference.normal_equations",
+        "shuffle": "fastnn.reference.shuffle",
     },
 }
 BACKENDS = tuple(_MODULES)
@@ -141,13 +142,8 @@ def twin(backend: str, module: str) -> Any:
 
 def _load(name: str, module: str) -> Any:
     """A module's first use; every one of the tuned kernels' where the compiler is turned off."""
-    if name == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        warnings.warn(
-            "NUMBA_DISABLE_JIT turns off the compiler that the tuned kernels need: plain loops, backend='plain', "
-            "compute instead",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+    if name == "numba" and compiler_is_off():
+        warn_of_stand_in(stacklevel=4)
         name = "plain"
     with InterruptsHeld():
         found = _modules[name, module] = importlib.import_module(_MODULES[name][module])

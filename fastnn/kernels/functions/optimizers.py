@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -157,7 +158,7 @@ def _rules():
             name = row.rule + variant
             function = globals()[name]
             own_numbers = globals().get(f"{name}_numbers", globals().get(f"{row.rule}_numbers", numbers))
-            slots = function.py_func.__code__.co_argcount - 3
+            slots = len(signature(function).parameters) - 3
             yield Rule(name, function, own_numbers, slots, row.corrects_bias, row.keeps_step_sizes)
 
 

@@ -10,6 +10,7 @@ from numba import njit, types
 
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.pipeline import CACHE, CALLEE, INLINED, KERNEL, OUTLINED, OWN
+from fastnn.kernels.jit.turned_off import compiler_is_off, refusing
 
 #: What Numba makes of a function; its class is not public.
 Dispatcher = Any
@@ -27,6 +28,8 @@ def callee(function: Callable) -> Dispatcher:
 
 def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:
     """Have Numba compile a function, look for it on disk before, and finish what it has begun whoever interrupts."""
+    if compiler_is_off():
+        return refusing(function)
     dispatcher = njit(**options)(_named(function))
     if CACHE is not None:
         dispatcher._cache = CACHE(function)
@@ -69,7 +72,7 @@ def _piece(options: dict[str, Any]) -> Callable:
         if function is None:
             return partial(piece, literals=literals)
         dispatcher = njit(**options)(function)
-        if OWN:
+        if OWN and not compiler_is_off():
             _forget_literals(dispatcher, function.__code__.co_varnames, literals)
         return dispatcher
 
