@@ -2,6 +2,7 @@
 
 ``pytest bench/bench_least_squares.py -s`` prints the processor time to a mean squared error of 1e-6 from 20 random
 starts, on either path, and what Adam takes to 1e-5, at its default rate and with the schedule that served it best.
+``-k normal`` shows in which blocks the Jacobian's products are formed best.
 """
 
 from time import process_time
@@ -10,6 +11,11 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, Adam, LevenbergMarquardt
+from fastnn.apps.comparison.peak import peak
+from fastnn.jobs.job import Job
+from fastnn.kernels.simd.registers import REGISTER_FILE
+from fastnn.kernels.tiles import normal_equations
+from fastnn.settings.catalogue import LOSSES
 from fastnn.settings.schedules import Cosine
 
 STARTS = 20
@@ -59,6 +65,20 @@ def bench_levenberg_marquardt_against_adam():
     assert all(np.isfinite(seconds) for seconds, _ in numba)
     assert ours < theirs
     assert ours < slow / 5
+
+
+@pytest.mark.parametrize("rows", [32, 64, 96, 128, 256])
+def bench_normal_equations(benchmark, monkeypatch, rows):
+    """The products of the Jacobian, in blocks of so many rows: of what arithmetic takes for half of them alone."""
+    X, y = surrogate()
+    net = MLP((5, 20, 20, 1), rng=0)
+    monkeypatch.setattr(normal_equations, "REGISTER_FILE", REGISTER_FILE._replace(jacobian_rows=rows))
+    job = Job(net.spec, net.params, X, y.reshape(-1, 1), LOSSES["mse"], LevenbergMarquardt(), len(X))
+    arguments = job, np.ones(len(X)), len(X), lambda: None
+    benchmark.pedantic(normal_equations.normal_equations, arguments, rounds=30, warmup_rounds=1)
+    if benchmark.enabled:
+        rate = len(X) * (net.spec.n_params + 1) ** 2 / benchmark.stats.stats.min
+        benchmark.extra_info["share of peak"] = f"{rate / peak('float64'):.0%}"
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

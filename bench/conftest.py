@@ -20,6 +20,14 @@ CRIPPLING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE")
 _MINIMA = pytest.StashKey[dict]()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Under ``--benchmark-disable`` what times by itself is left out: it takes minutes, for nothing."""
+    if config.getoption("benchmark_disable"):
+        for item in items:
+            if "benchmark" not in item.fixturenames:
+                item.add_marker(pytest.mark.skip(reason="times by itself"))
+
+
 @pytest.fixture(scope="session")
 def minima(request):
     """Where benchmarks leave their times: ``{workload: {path: seconds}}``."""

@@ -17,9 +17,9 @@ from fastnn.jobs.job import Job
 from fastnn.kernels.jit.compiling import inlined, kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, store_first, total
 from fastnn.kernels.simd.calls import KNOWN, call
-from fastnn.kernels.simd.registers import REGISTER_BYTES
+from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
+from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LOW
 from fastnn.kernels.tiles.layers import (
     ALONE,
     BIASES,
@@ -39,8 +39,8 @@ from fastnn.kernels.tiles.layers import (
     workspace,
 )
 
-#: Rows of the products that are computed together; less of them lies below the diagonal, the fewer they are.
-_PANEL = 64
+#: Rows of the products that are computed together, whole tiles: the fewer, the less of them lies below the diagonal.
+_PANEL = 8 * LOW
 
 #: Rows of a Cholesky factor between two products: those within are subtracted one by one, at a fraction of the speed.
 _PIVOTS = 32
@@ -156,6 +156,7 @@ def _substitute(factor, x):
 def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
     """What a Gauss-Newton step is made of: the contract of `fastnn.reference.normal_equations.normal_equations`."""
     spec, dtype = job.spec, job.spec.dtype
+    block_rows = min(block_rows, max(1, REGISTER_FILE.jacobian_rows // spec.n_out))
     layers, zeros, size = layout(spec, block_rows, False, True)
     stride = _stride(spec.n_params + 1, dtype)
     if job.prepared is None:
