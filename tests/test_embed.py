@@ -245,9 +245,11 @@ def test_second_derivatives(name):
 
 
 # ---------------------------------------------------------------- costs
-def test_nothing_is_allocated():
+@pytest.mark.parametrize(
+    "net", [network((3, 5, 1)), pytest.param(NETS["exp"], marks=pytest.mark.slow)], ids=lambda net: str(net.spec.sizes)
+)
+def test_nothing_is_allocated(net):
     _nrt_python.memsys_enable_stats()
-    net = NETS["exp"]
     spec = net.spec
     x, v, out, jac = point(net), np.ones(1), np.empty(1), np.empty((1, spec.n_in))
 

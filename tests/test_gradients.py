@@ -25,7 +25,9 @@ NETS = {
     "softmax": network((4, 13, 5), "softplus", output_activation="softmax", bias=False),
     "one output": network((5, 37, 1), "gelu_tanh", dtype="float32"),
 }
-each_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+each_net = pytest.mark.parametrize(
+    "net", [NETS["softmax"], pytest.param(NETS["one output"], marks=pytest.mark.slow)], ids=NETS
+)
 
 
 def numbers(net, *lengths):

@@ -14,7 +14,7 @@ LOSSES = ["pinball", "expectile"]
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("outputs", [1, 3, 11])
+@pytest.mark.parametrize("outputs", [1, 3, pytest.param(11, marks=pytest.mark.slow)])
 def test_gradients_agree(loss, dtype, outputs):
     net = fastnn.MLP((2, 5, outputs), dtype=dtype, rng=0)
     quantiles = np.linspace(0.1, 0.8, outputs)
@@ -26,7 +26,7 @@ def test_gradients_agree(loss, dtype, outputs):
         np.testing.assert_allclose(gradient, by_numpy[1], atol=tolerance)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["pinball", pytest.param("expectile", marks=pytest.mark.slow)])
 def test_every_path_trains_alike(loss):
     settings = {"loss": loss, "quantiles": QUANTILES, "epochs": 5, "optimizer": fastnn.SGD(0.1)}
     start = fastnn.MLP((2, 3, 3), rng=0)

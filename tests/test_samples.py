@@ -96,7 +96,7 @@ WATCHED = {
 
 
 @pytest.mark.parametrize("settings", WATCHED.values(), ids=WATCHED)
-@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 4])
 def test_what_is_watched_is_what_the_reference_sees(settings, batch_size):
     labelled = settings.get("loss") == "cross_entropy"
     net = MLP((3, 4, 2), output_activation="softmax" if labelled else "identity", rng=0)
