@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from textwrap import dedent
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from numba.core.event import RecordingListener, install_listener
 
+import fastnn
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
 
@@ -186,3 +188,15 @@ def test_a_kernel_is_complete_before_an_interrupt_is_answered(monkeypatch):
             successor(1)
     assert len(successor.overloads) == 1
     assert successor(1) == 2
+
+
+def test_a_helper_in_the_midst_of_a_long_run_ends_with_the_main_thread():
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    spec = fastnn.MLP((5, 7, 3)).spec
+    settings = {"batch_size": 8, "threads": 2, "specialize": False, "progress": False}
+    fastnn.fit_many(spec, X, X[:, :3], members=1, epochs=1, **settings)  # compiles
+    timer, begin = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]), time.perf_counter()
+    timer.start()
+    with pytest.warns(RuntimeWarning, match="interrupted: 0 of 4 members are finished"):
+        fastnn.fit_many(spec, X, X[:, :3], members=4, epochs=10_000_000, **settings)
+    assert time.perf_counter() - begin < 5  # a whole run takes half a minute

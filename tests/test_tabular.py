@@ -1,6 +1,9 @@
 """From a table to a network and back: what is told, what is refused, what a file may hold."""
 
+import dataclasses
 import json
+import re
+import signal
 import struct
 import subprocess
 import sys
@@ -367,7 +370,7 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
         return fastnn.sweep(X, y, settings, **options)
 
     monkeypatch.setattr(sweeping, "sweep", spy)
-    compared = sweeping.compare(table, grid([1e-5, 0.02], repeats=2), progress=False)
+    compared, _ = sweeping.compare(table, grid([1e-5, 0.02], repeats=2), progress=False)
     assert [one.settings.learning_rate for one in compared] == [0.02, 1e-5]
     assert compared[0].loss < compared[1].loss
     [(n, settings, options)] = calls
@@ -385,7 +388,7 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
 
 
 def test_sweep_with_folds_uses_all_rows_that_are_not_held_out(table):
-    [one] = sweeping.compare(table, grid([0.02], repeats=2), folds=3, progress=False)
+    [one], _ = sweeping.compare(table, grid([0.02], repeats=2), folds=3, progress=False)
     assert one.scores.shape == (6,)
     assert len(set(one.scores)) == 6
 
@@ -398,7 +401,7 @@ def test_sweep_of_classes_of_which_one_is_rare():
     frame = polars.DataFrame({"x": x, "kind": kind.astype(str)})
     for seed in range(4):
         table = preparing.prepare(frame, "kind", None, seed)
-        [one] = sweeping.compare(table, grid([0.05], seed=seed), progress=False)
+        [one], _ = sweeping.compare(table, grid([0.05], seed=seed), progress=False)
         assert one.scores[0] > 0.5
 
 
@@ -440,3 +443,66 @@ def test_ctrl_c_while_it_trains_saves_nothing(argv, folder, capsys):
     done = subprocess.run([sys.executable, "-c", code, *full], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, f"fastnn {command}: interrupted\n")
     assert not list(folder.glob("*.safetensors"))
+
+
+def test_ctrl_c_saves_and_tells_the_networks_that_are_finished(folder, monkeypatch, capsys):
+    """A Ctrl-C that comes when three of four are finished: they are the model, and there is no figure."""
+    messy().write_csv("t.csv")
+    fit_many = training.fit_many
+    monkeypatch.setattr(training, "fit_many", lambda *args, **settings: fit_many(*args, **settings)[:3])
+    argv = ["train", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "4"]
+    assert cli.main(argv) == 130
+    out, error = capsys.readouterr()
+    assert "Interrupted: 3 of 4 networks are finished, and saved." in out
+    assert error == "fastnn train: interrupted\n"
+    assert len(model.TableModel.load("t.safetensors").networks) == 3
+    assert not list(folder.glob("*.png"))
+
+
+def test_ctrl_c_between_training_and_saving_loses_nothing(folder, table, monkeypatch):
+    def judges(*args):
+        signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    real = training.judges
+    monkeypatch.setattr(training, "judges", judges)
+    outcome = training.train(table, QUICK, False, "t.safetensors")
+    assert outcome.interrupted
+    assert len(model.TableModel.load("t.safetensors").networks) == len(outcome.many) == QUICK.repeats
+
+
+def test_ctrl_c_in_a_sweep_tells_the_networks_that_are_finished(folder, monkeypatch, capsys):
+    messy().write_csv("t.csv")
+    sweep = sweeping.sweep
+
+    def interrupted(*args, **settings):
+        whole = sweep(*args, **settings)
+        return dataclasses.replace(whole, records=whole.records[:3], networks=whole.networks[:3])
+
+    monkeypatch.setattr(sweeping, "sweep", interrupted)
+    argv = ["sweep", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "2", "--save"]
+    assert cli.main([*argv, "t.safetensors"]) == 130
+    out, error = capsys.readouterr()
+    assert "Interrupted: 3 of 4 networks are finished, and told of here." in out
+    assert error == "fastnn sweep: interrupted\n"
+    assert not list(folder.glob("*.safetensors"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.0, 2.0, 4.0, 7.0])
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_ctrl_c_at_any_moment(command, seconds, folder):
+    """Either nothing is written, or a whole model of as many networks as are told of."""
+    messy(1000).write_csv("t.csv")
+    argv = [sys.executable, "-m", "fastnn", command, "t.csv", "--target", "y", "--repeats", "2000"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (130, f"fastnn {command}: interrupted\n")
+    told = re.search(r"Interrupted: (\d+) of \d+ networks are finished", out)
+    written = {path.name for path in folder.iterdir()} - {"t.csv"}
+    assert written == ({"t.safetensors"} if told and command == "train" else set())
+    if written:
+        assert len(model.TableModel.load("t.safetensors").networks) == int(told[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +20,20 @@ from fastnn.settings.schedules import ReduceOnPlateau, Schedule
 from fastnn.training import fit
 
 
-def one_by_one(job: MembersJob, outcome: MembersOutcome) -> Callable[[], Piece]:
-    """Members one after another, each by the kernels that train a single network."""
+def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callable[[], Piece]:
+    """Members one after another, each by the kernels that train a single network, until `halt` is set."""
     queue = iter(range(len(job)))
 
     def step() -> bool:
         k = next(queue, None)  # one bytecode in C: two threads never draw the same
         if k is not None:
-            _train_alone(job, k, outcome)
+            _train_alone(job, k, outcome, halt)
         return k is not None
 
     return lambda: step
 
 
-def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome) -> None:
+def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) -> None:
     def block(array: NDArray) -> NDArray:
         return array[k if len(array) > 1 else 0]
 
@@ -68,7 +69,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome) -> None:
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the status tells of a member that diverged
-        run = fit.fit(single, state, job.epochs, progress=False, specialize=False)
+        run = fit.fit(single, state, job.epochs, progress=False, specialize=False, halt=halt)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
     records = outcome.records

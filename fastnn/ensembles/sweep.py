@@ -21,6 +21,7 @@ from fastnn.models.ensemble import Ensemble
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.spec import NetworkSpec
+from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
 
 #: Fewer members than this are trained one after another: to compile for them would take longer.
@@ -196,6 +197,7 @@ def sweep(
     found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]] = {}
     weights = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight, float)
     held = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
+    interrupted = True
     with suppress(KeyboardInterrupt):  # what is finished is returned
         for number, ((spec, shared), runs) in enumerate(groups.items()):
             options = dict(shared)
@@ -225,28 +227,41 @@ def sweep(
                     checkpoint=None if checkpoint is None else Path(checkpoint) / f"group-{number:04d}",
                     **options,
                 )
-            losses = _validation_losses(many, validation, options)
-            for k, (i, seed, fold, _) in enumerate(runs[position] for position in many.positions):
-                found[i, seed, fold] = (
-                    {
-                        "setting": i,
-                        **rows[i],
-                        "seed": seed,
-                        "fold": fold if folds is not None else None,
-                        "loss": float(many.loss[k]),
-                        "validation_loss": float(losses[k]),
-                        "epochs": int(many.records.epochs[k]),
-                        "stopped": str(many.stopped[k]),
-                    },
-                    many[k],
-                )
-            if len(many) < len(runs):
+            with Interrupts() as interrupts:  # what is finished is written down first
+                _write_down(many, runs, rows, validation, options, folds is not None, found)
+            if interrupts.pending or len(many) < len(runs):
                 raise KeyboardInterrupt
-    total = sum(map(len, groups.values()))
-    if len(found) < total:
+        interrupted = False
+    if interrupted:
+        total = sum(map(len, groups.values()))
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
     order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], held)
+
+
+def _write_down(
+    many: Ensemble,
+    runs: list[tuple[int, int, int, dict[str, float]]],
+    rows: list[dict[str, Any]],
+    validation: Any,
+    options: Mapping[str, Any],
+    folded: bool,
+    found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]],
+) -> None:
+    """The records and networks of the runs that are finished, into what is found."""
+    losses = _validation_losses(many, validation, options)
+    for k, (i, seed, fold, _) in enumerate(runs[position] for position in many.positions):
+        record = {
+            "setting": i,
+            **rows[i],
+            "seed": seed,
+            "fold": fold if folded else None,
+            "loss": float(many.loss[k]),
+            "validation_loss": float(losses[k]),
+            "epochs": int(many.records.epochs[k]),
+            "stopped": str(many.stopped[k]),
+        }
+        found[i, seed, fold] = record, many[k]
 
 
 def _settings(settings: Any) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
 
 from fastnn.jobs.members import MembersOutcome
 
@@ -20,18 +20,20 @@ def silent(done: int) -> None:
     """Tell nobody."""
 
 
-def share(work: Callable[[], Piece], threads: int, outcome: MembersOutcome, tell: Tell) -> None:
+def share(
+    work: Callable[[], Piece], threads: int, outcome: MembersOutcome, tell: Tell, halt: Event | None = None
+) -> None:
     """Let threads, this one among them, work until nothing is left: each calls what `work()` returns until it is false.
 
-    What one of them raises ends the work of all.
+    What one of them raises ends the work of all; `halt` is then set, for those in the midst of a long piece.
     """
     failures: list[BaseException] = []
-    stop = False
+    halt = Event() if halt is None else halt
 
     def help_out() -> None:
         try:
             step = work()
-            while not stop and step():
+            while not halt.is_set() and step():
                 pass
         except BaseException as error:
             failures.append(error)
@@ -53,7 +55,7 @@ def share(work: Callable[[], Piece], threads: int, outcome: MembersOutcome, tell
                 helper.join(SECONDS_A_CALL)
                 show()
     finally:
-        stop = True
+        halt.set()
         for helper in helpers:
             helper.join()
     show()

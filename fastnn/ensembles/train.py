@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import numpy as np
 
 from fastnn.ensembles.in_lanes import in_lanes, rewind
@@ -37,9 +39,10 @@ def train_members(
         first = initialize_members(job.spec, INITIALIZERS[job.init], job.seeds, job.streams)
     outcome = MembersOutcome.blank(job) if outcome is None else outcome
     outcome.params[:] = first
-    work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome)
+    halt = Event()
+    work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome, halt)
     try:
-        share(work, min(threads, len(job)), outcome, tell)
+        share(work, min(threads, len(job)), outcome, tell, halt)
         if job.specialize:
             rewind(job, first, outcome)
     except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found

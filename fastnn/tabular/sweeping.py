@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensembles.sweep import sweep
+from fastnn.ensembles.sweep import Sweep, sweep
 from fastnn.tabular.preparing import Prepared
 from fastnn.tabular.scoring import score
 from fastnn.tabular.training import Settings, init, options, row_weights
+from fastnn.training.interrupts import Interrupts
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Compared:
 
 def compare(
     table: Prepared, grid: Iterable[Settings], folds: int | None = None, progress: bool | None = None
-) -> list[Compared]:
+) -> tuple[list[Compared], bool]:
     """Train every setting's networks, in as few calls as will do.
 
     Parameters
@@ -54,13 +55,15 @@ def compare(
 
     Returns
     -------
-    list of Compared
-        The least validation loss first.
+    compared : list of Compared
+        The least validation loss first; after Ctrl-C of the networks that were finished.
+    interrupted : bool
+        Whether Ctrl-C has come.
 
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C.
+        After Ctrl-C, if none was; or at a second one.
     """
     grid = list(grid)
     shared, common = grid[0], options(table, grid[0])
@@ -86,20 +89,24 @@ def compare(
             dtype="float32",
             **common,
         )
-    if len(result.records) < len(grid) * shared.repeats * (folds or 1):
+    if not result.records:
         raise KeyboardInterrupt
-    compared = []
-    for row in result.summary():
-        runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
-        scores = [
-            np.nan
-            if result.records[k]["stopped"] == "diverged"
-            else next(iter(score(result.networks[k].predict(table.held[0]), table).values()))
-            for k in runs
-        ]
-        loss, spread = row["validation_loss_mean"], row["validation_loss_std"]
-        compared.append(Compared(grid[row["setting"]], loss, spread, np.array(scores)))
-    return compared
+    with Interrupts() as interrupts:  # what is finished is told
+        compared = [_compared(row, grid[row["setting"]], result, table) for row in result.summary() if row["runs"]]
+    total = len(grid) * shared.repeats * (folds or 1)
+    return compared, interrupts.pending or len(result.records) < total
+
+
+def _compared(row: dict[str, Any], settings: Settings, result: Sweep, table: Prepared) -> Compared:
+    """What came of a setting, of which the sweep's summary has a row."""
+    runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
+    scores = [
+        np.nan
+        if result.records[k]["stopped"] == "diverged"
+        else next(iter(score(result.networks[k].predict(table.held[0]), table).values()))
+        for k in runs
+    ]
+    return Compared(settings, row["validation_loss_mean"], row["validation_loss_std"], np.array(scores))
 
 
 def _setting(settings: Settings) -> dict[str, Any]:

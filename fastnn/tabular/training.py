@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from fastnn.settings.optimizers import Adam
 from fastnn.tabular.model import TableModel
 from fastnn.tabular.preparing import FOLDS, Prepared
 from fastnn.tabular.scoring import score
+from fastnn.training.interrupts import Interrupts
 
 MANY = 32  # of so many networks a kernel compiled for them alone pays
 
@@ -83,6 +85,8 @@ class Outcome:
         The first score of each network; NaN where it diverged.
     predicted : ndarray, shape (n,)
         For the rows held out.
+    interrupted : bool
+        Whether Ctrl-C has come: the networks are then those that were finished.
     """
 
     model: TableModel
@@ -90,9 +94,12 @@ class Outcome:
     scores: dict[str, dict[str, float]]
     spread: NDArray
     predicted: NDArray
+    interrupted: bool = False
 
 
-def train(table: Prepared, settings: Settings, progress: bool | None = None) -> Outcome:
+def train(
+    table: Prepared, settings: Settings, progress: bool | None = None, path: str | os.PathLike[str] | None = None
+) -> Outcome:
     """Train networks on a table.
 
     Parameters
@@ -103,21 +110,30 @@ def train(table: Prepared, settings: Settings, progress: bool | None = None) -> 
         How.
     progress : bool, optional
         As in `fit_many`.
+    path : path_like, optional
+        Where the model is saved, before Ctrl-C can get in between.
 
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C.
+        After Ctrl-C, if no network was finished before; or at a second one.
     ValueError
         If training diverged.
     """
+    simple = baselines(table)
     many = fit(table, settings, progress)
-    sound = many.best(int((many.stopped != "diverged").sum()))
-    outputs = sound.mean(table.held[0])
-    scores = {"network": score(outputs, table), **baselines(table)}
-    about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **settings_told(settings)}
-    model = TableModel(sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals)
-    return Outcome(model, many, scores, judges(many, table), model.decode(outputs[None])[0])
+    with Interrupts() as interrupts:
+        sound = many.best(int((many.stopped != "diverged").sum()))
+        outputs = sound.mean(table.held[0])
+        scores = {"network": score(outputs, table), **simple}
+        told = settings_told(replace(settings, repeats=len(many)))
+        about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **told}
+        model = TableModel(sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals)
+        if path is not None:
+            model.save(path)
+        spread, predicted = judges(many, table), model.decode(outputs[None])[0]
+    interrupted = interrupts.pending or len(many) < settings.repeats
+    return Outcome(model, many, scores, spread, predicted, interrupted)
 
 
 def settings_told(settings: Settings) -> dict[str, str | float]:
@@ -201,7 +217,17 @@ def row_weights(table: Prepared, settings: Settings) -> NDArray[np.float64]:
 
 
 def fit(table: Prepared, settings: Settings, progress: bool | None = None) -> Ensemble:
-    """The networks, as `train` trains them: each stops by a part of the rows of its own."""
+    """The networks, as `train` trains them: each stops by a part of the rows of its own.
+
+    After Ctrl-C those that are finished.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If none is.
+    ValueError
+        If all diverged.
+    """
     weights, member = row_weights(table, settings), np.arange(settings.repeats)
     watched = table.fold == member[:, None] % (table.fold.max() + 1)  # the rows by which each member stops
     (X, _), y = table.learned, table.outputs
@@ -224,7 +250,7 @@ def fit(table: Prepared, settings: Settings, progress: bool | None = None) -> En
             history=True,
             **options(table, settings),
         )
-    if len(many) < settings.repeats:
+    if not len(many):
         raise KeyboardInterrupt
     if (many.stopped == "diverged").all():
         raise ValueError(f"training diverged at a rate of {settings.learning_rate:g}; a smaller one may do")

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from functools import partial
+from threading import Event
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def fit(
     backend: str = "numba",
     threads: int = 1,
     specialize: bool | None = None,
+    halt: Event | None = None,
 ) -> History:
     """Run a job for some epochs from where its state stands.
 
@@ -66,6 +68,8 @@ def fit(
         How far the run has come; the history takes it over.
     epochs, callback, progress, backend, threads, specialize
         As in `MLP.fit`.
+    halt : threading.Event, optional
+        Ends the run as Ctrl-C does once it is set.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def fit(
     first_steps, solves = _first_steps(job, backend), isinstance(job.optimizer, Solver)
     # A run so short ends before Ctrl-C need be answered.
     is_one_call = epochs * job.n_batches <= first_steps and callback is None and not solves
-    interruptible = _NOTHING_PENDING if is_one_call else Interrupts()
+    interruptible = _NOTHING_PENDING if is_one_call else Interrupts(halt)
     train = _trainer(job, backend, options, interruptible)
     feed = _thread(job, backend, train, interruptible)
     if feed is not None:

@@ -16,11 +16,21 @@ class Interrupts:
 
     It leaves alone a program that handles Ctrl-C itself, and threads other than the main one, which Ctrl-C does not
     reach.
+
+    Parameters
+    ----------
+    halt : threading.Event, optional
+        Which, once it is set, counts as Ctrl-C: for threads that help the main one.
     """
 
-    def __init__(self) -> None:
-        self.pending = False
-        self._installed = False
+    def __init__(self, halt: threading.Event | None = None) -> None:
+        self._came = self._installed = False
+        self._halt = halt
+
+    @property
+    def pending(self) -> bool:
+        """Whether the run is to end."""
+        return self._came or (self._halt is not None and self._halt.is_set())
 
     def __enter__(self) -> Interrupts:
         in_main = threading.current_thread() is threading.main_thread()
@@ -35,9 +45,9 @@ class Interrupts:
             raise Interrupted
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.pending:
+        if self._came:
             signal.default_int_handler(number, frame)
-        self.pending = True
+        self._came = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

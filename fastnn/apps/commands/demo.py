@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder
+from fastnn.apps.commands.folders import check_folder, save_figure
 from fastnn.apps.commands.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if not args.no_picture:
         try:
             with terminal.working("the picture"):
-                demo.figure(runs, learned).savefig(args.output, dpi=110)
+                save_figure(demo.figure(runs, learned), args.output)
             terminal.say(f"\nPicture: {args.output}")
         except ImportError as error:
             terminal.say(f"\nPicture left out: {error}.")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastnn.models.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def check_folder(path: str | Path | None) -> None:
@@ -15,3 +22,10 @@ def check_folder(path: str | Path | None) -> None:
     """
     if path is not None and not Path(path).absolute().parent.is_dir():
         raise ValueError(f"there is no folder for {path}")
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Draw a figure into a file, which appears whole or not at all."""
+    drawn = BytesIO()
+    figure.savefig(drawn, format=Path(path).suffix[1:] or "png", dpi=110)
+    write_whole(Path(path), drawn.getvalue())

@@ -17,7 +17,7 @@ from fastnn.apps.commands.tables import (
     tell_scores,
 )
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.apps.commands.train import layers, settings_of
+from fastnn.apps.commands.train import layers, settings_of, tell_interrupted
 
 if TYPE_CHECKING:
     from fastnn.tabular.training import Settings
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     _, table = read_and_prepare(args, terminal)
     progress = False if args.quiet else None
     with terminal.working("training; new kernels are compiled first, once"):
-        compared = sweeping.compare(table, grid, folds, False)
         scores = training.baselines(table)
+        compared, interrupted = sweeping.compare(table, grid, folds, False)
     count, held, measure = args.repeats * (folds or 1), len(table.held[1]), next(iter(scores["linear"]))
     terminal.say(f"\n{len(grid)} settings, {count} networks of each. {measure} on {held:,} rows held out:\n")
     rows = []
@@ -89,14 +89,18 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     terminal.table(header, rows)
     told = "; ".join(f"{title}: {score_text(scores[name][measure])}" for name, title in simple_models(table).items())
     terminal.say(f"\nTo beat: {told}.")
+    if interrupted:
+        done = sum(len(one.scores) for one in compared)
+        terminal.say(f"Interrupted: {done} of {len(grid) * count} networks are finished, and told of here.")
+        raise KeyboardInterrupt
     best = compared[0].settings
     terminal.say(f"The best again: {train_command(args, best)}")
     if args.save is not None:
-        outcome = training.train(table, best, progress)
+        outcome = training.train(table, best, progress, args.save)
         terminal.say()
         tell_scores({"network": "the best", **simple_models(table)}, outcome.scores, table, terminal)
-        outcome.model.save(args.save)
         terminal.say(f"\nModel: {args.save}")
+        tell_interrupted(outcome, best, terminal)
 
 
 def train_command(args: argparse.Namespace, best: Settings) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder
+from fastnn.apps.commands.folders import check_folder, save_figure
 from fastnn.apps.commands.tables import (
     add_table_arguments,
     read_and_prepare,
@@ -63,18 +63,25 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.tabular import training
 
     with terminal.working("training; new kernels are compiled first, once"):
-        outcome = training.train(table, settings, progress=False)
+        outcome = training.train(table, settings, False, output)
     _tell_outcome(outcome, table, terminal)
-    outcome.model.save(str(output))
     terminal.say(f"\nModel: {output}")
+    tell_interrupted(outcome, settings, terminal)
     if not args.no_figure:
         picture = output.with_suffix(".png")
         try:
             with terminal.working("the figure"):
-                _figure(outcome, table).savefig(picture, dpi=110)
+                save_figure(_figure(outcome, table), picture)
             terminal.say(f"Figure: {picture}")
         except ImportError as error:
             terminal.say(f"Figure left out: {error}.")
+
+
+def tell_interrupted(outcome: Outcome, settings: Settings, terminal: Terminal) -> None:
+    """Say which networks were finished, if Ctrl-C has come, and end there: raises `KeyboardInterrupt`."""
+    if outcome.interrupted:
+        terminal.say(f"Interrupted: {len(outcome.many)} of {settings.repeats} networks are finished, and saved.")
+        raise KeyboardInterrupt
 
 
 def _stem(path: str) -> str:
