@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.apps.comparison.peak import peak
 from fastnn.kernels.functions import losses, optimizers
+from fastnn.kernels.peak import peak
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.tiles import dense, passes
 from fastnn.kernels.tiles.layers import product_for

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, Adam, LevenbergMarquardt
-from fastnn.apps.comparison.peak import peak
 from fastnn.jobs.job import Job
+from fastnn.kernels.peak import peak
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles import normal_equations
 from fastnn.settings.catalogue import LOSSES

@@ -450,8 +450,16 @@ MENDED = [
     (lambda: net().fit(X, Y, epochs=1, dropout=np.array(0.5)), TypeError, "dropout must be a number"),
     (lambda: net().fit(X, Y, epochs=1, optimizer=np.ones(2)), TypeError, "optimizer must be an instance of"),
     (lambda: MLP(np.array(3)), TypeError, "sizes must be two or more integers"),
-    (lambda: MLP.from_params("spec", np.ones(3)), TypeError, "spec must be a network's spec"),
-    (lambda: fastnn.Ensemble("spec", np.ones((1, 3))), TypeError, "spec must be a network's spec"),
+    (
+        lambda: MLP.from_params("spec", np.ones(3)),
+        TypeError,
+        "spec must be a NetworkSpec, such as net.spec; got",
+    ),
+    (
+        lambda: fastnn.Ensemble("spec", np.ones((1, 3))),
+        TypeError,
+        "spec must be a NetworkSpec, such as net.spec; got",
+    ),
     (lambda: net().with_scaling(0, 1e-320, 0, 1), ValueError, "must give parameters that fit into float64"),
     (lambda: fastnn.sweep(X, Y, {"hidden": 3}, epochs=1), TypeError, "hidden of settings must be a sequence"),
     (lambda: fastnn.sweep(X, Y, 3, epochs=1), TypeError, "settings must be a grid"),

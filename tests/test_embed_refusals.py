@@ -152,7 +152,7 @@ def test_a_network_met_as_a_global_before_any_other(tmp_path):
 
 
 def test_a_state_says_what_it_is_made_of():
-    with pytest.raises(TypeError, match=r"spec must be a network's spec, such as MLP.*; got <MLP"):
+    with pytest.raises(TypeError, match=r"spec must be a NetworkSpec, such as net.spec; got <MLP"):
         fastnn.TrainState(NET)
 
 

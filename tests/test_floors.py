@@ -24,12 +24,6 @@ FLOORS = (
     ("__main__",),
 )
 
-#: Imports that close circles of rooms, of `tiles` with the loop above it; none of files. Nothing is added here.
-CONDEMNED = {
-    ("fastnn.kernels.tiles.prepare", "fastnn.kernels.end_epoch"),
-    ("fastnn.kernels.tiles.job_record", "fastnn.kernels.end_epoch"),
-}
-
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = {
     ".".join(("fastnn", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
@@ -86,11 +80,11 @@ def test_nothing_imports_upwards(name):
         return  # the face of the house may import what it shows
     for module, line in imports(name):
         same, lower = room(module) == room(name), FLOOR[room(module)] < FLOOR[room(name)]
-        assert same or lower or (name, module) in CONDEMNED, f"{FILES[name]}:{line} imports {module}, which is above it"
+        assert same or lower, f"{FILES[name]}:{line} imports {module}, which is above it"
 
 
 def test_no_circle_of_files():
-    assert not circle({name: {m for m in found if (name, m) not in CONDEMNED} for name, found in GRAPH.items()})
+    assert not circle(GRAPH)
 
 
 @pytest.mark.parametrize("package", [name for name, path in FILES.items() if path.name == "__init__.py"])
@@ -99,7 +93,7 @@ def test_no_circle_of_rooms(package):
     graph = {}
     for name, found in GRAPH.items():
         for module in found:
-            if (name, module) not in CONDEMNED and name.startswith(f"{package}.") and module.startswith(f"{package}."):
+            if name.startswith(f"{package}.") and module.startswith(f"{package}."):
                 one, other = (
                     module_name.removeprefix(f"{package}.").partition(".")[0] for module_name in (name, module)
                 )

@@ -286,7 +286,7 @@ def test_bad_arguments_are_refused(change, message):
 
 
 def test_a_spec_is_needed():
-    with pytest.raises(TypeError, match="spec must be a network's spec"):
+    with pytest.raises(TypeError, match=r"spec must be a NetworkSpec, such as net.spec; got"):
         fit_many(MLP((3, 5, 2)), X, Y, members=2, epochs=1)
 
 

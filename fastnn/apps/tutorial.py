@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-
-from fastnn.kernels.jit.compiling import kernel
 
 
 def sigmoid(x: NDArray) -> NDArray:
@@ -60,7 +59,7 @@ def train_in_numpy(x: NDArray, y: NDArray, weights1: NDArray, weights2: NDArray,
         network.backprop()
 
 
-@kernel
+@njit(nogil=True, error_model="numpy")
 def train_in_loops(x, y, weights1, weights2, iterations):
     """The same, sample by sample and weight by weight."""
     samples, inputs = x.shape

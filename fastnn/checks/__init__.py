@@ -32,17 +32,14 @@ from fastnn.checks.jobs import (
     check_specialize,
     check_state,
 )
+from fastnn.checks.many import check_members_job
 from fastnn.checks.members import (
-    check_data,
     check_ensemble_params,
-    check_for_each,
-    check_members,
-    check_optimizers,
     check_quantiles,
-    check_seeds,
 )
 from fastnn.checks.monitor import check_early_stopping, check_schedule, check_watch
 from fastnn.checks.networks import check_network_spec, check_rng, check_spec
+from fastnn.checks.streams import check_stream
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -63,13 +60,11 @@ __all__ = [
     "check_batch",
     "check_callback",
     "check_columns",
-    "check_data",
     "check_early_stopping",
     "check_ensemble_params",
     "check_finite",
     "check_finite_data",
     "check_flag",
-    "check_for_each",
     "check_inputs",
     "check_integer",
     "check_job",
@@ -77,13 +72,12 @@ __all__ = [
     "check_loss",
     "check_loss_parameter",
     "check_means",
-    "check_members",
+    "check_members_job",
     "check_name",
     "check_network_spec",
     "check_number",
     "check_numbers",
     "check_optimizer",
-    "check_optimizers",
     "check_optional_flag",
     "check_out",
     "check_params",
@@ -94,10 +88,10 @@ __all__ = [
     "check_sample_weight",
     "check_scales",
     "check_schedule",
-    "check_seeds",
     "check_spec",
     "check_specialize",
     "check_state",
+    "check_stream",
     "check_targets",
     "check_vector",
     "check_watch",

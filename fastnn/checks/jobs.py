@@ -132,6 +132,26 @@ def check_l2(l2: Any) -> float:
     return check_number("l2", l2, AT_LEAST_0)
 
 
+def check_max_grad_norm(max_grad_norm: Any) -> float:
+    """The 2-norm that a gradient may have: a number above 0; infinity for None."""
+    return inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0)
+
+
+def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) -> int:
+    """Rows of a batch, of as many as there are; all of them for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no integer above 0, or leaves some out where the optimizer takes whole batches.
+    """
+    size = rows if batch_size is None else min(check_integer("batch_size", batch_size, 1), rows)
+    name = type(optimizer).__name__
+    if size < rows and (isinstance(optimizer, Solver) or catalogue.OPTIMIZERS[name].whole_batch):
+        raise ValueError(f"batch_size must be None, or at least the {rows} rows of X, for {name}; got {size}")
+    return size
+
+
 def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     """The rate of each hidden layer, from one for all or one for each; empty if all are 0.
 
@@ -219,10 +239,7 @@ def check_job(
     rows = len(X)
     y = check_targets(y, spec, row, rows)
     weights = check_sample_weight(sample_weight, spec, rows)
-    batch_size = rows if batch_size is None else min(check_integer("batch_size", batch_size, 1), rows)
-    name = type(optimizer).__name__
-    if batch_size < rows and (name in _SOLVERS or catalogue.OPTIMIZERS[name].whole_batch):
-        raise ValueError(f"batch_size must be None, or at least the {rows} rows of X, for {name}; got {batch_size}")
+    batch_size, name = check_batch_size(batch_size, rows, optimizer), type(optimizer).__name__
     check_finite("params", params)
     if name == "LevenbergMarquardt" and not row.squared:
         raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
@@ -254,7 +271,7 @@ def check_job(
         dropout=rates,
         input_noise=input_noise,
         slopes=slopes,
-        max_grad_norm=inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0),
+        max_grad_norm=check_max_grad_norm(max_grad_norm),
     )
 
 

@@ -55,7 +55,7 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
 def check_network_spec(spec: Any) -> NetworkSpec:
     """The spec of a network; raises TypeError if it is anything else."""
     if not isinstance(spec, NetworkSpec):
-        raise TypeError(f"spec must be a network's spec, such as MLP((3, 16, 1)).spec; got {describe(spec)}")
+        raise TypeError(f"spec must be a NetworkSpec, such as net.spec; got {describe(spec)}")
     return spec
 
 

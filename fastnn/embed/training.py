@@ -7,6 +7,7 @@ stream of batches gives the same bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,31 +99,18 @@ class TrainState:
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
-        spec = checks.check_network_spec(spec)
-        rows = checks.check_integer("max_batch", max_batch, 1)
-        dtype = spec.dtype
-        row = checks.check_loss(loss, spec)
-        X, y = np.zeros((rows, spec.n_in), dtype), np.zeros((rows, spec.n_out), dtype)
-        y[:, 0] = 1.0  # which every loss is defined on
-        kinds = [y, np.zeros(rows, np.int64)] if row.labels else [y]
-        parameters = {"delta": delta, "quantiles": quantiles}
-        settings = {"loss": loss, **parameters, "optimizer": optimizer, "l2": l2, "max_grad_norm": max_grad_norm}
-        rest = {"batch_size": None, "shuffle": False, "sample_weight": None}
-        params = np.zeros(spec.n_params, dtype)
-        jobs = [checks.check_job(spec, params, X, kind, **settings, **rest) for kind in kinds]
-        rule = jobs[0].optimizer
-        if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
-            raise TypeError(
-                "optimizer must be an update rule whose learning rate is a number, for a stream has no epochs; "
-                f"got {checks.describe(optimizer)}"
-            )
-        state = State.fresh(spec, rule, 0)
+        job = checks.check_stream(
+            spec, loss=loss, optimizer=optimizer, max_batch=max_batch, l2=l2, max_grad_norm=max_grad_norm,
+            delta=delta, quantiles=quantiles,
+        )  # fmt: skip
+        jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
+        rule, state = job.optimizer, State.fresh(spec, job.optimizer, 0)
         self._prepared = [PreparedForTiles(job, state) for job in jobs]  # which hold what the records point to
         self._records = np.concatenate([prepared.record for prepared in self._prepared])
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
-        self._limits = np.array([_run_address(dtype), rows])
-        self._numba_type_ = TrainStateType(spec, row.labels)
+        self._limits = np.array([_run_address(spec.dtype), job.batch_size])
+        self._numba_type_ = TrainStateType(spec, job.loss.labels)
 
     @property
     def steps(self) -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from math import inf
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
@@ -19,11 +17,8 @@ from fastnn.jobs.members import MembersJob
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.models.ensemble import Ensemble
-from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
-from fastnn.settings.initializers import INITIALIZERS
 from fastnn.settings.optimizers import Adam, Optimizer
-from fastnn.settings.schedules import ReduceOnPlateau, Schedule
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -141,10 +136,13 @@ def fit_many(
     >>> counts = np.random.default_rng(0).multinomial(len(X), np.full(len(X), 1 / len(X)), size=500)
     >>> many = fastnn.fit_many(net.spec, X, y, members=500, sample_weight=counts, epochs=200, rng=0)
     """
-    job = _job(
-        spec, X, y, epochs, members, params, loss, optimizer, batch_size, shuffle, sample_weight, l2, max_grad_norm,
-        delta, quantiles, validation_data, early_stopping, init, rng, seeds, history, specialize,
+    job = checks.check_members_job(
+        spec, X, y, epochs=epochs, members=members, params=params, loss=loss, optimizer=optimizer,
+        batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight, l2=l2, max_grad_norm=max_grad_norm,
+        delta=delta, quantiles=quantiles, validation_data=validation_data, early_stopping=early_stopping,
+        init=init, rng=rng, seeds=seeds, history=history, specialize=specialize,
     )  # fmt: skip
+    job = replace(job, specialize=_in_lanes(job))
     outcome = run_chunks(
         job,
         chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
@@ -170,89 +168,14 @@ def fit_many(
     return many
 
 
-def _job(
-    spec: Any, X: Any, y: Any, epochs: Any, members: Any, params: Any, loss: Any, optimizer: Any, batch_size: Any,
-    shuffle: Any, sample_weight: Any, l2: Any, max_grad_norm: Any, delta: Any, quantiles: Any,
-    validation_data: Any, early_stopping: Any, init: Any, rng: Any, seeds: Any, history: Any, specialize: Any,
-) -> MembersJob:  # fmt: skip
-    """The arguments of `fit_many`, validated."""
+def _in_lanes(job: MembersJob) -> bool:
+    """Whether members are trained in lanes: as the user says, or where it pays."""
     with InterruptsHeld():
         from fastnn.kernels import dispatch
 
-    spec = checks.check_network_spec(spec)
-    numbers, params = checks.check_members(members, params, spec)
-    k = len(numbers)
-    row = checks.check_loss(loss, spec)
-    optimizer, rates, momenta = checks.check_optimizers(optimizer, k)
-    X, y, weights = checks.check_data(X, y, sample_weight, spec, row, k)
-    n = X.shape[1]
-    batch_size = n if batch_size is None else min(checks.check_integer("batch_size", batch_size, 1), n)
-    name = type(optimizer).__name__
-    if batch_size < n and catalogue.OPTIMIZERS[name].whole_batch:
-        raise ValueError(f"batch_size must be None, or at least the {n} rows of X, for {name}; got {batch_size}")
-    X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
-    if validation_data is not None:
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise TypeError(
-                f"validation_data must be (X, y) or (X, y, sample_weight); got {checks.describe(validation_data)}"
-            )
-        X_val, y_val, *rest = validation_data
-        X_val, y_val, weights_val = checks.check_data(X_val, y_val, rest[0] if rest else None, spec, row, k)
-        if len(X_val) > 1 or len(y_val) > 1:
-            raise ValueError(
-                "validation_data must be one set for all members, who may weigh its samples in their own ways"
-            )
-    if seeds is not None:
-        if rng is not None:
-            raise ValueError(f"rng must be None where each member has its seed; got {checks.describe(rng)}")
-        seeds, numbers = checks.check_seeds(seeds, k), np.zeros(k, np.int64)
-    else:
-        seed = secrets.randbits(63) if rng is None else int(checks.check_rng(rng).integers(2**63))
-        seeds = np.full(k, seed, np.int64)
-    epochs = checks.check_integer("epochs", epochs, 1)
-    stopping = checks.check_early_stopping(early_stopping, X_val.shape[1] > 0)
-    alike = not isinstance(optimizer.learning_rate, ReduceOnPlateau) and (
-        stopping is None or stopping.monitor == "loss"
-    )
-    specialize = checks.check_optional_flag("specialize", specialize)
-    if specialize and not alike:
-        raise ValueError(
-            "specialize must not be True with ReduceOnPlateau or a metric monitored, which lanes do not do"
-        )
-    if specialize is None:
-        specialize = dispatch.members_in_lanes(spec) and alike
     if compiler_is_off():  # each member alone, by plain loops
         warn_of_stand_in(stacklevel=3)
-        specialize = False
-    schedule = np.ones(1)
-    if isinstance(optimizer.learning_rate, Schedule) and alike:
-        schedule = optimizer.learning_rate.rates(0, epochs)
-    return MembersJob(
-        spec=spec,
-        loss=row,
-        loss_parameter=checks.check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
-        batch_size=batch_size,
-        max_grad_norm=inf
-        if max_grad_norm is None
-        else checks.check_number("max_grad_norm", max_grad_norm, checks.ABOVE_0),
-        X=X,
-        y=y,
-        weights=weights,
-        X_val=X_val,
-        y_val=y_val,
-        weights_val=weights_val,
-        optimizer=optimizer,
-        rates=rates,
-        momenta=momenta,
-        l2=checks.check_for_each("l2", l2, k),
-        schedule=schedule,
-        seeds=seeds,
-        streams=numbers,
-        init=checks.check_name("init", init, INITIALIZERS),
-        params=params,
-        epochs=epochs,
-        shuffle=checks.check_flag("shuffle", shuffle),
-        stopping=stopping,
-        history=checks.check_flag("history", history),
-        specialize=specialize,
-    )
+        return False
+    if job.specialize is None:
+        return job.may_share_lanes and dispatch.members_in_lanes(job.spec)
+    return job.specialize

@@ -56,7 +56,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
     data = members.Data(job.X, job.y, job.weights, rows)
     validation = members.Data(job.X_val, job.y_val, job.weights_val, np.empty((0, n, 0), job.X.dtype))
-    results = members.Results(outcome.params, **vars(outcome.records))
+    results = members.Results(outcome.params, **vars(outcome.records))  # type: ignore[call-arg]
     queue = np.zeros(1, np.int64)
 
     def work() -> Piece:

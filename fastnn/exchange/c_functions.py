@@ -6,7 +6,9 @@ They need no more of the compiler than IEEE arithmetic: it must not be told to r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from fastnn.kernels.functions import coefficients
 
 
 class Function(NamedTuple):
@@ -25,32 +27,27 @@ def _horner(x: str, coefficients: tuple[float, ...]) -> str:
     return text
 
 
-# ln 2 in two parts, the first so short that its product with any exponent is exact; 1.5 * 2**(mantissa bits) and the
-# exponent's bias, which added to a number leaves its nearest whole number in the lowest bits, as an exponent field;
-# minimax fits (Remez's algorithm) of exp(r) - 1 = r + low(r) r**2 + high(r) r**4 (double: r**6) on |r| <= ln(2) / 2
-# with an error of 2**-26.2 (2**-55.6), and of (e - log(1 + e)) / e**2 on 0 <= e <= 1.
+def _numbers(width: int, terms: int) -> dict[str, str]:
+    """What the functions take of `coefficients`, for floats of so many bits: exp's series is split after some terms."""
+
+    def of(name: str) -> Any:
+        return getattr(coefficients, f"{name}_{width}")
+
+    return {
+        "SHIFTER": f"R({of('SHIFTER')!r})",
+        "LN2_HIGH": f"R({of('LN2_HIGH')!r})",
+        "LN2_LOW": f"R({of('LN2_LOW')!r})",
+        "LOW": _horner("r", of("EXP")[:terms]),
+        "HIGH": _horner("r", of("EXP")[terms:]),
+        "LOG1P": _horner("e", of("LOG1P")),
+    }
+
+
+# exp(r) - 1 = r + low(r) r**2 + high(r) r**4 (double: r**6)
 _SINGLE = {
+    **_numbers(32, 2),
     "MANTISSA": "23",
-    "SHIFTER": "R(12583039.0)",
-    "LN2_HIGH": "R(0.693145751953125)",
-    "LN2_LOW": "R(1.4286068203094173e-06)",
-    "LOW": _horner("r", (0.5, 0.16666543)),
-    "HIGH": _horner("r", (0.04166628, 0.008366584, 0.0013946451)),
     "POWER": "r4",
-    "LOG1P": _horner(
-        "e",
-        (
-            0.4999997,
-            -0.3333142,
-            0.24967015,
-            -0.19735026,
-            0.15461633,
-            -0.10849945,
-            0.059254065,
-            -0.021015307,
-            0.0034918264,
-        ),
-    ),
     "EXP_MAX": "R(89.0)",
     "EXP_MIN": "R(-105.0)",
     "EXP_TINY": "R(-85.0)",
@@ -60,48 +57,9 @@ _SINGLE = {
     "COPYSIGN": "copysignf",
 }
 _DOUBLE = {
+    **_numbers(64, 4),
     "MANTISSA": "52",
-    "SHIFTER": "R(6755399441056767.0)",
-    "LN2_HIGH": "R(0.6931471805598903)",
-    "LN2_LOW": "R(5.497923018708371e-14)",
-    "LOW": _horner("r", (0.5000000000000006, 0.16666666666666685, 0.04166666666657362, 0.008333333333314602)),
-    "HIGH": _horner(
-        "r",
-        (
-            0.0013888888932379715,
-            0.00019841269903009037,
-            2.4801504444916253e-05,
-            2.7557227973772424e-06,
-            2.762632691727211e-07,
-            2.5114466705486094e-08,
-        ),
-    ),
     "POWER": "r4 * r2",
-    "LOG1P": _horner(
-        "e",
-        (
-            0.49999999999999944,
-            -0.3333333333330119,
-            0.24999999996947161,
-            -0.1999999987581641,
-            0.16666663836808687,
-            -0.14285673105372385,
-            0.1249958653970625,
-            -0.11108098170179924,
-            0.09983490952447997,
-            -0.09021107177803948,
-            0.0810105715820723,
-            -0.0707422757519532,
-            0.05809150495439752,
-            -0.04299895473932283,
-            0.027381285520522547,
-            -0.014276811116919667,
-            0.005762745647033002,
-            -0.001671432051143883,
-            0.0003077909450967593,
-            -2.6902184089689474e-05,
-        ),
-    ),
     "EXP_MAX": "R(710.0)",
     "EXP_MIN": "R(-746.0)",
     "EXP_TINY": "R(-705.0)",
@@ -110,7 +68,7 @@ _DOUBLE = {
     "ABS": "fabs",
     "COPYSIGN": "copysign",
 }
-_BOTH = {"LN2": "R(0.6931471805599453)", "LOG2_E": "R(1.4426950408889634)"}
+_BOTH = {"LN2": f"R({coefficients.LN2!r})", "LOG2_E": f"R({coefficients.LOG2_E!r})"}
 
 
 _FUNCTIONS: dict[str, Function] = {

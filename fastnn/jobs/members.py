@@ -12,6 +12,7 @@ from fastnn.jobs.records import Records
 from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Optimizer
+from fastnn.settings.schedules import ReduceOnPlateau
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -47,8 +48,9 @@ class MembersJob:
         When a member stops.
     history : bool
         Whether the losses of every epoch are kept.
-    specialize : bool
-        Whether the networks are trained in lanes, by a kernel compiled for them; else one after another.
+    specialize : bool or None
+        Whether the networks are trained in lanes, by a kernel compiled for them, or one after another; None leaves the
+        choice open.
     """
 
     spec: NetworkSpec
@@ -75,10 +77,16 @@ class MembersJob:
     shuffle: bool
     stopping: EarlyStopping | None
     history: bool
-    specialize: bool
+    specialize: bool | None
 
     def __len__(self) -> int:
         return len(self.streams)
+
+    @property
+    def may_share_lanes(self) -> bool:
+        """Whether the kernels that train members in lanes do all that is asked for."""
+        follows_plateau = isinstance(self.optimizer.learning_rate, ReduceOnPlateau)
+        return not follows_plateau and (self.stopping is None or self.stopping.monitor == "loss")
 
     def part(self, index: Any) -> MembersJob:
         """The job of some members."""

@@ -86,7 +86,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     count = workload.steps * workload.members
     answer["minimum"], answer["median"] = min(times) / count, statistics.median(times) / count
     answer["runs"], answer["blas"] = len(times), machine.blas()
-    from fastnn.apps.comparison.peak import peak
+    from fastnn.kernels.peak import peak
 
     answer["peak"] = peak(workload.dtype, runs=20, repeats=100_000)  # now, for a core's clock is not always the same
     return answer

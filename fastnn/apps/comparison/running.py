@@ -94,7 +94,7 @@ def compare(
         "environment": {str(n): machine.held(n) for n in sorted({entrant.threads for entrant in runners})},
         "absent": absent,
         "seconds": seconds,
-        "peak": _answer([sys.executable, "-m", "fastnn.apps.comparison.peak"], 1),
+        "peak": _answer([sys.executable, "-m", "fastnn.kernels.peak"], 1),
         "workloads": [
             {
                 **asdict(w),

@@ -2,111 +2,48 @@
 
 Largest errors in units in the last place, on any processor with a fused multiply-add: exp 1; log and
 log1p 1.5; expm1 2.1; softplus 2.5; sigmoid and tanh 2.8. Infinities, NaN, signed zeros and denormal numbers
-are treated as the mathematics has it.
-
-The coefficients are minimax fits (Remez's algorithm in multiple precision), rounded; each comment says on
-which interval, and with which largest relative error.
+are treated as the mathematics has it. The coefficients are those of `fastnn.kernels.functions.coefficients`.
 """
 
 from __future__ import annotations
 
+from fastnn.kernels.functions.coefficients import (
+    EXP_32,
+    EXP_64,
+    HALF_TANH_P,
+    HALF_TANH_Q_32,
+    HALF_TANH_Q_64,
+    LN2,
+    LN2_HIGH_32,
+    LN2_HIGH_64,
+    LN2_LOW_32,
+    LN2_LOW_64,
+    LOG1P_32,
+    LOG1P_64,
+    LOG2_E,
+    LOG_32,
+    LOG_64,
+    SHIFTER_32,
+    SHIFTER_64,
+)
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.simd import absolute, broadcast, by_dtype, copysign, fma, from_bits, polynomial, select, to_bits
 
 _INFINITY, _NAN = float("inf"), float("nan")
-_LOG2_E = 1.4426950408889634
-_LN2 = 0.6931471805599453
-
-# ln 2 in two parts, the first so short that its product with any exponent is exact.
-_LN2_HIGH_32, _LN2_LOW_32 = 0.693145751953125, 1.4286068203094173e-06
-_LN2_HIGH_64, _LN2_LOW_64 = 0.6931471805598903, 5.497923018708371e-14
-
-# 1.5 * 2**(mantissa bits): added to a number n it leaves the nearest whole number in the lowest bits;
-# with the exponent's bias on top, those bits are the exponent field of 2**n.
-_SHIFTER_32, _SHIFTER_64 = 12582912.0 + 127.0, 6755399441055744.0 + 1023.0
-
-# (exp(r) - 1 - r) / r**2 on |r| <= ln(2) / 2; error of exp(r) 2**-26.2, 2**-55.6.
-_EXP_32 = (0.5, 0.16666543, 0.04166628, 0.008366584, 0.0013946451)
-_EXP_64 = (
-    0.5000000000000006,
-    0.16666666666666685,
-    0.04166666666657362,
-    0.008333333333314602,
-    0.0013888888932379715,
-    0.00019841269903009037,
-    2.4801504444916253e-05,
-    2.7557227973772424e-06,
-    2.762632691727211e-07,
-    2.5114466705486094e-08,
-)
-
-# tanh(r / 2) = (r + r**3 P(r**2)) / Q(r**2) on |r| <= ln(2) / 2; error 2**-28.8, 2**-57.3.
-_HALF_TANH_P = (0.027774844305524559, 6.608871014549043e-05)  # none in float32
-_HALF_TANH_Q_32 = (2.0, 0.16666626, -0.0027667585)
-_HALF_TANH_Q_64 = (2.0, 0.22221635527771291, 0.001983540360333614)
-
-# (2 atanh(s) / s - 2) / s**2 in s**2, on |s| <= (sqrt 2 - 1) / (sqrt 2 + 1); error of atanh 2**-30.2, 2**-59.4.
-_LOG_32 = (0.66666776, 0.39977536, 0.29871863)
-_LOG_64 = (
-    0.6666666666666713,
-    0.39999999999524793,
-    0.28571428721952313,
-    0.22222200402003398,
-    0.18183479105175304,
-    0.15316042785941616,
-    0.1477748645224956,
-)
-
-# (e - log(1 + e)) / e**2 on 0 <= e <= 1; error of log(1 + e) 2**-27.3, 2**-56.2.
-_LOG1P_32 = (
-    0.4999997,
-    -0.3333142,
-    0.24967015,
-    -0.19735026,
-    0.15461633,
-    -0.10849945,
-    0.059254065,
-    -0.021015307,
-    0.0034918264,
-)
-_LOG1P_64 = (
-    0.49999999999999944,
-    -0.3333333333330119,
-    0.24999999996947161,
-    -0.1999999987581641,
-    0.16666663836808687,
-    -0.14285673105372385,
-    0.1249958653970625,
-    -0.11108098170179924,
-    0.09983490952447997,
-    -0.09021107177803948,
-    0.0810105715820723,
-    -0.0707422757519532,
-    0.05809150495439752,
-    -0.04299895473932283,
-    0.027381285520522547,
-    -0.014276811116919667,
-    0.005762745647033002,
-    -0.001671432051143883,
-    0.0003077909450967593,
-    -2.6902184089689474e-05,
-)
-
-
 @inlined
 def _reduce(x, factor):
     """``k, r``: ``exp(factor x) = 2**n exp(r)``, |r| <= ln(2) / 2; the lowest bits of k are the exponent of 2**n."""
-    shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
-    shifted = fma(x, factor * _LOG2_E, shifter)
+    shifter = by_dtype(x, SHIFTER_32, SHIFTER_64)
+    shifted = fma(x, factor * LOG2_E, shifter)
     n = shifted - shifter
-    r = fma(n, -by_dtype(x, _LN2_HIGH_32, _LN2_HIGH_64), factor * x)
-    return to_bits(shifted), fma(n, -by_dtype(x, _LN2_LOW_32, _LN2_LOW_64), r)
+    r = fma(n, -by_dtype(x, LN2_HIGH_32, LN2_HIGH_64), factor * x)
+    return to_bits(shifted), fma(n, -by_dtype(x, LN2_LOW_32, LN2_LOW_64), r)
 
 
 @inlined
 def _series(r):
     """``exp(r) - 1`` for a reduced argument."""
-    return fma(r * r, polynomial(r, by_dtype(r, _EXP_32, _EXP_64)), r)
+    return fma(r * r, polynomial(r, by_dtype(r, EXP_32, EXP_64)), r)
 
 
 @inlined
@@ -116,8 +53,8 @@ def _half_tanh(r):
     What ends with a division takes it, for half of the operations of `_series`.
     """
     u = r * r
-    p = by_dtype(r, r, fma(r * u, polynomial(u, _HALF_TANH_P), r))
-    return p, polynomial(u, by_dtype(r, _HALF_TANH_Q_32, _HALF_TANH_Q_64))
+    p = by_dtype(r, r, fma(r * u, polynomial(u, HALF_TANH_P), r))
+    return p, polynomial(u, by_dtype(r, HALF_TANH_Q_32, HALF_TANH_Q_64))
 
 
 @inlined
@@ -155,9 +92,9 @@ def tanh(x):
     y = select(x > largest, largest, x)
     y = select(y < -largest, -largest, y)
     # As `_reduce`, but ln 2 to one rounding will do: an error of e matters less, the larger e is.
-    shifter = by_dtype(x, _SHIFTER_32, _SHIFTER_64)
-    shifted = fma(y, 2.0 * _LOG2_E, shifter)
-    p, q = _half_tanh(fma(shifted - shifter, -_LN2, y + y))
+    shifter = by_dtype(x, SHIFTER_32, SHIFTER_64)
+    shifted = fma(y, 2.0 * LOG2_E, shifter)
+    p, q = _half_tanh(fma(shifted - shifter, -LN2, y + y))
     a = from_bits(to_bits(shifted) << by_dtype(x, 23, 52))
     less, more = 1.0 - a, a + 1.0  # 1 - a, not a - 1, beside which -0 would lose its sign
     return fma(less, -q, more * p) / fma(more, q, -less * p)
@@ -180,7 +117,7 @@ def sigmoid(x):
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
     e = exp(-absolute(x))
-    log1p_e = fma(-e * e, polynomial(e, by_dtype(x, _LOG1P_32, _LOG1P_64)), e)
+    log1p_e = fma(-e * e, polynomial(e, by_dtype(x, LOG1P_32, LOG1P_64)), e)
     return select(x < 0.0, 0.0, x) + log1p_e
 
 
@@ -204,9 +141,9 @@ def _join(k, f):
     s = f / (f + 2.0)
     half_square = 0.5 * f * f
     z = s * s
-    series = s * fma(z, polynomial(z, by_dtype(f, _LOG_32, _LOG_64)), half_square)
-    rest = half_square - fma(k, by_dtype(f, _LN2_LOW_32, _LN2_LOW_64), series)
-    return fma(k, by_dtype(f, _LN2_HIGH_32, _LN2_HIGH_64), f - rest)
+    series = s * fma(z, polynomial(z, by_dtype(f, LOG_32, LOG_64)), half_square)
+    rest = half_square - fma(k, by_dtype(f, LN2_LOW_32, LN2_LOW_64), series)
+    return fma(k, by_dtype(f, LN2_HIGH_32, LN2_HIGH_64), f - rest)
 
 
 @inlined

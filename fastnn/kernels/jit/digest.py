@@ -15,7 +15,7 @@ import numba
 from numba import config
 
 #: Rooms of the package that compiled code is made from: what is compiled, and what it takes numbers from.
-ROOMS = ("settings", "jobs", "kernels", "embed", "apps")
+ROOMS = ("settings", "jobs", "kernels", "embed")
 
 
 @cache

@@ -39,17 +39,17 @@ def product(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to,
         for s in range(parts):
             sums[s, j] = broadcast(0.0, w)
         if biased:
-            sums[0, j] = _features(columns, last, j, b + j * width)
+            sums[0, j] = features(columns, last, j, b + j * width)
     whole = n_in - n_in % parts
     for k in range(0, whole, parts):
         for s in range(parts):
             x_k = broadcast(x[(k + s) * x_stride], w)
             for j in range(columns):
-                sums[s, j] = fma(x_k, _features(columns, last, j, w + ((k + s) * n_out + j * width)), sums[s, j])
+                sums[s, j] = fma(x_k, features(columns, last, j, w + ((k + s) * n_out + j * width)), sums[s, j])
     for k in range(whole, n_in):
         x_k = broadcast(x[k * x_stride], w)
         for j in range(columns):
-            sums[0, j] = fma(x_k, _features(columns, last, j, w + (k * n_out + j * width)), sums[0, j])
+            sums[0, j] = fma(x_k, features(columns, last, j, w + (k * n_out + j * width)), sums[0, j])
     for j in range(columns):
         for distance in (4, 2, 1):
             for s in range(min(distance, parts - distance)):
@@ -58,7 +58,8 @@ def product(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to,
 
 
 @inlined(literals=("columns", "last"))
-def _features(columns, last, j, place):
+def features(columns, last, j, place):
+    """Vector `j` of so many, of the last of which only `last` numbers are there, all of them if that is 0."""
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 
@@ -126,7 +127,7 @@ def product_of_rows(code, order, biased, columns, last, parts, n_in, n_out, w, b
         for j in range(columns):
             start = broadcast(0.0, w)
             if biased and s == 0:
-                start = _features(columns, last, j, b + j * width)
+                start = features(columns, last, j, b + j * width)
             for i in range(ROWS):
                 sums[i, j] = start
         for k in range(s, whole, parts):
@@ -150,7 +151,7 @@ def _add_input(columns, last, n_out, w, x, k, sums):
     """Add what input `k` contributes to the sums of `columns` vectors of features of each sample."""
     x, x_row, x_stride, rows = x
     for j in range(columns):
-        w_kj = _features(columns, last, j, w + (k * n_out + j * lanes(w)))
+        w_kj = features(columns, last, j, w + (k * n_out + j * lanes(w)))
         for i in range(ROWS):
             sums[i, j] = fma(broadcast(x[min(i, rows - 1) * x_row + k * x_stride], w), w_kj, sums[i, j])
 

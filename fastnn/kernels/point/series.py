@@ -19,9 +19,9 @@ from fastnn.kernels.functions.curvatures import second_derivative, third_derivat
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
-from fastnn.kernels.point.products import BLOCK, parts_of
+from fastnn.kernels.point.products import BLOCK, features, parts_of
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of, tapes
-from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, tile
+from fastnn.kernels.simd import broadcast, fma, lanes, store, tile
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -153,17 +153,17 @@ def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_ou
         for s in range(count):
             sums[s, j] = broadcast(0.0, w)
         if biased:
-            sums[0, j] = _features(columns, last, j, b + j * width)
+            sums[0, j] = features(columns, last, j, b + j * width)
     whole = n_in - n_in % parts
     for k in range(0, whole, parts):
         for s in range(parts):
             for j in range(columns):
-                w_kj = _features(columns, last, j, w + ((k + s) * n_out + j * width))
+                w_kj = features(columns, last, j, w + ((k + s) * n_out + j * width))
                 for i in range(terms):
                     sums[s * terms + i, j] = fma(broadcast(x[i * x_row + k + s], w), w_kj, sums[s * terms + i, j])
     for k in range(whole, n_in):
         for j in range(columns):
-            w_kj = _features(columns, last, j, w + (k * n_out + j * width))
+            w_kj = features(columns, last, j, w + (k * n_out + j * width))
             for i in range(terms):
                 sums[i, j] = fma(broadcast(x[i * x_row + k], w), w_kj, sums[i, j])
     for j in range(columns):
@@ -171,11 +171,6 @@ def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_ou
             for i in range(terms):
                 sums[i, j] = sums[i, j] + sums[s * terms + i, j]
         _finish(code, terms, taped, sums, j, to[0] + j * width, to[1] + j * width, to[2])
-
-
-@inlined(literals=("columns", "last"))
-def _features(columns, last, j, place):
-    return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 
 def _finish(code, terms, taped, sums, j, h, c, row):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.kernels.end_epoch import WATCHED
+from fastnn.kernels.tiles.end_epoch import WATCHED
 
 #: Arrays and functions come as addresses, 0 where there is none; a `fastnn.kernels.tiles.prepare.PreparedJob` keeps the
 #: arrays alive.

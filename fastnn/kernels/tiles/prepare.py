@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels import dispatch
-from fastnn.kernels.end_epoch import end_epoch, watched
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
+from fastnn.kernels.tiles.end_epoch import end_epoch, watched
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import (
     ALONE,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import namedtuple
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from fastnn.jobs.records import Records
 from fastnn.kernels.lanes import StepKind
 from fastnn.kernels.simd.columns import chunk_of
 from fastnn.kernels.tiles.layers import workspace
@@ -56,18 +59,9 @@ class MemberSettings(NamedTuple):
     restore_best: bool
 
 
-class Results(NamedTuple):
-    """What becomes of the members: parameters, which on entry are the first, and `fastnn.jobs.records.Records`."""
-
-    params: NDArray
-    member: NDArray[np.int64]
-    status: NDArray[np.int8]
-    epochs: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    loss: NDArray[np.float64]
-    best: NDArray[np.float64]
-    history: NDArray[np.float64]
-    validation: NDArray[np.float64]
+#: What becomes of the members: parameters, which on entry are the first, and the fields of `Records`.
+_RESULTS = ("params", *(field.name for field in fields(Records)))
+Results: Any = namedtuple("Results", _RESULTS)  # type: ignore[misc]
 
 
 class Block(NamedTuple):

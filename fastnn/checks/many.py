@@ -1,0 +1,123 @@
+"""Checks of what `fit_many` is given, up to the whole `MembersJob`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks.jobs import check_batch_size, check_loss, check_loss_parameter, check_max_grad_norm
+from fastnn.checks.members import check_data, check_for_each, check_members, check_optimizers, check_seeds
+from fastnn.checks.monitor import check_early_stopping
+from fastnn.checks.networks import check_network_spec, check_rng
+from fastnn.checks.values import check_flag, check_integer, check_name, check_optional_flag, describe
+from fastnn.jobs.members import MembersJob
+from fastnn.settings.catalogue import Loss
+from fastnn.settings.initializers import INITIALIZERS
+from fastnn.settings.schedules import Schedule
+from fastnn.settings.spec import NetworkSpec
+
+
+def check_members_job(
+    spec: Any,
+    X: Any,
+    y: Any,
+    *,
+    epochs: Any,
+    members: Any,
+    params: Any,
+    loss: Any,
+    optimizer: Any,
+    batch_size: Any,
+    shuffle: Any,
+    sample_weight: Any,
+    l2: Any,
+    max_grad_norm: Any,
+    delta: Any,
+    quantiles: Any,
+    validation_data: Any,
+    early_stopping: Any,
+    init: Any,
+    rng: Any,
+    seeds: Any,
+    history: Any,
+    specialize: Any,
+) -> MembersJob:
+    """What is trained on what; the arguments are those of `fastnn.fit_many`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another type.
+    ValueError
+        If an argument is not what it must be, or does not go with the others.
+    """
+    spec = check_network_spec(spec)
+    numbers, params = check_members(members, params, spec)
+    k, row = len(numbers), check_loss(loss, spec)
+    optimizer, rates, momenta = check_optimizers(optimizer, k)
+    X, y, weights = check_data(X, y, sample_weight, spec, row, k)
+    X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
+    batch_size = check_batch_size(batch_size, X.shape[1], optimizer)
+    if validation_data is not None:
+        X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
+    seeds, streams = _check_streams(rng, seeds, numbers)
+    epochs = check_integer("epochs", epochs, 1)
+    job = MembersJob(
+        spec=spec,
+        loss=row,
+        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
+        batch_size=batch_size,
+        max_grad_norm=check_max_grad_norm(max_grad_norm),
+        X=X,
+        y=y,
+        weights=weights,
+        X_val=X_val,
+        y_val=y_val,
+        weights_val=weights_val,
+        optimizer=optimizer,
+        rates=rates,
+        momenta=momenta,
+        l2=check_for_each("l2", l2, k),
+        schedule=np.ones(1),
+        seeds=seeds,
+        streams=streams,
+        init=check_name("init", init, INITIALIZERS),
+        params=params,
+        epochs=epochs,
+        shuffle=check_flag("shuffle", shuffle),
+        stopping=check_early_stopping(early_stopping, X_val.shape[1] > 0),
+        history=check_flag("history", history),
+        specialize=check_optional_flag("specialize", specialize),
+    )
+    if job.specialize and not job.may_share_lanes:
+        raise ValueError(
+            "specialize must not be True with ReduceOnPlateau or a metric monitored, which lanes do not do"
+        )
+    if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
+        return replace(job, schedule=optimizer.learning_rate.rates(0, epochs))
+    return job
+
+
+def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: int) -> tuple[NDArray, NDArray, NDArray]:
+    """One validation set for all members, as `check_data` returns it."""
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {describe(given)}")
+    X, y, *rest = given
+    X, y, weights = check_data(X, y, rest[0] if rest else None, spec, loss, members)
+    if len(X) > 1 or len(y) > 1:
+        raise ValueError("validation_data must be one set for all members, who may weigh its samples in their own ways")
+    return X, y, weights
+
+
+def _check_streams(rng: Any, seeds: Any, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each member's seed, and which of the seed's streams of random numbers is the member's."""
+    if seeds is None:
+        seed = secrets.randbits(63) if rng is None else int(check_rng(rng).integers(2**63))
+        return np.full(len(numbers), seed, np.int64), numbers
+    if rng is not None:
+        raise ValueError(f"rng must be None where each member has its seed; got {describe(rng)}")
+    return check_seeds(seeds, len(numbers)), np.zeros(len(numbers), np.int64)

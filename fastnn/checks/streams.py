@@ -1,0 +1,47 @@
+"""Checks of training on a stream of batches that compiled code makes: settings alone, for there are no data yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.checks.jobs import check_l2, check_loss, check_loss_parameter, check_max_grad_norm, check_optimizer
+from fastnn.checks.networks import check_network_spec
+from fastnn.checks.values import check_integer, describe
+from fastnn.jobs.job import Job
+from fastnn.settings.optimizers import Optimizer
+
+
+def check_stream(
+    spec: Any, *, loss: Any, optimizer: Any, max_batch: Any, l2: Any, max_grad_norm: Any, delta: Any, quantiles: Any
+) -> Job:
+    """The settings of a stream's steps, as in `TrainState`: a job whose X, y and params are empty.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another type, or the learning rate is a schedule.
+    ValueError
+        If an argument is not what it must be.
+    """
+    spec, rows = check_network_spec(spec), check_integer("max_batch", max_batch, 1)
+    row, rule = check_loss(loss, spec), check_optimizer(optimizer)
+    if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
+        raise TypeError(
+            "optimizer must be an update rule whose learning rate is a number, for a stream has no epochs; "
+            f"got {describe(optimizer)}"
+        )
+    return Job(
+        spec=spec,
+        params=np.empty(0, spec.dtype),
+        X=np.empty((0, spec.n_in), spec.dtype),
+        y=np.empty((0, spec.n_out), spec.dtype),
+        loss=row,
+        optimizer=rule,
+        batch_size=rows,
+        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
+        shuffle=False,
+        l2=check_l2(l2),
+        max_grad_norm=check_max_grad_norm(max_grad_norm),
+    )
