@@ -348,3 +348,27 @@ def test_the_rate_stands_where_scikit_learn_keeps_it():
     assert rates[1] == pytest.approx(rates[0], rel=1e-12)
     assert rates[1] < SHORT["learning_rate_init"]
     assert not hasattr(ours.MLPClassifier(), "_optimizer")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("kind", "rate", "solver"),
+    [("regression", 1e200, "adam"), ("multiclass", 1e300, "sgd"), ("binary", 1e300, "sgd"), ("regression", 1e3, "sgd")],
+)
+def test_accounts_after_divergence(kind, rate, solver):
+    """The epochs go on, with losses that are NaN, until the validation score has not improved, or to the last."""
+    params = {"solver": solver, "learning_rate_init": rate, "early_stopping": True, "n_iter_no_change": 3}
+    models, warned = [], []
+    for module in (theirs, ours):
+        model = estimator(module, kind, **params)
+        _, caught = recorded(partial(model.fit, X, DATA[kind][1]))
+        models.append(model)
+        warned.append([text for category, text in caught if category is ConvergenceWarning])
+    assert_same(*models)
+    assert warned[0] == warned[1]
+
+
+def test_object_arrays_of_numbers_are_taken():
+    table = np.column_stack([X, X[:, 0] > 0]).astype(object)
+    models = both(lambda model: model.fit(table, DATA["regression"][1].astype(object)), "regression")
+    assert_same(*models)

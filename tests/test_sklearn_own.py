@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnn import MLP
 from fastnn.settings import catalogue, optimizers
-from fastnn.sklearn import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
+from fastnn.sklearn import MLPClassifier, MLPRegressor, from_sklearn, register_skl2onnx, to_sklearn
 from fastnn.sklearn.conventions import first_weights
 
 RNG = np.random.default_rng(0)
@@ -350,3 +350,17 @@ def test_what_scikit_learn_does_not_have():
         to_sklearn(theirs.MLPRegressor())
     with pytest.raises(TypeError, match="model must be an MLPClassifier or MLPRegressor of scikit-learn"):
         from_sklearn(model)
+
+
+# ---------------------------------------------------------------- ONNX
+def test_skl2onnx_converts_pipelines():
+    skl2onnx, runtime = pytest.importorskip("skl2onnx"), pytest.importorskip("onnxruntime")
+    register_skl2onnx()
+    rows = X.astype(np.float32)
+    for model, targets in ((regressor(), Y[:, 0]), (classifier(), LABELS)):
+        pipeline = make_pipeline(StandardScaler(), model).fit(rows, targets)
+        written = skl2onnx.to_onnx(pipeline, rows[:1]).SerializeToString()
+        predicted = runtime.InferenceSession(written, providers=["CPUExecutionProvider"]).run(None, {"X": rows})[0]
+        np.testing.assert_allclose(predicted.ravel(), pipeline.predict(rows), rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="model must have one activation in all hidden layers"):
+        skl2onnx.to_onnx(regressor(activation="silu").fit(rows, Y[:, 0]), rows[:1])

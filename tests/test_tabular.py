@@ -500,7 +500,9 @@ def test_ctrl_c_at_any_moment(command, seconds, folder):
         process.wait(seconds)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=120)
-    assert (process.returncode, error) == (130, f"fastnn {command}: interrupted\n")
+    assert error == f"fastnn {command}: interrupted\n"
+    # A shell sees 130 either way: an import that was interrupted may have Python end itself by the signal.
+    assert process.returncode in (130, -signal.SIGINT)
     told = re.search(r"Interrupted: (\d+) of \d+ networks are finished", out)
     written = {path.name for path in folder.iterdir()} - {"t.csv"}
     assert written == ({"t.safetensors"} if told and command == "train" else set())

@@ -282,6 +282,8 @@ def _as_numbers(argument: str, value: Any, shape: str) -> NDArray:
         raise ValueError(f"{expected}; got a ragged {type(value).__name__}") from error
     if array.dtype.kind not in "biuf":
         came = describe(value if array.ndim == 0 else array)
+        if array.dtype.kind == "O" and array.ndim:
+            came += ", which astype(float) makes numbers of if that is what it holds"
         raise TypeError(f"{expected}; got {came}")
     return array
 

@@ -1,7 +1,8 @@
 """Estimators for scikit-learn: its own multi-layer perceptrons, trained by fastnn's kernels (extra ``sklearn``).
 
 `MLPClassifier` and `MLPRegressor` stand in for scikit-learn's: change the import, and keep the rest. `from_sklearn`
-and `to_sklearn` take a model across. `MLPEnsembleClassifier` and `MLPEnsembleRegressor` average many networks.
+and `to_sklearn` take a model across; `register_skl2onnx` has skl2onnx convert it. `MLPEnsembleClassifier` and
+`MLPEnsembleRegressor` average many networks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if tuple(map(int, _installed.split(".")[:2])) < (1, 9):
 from fastnn.sklearn.classifier import MLPClassifier  # noqa: E402
 from fastnn.sklearn.convert import from_sklearn, to_sklearn  # noqa: E402
 from fastnn.sklearn.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor  # noqa: E402
+from fastnn.sklearn.onnx import register_skl2onnx  # noqa: E402
 from fastnn.sklearn.regressor import MLPRegressor  # noqa: E402
 
 __all__ = [
@@ -26,5 +28,6 @@ __all__ = [
     "MLPEnsembleRegressor",
     "MLPRegressor",
     "from_sklearn",
+    "register_skl2onnx",
     "to_sklearn",
 ]

@@ -116,9 +116,7 @@ def rule_of(estimator: Any) -> Optimizer:
 
 
 def accuracy(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
-    """scikit-learn's accuracy of outputs on labels ``(n,)``, or on indicators ``(n, n_out)``; NaN without outputs."""
-    if not np.isfinite(output).all():
-        return np.nan
+    """scikit-learn's accuracy of outputs on labels ``(n,)``, or indicators ``(n, n_out)``; NaN is the first class."""
     hits = output.argmax(axis=1) == y if y.ndim == 1 else ((output > 0.5) == y).all(axis=1)
     return float(np.average(hits, weights=weight))
 

@@ -54,9 +54,10 @@ class StochasticTraining(BaseMultilayerPerceptron):
                 ahead = min(patience - self._no_improvement_count, epochs.most, self.max_iter - self.n_iter_)
                 losses = epochs(self._rates(max(1, int(ahead)), n))
                 if losses is None:
-                    if self.early_stopping:
-                        break
-                    raise ValueError(NON_FINITE)
+                    if not self.early_stopping:
+                        raise ValueError(NON_FINITE)
+                    losses = [np.nan]  # as scikit-learn's epochs go on, to end with the best parameters
+                    job.params[:] = np.nan
                 self._end_epochs(losses, n)
                 better = validation is not None and self._validate(job, validation, best)
                 self._count_improvements(losses, better)
