@@ -37,6 +37,7 @@ from fastnn.checks.members import (
     check_ensemble_params,
     check_quantiles,
 )
+from fastnn.checks.memory import check_epochs, check_memory
 from fastnn.checks.monitor import check_early_stopping, check_schedule, check_watch
 from fastnn.checks.networks import check_network_spec, check_rng, check_spec
 from fastnn.checks.streams import check_stream
@@ -50,6 +51,7 @@ from fastnn.checks.values import (
     check_number,
     check_optional_flag,
     describe,
+    is_sequence,
 )
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "check_columns",
     "check_early_stopping",
     "check_ensemble_params",
+    "check_epochs",
     "check_finite",
     "check_finite_data",
     "check_flag",
@@ -73,6 +76,7 @@ __all__ = [
     "check_loss_parameter",
     "check_means",
     "check_members_job",
+    "check_memory",
     "check_name",
     "check_network_spec",
     "check_number",
@@ -96,4 +100,5 @@ __all__ = [
     "check_vector",
     "check_watch",
     "describe",
+    "is_sequence",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import replace
 from math import inf
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight, check_targets
+from fastnn.checks.memory import check_memory, physical_memory
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
 from fastnn.checks.slopes import check_slopes
@@ -24,6 +24,7 @@ from fastnn.checks.values import (
     check_number,
     check_optional_flag,
     describe,
+    is_sequence,
     nearest,
 )
 from fastnn.jobs.job import Job, State
@@ -118,7 +119,7 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
     checked: dict[str, NDArray | float] = {}
     for parameter in (catalogue.DELTA, catalogue.QUANTILES):
         name, value = parameter.name, given.get(parameter.name, parameter.default)
-        if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(value) == 0:
+        if not is_sequence(value):
             checked[name] = check_number(name, value, parameter.interval)
             continue
         if len(value) != spec.n_out:
@@ -163,8 +164,7 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     if type(dropout) is float and dropout == 0.0:
         return ()
     hidden = spec.n_layers - 1
-    is_one = not isinstance(dropout, (list, tuple, np.ndarray)) or np.ndim(dropout) == 0
-    given = [dropout] * hidden if is_one else list(dropout)
+    given = list(dropout) if is_sequence(dropout) else [dropout] * hidden
     if len(given) != hidden:
         raise ValueError(f"dropout must be one number or {hidden}, one a hidden layer; got {len(given)}")
     rates = tuple(check_number("dropout", rate, UNIT) for rate in given)
@@ -184,19 +184,11 @@ def _refuse_large_matrices(spec: NetworkSpec) -> None:
     """Levenberg-Marquardt holds the curvature and its factor, for a network in float32 in float64 too."""
     columns = spec.n_params + 1
     needed = columns**2 * (2 * 8 + (4 if spec.dtype == "float32" else 0))
-    if needed > (most := min(MOST_BYTES, _physical_memory())):
+    if needed > (most := min(MOST_BYTES, physical_memory())):
         raise ValueError(
             f"optimizer must be another, such as LBFGS(), for a network of {spec.n_params:,} parameters; "
             f"LevenbergMarquardt would take {needed / 2**30:.1f} GiB, and may take {most / 2**30:.1f}"
         )
-
-
-def _physical_memory() -> float:
-    """Bytes of memory that the machine has; infinity where it does not tell."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, OSError, ValueError):
-        return inf
 
 
 def check_job(
@@ -245,6 +237,8 @@ def check_job(
         raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
     if name == "LevenbergMarquardt":
         _refuse_large_matrices(spec)
+    if isinstance(optimizer, solvers.LBFGS):
+        check_memory("memory of LBFGS", optimizer.memory, 2 * 8 * spec.n_params)  # a step and a gradient each
     if name in _SOLVERS and max_grad_norm is not None:
         raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)

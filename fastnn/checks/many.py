@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from fastnn.checks.jobs import check_batch_size, check_loss, check_loss_parameter, check_max_grad_norm
 from fastnn.checks.members import check_data, check_for_each, check_members, check_optimizers, check_seeds
+from fastnn.checks.memory import check_epochs
 from fastnn.checks.monitor import check_early_stopping
 from fastnn.checks.networks import check_network_spec, check_rng
-from fastnn.checks.values import check_flag, check_integer, check_name, check_optional_flag, describe
+from fastnn.checks.values import check_flag, check_name, check_optional_flag, describe
 from fastnn.jobs.members import MembersJob
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.initializers import INITIALIZERS
@@ -65,7 +66,7 @@ def check_members_job(
     if validation_data is not None:
         X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
     seeds, streams = _check_streams(rng, seeds, numbers)
-    epochs = check_integer("epochs", epochs, 1)
+    epochs = check_epochs(epochs)
     job = MembersJob(
         spec=spec,
         loss=row,

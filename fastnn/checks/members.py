@@ -17,6 +17,7 @@ from fastnn.checks.arrays import (
     check_targets,
 )
 from fastnn.checks.jobs import check_optimizer
+from fastnn.checks.memory import check_memory
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.intervals import intervals_of
@@ -59,7 +60,9 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
     if isinstance(members, (list, tuple, range, np.ndarray)):
         numbers = _as_integers(members, "members must be a count, or members' numbers of at least 0")
     else:
-        numbers = np.arange(check_integer("members", members, 1), dtype=np.int64)
+        count = check_integer("members", members, 1)
+        check_memory("members", count, spec.n_params * np.dtype(spec.dtype).itemsize)
+        numbers = np.arange(count, dtype=np.int64)
     if len(numbers) == 0:
         raise ValueError("members must be at least one; got none")
     if first is not None and len(first) != len(numbers):

@@ -21,6 +21,7 @@ __all__ = [
     "check_number",
     "check_optional_flag",
     "describe",
+    "is_sequence",
     "nearest",
 ]
 
@@ -39,6 +40,11 @@ def describe(value: object) -> str:
     if len(text) > 50 or "\n" in text:
         text = f"{text.splitlines()[0][:40]}..."
     return text if isinstance(value, (*_NUMBERS, str)) or value is None else f"{text} ({type(value).__name__})"
+
+
+def is_sequence(value: Any) -> bool:
+    """Whether it is a list, a tuple or an array of one dimension or more, as what each output may have its own of."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def check_number(argument: str, value: Any, interval: Interval) -> float:

@@ -27,6 +27,9 @@ from fastnn.training.twins import twin
 #: Fewer members than this are trained one after another: to compile for them would take longer.
 WORTH_COMPILING = 32
 
+#: What is kept of each run, at the least.
+_BYTES_A_RUN = 1000
+
 _NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
 _EACH = ("learning_rate", "momentum", "l2")  # what members of one call may differ in
 _CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "init", "early_stopping")
@@ -182,7 +185,7 @@ def sweep(
         if not hasattr(value, "__len__") or np.asarray(value, object).ndim not in dimensions:
             raise ValueError(f"{argument} must be an array of samples, a row each; got {checks.describe(value)}")
     rows = _settings(settings)
-    numbers = range(checks.check_integer("seeds", seeds, 1)) if isinstance(seeds, int) else list(seeds)
+    numbers = _seeds(seeds)
     if folds is not None:
         if validation_data is not None:
             raise ValueError("validation_data must be None where there are folds")
@@ -195,7 +198,9 @@ def sweep(
             groups[spec, tuple(call.items())].append((i, seed, fold, each))
 
     found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]] = {}
-    weights = np.ones(np.shape(X)[0]) if sample_weight is None else np.asarray(sample_weight, float)
+    spec, rows_of_X = next(iter(groups))[0], np.shape(X)[0]
+    given = checks.check_sample_weight(sample_weight, spec, rows_of_X)
+    weights = np.ones(rows_of_X) if given is None else given
     held = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
     interrupted = True
     with suppress(KeyboardInterrupt):  # what is finished is returned
@@ -262,6 +267,17 @@ def _write_down(
             "stopped": str(many.stopped[k]),
         }
         found[i, seed, fold] = record, many[k]
+
+
+def _seeds(seeds: Any) -> Sequence[int]:
+    """The seeds, from how many or which."""
+    if isinstance(seeds, range) or checks.is_sequence(seeds):
+        if len(seeds) == 0:
+            raise ValueError("seeds must be at least one; got none")
+        return [checks.check_integer("every one of seeds", seed, 0) for seed in seeds]
+    count = checks.check_integer("seeds", seeds, 1)
+    checks.check_memory("seeds", count, _BYTES_A_RUN)
+    return range(count)
 
 
 def _settings(settings: Any) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastnn.checks import (
     all_finite,
     check_callback,
+    check_epochs,
     check_finite_data,
     check_flag,
     check_integer,
@@ -92,7 +93,7 @@ def fit(
 
         job = hold_out(job, state.seed)
     check_place(state, job)
-    epochs = check_integer("epochs", epochs, 1)
+    epochs = check_epochs(epochs)
     show, callback = check_optional_flag("progress", progress), check_callback(callback)
     threads, backend = check_integer("threads", threads, 1), check_name("backend", backend, BACKENDS)
     options = {"threads": threads, "specialize": check_specialize(specialize, job, backend)}

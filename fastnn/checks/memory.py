@@ -1,0 +1,48 @@
+"""What would take more memory than the machine has: refused in one sentence, before it is allocated."""
+
+from __future__ import annotations
+
+import os
+from math import inf
+from typing import Any
+
+from fastnn.checks.values import check_integer
+
+#: What a run keeps of each epoch: its loss and its learning rate.
+_BYTES_AN_EPOCH = 16
+
+
+def physical_memory() -> float:
+    """Bytes of memory that the machine has; infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return inf
+
+
+def check_memory(argument: str, count: int, bytes_each: int) -> None:
+    """Refuse so many of what takes so many bytes each, if they are more than the machine's memory.
+
+    Raises
+    ------
+    ValueError
+        Naming the most that there may be.
+    """
+    if count * bytes_each > (most := physical_memory()):
+        raise ValueError(
+            f"{argument} must be at most {int(most // bytes_each):,}, for more do not fit into the memory of "
+            f"{most / 2**30:.1f} GiB; got {count:,}"
+        )
+
+
+def check_epochs(epochs: Any) -> int:
+    """How many epochs to train: an integer of at least 1, whose losses and rates fit into memory.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else.
+    """
+    epochs = check_integer("epochs", epochs, 1)
+    check_memory("epochs", epochs, _BYTES_AN_EPOCH)
+    return epochs
