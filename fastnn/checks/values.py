@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import inf
 from typing import Any
 
@@ -116,7 +116,7 @@ def check_optional_flag(argument: str, value: object) -> bool | None:
     return None if value is None else check_flag(argument, value)
 
 
-def check_name(argument: str, value: object, known: Iterable[str]) -> str:
+def check_name(argument: str, value: object, known: Collection[str]) -> str:
     """One of the known names.
 
     Raises
@@ -126,12 +126,12 @@ def check_name(argument: str, value: object, known: Iterable[str]) -> str:
     ValueError
         If it is none of them; the message suggests the nearest.
     """
+    if isinstance(value, str) and value in known:
+        return value
     names = tuple(known)
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be one of {', '.join(names)}; got {describe(value)}")
-    if value not in names:
-        raise ValueError(f"{argument} must be one of {', '.join(names)}; got {value!r}{nearest(value, names)}")
-    return value
+    raise ValueError(f"{argument} must be one of {', '.join(names)}; got {value!r}{nearest(value, names)}")
 
 
 def nearest(value: str, known: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.dispatch import lanes_for
-from fastnn.kernels.functions.optimizers import RULES, rule_of
+from fastnn.kernels.functions.optimizers import RULES
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_step, update
@@ -30,7 +30,7 @@ from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.simd.types import Pointer, Vector
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
-from fastnn.kernels.tiles.layers import ALONE, Team, pointer_type, workspace
+from fastnn.kernels.tiles.layers import ALONE, Team, pointer_type
 from fastnn.kernels.tiles.prepare import PreparedJob
 from fastnn.settings.spec import NetworkSpec
 
@@ -237,14 +237,14 @@ class PreparedForLanes(PreparedJob):
     """A job of a tiny network, with its kind of step and its buffers."""
 
     def __init__(self, job: Job, state: State):
-        super().__init__(job, state, None, whole=job.watch is not None)
         spec = job.spec
         width = lanes_for(job.batch_size, spec.dtype)
         row_vectors = -(-job.batch_size // width)
-        rule, _ = rule_of(job.optimizer)
-        self.kind = _kind(spec, job.loss.code, rule, width, row_vectors, job.l2 > 0, job.max_grad_norm < np.inf)
-        self.vectors = workspace(row_vectors * (spec.n_in + spec.n_out + 1) * width, spec.dtype)
-        put(self.record.view(np.int64), pack=_pack_address(spec.dtype))
+        n_vectors = row_vectors * (spec.n_in + spec.n_out + 1) * width
+        super().__init__(job, state, None, whole=job.watch is not None, n_vectors=n_vectors)
+        penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
+        self.kind = _kind(spec, job.loss.code, self.rule, width, row_vectors, penalised, clipped)
+        put(self.words, pack=_pack_address(spec.dtype))
 
     def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
         """Train on from a state."""

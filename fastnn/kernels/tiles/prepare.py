@@ -45,9 +45,10 @@ def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _same_for_all(parameter: float, n_out: int, dtype: str) -> NDArray:
-    """A loss's parameter for every output: once, for a short run would feel it."""
-    return np.full(n_out, parameter, dtype)
+def _same_for_all(parameter: float, n_out: int, dtype: str) -> tuple[NDArray, int]:
+    """A loss's parameter for every output, and its address: once, for a short run would feel it."""
+    numbers = np.full(n_out, parameter, dtype)
+    return numbers, address(numbers)
 
 
 @lru_cache(maxsize=64)
@@ -132,42 +133,50 @@ def _outline(
 class PreparedJob:
     """A job as a training loop takes it: its record, and the arrays that the record points to."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool):
+    def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool, n_vectors: int = 0):
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
-        Unless `whole`, it is laid out for a kernel that computes the steps by itself.
+        Unless `whole`, it is laid out for a kernel that computes the steps by itself, which may ask for an array
+        `vectors` of so many numbers.
         """
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
-        rule, settings = optimizers.rule_of(job.optimizer)
+        self.rule, settings = optimizers.rule_of(job.optimizer)
         thresholds = tuple(map(threshold, job.dropout))
         outline, layers, size = _outline(
-            spec, block_rows, job.loss, labelled, rule, shuffle, job.input_noise > 0, thresholds, whole
+            spec, block_rows, job.loss, labelled, self.rule, shuffle, job.input_noise > 0, thresholds, whole
         )
         n_floats = len(settings) + -(-block_rows // LOSS_ROWS) + 1
         n_integers = n + block_rows if shuffle else 0
         itemsize = job.params.itemsize
         n_work = size + spec.n_params if whole and gradient is None else size
-        # One array for all: what takes eight bytes a number, and from the start of a register on work and gradient.
-        n_own = 8 * (n_floats + n_integers)
-        buffer = np.zeros(n_own + REGISTER_BYTES + n_work * itemsize, np.uint8)
+        # One array for all: what takes eight bytes a number; from the start of a register on vectors, work, gradient.
+        n_own, n_vectored = 8 * (n_floats + n_integers), -(-n_vectors * itemsize // REGISTER_BYTES) * REGISTER_BYTES
+        buffer = np.zeros(n_own + REGISTER_BYTES + n_vectored + n_work * itemsize, np.uint8)
+        place = address(buffer)
+        vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+        self.vectors = np.ndarray(n_vectors, spec.dtype, buffer, vectors - place) if n_vectors else None
         np.ndarray(len(settings), np.float64, buffer)[:] = settings
         self.params, self.watches = job.params, job.watch is not None
         parameter = job.loss_parameter
-        if not isinstance(parameter, np.ndarray):
-            parameter = _same_for_all(parameter, spec.n_out, spec.dtype)
+        if isinstance(parameter, np.ndarray):
+            parameter_at = address(parameter)
+        else:
+            parameter, parameter_at = _same_for_all(parameter, spec.n_out, spec.dtype)
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
         kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch, parameter
         self.kept: tuple = kept
 
-        words = outline.copy()
+        self.words = words = outline.copy()
         self.record = record = np.ndarray(1, JOB_RECORD, words)
-        place = address(buffer)
-        put(words, **{"labels" if labelled else "y": address(job.y)}, X=address(job.X))
-        put(words, n_rows=n, batch_size=job.batch_size, seed=state.seed, member=job.member)
-        put(words, settings=place, block_losses=place + 8 * len(settings), bad_data=place + 8 * (n_floats - 1))
+        targets = "labels" if labelled else "y"
+        put(
+            words, n_rows=n, batch_size=job.batch_size, seed=state.seed, member=job.member, X=address(job.X),
+            settings=place, block_losses=place + 8 * len(settings), bad_data=place + 8 * (n_floats - 1),
+            loss_parameter=parameter_at, **{targets: address(job.y)},
+        )  # fmt: skip
         if whole:
-            work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+            work = vectors + n_vectored
             put(words, work=work, gradient=work + size * itemsize)
         if gradient is not None:
             put(words, gradient=address(gradient), optimizer=0)
@@ -182,7 +191,6 @@ class PreparedJob:
         if job.sample_weight is not None:
             weigh = _step_address("weigh", spec.dtype) if whole else 0
             put(words, sample_weight=address(job.sample_weight), weigh=weigh)
-        put(words, loss_parameter=address(parameter))
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
             record["l2"] = job.l2
