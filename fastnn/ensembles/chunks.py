@@ -45,7 +45,7 @@ def run_chunks(
         for i, part in enumerate(parts):
             if store is None or not store.load(i, outcome.part(part), job.streams[part]):
                 waiting.append((i, part))
-        bar.tell(int(outcome.records.ended.sum()))
+        bar.report(int(outcome.records.ended.sum()))
         with suppress(KeyboardInterrupt):
             if executor is None:
                 _run_here(job, waiting, outcome, store, threads, bar)
@@ -72,7 +72,7 @@ def _run_here(
 ) -> None:
     done = int(outcome.records.ended.sum())
     for i, part in waiting:
-        piece = train_members(job.part(part), threads, partial(bar.tell, done), outcome.part(part))
+        piece = train_members(job.part(part), threads, partial(bar.report, done), outcome.part(part))
         done += part.stop - part.start
         if store is not None:
             store.save(i, piece)

@@ -53,7 +53,7 @@ def run_on_executor(
                 outcome.put(part, piece)
                 if store is not None:
                     store.save(i, piece)
-                bar.tell(int(outcome.records.ended.sum()))
+                bar.report(int(outcome.records.ended.sum()))
     finally:
         for future in running:
             future.cancel()

@@ -68,7 +68,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
     )
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the status tells of a member that diverged
+        warnings.simplefilter("ignore", RuntimeWarning)  # the status says which members diverged
         run = fit.fit(single, state, job.epochs, progress=False, specialize=False, halt=halt)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt

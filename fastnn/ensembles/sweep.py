@@ -214,7 +214,7 @@ def sweep(
                 outside = np.array([held == run[2] for run in runs])
                 validation, training_weights = (X, y, outside * weights), ~outside * weights
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records tell
+                warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records say so
                 many = fit_many(
                     spec,
                     X,

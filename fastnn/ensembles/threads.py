@@ -10,18 +10,18 @@ from fastnn.jobs.members import MembersOutcome
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
 
 #: Called with the number of members done; what it raises ends the training.
-Tell = Callable[[int], None]
+Report = Callable[[int], None]
 
 #: Does a piece of the work each time it is called; whether any is left.
 Piece = Callable[[], bool]
 
 
 def silent(done: int) -> None:
-    """Tell nobody."""
+    """Report to nobody."""
 
 
 def share(
-    work: Callable[[], Piece], threads: int, outcome: MembersOutcome, tell: Tell, halt: Event | None = None
+    work: Callable[[], Piece], threads: int, outcome: MembersOutcome, report: Report, halt: Event | None = None
 ) -> None:
     """Let threads, this one among them, work until nothing is left: each calls what `work()` returns until it is false.
 
@@ -41,7 +41,7 @@ def share(
     def show() -> None:
         if failures:
             raise failures[0]
-        tell(int(outcome.records.ended.sum()))
+        report(int(outcome.records.ended.sum()))
 
     helpers = [Thread(target=help_out, name=f"fastnn-member-{i}") for i in range(1, threads)]
     for helper in helpers:

@@ -9,13 +9,13 @@ import numpy as np
 from fastnn.ensembles.in_lanes import in_lanes, rewind
 from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
-from fastnn.ensembles.threads import Tell, share, silent
+from fastnn.ensembles.threads import Report, share, silent
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.settings.initializers import INITIALIZERS
 
 
 def train_members(
-    job: MembersJob, threads: int = 1, tell: Tell = silent, outcome: MembersOutcome | None = None
+    job: MembersJob, threads: int = 1, report: Report = silent, outcome: MembersOutcome | None = None
 ) -> MembersOutcome:
     """Train all members of a job.
 
@@ -25,7 +25,7 @@ def train_members(
         Who is trained on what.
     threads : int
         How many threads share the members; the bits do not depend on it.
-    tell : callable
+    report : callable
         Called now and then, by this thread, with the number of members done; what it raises ends the training.
     outcome : MembersOutcome, optional
         A blank one to write to.
@@ -42,7 +42,7 @@ def train_members(
     halt = Event()
     work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome, halt)
     try:
-        share(work, min(threads, len(job)), outcome, tell, halt)
+        share(work, min(threads, len(job)), outcome, report, halt)
         if job.specialize:
             rewind(job, first, outcome)
     except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found

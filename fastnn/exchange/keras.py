@@ -61,7 +61,7 @@ def read(model: Any, activations: Any, dtype: Any) -> Network:
     if not any(base.__module__.startswith(("keras.", "tf_keras.")) for base in type(model).__mro__):
         raise TypeError(f"model must be a Keras model or the list of its weights; got {describe(model)}")
     if activations is not None:
-        raise ValueError(f"activations must be left out for a model, which tells them; got {describe(activations)}")
+        raise ValueError(f"activations must be left out for a model, which has its own; got {describe(activations)}")
     return network_of(_steps_of(model), dtype)
 
 

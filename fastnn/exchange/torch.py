@@ -46,7 +46,7 @@ def read(module: Any, activations: Any, dtype: Any) -> Network:
     if not any(base.__module__ == "torch.nn.modules.module" for base in type(module).__mro__):
         raise TypeError(f"module must be a torch.nn.Module or its state_dict; got {describe(module)}")
     if activations is not None:
-        raise ValueError(f"activations must be left out for a module, which tells them; got {describe(activations)}")
+        raise ValueError(f"activations must be left out for a module, which has its own; got {describe(activations)}")
     return network_of(_steps_of(module), dtype)
 
 

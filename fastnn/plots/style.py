@@ -14,7 +14,7 @@ STYLES = (
     {"color": "#8c4a9c", "linewidth": 1.6, "linestyle": ":", "marker": "v"},
 )
 NEGATIVE_TO_POSITIVE = "RdBu_r"
-#: For images, where no line style tells a sign: it can be read in grey.
+#: For images, where no line style shows a sign: it can be read in grey.
 DARK_TO_LIGHT = "cividis"
 
 

@@ -23,7 +23,7 @@ class Activation:
     code : int
         What a compiled kernel is specialised on.
     needs_input : bool
-        The derivative needs the pre-activation z; otherwise the output h alone tells it.
+        Whether the derivative needs the pre-activation z; otherwise the output h alone is enough.
     hidden : bool
         May stand in a hidden layer as well as in the output.
     analytic : bool
@@ -79,7 +79,7 @@ class Loss:
     targets : tuple of float
         The least and the greatest target it is defined on.
     metric : str
-        What tells a reader how good a network is, the more the better: ``"r2"`` or ``"accuracy"``.
+        How good a network is, the higher the better: ``"r2"`` or ``"accuracy"``.
     """
 
     name: str

@@ -29,7 +29,7 @@ class Column:
     mean, scale : float
         Of a number, whose missing values count as the mean.
     missing : bool
-        Whether values were missing, so that one more input tells it.
+        Whether values were missing, which one more input then indicates.
     kind : {"number", "date", "category", "many"}
         A date is a number of days; "many" categories are told by the means of the target.
     means : tuple of tuple of float

@@ -100,7 +100,7 @@ def prepare(
     target : str
         Name of the column to predict.
     task : {"regression", "classification"} or None
-        None tells by the target.
+        If None, the target decides.
     seed : int
         Of the split.
     use, leave_out : collection of str

@@ -53,7 +53,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
     series : polars.Series, shape (n,)
         The column of the file.
     task : {"regression", "classification"} or None
-        None tells by the values.
+        If None, the values decide.
     numerals : Numerals
         How numbers are written.
 

@@ -80,7 +80,7 @@ class Outcome:
     many : Ensemble
         The networks, and how their training went.
     scores : dict of str to dict
-        On the rows held out, of the networks and of the two simple models, as `scoring.score` tells them.
+        On the rows held out, of the networks and of the two simple models, as `scoring.score` computes them.
     spread : ndarray, shape (repeats,)
         The first score of each network; NaN where it diverged.
     predicted : ndarray, shape (n,)

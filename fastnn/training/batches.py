@@ -97,7 +97,7 @@ class Feed:
         place = State(state.optimizer, state.seed, state.slots, counters, np.zeros(2))
         status = self._train(one, place, learning_rate, loss, 1)
         if status is Status.BAD_DATA:
-            self._job.X, self._job.y, self._job.sample_weight = batch  # for the error to tell
+            self._job.X, self._job.y, self._job.sample_weight = batch  # so that the error can name the fault
         if status is Status.DONE:
             batch_weight = len(X) if weight is None else weight.sum(dtype=np.float64)
             state.sums += loss[0] * batch_weight, batch_weight

@@ -233,7 +233,7 @@ class _Run:
             seconds = perf_counter() - clock
             if status in (Status.BAD_DATA, Status.DIVERGED):
                 return status, "diverged"
-            if callback is not None and self.done > done and self._told(callback):
+            if callback is not None and self.done > done and self._callback_ends_run(callback):
                 return status, "callback"
             if status == Status.STOPPED:
                 return status, "early"
@@ -264,7 +264,7 @@ class _Run:
             return np.nan, np.nan, self.learning_rates[0]
         return self.losses[last], self.job.watch.loss[last] if self.validates else np.nan, self.learning_rates[last]
 
-    def _told(self, callback: Callback) -> bool:
+    def _callback_ends_run(self, callback: Callback) -> bool:
         """Whether the callback, told of the last epoch, ends the run."""
         last, watch = self.done - 1, self.job.watch
         answer = callback(

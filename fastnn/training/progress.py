@@ -40,7 +40,7 @@ class ProgressBar:
         return self
 
     def update(self, done: float, loss: float, validation: float = nan, rate: float = nan) -> None:
-        """Tell that `done` epochs are over, and the last one's losses and learning rate."""
+        """Show that `done` epochs are over, and the last one's losses and learning rate."""
         if self._show is None and perf_counter() - self._start > PATIENCE:
             self._show = sys.stderr.isatty()
             if self._show:
@@ -85,8 +85,8 @@ class MembersBar(ProgressBar):
         super().__enter__()
         return self
 
-    def tell(self, before: int, more: int = 0) -> None:
-        """Tell that so many members are over."""
+    def report(self, before: int, more: int = 0) -> None:
+        """Show how many members are done."""
         done = before + more
         self.update(done, done / max(1e-9, perf_counter() - self._start))
 
