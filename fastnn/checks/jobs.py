@@ -15,6 +15,7 @@ from fastnn.checks.memory import check_memory, physical_memory
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
 from fastnn.checks.slopes import check_slopes
+from fastnn.checks.trainable import check_trainable
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -211,6 +212,7 @@ def check_job(
     dydx: Any = None,
     dydx_weight: Any = 1.0,
     directions: Any = None,
+    trainable: Any = None,
 ) -> Job:
     """A training run of a network, `spec` and `params`, whose own are trusted; the rest is as in `MLP.fit`.
 
@@ -249,12 +251,16 @@ def check_job(
         raise ValueError(
             f"dydx must be None with dropout, input_noise or {', '.join(_SOLVERS)}, which take values alone"
         )
+    parts = check_trainable(trainable, spec)
+    if parts is not None and name in _SOLVERS:
+        raise ValueError(f"trainable must be None for {name}, whose steps are of all parameters")
     return Job(
         spec=spec,
         params=params,
         X=X,
         y=y,
         loss=row,
+        trainable=parts,
         batches=batches,
         optimizer=optimizer,
         batch_size=batch_size,
@@ -282,8 +288,8 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
     specialize = check_optional_flag("specialize", specialize)
     if specialize and backend == "numba" and not job.is_plain:
         raise ValueError(
-            "specialize must not be True with dydx, dropout, input_noise, batches from a callable or a solver, "
-            "which the specialised path does not do"
+            "specialize must not be True with dydx, trainable, dropout, input_noise, batches from a callable or "
+            "a solver, which the specialised path does not do"
         )
     return specialize
 

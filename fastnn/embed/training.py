@@ -228,7 +228,7 @@ def _apply(params, state, grad):
     if not (np.isfinite(penalty) and passes.block_finite(gradient, n_params, 1, n_params)):
         return False
     if job.clip != 0:
-        call(job.clip, job, gradient, n_params, 0, n_params, ALONE)
+        call(job.clip, job, gradient, 0, n_params, ALONE)
     state.counters[2] += 1
     slot_1 = (state.slots.shape[0] - 1) * n_params
     slots, settings = (pointer(state.slots, 0), pointer(state.slots, slot_1)), pointer_at(job.settings, np.float64)

@@ -69,6 +69,8 @@ class Job:
         With which probability each hidden layer's outputs are set to zero; empty without dropout.
     input_noise : float
         Standard deviation of the gaussian noise that is added to the samples of every batch.
+    trainable : ndarray of int64, shape (k, 2), or None
+        Ranges of the parameters that are updated: where each begins, and where it has ended; None for all.
     watch : Watch or None
         What is looked at when an epoch ends.
     slopes : Slopes or None
@@ -99,6 +101,7 @@ class Job:
     max_grad_norm: float = np.inf
     dropout: tuple[float, ...] = ()
     input_noise: float = 0.0
+    trainable: NDArray[np.int64] | None = None
     watch: Any = None  # a Watch, where something is watched
     slopes: Any = None  # Slopes, where there are some
     batches: Any = None  # a callable that yields batches
@@ -113,8 +116,8 @@ class Job:
 
     @property
     def is_plain(self) -> bool:
-        """Whether an update rule alone is at work on arrays: nothing is dropped, blurred or recounted."""
-        plain = self.batches is None and self.convention is None and self.slopes is None
+        """Whether an update rule alone is at work on arrays: nothing is frozen, dropped, blurred or recounted."""
+        plain = self.batches is None and self.convention is None and self.slopes is None and self.trainable is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 
     @property

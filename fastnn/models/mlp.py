@@ -221,6 +221,7 @@ class MLP(SingleSample, Exports):
         dydx: ArrayLike | None = None,
         dydx_weight: float = 1.0,
         directions: ArrayLike | None = None,
+        trainable: Sequence[int] | NDArray | None = None,
         validation_data: Any = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
@@ -279,6 +280,9 @@ class MLP(SingleSample, Exports):
             What that mean is multiplied by.
         directions : array_like, shape (n_directions, n_in), optional
             What `dydx`, then of shape (n, n_out, n_directions), are derivatives along, instead of the inputs.
+        trainable : sequence of int, or ndarray of bool, shape (n_params,), optional
+            Which layers, or which parameters, are updated; the others keep their bits. Layers count from 0, or from -1
+            backwards, so that ``[-1]`` is the last. The penalty counts all; `max_grad_norm` bounds what is updated.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Samples that are not trained on: the history records the loss and a metric on them after each epoch.
         validation_fraction : float, optional
@@ -346,6 +350,7 @@ class MLP(SingleSample, Exports):
             dydx=dydx,
             dydx_weight=dydx_weight,
             directions=directions,
+            trainable=trainable,
         )
         state = checks.check_state(state, rng, job)
         job.watch = checks.check_watch(job, validation_data, validation_fraction, early_stopping)

@@ -115,12 +115,24 @@ def _train_batch(
         return Status.DIVERGED
 
     if job.max_grad_norm < math.inf:
+        if job.trainable is not None:
+            gradient[_frozen(job.trainable, len(gradient))] = 0
         clip(gradient, job.max_grad_norm)
     state.counters[1:] += 1
-    step(job.optimizer, job.params, gradient, state.slots, learning_rate, int(state.counters[2]))
+    for begin, end in [(0, len(gradient))] if job.trainable is None else job.trainable:
+        part, t = slice(begin, end), int(state.counters[2])
+        step(job.optimizer, job.params[part], gradient[part], state.slots[:, part], learning_rate, t)
     share = batch_weight if job.convention is None else len(X)
     state.sums += loss * share, share
     return Status.DONE
+
+
+def _frozen(trainable: NDArray[np.int64], n_params: int) -> NDArray[np.bool_]:
+    """Which parameters are in none of the ranges."""
+    frozen = np.ones(n_params, bool)
+    for begin, end in trainable:
+        frozen[begin:end] = False
+    return frozen
 
 
 def _recount(job: Job, loss: float, gradient: NDArray, batch_weight: float) -> float:

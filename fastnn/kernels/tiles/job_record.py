@@ -46,6 +46,8 @@ JOB_RECORD = np.dtype(
         ("outputs", np.float64),  # what a row's loss is divided by
         ("loss_parameter", np.intp),  # a number for each output
         ("settings", np.intp),  # of the optimizer
+        ("parts", np.intp),  # of the parameters that are updated: where each begins and where it ends
+        ("n_parts", np.intp),
         ("l2", np.float64),
         ("max_grad_norm", np.float64),
         # buffers

@@ -52,6 +52,13 @@ def _same_for_all(parameter: float, n_out: int, dtype: str) -> tuple[NDArray, in
 
 
 @lru_cache(maxsize=64)
+def _all_of(n_params: int) -> tuple[NDArray[np.int64], int]:
+    """The one part that is all parameters, and its address; once, likewise."""
+    whole = np.array([[0, n_params]], np.int64)
+    return whole, address(whole)
+
+
+@lru_cache(maxsize=64)
 def _optimizer_address(rule: int, dtype: str) -> int:
     place, n, number = pointer_type(dtype), types.intp, types.float64
     settings = pointer_type("float64")
@@ -77,7 +84,7 @@ def _step_address(name: str, dtype: str) -> int:
         case "penalise":
             return address_of(penalise, record, place, place, types.float64, TEAM)
         case "clip":
-            return address_of(clip, record, place, n, n, n, TEAM)
+            return address_of(clip, record, place, n, n, TEAM)
         case "draw":
             return address_of(draw, record, n, n, n, place, TEAM)
         case "draw_nothing":
@@ -163,8 +170,12 @@ class PreparedJob:
             parameter_at = address(parameter)
         else:
             parameter, parameter_at = _same_for_all(parameter, spec.n_out, spec.dtype)
+        if job.trainable is None:
+            parts, parts_at = _all_of(spec.n_params)
+        else:
+            parts, parts_at = job.trainable, address(job.trainable)
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
-        kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch, parameter
+        kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch, parameter, parts
         self.kept: tuple = kept
 
         self.words = words = outline.copy()
@@ -173,7 +184,7 @@ class PreparedJob:
         put(
             words, n_rows=n, batch_size=job.batch_size, seed=state.seed, member=job.member, X=address(job.X),
             settings=place, block_losses=place + 8 * len(settings), bad_data=place + 8 * (n_floats - 1),
-            loss_parameter=parameter_at, **{targets: address(job.y)},
+            loss_parameter=parameter_at, parts=parts_at, n_parts=len(parts), **{targets: address(job.y)},
         )  # fmt: skip
         if whole:
             work = vectors + n_vectored
@@ -199,7 +210,8 @@ class PreparedJob:
             record["max_grad_norm"] = job.max_grad_norm
             put(words, clip=_step_address("clip", spec.dtype) if whole else 0)
         if whole and gradient is None and dispatch.updates_by_parts(spec.n_params, job.batch_size):
-            put(words, by_parts=not (penalised or clipped or job.slopes))  # which take the whole gradient
+            whole_gradient = penalised or clipped or job.slopes or job.trainable is not None
+            put(words, by_parts=not whole_gradient)
         if job.dropout or job.input_noise > 0:
             record["input_noise"] = job.input_noise
             draw, draw_nothing = _step_address("draw", spec.dtype), _step_address("draw_nothing", spec.dtype)

@@ -111,8 +111,12 @@ def _step(steps, job, batch, step, rate):
         return loss, weight, _DIVERGED if finite else _BAD_DATA
     from_param, to_param = share(n_params, REGISTER_BYTES, team)
     if job.clip != 0:
-        call(job.clip, job, gradient, n_params, from_param, to_param, team)
+        call(job.clip, job, gradient, from_param, to_param, team)
     if job.optimizer != 0 and job.by_parts == 0:
         update = Update(job.optimizer, steps.slots[0], steps.slots[1], rate, settings, step + 1)
-        update_part(update, params, gradient + from_param, from_param, to_param - from_param)
+        parts = pointer_at(job.parts, np.int64)
+        for part in range(job.n_parts):
+            first, stop = max(from_param, parts[2 * part]), min(to_param, parts[2 * part + 1])
+            if first < stop:
+                update_part(update, params, gradient + first, first, stop - first)
     return loss, np.float64(batch_stop - batch_start) if job.by_convention != 0 else weight, _DONE

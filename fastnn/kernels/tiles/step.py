@@ -126,8 +126,12 @@ def penalise(job, params, gradient, weight, team):
 
 
 @callee
-def clip(job, gradient, n_params, start, stop, team):
-    """Scale ``gradient[start:stop]`` down by what brings all of it to a norm of at most `max_grad_norm`."""
-    norm = np.sqrt(np.float64(passes.sum_of_squares(gradient, n_params)))
+def clip(job, gradient, start, stop, team):
+    """Scale ``gradient[start:stop]`` down by what brings all that is trained to a norm of at most `max_grad_norm`."""
+    squares, parts = 0.0, pointer_at(job.parts, np.int64)
+    for part in range(job.n_parts):
+        begin, end = parts[2 * part], parts[2 * part + 1]
+        squares += np.float64(passes.sum_of_squares(gradient + begin, end - begin))
+    norm = np.sqrt(squares)
     meet(team)
     passes.scale(min(1.0, job.max_grad_norm / (norm + 1e-6)), gradient + start, stop - start)

@@ -1,0 +1,51 @@
+"""Checks of which parameters are trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks.values import check_integer, describe
+from fastnn.settings.spec import NetworkSpec
+
+
+def check_trainable(trainable: Any, spec: NetworkSpec) -> NDArray[np.int64] | None:
+    """Ranges of the parameters that are updated, shape (k, 2): where each begins, and where it has ended.
+
+    Parameters
+    ----------
+    trainable : sequence of int, or ndarray of bool, shape (n_params,), or None
+        Layers by their number, from 0 or from -1 backwards; or the parameters one by one; or all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else, or nothing is left to train.
+    """
+    if trainable is None:
+        return None
+    if isinstance(trainable, np.ndarray) and trainable.dtype == np.bool_:
+        if trainable.shape != (spec.n_params,):
+            raise ValueError(f"trainable must have shape ({spec.n_params},), as params have; got {trainable.shape}")
+        mask = trainable
+    elif isinstance(trainable, (list, tuple, range)) and not any(isinstance(l, (bool, np.bool_)) for l in trainable):
+        layers = [check_integer("every layer of trainable", layer, -spec.n_layers) for layer in trainable]
+        if any(layer >= spec.n_layers for layer in layers):
+            raise ValueError(
+                f"trainable must be layers from 0 to {spec.n_layers - 1}, or from -1 backwards; got {max(layers)}"
+            )
+        mask = np.zeros(spec.n_params, bool)
+        for views in filter(None, (spec.weights(mask), spec.biases(mask))):
+            for layer in layers:
+                views[layer][...] = True
+    else:
+        raise TypeError(
+            "trainable must be a list of layers, or an array of bool, one for each parameter; "
+            f"got {describe(trainable)}"
+        )
+    if not mask.any():
+        raise ValueError("trainable must leave something to train; got nothing")
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]])))
+    return edges.reshape(-1, 2).astype(np.int64)

@@ -1,0 +1,94 @@
+"""Frozen parameters: they keep their bits, and the others are trained as by hand."""
+
+import numpy as np
+import pytest
+from reference_cases import rules
+
+import fastnn
+from fastnn import MLP, SGD
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(37, 3)), RNG.normal(size=(37, 2))
+SIZES = (3, 7, 5, 2)
+
+
+def last_layer(spec):
+    mask = np.zeros(spec.n_params, bool)
+    spec.weights(mask)[-1][...] = spec.biases(mask)[-1][...] = True
+    return mask
+
+
+@pytest.mark.parametrize("rule", rules(0.05, weight_decay=0.1), ids=repr)
+def test_the_twins_agree_and_what_is_frozen_keeps_its_bits(rule):
+    mask = RNG.random(MLP(SIZES).spec.n_params) < 0.4
+    whole = fastnn.settings.catalogue.OPTIMIZERS[type(rule).__name__].whole_batch
+    settings = {"l2": 0.1, "max_grad_norm": 0.5, "batch_size": None if whole else 8, "epochs": 4, "rng": 0}
+    nets = {}
+    for backend in ("numpy", "numba", "plain"):
+        nets[backend] = net = MLP(SIZES, rng=0)
+        before = net.params.copy()
+        net.fit(X, Y, optimizer=rule, trainable=mask, backend=backend, **settings)
+        assert net.params[~mask].tobytes() == before[~mask].tobytes()
+        assert (net.params != before)[mask].all()
+    for backend in ("numba", "plain"):
+        np.testing.assert_allclose(nets[backend].params, nets["numpy"].params, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("layers", [[-1], [2], (2, -1), range(2, 3)], ids=str)
+def test_layers_by_number(layers):
+    one, other = (MLP(SIZES, rng=0) for _ in range(2))
+    one.fit(X, Y, epochs=3, rng=0, trainable=layers)
+    other.fit(X, Y, epochs=3, rng=0, trainable=last_layer(other.spec))
+    assert one.params.tobytes() == other.params.tobytes()
+
+
+def test_all_layers_are_all_parameters_to_the_bit():
+    one, other = (MLP(SIZES, rng=0) for _ in range(2))
+    one.fit(X, Y, epochs=3, batch_size=8, rng=0, trainable=[0, 1, 2], max_grad_norm=0.1)
+    other.fit(X, Y, epochs=3, batch_size=8, rng=0, specialize=False, max_grad_norm=0.1)
+    assert one.params.tobytes() == other.params.tobytes()
+
+
+def test_the_last_layer_alone_finds_the_linear_regression():
+    net = MLP((3, 7, 1), rng=0)
+    net.fit(X, Y[:, 0], epochs=30_000, optimizer=SGD(0.3, momentum=0.9), shuffle=False, trainable=[1])
+    hidden = np.c_[np.tanh(X @ net.weights[0] + net.biases[0]), np.ones(len(X))]
+    exact, *_ = np.linalg.lstsq(hidden, Y[:, 0])
+    np.testing.assert_allclose(net.predict(X)[:, 0], hidden @ exact, atol=1e-3)
+
+
+def test_runs_stop_and_go_on_on_several_threads():
+    whole, parts = (MLP(SIZES, rng=0) for _ in range(2))
+    settings = {"batch_size": 8, "trainable": [0, 2]}
+    whole.fit(X, Y, epochs=6, rng=0, **settings)
+    first = parts.fit(X, Y, epochs=2, rng=0, **settings)
+    parts.fit(X, Y, epochs=4, state=first.state, threads=2, **settings)
+    assert parts.params.tobytes() == whole.params.tobytes()
+
+
+BAD = [
+    ([], ValueError, "trainable must leave something to train; got nothing"),
+    ([3], ValueError, "trainable must be layers from 0 to 2, or from -1 backwards; got 3"),
+    ([-4], ValueError, "every layer of trainable must be an integer of at least -3; got -4"),
+    ([1.0], TypeError, "every layer of trainable must be an integer of at least -3; got 1.0"),
+    ([True, False, True], TypeError, "trainable must be a list of layers, or an array of bool"),
+    (np.zeros(82, bool), ValueError, "trainable must leave something to train; got nothing"),
+    (np.ones(5, bool), ValueError, r"trainable must have shape \(\d+,\), as params have; got \(5,\)"),
+    (np.ones(82), TypeError, "trainable must be a list of layers, or an array of bool"),
+    (1, TypeError, "trainable must be a list of layers, or an array of bool, one for each parameter; got 1"),
+]
+
+
+@pytest.mark.parametrize(("trainable", "error", "message"), BAD)
+def test_anything_else_is_refused(trainable, error, message):
+    net = MLP(SIZES)
+    if isinstance(trainable, np.ndarray) and len(trainable) == 82:
+        trainable = np.resize(trainable, net.spec.n_params)
+    with pytest.raises(error, match=message):
+        net.fit(X, Y, epochs=1, trainable=trainable)
+
+
+@pytest.mark.parametrize("solver", [fastnn.LevenbergMarquardt(), fastnn.LBFGS()], ids=lambda rule: type(rule).__name__)
+def test_solvers_train_all(solver):
+    with pytest.raises(ValueError, match=r"trainable must be None for \w+, whose steps are of all parameters"):
+        MLP(SIZES).fit(X, Y, epochs=1, optimizer=solver, trainable=[-1])
