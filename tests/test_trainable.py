@@ -66,6 +66,37 @@ def test_runs_stop_and_go_on_on_several_threads():
     assert parts.params.tobytes() == whole.params.tobytes()
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_momentum_of_a_run_of_all_moves_nothing_that_is_frozen(backend):
+    net = MLP(SIZES, rng=0)
+    history = net.fit(X, Y, epochs=3, rng=0, backend=backend)
+    before, mask = net.params.copy(), last_layer(net.spec)
+    net.fit(X, Y, epochs=3, state=history.state, trainable=[-1], backend=backend)
+    assert net.params[~mask].tobytes() == before[~mask].tobytes()
+    assert (net.params != before)[mask].all()
+
+
+def test_parameters_too_many_for_the_caches():
+    """Without `trainable` they are updated a part at a time, as soon as the gradient of each is known."""
+    net, wide = MLP((512, 512, 2), rng=0), RNG.normal(size=(64, 512))
+    before, mask = net.params.copy(), last_layer(net.spec)
+    net.fit(wide, wide[:, :2], epochs=2, rng=0, optimizer=fastnn.AdamW(), trainable=[-1])
+    assert net.params[~mask].tobytes() == before[~mask].tobytes()
+    assert (net.params != before)[mask].all()
+
+
+def test_a_state_does_not_bring_frozen_parameters_of_its_own():
+    stopping = {"validation_data": (X, Y), "early_stopping": fastnn.EarlyStopping(patience=99)}
+    history = MLP(SIZES, rng=0).fit(X, Y, epochs=3, rng=0, **stopping)
+    with pytest.raises(ValueError, match="state must hold the network's own values of all that trainable leaves out"):
+        MLP(SIZES, rng=5).fit(X, Y, epochs=3, state=history.state, trainable=[-1], **stopping)
+    net = MLP(SIZES, rng=0)
+    before, mask = net.params.copy(), last_layer(net.spec)
+    history = net.fit(X, Y, epochs=3, rng=0, trainable=[-1], **stopping)
+    net.fit(X, Y, epochs=3, state=history.state, trainable=[-1], **stopping)
+    assert net.params[~mask].tobytes() == before[~mask].tobytes()
+
+
 BAD = [
     ([], ValueError, "trainable must leave something to train; got nothing"),
     ([3], ValueError, "trainable must be layers from 0 to 2, or from -1 backwards; got 3"),

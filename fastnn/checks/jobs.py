@@ -15,7 +15,7 @@ from fastnn.checks.memory import check_memory, physical_memory
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
 from fastnn.checks.slopes import check_slopes
-from fastnn.checks.trainable import check_trainable
+from fastnn.checks.trainable import check_same_frozen, check_trainable
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -302,7 +302,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     TypeError
         If it is no `State`.
     ValueError
-        If it is that of another network or optimizer, or comes with an `rng`.
+        If it is that of another network or optimizer, comes with an `rng`, or would change frozen parameters.
     """
     if state is None:
         # without a seed either way draws from the system's entropy; this one takes a tenth of the time
@@ -320,6 +320,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
             f"state must be that of a run of {name} on {n_params} parameters of {dtype}; "
             f"got one of {state.optimizer} on {state.slots.shape[1]} of {state.slots.dtype}"
         )
+    check_same_frozen(state, job)
     return state.copy()
 
 

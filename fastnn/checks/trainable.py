@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.values import check_integer, describe
+from fastnn.jobs.job import Job, State
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -49,3 +50,21 @@ def check_trainable(trainable: Any, spec: NetworkSpec) -> NDArray[np.int64] | No
         raise ValueError("trainable must leave something to train; got nothing")
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]])))
     return edges.reshape(-1, 2).astype(np.int64)
+
+
+def check_same_frozen(state: State, job: Job) -> None:
+    """Refuse a state whose parameters, best or last, would change those that `job.trainable` leaves out.
+
+    Raises
+    ------
+    ValueError
+        If they have other bits there.
+    """
+    if job.trainable is None:
+        return
+    frozen = np.ones(job.spec.n_params, bool)
+    for begin, end in job.trainable:
+        frozen[begin:end] = False
+    for params in (state.best, state.last):
+        if params is not None and params.size and params[frozen].tobytes() != job.params[frozen].tobytes():
+            raise ValueError("state must hold the network's own values of all that trainable leaves out; got others")
