@@ -123,6 +123,9 @@ def test_one_sample(net):
         np.testing.assert_allclose(out, expected[i], rtol=tolerance(net), atol=1e-7 if tolerance(net) > 1e-6 else 0)
     with pytest.raises(ValueError, match=r"x must have shape \(3,\); got \(6, 3\); many samples go to predict"):
         net(X)
+    for wrong in (X[0, :2], np.append(X[0], 0)):
+        with pytest.raises(ValueError, match=rf"x must have shape \(3,\); got \({len(wrong)},\)$"):
+            net(wrong)
     with pytest.raises(ValueError, match=r"out must have shape .*; got \(9,\)"):
         net.forward(X[0], np.empty(9, net.spec.dtype))
 
