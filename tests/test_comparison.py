@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn.apps import cli
-from fastnn.apps.comparison import machine, measure, results, running, workloads
+from fastnn.apps.comparison import elsewhere, machine, measure, results, running, workloads
 from fastnn.apps.comparison.peers import PEERS, Peer
 from fastnn.apps.comparison.workloads import NotComparable, Workload
 
@@ -162,7 +163,56 @@ def test_compare_runs_each_in_a_process_of_its_own():
 
 
 def test_a_process_that_fails_is_an_excuse_and_not_the_end():
-    assert "oops" in running._answer([sys.executable, "-c", "raise SystemExit('oops')"], 1)["excuse"]
+    assert "oops" in running.answer([sys.executable, "-c", "raise SystemExit('oops')"], 1)["excuse"]
+
+
+def test_a_peer_of_another_environment_is_measured_by_its_interpreter():
+    here, _ = running.entrants(["plain_numpy"], threads=1)
+    other = elsewhere.entrants([f"plain_numpy-other={sys.executable}", f"plain_numpy={sys.executable}"])
+    assert [entrant.title for entrant in other] == ["NumPy other", f"NumPy {np.__version__}"]
+    record = running.compare([TINY], [*other[:1], *here], {}, seconds=0.0)
+    assert record["elsewhere"] == {"NumPy other": f"numpy {np.__version__}"}
+    assert [r["elsewhere"] for r in record["results"]] == [True, False]
+    assert results.bar(record["results"]) == record["results"][1]["minimum"]  # this environment's NumPy
+
+
+def test_another_interpreter_does_not_see_this_environments_libraries(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", "kept")
+    other = tmp_path / "python"
+    other.write_text('#!/bin/sh\necho "[\\"$PYTHONPATH\\"]"\n')
+    other.chmod(0o755)
+    assert running.answer([str(other)], 1) == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jax", "PEER=PATH"),
+        ("jacks-0.6=python", "got 'jacks'"),
+        ("jax-0.6=no/such/python", "an interpreter that can be run; got 'no/such/python'"),
+        (f"gone={sys.executable}", "must have no-such and fastnn"),
+    ],
+)
+def test_a_peer_that_is_not_elsewhere_is_refused(text, said, monkeypatch):
+    monkeypatch.setitem(PEERS, "gone", Peer("gone", "Gone", ("no_such",), "no-such", ""))
+    with pytest.raises(ValueError, match=said):
+        elsewhere.entrants([text])
+
+
+def test_another_version_of_fastnn_elsewhere_is_refused(monkeypatch):
+    found = {"python": "3.11", "fastnn": "0.0.1", "peer": "0.6.2"}
+    monkeypatch.setattr(elsewhere, "answer", lambda *request: found)
+    with pytest.raises(ValueError, match=r"must have fastnn .* has 0\.0\.1"):
+        elsewhere.entrants([f"jax={sys.executable}"])
+    found["fastnn"] = elsewhere.__version__
+    with pytest.raises(ValueError, match=r"JAX 0\.6\.2 came twice"):
+        elsewhere.entrants([f"jax={sys.executable}"] * 2)
+
+
+def test_scikit_learn_is_found_beside_the_package_that_has_its_name():
+    pytest.importorskip("sklearn")
+    code = "import json, sklearn, fastnn; print(json.dumps([sklearn.__name__, fastnn.__file__]))"
+    assert running.answer([sys.executable, "-P", "-c", code], 1) == ["sklearn", fastnn.__file__]
 
 
 def test_entrants_name_who_is_missing(monkeypatch):
@@ -193,7 +243,7 @@ def test_environment_holds_the_threads():
     assert {held[name] for name in machine.THREAD_VARIABLES} == {"3"}
     assert "XLA_FLAGS" not in held
     code = "import json, os; print(json.dumps([os.environ['OMP_NUM_THREADS'], os.environ['PATH']]))"
-    assert running._answer([sys.executable, "-c", code], 2) == ["2", os.environ["PATH"]]
+    assert running.answer([sys.executable, "-c", code], 2) == ["2", os.environ["PATH"]]
 
 
 def test_workloads_by_name():
@@ -381,7 +431,7 @@ def test_more_than_the_peak_is_marked(record):
 
 
 def test_nothing_measured_is_a_failure(monkeypatch, capsys):
-    monkeypatch.setattr(running, "_answer", lambda *request: {"excuse": "it is late"})
+    monkeypatch.setattr(running, "answer", lambda *request: {"excuse": "it is late"})
     assert cli.main(["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy"]) == 1
     assert "nothing was measured" in capsys.readouterr().err
 

@@ -23,6 +23,7 @@ examples:
   fastnn bench width batch --peers plain_numpy,jax,fastnn
   fastnn bench --layers 8,32,32,1 --batch 32 --optimizer adam --dtype float32
   fastnn bench regression --json new.json --compare old.json
+  fastnn bench tutorial --peers plain_numpy,fastnn --python jax-0.6=other/bin/python
 
 workloads:
   tutorial      3-4-1, float64, four samples       wide    784-128-10, batch 128, momentum
@@ -46,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--loss", default="mse", help="mse, sse or cross_entropy (default: %(default)s)")
     own.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
     parser.add_argument("--peers", metavar="NAME,...", help="reference, plain_numpy, sklearn, torch, jax, fastnn")
+    parser.add_argument(
+        "--python", action="append", default=[], metavar="PEER[-LABEL]=PATH",
+        help="a peer in another environment, by its interpreter, beside those of this one; may be repeated",
+    )  # fmt: skip
     cores = min(os.cpu_count() or 1, 4)
     parser.add_argument("--threads", type=int, default=cores, help="of fastnn's second entry (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of timed runs for each peer (default: %(default)s)")
@@ -57,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Measure, show each workload's table as it is ready, and write the files asked for."""
-    from fastnn.apps.comparison import machine, results, running
+    from fastnn.apps.comparison import elsewhere, machine, results, running
     from fastnn.apps.comparison.peers import PEERS
     from fastnn.checks import check_integer, check_name
 
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     names = args.peers.split(",") if args.peers else list(PEERS)
     runners, absent = running.entrants([check_name("peer", name, PEERS) for name in names], threads)
     todo = _workloads(args)
+    runners += elsewhere.entrants(args.python)
 
     for warning in machine.warnings():
         terminal.say(f"Warning: {warning}.")

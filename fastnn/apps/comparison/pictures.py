@@ -25,6 +25,7 @@ LOOKS = {
     "fastnn": ("#123a66", "o", "-", ""),
 }
 ON_THREADS = ("#5b8fc7", "*", ":", "||")
+ELSEWHERE = ("X", "-.", "++")  # a peer of another environment, in its colour
 
 
 def times_by_size(record: dict[str, Any], family: str, ax: Axes) -> Axes:
@@ -153,7 +154,7 @@ def named(record: dict[str, Any]) -> list[str]:
 def _in_order(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The peers in the order of `LOOKS`, so that every picture and its legend have the same."""
     peers = list(LOOKS)
-    return sorted(results, key=lambda r: (peers.index(r["peer"]), r["threads"]))
+    return sorted(results, key=lambda r: (peers.index(r["peer"]), r["threads"], r["title"]))
 
 
 def _legend_below(ax: Axes, titles: Sequence[str]) -> None:
@@ -178,6 +179,8 @@ def _has_numpy(results: Iterable[dict[str, Any]]) -> bool:
 
 
 def _look(result: dict[str, Any]) -> tuple[str, str, str, str]:
+    if result.get("elsewhere"):
+        return LOOKS[result["peer"]][0], *ELSEWHERE
     return LOOKS[result["peer"]] if result["threads"] == 1 else ON_THREADS
 
 

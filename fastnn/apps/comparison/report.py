@@ -145,6 +145,10 @@ def _about(record: dict[str, Any]) -> str:
         for threads, variables in record["environment"].items()
     ]
     lines = [f"<b>{p.title}</b>: {escape(p.how)}" for p in PEERS.values() if p.title not in record["absent"]]
+    lines += [
+        f"<b>{escape(title)}</b>: {escape(version)}, in another environment"
+        for title, version in record.get("elsewhere", {}).items()
+    ]
     lines += [f"<b>{escape(title)}</b> is left out: {escape(reason)}" for title, reason in record["absent"].items()]
     return (
         "<h2>Who was measured</h2><ul>"

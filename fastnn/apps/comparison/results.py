@@ -20,8 +20,8 @@ NOTABLE = 0.05  # a change smaller than this is noise
 
 def bar(results: Sequence[dict[str, Any]]) -> float | None:
     """Seconds a step of plain NumPy, which the speed-ups refer to; of the slowest, if NumPy was not measured."""
-    times = {r["peer"]: r["minimum"] for r in results if "minimum" in r and r["threads"] == 1}
-    return times.get("plain_numpy", max(times.values(), default=None))
+    times = [r["minimum"] for r in results if "minimum" in r and r["threads"] == 1]
+    return _numpy(results) or max(times, default=None)
 
 
 def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict[str, float]) -> list[list[str]]:
@@ -118,7 +118,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         if workload not in same or (workload, title) not in before:
             continue
         times = before[workload, title]["minimum"], result["minimum"]
-        bars = [_numpy(workload, measured.values()) for measured in (before, now)]
+        bars = [_numpy(r for r in measured.values() if r["workload"] == workload) for measured in (before, now)]
         if result["peer"] == "plain_numpy" or None in bars:
             found.append(Change(workload, title, *times, of_times=True))
         else:
@@ -126,9 +126,9 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     return found
 
 
-def _numpy(workload: str, results: Iterable[dict[str, Any]]) -> float | None:
-    """Seconds a step of plain NumPy on a workload, if it was measured."""
-    times = (r["minimum"] for r in results if r["workload"] == workload and r.get("peer") == "plain_numpy")
+def _numpy(results: Iterable[dict[str, Any]]) -> float | None:
+    """Seconds a step of this environment's plain NumPy, if it was measured."""
+    times = (r["minimum"] for r in results if r["peer"] == "plain_numpy" and not r.get("elsewhere") and "minimum" in r)
     return next(times, None)
 
 

@@ -27,15 +27,33 @@ TIMEOUT = 600.0  # seconds after which a process is given up
 
 @dataclass(frozen=True)
 class Entrant:
-    """A peer on a number of threads."""
+    """A peer on a number of threads.
+
+    Attributes
+    ----------
+    peer : Peer
+        Who.
+    threads : int
+        On how many.
+    python : str
+        The interpreter that runs it; empty for this one.
+    label : str
+        What tells a peer of another environment from the one in this.
+    version : str
+        The library and its version in another environment.
+    """
 
     peer: Peer
     threads: int = 1
+    python: str = ""
+    label: str = ""
+    version: str = ""
 
     @property
     def title(self) -> str:
         """What tables and pictures call it."""
-        return self.peer.title if self.threads == 1 else f"{self.peer.title}, {self.threads} threads"
+        name = f"{self.peer.title} {self.label}" if self.label else self.peer.title
+        return name if self.threads == 1 else f"{name}, {self.threads} threads"
 
 
 def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[str, str]]:
@@ -93,8 +111,9 @@ def compare(
         "warnings": machine.warnings(),
         "environment": {str(n): machine.held(n) for n in sorted({entrant.threads for entrant in runners})},
         "absent": absent,
+        "elsewhere": {entrant.title: entrant.version for entrant in runners if entrant.python},
         "seconds": seconds,
-        "peak": _answer([sys.executable, "-m", "fastnn.kernels.peak"], 1),
+        "peak": answer([sys.executable, "-m", "fastnn.kernels.peak"], 1),
         "workloads": [
             {
                 **asdict(w),
@@ -157,13 +176,14 @@ def _measure(
         "seconds": seconds,
     }
     result = {
-        "workload": workload.name, "peer": entrant.peer.name, "threads": entrant.threads, "title": entrant.title
+        "workload": workload.name, "peer": entrant.peer.name, "threads": entrant.threads, "title": entrant.title,
+        "elsewhere": bool(entrant.python),
     }  # fmt: skip
     if entrant == Entrant(PEERS["fastnn"]) and not workload.name.startswith(("width", "batch")):
         with tempfile.TemporaryDirectory(dir=folder) as empty:
-            cold = _child({**request, "reference": None}, entrant.threads, {"NUMBA_CACHE_DIR": empty})
+            cold = _child({**request, "reference": None}, entrant, {"NUMBA_CACHE_DIR": empty})
         result["compiled_first"] = cold.get("first")
-    return result | _child(request, entrant.threads, {})
+    return result | _child(request, entrant, {})
 
 
 def _cores(core: int | None, threads: int) -> list[int] | None:
@@ -175,15 +195,28 @@ def _cores(core: int | None, threads: int) -> list[int] | None:
     return (available[first:] + available[:first])[:threads]
 
 
-def _child(request: dict[str, Any], threads: int, extra: dict[str, str]) -> dict[str, Any]:
-    command = [sys.executable, "-P", str(Path(__file__).with_name("measure.py")), json.dumps(request)]
-    return _answer(command, threads, extra)
+def _child(request: dict[str, Any], entrant: Entrant, extra: dict[str, str]) -> dict[str, Any]:
+    script = str(Path(__file__).with_name("measure.py"))
+    return answer([entrant.python or sys.executable, "-P", script, json.dumps(request)], entrant.threads, extra)
 
 
-def _answer(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
-    """The JSON that a process ends its output with, or why there is none."""
-    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]  # where fastnn is
-    environment = {**os.environ, **machine.held(threads), "PYTHONPATH": os.pathsep.join(path), **(extra or {})}
+def answer(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
+    """The JSON that a process ends its output with, or why there is none.
+
+    Parameters
+    ----------
+    command : list of str
+        An interpreter and its arguments. This one finds this fastnn wherever it lies; another has its own, for the
+        folder that holds this one may hold this environment's libraries, too.
+    threads : int
+        To which every library is held.
+    extra : dict, optional
+        More of its environment.
+    """
+    environment = {**os.environ, **machine.held(threads), **(extra or {})}
+    if command[0] == sys.executable:
+        path = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(path)
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
