@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fastnn.models.imports import from_arrays, from_keras, from_onnx, from_torch
     from fastnn.tabular.model import TableModel
     from fastnn.training.explain import explain
-    from fastnn.uncertainty import Intervals, PredictionSets, intervals, prediction_sets
+    from fastnn.uncertainty import Intervals, Laplace, PredictionSets, intervals, laplace, prediction_sets
 
 __version__ = "0.2.0"
 
@@ -49,6 +49,7 @@ __all__ = [
     "Ensemble",
     "History",
     "Intervals",
+    "Laplace",
     "LevenbergMarquardt",
     "NetworkSpec",
     "PredictionSets",
@@ -64,6 +65,7 @@ __all__ = [
     "from_onnx",
     "from_torch",
     "intervals",
+    "laplace",
     "load",
     "prediction_sets",
     "reference",
@@ -90,8 +92,10 @@ _LATE = {
     "from_torch": "fastnn.models.imports",
     "TableModel": "fastnn.tabular.model",
     "Intervals": "fastnn.uncertainty",
+    "Laplace": "fastnn.uncertainty",
     "PredictionSets": "fastnn.uncertainty",
     "intervals": "fastnn.uncertainty",
+    "laplace": "fastnn.uncertainty",
     "prediction_sets": "fastnn.uncertainty",
 }
 _LATE_MODULES = {

@@ -1,6 +1,7 @@
 """How sure a network is: intervals that hold the target with a promised probability, and sets of classes that do."""
 
 from fastnn.uncertainty.classes import PredictionSets, prediction_sets
+from fastnn.uncertainty.posterior import Laplace, laplace
 from fastnn.uncertainty.regression import Intervals, intervals
 
-__all__ = ["Intervals", "PredictionSets", "intervals", "prediction_sets"]
+__all__ = ["Intervals", "Laplace", "PredictionSets", "intervals", "laplace", "prediction_sets"]

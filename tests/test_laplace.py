@@ -1,0 +1,75 @@
+"""Laplace's approximation: against a direct computation, and where it must be right."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import MLP, LevenbergMarquardt
+from fastnn.reference.normal_equations import parameter_jacobian
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-2, 2, (60, 2))
+Y = np.c_[np.sin(X[:, 0]) + 0.1 * RNG.normal(size=60), X[:, 1] + 0.1 * RNG.normal(size=60)]
+
+
+@pytest.fixture(scope="module")
+def net():
+    net = MLP((2, 6, 2), rng=0)
+    net.fit(X, Y, epochs=20, optimizer=LevenbergMarquardt())
+    return net
+
+
+@pytest.mark.parametrize("last_layer", [False, True])
+def test_against_a_direct_computation(net, last_layer):
+    sure = fastnn.laplace(net, X, Y, last_layer=last_layer)
+    outputs, jacobian = parameter_jacobian(net.spec, net.params, X)
+    count = 14 if last_layer else net.spec.n_params
+    J, w = jacobian.reshape(-1, net.spec.n_params)[:, -count:], net.params[-count:]
+    precision = J.T @ J / sure.noise**2 + np.eye(count) / sure.prior**2
+    np.testing.assert_allclose(sure.covariance, np.linalg.inv(precision), rtol=1e-6, atol=1e-9)
+    gamma = count - np.trace(np.linalg.inv(precision)) / sure.prior**2
+    assert sure.effective_params == pytest.approx(gamma, rel=1e-4)
+    assert sure.noise**2 == pytest.approx(np.sum((outputs - Y) ** 2) / (Y.size - gamma), rel=1e-4)
+    assert sure.prior**2 == pytest.approx(w @ w / gamma, rel=1e-4)
+    mean, std = sure.predict(X[:5])
+    part = parameter_jacobian(net.spec, net.params, X[:5])[1][..., -count:]
+    variance = np.einsum("nop,pq,noq->no", part, np.linalg.inv(precision), part)
+    np.testing.assert_allclose(mean, net.predict(X[:5]), rtol=1e-12)
+    np.testing.assert_allclose(std**2, variance + sure.noise**2, rtol=1e-6)
+    np.testing.assert_allclose(sure.predict(X[:5], noise=False)[1] ** 2, variance, rtol=1e-5)
+
+
+def test_the_noise_is_found_and_doubt_grows_away_from_the_data(net):
+    sure = fastnn.laplace(net, X, Y)
+    assert sure.noise == pytest.approx(0.1, rel=0.3)
+    assert 0 < sure.effective_params < net.spec.n_params
+    near, far = (sure.predict(np.full((1, 2), place), noise=False)[1].max() for place in (0.5, 6.0))
+    assert far > 3 * near
+
+
+def test_a_linear_network_is_the_bayesian_linear_regression():
+    linear = MLP((2, 1), rng=0)
+    linear.fit(X, Y[:, 1], epochs=5, optimizer=LevenbergMarquardt())
+    sure = fastnn.laplace(linear, X, Y[:, 1])
+    design = np.c_[X, np.ones(60)]
+    exact = np.linalg.inv(design.T @ design / sure.noise**2 + np.eye(3) / sure.prior**2)
+    np.testing.assert_allclose(sure.covariance, exact, rtol=1e-9)
+    assert "3 parameters determined" in repr(sure)
+
+
+def test_single_precision_is_computed_in_double(net):
+    single = MLP(net.spec.sizes, dtype="float32", rng=0)
+    single.params[:] = net.params
+    ours, theirs = (fastnn.laplace(one, X, Y).predict(X)[1] for one in (single, net))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_what_is_refused(net):
+    with pytest.raises(TypeError, match=r"model must be a fastnn.MLP; got"):
+        fastnn.laplace(net.spec, X, Y)
+    with pytest.raises(ValueError, match="loss must go with the network's output activation 'softmax'"):
+        fastnn.laplace(MLP((2, 2), output_activation="softmax"), X, Y)
+    with pytest.raises(ValueError, match="y must be finite"):
+        fastnn.laplace(net, X, Y * np.nan)
+    with pytest.raises(ValueError, match="y must not be met exactly"):
+        fastnn.laplace(net, X, net.predict(X, backend="numpy") * 0 + net.predict(X))
