@@ -51,6 +51,18 @@ def bench_loop(benchmark, loop):
     benchmark.pedantic(loop, setup=start, rounds=30, warmup_rounds=1)
 
 
+@njit
+def distances(net, x, calls):
+    for _ in range(calls):
+        x[0] = 1e-3 * net.distance(x)
+
+
+@pytest.mark.benchmark(group="distance of 25 inputs in a compiled loop", timer=per_call)
+def bench_distance(benchmark):
+    net = fastnn.MLP((25, 8, 1), rng=0).with_domain(np.random.default_rng(0).normal(size=(200, 25)))
+    benchmark.pedantic(distances, setup=lambda: ((net, np.zeros(25), CALLS), {}), rounds=30, warmup_rounds=1)
+
+
 @pytest.mark.benchmark(group="8-64-64-1, predict from Python")
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("rows", [1, 10_000])

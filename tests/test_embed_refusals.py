@@ -11,6 +11,7 @@ import fastnn
 from fastnn import MLP
 
 NET = MLP((3, 5, 1), rng=0)
+KNOWN = NET.with_domain(np.eye(3))
 MANY = fastnn.Ensemble(NET.spec, np.zeros((4, NET.spec.n_params)))
 STATE = fastnn.TrainState(NET.spec, max_batch=4)
 X, OUT, SQUARE = np.zeros(3), np.zeros(1), np.zeros((3, 3))
@@ -24,6 +25,8 @@ METHODS = {
     "jvp": (NET, {"x": X, "t": X, "out": OUT}),
     "hessian": (NET, {"x": X, "h": SQUARE}),
     "train_step": (NET, {"x": X, "y": OUT, "state": STATE}),
+    "distance": (KNOWN, {"x": X}),
+    "inside": (KNOWN, {"x": X}),
     "many.forward": (MANY, {"x": X, "out": np.zeros((4, 1))}),
 }
 #: Arguments that no method takes.
@@ -40,6 +43,8 @@ def caller(method):
         "jvp": lambda net, *args: net.jvp(*args),
         "hessian": lambda net, *args: net.hessian(*args),
         "train_step": lambda net, *args: net.train_step(*args),
+        "distance": lambda net, *args: net.distance(*args),
+        "inside": lambda net, *args: net.inside(*args),
     }[method.rpartition(".")[2]]
     return njit(call)
 
@@ -158,8 +163,8 @@ def test_a_state_says_what_it_is_made_of():
 
 def test_every_method_is_asked():
     """Those that compiled code has."""
-    from fastnn.embed import methods, training
+    from fastnn.embed import domain, methods, training
 
-    chosen = [f for room in (methods, training) for f in vars(room).values() if hasattr(f, "__signature__")]
+    chosen = [f for room in (domain, methods, training) for f in vars(room).values() if hasattr(f, "__signature__")]
     names = {inspect.signature(choose).method.removeprefix("net.") for choose in chosen}
     assert names - {"__call__", "state.apply"} <= set(METHODS)

@@ -11,6 +11,7 @@ Importing this registers the Numba type of `fastnn.MLP`; ``MLP`` does so when Nu
 
 from numba.core.registry import cpu_target
 
+from fastnn.embed import domain as domain
 from fastnn.embed import gradients as gradients
 from fastnn.embed import methods as methods
 from fastnn.embed import second_order as second_order

@@ -13,7 +13,6 @@ from typing import Any
 
 from numba import types
 from numba.extending import box, intrinsic
-from numpy.typing import NDArray
 
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.kernels.jit.architecture import Architecture, number_type, type_name
@@ -24,19 +23,21 @@ from fastnn.settings.spec import NetworkSpec
 
 @shows("params")
 class NetworkType(ArraysType):
-    """The Numba type of the networks of one spec; `rebuild` makes one of its spec and parameters in Python."""
+    """The Numba type of the networks of one spec; `rebuild` makes one of its spec and its arrays in Python."""
 
-    def __init__(self, spec: NetworkSpec, rebuild: Callable[[NetworkSpec, NDArray], Any]):
-        self.spec, self.rebuild = spec, rebuild
+    def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], has_domain: bool = False):
+        self.spec, self.rebuild, self.has_domain = spec, rebuild, has_domain
         self.dtype = number_type(spec)
         self.arrays = {"params": types.Array(self.dtype, 1, "C")}
-        super().__init__(type_name("MLP", spec))
+        if has_domain:
+            self.arrays["domain"] = types.Array(types.float64, 1, "C")
+        super().__init__(type_name("MLP in its domain" if has_domain else "MLP", spec))
 
 
 @cache
-def type_of(spec: NetworkSpec, rebuild: Callable[[NetworkSpec, NDArray], Any]) -> NetworkType:
-    """The Numba type of the networks of a spec."""
-    return NetworkType(spec, rebuild)
+def type_of(spec: NetworkSpec, rebuild: Callable[..., Any], has_domain: bool = False) -> NetworkType:
+    """The Numba type of the networks of a spec, with a domain or without."""
+    return NetworkType(spec, rebuild, has_domain)
 
 
 def place_of(spec: NetworkSpec) -> Pointer:
@@ -50,9 +51,9 @@ def _box(typ, value, c):
     native = cgutils.create_struct_proxy(typ)(c.context, c.builder, value)
     rebuild = c.pyapi.unserialize(c.pyapi.serialize_object(typ.rebuild))
     spec = c.pyapi.unserialize(c.pyapi.serialize_object(typ.spec))
-    params = c.box(typ.arrays["params"], native.params)
-    net = c.pyapi.call_function_objargs(rebuild, (spec, params))
-    for used in (rebuild, spec, params):
+    arrays = [c.box(array_type, getattr(native, name)) for name, array_type in typ.arrays.items()]
+    net = c.pyapi.call_function_objargs(rebuild, (spec, *arrays))
+    for used in (rebuild, spec, *arrays):
         c.pyapi.decref(used)
     return net
 

@@ -25,6 +25,7 @@ from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.models.reading import LONGEST_HEADER, Archive, Claim, open_safetensors, path_of, refusing, require_file
+from fastnn.settings.domain import size_of
 from fastnn.settings.spec import NetworkSpec
 
 FORMAT = "fastnn.MLP"
@@ -33,7 +34,7 @@ VERSION = 1
 SAVED = "path must be a network that fastnn saved"
 
 
-def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str]) -> None:
+def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str], domain: NDArray | None = None) -> None:
     """Save a network; the file appears whole or not at all.
 
     Parameters
@@ -43,11 +44,13 @@ def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str]) -> No
     path : path_like
         Where to; ends in ``.npz`` or ``.safetensors``. A leading ``~`` is the home folder. What is there is replaced,
         and its permissions stay.
+    domain : ndarray of float64, or None
+        What the network keeps of its samples.
 
     Raises
     ------
     ValueError
-        If the path ends otherwise.
+        If the path ends otherwise, or a domain is too long for ``.safetensors``.
     ImportError
         If safetensors is needed and not installed.
     OSError
@@ -55,12 +58,15 @@ def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str]) -> No
     """
     path = path_of(path)
     encode = _CODECS[_suffix(path)][0]
-    write_whole(path, encode(header_of(spec), params))
+    write_whole(path, encode(spec, params, domain))
 
 
-def header_of(spec: NetworkSpec) -> str:
+def header_of(spec: NetworkSpec, domain: NDArray | None = None) -> str:
     """What the network is, as the file's header says it."""
-    header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec)})
+    told = {} if domain is None else {"domain": domain.tolist()}
+    header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec), **told})
+    if domain is not None and len(header) > LONGEST_HEADER:
+        raise ValueError(f"path must end in .npz for a network with a domain of {spec.n_in} inputs")
     if len(header) > LONGEST_HEADER:
         raise ValueError(f"a network of {spec.n_layers:,} layers has too many to be saved")
     return header
@@ -125,6 +131,7 @@ class SavedNetwork(NamedTuple):
 
     spec: NetworkSpec
     params: NDArray
+    domain: NDArray | None = None
 
 
 class SavedEnsemble(NamedTuple):
@@ -167,9 +174,10 @@ def _suffix(path: Path) -> str:
     return path.suffix
 
 
-def _encode_npz(header: str, params: NDArray) -> bytes:
+def _encode_npz(spec: NetworkSpec, params: NDArray, domain: NDArray | None) -> bytes:
     file = BytesIO()
-    np.savez(file, header=np.array(header), params=params)
+    arrays = {"params": params} if domain is None else {"params": params, "domain": domain}
+    np.savez(file, header=np.array(header_of(spec)), **arrays)
     return file.getvalue()
 
 
@@ -181,7 +189,19 @@ def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
             return _decode_ensemble(archive, header)
         spec = _spec(header, FORMAT)
         _check_params(archive.claims["params"], spec)
-        return SavedNetwork(spec, archive.read("params"))
+        domain = None
+        if "domain" in archive.claims:
+            claim = archive.claims["domain"]
+            if claim.dtype != np.float64 or claim.shape != (size_of(spec.n_in),):
+                raise ValueError(f"its domain is {claim}, its spec has {spec.n_in} inputs")
+            domain = _finite(archive.read("domain"))
+        return SavedNetwork(spec, archive.read("params"), domain)
+
+
+def _finite(domain: NDArray) -> NDArray:
+    if not np.isfinite(domain).all():
+        raise ValueError("its domain is not finite")
+    return domain
 
 
 def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
@@ -208,12 +228,20 @@ def read_records(archive: Archive, members: int) -> Records:
     return Records(**arrays)
 
 
-def _encode_safetensors(header: str, params: NDArray) -> bytes:
+def _encode_safetensors(spec: NetworkSpec, params: NDArray, domain: NDArray | None) -> bytes:
+    header = header_of(spec, domain)
     return require("safetensors.numpy", "io").save({"params": params}, metadata={"fastnn": header})
 
 
 def _decode_safetensors(path: Path) -> SavedNetwork:
-    return SavedNetwork(*read_safetensors(path)[:2])
+    spec, params, metadata = read_safetensors(path)
+    numbers = json.loads(metadata["fastnn"]).get("domain")
+    if numbers is None:
+        return SavedNetwork(spec, params)
+    domain = np.array(numbers, np.float64)
+    if domain.shape != (size_of(spec.n_in),):
+        raise ValueError(f"its domain is {domain.shape}, its spec has {spec.n_in} inputs")
+    return SavedNetwork(spec, params, _finite(domain))
 
 
 def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
@@ -235,7 +263,9 @@ def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
     return spec, params, metadata
 
 
-_CODECS: dict[str, tuple[Callable[[str, NDArray], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]] = {
+_CODECS: dict[
+    str, tuple[Callable[[NetworkSpec, NDArray, NDArray | None], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]
+] = {
     ".npz": (_encode_npz, _decode_npz),
     ".safetensors": (_encode_safetensors, _decode_safetensors),
 }

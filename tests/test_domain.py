@@ -1,0 +1,136 @@
+"""Where a network has been: distances and boxes, in Python, in compiled code and from files."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numba import TypingError, njit
+from numba.core.runtime import _nrt_python, rtsys
+
+import fastnn
+from fastnn import MLP
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 3)) @ np.array([[2.0, 0.3, 0], [0, 1, -0.5], [0, 0, 0.1]]) + [1, -2, 100]
+NEW = RNG.normal(size=(40, 3)) * [5, 3, 1] + [1, -2, 100]
+
+
+@pytest.fixture(scope="module")
+def net():
+    return MLP((3, 5, 2), rng=0).with_domain(X)
+
+
+def test_the_distance_is_that_of_the_shrunk_correlations(net):
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    S = np.corrcoef(X.T)
+    squares, n, p = (S**2).sum(), 200, 3
+    share = min(1, ((1 - 2 / p) * squares + p**2) / ((n + 1 - 2 / p) * (squares - p)))
+    inverse = np.linalg.inv((1 - share) * S + share * np.eye(3))
+    Z = (NEW - mean) / scale
+    np.testing.assert_allclose(net.distance(NEW), np.sqrt(np.einsum("ni,ij,nj->n", Z, inverse, Z)), rtol=1e-10)
+    assert net.distance(NEW[0]) == pytest.approx(net.distance(NEW)[0], rel=1e-12)
+    assert 1 < np.median(net.distance(X)) < 2
+    assert net.distance(mean) < 1e-10
+
+
+def test_the_box(net):
+    expected = ((X.min(axis=0) <= NEW) & (X.max(axis=0) >= NEW)).all(axis=1)
+    assert 0 < expected.sum() < len(NEW)
+    np.testing.assert_array_equal(net.inside(NEW), expected)
+    assert net.inside(X).all()
+    assert net.inside(NEW[0]) is bool(expected[0])
+    assert not net.inside(np.array([1.0, np.nan, 100.0]))
+    assert np.isnan(net.distance(np.array([1.0, np.nan, 100.0])))
+
+
+@njit
+def told(net, X, distances, flags):
+    out = np.empty(2, X.dtype)
+    for i in range(len(X)):
+        net.forward(X[i], out)
+        distances[i], flags[i] = net.distance(X[i]), net.inside(X[i])
+
+
+@njit
+def only_distances(net, X, distances):
+    for i in range(len(X)):
+        distances[i] = net.distance(X[i])
+
+
+@njit
+def itself(net):
+    return net
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_in_compiled_code(net, dtype):
+    net = MLP((3, 5, 2), dtype=dtype, rng=0).with_domain(X)
+    samples = NEW.astype(dtype)
+    samples[3, 1] = np.nan
+    distances, flags = np.empty(len(NEW)), np.empty(len(NEW), bool)
+    told(net, samples, distances, flags)
+    np.testing.assert_allclose(distances, net.distance(samples), rtol=1e-12)
+    np.testing.assert_array_equal(flags, net.inside(samples))
+    back = itself(net)
+    np.testing.assert_array_equal(back.distance(samples), net.distance(samples))
+
+
+def test_nothing_is_allocated():
+    _nrt_python.memsys_enable_stats()
+    net = MLP((25, 3, 1), rng=0).with_domain(RNG.normal(size=(100, 25)))
+    samples, distances = RNG.normal(size=(100, 25)), np.empty(100)
+    only_distances(net, samples, distances)
+    np.testing.assert_allclose(distances, net.distance(samples), rtol=1e-12)
+    before = rtsys.get_allocation_stats()
+    only_distances(net, samples, distances)
+    assert rtsys.get_allocation_stats().alloc - before.alloc <= 4  # the arguments themselves
+
+
+@pytest.mark.parametrize("name", ["net.npz", "net.safetensors"])
+def test_it_is_saved_and_copied_with_the_network(net, name, tmp_path):
+    net.save(tmp_path / name)
+    for other in (fastnn.load(tmp_path / name), net.copy(), copy.copy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(other.distance(NEW), net.distance(NEW))
+        np.testing.assert_array_equal(other.params, net.params)
+        assert not np.shares_memory(other.params, net.params)
+
+
+def test_files_that_hold_another_domain_are_refused(net, tmp_path):
+    path = tmp_path / "net.npz"
+    net.save(path)
+    arrays = dict(np.load(path))
+    for wrong in (arrays["domain"][:-1], arrays["domain"].astype("f4"), arrays["domain"] * np.nan):
+        np.savez(path, **arrays | {"domain": wrong})
+        with pytest.raises(ValueError, match="its domain is"):
+            fastnn.load(path)
+
+
+def test_few_samples_and_constant_inputs_will_do():
+    net = MLP((4, 1), rng=0)
+    few = np.array([[0.0, 1, 7, 1e-9], [1, 3, 7, 2e-9]])
+    for samples in (few, few[:1]):
+        known = net.with_domain(samples)
+        assert np.isfinite(known.distance(RNG.normal(size=(5, 4)))).all()
+        assert known.inside(samples).all()
+        assert not known.inside(samples[0] + [0, 0, 1, 0])
+
+
+def test_what_is_refused(net):
+    plain = MLP((3, 5, 2), rng=0)
+    for method in ("distance", "inside"):
+        with pytest.raises(ValueError, match=rf"{method} must be asked of a network with a domain"):
+            getattr(plain, method)(NEW)
+    for bad, message in (
+        (X[:, :2], "X must have shape"),
+        (X[:0], "X must have shape"),
+        (X * np.nan, "X must be finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plain.with_domain(bad)
+    with pytest.raises(ValueError, match="with_scaling must be asked before with_domain"):
+        net.with_scaling(0.0, 1.0, 0.0, 1.0)
+    with pytest.raises(TypingError, match=r"net.distance: net must have a domain, which net.with_domain\(X\) gives it"):
+        only_distances(plain, NEW, np.empty(40))
+    with pytest.raises(ValueError, match=r"net.distance: x must have shape \(3,\)"):
+        only_distances(net, NEW[:, :2].copy(), np.empty(40))
