@@ -149,7 +149,7 @@ BATCHES = [(np.eye(2), np.eye(2)[:, :1])]
 )
 def test_what_the_specialised_path_does_not_do_is_refused(settings):
     net, data = MLP((2, 3, 1)), {"X": np.eye(2), "y": np.eye(2)[:, :1]}
-    with pytest.raises(ValueError, match="specialize must not be True with dydx, dropout, input_noise"):
+    with pytest.raises(ValueError, match="specialize must not be True with dydx, trainable, dropout, input_noise"):
         net.fit(**data | settings, epochs=2, specialize=True)
 
 
