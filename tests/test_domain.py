@@ -66,6 +66,7 @@ def itself(net):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_in_compiled_code(net, dtype):
     net = MLP((3, 5, 2), dtype=dtype, rng=0).with_domain(X)
+    assert net.inside(X).all()  # rounded as the box is
     samples = NEW.astype(dtype)
     samples[3, 1] = np.nan
     distances, flags = np.empty(len(NEW)), np.empty(len(NEW), bool)

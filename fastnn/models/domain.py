@@ -21,9 +21,9 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     n_in = spec.n_in
     if n_in > MOST_INPUTS:
         raise ValueError(f"with_domain must be asked of a network of at most {MOST_INPUTS:,} inputs; got {n_in:,}")
-    X = checks.check_columns("X", X)
-    if X.shape[1] != n_in:
-        raise ValueError(f"X must have shape (n, {n_in}); got {X.shape}")
+    X = checks.check_inputs(X, spec, least=1)  # as the network sees them, rounded to its dtype
+    checks.check_finite("X", X)
+    X = X.astype(np.float64)
     low, high, mean = X.min(axis=0), X.max(axis=0), X.mean(axis=0)
     scale = np.where(low == high, 1.0, X.std(axis=0))
     scale[scale == 0] = 1.0
@@ -64,4 +64,4 @@ def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
 def inside(domain: NDArray, X: NDArray) -> NDArray[np.bool_]:
     """Whether samples, shape (n, n_in), lie in the box; NaN lies nowhere."""
     n_in = X.shape[1]
-    return ((domain[:n_in] <= X) & (domain[n_in : 2 * n_in] >= X)).all(axis=1)
+    return np.asarray(((domain[:n_in] <= X) & (domain[n_in : 2 * n_in] >= X)).all(axis=1))

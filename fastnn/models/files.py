@@ -57,8 +57,13 @@ def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str], domai
         If the file cannot be written.
     """
     path = path_of(path)
-    encode = _CODECS[_suffix(path)][0]
-    write_whole(path, encode(spec, params, domain))
+    suffix = _suffix(path)
+    encode = _CODECS[suffix][0]
+    if suffix == ".safetensors":  # whose end is params: a domain stands in its header
+        data = encode(header_of(spec, domain), params, None)
+    else:
+        data = encode(header_of(spec), params, domain)
+    write_whole(path, data)
 
 
 def header_of(spec: NetworkSpec, domain: NDArray | None = None) -> str:
@@ -174,10 +179,10 @@ def _suffix(path: Path) -> str:
     return path.suffix
 
 
-def _encode_npz(spec: NetworkSpec, params: NDArray, domain: NDArray | None) -> bytes:
+def _encode_npz(header: str, params: NDArray, domain: NDArray | None = None) -> bytes:
     file = BytesIO()
-    arrays = {"params": params} if domain is None else {"params": params, "domain": domain}
-    np.savez(file, header=np.array(header_of(spec)), **arrays)
+    arrays: dict[str, Any] = {"params": params} if domain is None else {"params": params, "domain": domain}
+    np.savez(file, header=np.array(header), **arrays)
     return file.getvalue()
 
 
@@ -228,8 +233,7 @@ def read_records(archive: Archive, members: int) -> Records:
     return Records(**arrays)
 
 
-def _encode_safetensors(spec: NetworkSpec, params: NDArray, domain: NDArray | None) -> bytes:
-    header = header_of(spec, domain)
+def _encode_safetensors(header: str, params: NDArray, domain: NDArray | None = None) -> bytes:
     return require("safetensors.numpy", "io").save({"params": params}, metadata={"fastnn": header})
 
 
@@ -264,7 +268,7 @@ def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
 
 
 _CODECS: dict[
-    str, tuple[Callable[[NetworkSpec, NDArray, NDArray | None], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]
+    str, tuple[Callable[[str, NDArray, NDArray | None], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]
 ] = {
     ".npz": (_encode_npz, _decode_npz),
     ".safetensors": (_encode_safetensors, _decode_safetensors),
