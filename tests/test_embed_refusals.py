@@ -79,7 +79,7 @@ def test_numbers_of_arguments(name):
     assert told(caller(method), net).endswith(f"missing a required argument: '{first}'")
     many = [*arguments.values(), *[None] * 4]
     sentence = told(caller(method), net, *many)
-    assert f".{method} takes ({first}, " in sentence
+    assert f".{method} takes ({', '.join(arguments)}" in sentence
     assert sentence.endswith("too many positional arguments")
 
 
