@@ -33,6 +33,7 @@ def changed(array, place, value):
 BAD_NETWORKS = [
     ({"sizes": 3}, TypeError, r"sizes must be two or more integers.*got 3"),
     ({"sizes": "341"}, TypeError, r"sizes must be two or more integers.*got '341'"),
+    ({"sizes": (10**9, 10**9)}, ValueError, r"parameters by sizes must be at most .*do not fit into the memory"),
     ({"sizes": (3,)}, ValueError, r"sizes must be two or more integers.*got \(3,\)"),
     ({"sizes": (3, 0, 1)}, ValueError, r"every one of sizes must be an integer of at least 1; got 0"),
     ({"sizes": (3, -4, 1)}, ValueError, r"sizes must be an integer of at least 1; got -4"),

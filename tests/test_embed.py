@@ -11,8 +11,10 @@ from numba.experimental import jitclass
 
 import fastnn
 from fastnn import MLP
+from fastnn.kernels import point as kernels_point
 from fastnn.kernels import point as sample
 from fastnn.kernels.dispatch import rows_at_once
+from fastnn.models import one_sample
 from fastnn.settings import catalogue
 
 RNG = np.random.default_rng(0)
@@ -415,3 +417,9 @@ def test_an_ensemble_asks_all_its_members():
     assert np.array_equal(again, out)
     with pytest.raises(ValueError, match=r"a row of 2 for each member"):
         ask(many, x, part)
+
+
+def test_scratch_is_told_by_names():
+    assert one_sample.METHODS == kernels_point.METHODS
+    with pytest.raises(ValueError, match=r"method must be one of forward, jacobian.*got 'forwards'; did you mean"):
+        MLP((3, 5, 2)).workspace("forwards")

@@ -74,10 +74,16 @@ def test_a_frame_holds_the_records():
         ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
         ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None where there are folds"),
         ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
+        ({"settings": np.array(1)}, "settings must be a grid, or the settings one by one"),
+        ({"settings": {"hidden": np.array(2)}}, "hidden of settings must be a sequence of values"),
+        ({"settings": {"batch_size": [[1]]}}, r"batch_size of settings must be one value, or a tuple; got \[1\]"),
+        ({"settings": {"l2": ["a"]}}, "l2 must be a finite number of at least 0; got 'a'"),
+        ({"settings": {"momentum": [0.9]}}, "momentum must be left out of settings for Adam, which has none"),
+        ({"checkpoint": 1}, "checkpoint must be a str or a path; got 1"),
     ],
 )
 def test_bad_arguments_are_refused(change, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         fastnn.sweep(**({"X": X, "y": Y, "settings": {"l2": [0.0]}, "epochs": 1} | change))
 
 

@@ -25,7 +25,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], job: MembersJob, size: int):
-        self._folder = path_of(folder)
+        self._folder = path_of(folder, "checkpoint")
         self._folder.mkdir(parents=True, exist_ok=True)
         digest = _digest(job, size)
         mark = self._folder / "run.txt"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import checks
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.models.ensemble import Ensemble
+from fastnn.models.reading import path_of
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.spec import NetworkSpec
@@ -186,6 +186,7 @@ def sweep(
             raise ValueError(f"{argument} must be an array of samples, a row each; got {checks.describe(value)}")
     rows = _settings(settings)
     numbers = _seeds(seeds)
+    folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     if folds is not None:
         if validation_data is not None:
             raise ValueError("validation_data must be None where there are folds")
@@ -229,7 +230,7 @@ def sweep(
                     threads=threads,
                     progress=progress,
                     executor=executor,
-                    checkpoint=None if checkpoint is None else Path(checkpoint) / f"group-{number:04d}",
+                    checkpoint=None if folder is None else folder / f"group-{number:04d}",
                     **options,
                 )
             with Interrupts() as interrupts:  # what is finished is written down first
@@ -284,17 +285,22 @@ def _settings(settings: Any) -> list[dict[str, Any]]:
     """The settings, one by one."""
     if isinstance(settings, Mapping):
         for name, values in settings.items():
-            if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
+            if not _is_sequence(values):
                 raise TypeError(f"{name} of settings must be a sequence of values; got {checks.describe(values)}")
         rows = [dict(zip(settings, values, strict=True)) for values in product(*settings.values())]
     else:
-        listed = list(settings) if isinstance(settings, Iterable) else [settings]
+        listed = list(settings) if _is_sequence(settings) else [settings]
         if not all(isinstance(setting, Mapping) for setting in listed):
             raise TypeError(f"settings must be a grid, or the settings one by one; got {checks.describe(settings)}")
         rows = [dict(setting) for setting in listed]
     if not rows:
         raise ValueError("settings must be a grid, or at least one setting; got none")
     return rows
+
+
+def _is_sequence(value: Any) -> bool:
+    """Whether a value is several: no text, and no array of no dimension."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
 
 
 def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
@@ -304,6 +310,9 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
         checks.check_name("an entry of settings", name, known)
     network = _NETWORK | {name: setting[name] for name in _NETWORK if name in setting}
     call = {name: setting[name] for name in _CALL if name in setting}
+    for name, value in call.items():
+        if not isinstance(value, Hashable):  # what shares a call is found by its entries
+            raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
     outputs = _outputs(y, call.get("loss", "mse"))
     hidden: Any = network.pop("hidden")
     sizes = (np.shape(X)[1], *((hidden,) if isinstance(hidden, int) else hidden), outputs)
@@ -311,8 +320,10 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
     optimizer = setting.get("optimizer", Adam())
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an update rule, such as fastnn.Adam(); got {checks.describe(optimizer)}")
-    each = {"l2": float(setting.get("l2", 0.0))}
+    each = {"l2": checks.check_l2(setting.get("l2", 0.0))}
     for name in ("learning_rate", "momentum"):
+        if name in setting and not hasattr(optimizer, name):
+            raise ValueError(f"{name} must be left out of settings for {type(optimizer).__name__}, which has none")
         value = setting.get(name, getattr(optimizer, name, None))
         if isinstance(value, (int, float)):
             each[name] = float(value)

@@ -67,6 +67,7 @@ class MLP(SingleSample, Exports):
         rng: Any = None,
     ):
         spec = checks.check_spec(sizes, activation, output_activation, bias, dtype)
+        checks.check_memory("parameters by sizes", spec.n_params, 4 if spec.dtype == "float32" else 8)
         scheme = INITIALIZERS[checks.check_name("init", init, INITIALIZERS)]
         generator = checks.check_rng(rng)
         self._hold(spec, aligned_empty(spec.n_params, spec.dtype))

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from fastnn.embed.training import TrainState
 
 
+#: What scratch is asked for by: `fastnn.kernels.point.METHODS`, which imports Numba.
+METHODS = (
+    "forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params",
+)  # fmt: skip
+
+
 class SingleSample(Derivatives):
     """The methods of an `MLP` that take one sample; the same ones can be called inside ``@njit``."""
 
@@ -53,7 +59,13 @@ class SingleSample(Derivatives):
         Returns
         -------
         ndarray, 1-D, of the network's dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such method, or it takes no scratch.
         """
+        checks.check_name("method", method, METHODS)
         return self._compiled.workspace(method)
 
     def forward(self, x: ArrayLike, out: NDArray) -> None:

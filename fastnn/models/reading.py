@@ -31,7 +31,7 @@ CHUNK = 2**16
 _KINDS = "iufU"
 
 
-def path_of(path: Any) -> Path:
+def path_of(path: Any, argument: str = "path") -> Path:
     """What a user names a file by: ``~`` is the home folder.
 
     Raises
@@ -42,7 +42,7 @@ def path_of(path: Any) -> Path:
     try:
         return Path(os.path.expanduser(os.fsdecode(path)))
     except TypeError as error:
-        raise TypeError(f"path must be a str or a path; got {describe(path)}") from error
+        raise TypeError(f"{argument} must be a str or a path; got {describe(path)}") from error
 
 
 def require_file(path: Path) -> int:
