@@ -31,6 +31,7 @@ FUNCTION_ERROR = {
     "softplus": 2.0,
     "gelu_tanh": 40.0,
     "exp": 1.0,
+    "sin": 2.0,
 }
 
 # Largest error of the derivative at the given z and h, in units of eps `derivative_scale`.
@@ -46,6 +47,7 @@ DERIVATIVE_ERROR = {
     "softplus": 1.5,
     "gelu_tanh": 60.0,
     "exp": 0.0,
+    "sin": 2.0,
 }
 
 

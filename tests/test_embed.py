@@ -201,6 +201,7 @@ def complex_outputs(net, X):
         "gelu_tanh": lambda z: z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2,
         "softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
         "exp": np.exp,
+        "sin": np.sin,
     }
     H = X
     for W, b, name in zip(net.weights, net.biases or [0.0] * len(net.weights), net.spec.activations, strict=True):

@@ -16,6 +16,7 @@ VARIANCE = {
     "he_normal": 2 / N_IN,
     "lecun_uniform": 1 / N_IN,
     "lecun_normal": 1 / N_IN,
+    "siren": 1 / N_IN**2 / 3,
     "uniform": 0.05**2 / 3,
     "normal": 0.05**2,
 }
@@ -31,6 +32,13 @@ def test_mean_variance_and_shape_of_the_distribution(init):
     reach = abs(weights - mean).max() / deviation
     half_width = np.sqrt(3)  # of a uniform distribution, in deviations
     assert reach > 3.5 if "normal" in init else 0.99 * half_width < reach <= half_width
+
+
+def test_the_limits_of_a_siren_hang_on_the_layer_and_hold_its_factor_of_30():
+    net = MLP((2, 40, 50, 60), activation="sin", init="siren", rng=0)
+    limits = [30 / 2, np.sqrt(6 / 40), np.sqrt(6 / 50) / 30]  # the output has no sine
+    for weights, limit in zip(net.weights, limits, strict=True):
+        assert 0.9 * limit < abs(weights).max() <= limit
 
 
 def test_unit_uniform_is_the_tutorials_draw():

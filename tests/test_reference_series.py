@@ -34,7 +34,7 @@ def test_curvatures_away_from_kinks_are_differences(name):
 
 
 CASES = {
-    "smooth": ((3, 5, 4, 7, 3, 5, 2), ["sigmoid", "tanh", "silu", "softplus", "gelu_tanh"], "exp"),
+    "smooth": ((3, 5, 4, 7, 3, 5, 4, 2), ["sigmoid", "tanh", "silu", "softplus", "gelu_tanh", "sin"], "exp"),
     "softmax": ((4, 6, 3), ["tanh"], "softmax"),
     "kinked": ((3, 5, 4, 7, 1), ["elu", "selu", "leaky_relu"], "identity"),
 }
@@ -55,6 +55,7 @@ def test_against_torchs_double_backward(case, bias):
         "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
         "softmax": lambda z: F.softmax(z, dim=1),
         "exp": torch.exp,
+        "sin": torch.sin,
     }
     params, x = torch.tensor(net.params, requires_grad=True), torch.tensor(X, requires_grad=True)
     s = torch.zeros((), dtype=torch.float64, requires_grad=True)

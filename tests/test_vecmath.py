@@ -18,6 +18,8 @@ EXACT = {
     "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
     "tanh": np.tanh,
     "sigmoid": lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),

@@ -55,6 +55,8 @@ _SINGLE = {
     "SIGMOID_MAX": "R(80.0)",
     "ABS": "fabsf",
     "COPYSIGN": "copysignf",
+    "SIN": "sinf",
+    "COS": "cosf",
 }
 _DOUBLE = {
     **_numbers(64, 4),
@@ -67,6 +69,8 @@ _DOUBLE = {
     "SIGMOID_MAX": "R(700.0)",
     "ABS": "fabs",
     "COPYSIGN": "copysign",
+    "SIN": "sin",
+    "COS": "cos",
 }
 _BOTH = {"LN2": f"R({coefficients.LN2!r})", "LOG2_E": f"R({coefficients.LOG2_E!r})"}
 
@@ -210,6 +214,7 @@ static inline real gelu_tanh_(real z)
     return where(z < R(-1e4), R(-1e4), z) * sigmoid_(v);
 }""",
     ),
+    "sin": Function((), "static inline real sin_(real z) { return @SIN@(z); }"),
     # ------------------------------------------------------------ derivatives at z, where the function has the value h
     "sigmoid_slope": Function((), "static inline real sigmoid_slope(real h) { return h * (R(1.0) - h); }"),
     "tanh_slope": Function((), "static inline real tanh_slope(real h) { return R(1.0) - h * h; }"),
@@ -256,11 +261,12 @@ static inline real gelu_tanh_slope(real z)
 }""",
     ),
     "exp_slope": Function((), "static inline real exp_slope(real h) { return h; }"),
+    "sin_slope": Function((), "static inline real sin_slope(real z) { return @COS@(z); }"),
     "identity_slope": Function((), ""),
 }
 
 #: Activations whose derivative is taken at z; the others' at h.
-OF_INPUT = ("silu", "softplus", "gelu_tanh")
+OF_INPUT = ("silu", "softplus", "gelu_tanh", "sin")
 
 
 def sources(names: Iterable[str], dtype: str) -> str:

@@ -32,6 +32,7 @@ y = max(-100.0_wp, min(100.0_wp, z))
     v = y * (1.5957691216057308_wp + y * y * 0.07135481627260026_wp)
     h = max(z, -100.0_wp) * (exp(min(v, 0.0_wp)) / (1.0_wp + exp(-abs(v))))""",
     "exp": "h = exp(z)",
+    "sin": "h = sin(z)",
 }
 
 _HELPERS = {

@@ -26,6 +26,7 @@ _FUNCTIONS = {
     ),
     "softmax": "e = np.exp(z - z.max(axis=-1, keepdims=True))\n    return e / e.sum(axis=-1, keepdims=True)",
     "exp": "return np.exp(z)",
+    "sin": "return np.sin(z)",
 }
 
 

@@ -33,6 +33,7 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
     "Gelu": ("gelu_tanh", {"approximate": ("approximate", "none")}),
     "Softmax": ("softmax", {"axis": ("axis", -1)}),
     "Exp": ("exp", {}),
+    "Sin": ("sin", {}),
 }
 
 

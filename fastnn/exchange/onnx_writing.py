@@ -25,6 +25,7 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
     "softmax": ("Softmax", {"axis": -1}),
     "exp": ("Exp", {}),
+    "sin": ("Sin", {}),
 }
 
 #: Key of the self-test in the model's metadata.

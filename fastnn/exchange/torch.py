@@ -33,8 +33,9 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "GELU": ("gelu_tanh", {"approximate": "approximate"}),
     "Softmax": ("softmax", {"axis": "dim"}),
     "Exp": ("exp", {}),
+    "Sin": ("sin", {}),
 }
-_KNOWN = ("torch.nn.modules.", "fastnn.exchange.torch_exp")
+_KNOWN = ("torch.nn.modules.", "fastnn.exchange.torch_modules")
 
 
 def read(module: Any, activations: Any, dtype: Any) -> Network:
@@ -134,7 +135,7 @@ def write(spec: NetworkSpec, params: NDArray) -> Any:
         import torch
     except ImportError as error:
         raise ImportError("torch is needed here and is not installed; pip install torch brings it") from error
-    from fastnn.exchange.torch_exp import Exp
+    from fastnn.exchange.torch_modules import Exp, Sin
 
     nn = torch.nn
     modules: dict[str, Callable[[], Any]] = {
@@ -149,6 +150,7 @@ def write(spec: NetworkSpec, params: NDArray) -> Any:
         "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
         "softmax": lambda: nn.Softmax(dim=-1),
         "exp": Exp,
+        "sin": Sin,
     }
     sequence = []
     biases = spec.biases(params) if spec.bias else [None] * spec.n_layers

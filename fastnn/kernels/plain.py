@@ -30,10 +30,10 @@ N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
 
 #: What is written out below; a row of the catalogue that is not is refused.
 _ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "gelu_tanh",
-                "softmax", "exp")  # fmt: skip
+                "softmax", "exp", "sin")  # fmt: skip
 _LOSSES = ("sse", "mse", "mae", "huber", "poisson", "cross_entropy", "binary_cross_entropy", "pinball",
            "expectile")  # fmt: skip
-_, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP = (
+_, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP, _SIN = (
     ACTIVATIONS[name].code for name in _ACTIVATIONS
 )
 _, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE = (LOSSES[name].code for name in _LOSSES)
@@ -71,6 +71,8 @@ def activate(code, z):
         return z * sigmoid(_SLOPE * (z + 0.044715 * z * z * z))
     if code == _EXP:
         return math.exp(z)
+    if code == _SIN:
+        return math.sin(z)
     return z
 
 
@@ -96,6 +98,8 @@ def slope(code, z, h):
     if code == _GELU:
         u = _SLOPE * (z + 0.044715 * z * z * z)
         return sigmoid(u) * (1 + _SLOPE * (1 + 3 * 0.044715 * z * z) * z * sigmoid(-u))
+    if code == _SIN:
+        return math.cos(z)
     return h if code == _EXP else 1.0
 
 

@@ -151,6 +151,18 @@ def exp_derivative(z: NDArray, h: NDArray) -> NDArray:
     return h
 
 
+def sin(z: NDArray) -> NDArray:
+    """``sin(z)``; at infinity there is no limit, and it is NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.sin(z)
+
+
+def sin_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``cos(z)``."""
+    with np.errstate(invalid="ignore"):
+        return np.cos(z)
+
+
 FUNCTIONS: dict[str, Callable[[NDArray], NDArray]] = {name: globals()[name] for name in ACTIVATIONS}
 DERIVATIVES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     name: globals()[f"{name}_derivative"] for name, row in ACTIVATIONS.items() if row.elementwise

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.activations import SELU_ALPHA, SELU_SCALE, sigmoid
+from fastnn.reference.activations import SELU_ALPHA, SELU_SCALE, sigmoid, sin_derivative
 from fastnn.settings.catalogue import ACTIVATIONS
 
 
@@ -101,6 +101,16 @@ def exp_second_derivative(z: NDArray, h: NDArray) -> NDArray:
 
 
 exp_third_derivative = exp_second_derivative
+
+
+def sin_second_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``-sin(z)``."""
+    return -h
+
+
+def sin_third_derivative(z: NDArray, h: NDArray) -> NDArray:
+    """``-cos(z)``."""
+    return -sin_derivative(z, h)
 
 
 def _sigmoid_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:

@@ -165,6 +165,7 @@ ACTIVATIONS: dict[str, Activation] = _table(
     Activation("gelu_tanh", 9, needs_input=True),
     Activation("softmax", 10, hidden=False, elementwise=False),
     Activation("exp", 11, hidden=False),
+    Activation("sin", 12, needs_input=True),
 )
 
 DELTA = Parameter("delta", 1.0, ABOVE_0)  # where the Huber loss turns from a parabola into a line

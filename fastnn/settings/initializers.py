@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.settings.spec import NetworkSpec
+from fastnn.settings.spec import Layer, NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Initializer:
     draw : callable
         ``draw(rng, shape)``: a float64 array of variance 1 or, for the uniform schemes, limit 1.
     scale : callable
-        ``scale(n_in, n_out)``: what the draws are multiplied with.
+        ``scale(layer)``: what the draws of a `fastnn.settings.spec.Layer` are multiplied with.
     source : str
         Where the scale comes from.
     """
 
     name: str
     draw: Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
-    scale: Callable[[int, int], float]
+    scale: Callable[[Layer], float]
     source: str
 
 
@@ -46,20 +46,32 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.floa
     return rng.standard_normal(shape)
 
 
+OMEGA = 30.0  # a SIREN's layers are sin(OMEGA (x W + b))
+
+
+def _siren(layer: Layer) -> float:
+    """The paper's limit, times the factor before a sine, which is part of our weights."""
+    omega = OMEGA if layer.activation.name == "sin" else 1.0
+    return omega / layer.n_in if layer.is_first else omega * sqrt(6 / layer.n_in) / OMEGA
+
+
 INITIALIZERS: dict[str, Initializer] = {
     row.name: row
     for row in (
-        Initializer("unit_uniform", _unit, lambda n_in, n_out: 1.0, "uniform on [0, 1), as in the tutorial"),
+        Initializer("unit_uniform", _unit, lambda layer: 1.0, "uniform on [0, 1), as in the tutorial"),
         Initializer(
-            "glorot_uniform", _uniform, lambda n_in, n_out: sqrt(6 / (n_in + n_out)), "Glorot and Bengio, 2010"
+            "glorot_uniform", _uniform, lambda layer: sqrt(6 / (layer.n_in + layer.n_out)), "Glorot and Bengio, 2010"
         ),
-        Initializer("glorot_normal", _normal, lambda n_in, n_out: sqrt(2 / (n_in + n_out)), "Glorot and Bengio, 2010"),
-        Initializer("he_uniform", _uniform, lambda n_in, n_out: sqrt(6 / n_in), "He et al., 2015"),
-        Initializer("he_normal", _normal, lambda n_in, n_out: sqrt(2 / n_in), "He et al., 2015"),
-        Initializer("lecun_uniform", _uniform, lambda n_in, n_out: sqrt(3 / n_in), "LeCun et al., 1998"),
-        Initializer("lecun_normal", _normal, lambda n_in, n_out: sqrt(1 / n_in), "LeCun et al., 1998"),
-        Initializer("uniform", _uniform, lambda n_in, n_out: 0.05, "uniform on [-0.05, 0.05), Keras's RandomUniform"),
-        Initializer("normal", _normal, lambda n_in, n_out: 0.05, "standard deviation 0.05, Keras's RandomNormal"),
+        Initializer(
+            "glorot_normal", _normal, lambda layer: sqrt(2 / (layer.n_in + layer.n_out)), "Glorot and Bengio, 2010"
+        ),
+        Initializer("he_uniform", _uniform, lambda layer: sqrt(6 / layer.n_in), "He et al., 2015"),
+        Initializer("he_normal", _normal, lambda layer: sqrt(2 / layer.n_in), "He et al., 2015"),
+        Initializer("lecun_uniform", _uniform, lambda layer: sqrt(3 / layer.n_in), "LeCun et al., 1998"),
+        Initializer("lecun_normal", _normal, lambda layer: sqrt(1 / layer.n_in), "LeCun et al., 1998"),
+        Initializer("uniform", _uniform, lambda layer: 0.05, "uniform on [-0.05, 0.05), Keras's RandomUniform"),
+        Initializer("siren", _uniform, _siren, "Sitzmann et al., 2020, for layers of sin"),
+        Initializer("normal", _normal, lambda layer: 0.05, "standard deviation 0.05, Keras's RandomNormal"),
     )
 }
 
@@ -79,6 +91,6 @@ def initialize(spec: NetworkSpec, init: Initializer, rng: np.random.Generator, p
         Written to; leading axes are members, drawn together layer by layer.
     """
     for weights, layer in zip(spec.weights(params), spec.layers, strict=True):
-        weights[...] = init.scale(layer.n_in, layer.n_out) * init.draw(rng, weights.shape)
+        weights[...] = init.scale(layer) * init.draw(rng, weights.shape)
     for biases in spec.biases(params):
         biases[...] = 0

@@ -25,6 +25,11 @@ class Layer(NamedTuple):
     weights: int
     biases: int
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it takes the network's input."""
+        return self.weights == 0
+
 
 @dataclass(frozen=True)
 class NetworkSpec:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
+from fastnn.kernels.functions.vecmath import cos, expm1, sigmoid
 from fastnn.kernels.functions.vecmath import exp as exp  # found by its name here, as are all
-from fastnn.kernels.functions.vecmath import expm1, sigmoid
+from fastnn.kernels.functions.vecmath import sin as sin
 from fastnn.kernels.functions.vecmath import softplus as softplus
 from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
@@ -166,6 +167,12 @@ def gelu_tanh_derivative(z, h):
 def exp_derivative(z, h):
     """The function itself."""
     return h
+
+
+@inlined
+def sin_derivative(z, h):
+    """``cos(z)``."""
+    return cos(z)
 
 
 def activate(code, z):

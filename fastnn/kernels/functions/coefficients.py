@@ -1,4 +1,4 @@
-"""The numbers that exp, tanh, log and log1p are computed with, in the kernels and in the C of `fastnn.exchange`.
+"""The numbers that the elementary functions are computed with, in the kernels and in the C of `fastnn.exchange`.
 
 The coefficients are minimax fits (Remez's algorithm in multiple precision), rounded; each comment says on
 which interval, and with which largest relative error.
@@ -80,4 +80,25 @@ LOG1P_64 = (
     -0.001671432051143883,
     0.0003077909450967593,
     -2.6902184089689474e-05,
+)
+
+# pi in four parts, the first three so short that their products with the multiples that are taken off are exact.
+PI_32 = (3.140625, 0.0009675025939941406, 1.5099067240953445e-07, 5.126688303189038e-12)
+PI_64 = (3.1415926534682512, 1.2154201012607932e-10, 4.044532497422333e-21, 1.69568553207378e-31)
+ONE_BY_PI = 0.3183098861837907
+
+# Up to where those multiples are short enough.
+TURNS_32, TURNS_64 = 8192.0, 1048576.0
+
+# (sin(r) / r - 1) / r**2 in r**2, on |r| <= pi / 2; error of sin(r) 2**-27.2, 2**-61.6.
+SIN_32 = (-0.1666666, 0.008333063, -0.00019809352, 2.6051955e-06)
+SIN_64 = (
+    -0.16666666666666666,
+    0.008333333333333191,
+    -0.00019841269841207763,
+    2.755731921088093e-06,
+    -2.5052106848762935e-08,
+    1.6058938470506582e-10,
+    -7.642958672959733e-13,
+    2.720822751397488e-15,
 )

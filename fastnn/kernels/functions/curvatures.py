@@ -15,7 +15,7 @@ from fastnn.kernels.functions.activations import (
     named,
     sigmoid_pair,
 )
-from fastnn.kernels.functions.vecmath import exp, expm1
+from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import broadcast, fma, select
@@ -159,6 +159,18 @@ def exp_second_derivative(z, h):
 def exp_third_derivative(z, h):
     """The function itself."""
     return h
+
+
+@inlined
+def sin_second_derivative(z, h):
+    """``-sin(z)``."""
+    return -h
+
+
+@inlined
+def sin_third_derivative(z, h):
+    """``-cos(z)``."""
+    return -cos(z)
 
 
 def second_derivative(code, z, h):

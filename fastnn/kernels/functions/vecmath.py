@@ -1,8 +1,9 @@
 """Elementary functions of a vector of any length, float32 or float64, from one source.
 
 Largest errors in units in the last place, on any processor with a fused multiply-add: exp 1; log and
-log1p 1.5; expm1 2.1; softplus 2.5; sigmoid and tanh 2.8. Infinities, NaN, signed zeros and denormal numbers
-are treated as the mathematics has it. The coefficients are those of `fastnn.kernels.functions.coefficients`.
+log1p 1.5; sin and cos 2.4; expm1 2.1; softplus 2.5; sigmoid and tanh 2.8. Infinities, NaN, signed zeros and
+denormal numbers are treated as the mathematics has it. The coefficients are those of
+`fastnn.kernels.functions.coefficients`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,31 @@ from fastnn.kernels.functions.coefficients import (
     LOG2_E,
     LOG_32,
     LOG_64,
+    ONE_BY_PI,
+    PI_32,
+    PI_64,
     SHIFTER_32,
     SHIFTER_64,
+    SIN_32,
+    SIN_64,
+    TURNS_32,
+    TURNS_64,
 )
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.simd import absolute, broadcast, by_dtype, copysign, fma, from_bits, polynomial, select, to_bits
+from fastnn.kernels.simd import (
+    absolute,
+    any_lane,
+    broadcast,
+    by_dtype,
+    copysign,
+    fma,
+    from_bits,
+    library_cos,
+    library_sin,
+    polynomial,
+    select,
+    to_bits,
+)
 
 _INFINITY, _NAN = float("inf"), float("nan")
 @inlined
@@ -174,3 +195,43 @@ def log1p(x):
     lost = select(x < by_dtype(x, 2.0**40, 2.0**60), lost * h, 0.0)
     result = _join(k, (m - 1.0) + lost)
     return copysign(_logarithm_ends(u, result), x)
+
+
+@inlined
+def _half_turns(x, offset):
+    """``s, r``: ``x = (n + offset) pi + r``, |r| <= pi / 2, for a whole n; s is 1 where that is even, -1 where odd."""
+    shifter = by_dtype(x, 12582912.0, 6755399441055744.0)  # 1.5 * 2**(mantissa bits)
+    shifted = fma(x, ONE_BY_PI, broadcast(-offset, x)) + shifter
+    n = (shifted - shifter) + offset
+    first, second, third, fourth = by_dtype(x, PI_32, PI_64)
+    r = fma(n, -fourth, fma(n, -third, fma(n, -second, fma(n, -first, x))))
+    return from_bits((to_bits(shifted) << by_dtype(x, 31, 63)) | to_bits(broadcast(1.0, x))), r
+
+
+@inlined
+def _sin_series(r):
+    """``sin(r)`` for |r| <= pi / 2."""
+    u = r * r
+    return fma(r * u, polynomial(u, by_dtype(r, SIN_32, SIN_64)), r)
+
+
+@inlined
+def sin(x):
+    """Sine; the system's own where |x| is beyond `TURNS_32` or `TURNS_64`."""
+    s, r = _half_turns(x, 0.0)
+    result = select(x == 0.0, x, _sin_series(s * r))  # the series would lose the sign of -0
+    far = ~(absolute(x) <= by_dtype(x, TURNS_32, TURNS_64))
+    if any_lane(far):
+        result = select(far, library_sin(x), result)
+    return result
+
+
+@inlined
+def cos(x):
+    """Cosine, as ``sin(x + pi / 2)``; the system's own where `sin` is."""
+    s, r = _half_turns(x, 0.5)
+    result = _sin_series(-s * r)
+    far = ~(absolute(x) <= by_dtype(x, TURNS_32, TURNS_64))
+    if any_lane(far):
+        result = select(far, library_cos(x), result)
+    return result

@@ -57,6 +57,8 @@ def _function(name, llvm_name, meaning):
 
 sqrt = _function("sqrt", "sqrt", "Square root.")
 absolute = _function("absolute", "fabs", "Absolute value.")
+library_sin = _function("library_sin", "sin", "Sine, by the system's library, a lane at a time.")
+library_cos = _function("library_cos", "cos", "Cosine, as `library_sin`.")
 
 
 # ---------------------------------------------------------------- polynomials
