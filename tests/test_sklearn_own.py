@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnn import MLP
 from fastnn.settings import catalogue, optimizers
-from fastnn.sklearn import MLPClassifier, MLPRegressor, from_sklearn, register_skl2onnx, to_sklearn
+from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
 from fastnn.sklearn.conventions import first_weights
 
 RNG = np.random.default_rng(0)
@@ -149,8 +149,8 @@ def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight
     model, y = TOGETHER[kind]
     together, in_turn = (clone(model).set_params(n_restarts=4) for _ in range(2))
     together.fit(X, y, weight)
-    assert not hasattr(together, "_solver")  # that of one network alone
-    monkeypatch.setattr(type(model), "_goes_together", lambda *args: False)
+    assert not hasattr(together, "_stochastic_state")  # that of one network alone
+    monkeypatch.setattr(fitting, "goes_together", lambda *args: False)
     in_turn.fit(X, y, weight)
     tolerance = {"rtol": 1e-8, "atol": 1e-10} if kind != "float32" else {"rtol": 1e-3, "atol": 1e-4}
     same_weights(together, in_turn, **tolerance)
@@ -176,7 +176,7 @@ APART = {
 @pytest.mark.parametrize("kind", APART)
 def test_other_starts_are_trained_in_turn(kind, monkeypatch):
     model, y = APART[kind]
-    monkeypatch.setattr(type(model), "_fit_together", lambda *args: pytest.fail("trained together"))
+    monkeypatch.setattr(fitting, "fit_together", lambda *args: pytest.fail("trained together"))
     clone(model).set_params(n_restarts=2).fit(X, y)
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastnn.sklearn.conventions import keep
+from fastnn.sklearn.fitting import fit_estimator
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -163,6 +164,8 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         class_weight=None,
     ):
         keep(self, locals())
+
+    _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> MLPClassifier:

@@ -90,7 +90,7 @@ def _moved(model: Any, target: Any) -> Any:
         *model.get_params(),
         *target.get_params(),
         "loss",
-        "_solver",
+        "_stochastic_state",
         "_optimizer",
         "_best_coefs",
         "_best_intercepts",

@@ -1,4 +1,4 @@
-"""What the estimators share: scikit-learn's perceptron with its training and its forward pass replaced."""
+"""What the estimators share: scikit-learn's perceptron as one of our networks, with our forward pass and jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastnn.jobs.job import Job
 from fastnn.settings.spec import NetworkSpec
@@ -20,25 +19,28 @@ from fastnn.sklearn.conventions import (
     HIDDEN_ACTIVATIONS,
     STOCHASTIC_SOLVERS,
     activations_of,
-    first_weights,
     joined,
     loss_of,
     spec_of,
 )
-from fastnn.sklearn.restarts import Restarts
-from fastnn.sklearn.run import NON_FINITE, Data, outputs
-from fastnn.sklearn.splitting import Splitting
-from fastnn.sklearn.stochastic import StochasticTraining
-from fastnn.sklearn.whole_batch import WholeBatchTraining
+from fastnn.sklearn.run import Data, StochasticState, outputs
 
 
-class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
-    """The part of an estimator that is not scikit-learn's own.
+class Perceptron(BaseMultilayerPerceptron):
+    """The part of an estimator that is not scikit-learn's own; `fitting.fit_estimator` trains it.
 
     scikit-learn's class stands behind this one: parameters, checks of what is passed in, and what is made of the
     outputs are its own. Weights stand in one flat vector, of which ``coefs_`` and ``intercepts_`` are views while
     the network is trained.
     """
+
+    t_: int
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: Any
+    best_loss_: Any
+    _no_improvement_count: int
+    _stochastic_state: StochasticState
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseMultilayerPerceptron._parameter_constraints,
@@ -64,17 +66,10 @@ class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
             )
         return True
 
-    # ---------------------------------------------------------------- the network
-    def _begin(self, coefs: list[NDArray], intercepts: list[NDArray]) -> None:
-        """Take these first weights, and set what is known before training."""
-        self.coefs_, self.intercepts_ = coefs, intercepts
-        self.n_iter_ = self.t_ = 0
-        if self.solver != "lbfgs":
-            self.loss_curve_ = []
-            self._no_improvement_count = 0
-            self.validation_scores_ = [] if self.early_stopping else None
-            self.best_validation_score_ = -np.inf if self.early_stopping else None
-            self.best_loss_ = None if self.early_stopping else np.inf
+    @property
+    def _optimizer(self) -> StochasticState:
+        """Where scikit-learn's estimators keep their ``learning_rate``."""
+        return self._stochastic_state
 
     def _output_activation(self) -> str:
         """scikit-learn's name of it."""
@@ -94,71 +89,9 @@ class Perceptron(Splitting, StochasticTraining, WholeBatchTraining, Restarts):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return outputs(*self._network(np.result_type(X.dtype, self.coefs_[0].dtype)), X)
 
-    # ---------------------------------------------------------------- training
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation_data: Any = None
-    ) -> Perceptron:
-        hidden = self.hidden_layer_sizes
-        hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
-        if np.any(np.array(hidden) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
-        first_pass = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        X, y = self._validate_input(X, y, incremental, reset=first_pass)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
-            if not sample_weight.sum() > 0:
-                raise ValueError(f"sample_weight must have a sum above 0; got {sample_weight.sum()}")
-        sample_weight = self._weigh_classes(y, sample_weight, incremental)
-        y = y.reshape(-1, 1) if y.ndim == 1 else y
-        self.n_outputs_ = y.shape[1]
-        self._random_state = check_random_state(self.random_state)
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-
-        dtype = np.dtype(X.dtype if self.dtype is None else self.dtype)
-        sizes = [X.shape[1], *hidden, self.n_outputs_]
-        starts: list[Any] = []
-        if first_pass:
-            self.n_layers_, self.out_activation_ = len(sizes), self._output_activation()
-            activations = activations_of(self.activation, len(hidden))
-            count = 1 if incremental else int(self.n_restarts)
-            starts = [first_weights(sizes, activations, self._random_state, dtype) for _ in range(count)]
-        # after the weights, as scikit-learn draws them
-        data, validation = self._split(X, y, sample_weight, dtype, validation_data)
-        if len(starts) > 1 and self._goes_together(data, validation):
-            self._fit_together(starts, data)
-        else:
-            self._fit_in_turn(starts, data, validation, incremental)
-        return self
-
-    def _fit_in_turn(self, starts: list[Any], data: Data, validation: Data | None, incremental: bool) -> None:
-        """Train from each start, and keep the best; without any, train on from the weights there are."""
-        best: tuple[float, dict[str, Any]] | None = None
-        for start in starts or [None]:
-            if start is not None:
-                self._begin(*start)
-            match self.solver:
-                case "lbfgs":
-                    self._fit_by_lbfgs(data)
-                case "levenberg-marquardt":
-                    self._fit_by_levenberg_marquardt(data, validation)
-                case _:
-                    self._fit_stochastically(data, validation, incremental)
-            if not all(np.isfinite(part).all() for part in (*self.coefs_, *self.intercepts_)):
-                raise ValueError(NON_FINITE)
-            if best is None or self._merit() > best[0]:
-                best = self._merit(), dict(vars(self))
-        assert best is not None
-        self.__dict__.update(best[1])
-
     def _weigh_classes(self, y: NDArray, sample_weight: NDArray | None, incremental: bool) -> NDArray | None:
         """The sample weights, times those of classes where the estimator has them."""
         return sample_weight
-
-    def _merit(self) -> float:
-        """What the best of several starts has most of."""
-        score = getattr(self, "best_validation_score_", None)
-        return -self.loss_ if score is None else score
 
     def _job(self, data: Data, dtype: np.dtype, **settings: Any) -> Job:
         """A training run of the network; `coefs_` and `intercepts_` become views of its parameters."""

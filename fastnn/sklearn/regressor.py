@@ -10,6 +10,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastnn.sklearn.conventions import REGRESSION_LOSSES, STOCHASTIC_SOLVERS, keep
+from fastnn.sklearn.fitting import fit_estimator
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -98,6 +99,8 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         delta=1.0,
     ):
         keep(self, locals())
+
+    _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> MLPRegressor:

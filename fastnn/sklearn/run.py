@@ -43,11 +43,11 @@ def outputs(spec: NetworkSpec, params: NDArray, X: Any) -> NDArray:
 
 
 @dataclass
-class Solver:
+class StochasticState:
     """How far a stochastic solver has come: all that another ``partial_fit`` goes on from."""
 
     rule: Optimizer
-    state: State
+    optimizer_state: State
     learning_rate: float
 
 
@@ -58,7 +58,7 @@ class Epochs:
     ----------
     job : Job
         With `shuffle`, its orders are drawn here.
-    solver : Solver
+    state : StochasticState
         Where the run stands.
     rng : numpy.random.RandomState
         What shuffles.
@@ -68,9 +68,9 @@ class Epochs:
         How many may share a step.
     """
 
-    def __init__(self, job: Job, solver: Solver, rng: np.random.RandomState, most: float, threads: int):
+    def __init__(self, job: Job, state: StochasticState, rng: np.random.RandomState, most: float, threads: int):
         n = len(job.y)
-        self.job, self.solver, self.rng, self.threads = job, solver, rng, threads
+        self.job, self.state, self.rng, self.threads = job, state, rng, threads
         self.most = int(min(most, 64, max(1, _ORDERS // n)))
         self.order = np.arange(n)
         if job.shuffle:
@@ -81,7 +81,7 @@ class Epochs:
     def __call__(self, rates: NDArray[np.float64]) -> list[float] | None:
         """Train an epoch for each rate; their losses, or None if one is not finite."""
         job = self.job
-        first, losses = int(self.solver.state.counters[0]), np.empty(len(rates))
+        first, losses = int(self.state.optimizer_state.counters[0]), np.empty(len(rates))
         if job.orders is not None:
             twin("numba", "shuffle").shuffle(self.rng, self.order, job.orders, first, len(rates))
         train = self._train_on_sparse if scipy.sparse.issparse(job.X) else self._train
@@ -93,7 +93,7 @@ class Epochs:
 
     def _train(self, job: Job, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
         """Whole epochs, in calls that are not too long."""
-        train, state = twin("numba", "training").train, self.solver.state
+        train, state = twin("numba", "training").train, self.state.optimizer_state
         first, status = int(state.counters[0]), Status.PAUSED
         while status == Status.PAUSED:
             done = int(state.counters[0]) - first
@@ -102,7 +102,7 @@ class Epochs:
 
     def _train_on_sparse(self, job: Job, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
         """The same on sparse samples, of which one batch at a time is made dense."""
-        n, state, loss = len(job.y), self.solver.state, np.empty(1)
+        n, state, loss = len(job.y), self.state.optimizer_state, np.empty(1)
         for i in range(len(rates)):
             epoch = int(state.counters[0])
             order, total = np.arange(n) if job.orders is None else job.orders[epoch % self.most], 0.0

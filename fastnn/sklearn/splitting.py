@@ -10,52 +10,50 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
+from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import Data, dense
 
 DENSE_BYTES = 2**30  # sparse samples that would take more are made dense batch by batch
 
 
-class Splitting(BaseMultilayerPerceptron):
-    """The part of an estimator that prepares its data."""
-
-    def _split(
-        self, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype, validation_data: Any
-    ) -> tuple[Data, Data | None]:
-        """The data as the kernels take them, for training and for validation."""
-        if self.solver == "lbfgs":
-            return self._data(X, y, weight, dtype), None
-        if validation_data is not None:
-            X_val, y_val, *rest = validation_data
-            seen = copy(self)  # to be checked against, as in a later call of partial_fit
-            seen.warm_start = False
-            X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
-            weight_val = _check_sample_weight(rest[0], X_val) if rest else None
-            y_val = y_val.reshape(len(y_val), -1)
-        elif self.early_stopping:
-            stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
-            arrays = (X, y) if weight is None else (X, y, weight)
-            parts = train_test_split(
-                *arrays, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
+def split(
+    estimator: Perceptron, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype, validation_data: Any
+) -> tuple[Data, Data | None]:
+    """The data as the kernels take them, for training and for validation."""
+    if estimator.solver == "lbfgs":
+        return _data(estimator, X, y, weight, dtype), None
+    if validation_data is not None:
+        X_val, y_val, *rest = validation_data
+        seen = copy(estimator)  # to be checked against, as in a later call of partial_fit
+        seen.warm_start = False
+        X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
+        weight_val = _check_sample_weight(rest[0], X_val) if rest else None
+        y_val = y_val.reshape(len(y_val), -1)
+    elif estimator.early_stopping:
+        stratify = y if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
+        arrays = (X, y) if weight is None else (X, y, weight)
+        parts = train_test_split(
+            *arrays, random_state=estimator._random_state, test_size=estimator.validation_fraction, stratify=stratify
+        )
+        X, X_val, y, y_val = parts[:4]
+        weight, weight_val = parts[4:] or (None, None)
+        if X_val.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-            X, X_val, y, y_val = parts[:4]
-            weight, weight_val = parts[4:] or (None, None)
-            if X_val.shape[0] < 2:
-                raise ValueError(
-                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-                )
-        else:
-            return self._data(X, y, weight, dtype), None
-        return self._data(X, y, weight, dtype), self._data(X_val, y_val, weight_val, dtype)
+    else:
+        return _data(estimator, X, y, weight, dtype), None
+    return _data(estimator, X, y, weight, dtype), _data(estimator, X_val, y_val, weight_val, dtype)
 
-    def _data(self, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype) -> Data:
-        """Samples, labels of classes (n,) or targets (n, n_out), and sample weights."""
-        labelled = self.out_activation_ == "softmax"
-        y = y.argmax(axis=1) if labelled else np.ascontiguousarray(y, dtype)
-        too_large = X.shape[0] * X.shape[1] * dtype.itemsize > DENSE_BYTES
-        if scipy.sparse.issparse(X) and too_large and self.solver in STOCHASTIC_SOLVERS:
-            return X.tocsr().astype(dtype, copy=False), y, weight
-        return dense(X, dtype), y, weight
+
+def _data(estimator: Perceptron, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype) -> Data:
+    """Samples, labels of classes (n,) or targets (n, n_out), and sample weights."""
+    labelled = estimator.out_activation_ == "softmax"
+    y = y.argmax(axis=1) if labelled else np.ascontiguousarray(y, dtype)
+    too_large = X.shape[0] * X.shape[1] * dtype.itemsize > DENSE_BYTES
+    if scipy.sparse.issparse(X) and too_large and estimator.solver in STOCHASTIC_SOLVERS:
+        return X.tocsr().astype(dtype, copy=False), y, weight
+    return dense(X, dtype), y, weight

@@ -1,0 +1,71 @@
+"""The record that scikit-learn's estimators keep of their training: epochs, losses, scores, improvements."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from fastnn.sklearn.perceptron import Perceptron
+
+
+def begin(estimator: Perceptron, coefs: list[NDArray], intercepts: list[NDArray]) -> None:
+    """Take these first weights, and set what is known before training."""
+    estimator.coefs_, estimator.intercepts_ = coefs, intercepts
+    estimator.n_iter_ = estimator.t_ = 0
+    if estimator.solver != "lbfgs":
+        estimator.loss_curve_ = []
+        estimator._no_improvement_count = 0
+        estimator.validation_scores_ = [] if estimator.early_stopping else None
+        estimator.best_validation_score_ = -np.inf if estimator.early_stopping else None
+        estimator.best_loss_ = None if estimator.early_stopping else np.inf
+
+
+def end_epochs(estimator: Perceptron, losses: list[float], n: int) -> None:
+    """Keep account of epochs; of one, where anybody looks at it."""
+    estimator.n_iter_ += len(losses)
+    estimator.t_ += n * len(losses)
+    estimator.loss_ = losses[-1]
+    estimator.loss_curve_ += losses
+    if estimator.verbose:
+        print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
+
+
+def count_improvements(estimator: Perceptron, losses: list[float], better: bool) -> None:
+    """Count the epochs since the score, or the loss, last improved by the tolerance."""
+    count = estimator._no_improvement_count
+    if estimator.early_stopping:
+        estimator._no_improvement_count = 0 if better else count + 1
+        return
+    best, tol = estimator.best_loss_, estimator.tol
+    for loss in losses:
+        count = count + 1 if loss > best - tol else 0
+        best = min(best, loss)
+    estimator.best_loss_, estimator._no_improvement_count = best, count
+
+
+def merit(estimator: Perceptron) -> float:
+    """What the best of several starts has most of."""
+    score = getattr(estimator, "best_validation_score_", None)
+    return -estimator.loss_ if score is None else score
+
+
+def call_back(estimator: Perceptron) -> bool:
+    """Call what is called after every epoch; whether one of them asks to stop."""
+    callbacks: list[Callable] = (
+        [estimator.callbacks] if callable(estimator.callbacks) else list(estimator.callbacks or ())
+    )
+    return sum(bool(callback(estimator)) for callback in callbacks) > 0  # all of them are called
+
+
+def warn_of_the_end(estimator: Perceptron) -> None:
+    """Warn that the last epoch is over although the loss still improves."""
+    warnings.warn(
+        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
+        "reached and the optimization hasn't converged yet.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

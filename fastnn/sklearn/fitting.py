@@ -1,0 +1,84 @@
+"""What every call of ``fit`` and ``partial_fit`` does: check, draw the first weights, split, hand over to a solver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+from fastnn.sklearn.bookkeeping import begin, merit
+from fastnn.sklearn.conventions import activations_of, first_weights
+from fastnn.sklearn.perceptron import Perceptron
+from fastnn.sklearn.restarts import fit_together, goes_together
+from fastnn.sklearn.run import NON_FINITE, Data
+from fastnn.sklearn.splitting import split
+from fastnn.sklearn.stochastic import fit_stochastically
+from fastnn.sklearn.whole_batch import fit_by_lbfgs, fit_by_levenberg_marquardt
+
+
+def fit_estimator(
+    estimator: Perceptron,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    incremental: bool = False,
+    validation_data: Any = None,
+) -> Perceptron:
+    """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
+    hidden = estimator.hidden_layer_sizes
+    hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
+    if np.any(np.array(hidden) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+    first_pass = not hasattr(estimator, "coefs_") or (not estimator.warm_start and not incremental)
+    X, y = estimator._validate_input(X, y, incremental, reset=first_pass)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, X)
+        if not sample_weight.sum() > 0:
+            raise ValueError(f"sample_weight must have a sum above 0; got {sample_weight.sum()}")
+    sample_weight = estimator._weigh_classes(y, sample_weight, incremental)
+    y = y.reshape(-1, 1) if y.ndim == 1 else y
+    estimator.n_outputs_ = y.shape[1]
+    estimator._random_state = check_random_state(estimator.random_state)
+    if estimator.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True")
+
+    dtype = np.dtype(X.dtype if estimator.dtype is None else estimator.dtype)
+    sizes = [X.shape[1], *hidden, estimator.n_outputs_]
+    starts: list[Any] = []
+    if first_pass:
+        estimator.n_layers_, estimator.out_activation_ = len(sizes), estimator._output_activation()
+        activations = activations_of(estimator.activation, len(hidden))
+        count = 1 if incremental else int(estimator.n_restarts)
+        starts = [first_weights(sizes, activations, estimator._random_state, dtype) for _ in range(count)]
+    # after the weights, as scikit-learn draws them
+    data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
+    if len(starts) > 1 and goes_together(estimator, data, validation):
+        fit_together(estimator, starts, data)
+    else:
+        _fit_in_turn(estimator, starts, data, validation, incremental)
+    return estimator
+
+
+def _fit_in_turn(
+    estimator: Perceptron, starts: list[Any], data: Data, validation: Data | None, incremental: bool
+) -> None:
+    """Train from each start, and keep the best; without any, train on from the weights there are."""
+    best: tuple[float, dict[str, Any]] | None = None
+    for start in starts or [None]:
+        if start is not None:
+            begin(estimator, *start)
+        match estimator.solver:
+            case "lbfgs":
+                fit_by_lbfgs(estimator, data)
+            case "levenberg-marquardt":
+                fit_by_levenberg_marquardt(estimator, data, validation)
+            case _:
+                fit_stochastically(estimator, data, validation, incremental)
+        if not all(np.isfinite(part).all() for part in (*estimator.coefs_, *estimator.intercepts_)):
+            raise ValueError(NON_FINITE)
+        if best is None or merit(estimator) > best[0]:
+            best = merit(estimator), dict(vars(estimator))
+    assert best is not None
+    estimator.__dict__.update(best[1])
