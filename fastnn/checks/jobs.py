@@ -70,6 +70,9 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
             checked: Any = check_schedule(value)
         elif kind is bool:
             checked = check_flag(argument, value)
+        elif kind is type(None):
+            names = type(optimizer).__dataclass_fields__[name].metadata["names"]
+            checked = value if value is None else check_name(argument, value, names)
         elif kind is int:
             checked = check_integer(argument, value, int(interval.low))
         else:
@@ -181,10 +184,13 @@ def _refuse_with_batches(optimizer: Optimizer | Solver, **arguments: Any) -> Non
             raise ValueError(f"{argument} must be None where X yields batches; got {describe(value)}")
 
 
-def _refuse_large_matrices(spec: NetworkSpec) -> None:
-    """Levenberg-Marquardt holds the curvature and its factor, for a network in float32 in float64 too."""
+def _refuse_large_matrices(spec: NetworkSpec, matrices: int) -> None:
+    """Levenberg-Marquardt holds the curvature and its factor, for a network in float32 in float64 too.
+
+    Those are two matrices; with a penalty of its own the curvature of the data and an inverse come beside them.
+    """
     columns = spec.n_params + 1
-    needed = columns**2 * (2 * 8 + (4 if spec.dtype == "float32" else 0))
+    needed = columns**2 * (matrices * 8 + (4 if spec.dtype == "float32" else 0))
     if needed > (most := min(MOST_BYTES, physical_memory())):
         raise ValueError(
             f"optimizer must be another, such as LBFGS(), for a network of {spec.n_params:,} parameters; "
@@ -238,11 +244,14 @@ def check_job(
     if name == "LevenbergMarquardt" and not row.squared:
         raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
     if name == "LevenbergMarquardt":
-        _refuse_large_matrices(spec)
+        _refuse_large_matrices(spec, 4 if solvers.is_bayesian(optimizer) else 2)
     if isinstance(optimizer, solvers.LBFGS):
         check_memory("memory of LBFGS", optimizer.memory, 2 * 8 * spec.n_params)  # a step and a gradient each
     if name in _SOLVERS and max_grad_norm is not None:
         raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
+    l2 = check_l2(l2)
+    if l2 > 0 and solvers.is_bayesian(optimizer):
+        raise ValueError(f"l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', its own; got {l2}")
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     if name in _SOLVERS and (rates or input_noise):
         raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
@@ -267,7 +276,7 @@ def check_job(
         sample_weight=weights,
         loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
         shuffle=check_flag("shuffle", shuffle),
-        l2=check_l2(l2),
+        l2=l2,
         dropout=rates,
         input_noise=input_noise,
         slopes=slopes,

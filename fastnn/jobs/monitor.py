@@ -25,6 +25,9 @@ class MonitorState(IntEnum):
     COOLDOWN = 5  # epochs that are not counted yet
     RATE = 6  # the learning rate of the next epoch, if ReduceOnPlateau rules it
     DAMPING = 7  # of LevenbergMarquardt, 0 before the first step
+    ALPHA = 8  # its evidence, where it weighs that; 0 before the first step
+    BETA = 9
+    EFFECTIVE_PARAMS = 10
 
 
 def fresh_monitor_state() -> NDArray[np.float64]:

@@ -108,6 +108,12 @@ def cholesky(matrix: NDArray[np.float64], damping: float, answer: Callable[[], N
         return None
 
 
+def trace_of_inverse(factor: NDArray, n: int, answer: Callable[[], None]) -> float:
+    """The trace of ``(R^T R)^-1``, with R the factor, of n rows, that `cholesky` gives."""
+    answer()
+    return float((np.linalg.inv(np.triu(factor[:, :n])) ** 2).sum())
+
+
 def cholesky_solve(factor: NDArray, b: NDArray) -> NDArray:
     """The solution x of ``R^T R x = b``, with R the factor that `cholesky` gives, and b of shape (n,)."""
     x = b.copy()

@@ -38,6 +38,11 @@ def within(interval: Interval, default: float) -> Any:
     return field(default=default, metadata={"interval": interval})
 
 
+def one_of(*names: str) -> Any:
+    """A field of the same that is one of some names, or None, its default."""
+    return field(default=None, metadata={"names": names})
+
+
 _FOUND: dict[type, dict[str, Interval]] = {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval, within
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval, one_of, within
 from fastnn.settings.schedules import Constant, Schedule
 
 
@@ -30,10 +30,21 @@ class LevenbergMarquardt(Solver):
         The first damping, as a fraction of the greatest curvature; above 0.
     memory : int
         Most bytes for a block of the Jacobian, which is never held as a whole; at least one sample's rows.
+    regularisation : {"bayesian"}, optional
+        How strongly all parameters, biases too, are drawn to zero: by default as `l2` of `MLP.fit` says; by
+        ``"bayesian"`` as strongly as makes the data most probable, found anew before every step, so that neither a
+        penalty nor a validation set has to be chosen. The history's loss is then that of the data alone, and its
+        `evidence` says what was found (`fastnn.training.evidence`).
     """
 
     damping: float = within(ABOVE_0, 1e-3)
     memory: int = within(Interval(1), 2**26)
+    regularisation: str | None = one_of("bayesian")
+
+
+def is_bayesian(optimizer: object) -> bool:
+    """Whether it finds the penalty on the parameters itself."""
+    return isinstance(optimizer, LevenbergMarquardt) and optimizer.regularisation == "bayesian"
 
 
 @dataclass(frozen=True)

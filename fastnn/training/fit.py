@@ -28,6 +28,7 @@ from fastnn.checks import (
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import MonitorState
 from fastnn.settings.solvers import LBFGS, Solver
+from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
 from fastnn.training.interrupts import Interrupts, NoInterrupts
@@ -321,6 +322,7 @@ class _Run:
             watch.metric[:done] if self.validates else None,
             self.job.loss.metric,
             best,
+            evidence.recall(self.state.memory),
         )
 
 

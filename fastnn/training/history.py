@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import State
+from fastnn.training.evidence import Evidence
 
 Stop = Literal["finished", "early", "converged", "stalled", "callback", "interrupted", "diverged"]
 
@@ -59,6 +60,9 @@ class History:
         The coefficient of determination, averaged over the outputs; or the share of samples classified correctly.
     best_epoch : int or None
         Number of the epoch that early stopping found the best, from 0; a resumed run counts on.
+    evidence : Evidence or None
+        What `LevenbergMarquardt` found with ``regularisation="bayesian"``: ``alpha``, ``beta`` and
+        ``effective_params``, see `fastnn.training.evidence`.
     """
 
     loss: NDArray[np.float64]
@@ -70,6 +74,7 @@ class History:
     validation_metric: NDArray[np.float64] | None = None
     metric: str = "r2"
     best_epoch: int | None = None
+    evidence: Evidence | None = None
 
     @property
     def epochs(self) -> int:

@@ -11,7 +11,9 @@ Levenberg-Marquardt algorithm for nonlinear least-squares minimization", 2012). 
 more evaluations. The step is taken if it lowers the loss and a is short beside it, and the damping shrinks; else the
 damping grows, and the step is tried anew.
 
-A run has converged when the residuals are at right angles to every column of J, as far as rounding lets one see.
+A run has converged when the residuals are at right angles to every column of J, as far as rounding lets one see. With
+``regularisation="bayesian"`` a penalty on all parameters takes the place of l2, follows them from step to step
+(`fastnn.training.evidence`), and has to have settled.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import MonitorState
-from fastnn.settings.solvers import LevenbergMarquardt
+from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
+from fastnn.training import evidence
+from fastnn.training.evidence import Evidence
 from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.twins import twin
 from fastnn.training.verdict import rounding_loss
@@ -62,7 +66,7 @@ def train(
 ) -> Status:
     """Run a job whose optimizer is a `LevenbergMarquardt`: the contract of `fastnn.reference.training.train`.
 
-    An epoch is one step that lowers the loss.
+    An epoch is one step that lowers the loss; or where a penalty has to settle, an update of that alone.
 
     Parameters
     ----------
@@ -77,18 +81,26 @@ def train(
     for i in range(min(len(losses), max_steps)):
         try:
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                here = problem.linearise()
+                sums, settled = problem.linearise(), True
+                if problem.is_bayesian and np.isfinite(sums.loss):
+                    settled = problem.weigh(sums, memory)
+                here = problem.penalised(sums)
                 if not (np.isfinite(here.loss) and np.isfinite(here.gradient).all()):
                     finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
                     return Status.DIVERGED if finite else Status.BAD_DATA
+                if problem.is_bayesian and settled and problem.is_minimum(here):
+                    return Status.CONVERGED
                 better = _search(problem, memory, here)
-                if better is None:
+                if better is None and settled:
                     return Status.CONVERGED if problem.is_minimum(here) else Status.STALLED
         except Interrupted:
             return Status.PAUSED
-        job.params[:] = better
-        losses[i] = here.loss
-        stop = job.watch is not None and end_epoch(job, state, here.loss, learning_rates, i)
+        if better is None:
+            memory[MonitorState.DAMPING] = 0.0
+        else:
+            job.params[:] = better
+        losses[i] = sums.loss if problem.is_bayesian else here.loss
+        stop = job.watch is not None and end_epoch(job, state, losses[i], learning_rates, i)
         state.counters[:] += 1, 0, 1
         if stop:
             return Status.STOPPED
@@ -96,7 +108,7 @@ def train(
 
 
 class _Linearised(NamedTuple):
-    """A problem at its present parameters: curvature, of which only the part on and above the diagonal counts."""
+    """A loss at the present parameters: curvature, of which only the part on and above the diagonal counts."""
 
     curvature: NDArray[np.float64]
     gradient: NDArray[np.float64]  # half of it
@@ -115,17 +127,36 @@ class _Problem:
         divisor = weight.sum() * job.spec.n_out if job.loss.mean else 1.0
         self.scale = np.sqrt(weight / divisor).astype(job.spec.dtype)  # of each sample's residuals
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
+        self.divisor, self.n_targets = divisor, float(weight.sum()) * job.spec.n_out
+        self.is_bayesian = is_bayesian(self.rule)
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
         self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
 
     def linearise(self) -> _Linearised:
-        """All that a step is made of."""
-        params = self.job.params.astype(np.float64)
+        """The loss of the data."""
         sums = self.equations.normal_equations(self.job, self.scale, self.block_rows, self.answer)
         sums = sums.astype(np.float64, copy=False)
-        curvature, gradient = sums[:-1, :-1], sums[:-1, -1] + self.penalty * params
+        return _Linearised(sums[:-1, :-1], sums[:-1, -1], float(sums[-1, -1]))
+
+    def penalised(self, data: _Linearised) -> _Linearised:
+        """All that a step is made of."""
+        params, curvature = self.job.params.astype(np.float64), data.curvature
+        if self.is_bayesian:  # which needs that of the data again
+            curvature = curvature.copy()
         np.einsum("ii->i", curvature)[:] += self.penalty
-        return _Linearised(curvature, gradient, float(sums[-1, -1] + (self.penalty * params**2).sum()))
+        loss = data.loss + float((self.penalty * params**2).sum())
+        return _Linearised(curvature, data.gradient + self.penalty * params, loss)
+
+    def weigh(self, data: _Linearised, memory: NDArray[np.float64]) -> bool:
+        """Make the penalty follow the parameters; whether it has settled."""
+        params, n, squares = self.job.params.astype(np.float64), self.n_targets, data.loss * self.divisor
+        before = evidence.recall(memory) or evidence.first(n, squares, params)
+        ridge = before.alpha / before.beta / self.divisor
+        gamma = evidence.effective_params(data.curvature, ridge, self.equations, self.answer)
+        found = Evidence(*evidence.precisions(gamma, n, squares, params), gamma)
+        evidence.remember(memory, found)
+        self.penalty = np.full(len(params), found.alpha / found.beta / self.divisor)
+        return abs(gamma - before.effective_params) <= evidence.SETTLED
 
     def is_minimum(self, here: _Linearised) -> bool:
         """Whether the residuals are at right angles to every column of their Jacobian, or nothing but roundings."""

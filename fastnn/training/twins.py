@@ -83,6 +83,9 @@ class NormalEquations(Protocol):
     def cholesky_solve(self, factor: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         """The solution of a system whose factor is given."""
 
+    def trace_of_inverse(self, factor: NDArray[np.float64], n: int, answer: Callable[[], None]) -> float:
+        """The trace of a matrix's inverse, whose factor is given."""
+
 
 _MODULES = {
     "numba": {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastnn.jobs.job import Job
 from fastnn.reference import activations, losses
 from fastnn.reference.network import forward, predict
+from fastnn.settings.solvers import is_bayesian
 from fastnn.settings.spec import NetworkSpec
 
 #: Samples that are looked at, at most.
@@ -40,7 +41,7 @@ def why_stalled(job: Job) -> str | None:
         fixed = moves <= np.finfo(spec.dtype).eps * error
     if share[fixed.all(axis=0)].sum() > share.sum() / 2:
         return f"no parameter moves most outputs, which are saturated, or without inputs; {REMEDY}"
-    if job.l2 == 0:
+    if job.l2 == 0 and not is_bayesian(job.optimizer):
         for l in range(spec.n_layers):
             if fixed[l].all():
                 return f"no parameter of layer {l + 1} moves an output, for units are saturated or dead; {REMEDY}"

@@ -14,6 +14,7 @@ from fastnn.reference.normal_equations import parameter_jacobian
 from fastnn.settings import catalogue
 from fastnn.settings.solvers import LevenbergMarquardt
 from fastnn.settings.spec import NetworkSpec
+from fastnn.training import evidence
 from fastnn.training.twins import twin
 
 #: Numbers of a Jacobian that are held at once.
@@ -168,12 +169,12 @@ def _sums(spec: NetworkSpec, params: NDArray, X: NDArray, y: NDArray, loss: cata
 
 def _evidence(values: NDArray, squares: float, n: int, params: NDArray) -> tuple[float, float, float]:
     """Variances of the noise and of the prior, and gamma, from the eigenvalues of J^T J."""
-    noise, prior, gamma = squares / n, float(params @ params) / len(params), 0.0
+    alpha, beta, gamma = evidence.first(n, squares, params)
     for _ in range(_MOST_UPDATES):
-        gamma = float(np.sum(values / (values + noise / prior)))
-        updated = squares / max(n - gamma, 1e-6 * n), float(params @ params) / max(gamma, 1e-6)
-        done = np.allclose(updated, (noise, prior), rtol=_TOLERANCE, atol=0)
-        noise, prior = updated
+        gamma = float(np.sum(values / (values + alpha / beta)))
+        updated = evidence.precisions(gamma, n, squares, params)
+        done = np.allclose(updated, (alpha, beta), rtol=_TOLERANCE, atol=0)
+        alpha, beta = updated
         if done:
             break
-    return noise, prior, gamma
+    return 1 / beta, 1 / alpha, gamma

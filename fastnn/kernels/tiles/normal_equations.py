@@ -152,6 +152,25 @@ def _substitute(factor, x):
         x[i] = (x[i] - total(sums)) / factor[i, i]
 
 
+@kernel
+def _invert(product, factor, start, stop, inverse):
+    """Rows `start` to `stop` of the inverse of an upper triangular R, of which those below are known."""
+    n, stride = inverse.shape[0], inverse.shape[1]
+    for end in range(stop, start, -_PIVOTS):
+        top = max(start, end - _PIVOTS)
+        for j in range(end, n, _PANEL):  # what the rows below add
+            a, b = pointer(factor, top * factor.shape[1] + end), pointer(inverse, end * stride + j)
+            c, width = pointer(inverse, top * stride + j), min(_PANEL, n - j)
+            depth = j + width - end  # beyond which those are zero
+            call(product, end - top, width, depth, a, factor.shape[1], 1, b, stride, 1, c, stride, c, stride)
+        for i in range(end - 1, top - 1, -1):
+            row = pointer(inverse, i * stride)
+            for k in range(i + 1, end):
+                passes.add_scaled(factor[i, k], pointer(inverse, k * stride + k), row + k, n - k)
+            passes.scale(-1.0 / factor[i, i], row + i, n - i)
+            row[i] = 1.0 / factor[i, i]
+
+
 # ---------------------------------------------------------------- from Python
 def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
     """What a Gauss-Newton step is made of: the contract of `fastnn.reference.normal_equations.normal_equations`."""
@@ -198,6 +217,17 @@ def cholesky(
         if not _factorize(product_address("float64"), factor, start, min(start + rows, n), negative):
             return None
     return factor
+
+
+def trace_of_inverse(factor: NDArray[np.float64], n: int, answer: Callable[[], None]) -> float:
+    """The trace of ``(R^T R)^-1``: the contract of `fastnn.reference.normal_equations.trace_of_inverse`."""
+    stride = _stride(n, "float64")
+    inverse = workspace(n * stride, "float64").reshape(n, stride)
+    rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
+    for stop in range(n, 0, -rows):
+        answer()
+        _invert(product_address("float64"), factor, max(0, stop - rows), stop, inverse)
+    return float(np.square(inverse).sum())
 
 
 def cholesky_solve(factor: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,82 @@
+"""How strongly data determine a network's parameters: MacKay's evidence, found beside Levenberg-Marquardt's steps.
+
+With e the errors of N targets, w the p parameters and J the outputs' Jacobian, the parameters that are most probable
+minimise ``beta e^T e + alpha w^T w``. Before every step the two precisions follow the present parameters,
+
+    gamma = p - alpha tr (beta J^T J + alpha I)^-1,    alpha = gamma / w^T w,    beta = (N - gamma) / e^T e,
+
+gamma being the number of parameters that the data determine (D. MacKay, "A practical Bayesian framework for
+backpropagation networks", 1992; F. Foresee and M. Hagan, "Gauss-Newton approximation to Bayesian learning", 1997). A
+sample of weight k counts as k samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.jobs.monitor import MonitorState
+from fastnn.training.twins import NormalEquations
+
+#: The precisions have settled when an update changes gamma by no more than this.
+SETTLED = 1e-3
+
+
+class Evidence(NamedTuple):
+    """What a run with ``regularisation="bayesian"`` has found.
+
+    Attributes
+    ----------
+    alpha : float
+        Precision of the parameters before any data have been seen, ``1 / variance``.
+    beta : float
+        Precision of the targets around the outputs.
+    effective_params : float
+        How many parameters the data determine, MacKay's gamma.
+    """
+
+    alpha: float
+    beta: float
+    effective_params: float
+
+
+def precisions(gamma: float, n: float, squares: float, params: NDArray[np.float64]) -> tuple[float, float]:
+    """Alpha and beta at gamma, for n targets and the sum of their squared errors."""
+    tiny = float(np.finfo(np.float64).tiny)
+    return max(gamma, 1e-6) / max(float(params @ params), tiny), max(n - gamma, 1e-6 * n) / max(squares, tiny)
+
+
+def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:
+    """Before the first step: parameters as large as they were drawn, and errors that are all noise."""
+    return Evidence(precisions(len(params), n, squares, params)[0], precisions(0, n, squares, params)[1], len(params))
+
+
+def effective_params(
+    curvature: NDArray[np.float64], ridge: float, equations: NormalEquations, answer: Callable[[], None]
+) -> float:
+    """``p - ridge tr (curvature + ridge I)^-1``, with a larger ridge where rounding leaves the sum no factor."""
+    n_params, largest = len(curvature), curvature.diagonal().max()
+    while ridge < np.inf:
+        factor = equations.cholesky(curvature, ridge, answer)
+        if factor is not None:
+            undetermined = ridge * equations.trace_of_inverse(factor, n_params, answer)
+            return max(0.0, n_params - undetermined)  # less by rounding alone
+        ridge = max(2 * ridge, np.finfo(np.float64).eps * largest)
+    return 0.0
+
+
+def recall(memory: NDArray[np.float64]) -> Evidence | None:
+    """What is kept from epoch to epoch; None before the first step."""
+    kept = Evidence(*memory[_KEPT].tolist())
+    return kept if kept.beta > 0 else None
+
+
+def remember(memory: NDArray[np.float64], found: Evidence) -> None:
+    """Keep it."""
+    memory[_KEPT] = found
+
+
+_KEPT = [MonitorState.ALPHA, MonitorState.BETA, MonitorState.EFFECTIVE_PARAMS]

@@ -1,0 +1,132 @@
+"""Levenberg-Marquardt with MacKay's evidence: against NumPy alone, and against a run without any penalty."""
+
+import numpy as np
+import pytest
+
+from fastnn import MLP, LevenbergMarquardt
+from fastnn.training.evidence import first
+from fastnn.training.twins import twin
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-3, 3, (40, 1))
+Y = np.sin(2 * X) + 0.2 * RNG.normal(size=(40, 1))
+NEW = np.linspace(-3, 3, 300)[:, None]
+BAYESIAN = LevenbergMarquardt(regularisation="bayesian")
+
+
+def fitted(X=X, y=Y, dtype="float64", **settings):
+    net = MLP((1, 5, 1), rng=0, dtype=dtype)
+    return net, net.fit(X, y, **{"optimizer": BAYESIAN, "epochs": 300} | settings)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return fitted(loss="sse")
+
+
+def derivatives(net, X):
+    """The outputs' derivatives by the parameters, a central difference each; shape (n, n_params)."""
+    columns = []
+    for k in range(net.spec.n_params):
+        ahead, behind = net.copy(), net.copy()
+        ahead.params[k] += 1e-5
+        behind.params[k] -= 1e-5
+        columns.append((ahead.predict(X, backend="numpy") - behind.predict(X, backend="numpy"))[:, 0] / 2e-5)
+    return np.stack(columns, axis=1)
+
+
+def test_against_a_direct_computation(run):
+    net, history = run
+    assert history.stopped == "converged"
+    alpha, beta, gamma = history.evidence
+    J, e, w = derivatives(net, X), (net.predict(X) - Y)[:, 0], net.params
+    H = beta * J.T @ J + alpha * np.eye(len(w))
+    assert gamma == pytest.approx(len(w) - alpha * np.trace(np.linalg.inv(H)), rel=1e-3)
+    assert alpha == pytest.approx(gamma / (w @ w), rel=1e-3)
+    assert beta == pytest.approx((40 - gamma) / (e @ e), rel=1e-3)
+    np.testing.assert_allclose(beta * J.T @ e + alpha * w, 0, atol=1e-3 * beta)
+    assert 8 < gamma < net.spec.n_params
+
+
+def test_the_noise_is_found_and_the_error_is_less_than_without(run):
+    net, history = run
+    assert history.evidence.beta**-0.5 == pytest.approx(0.2, rel=0.25)
+    plain = MLP((1, 5, 1), rng=0)
+    without = plain.fit(X, Y, optimizer=LevenbergMarquardt(), epochs=300)
+    assert without.evidence is None
+    ours, theirs = (np.sqrt(np.mean((one.predict(NEW) - np.sin(2 * NEW)) ** 2)) for one in (net, plain))
+    assert ours < 0.12 < 0.2 < theirs
+
+
+def test_the_losses_scale_does_not_matter(run):
+    net, history = run
+    for other, also in (fitted(loss="mse"), fitted(loss="sse", sample_weight=np.ones(40))):
+        np.testing.assert_allclose(also.evidence, history.evidence, rtol=1e-3)
+        np.testing.assert_allclose(other.predict(NEW), net.predict(NEW), atol=1e-2)
+
+
+def test_a_weight_of_two_is_a_sample_twice():
+    weight = np.where(np.arange(40) < 10, 2.0, 1.0)
+    one, weighted = fitted(sample_weight=weight)
+    other, repeated = fitted(np.r_[X, X[:10]], np.r_[Y, Y[:10]])
+    np.testing.assert_allclose(weighted.evidence, repeated.evidence, rtol=1e-3)
+    np.testing.assert_allclose(one.predict(NEW), other.predict(NEW), atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_both_twins_take_the_same_steps(dtype):
+    runs = [fitted(epochs=8, dtype=dtype, backend=backend) for backend in ("numpy", "numba")]
+    tolerance = 1e-7 if dtype == "float64" else 2e-2
+    (one, history), (other, same) = runs
+    np.testing.assert_allclose(history.loss, same.loss, rtol=tolerance)
+    np.testing.assert_allclose(history.evidence, same.evidence, rtol=tolerance)
+    np.testing.assert_allclose(one.params, other.params, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("n", [1, 7, 33, 64, 65, 200])
+def test_the_trace_of_the_inverse(n, backend):
+    equations = twin(backend, "normal_equations")
+    A = RNG.normal(size=(2 * n, n))
+    factor = equations.cholesky(np.triu(A.T @ A), 0.1, lambda: None)
+    expected = np.trace(np.linalg.inv(A.T @ A + 0.1 * np.eye(n)))
+    assert equations.trace_of_inverse(factor, n, lambda: None) == pytest.approx(expected, rel=1e-10)
+
+
+def test_resuming_equals_the_run_that_did_not_stop(backend):
+    whole, expected = fitted(epochs=9, backend=backend)
+    parts, half = fitted(epochs=4, backend=backend)
+    rest = parts.fit(X, Y, epochs=5, optimizer=BAYESIAN, state=half.state, backend=backend)
+    assert parts.params.tobytes() == whole.params.tobytes()
+    assert rest.evidence == expected.evidence
+
+
+@pytest.mark.parametrize(
+    "y", [0 * Y, Y * 0 + 3.0, RNG.normal(size=(40, 1)), np.sin(X)], ids=["0", "3", "noise", "exact"]
+)
+def test_targets_without_noise_and_without_anything_else_end(y, backend):
+    net, history = fitted(y=y, backend=backend)
+    assert history.stopped in ("converged", "finished")
+    assert np.isfinite(net.params).all()
+    assert 0 <= history.evidence.effective_params <= net.spec.n_params
+
+
+def test_it_begins_with_the_parameters_as_drawn():
+    assert first(10, 5.0, np.full(4, 2.0)) == (0.25, 2.0, 4)
+
+
+def test_what_is_refused():
+    for settings, message in (
+        ({"l2": 0.1}, "l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', its own; got 0.1"),
+        ({"loss": "mae"}, "loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got 'mae'"),
+        (
+            {"optimizer": LevenbergMarquardt(regularisation="bayes")},
+            "regularisation of .* must be one of bayesian; got",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fitted(**settings)
+    with pytest.raises(TypeError, match="regularisation of LevenbergMarquardt must be one of bayesian; got True"):
+        fitted(optimizer=LevenbergMarquardt(regularisation=True))
+    net = MLP((100, 200, 100))
+    with pytest.raises(ValueError, match=r"LevenbergMarquardt would take \d+\.\d GiB"):
+        net.fit(np.zeros((3, 100)), np.zeros((3, 100)), epochs=1, optimizer=BAYESIAN)
