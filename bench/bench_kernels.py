@@ -118,7 +118,7 @@ def test_loss(benchmark, row, dtype):
         return function(code, p, q, t, pointer(labels, 0), pointer(scale, 0), o.shape[0], o.shape[1], u)
 
     rng = np.random.default_rng(0)
-    o, y = (rng.random((1024, 1)).astype(dtype) for _ in range(2))
+    o, y = (rng.random((1024, n)).astype(dtype) for n in (row.outputs_per_target, 1))
     parameter = np.full(1, 0.5, dtype)
     arguments = o, np.empty_like(o), y, np.zeros(1, np.int64), np.ones(len(o), dtype), parameter
     _time_pass(benchmark, f"loss, {dtype}", run, arguments, o.size)

@@ -9,7 +9,7 @@ import mmap
 import sys
 
 import numpy as np
-from reference_cases import HIDDEN, rules, targets
+from reference_cases import HIDDEN, rules, sized, targets
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import Watch
@@ -99,6 +99,7 @@ def cases(dtype):
         loss, rule = next(losses), RULES[rng.integers(len(RULES))]
         labelled = loss == "labels"
         loss = catalogue.LOSSES["cross_entropy"] if labelled else loss
+        sizes = sized(sizes, loss.name)
         activations = (*(next(hidden) for _ in sizes[2:]), loss.logits_of or "tanh")
         spec = NetworkSpec(sizes, activations, bias=heads(), dtype=dtype)
         y = rng.integers(0, sizes[-1], n) if labelled else targets(loss.name, n, sizes[-1], rng).astype(dtype)

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SECONDS = 180
 RULES = "test_kernel_optimizers.py -k by_hand"
-LOSSES = "test_equivalence.py -k test_any_batch_of_one_output"
+LOSSES = "test_equivalence.py -k test_any_batch_of_one_target"
 POISSON = "test_equivalence.py -k test_gradient and exp and float64"
 ACTIVATIONS = "test_activations.py"
 REFERENCE = "test_reference_optimizers.py"

@@ -14,6 +14,12 @@ PAIRS = [(hidden, output) for hidden in HIDDEN for output in OUTPUTS]
 KINK_MARGIN = 1e-3
 
 
+def sized(sizes, loss):
+    """Sizes of a network, with as many more outputs as the loss needs."""
+    *others, n_out = sizes
+    return (*others, next(n for n in (n_out, n_out + 1) if catalogue.LOSSES[loss].fits(n)))
+
+
 def losses_of(output):
     """Every loss that goes with the output."""
     return [name for name, row in catalogue.LOSSES.items() if row.goes_with(output)]
@@ -45,14 +51,14 @@ def rules(learning_rate, momentum=0.9, **settings):
 
 
 def targets(loss, n, n_out, rng):
-    """Targets (n, n_out) in float64 that suit the loss."""
+    """Targets in float64 that suit the loss, for a network of so many outputs."""
     if loss == "poisson":
         return rng.poisson(2.0, (n, n_out)).astype(float)
     if loss == "cross_entropy":
         return rng.dirichlet(np.ones(n_out), n) * rng.uniform(0.5, 2, (n, 1))  # rows need not sum to 1
     if loss == "binary_cross_entropy":
         return rng.random((n, n_out))
-    return rng.normal(size=(n, n_out))
+    return rng.normal(size=(n, catalogue.LOSSES[loss].n_targets(n_out)))
 
 
 def draw(spec, loss, n, seed=0):

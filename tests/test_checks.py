@@ -401,8 +401,8 @@ def test_bad_settings(settings, error, message):
 @pytest.mark.parametrize("output", fastnn.settings.catalogue.ACTIVATIONS)
 @pytest.mark.parametrize("loss", fastnn.settings.catalogue.LOSSES)
 def test_pairs_of_loss_and_output(output, loss):
-    row, one = fastnn.settings.catalogue.LOSSES[loss], net(output)
-    y = np.ones((4, 1))
+    row = fastnn.settings.catalogue.LOSSES[loss]
+    one, y = net(output, (3, 4, row.outputs_per_target)), np.ones((4, 1))
     if row.goes_with(output):
         one.fit(X, y, loss=loss, epochs=1, backend="numpy")
     else:

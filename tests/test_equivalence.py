@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch_autograd
-from reference_cases import HIDDEN, OUTPUTS, PAIRS, about, draw, error, losses_of, rules, targets
+from reference_cases import HIDDEN, OUTPUTS, PAIRS, about, draw, error, losses_of, rules, sized, targets
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels import train as kernel_training
@@ -63,8 +63,8 @@ def assert_same_outputs(spec, params, X):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("hidden", "output"), PAIRS)
 def test_gradient(hidden, output, dtype):
-    spec = spec_of((5, 9, 7, 3), [hidden], output, dtype=dtype)
     for loss in losses_of(output):
+        spec = spec_of(sized((5, 9, 7, 3), loss), [hidden], output, dtype=dtype)
         weight = np.random.default_rng(1).integers(0, 3, 19) / 2
         params, X, y, weight = single_or_double(dtype, *draw(spec, loss, 19), weight)
         with about(loss):
@@ -136,8 +136,8 @@ def test_one_class_teaches_nothing(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", [name for name, row in catalogue.LOSSES.items() if row.logits_of is None])
 @pytest.mark.parametrize("n", [1, 8, 16, 63, 64, 65, 300])
-def test_any_batch_of_one_output(n, loss, dtype):
-    spec = spec_of((3, 1), [], "softplus", dtype=dtype)
+def test_any_batch_of_one_target(n, loss, dtype):
+    spec = spec_of(sized((3, 1), loss), [], "softplus", dtype=dtype)
     assert_same_gradient(spec, *draw_big(spec, loss, n), loss, sample_weight=np.linspace(1, 2, n, dtype=dtype))
 
 
@@ -230,7 +230,8 @@ def assert_same_run(spec, params, X, y, loss, rule, **settings):
 def test_run(loss, rule, dtype):
     """Shuffled batches, the last one short; weights, some zero; l2, and a bound on the gradient."""
     seed = 10 * RULES.index(rule) + catalogue.LOSSES[loss].code
-    spec = spec_of((5, 9, 3), [HIDDEN[seed % len(HIDDEN)]], catalogue.LOSSES[loss].logits_of or "identity", dtype=dtype)
+    hidden, output = HIDDEN[seed % len(HIDDEN)], catalogue.LOSSES[loss].logits_of or "identity"
+    spec = spec_of(sized((5, 9, 3), loss), [hidden], output, dtype=dtype)
     draws = np.random.default_rng(seed)
     # Multiples of one number would let a gradient of signs alone cancel to zero, whose sign Rprop takes.
     weight = draws.integers(0, 4, 37) * draws.uniform(0.4, 0.6, 37)

@@ -22,7 +22,7 @@ hidden = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
 for dtype in ("float32", "float64"):
     for loss in catalogue.LOSSES.values():
         output = loss.logits_of or "identity"
-        sizes = (5, *range(1, len(hidden) + 1), 5)
+        sizes = (5, *range(1, len(hidden) + 1), 5 * loss.outputs_per_target)
         net = fastnn.MLP(sizes, activation=hidden, output_activation=output, dtype=dtype, rng=0)
         y = Y / Y.sum(1, keepdims=True) if output == "softmax" else Y
         for name in catalogue.OPTIMIZERS:

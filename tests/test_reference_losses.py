@@ -19,6 +19,7 @@ def test_every_row_has_its_functions():
 
 
 E, LOG2, LOG3 = np.e, np.log(2), np.log(3)
+LOG1, LOG4 = np.log(1 - 1e-6), np.log(4 - 1e-6)  # of what makes variances of 1 and 4
 
 # name: o or z, y, loss of each row, derivative
 BY_HAND = {
@@ -28,6 +29,12 @@ BY_HAND = {
     "huber": ([[0.5, 3], [1, -4]], [[0, 0], [0, 0]], [(0.125 + 2.5) / 2, (0.5 + 3.5) / 2], [[0.25, 0.5], [0.5, -0.5]]),
     "pinball": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [0.75, 0], [[0.25, -0.25], [0, 0]]),
     "expectile": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [1.25, 0], [[0.5, -1], [0, 0]]),
+    "gaussian_nll": (
+        [[1, 2, LOG1, LOG4], [0, 0, LOG1, LOG1]],
+        [[0, 6], [0, 0]],
+        [LOG2 / 2 + 1.25, 0],
+        [[0.5, -0.5, 0, -0.75 + 0.75e-6 / 4], [0, 0, 0.25 - 0.25e-6, 0.25 - 0.25e-6]],
+    ),
     "poisson": (
         [[0, 1], [LOG2, 0]],
         [[1, 2], [3, 0]],
@@ -80,10 +87,10 @@ def test_labels_are_columns_of_ones(name):
 @pytest.mark.parametrize("name", [name for name in ROWS if not ROWS[name].kink])
 def test_derivative_is_that_of_a_complex_step(name):
     rng = np.random.default_rng(1)
-    source, y = rng.normal(size=(8, 3)), targets(name, 8, 3, rng)
-    step = np.empty((8, 3))
-    for j in range(3):
-        step[:, j] = losses.FUNCTIONS[name](source + 1e-100j * np.eye(3)[j], y).imag / 1e-100
+    source, y = rng.normal(size=(8, 4)), targets(name, 8, 4, rng)
+    step = np.empty((8, 4))
+    for j in range(4):
+        step[:, j] = losses.FUNCTIONS[name](source + 1e-100j * np.eye(4)[j], y).imag / 1e-100
     np.testing.assert_allclose(losses.DERIVATIVES[name](source, y), step, rtol=1e-12, atol=1e-14)
 
 
@@ -116,9 +123,9 @@ def test_a_small_binary_cross_entropy_keeps_its_digits():
 
 @pytest.mark.parametrize("name", ROWS)
 def test_nan_in_nan_out(name):
-    y = np.zeros((1, 1))
-    assert np.isnan(losses.FUNCTIONS[name](np.array([[np.nan]]), y)).all()
-    assert np.isnan(losses.DERIVATIVES[name](np.array([[np.nan]]), y)).all()
+    o, y = np.full((1, ROWS[name].outputs_per_target), np.nan), np.zeros((1, 1))
+    assert np.isnan(losses.FUNCTIONS[name](o, y)).all()
+    assert np.isnan(losses.DERIVATIVES[name](o, y)).all()
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -132,13 +139,16 @@ def test_agrees_with_torch(name):
         "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
         "pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
         "expectile": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1) / 2,
+        "gaussian_nll": lambda o, y: torch.nn.GaussianNLLLoss(reduction="none", eps=0)(
+            o[:, :2], y, torch.exp(o[:, 2:]) + 1e-6
+        ).mean(1),
         "poisson": lambda z, y: F.poisson_nll_loss(z, y, reduction="none").mean(1),
         "cross_entropy": lambda z, y: F.cross_entropy(z, y, reduction="none"),
         "binary_cross_entropy": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="none").mean(1),
     }[name]
     rng = np.random.default_rng(2)
     source, y = 2 * rng.normal(size=(30, 4)), targets(name, 30, 4, rng)
-    source[0] = y[0]  # no residual
+    source[0, : y.shape[1]] = y[0]  # no residual
     source_torch = torch.tensor(source, requires_grad=True)
     value = theirs(source_torch, torch.tensor(y))
     value.sum().backward()

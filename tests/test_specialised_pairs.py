@@ -100,7 +100,7 @@ def test_both_paths_agree(choice):
     if row.labels:
         y /= y.sum(axis=1, keepdims=True)
     net = MLP(
-        (*job["sizes"], n_out),
+        (*job["sizes"], row.outputs_per_target * n_out),
         activation=job["activation"],
         output_activation=row.logits_of or "identity",
         bias=job["bias"],

@@ -21,6 +21,9 @@ def loss_and_grad(spec, params, X, y, loss, *, sample_weight, l2):
         "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
         "pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
         "expectile": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1) / 2,
+        "gaussian_nll": lambda o, y: F.gaussian_nll_loss(
+            *(o[:, : y.shape[1]], y, torch.exp(o[:, y.shape[1] :]) + 1e-6), reduction="none", eps=0
+        ).mean(1),
         "poisson": lambda o, y: F.poisson_nll_loss(o, y, log_input=False, reduction="none", eps=0).mean(1),
         "cross_entropy": lambda z, y: F.cross_entropy(z, y, reduction="none"),
         "binary_cross_entropy": lambda o, y: F.binary_cross_entropy(o, y, reduction="none").mean(1),

@@ -53,9 +53,9 @@ def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
 
 
 def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
-    """Targets of the loss, shape (rows, n_out), or class labels, shape (rows,) of intp.
+    """Targets of the loss, shape (rows, n_targets), or class labels, shape (rows,) of intp.
 
-    Targets of shape (rows,) become a column if the network has one output and the loss takes no
+    Targets of shape (rows,) become a column if the network has one target and the loss takes no
     labels; a single target goes for all outputs if the loss says so. NaN passes here, for it is
     looked for while training.
 
@@ -67,13 +67,13 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         If it is ragged, masked or of another shape, holds more than the network's dtype can, or
         holds what the loss is not defined on.
     """
-    dtype, n_out = _DTYPES[spec.dtype], spec.sizes[-1]
+    dtype, n_out, n_targets = _DTYPES[spec.dtype], spec.sizes[-1], loss.n_targets(spec.sizes[-1])
     if loss.labels and type(y) is np.ndarray and y.dtype is _INTP and y.shape == (rows,):
         return _as_labels(y, n_out)
     if not (type(y) is np.ndarray and y.dtype is dtype and y.flags.carray and y.ndim == 2):
-        column = n_out == 1 or loss.one_target
+        column = n_targets == 1 or loss.one_target
         labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if column else ""
-        expected = f"(n, {n_out}){labels}"
+        expected = f"(n, {n_targets}){labels}"
         y = _as_numbers("y", y, expected)
         if y.ndim == 1 and len(y) != rows:
             raise ValueError(f"y must have as many rows as X, {rows}; got {len(y)}")
@@ -86,8 +86,8 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         y = _as_floats("y", y, dtype, expected)
     if loss.one_target and y.shape == (rows, 1):
         y = np.repeat(y, n_out, axis=1)
-    if y.shape != (rows, n_out):
-        raise ValueError(f"y must have shape {(rows, n_out)}, a row for each of X; got {y.shape}")
+    if y.shape != (rows, n_targets):
+        raise ValueError(f"y must have shape {(rows, n_targets)}, a row for each of X; got {y.shape}")
     _check_domain(y, loss)
     return y
 

@@ -100,7 +100,7 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
     TypeError
         If it is no string.
     ValueError
-        If it is unknown, or does not go with the output.
+        If it is unknown, or does not go with the output or the number of outputs.
     """
     row = catalogue.LOSSES[check_name("loss", loss, catalogue.LOSSES)]
     if not row.goes_with(spec.output_activation):
@@ -109,11 +109,16 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
             f"loss must go with the network's output activation {spec.output_activation!r}, "
             f"as {', '.join(fitting)} would; got {loss!r}"
         )
+    if not row.fits(spec.n_out):
+        raise ValueError(
+            f"loss must go with the network's number of outputs, which {loss!r} takes {row.outputs_per_target} of "
+            f"for each target; got a network of {spec.n_out}"
+        )
     return row
 
 
 def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) -> NDArray | float:
-    """The number that a loss takes, `catalogue.Loss.parameter`, or shape (n_out,), one for each output.
+    """The number that a loss takes, `catalogue.Loss.parameter`, or shape (n_targets,), one for each target.
 
     Raises
     ------
@@ -121,13 +126,15 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
         If one of those given by name, this loss's or not, is no number in its interval, or of another length.
     """
     checked: dict[str, NDArray | float] = {}
-    for parameter in (catalogue.DELTA, catalogue.QUANTILES):
+    n_targets = loss.n_targets(spec.n_out)
+    each = "output" if n_targets == spec.n_out else "target"
+    for parameter in catalogue.PARAMETERS:
         name, value = parameter.name, given.get(parameter.name, parameter.default)
         if not is_sequence(value):
             checked[name] = check_number(name, value, parameter.interval)
             continue
-        if len(value) != spec.n_out:
-            raise ValueError(f"{name} must be one number or {spec.n_out}, one for each output; got {len(value)}")
+        if len(value) != n_targets:
+            raise ValueError(f"{name} must be one number or {n_targets}, one for each {each}; got {len(value)}")
         checked[name] = np.array([check_number(name, number, parameter.interval) for number in value], spec.dtype)
     return 1.0 if loss.parameter is None else checked[loss.parameter.name]
 
@@ -207,6 +214,7 @@ def check_job(
     loss: Any,
     delta: Any,
     quantiles: Any = 0.5,
+    min_variance: Any = 1e-6,
     optimizer: Any,
     batch_size: Any,
     shuffle: Any,
@@ -234,7 +242,8 @@ def check_job(
     batches = X if callable(X) else None
     if batches is not None:
         _refuse_with_batches(optimizer, y=y, batch_size=batch_size, sample_weight=sample_weight, dydx=dydx)
-        X, y = np.zeros((1, spec.n_in)), np.zeros(1) if row.labels else np.zeros((1, spec.n_out))  # stand for them
+        X, n_targets = np.zeros((1, spec.n_in)), row.n_targets(spec.n_out)
+        y = np.zeros(1) if row.labels else np.zeros((1, n_targets))  # both stand for what will come
     X = check_inputs(X, spec, least=1)
     rows = len(X)
     y = check_targets(y, spec, row, rows)
@@ -274,7 +283,7 @@ def check_job(
         optimizer=optimizer,
         batch_size=batch_size,
         sample_weight=weights,
-        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
+        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
         shuffle=check_flag("shuffle", shuffle),
         l2=l2,
         dropout=rates,

@@ -39,6 +39,7 @@ def check_members_job(
     max_grad_norm: Any,
     delta: Any,
     quantiles: Any,
+    min_variance: Any,
     validation_data: Any,
     early_stopping: Any,
     init: Any,
@@ -70,7 +71,7 @@ def check_members_job(
     job = MembersJob(
         spec=spec,
         loss=row,
-        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
+        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
         batch_size=batch_size,
         max_grad_norm=check_max_grad_norm(max_grad_norm),
         X=X,

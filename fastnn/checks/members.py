@@ -144,7 +144,7 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
 def check_data(
     X: Any, y: Any, sample_weight: Any, spec: NetworkSpec, loss: Loss, members: int
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Finite samples, targets and weights in blocks, shapes (1 or K, n, n_in), (1 or K, n, n_out), (0, 1 or K, n).
+    """Finite samples, targets and weights in blocks, shapes (1 or K, n, n_in), (1 or K, n, n_targets), (0, 1 or K, n).
 
     Class labels become rows of zeros and a one.
 
@@ -159,12 +159,12 @@ def check_data(
         blocks = np.stack([check_inputs(block, spec, least=1) for block in X])
     else:
         blocks = check_inputs(X, spec, least=1)[None]
-    n = blocks.shape[1]
+    n, n_targets = blocks.shape[1], loss.n_targets(spec.n_out)
     if np.ndim(y) == 3 or (
         np.ndim(y) == 2
         and np.shape(y) == (members, n)
-        and (spec.n_out, members) != (n, n)
-        and np.shape(y) != (n, spec.n_out)
+        and (n_targets, members) != (n, n)
+        and np.shape(y) != (n, n_targets)
     ):
         _check_blocks("y", y, members)
         targets = np.stack([_one_hot(check_targets(block, spec, loss, n), spec) for block in y])

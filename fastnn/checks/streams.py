@@ -14,9 +14,11 @@ from fastnn.settings.optimizers import Optimizer
 
 
 def check_stream(
-    spec: Any, *, loss: Any, optimizer: Any, max_batch: Any, l2: Any, max_grad_norm: Any, delta: Any, quantiles: Any
+    spec: Any, *, loss: Any, optimizer: Any, max_batch: Any, l2: Any, max_grad_norm: Any, **parameters: Any
 ) -> Job:
     """The settings of a stream's steps, as in `TrainState`: a job whose X, y and params are empty.
+
+    `parameters` are those of losses (`fastnn.checks.check_loss_parameter`).
 
     Raises
     ------
@@ -36,11 +38,11 @@ def check_stream(
         spec=spec,
         params=np.empty(0, spec.dtype),
         X=np.empty((0, spec.n_in), spec.dtype),
-        y=np.empty((0, spec.n_out), spec.dtype),
+        y=np.empty((0, row.n_targets(spec.n_out)), spec.dtype),
         loss=row,
         optimizer=rule,
         batch_size=rows,
-        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles),
+        loss_parameter=check_loss_parameter(row, spec, **parameters),
         shuffle=False,
         l2=check_l2(l2),
         max_grad_norm=check_max_grad_norm(max_grad_norm),

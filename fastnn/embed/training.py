@@ -40,10 +40,10 @@ _MANY = 2**62  # steps
 
 @shows("records", "slots", "counters", "sums", "rates", "losses", "limits")
 class TrainStateType(ArraysType):
-    """The Numba type of the training states of one spec, with or without class labels as targets."""
+    """The Numba type of the training states of one spec: how many targets a row has, and whether labels will do."""
 
-    def __init__(self, spec: NetworkSpec, labels: bool):
-        self.spec, self.labels = spec, labels
+    def __init__(self, spec: NetworkSpec, n_targets: int, labels: bool):
+        self.spec, self.n_targets, self.labels = spec, n_targets, labels
         self.arrays = {
             "records": types.Array(from_dtype(JOB_RECORD), 1, "C"),
             "slots": types.Array(number_type(spec), 2, "C"),
@@ -53,7 +53,8 @@ class TrainStateType(ArraysType):
             "losses": types.Array(types.float64, 1, "C"),
             "limits": types.Array(types.int64, 1, "C"),
         }
-        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, labels={labels}, kernels {digest()})")
+        targets = f"{n_targets} targets, labels={labels}"
+        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, {targets}, kernels {digest()})")
 
 
 class TrainState:
@@ -63,7 +64,7 @@ class TrainState:
     ----------
     spec : NetworkSpec
         Of the networks it trains; ``net.spec``.
-    loss, optimizer, l2, max_grad_norm, delta, quantiles
+    loss, optimizer, l2, max_grad_norm, delta, quantiles, min_variance
         As in `MLP.fit`.
     max_batch : int
         Most samples of a batch.
@@ -96,12 +97,13 @@ class TrainState:
         max_grad_norm: float | None = None,
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
+        min_variance: float | Sequence[float] = 1e-6,
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
         job = checks.check_stream(
             spec, loss=loss, optimizer=optimizer, max_batch=max_batch, l2=l2, max_grad_norm=max_grad_norm,
-            delta=delta, quantiles=quantiles,
+            delta=delta, quantiles=quantiles, min_variance=min_variance,
         )  # fmt: skip
         jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
         rule, state = job.optimizer, State.fresh(spec, job.optimizer, 0)
@@ -110,7 +112,7 @@ class TrainState:
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(spec.dtype), job.batch_size])
-        self._numba_type_ = TrainStateType(spec, job.loss.labels)
+        self._numba_type_ = TrainStateType(spec, job.y.shape[1], job.loss.labels)
 
     @property
     def steps(self) -> int:
@@ -185,18 +187,18 @@ def _step(params, state, records, x, y, labels, n):
 @method(NetworkType, "train_step")
 def _train_step(net, x, y, state):
     _check(net, x, y, state)
-    n_in, n_out = net.spec.n_in, net.spec.n_out
+    n_in, n_out, n_targets = net.spec.n_in, net.spec.n_out, state.n_targets
     shapes = f"net.train_step: x must have shape ({n_in},), or (n, {n_in}) with n from 1 to max_batch, and y as many"
     classes = f"net.train_step: y must hold class labels from 0 to {n_out - 1}"
 
     def sample(net, x, y, state):
-        if x.size != n_in or y.size != n_out:
+        if x.size != n_in or y.size != n_targets:
             raise ValueError(shapes)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, 1)
 
     def batch(net, x, y, state):
         n = x.shape[0]
-        if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n, n_out)):
+        if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n, n_targets)):
             raise ValueError(shapes)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, n)
 

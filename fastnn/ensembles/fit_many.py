@@ -39,6 +39,7 @@ def fit_many(
     max_grad_norm: float | None = None,
     delta: float | Sequence[float] = 1.0,
     quantiles: float | Sequence[float] = 0.5,
+    min_variance: float | Sequence[float] = 1e-6,
     validation_data: Any = None,
     early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
@@ -72,7 +73,7 @@ def fit_many(
         `rng` give member k of the whole ensemble again.
     params : array_like, shape (K, n_params), optional
         Their first parameters, which are copied; drawn by `init` otherwise.
-    loss, max_grad_norm, delta, quantiles
+    loss, max_grad_norm, delta, quantiles, min_variance
         As in `MLP.fit`.
     optimizer : Optimizer
         As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
@@ -139,8 +140,8 @@ def fit_many(
     job = checks.check_members_job(
         spec, X, y, epochs=epochs, members=members, params=params, loss=loss, optimizer=optimizer,
         batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight, l2=l2, max_grad_norm=max_grad_norm,
-        delta=delta, quantiles=quantiles, validation_data=validation_data, early_stopping=early_stopping,
-        init=init, rng=rng, seeds=seeds, history=history, specialize=specialize,
+        delta=delta, quantiles=quantiles, min_variance=min_variance, validation_data=validation_data,
+        early_stopping=early_stopping, init=init, rng=rng, seeds=seeds, history=history, specialize=specialize,
     )  # fmt: skip
     job = replace(job, specialize=_in_lanes(job))
     outcome = run_chunks(

@@ -43,7 +43,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         schedule=job.schedule,
         epochs=job.epochs,
         settings=np.array(settings, np.float64),
-        loss_parameter=np.full(job.spec.n_out, job.loss_parameter, job.spec.dtype),
+        loss_parameter=np.full(job.loss.n_targets(job.spec.n_out), job.loss_parameter, job.spec.dtype),
         outputs=job.loss.divisor(job.spec.n_out),
         mean=job.loss.mean,
         max_grad_norm=float(job.max_grad_norm),

@@ -32,7 +32,8 @@ _BYTES_A_RUN = 1000
 
 _NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
 _EACH = ("learning_rate", "momentum", "l2")  # what members of one call may differ in
-_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "init", "early_stopping")
+_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "min_variance", "init",
+         "early_stopping")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def sweep(
         A grid, of which every combination is a setting; or the settings themselves. An entry is ``hidden`` (the
         widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` or ``dtype``; ``optimizer``,
         ``learning_rate`` or ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
-        ``delta``, ``quantiles``, ``init`` or ``early_stopping``.
+        ``delta``, ``quantiles``, ``min_variance``, ``init`` or ``early_stopping``.
     seeds : int or sequence of int
         How many seeds, 0, 1, 2 ..., or which.
     folds : int, optional
@@ -336,11 +337,10 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
 
 def _outputs(y: Any, loss: str) -> int:
     """How many outputs a network needs for targets."""
-    y = np.asarray(y)
-    if y.ndim == 2:
-        return y.shape[1]
-    row = catalogue.LOSSES[checks.check_name("loss", loss, catalogue.LOSSES)]
-    return int(y.max()) + 1 if row.labels else 1
+    y, row = np.asarray(y), catalogue.LOSSES[checks.check_name("loss", loss, catalogue.LOSSES)]
+    if y.ndim == 1 and row.labels:
+        return int(y.max()) + 1
+    return row.outputs_per_target * (y.shape[1] if y.ndim == 2 else 1)
 
 
 def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -350,7 +350,7 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     row = checks.check_loss(options.get("loss", "mse"), many.spec)
     X = checks.check_inputs(validation[0], many.spec)
     y = checks.check_targets(validation[1], many.spec, row, len(X))
-    named = {name: options[name] for name in ("delta", "quantiles") if name in options}
+    named = {name: options[name] for name in (row.name for row in catalogue.PARAMETERS) if name in options}
     losses, parameter = np.empty(len(many)), checks.check_loss_parameter(row, many.spec, **named)
     for k, params in enumerate(many.params):
         own = validation[2][many.positions[k]] if len(validation) == 3 else None

@@ -47,14 +47,14 @@ class Job:
         Updated in place; C-contiguous, of the spec's dtype, as every array of floats here.
     X : ndarray, shape (n, n_in)
         The samples. Their finiteness is the kernels' to check, while they train.
-    y : ndarray, shape (n, n_out), or (n,) of intp
+    y : ndarray, shape (n, n_targets), or (n,) of intp
         Targets, or class labels for a loss that takes them.
     sample_weight : ndarray, shape (n,), or None
         Weight of each sample.
     loss : catalogue.Loss
         The loss's row.
-    loss_parameter : float or ndarray, shape (n_out,)
-        The number for each output that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
+    loss_parameter : float or ndarray, shape (n_targets,)
+        The number for each target that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     optimizer : Optimizer or Solver
         The update rule; its learning rate is passed to ``train``, epoch by epoch.
     batch_size : int

@@ -24,7 +24,7 @@ class MembersJob:
     ----------
     spec, loss, loss_parameter, batch_size, max_grad_norm
         As in `fastnn.jobs.job.Job`.
-    X, y, weights : ndarray, shapes (1 or K, n, n_in), (1 or K, n, n_out), (0, 1 or K, n)
+    X, y, weights : ndarray, shapes (1 or K, n, n_in), (1 or K, n, n_targets), (0, 1 or K, n)
         The data.
     X_val, y_val, weights_val : ndarray
         The validation set, of one block for all, without rows where there is none; weights as above.

@@ -85,7 +85,7 @@ class Watch:
         """What a squared residual of each output takes away from ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 
         It is the mean of the outputs' coefficients of determination; an output whose target is constant has none,
-        and counts for nothing. Shape (n_out,).
+        and counts for nothing. Shape (n_targets,).
         """
         y = self.y.astype(np.float64)
         weight = np.ones(len(y)) if self.sample_weight is None else self.sample_weight.astype(np.float64)
@@ -100,7 +100,7 @@ class Watch:
         """How good outputs are for the validation set: the accuracy, or the coefficient of determination."""
         y, weight = self.y, self.sample_weight
         if loss.metric == "r2":
-            squares = (outputs - y).astype(np.float64) ** 2 @ self.shares()
+            squares = (outputs[:, : y.shape[1]] - y).astype(np.float64) ** 2 @ self.shares()
             return float(1 - (squares.sum() if weight is None else weight @ squares))
         if loss.one_class:
             right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))

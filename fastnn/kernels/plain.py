@@ -32,11 +32,13 @@ N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
 _ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "gelu_tanh",
                 "softmax", "exp", "sin")  # fmt: skip
 _LOSSES = ("sse", "mse", "mae", "huber", "poisson", "cross_entropy", "binary_cross_entropy", "pinball",
-           "expectile")  # fmt: skip
+           "expectile", "gaussian_nll")  # fmt: skip
 _, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP, _SIN = (
     ACTIVATIONS[name].code for name in _ACTIVATIONS
 )
-_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE = (LOSSES[name].code for name in _LOSSES)
+_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE, _GAUSSIAN = (
+    LOSSES[name].code for name in _LOSSES
+)
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of selu
 _SLOPE = math.sqrt(8 / math.pi)  # of gelu_tanh, as the factor of a sigmoid's argument
 
@@ -154,7 +156,7 @@ def forward(layers, params, Z, H):
 
 @_loops
 def output_loss(loss, logits, code, parameter, z, h, y, d):
-    """The loss of one row, summed over its outputs, and its derivative `d` with respect to the pre-activations `z`."""
+    """The loss of one row, summed over its targets, and its derivative `d` with respect to the pre-activations `z`."""
     if loss == _CROSS_ENTROPY:
         value, total = 0.0, np.sum(y)
         log_sum = np.max(z) + math.log(np.sum(np.exp(z - np.max(z))))
@@ -163,6 +165,14 @@ def output_loss(loss, logits, code, parameter, z, h, y, d):
             d[j] = h[j] * total - y[j]
         return value
     value = 0.0
+    if loss == _GAUSSIAN:
+        for j in range(y.size):
+            r, exp_s, k = h[j] - y[j], math.exp(h[y.size + j]), y.size + j
+            variance = exp_s + parameter[j]
+            value += (math.log(variance) + r * r / variance) / 2
+            d[j] = r / variance * slope(code, z[j], h[j])
+            d[k] = exp_s / variance * (1 - r * r / variance) / 2 * slope(code, z[k], h[k])
+        return value
     for j in range(z.size):
         of_output, derivative = element_loss(loss, z[j] if logits else h[j], y[j], parameter[j])
         value += of_output
@@ -193,7 +203,7 @@ def backward(layers, params, Z, H, D, gradient):
 def batch(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient):
     """Loss and gradient of a batch whose rows count by their shares."""
     forward(layers, params, Z, H)
-    last, n_out, value = layers.shape[0] - 1, y.shape[1], 0.0
+    last, n_out, value = layers.shape[0] - 1, layers[layers.shape[0] - 1, N_OUT], 0.0
     for r in range(y.shape[0]):
         z, h, d = Z[last, r, :n_out], H[last + 1, r, :n_out], D[last, r, :n_out]
         value += shares[r] * output_loss(loss, logits, layers[last, CODE], parameter, z, h, y[r], d)
@@ -252,7 +262,7 @@ def _batch(
     targets = y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
     total = loss.divisor(spec.n_out) * (shares.sum() if loss.mean and shares.any() else 1.0)
-    known = _table(spec), loss.code, loss.logits_of is not None, np.full(spec.n_out, parameter, np.float64)
+    known = _table(spec), loss.code, loss.logits_of is not None, np.full(targets.shape[1], parameter, np.float64)
     return *known, params, targets, shares / total, *_room(spec, X)
 
 

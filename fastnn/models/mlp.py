@@ -165,6 +165,7 @@ class MLP(SingleSample, Exports):
         l2: float = 0.0,
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
+        min_variance: float | Sequence[float] = 1e-6,
         out: NDArray | None = None,
         backend: str = "numba",
     ) -> tuple[float, NDArray]:
@@ -172,7 +173,7 @@ class MLP(SingleSample, Exports):
 
         Parameters
         ----------
-        X, y, loss, sample_weight, l2, delta, quantiles
+        X, y, loss, sample_weight, l2, delta, quantiles, min_variance
             As in `fit`.
         out : ndarray, shape (n_params,), of the network's dtype, optional
             Receives the gradient.
@@ -199,9 +200,9 @@ class MLP(SingleSample, Exports):
         if out is not None:
             checks.check_out("out", out, params.shape, spec)
             checks.check_apart(out=out, params=params, X=X, y=y, sample_weight=weights)
-        l2, parameter = checks.check_l2(l2), checks.check_loss_parameter(row, spec, delta=delta, quantiles=quantiles)
+        parameter = checks.check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance)
         return twin(backend, "network").loss_and_grad(
-            spec, params, X, y, row, sample_weight=weights, l2=l2, loss_parameter=parameter, out=out
+            spec, params, X, y, row, sample_weight=weights, l2=checks.check_l2(l2), loss_parameter=parameter, out=out
         )
 
     def fit(
@@ -219,6 +220,7 @@ class MLP(SingleSample, Exports):
         max_grad_norm: float | None = None,
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
+        min_variance: float | Sequence[float] = 1e-6,
         dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
         dydx: ArrayLike | None = None,
@@ -245,7 +247,8 @@ class MLP(SingleSample, Exports):
             ``(X, y, sample_weight)``, one of which is fetched ahead on a thread.
         y : array_like, shape (n, n_out), or (n,)
             The targets; None where X yields them. One dimension will do for a network of one output, and for class
-            labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``.
+            labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``. With ``loss="gaussian_nll"`` half as
+            many columns, for there are two outputs for each target.
         epochs : int
             Passes over the samples.
         loss : str
@@ -269,6 +272,10 @@ class MLP(SingleSample, Exports):
             ``loss="expectile"``: one for all outputs or one for each. A target of one column then goes for all outputs.
             Nothing keeps the outputs
             in order: sorting a row never makes its loss worse. Other losses ignore it.
+        min_variance : float or sequence of float
+            With ``loss="gaussian_nll"``, for all targets or for each, what keeps a variance from collapsing: of the
+            outputs, the first half are the targets' means m and the second half s, the targets' variances being
+            ``exp(s) + min_variance``. Other losses ignore it.
         dropout : float or sequence of float
             With which probability each output of a hidden layer is set to zero in a step, the others being
             multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
@@ -342,6 +349,7 @@ class MLP(SingleSample, Exports):
             loss=loss,
             delta=delta,
             quantiles=quantiles,
+            min_variance=min_variance,
             optimizer=optimizer,
             batch_size=batch_size,
             shuffle=shuffle,

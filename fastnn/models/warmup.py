@@ -57,7 +57,8 @@ def _training(
         net = MLP((2, 3, 2), activation=activation, output_activation=output_activation, dtype=dtype, rng=0)
         X = np.eye(2, dtype=dtype)
         rule = optimizer or optimizers.SGD()
-        net.fit(X, X, epochs=1, loss=loss, optimizer=rule, progress=False, specialize=False)
+        y = X[:, : catalogue.LOSSES[loss].n_targets(2)]
+        net.fit(X, y, epochs=1, loss=loss, optimizer=rule, progress=False, specialize=False)
         net.predict(X)
 
     return train

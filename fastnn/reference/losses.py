@@ -5,7 +5,7 @@ output activation (`logits_of`), the functions take its pre-activation z instead
 and loss simplify into one formula that neither overflows nor takes the logarithm of zero.
 
 Shapes: o, z and y ``(n, n_out)``, the losses ``(n,)``, the derivative ``(n, n_out)``; a parameter is one number or
-``(n_out,)``.
+``(n_out,)``. Where several outputs speak of one target, y and the parameter have so many times fewer columns.
 """
 
 from __future__ import annotations
@@ -83,6 +83,25 @@ def expectile_derivative(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.
     """``2 |q_j - [o_j > y_j]| (o_j - y_j) / n_out``."""
     r = o - y
     return np.where(r > 0, 1 - quantiles, quantiles).astype(o.dtype) * r * (2 / o.shape[1])
+
+
+def gaussian_nll(o: NDArray, y: NDArray, min_variance: NDArray | float = 1e-6) -> NDArray:
+    """Nix and Weigend (1994): ``mean_j (log v_j + (m_j - y_j)**2 / v_j) / 2``, with ``o = [m, s]``.
+
+    The variance ``v = exp(s) + min_variance`` cannot collapse (Chua et al., 2018, bound its logarithm so).
+    """
+    m, s = np.split(o, 2, axis=1)
+    v = np.exp(s) + np.asarray(min_variance, o.dtype)
+    return (np.log(v) + (m - y) ** 2 / v).mean(axis=1) / 2
+
+
+def gaussian_nll_derivative(o: NDArray, y: NDArray, min_variance: NDArray | float = 1e-6) -> NDArray:
+    """``[(m - y) / v, exp(s) (1 - (m - y)**2 / v) / (2 v)]``, each divided by the number of targets."""
+    m, s = np.split(o, 2, axis=1)
+    e = np.exp(s)
+    v = e + np.asarray(min_variance, o.dtype)
+    pull = (m - y) / v
+    return np.concatenate([pull, e / v * (1 - (m - y) * pull) / 2], axis=1) / y.shape[1]
 
 
 def poisson(z: NDArray, y: NDArray) -> NDArray:

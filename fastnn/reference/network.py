@@ -78,7 +78,7 @@ def loss_and_grad(
         Its parameters.
     X : ndarray, shape (n, n_in)
         The samples, of the dtype of `params`, as every array of floats here.
-    y : ndarray, shape (n, n_out), or (n,) of intp
+    y : ndarray, shape (n, n_targets), or (n,) of intp
         Targets, or class labels for a loss that takes them.
     loss : catalogue.Loss
         The loss's row; it goes with the network's output.
@@ -87,8 +87,8 @@ def loss_and_grad(
         weight the samples contribute nothing.
     l2 : float
         ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
-    loss_parameter : float or ndarray, shape (n_out,), optional
-        The number for each output that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
+    loss_parameter : float or ndarray, shape (n_targets,), optional
+        The number for each target that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     factors : list of ndarray, optional
         What each hidden layer's activations are multiplied by, for dropout; ``(n, n_out)`` of the layer.
     out : ndarray, shape (n_params,), optional

@@ -42,7 +42,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number for each output that a loss takes, by the name a user says; a single one goes for all outputs."""
+    """A number for each target that a loss takes, by the name a user says; a single one goes for all."""
 
     name: str
     default: float
@@ -60,16 +60,18 @@ class Loss:
     mean : bool
         Over a batch it is the weighted mean of the rows' losses; otherwise their weighted sum.
     mean_output : bool
-        On one row it is the mean over the outputs; otherwise their sum.
+        On one row it is the mean over the targets; otherwise their sum.
     logits_of : str or None
         The one output activation it goes with, computed together from the pre-activation z;
         None goes with every output but softmax.
     elementwise : bool
-        Each output has a loss of its own; otherwise a row's outputs come in together.
+        Each target has a loss of its own; otherwise a row's outputs come in together.
+    outputs_per_target : int
+        How many outputs speak of one target: first the ones that all targets have, then the others.
     labels : bool
         Integer class labels are welcome as targets.
     parameter : Parameter or None
-        The number for each output that it takes.
+        The number for each target that it takes.
     one_target : bool
         A single target may go for all outputs, which then say different things about it.
     kink : bool
@@ -88,6 +90,7 @@ class Loss:
     mean_output: bool = True
     logits_of: str | None = None
     elementwise: bool = True
+    outputs_per_target: int = 1
     labels: bool = False
     parameter: Parameter | None = None
     one_target: bool = False
@@ -103,12 +106,20 @@ class Loss:
 
     @property
     def default(self) -> float:
-        """What its parameter is for every output where nothing is said."""
+        """What its parameter is for every target where nothing is said."""
         return 1.0 if self.parameter is None else self.parameter.default
 
+    def n_targets(self, n_out: int) -> int:
+        """How many targets a row of so many outputs has."""
+        return n_out // self.outputs_per_target
+
     def divisor(self, n_out: int) -> float:
-        """What the sum of a row's losses over the outputs is divided by."""
-        return float(n_out) if self.mean_output else 1.0
+        """What the sum of a row's losses over the targets is divided by."""
+        return float(self.n_targets(n_out)) if self.mean_output else 1.0
+
+    def fits(self, n_out: int) -> bool:
+        """Whether a network of so many outputs can have this loss."""
+        return n_out % self.outputs_per_target == 0
 
     def goes_with(self, output_activation: str) -> bool:
         """Whether the loss is defined on this output activation."""
@@ -170,6 +181,8 @@ ACTIVATIONS: dict[str, Activation] = _table(
 
 DELTA = Parameter("delta", 1.0, ABOVE_0)  # where the Huber loss turns from a parabola into a line
 QUANTILES = Parameter("quantiles", 0.5, INSIDE_UNIT)  # the level of each output's quantile or expectile
+MIN_VARIANCE = Parameter("min_variance", 1e-6, ABOVE_0)  # what is added to the variance that an output says
+PARAMETERS = DELTA, QUANTILES, MIN_VARIANCE
 
 LOSSES: dict[str, Loss] = _table(
     Loss("sse", 0, mean=False, mean_output=False, squared=True),
@@ -190,7 +203,14 @@ LOSSES: dict[str, Loss] = _table(
     Loss("binary_cross_entropy", 6, logits_of="sigmoid", targets=(0, 1), metric="accuracy"),
     Loss("pinball", 7, kink=True, parameter=QUANTILES, one_target=True),
     Loss("expectile", 8, kink=True, parameter=QUANTILES, one_target=True),
+    Loss("gaussian_nll", 9, outputs_per_target=2, parameter=MIN_VARIANCE),
 )
+
+
+def loss_of(code: int) -> Loss:
+    """The loss of a code."""
+    return next(row for row in LOSSES.values() if row.code == code)
+
 
 OPTIMIZERS: dict[str, Optimizer] = _table(
     Optimizer("SGD", "sgd", slots=1, variants=("", "_momentum", "_nesterov")),

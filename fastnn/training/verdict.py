@@ -32,12 +32,13 @@ def why_stalled(job: Job) -> str | None:
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
     rows = np.flatnonzero(weight)
     rows = rows[:: -(-len(rows) // SAMPLES)]
+    of_target = slice(loss.n_targets(spec.n_out))  # the outputs that are compared with targets
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        error = np.abs(predict(spec, job.params, job.X[rows]) - job.y[rows])
+        error = np.abs(predict(spec, job.params, job.X[rows])[:, of_target] - job.y[rows])
         share = weight[rows, np.newaxis] * error.astype(np.float64) ** 2
         if not np.isfinite(share).all() or _is_rounding(job, rows, share):
             return None
-        moves = reach(spec, job.params, job.X[rows]) * max(1.0, abs(job.params).max())
+        moves = reach(spec, job.params, job.X[rows])[:, :, of_target] * max(1.0, abs(job.params).max())
         fixed = moves <= np.finfo(spec.dtype).eps * error
     if share[fixed.all(axis=0)].sum() > share.sum() / 2:
         return f"no parameter moves most outputs, which are saturated, or without inputs; {REMEDY}"
@@ -82,7 +83,7 @@ def reach(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
 
 def rounding_loss(job: Job) -> float:
     """The loss that roundings alone may leave of a perfect fit."""
-    if job.loss.logits_of is not None:
+    if job.loss.logits_of is not None or job.loss.outputs_per_target > 1:  # it is not zero for a perfect fit
         return 0.0
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
     y = job.y.astype(np.float64)

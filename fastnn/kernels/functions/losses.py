@@ -2,10 +2,11 @@
 
 A kernel calls them by address, with ``(o, d, y, labels, scale, rows, n_out, parameter)``. What the values are divided
 by stands in `scale`: one number a row of the batch, its share of the loss. `parameter` points to a number for each
-output.
+target.
 
 A loss is a function of the catalogue's name. An elementwise one is ``name(o, y, parameter) -> (loss, derivative)`` on
-vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`. Any other takes a row as
+vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`; where two outputs speak of
+one target it is ``name(o, p, y, parameter) -> (loss, derivative by o, derivative by p)``. Any other takes a row as
 vectors, one after another, each with an output of as many rows as it has lanes: ``name(o, d, y, n, share, parameter)``
 writes the derivative times the share to d, and returns the loss times the share.
 """
@@ -84,6 +85,16 @@ def expectile(o, y, parameter):
 
 
 @inlined
+def gaussian_nll(m, s, y, parameter):
+    """``(log(v) + (m - y)**2 / v) / 2`` with ``v = exp(s) + parameter``."""
+    e, r = exp(s), m - y
+    v = e + parameter
+    inverse = 1.0 / v
+    pull = r * inverse
+    return 0.5 * fma(r, pull, log(v)), pull, 0.5 * (e * inverse) * (1.0 - r * pull)
+
+
+@inlined
 def poisson(z, y, parameter):
     """``mu - y log(mu)`` with ``mu = exp(z)``."""
     mu = exp(z)
@@ -117,19 +128,24 @@ def cross_entropy(z, d, y, n, share, parameter):
 
 
 # ---------------------------------------------------------------- over a batch
-def function_of(code):
-    """The function of this file that belongs to a loss's code in the catalogue."""
-    return globals()[next(row.name for row in catalogue.LOSSES.values() if row.code == code)]
-
-
 def element(code, o, y, parameter):
     """The elementwise loss of this literal code."""
 
 
 @overload(element, prefer_literal=True, jit_options=INLINED)
 def _choose_element(code, o, y, parameter):
-    function = function_of(code.literal_value)
+    function = globals()[catalogue.loss_of(code.literal_value).name]
     return lambda code, o, y, parameter: function(o, y, parameter)
+
+
+def pair(code, o, p, y, parameter):
+    """The elementwise loss of this literal code, of two outputs for a target."""
+
+
+@overload(pair, prefer_literal=True, jit_options=INLINED)
+def _choose_pair(code, o, p, y, parameter):
+    function = globals()[catalogue.loss_of(code.literal_value).name]
+    return lambda code, o, p, y, parameter: function(o, p, y, parameter)
 
 
 def row_loss(code, o, d, y, n, share, parameter):
@@ -138,10 +154,25 @@ def row_loss(code, o, d, y, n, share, parameter):
 
 @overload(row_loss, prefer_literal=True, jit_options=INLINED)
 def _choose_row_loss(code, o, d, y, n, share, parameter):
-    code = code.literal_value
-    if not next(row.elementwise for row in catalogue.LOSSES.values() if row.code == code):
-        function = function_of(code)
+    row = catalogue.loss_of(code.literal_value)
+    if not row.elementwise:
+        function = globals()[row.name]
         return lambda code, o, d, y, n, share, parameter: function(o, d, y, n, share, parameter)
+
+    def pairwise(code, o, d, y, n, share, parameter):
+        width, half = lanes(o), n // 2
+        loss = broadcast(0.0, o)
+        for j in range(half):
+            first, second = j * width, (half + j) * width
+            y_j, number = column(y, j, o), broadcast(parameter[j], o)
+            value, by_first, by_second = pair(code, load(o + first), load(o + second), y_j, number)
+            loss = fma(share, value, loss)
+            store(d + first, share * by_first)
+            store(d + second, share * by_second)
+        return loss
+
+    if row.outputs_per_target == 2:
+        return pairwise
 
     def elementwise(code, o, d, y, n, share, parameter):
         width = lanes(o)
@@ -183,6 +214,37 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
             value = select(first_lanes(left, value), value, 0.0)
             loss = fma(share, value, loss)
             store_first(d + place, share * derivative, left)
+    return np.float64(total(loss))
+
+
+@callee
+def pairwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
+    """The same of a loss that takes two outputs a target; y is (rows, n_out / 2)."""
+    width, n = lanes(o), n_out // 2
+    loss = broadcast(0.0, o)
+    if n == 1:  # a vector holds one output of many rows
+        pairs, number = tile(o, width, 1), broadcast(parameter[0], o)
+        for r in range(0, rows, width):
+            left = min(width, rows - r)
+            _load_turned(pairs, o + 2 * r, 2, left, 2)
+            share, y_r = load_first(scale + r, left), load_first(y + r, left)
+            value, by_first, by_second = pair(code, pairs[0, 0], pairs[1, 0], y_r, number)
+            loss = fma(share, value, loss)
+            pairs[0, 0], pairs[1, 0] = share * by_first, share * by_second
+            transpose(pairs)
+            for i in range(left):
+                store_first(d + 2 * (r + i), pairs[i, 0], 2)
+        return np.float64(total(loss))
+    for r in range(rows):
+        share = broadcast(scale[r], o)
+        for j in range(0, n, width):
+            first, left = r * n_out + j, n - j
+            second, number, y_r = first + n, load_first(parameter + j, left), load_first(y + (r * n + j), left)
+            o_r, p_r = load_first(o + first, left), load_first(o + second, left)
+            value, by_first, by_second = pair(code, o_r, p_r, y_r, number)
+            loss = fma(share, select(first_lanes(left, value), value, 0.0), loss)
+            store_first(d + first, share * by_first, left)
+            store_first(d + second, share * by_second, left)
     return np.float64(total(loss))
 
 
@@ -268,4 +330,6 @@ def callee_of(loss: catalogue.Loss, labels_given: bool) -> tuple:
     """The function of a loss over a batch, for `address_of`, and the literals that it is compiled for."""
     if loss.labels:
         return cross_entropy_of_rows, types.literal(int(labels_given))
-    return elementwise_loss if loss.elementwise else loss_by_rows, types.literal(loss.code)
+    if not loss.elementwise:
+        return loss_by_rows, types.literal(loss.code)
+    return pairwise_loss if loss.outputs_per_target == 2 else elementwise_loss, types.literal(loss.code)

@@ -56,7 +56,12 @@ class StepKind:
     @property
     def fused(self) -> bool:
         """Whether the loss takes the output's pre-activations."""
-        return any(row.code == self.loss and row.logits_of is not None for row in catalogue.LOSSES.values())
+        return catalogue.loss_of(self.loss).logits_of is not None
+
+    @property
+    def n_targets(self) -> int:
+        """Targets of a row."""
+        return catalogue.loss_of(self.loss).n_targets(self.spec.n_out)
 
     def activation(self, layer: int) -> catalogue.Activation:
         """The activation that is computed in a layer."""

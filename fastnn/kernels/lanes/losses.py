@@ -19,7 +19,7 @@ def output_loss(kind, pointers, batch, start, last, parameter, training):
 @overload(output_loss, jit_options=INLINED)
 def _output_loss(kind, pointers, batch, start, last, parameter, training):
     kind = kind.value
-    rows, n, (z, h, d) = kind.rows, kind.spec.n_out, kind.places[0][-1]
+    rows, n, n_targets, (z, h, d) = kind.rows, kind.spec.n_out, kind.n_targets, kind.places[0][-1]
     code, count = kind.activation(kind.spec.n_layers - 1).code, kind.rows * kind.spec.n_out
     loss_code = kind.loss
 
@@ -30,7 +30,7 @@ def _output_loss(kind, pointers, batch, start, last, parameter, training):
         for r in range(rows):
             row = start + min(r, last)
             share = load(batch.share + row * batch.share_stride * width) if r <= last else broadcast(0.0, v)
-            y_r = batch.y + row * n * lanes(batch.y)
+            y_r = batch.y + row * n_targets * lanes(batch.y)
             loss = loss + row_loss(loss_code, h_l + r * n * width, d_l + r * n * width, y_r, n, share, parameter)
         for i in range(count if training else 0):
             place = i * width

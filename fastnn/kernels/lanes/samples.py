@@ -66,18 +66,18 @@ def _room(typingctx, kind, like, what):
     return like(kind, like, what), codegen
 
 
-def _ends(kind):
-    """Widths of the input and of the output."""
+def _columns(kind):
+    """Numbers of a sample, and its targets."""
 
 
-@overload(_ends, jit_options=INLINED)
-def _ends_impl(kind):
-    ends = kind.value.spec.n_in, kind.value.spec.n_out
-    return lambda kind: ends
+@overload(_columns, jit_options=INLINED)
+def _columns_impl(kind):
+    columns = kind.value.spec.n_in, kind.value.n_targets
+    return lambda kind: columns
 
 
 @callee
-def pack(job, ordered, start, rows, count, width, n_in, n_out, work):
+def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     """A batch into the lanes, vectors of its rows one after another; its weight.
 
     Beyond its last row up to `count` lanes repeat it, with no share in the loss.
@@ -91,16 +91,16 @@ def pack(job, ordered, start, rows, count, width, n_in, n_out, work):
             weight += weights[order[r] if ordered != 0 else r]
     divisor = job.outputs * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
-    x, y, share = work, work + count * n_in, work + count * (n_in + n_out)
+    x, y, share = work, work + count * n_in, work + count * (n_in + n_targets)
     for r in range(count):
         row = start + min(r, rows - 1)
         row = order[row] if ordered != 0 else row
         vector, lane = r // width, r % width
         for i in range(n_in):
             x[(vector * n_in + i) * width + lane] = X[row * n_in + i]
-        for j in range(n_out):
-            target = Y[row * n_out + j] if job.labels == 0 else 1.0 if labels[row] == j else 0.0
-            y[(vector * n_out + j) * width + lane] = target
+        for j in range(n_targets):
+            target = Y[row * n_targets + j] if job.labels == 0 else 1.0 if labels[row] == j else 0.0
+            y[(vector * n_targets + j) * width + lane] = target
         w = weights[row] if job.sample_weight != 0 else 1.0
         share[r] = factor * w if r < rows else 0.0
     return weight
@@ -151,9 +151,9 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
     pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
     job = records[0]
     settings = pointer_at(job.settings, np.float64)
-    width, (n_in, n_out) = lanes(x), _ends(kind)
+    width, (n_in, n_targets) = lanes(x), _columns(kind)
     count = row_vectors * width
-    batch = Batch(x, x + count * n_in, x + count * (n_in + n_out), 1, row_vectors)
+    batch = Batch(x, x + count * n_in, x + count * (n_in + n_targets), 1, row_vectors)
     n_batches = (job.n_rows + job.batch_size - 1) // job.batch_size
 
     for i in range(n_params):
@@ -196,15 +196,15 @@ def _take_step(steps, job, batch, step, rate):
 
 
 def _step(steps, job, batch, step, rate):
-    x, pace, (n_in, n_out) = steps.batch.x, steps.pace, _ends(steps.kind)
+    x, pace, (n_in, n_targets) = steps.batch.x, steps.pace, _columns(steps.kind)
     settings, parameter = pointer_at(job.settings, np.float64), pointer_at(job.loss_parameter, steps.numbers)
     if steps.n_batches > 1 or step == steps.first_step:  # one batch stays in the lanes
         start, width = batch * job.batch_size, lanes(x)
         rows, count = min(job.batch_size, job.n_rows - start), steps.batch.rows * width
         ordered = np.intp(steps.ordered)
-        steps.weight[0] = call_float(job.pack, job, ordered, start, rows, count, width, n_in, n_out, x)
+        steps.weight[0] = call_float(job.pack, job, ordered, start, rows, count, width, n_in, n_targets, x)
         if step < steps.checked_steps:
-            size = count * (n_in + n_out)
+            size = count * (n_in + n_targets)
             if not (np.isfinite(steps.weight[0]) and passes.block_finite(steps.numbers, size, 1, size)):
                 return np.nan, 0.0, _BAD_DATA
     loss = gradient_step(steps.kind, steps.pointers, steps.batch, steps.penalty, steps.bound, parameter)
@@ -240,7 +240,7 @@ class PreparedForLanes(PreparedJob):
         spec = job.spec
         width = lanes_for(job.batch_size, spec.dtype)
         row_vectors = -(-job.batch_size // width)
-        n_vectors = row_vectors * (spec.n_in + spec.n_out + 1) * width
+        n_vectors = row_vectors * (spec.n_in + job.loss.n_targets(spec.n_out) + 1) * width
         super().__init__(job, state, None, whole=job.watch is not None, n_vectors=n_vectors)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         self.kind = _kind(spec, job.loss.code, self.rule, width, row_vectors, penalised, clipped)

@@ -82,10 +82,10 @@ def _right(metric, o, y, label, n_out):
 
 
 @inlined
-def _explained(metric, o, y, shares, n_out):
+def _explained(metric, o, y, shares, n_targets):
     """What a row of outputs takes away from the coefficient of determination."""
     squares = 0.0
-    for j in range(n_out):
+    for j in range(n_targets):
         o_j = np.float64(o[j])
         r = (np.exp(o_j) if metric == _R2_OF_EXP else o_j) - np.float64(y[j])
         squares += shares[j] * r * r
@@ -100,14 +100,14 @@ def _evaluate(job, params, work, team):
     n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + job.scale_place
     weights, shares = pointer_at(watch.sample_weight, params), pointer_at(watch.shares, np.float64)
     parameter = pointer_at(job.loss_parameter, params)
-    loss, metric = 0.0, 1.0 if watch.metric >= _R2 else 0.0
+    n_targets, loss, metric = job.n_targets, 0.0, 1.0 if watch.metric >= _R2 else 0.0
     if job.draw_nothing != 0:
         if team.rank == 0:
             call(job.draw_nothing, job, job.block_rows, work)
         meet(team)
     for start in range(0, watch.n_rows, job.block_rows):
         n = min(job.block_rows, watch.n_rows - start)
-        x, y = pointer_at(watch.X, params) + start * n_in, pointer_at(watch.y, params) + start * n_out
+        x, y = pointer_at(watch.X, params) + start * n_in, pointer_at(watch.y, params) + start * n_targets
         labels = pointer_at(watch.labels, np.int64) + start
         call(job.forward, layers, job.n_layers, job.zeros, params, x, n_in, n, work, team)
         meet(team)
@@ -115,9 +115,9 @@ def _evaluate(job, params, work, team):
             for r in range(n):
                 weight = np.float64(weights[start + r]) if watch.sample_weight != 0 else 1.0
                 scale[r] = watch.factor * weight
-                o_r, y_r = output + r * n_out, y + r * n_out
+                o_r, y_r = output + r * n_out, y + r * n_targets
                 if watch.metric >= _R2:
-                    metric -= weight * _explained(watch.metric, o_r, y_r, shares, n_out)
+                    metric -= weight * _explained(watch.metric, o_r, y_r, shares, n_targets)
                 else:
                     label = labels[r] if watch.labels != 0 else -1
                     metric += weight / watch.weight * _right(watch.metric, o_r, y_r, label, n_out)

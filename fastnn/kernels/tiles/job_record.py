@@ -19,6 +19,7 @@ JOB_RECORD = np.dtype(
         ("labels", np.intp),
         ("sample_weight", np.intp),
         ("n_rows", np.intp),
+        ("n_targets", np.intp),  # of a row
         ("batch_size", np.intp),
         ("seed", np.intp),
         ("member", np.intp),
@@ -44,7 +45,7 @@ JOB_RECORD = np.dtype(
         ("by_convention", np.intp),  # whether the loss goes by a `fastnn.jobs.job.LossConvention`
         ("reported", np.float64),
         ("outputs", np.float64),  # what a row's loss is divided by
-        ("loss_parameter", np.intp),  # a number for each output
+        ("loss_parameter", np.intp),  # a number for each target
         ("settings", np.intp),  # of the optimizer
         ("parts", np.intp),  # of the parameters that are updated: where each begins and where it ends
         ("n_parts", np.intp),

@@ -45,9 +45,9 @@ def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _same_for_all(parameter: float, n_out: int, dtype: str) -> tuple[NDArray, int]:
-    """A loss's parameter for every output, and its address: once, for a short run would feel it."""
-    numbers = np.full(n_out, parameter, dtype)
+def _same_for_all(parameter: float, n_targets: int, dtype: str) -> tuple[NDArray, int]:
+    """A loss's parameter for every target, and its address: once, for a short run would feel it."""
+    numbers = np.full(n_targets, parameter, dtype)
     return numbers, address(numbers)
 
 
@@ -112,7 +112,8 @@ def _outline(
     Unless `whole`, nothing of what computes a step.
     """
     record = np.zeros(1, JOB_RECORD)
-    record["mean"] = loss.mean
+    n_targets = loss.n_targets(spec.n_out)
+    record["mean"], record["n_targets"] = loss.mean, n_targets
     record["outputs"], record["reported"] = loss.divisor(spec.n_out), 1.0
     if shuffle:
         record["draw_order"] = _step_address("draw_order", spec.dtype)
@@ -128,7 +129,7 @@ def _outline(
     record["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical or noisy else 0
     record["x_place"] = size
     record["y_place"] = y_place = size + block_rows * int(record["x_stride"][0])
-    record["scale_place"] = scale_place = y_place + (-(-block_rows * spec.n_out // unit) * unit if shuffle else 0)
+    record["scale_place"] = scale_place = y_place + (-(-block_rows * n_targets // unit) * unit if shuffle else 0)
     record["forward"], record["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
     record["loss"] = _loss_address(loss, labelled, spec.dtype)
     record["optimizer"] = _optimizer_address(rule, spec.dtype)
@@ -169,7 +170,7 @@ class PreparedJob:
         if isinstance(parameter, np.ndarray):
             parameter_at = address(parameter)
         else:
-            parameter, parameter_at = _same_for_all(parameter, spec.n_out, spec.dtype)
+            parameter, parameter_at = _same_for_all(parameter, job.loss.n_targets(spec.n_out), spec.dtype)
         if job.trainable is None:
             parts, parts_at = _all_of(spec.n_params)
         else:

@@ -18,7 +18,7 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
 from fastnn.kernels.simd.types import Pointer
 from fastnn.kernels.tiles.dense import LOW
-from fastnn.kernels.tiles.layers import COLUMNS, N_IN, N_OUT, Team
+from fastnn.kernels.tiles.layers import N_IN, Team
 from fastnn.kernels.tiles.step import block_loss, finite_part
 
 _DONE, _BAD_DATA, _DIVERGED = int(Status.DONE), int(Status.BAD_DATA), int(Status.DIVERGED)
@@ -62,7 +62,7 @@ def _step(steps, job, batch, step, rate):
     gradient, work = pointer_at(job.gradient, params), pointer_at(job.work, params)
     settings = pointer_at(job.settings, np.float64)
     layers = pointer_at(job.layers, np.int64)
-    n_in, n_out = layers[N_IN], layers[(job.n_layers - 1) * COLUMNS + N_OUT]
+    n_in, n_targets = layers[N_IN], job.n_targets
     bad_data = pointer_at(job.bad_data, np.int64)
 
     meet(team)
@@ -76,10 +76,10 @@ def _step(steps, job, batch, step, rate):
     for start in range(batch_start, batch_stop, job.block_rows):
         n = min(job.block_rows, batch_stop - start)
         x, x_stride = pointer_at(job.X, params) + start * n_in, n_in
-        y, labels = pointer_at(job.y, params) + start * n_out, pointer_at(job.labels, np.int64) + start
+        y, labels = pointer_at(job.y, params) + start * n_targets, pointer_at(job.labels, np.int64) + start
         if job.gather != 0:
             first, stop = share(n, LOW, team)
-            call(job.gather, job, start, first, stop, n_in, n_out, work)
+            call(job.gather, job, start, first, stop, n_in, n_targets, work)
             x, x_stride = work + job.x_place, job.x_stride
             if job.order != 0:
                 y, labels = work + job.y_place, pointer_at(job.block_labels, np.int64)
@@ -88,7 +88,7 @@ def _step(steps, job, batch, step, rate):
             call(job.draw, job, step, start - batch_start, n, work, team)
 
         call(job.forward, layers, job.n_layers, job.zeros, params, x, x_stride, n, work, team)
-        if step < steps.checked_steps and not finite_part(job, x, x_stride, y, n, n_in, n_out, team):
+        if step < steps.checked_steps and not finite_part(job, x, x_stride, y, n, n_in, team):
             bad_data[0] = 1
         meet(team)
         loss += block_loss(job, y, labels, start, n, weight, work, team)

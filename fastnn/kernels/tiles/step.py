@@ -34,7 +34,7 @@ def given_order(job, epoch):
 
 
 @callee
-def gather(job, start, first, stop, n_in, n_out, work):
+def gather(job, start, first, stop, n_in, n_targets, work):
     """Copy the data's rows ``order[start + first : start + stop]`` to rows ``first:stop`` of the block's buffers."""
     order, X = pointer_at(job.order, np.int64), pointer_at(job.X, work)
     y, labels = pointer_at(job.y, work), pointer_at(job.labels, np.int64)
@@ -46,11 +46,11 @@ def gather(job, start, first, stop, n_in, n_out, work):
         if job.labels != 0:
             block_labels[r] = labels[row]
         else:
-            passes.copy_block(y + row * n_out, n_out, block_y + r * n_out, n_out, 1, n_out)
+            passes.copy_block(y + row * n_targets, n_targets, block_y + r * n_targets, n_targets, 1, n_targets)
 
 
 @callee
-def copy(job, start, first, stop, n_in, n_out, work):
+def copy(job, start, first, stop, n_in, n_targets, work):
     """Copy the data's rows ``start + first : start + stop`` to rows ``first:stop`` of the block's buffer, X alone."""
     X = pointer_at(job.X, work) + (start + first) * n_in
     passes.copy_block(X, n_in, work + (job.x_place + first * job.x_stride), job.x_stride, stop - first, n_in)
@@ -89,7 +89,7 @@ def block_loss(job, y, labels, start, n, weight, work, team):
         rows, place = min(LOSS_ROWS, stop - r), r * n_out
         for i in range(r, r + rows):
             scale[i] = factor * weight_of(job, start + i, work) if job.sample_weight != 0 else factor
-        where = output + place, d + place, y + place, labels + r, scale + r
+        where = output + place, d + place, y + r * job.n_targets, labels + r, scale + r
         block_losses[r // LOSS_ROWS] = call_float(job.loss, KNOWN, *where, rows, n_out, parameter)
         if last[DERIVE] != 0:
             call(last[DERIVE], KNOWN, d + place, z + place, output + place, rows * n_out)
@@ -101,12 +101,13 @@ def block_loss(job, y, labels, start, n, weight, work, team):
 
 
 @inlined
-def finite_part(job, x, x_stride, y, n, n_in, n_out, team):
+def finite_part(job, x, x_stride, y, n, n_in, team):
     """Whether this thread's share of a block's rows holds finite numbers alone."""
     first, stop = share(n, LOW, team)
     if not passes.block_finite(x + first * x_stride, x_stride, stop - first, n_in):
         return False
-    return job.labels != 0 or passes.block_finite(y + first * n_out, n_out, stop - first, n_out)
+    n_targets = job.n_targets
+    return job.labels != 0 or passes.block_finite(y + first * n_targets, n_targets, stop - first, n_targets)
 
 
 @callee

@@ -22,7 +22,7 @@ def shuffle(key, order, numbers, n):
 
 
 @outlined
-def pack(table, stride, block, members, order, own_order, n, start, rows, x, n_in, y, n_out, width):
+def pack(table, stride, block, members, order, own_order, n, start, rows, x, n_in, y, n_targets, width):
     """Copy rows of the data (`fastnn.kernels.lanes.members.data.table`) to where a vector holds a number of every lane.
 
     A row has `stride` numbers, a member's data `block`, or 0 where all share them.
@@ -42,8 +42,8 @@ def pack(table, stride, block, members, order, own_order, n, start, rows, x, n_i
                     column = first + k
                     if column < n_in:
                         store(x + ((r * n_in + column) * width + part), columns[k, 0])
-                    elif column < n_in + n_out:
-                        store(y + ((r * n_out + column - n_in) * width + part), columns[k, 0])
+                    elif column < n_in + n_targets:
+                        store(y + ((r * n_targets + column - n_in) * width + part), columns[k, 0])
 
 
 @outlined

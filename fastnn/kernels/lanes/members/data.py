@@ -20,7 +20,7 @@ class Data(NamedTuple):
     """Samples, a block for each member or one for all; `weights` has no block where all weigh the same."""
 
     X: NDArray  # (1 or K, n, n_in)
-    y: NDArray  # (1 or K, n, n_out)
+    y: NDArray  # (1 or K, n, n_targets)
     weights: NDArray  # (0, 1 or K, n)
     rows: NDArray  # (1 or K, n, columns), what `table` makes of X and y, or (0, n, 0)
 
@@ -30,10 +30,10 @@ def table(X: NDArray, y: NDArray) -> NDArray:
 
     Shape (1 or K, n, columns); where every lane has rows of its own they are copied from here.
     """
-    n_in, n_out = X.shape[2], y.shape[2]
+    n_in, n_targets = X.shape[2], y.shape[2]
     chunk = chunk_of(types.float32 if X.dtype == np.float32 else types.float64)
-    rows = np.zeros((max(len(X), len(y)), X.shape[1], -(-(n_in + n_out) // chunk) * chunk), X.dtype)
-    rows[:, :, :n_in], rows[:, :, n_in : n_in + n_out] = X, y
+    rows = np.zeros((max(len(X), len(y)), X.shape[1], -(-(n_in + n_targets) // chunk) * chunk), X.dtype)
+    rows[:, :, :n_in], rows[:, :, n_in : n_in + n_targets] = X, y
     return rows
 
 
@@ -48,7 +48,7 @@ class MemberSettings(NamedTuple):
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
     epochs: int
     settings: NDArray[np.float64]  # (4,), the optimizer's
-    loss_parameter: NDArray  # (n_out,), a number for each output
+    loss_parameter: NDArray  # (n_targets,), a number for each target
     outputs: float  # what a row's loss is divided by
     mean: bool
     max_grad_norm: float
@@ -101,7 +101,7 @@ def new_block(kind: StepKind, n: int, batch_size: int, n_validation: int, own_or
         "pace": take(5),
         "losses": take(4),
         "x": take(batch_size * spec.n_in if kind.packed else 0),
-        "y": take(batch_size * spec.n_out if kind.packed else 0),
+        "y": take(batch_size * kind.n_targets if kind.packed else 0),
         "share": take(batch_size),
         "validation_share": take(max(1, n_validation)),
         "best_params": take(spec.n_params),

@@ -97,7 +97,7 @@ def _step(step, place, settings, results, tick, batch, n_batches, n_steps):
 
     done = call_integer(
         step.train, KNOWN, here.params, place.values, here.pace, samples.X + start * table.n_in,
-        samples.y + start * table.n_out, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
+        samples.y + start * table.n_targets, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
         settings.max_grad_norm, pointer(settings.loss_parameter, 0), pointer(settings.settings, 0), losses,
     )  # fmt: skip
     loss = load(losses)

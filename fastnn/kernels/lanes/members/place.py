@@ -35,7 +35,7 @@ class Table(NamedTuple):
     stride: int
     block: int
     n_in: int
-    n_out: int
+    n_targets: int
     own_x: Pointer
     own_y: Pointer
     x: Pointer
@@ -84,10 +84,10 @@ def place_in(block, data, validation):
     in_lanes = Lanes(work, pace, losses + 3 * width, best_params, members, started, waits, keys)
     samples = _samples(data, work + block.share * width, losses + width)
     validated = _samples(validation, work + block.validation_share * width, losses + 2 * width)
-    stride, n_in, n_out = data.rows.shape[2], data.X.shape[2], data.y.shape[2]
+    stride, n_in, n_targets = data.rows.shape[2], data.X.shape[2], data.y.shape[2]
     own_x, own_y = pointer(block.work, block.x * width), pointer(block.work, block.y * width)
     x, y, of_member = work + block.x * width, work + block.y * width, stride * samples.n * (data.rows.shape[0] > 1)
-    table = Table(pointer(data.rows, 0), stride, of_member, n_in, n_out, own_x, own_y, x, y)
+    table = Table(pointer(data.rows, 0), stride, of_member, n_in, n_targets, own_x, own_y, x, y)
     order, numbers, values = pointer(block.order, 0), pointer(block.numbers, 0), work + block.values * width
     return Place(in_lanes, values, losses, order, numbers, samples, validated, table)
 
@@ -98,7 +98,7 @@ def pack_rows(place, own_order, start, rows):
     table = place.table
     pack(
         table.rows, table.stride, table.block, place.lanes.members, place.order, own_order, place.samples.n, start,
-        rows, table.own_x, table.n_in, table.own_y, table.n_out, lanes(place.losses),
+        rows, table.own_x, table.n_in, table.own_y, table.n_targets, lanes(place.losses),
     )  # fmt: skip
 
 
