@@ -9,11 +9,22 @@ from exchange_cases import difference, samples
 
 import fastnn
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
-pytest.importorskip("torch")
-keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of Keras itself, on PyTorch
-layers, activations = keras.layers, keras.activations
+
+
+class Imported:
+    """A module that is imported when it is first used: Keras takes ten seconds, of which collecting needs none."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __getattr__(self, attribute):
+        os.environ.setdefault("KERAS_BACKEND", "torch")
+        pytest.importorskip("torch")
+        return getattr(pytest.importorskip(self.name), attribute)
+
+
+keras, layers, activations = Imported("keras"), Imported("keras.layers"), Imported("keras.activations")
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +112,8 @@ def twice(x):
     return layer(layer(x))
 
 
-def sequential(*parts):
-    return lambda: fastnn.from_keras(keras.Sequential([keras.Input((3,)), *parts]))
+def sequential(parts):
+    return lambda: fastnn.from_keras(keras.Sequential([keras.Input((3,)), *parts()]))
 
 
 def relu(z):
@@ -110,13 +121,13 @@ def relu(z):
 
 
 REFUSED = {
-    r"\(LeakyReLU\) must have slope 0.01.*; got 0.3": sequential(layers.Dense(3), layers.LeakyReLU()),
-    r"\(Dense\) must have slope 0.01.*; got 0.2": sequential(layers.Dense(3, activation="leaky_relu")),
-    r"approximate tanh, for the exact GELU .*; got False": sequential(layers.Dense(3, activation="gelu")),
-    r"\(ReLU\) must have max_value None.*; got 6": sequential(layers.Dense(3), layers.ReLU(max_value=6)),
-    r"must be one that fastnn has; got 'relu6'": sequential(layers.Dense(3, activation="relu6")),
-    r"must be one that fastnn has; got 'relu'": sequential(layers.Dense(3, activation=relu)),
-    r"\(LayerNormalization\) cannot be part": sequential(layers.LayerNormalization(), layers.Dense(3)),
+    r"\(LeakyReLU\) must have slope 0.01.*; got 0.3": sequential(lambda: [layers.Dense(3), layers.LeakyReLU()]),
+    r"\(Dense\) must have slope 0.01.*; got 0.2": sequential(lambda: [layers.Dense(3, activation="leaky_relu")]),
+    r"approximate tanh, for the exact GELU .*; got False": sequential(lambda: [layers.Dense(3, activation="gelu")]),
+    r"\(ReLU\) must have max_value None.*; got 6": sequential(lambda: [layers.Dense(3), layers.ReLU(max_value=6)]),
+    r"must be one that fastnn has; got 'relu6'": sequential(lambda: [layers.Dense(3, activation="relu6")]),
+    r"must be one that fastnn has; got 'relu'": sequential(lambda: [layers.Dense(3, activation=relu)]),
+    r"\(LayerNormalization\) cannot be part": sequential(lambda: [layers.LayerNormalization(), layers.Dense(3)]),
     r"\(Add\) cannot be part": functional(lambda x: layers.Add()([layers.Dense(3)(x), x])),
     r"must use every layer once": functional(twice),
     r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,12 @@ RUN = {"epochs": 1, "chunk": 2, "rng": 0, "specialize": False, "optimizer": fast
 X, Y = np.ones((4, 2)), np.zeros((4, 1))
 
 
-def whole_files():
-    """The bytes of a good file of each kind, by its suffix."""
+NAMES = ("net.npz", "net.safetensors", "table.safetensors", "plain.npz", "many.npz", "checkpoint/chunk-000000.npz")
+
+
+@cache
+def whole():
+    """The bytes of a good file of each kind, by its name."""
     columns = (Column("a", None, 1.0, 2.0, True),)
     table = tables.TableModel(MLP((2, 1), dtype="float32", rng=0), columns, tables.Target("b"), {"r2": 0.5})
     many = fastnn.Ensemble(NET.spec, np.array([NET.params, NET.params]))
@@ -39,11 +44,7 @@ def whole_files():
         thing.save(str(HERE / name))
     many.save(HERE / "plain.npz")
     trained.save(HERE / "many.npz")
-    names = ("net.npz", "net.safetensors", "table.safetensors", "plain.npz", "many.npz", "checkpoint/chunk-000000.npz")
-    return {name: (HERE / name).read_bytes() for name in names}
-
-
-WHOLE = whole_files()
+    return {name: (HERE / name).read_bytes() for name in NAMES}
 
 
 def read(name, path):
@@ -57,7 +58,7 @@ def read(name, path):
 
 def outcome(name, data):
     """What reading a file of these bytes is refused with, or None; any other end than these two is a fault."""
-    path = HERE / name
+    good, path = whole()[name], HERE / name
     path.write_bytes(data)
     try:
         read(name, path)
@@ -67,7 +68,7 @@ def outcome(name, data):
         assert "\n" not in message
         return message
     finally:
-        path.write_bytes(WHOLE[name])
+        path.write_bytes(good)
     return None
 
 
@@ -124,11 +125,11 @@ def damaged(draw, data):
     return bytes(data)
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", NAMES)
 @examples(60)
 @given(data=st.data())
 def test_no_damage_goes_further_than_a_value_error(name, data):
-    outcome(name, data.draw(damaged(WHOLE[name])))
+    outcome(name, data.draw(damaged(whole()[name])))
 
 
 @pytest.mark.parametrize("name", ["net.npz", "net.safetensors", "table.safetensors", "many.npz"])
@@ -136,6 +137,7 @@ def test_no_damage_goes_further_than_a_value_error(name, data):
 @given(data=st.data())
 def test_no_header_is_trusted(name, data):
     """Any value of the JSON is replaced by any other."""
+    whole()
     if name.endswith(".npz"):
         with np.load(HERE / name) as arrays:
             content = dict(arrays)
@@ -185,50 +187,54 @@ def tensors(header, data=b""):
     return struct.pack("<Q", len(raw)) + raw + data
 
 
-PARAMS = {"dtype": "F64", "shape": [2], "data_offsets": [0, 16]}
-HUGE = {"dtype": "F64", "shape": [2**40], "data_offsets": [0, 2**43]}
-TWO = npy("<f8", (2,), bytes(16))
-GOOD = text(header_text())
-DEEP = "[" * 50_000
-OF_MANY = text(json.dumps({**json.loads(header_text()), "format": files.ENSEMBLE, "seed": 0}))
-LAYERS = text(header_text(sizes=[1] * 10**5, activations=["tanh"] * 10**5))
-TEXTS = {"fastnn": header_text()}
-MANY_TENSORS = {f"t{i}": PARAMS | {"data_offsets": [16 * i, 16 * i + 16]} for i in range(10_000)}
-MANY_TEXTS = {"__metadata__": {str(i): "" for i in range(50_000)}, "params": PARAMS}
-NESTED = {"__metadata__": TEXTS | {tables.KEY: DEEP}, "params": PARAMS}
-NPZ = {
-    "terabytes": archive(header=GOOD, params=npy("<f8", (2**40,))),
-    "terabytes times nothing": archive(header=GOOD, params=npy("<f8", (2**62, 4, 0))),
-    "a negative shape": archive(header=GOOD, params=npy("<f8", (-1,))),
-    "a text of terabytes": archive(header=npy("<U999999999999", ()), params=TWO),
-    "a bomb": archive(zipfile.ZIP_DEFLATED, header=GOOD, params=npy("<f8", (2**24,), bytes(2**27))),
-    "many arrays": archive(**{f"a{i}": b"" for i in range(20_000)}),
-    "objects": archive(header=GOOD, params=npy("|O", (2,), b"cos\nsystem\n(S'false'\ntR.")),
-    "sizes beyond the file": archive(header=text(header_text(sizes=[10**9, 10**9])), params=TWO),
-    "very many layers": archive(header=LAYERS, params=TWO),
-    "deeply nested": archive(header=text(DEEP), params=TWO),
-    "members of terabytes": archive(header=OF_MANY, params=npy("<f8", (2**40, 2))),
-    "nothing": b"",
-}
-SAFETENSORS = {
-    "a header of terabytes": struct.pack("<Q", 2**43) + b"{}",
-    "tensors of terabytes": tensors({"__metadata__": TEXTS, "params": HUGE}, bytes(16)),
-    "many tensors": tensors(MANY_TENSORS, bytes(160_000)),
-    "many texts": tensors(MANY_TEXTS, bytes(16)),
-    "nothing at all": b"",
-}
-TABLES = {"a nested table": tensors(NESTED, bytes(16)), "no table": b""}
-CHUNKS = {"a chunk of terabytes": archive(params=npy("<f8", (2**40,))), "no chunk": b""}
-HARMFUL = {
-    case: (name, data)
-    for name, cases in [
-        ("net.npz", NPZ),
-        ("net.safetensors", SAFETENSORS),
-        ("table.safetensors", TABLES),
-        ("checkpoint/chunk-000000.npz", CHUNKS),
-    ]
-    for case, data in cases.items()
-}
+@cache
+def harmful():
+    """Files made to do harm: under what each is stored, and its bytes."""
+    params = {"dtype": "F64", "shape": [2], "data_offsets": [0, 16]}
+    huge = {"dtype": "F64", "shape": [2**40], "data_offsets": [0, 2**43]}
+    two = npy("<f8", (2,), bytes(16))
+    good = text(header_text())
+    deep = "[" * 50_000
+    of_many = text(json.dumps({**json.loads(header_text()), "format": files.ENSEMBLE, "seed": 0}))
+    layers = text(header_text(sizes=[1] * 10**5, activations=["tanh"] * 10**5))
+    texts = {"fastnn": header_text()}
+    many_tensors = {f"t{i}": params | {"data_offsets": [16 * i, 16 * i + 16]} for i in range(10_000)}
+    many_texts = {"__metadata__": {str(i): "" for i in range(50_000)}, "params": params}
+    nested = {"__metadata__": texts | {tables.KEY: deep}, "params": params}
+    npz = {
+        "terabytes": archive(header=good, params=npy("<f8", (2**40,))),
+        "terabytes times nothing": archive(header=good, params=npy("<f8", (2**62, 4, 0))),
+        "a negative shape": archive(header=good, params=npy("<f8", (-1,))),
+        "a text of terabytes": archive(header=npy("<U999999999999", ()), params=two),
+        "a bomb": archive(zipfile.ZIP_DEFLATED, header=good, params=npy("<f8", (2**24,), bytes(2**27))),
+        "many arrays": archive(**{f"a{i}": b"" for i in range(20_000)}),
+        "objects": archive(header=good, params=npy("|O", (2,), b"cos\nsystem\n(S'false'\ntR.")),
+        "sizes beyond the file": archive(header=text(header_text(sizes=[10**9, 10**9])), params=two),
+        "very many layers": archive(header=layers, params=two),
+        "deeply nested": archive(header=text(deep), params=two),
+        "members of terabytes": archive(header=of_many, params=npy("<f8", (2**40, 2))),
+        "nothing": b"",
+    }
+    safetensors = {
+        "a header of terabytes": struct.pack("<Q", 2**43) + b"{}",
+        "tensors of terabytes": tensors({"__metadata__": texts, "params": huge}, bytes(16)),
+        "many tensors": tensors(many_tensors, bytes(160_000)),
+        "many texts": tensors(many_texts, bytes(16)),
+        "nothing at all": b"",
+    }
+    table = {"a nested table": tensors(nested, bytes(16)), "no table": b""}
+    chunks = {"a chunk of terabytes": archive(params=npy("<f8", (2**40,))), "no chunk": b""}
+    return {
+        case: (name, data)
+        for name, cases in [
+            ("net.npz", npz),
+            ("net.safetensors", safetensors),
+            ("table.safetensors", table),
+            ("checkpoint/chunk-000000.npz", chunks),
+        ]
+        for case, data in cases.items()
+    }
+
 
 LOAD = """
 import resource, sys
@@ -237,14 +243,14 @@ import test_files_from_outside as outside
 def peak():
     (line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
-names = sys.argv[2:]
+names, harmful = sys.argv[2:], outside.harmful()
 for name in names:  # all that is imported and compiled on the way
-    for good in outside.WHOLE:
-        assert outside.outcome(good, outside.WHOLE[good]) is None
+    for good in outside.NAMES:
+        assert outside.outcome(good, outside.whole()[good]) is None
 limit = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 100 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 before = peak()
-for case, (name, data) in outside.HARMFUL.items():
+for case, (name, data) in harmful.items():
     message = outside.outcome(name, data)
     assert message, case
     print(f"{case}: {len(data):,} bytes, {message}")
