@@ -70,7 +70,9 @@ def record():
 
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize(
-    "workload", [*VARIANTS, TUTORIAL, *MANY], ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}-{w.members}"
+    "workload",
+    [pytest.param(w, marks=pytest.mark.slow) if w is MANY[1] else w for w in (*VARIANTS, TUTORIAL, *MANY)],
+    ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}-{w.members}",
 )
 def test_peer_takes_the_references_steps(name, workload):
     pytest.importorskip(PEERS[name].imports[-1])

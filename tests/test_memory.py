@@ -65,7 +65,8 @@ def test_no_kernel_leaves_its_arrays(program, dtype, side):
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="reads the size of the process from /proc")
-@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
 def test_ten_thousand_fits_use_no_more_memory_than_a_thousand(threads, monkeypatch):
     from fastnn.kernels import dispatch
 

@@ -20,7 +20,7 @@ from fastnn.reference import jacobian, loss_and_grad, predict
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
-SIZES = (3, 5, 4, 2)
+SIZES = (2, 4, 3, 2)
 WEIGHT = np.array([0.5, 1.0, 0.0, 2.0, 0.25, 3.0])
 L2 = 0.1
 
