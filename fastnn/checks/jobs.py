@@ -14,6 +14,7 @@ from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight
 from fastnn.checks.memory import check_memory, physical_memory
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
+from fastnn.checks.own import check_own_loss
 from fastnn.checks.slopes import check_slopes
 from fastnn.checks.trainable import check_same_frozen, check_trainable
 from fastnn.checks.values import (
@@ -29,7 +30,7 @@ from fastnn.checks.values import (
     nearest,
 )
 from fastnn.jobs.job import Job, State
-from fastnn.settings import catalogue, optimizers, solvers
+from fastnn.settings import catalogue, optimizers, own, solvers
 from fastnn.settings.intervals import ANY, UNIT, intervals_of
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
@@ -98,11 +99,11 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
     Raises
     ------
     TypeError
-        If it is no string.
+        If it is neither a string nor a `fastnn.Loss`, or one whose functions cannot be compiled.
     ValueError
-        If it is unknown, or does not go with the output or the number of outputs.
+        If it is unknown, wrong where it is looked at, or does not go with the output or the number of outputs.
     """
-    row = catalogue.LOSSES[check_name("loss", loss, catalogue.LOSSES)]
+    row = check_loss_row(loss)
     if not row.goes_with(spec.output_activation):
         fitting = [name for name, other in catalogue.LOSSES.items() if other.goes_with(spec.output_activation)]
         raise ValueError(
@@ -115,6 +116,14 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
             f"for each target; got a network of {spec.n_out}"
         )
     return row
+
+
+def check_loss_row(loss: Any) -> catalogue.Loss:
+    """The row of a loss's name, or a loss of the user's own; raises as `check_loss`."""
+    if not isinstance(loss, own.Loss):
+        return catalogue.LOSSES[check_name("loss", loss, catalogue.LOSSES)]
+    check_own_loss(loss)
+    return loss
 
 
 def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) -> NDArray | float:

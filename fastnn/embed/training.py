@@ -33,6 +33,7 @@ from fastnn.kernels.tiles.layers import ALONE, TEAM
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.kernels.tiles.run import run
 from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.own import Loss
 from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # steps
@@ -90,7 +91,7 @@ class TrainState:
         self,
         spec: NetworkSpec,
         *,
-        loss: str = "mse",
+        loss: str | Loss = "mse",
         optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
         max_batch: int = 1,
         l2: float = 0.0,

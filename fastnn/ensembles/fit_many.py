@@ -19,6 +19,7 @@ from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.models.ensemble import Ensemble
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.own import Loss
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -30,7 +31,7 @@ def fit_many(
     epochs: int,
     members: Any = None,
     params: ArrayLike | None = None,
-    loss: str = "mse",
+    loss: str | Loss = "mse",
     optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
     batch_size: int | None = None,
     shuffle: bool = True,

@@ -335,9 +335,9 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
     return spec, {"optimizer": optimizer, **call}, each
 
 
-def _outputs(y: Any, loss: str) -> int:
+def _outputs(y: Any, loss: str | catalogue.Loss) -> int:
     """How many outputs a network needs for targets."""
-    y, row = np.asarray(y), catalogue.LOSSES[checks.check_name("loss", loss, catalogue.LOSSES)]
+    y, row = np.asarray(y), checks.check_loss_row(loss)
     if y.ndim == 1 and row.labels:
         return int(y.max()) + 1
     return row.outputs_per_target * (y.shape[1] if y.ndim == 2 else 1)

@@ -21,6 +21,7 @@ from fastnn.models.one_sample import SingleSample
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS, initialize
 from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.own import Loss
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training import fit as run
@@ -159,7 +160,7 @@ class MLP(SingleSample, Exports):
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: str = "mse",
+        loss: str | Loss = "mse",
         *,
         sample_weight: ArrayLike | None = None,
         l2: float = 0.0,
@@ -211,7 +212,7 @@ class MLP(SingleSample, Exports):
         y: ArrayLike | None = None,
         *,
         epochs: int,
-        loss: str = "mse",
+        loss: str | Loss = "mse",
         optimizer: Optimizer | Solver = Adam(),  # noqa: B008 - frozen
         batch_size: int | None = None,
         shuffle: bool = True,
@@ -251,8 +252,8 @@ class MLP(SingleSample, Exports):
             many columns, for there are two outputs for each target.
         epochs : int
             Passes over the samples.
-        loss : str
-            A name in `fastnn.settings.catalogue.LOSSES` that goes with the network's output.
+        loss : str or Loss
+            A name in `fastnn.settings.catalogue.LOSSES` that goes with the network's output, or one of your own.
         optimizer : Optimizer or Solver
             The update rule and its settings. It starts afresh in every run that `state` does not resume.
         batch_size : int, optional

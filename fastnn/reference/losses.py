@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.reference.activations import sigmoid, softmax
-from fastnn.settings.catalogue import LOSSES
+from fastnn.settings import own
+from fastnn.settings.catalogue import LOSSES, OWN_LOSSES
 
 
 def sse(o: NDArray, y: NDArray) -> NDArray:
@@ -142,5 +143,19 @@ def binary_cross_entropy_derivative(z: NDArray, y: NDArray) -> NDArray:
     return (sigmoid(z) - y) / z.shape[1]
 
 
-FUNCTIONS: dict[str, Callable[..., NDArray]] = {name: globals()[name] for name in LOSSES}
-DERIVATIVES: dict[str, Callable[..., NDArray]] = {name: globals()[f"{name}_derivative"] for name in LOSSES}
+class _Table(dict[str, Callable[..., NDArray]]):
+    """Functions by the losses' names, those of the user's own losses among them (`fastnn.settings.own`)."""
+
+    def __init__(self, suffix: str):
+        super().__init__({name: globals()[f"{name}{suffix}"] for name in LOSSES})
+        self._derivative = bool(suffix)
+
+    def __missing__(self, name: str) -> Callable[..., NDArray]:
+        loss = next(row for row in OWN_LOSSES.values() if isinstance(row, own.Loss) and row.name == name)
+        if self._derivative:
+            return lambda o, y: own.elementwise(loss.gradient, o.dtype, o, y) / o.shape[1]
+        return lambda o, y: own.elementwise(loss.value, o.dtype, o, y).mean(axis=1)
+
+
+FUNCTIONS = _Table("")
+DERIVATIVES = _Table("_derivative")

@@ -207,9 +207,13 @@ LOSSES: dict[str, Loss] = _table(
 )
 
 
+#: Losses of the user's own, by their codes (`fastnn.settings.own`).
+OWN_LOSSES: dict[int, Loss] = {}
+
+
 def loss_of(code: int) -> Loss:
     """The loss of a code."""
-    return next(row for row in LOSSES.values() if row.code == code)
+    return OWN_LOSSES.get(code) or next(row for row in LOSSES.values() if row.code == code)
 
 
 OPTIMIZERS: dict[str, Optimizer] = _table(

@@ -17,6 +17,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from fastnn.kernels.functions.own import loss_of_vectors
 from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.jit.pipeline import INLINED
@@ -38,7 +39,7 @@ from fastnn.kernels.simd import (
     with_lanes,
 )
 from fastnn.kernels.simd.columns import column
-from fastnn.settings import catalogue
+from fastnn.settings import catalogue, own
 
 
 @inlined
@@ -128,13 +129,18 @@ def cross_entropy(z, d, y, n, share, parameter):
 
 
 # ---------------------------------------------------------------- over a batch
+def function_of(row):
+    """The function of a loss: of this file, or of the user's own."""
+    return loss_of_vectors(row.value, row.gradient) if isinstance(row, own.Loss) else globals()[row.name]
+
+
 def element(code, o, y, parameter):
     """The elementwise loss of this literal code."""
 
 
 @overload(element, prefer_literal=True, jit_options=INLINED)
 def _choose_element(code, o, y, parameter):
-    function = globals()[catalogue.loss_of(code.literal_value).name]
+    function = function_of(catalogue.loss_of(code.literal_value))
     return lambda code, o, y, parameter: function(o, y, parameter)
 
 
@@ -156,7 +162,7 @@ def row_loss(code, o, d, y, n, share, parameter):
 def _choose_row_loss(code, o, d, y, n, share, parameter):
     row = catalogue.loss_of(code.literal_value)
     if not row.elementwise:
-        function = globals()[row.name]
+        function = function_of(row)
         return lambda code, o, d, y, n, share, parameter: function(o, d, y, n, share, parameter)
 
     def pairwise(code, o, d, y, n, share, parameter):
@@ -201,7 +207,7 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
             left = rows - i
             share = load_first(scale + i, left)
             value, derivative = element(code, load_first(o + i, left), load_first(y + i, left), number)
-            loss = fma(share, value, loss)
+            loss = fma(share, select(first_lanes(left, value), value, 0.0), loss)  # for the reason given below
             store_first(d + i, share * derivative, left)
         return np.float64(total(loss))
     for r in range(rows):

@@ -1,0 +1,102 @@
+"""Checks of functions of the user's own: what they take and give, and that a derivative is one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+from fastnn.settings import own
+from fastnn.settings.fingerprint import plain
+
+#: Where functions are looked at in an interval without ends: at no round number, where a kink might be.
+POINTS = (-3.137, -1.618, -0.7312, -0.2071, 0.1693, 0.5772, 1.313, 2.906)
+
+#: How far a derivative may be off, beside the larger of itself and 1; central differences of fourth order are nearer.
+TOLERANCE = 1e-6
+
+#: In the code of a function that allocates, and of one that raises.
+_REFUSED = {"@NRT_MemInfo_alloc": "allocate", "@NRT_Allocate": "allocate", ".const.picklebuf": "raise exceptions"}
+
+_checked: set[str] = set()
+
+
+def check_own_loss(loss: own.Loss) -> None:
+    """See once that a loss of the user's is one.
+
+    Raises
+    ------
+    TypeError
+        If a function does not take two numbers, does not compile, allocates, raises or returns no number.
+    ValueError
+        If one is not finite where it is looked at, or the gradient does not agree with central differences.
+    """
+    if loss.name in _checked:
+        return
+    of = f"the loss {_called(loss.name)!r}"
+    value = _compiled(f"value of {of}", loss.value, ("o", "y"))
+    gradient = _compiled(f"gradient of {of}", loss.gradient, ("o", "y"))
+    for o, y in product(_points(loss.outputs), _points(loss.targets)):
+        place = f"at o = {o:.4g}, y = {y:.4g}"
+        _agree(of, "value", lambda x, y=y: value(x, y), "gradient", lambda x, y=y: gradient(x, y), o, place)
+    _checked.add(loss.name)
+
+
+def _called(name: str) -> str:
+    return name.partition("@")[0]
+
+
+def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
+    """A function of so many numbers, as Numba compiles it where it may."""
+    function = plain(function)
+    n = len(inspect.signature(function).parameters)
+    if n != len(arguments):
+        raise TypeError(f"{what} must take {len(arguments)} numbers, {', '.join(arguments)}; it takes {n}")
+    if numba.config.DISABLE_JIT:
+        return function
+    compiled = numba.njit(error_model="numpy")(function)
+    signature = (types.float64,) * n
+    try:
+        compiled.compile(signature)
+    except numba.core.errors.NumbaError as error:
+        reason = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), "no reason is given")
+        raise TypeError(f"{what} must be a function that Numba can compile for floats; {reason}") from error
+    result, code = compiled.overloads[signature].signature.return_type, compiled.inspect_llvm(signature)
+    if not isinstance(result, types.Float):
+        raise TypeError(f"{what} must return a float; it returns {result}")
+    for mark, deed in _REFUSED.items():
+        if mark in code:
+            raise TypeError(f"{what} must not {deed}; it does")
+    return compiled
+
+
+def _points(interval: tuple[float, float]) -> list[float]:
+    """Points of an interval, away from its ends."""
+    low, high = interval
+    if low > -np.inf and high < np.inf:
+        return [low + (high - low) * (x - POINTS[0] + 0.1) / (POINTS[-1] - POINTS[0] + 0.2) for x in POINTS]
+    if low > -np.inf:
+        return [low + float(np.exp(x)) for x in POINTS]
+    return list(POINTS) if high == np.inf else [high - float(np.exp(x)) for x in POINTS]
+
+
+def _agree(
+    of: str, name: str, function: Callable, derivative_name: str, derivative: Callable, x: float, place: str
+) -> None:
+    """See that two functions are finite and that one is the derivative of the other, by differences of fourth order."""
+    value, slope, step = function(x), derivative(x), 1e-4 * min(1.0, abs(x))
+    for told, number in ((name, value), (derivative_name, slope)):
+        if not np.isfinite(number):
+            raise ValueError(f"{told} of {of} must be finite; {place} it is {number}")
+    near, far = function(x + step) - function(x - step), function(x + 2 * step) - function(x - 2 * step)
+    difference = (8 * near - far) / (12 * step)
+    if not abs(difference - slope) <= TOLERANCE * max(1.0, abs(slope), abs(value)):
+        raise ValueError(
+            f"{derivative_name} of {of} must be the derivative of {name}; {place} it is {slope:.6g}, "
+            f"and central differences give {difference:.6g}"
+        )

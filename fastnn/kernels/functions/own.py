@@ -1,0 +1,49 @@
+"""Functions of the user's, which take numbers, as functions of vectors: compiled in, and called for each lane.
+
+They come by their codes, which no row of the catalogue has (`fastnn.settings.own`). Where the compiler finds the same
+arithmetic in all lanes it takes them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import CellType, FunctionType
+
+from fastnn.kernels.jit.compiling import Dispatcher, inlined
+from fastnn.kernels.simd import lanes, load, scratch, store
+from fastnn.settings.fingerprint import fingerprint, plain, used_by
+
+
+@cache
+def of_numbers(function: Callable) -> Dispatcher:
+    """A function of the user's as a piece of a kernel, and so all compiled functions that it calls.
+
+    Its name holds its fingerprint, for machine code is found by names, and the user may have given one twice.
+    """
+    function = plain(function)
+    found = used_by(function)
+    found |= {name: of_numbers(value) for name, value in found.items() if hasattr(value, "py_func")}
+    cells = tuple(CellType(found[name]) for name in function.__code__.co_freevars)
+    copy = FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
+    copy.__qualname__ = f"{function.__name__}_{fingerprint(function)}"
+    copy.__module__ = __name__  # imported where a kernel that was kept is loaded, which needs none of the user's
+    return inlined(copy)
+
+
+@cache
+def loss_of_vectors(value: Callable, gradient: Callable) -> Dispatcher:
+    """``(o, y, parameter) -> (loss, derivative)`` of vectors."""
+    value, gradient = of_numbers(value), of_numbers(gradient)
+
+    @inlined
+    def own_loss(o, y, parameter):
+        outputs, targets, values, slopes = scratch(o, 1), scratch(o, 1), scratch(o, 1), scratch(o, 1)
+        store(outputs, o)
+        store(targets, y)
+        for i in range(lanes(o)):
+            values[i] = value(outputs[i], targets[i])
+            slopes[i] = gradient(outputs[i], targets[i])
+        return load(values), load(slopes)
+
+    return own_loss

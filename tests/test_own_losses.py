@@ -1,0 +1,202 @@
+"""Losses of the user's own: as the catalogue's where they say the same, on every path; wrong ones are refused."""
+
+import math
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numba import njit
+
+import fastnn
+from fastnn import MLP, SGD, Adam, LevenbergMarquardt, Loss, TrainState
+from fastnn.checks.own import check_own_loss
+from fastnn.settings.fingerprint import fingerprint
+
+
+@njit
+def squared(o, y):
+    return (o - y) ** 2
+
+
+@njit
+def twice_off(o, y):
+    return 2 * (o - y)
+
+
+@njit
+def log_cosh(o, y):
+    return math.log(math.cosh(o - y))
+
+
+def slope_of_log_cosh(o, y):  # need not be decorated
+    return math.tanh(o - y)
+
+
+SQUARED = Loss(squared, twice_off)
+LOG_COSH = Loss(log_cosh, slope_of_log_cosh, name="log_cosh")
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(37, 3)), RNG.normal(size=(37, 2))
+WEIGHT = RNG.uniform(0.5, 2, 37)
+
+#: Networks by the path that trains them: a sample in each lane, and tiles of one output and of several.
+PATHS = {"lanes": (3, 4, 2), "tiles": (3, 17, 2), "one output": (3, 17, 1)}
+
+
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sizes", PATHS.values(), ids=PATHS)
+def test_what_says_the_same_as_mse_trains_the_same(sizes, dtype):
+    nets = [MLP(sizes, dtype=dtype, rng=0) for _ in range(2)]
+    settings = {"epochs": 5, "batch_size": 8, "optimizer": Adam(0.01), "sample_weight": WEIGHT, "rng": 1}
+    y = Y[:, : sizes[-1]]
+    own, theirs = (
+        net.fit(X, y, loss=loss, validation_data=(X, y), **settings)
+        for net, loss in zip(nets, (SQUARED, "mse"), strict=True)
+    )
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(own.validation_loss, theirs.validation_loss, rtol=tolerance)
+
+
+@pytest.mark.parametrize("sizes", PATHS.values(), ids=PATHS)
+def test_the_twins_agree(sizes):
+    net, y = MLP(sizes, rng=0), Y[:, : sizes[-1]]
+    ours, theirs = (
+        net.loss_and_grad(X, y, loss=LOG_COSH, sample_weight=WEIGHT, l2=0.1, backend=backend)
+        for backend in ("numba", "numpy")
+    )
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-13)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-12, atol=1e-14)
+
+
+def test_many_networks_and_a_sweep():
+    net = MLP((3, 4, 1), rng=0)
+    many = fastnn.fit_many(net.spec, X, Y[:, :1], epochs=4, params=net.params[None], loss=LOG_COSH, optimizer=SGD(0.1))
+    net.fit(X, Y[:, :1], epochs=4, loss=LOG_COSH, optimizer=SGD(0.1), shuffle=False)
+    np.testing.assert_allclose(many.params[0], net.params, rtol=1e-12)
+    swept = fastnn.sweep(X, Y[:, :1], {"loss": [LOG_COSH]}, hidden=(4,), optimizer=SGD(0.1), epochs=2)
+    assert np.isfinite([record["loss"] for record in swept.records]).all()
+
+
+def test_a_step_inside_compiled_code():
+    net, other = MLP((3, 4, 1), rng=0), MLP((3, 4, 1), rng=0)
+    state = TrainState(net.spec, loss=LOG_COSH, optimizer=SGD(0.1), max_batch=37)
+
+    @njit
+    def step(net, X, y, state):
+        return net.train_step(X, y, state)
+
+    step(net, X, Y[:, :1].copy(), state)
+    other.fit(X, Y[:, :1], epochs=1, loss=LOG_COSH, optimizer=SGD(0.1), shuffle=False, specialize=False)
+    np.testing.assert_allclose(net.params, other.params, rtol=1e-13)
+
+
+def test_lanes_beyond_the_data_are_not_asked_for_where_a_loss_is_defined():
+    @njit
+    def value(o, y):
+        return o - y * math.log(o)
+
+    @njit
+    def gradient(o, y):
+        return 1 - y / o
+
+    loss = Loss(value, gradient, name="counts", outputs=(0, np.inf), targets=(0, np.inf))
+    for sizes in PATHS.values():
+        net, y = MLP(sizes, output_activation="exp", rng=0), abs(Y[:, : sizes[-1]])
+        ours = net.loss_and_grad(X, y, loss=loss)
+        theirs = net.loss_and_grad(X, y, loss="poisson")
+        assert ours[0] == pytest.approx(theirs[0], rel=1e-12)
+        np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-10, atol=1e-13)
+        assert np.isfinite(net.fit(X, y, loss=loss, epochs=2, batch_size=7).loss).all()
+    with pytest.raises(ValueError, match="y must"):
+        net.fit(X, -y, loss=loss, epochs=1)
+
+
+def test_functions_of_one_name_are_kept_apart_by_what_they_compute():
+    def made(factor):
+        @njit
+        def helper(r):
+            return factor * r
+
+        return Loss(njit(lambda o, y: helper(o - y) * (o - y)), njit(lambda o, y: 2 * helper(o - y)), name="scaled")
+
+    net = MLP((3, 17, 1), rng=0)
+    one, three = (net.loss_and_grad(X, Y[:, :1], loss=made(factor))[0] for factor in (1.0, 3.0))
+    assert three == pytest.approx(3 * one, rel=1e-13)
+    assert made(1.0) == made(1.0) != made(3.0)
+    assert fingerprint(squared) == fingerprint(squared.py_func) != fingerprint(twice_off)
+
+
+def test_pickled():
+    again = pickle.loads(pickle.dumps(LOG_COSH))
+    assert again == LOG_COSH
+    assert repr(again) == repr(LOG_COSH)
+
+
+def test_another_process_computes_the_same_from_what_was_kept():
+    code = """
+import numpy as np, fastnn
+def value(o, y): return abs(o - y) ** 3
+def gradient(o, y): return 3 * (o - y) * abs(o - y)
+net = fastnn.MLP((3, 17, 1), rng=0)
+print(repr(net.loss_and_grad(np.eye(3), np.zeros(3), loss=fastnn.Loss(value, gradient))[0]))
+"""
+    done = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(2)]
+    assert done[0].stdout == done[1].stdout != "", done[0].stderr
+
+
+def allocates(o, y):
+    return np.array([o - y])[0]
+
+
+def raises(o, y):
+    if o > 100:
+        raise ValueError("too large")
+    return o - y
+
+
+WRONG = {
+    "gradient of the loss 'squared' must be the derivative of value; at o = -3.137, y = -3.137 it is 1, and": (
+        squared, lambda o, y: 1.0),
+    "value of the loss 'log' must be finite; at o = .*, y = .* it is nan": (
+        lambda o, y: math.log(o), lambda o, y: 1 / o),
+    "gradient of the loss 'squared' must take 2 numbers, o, y; it takes 1": (squared, lambda o: o),
+    "value of the loss 'allocates' must not allocate; it does": (allocates, lambda o, y: 1.0),
+    "value of the loss 'raises' must not raise exceptions; it does": (raises, lambda o, y: 1.0),
+    "value of the loss 'text' must return a float; it returns": (lambda o, y: "text", lambda o, y: 1.0),
+    "value of the loss 'unknown' must be a function that Numba can compile": (
+        lambda o, y: pytest.approx(o), lambda o, y: 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", WRONG)
+def test_wrong_functions_are_refused_in_one_sentence(sentence):
+    name = re.search("'(.*)'", sentence)[1]
+    net = MLP((3, 17, 1), rng=0)
+    before = net.params.copy()
+    with pytest.raises((TypeError, ValueError), match=sentence) as caught:
+        net.fit(X, Y[:, :1], epochs=1, loss=Loss(*WRONG[sentence], name=name))
+    assert "\n" not in str(caught.value)
+    assert np.array_equal(net.params, before)
+
+
+def test_what_is_no_function_or_no_sum_of_squares_is_refused():
+    with pytest.raises(TypeError, match="a function must be one of Python's, compiled by Numba or not; got 3"):
+        Loss(3, twice_off)
+    table = [1.0]
+    with pytest.raises(TypeError, match=r"may take numbers, modules .*takes table, list"):
+        Loss(lambda o, y: table[0], twice_off)
+    with pytest.raises(TypeError, match="name must be a text without @; got 'a@b'"):
+        Loss(squared, twice_off, name="a@b")
+    with pytest.raises(ValueError, match="loss must be a sum of squares, sse or mse, for LevenbergMarquardt"):
+        MLP((3, 4, 1)).fit(X, Y[:, :1], epochs=1, loss=SQUARED, optimizer=LevenbergMarquardt())
+    with pytest.raises(ValueError, match="output activation 'softmax'"):
+        MLP((3, 4, 2), output_activation="softmax").fit(X, Y, epochs=1, loss=SQUARED)
+
+
+def test_a_loss_is_looked_at_once(monkeypatch):
+    check_own_loss(SQUARED)
+    monkeypatch.setattr("fastnn.checks.own._compiled", lambda *_: pytest.fail("looked at again"))
+    check_own_loss(SQUARED)
