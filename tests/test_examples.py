@@ -1,12 +1,15 @@
-"""The worked simulations in `examples/`, each in a short form, with its figure."""
+"""The examples: first steps as they stand, the worked simulations each in a short form, with its figure."""
 
 import importlib
+import re
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+BASICS = Path(__file__).parents[1] / "examples" / "basics"
+EXAMPLES = BASICS.parent / "simulations"
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +100,30 @@ def test_slopes(tmp_path):
     values, both = result["errors"].values()
     assert both[1] < 0.7 * values[1]
     assert drawn(slopes, result, tmp_path / "slopes.png")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(path.stem, marks=[] if path.stem == "plot_tutorial" else pytest.mark.slow)
+        for path in sorted(BASICS.glob("*.py"))
+    ],
+)
+def test_first_steps(name):
+    pytest.importorskip("matplotlib").use("agg")
+    pytest.importorskip("sklearn")
+    from matplotlib import pyplot as plt
+
+    plt.close("all")
+    runpy.run_path(str(BASICS / f"{name}.py"))
+    assert plt.get_fignums()
+    plt.close("all")
+
+
+def test_the_tutorials_table_holds_the_lines_that_are_run():
+    text = (BASICS / "plot_tutorial.py").read_text(encoding="utf-8")
+    table, code = text.split('"""', 2)[1:]
+    lines = re.findall(r"^   [* ] - ``(.*?)``", table, flags=re.MULTILINE)
+    assert len(lines) > 12
+    for line in lines:
+        assert f"{line}" in code, line

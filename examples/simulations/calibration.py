@@ -1,10 +1,21 @@
-"""Thousands of measurements are calibrated by Gauss-Newton, with the Jacobian of a network.
+"""
+Calibration by Gauss-Newton
+===========================
+
+Thousands of measurements are calibrated by Gauss-Newton, with the Jacobian of a network.
 
 A simulator tells the swing of a damped oscillator from three parameters. A network learns it; from a noisy measurement
 the parameters are found again by least squares, whose derivatives ``net.jacobian`` gives, inside compiled code.
 
-    python examples/calibration.py [--figure calibration.png]
+.. code-block:: sh
+
+    python examples/simulations/calibration.py [--figure calibration.png]
+
+.. image:: /calibration.png
+   :alt: Each parameter found, over the true one
 """
+
+# sphinx_gallery_thumbnail_path = "calibration.png"
 
 import argparse
 from time import perf_counter
@@ -100,7 +111,7 @@ def draw(result):
 
 def main():
     """Run the example."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--figure", default="calibration.png")
     path = parser.parse_args().figure
     result = run()

@@ -1,10 +1,21 @@
-"""A surrogate that learns slopes beside values: what they are worth in samples.
+"""
+Slopes beside values
+====================
+
+A surrogate that learns slopes beside values: what they are worth in samples.
 
 Many simulations give the derivatives of their result with respect to the inputs almost for nothing, by an adjoint. A
 network is trained on the values of Franke's function alone, and on values and slopes, from more and more samples.
 
-    python examples/slopes.py [--figure slopes.png]
+.. code-block:: sh
+
+    python examples/simulations/slopes.py [--figure slopes.png]
+
+.. image:: /slopes.png
+   :alt: The error over the number of samples, with slopes and without
 """
+
+# sphinx_gallery_thumbnail_path = "slopes.png"
 
 import argparse
 
@@ -77,7 +88,7 @@ def draw(result):
 
 def main():
     """The whole example."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--figure", default="slopes.png", help="where the figure goes")
     path = parser.parse_args().figure
     result = run()

@@ -1,10 +1,16 @@
-"""Someone else's published network in a loop of one's own: the lift of an airfoil in gusts, with its slope.
+"""
+A published network in a loop of one's own
+==========================================
+
+The lift of an airfoil in gusts, and its slope, from a network that someone else trained and published.
 
 NeuralFoil (Peter Sharpe, MIT licence, ``pip install neuralfoil``) predicts an airfoil's lift and drag by a network that
 learned from XFoil. Its weights are read here from the installed package and run inside ``@njit``, where a simulation
 needs them one at a time, and where the Jacobian gives the slope of the lift exactly.
 
-    python examples/airfoil.py
+.. code-block:: sh
+
+    python examples/simulations/airfoil.py
 """
 
 from __future__ import annotations

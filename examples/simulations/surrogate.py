@@ -1,10 +1,21 @@
-"""A network stands in for an expensive force in the time loop of an orbit.
+"""
+A surrogate in the time loop of an orbit
+========================================
+
+A network stands in for an expensive force in the time loop of an orbit.
 
 The force on a body is a sum over thousands of masses. A network learns it from samples, in standardised units; the
 scaling is folded into its layers, and the same compiled integrator runs with either force.
 
-    python examples/surrogate.py [--figure surrogate.png]
+.. code-block:: sh
+
+    python examples/simulations/surrogate.py [--figure surrogate.png]
+
+.. image:: /surrogate.png
+   :alt: The orbit with the force and with the network, their distance, and the time of a step of each
 """
+
+# sphinx_gallery_thumbnail_path = "surrogate.png"
 
 import argparse
 from time import perf_counter
@@ -121,7 +132,7 @@ def draw(result):
 
 def main():
     """Run the example."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--figure", default="surrogate.png")
     path = parser.parse_args().figure
     result = run()

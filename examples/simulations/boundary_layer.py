@@ -1,12 +1,21 @@
-"""A differential equation solved by its residual: a boundary layer.
+"""
+A boundary layer, solved by its residual
+========================================
 
 ``-eps u'' + u' = 1`` on [0, 1] with ``u(0) = u(1) = 0`` rises like x and falls to zero within a layer as thin as eps. A
 network takes the place of u: it is trained until the equation holds at points of the interval and the ends are where
 they must be. Nothing is known of the solution but that. The loop, with u, u' and u'' of the network and the gradient of
 the residual with respect to its parameters, is compiled as one.
 
-    python examples/boundary_layer.py [--figure boundary_layer.png]
+.. code-block:: sh
+
+    python examples/simulations/boundary_layer.py [--figure boundary_layer.png]
+
+.. image:: /boundary_layer.png
+   :alt: The solution, its error, and the loss
 """
+
+# sphinx_gallery_thumbnail_path = "boundary_layer.png"
 
 import argparse
 from time import perf_counter
@@ -92,7 +101,7 @@ def draw(result):
 
 def main():
     """The whole example."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--figure", default="boundary_layer.png", help="where the figure goes")
     path = parser.parse_args().figure
     result = run()
