@@ -39,12 +39,14 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "abort_on_example_error": True,
     "remove_config_comments": True,
+    "capture_repr": (),
 }
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"fastnn {release}"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+html_sidebars = {"index": [], "gallery/basics/plot_1_tutorial": []}
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",

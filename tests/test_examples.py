@@ -105,7 +105,7 @@ def test_slopes(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(path.stem, marks=[] if path.stem == "plot_tutorial" else pytest.mark.slow)
+        pytest.param(path.stem, marks=[] if path.stem == "plot_1_tutorial" else pytest.mark.slow)
         for path in sorted(BASICS.glob("*.py"))
     ],
 )
@@ -121,7 +121,7 @@ def test_first_steps(name):
 
 
 def test_the_tutorials_table_holds_the_lines_that_are_run():
-    text = (BASICS / "plot_tutorial.py").read_text(encoding="utf-8")
+    text = (BASICS / "plot_1_tutorial.py").read_text(encoding="utf-8")
     table, code = text.split('"""', 2)[1:]
     lines = re.findall(r"^   [* ] - ``(.*?)``", table, flags=re.MULTILINE)
     assert len(lines) > 12

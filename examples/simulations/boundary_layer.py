@@ -11,7 +11,7 @@ the residual with respect to its parameters, is compiled as one.
 
     python examples/simulations/boundary_layer.py [--figure boundary_layer.png]
 
-.. image:: /boundary_layer.png
+.. figure:: /boundary_layer.png
    :alt: The solution, its error, and the loss
 """
 

@@ -11,7 +11,7 @@ the parameters are found again by least squares, whose derivatives ``net.jacobia
 
     python examples/simulations/calibration.py [--figure calibration.png]
 
-.. image:: /calibration.png
+.. figure:: /calibration.png
    :alt: Each parameter found, over the true one
 """
 

@@ -11,7 +11,7 @@ each thread at its own: ``net.forward_with`` evaluates the network with any vect
 
     python examples/simulations/cartpole.py [--figure cartpole.png]
 
-.. image:: /cartpole.png
+.. figure:: /cartpole.png
    :alt: Time until the pole falls, over the generations, and the pole's angle before and after
 """
 

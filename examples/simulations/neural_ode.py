@@ -13,7 +13,7 @@ computed by its compiled loop, too, and both are timed.
 
     python examples/simulations/neural_ode.py [--figure neural_ode.png]
 
-.. image:: /neural_ode.png
+.. figure:: /neural_ode.png
    :alt: Loss, a swing never seen, and the time of a gradient
 """
 

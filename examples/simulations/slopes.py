@@ -11,7 +11,7 @@ network is trained on the values of Franke's function alone, and on values and s
 
     python examples/simulations/slopes.py [--figure slopes.png]
 
-.. image:: /slopes.png
+.. figure:: /slopes.png
    :alt: The error over the number of samples, with slopes and without
 """
 

@@ -11,7 +11,7 @@ scaling is folded into its layers, and the same compiled integrator runs with ei
 
     python examples/simulations/surrogate.py [--figure surrogate.png]
 
-.. image:: /surrogate.png
+.. figure:: /surrogate.png
    :alt: The orbit with the force and with the network, their distance, and the time of a step of each
 """
 

@@ -16,9 +16,9 @@ is trained twice, by those lines and by fastnn, and both end with the same weigh
    * - ``W2 = rng.random((4, 1))``
      - ``net.weights[1]``
    * - ``hidden = sigmoid(X @ W1)``
-     - ``activation="sigmoid"``
+     - ``"activation": "sigmoid"``
    * - ``output = sigmoid(hidden @ W2)``
-     - ``output_activation="sigmoid"``, and ``net.predict(X)`` is all of it
+     - ``"output_activation": "sigmoid"``; ``net.predict(X)`` is both lines
    * - ``d_output = 2 * (output - y) * output * (1 - output)``
      - ``loss="sse"``, the sum of squared errors
    * - ``d_hidden = d_output @ W2.T * hidden * (1 - hidden)``
@@ -34,8 +34,8 @@ is trained twice, by those lines and by fastnn, and both end with the same weigh
 # %%
 # Data
 # ----
-# Two bits, and a constant 1 that stands in for a bias; the target is the bits' xor. fastnn takes the same arrays: samples
-# are rows, and a target has a row for each.
+# Two bits, and a constant 1 that stands in for a bias; the target is the bits' xor. fastnn takes the same arrays:
+# samples are rows, and a target has a row for each.
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -56,8 +56,10 @@ rng = np.random.default_rng(1)
 W1 = rng.random((3, 4))
 W2 = rng.random((4, 1))
 
-net = fastnn.MLP((3, 4, 1), activation="sigmoid", output_activation="sigmoid", bias=False, init="unit_uniform", rng=1)
-assert (net.weights[0] == W1).all() and (net.weights[1] == W2).all()
+sigmoids = {"activation": "sigmoid", "output_activation": "sigmoid"}
+net = fastnn.MLP((3, 4, 1), **sigmoids, bias=False, init="unit_uniform", rng=1)
+assert (net.weights[0] == W1).all()
+assert (net.weights[1] == W2).all()
 
 # %%
 # ``fastnn.MLP.tutorial(rng=1)`` is short for it.
@@ -97,16 +99,17 @@ def matrix(ax, values, name):
     """Draw a matrix as an image, blue where it is negative and red where it is positive."""
     limit = abs(values).max()
     ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    ax.set(title=name, xticks=[], yticks=[], xlabel=f"{values.shape[0]} × {values.shape[1]}", anchor="C")
+    ax.set(title=name, xticks=[], yticks=[], xlabel="{} x {}".format(*values.shape))
 
 
+d_loss, slope_output, slope_hidden = 2 * (output - y), output * (1 - output), hidden * (1 - hidden)
 equations = [
-    [(d_output, "d_output"), "=", (2 * (output - y), "2 (output - y)"), "*", (output * (1 - output), "sigmoid'")],
-    [(d_hidden, "d_hidden"), "=", (d_output @ W2.T, "d_output @ W2.T"), "*", (hidden * (1 - hidden), "sigmoid'")],
+    [(d_output, "d_output"), "=", (d_loss, "2 (output - y)"), "*", (slope_output, "slope of the sigmoid")],
+    [(d_hidden, "d_hidden"), "=", (d_output @ W2.T, "d_output @ W2.T"), "*", (slope_hidden, "slope of the sigmoid")],
     [(d_W2, "d_W2"), "=", (hidden.T, "hidden.T"), "@", (d_output, "d_output")],
     [(d_W1, "d_W1"), "=", (X.T, "X.T"), "@", (d_hidden, "d_hidden")],
 ]
-figure, rows = plt.subplots(4, 5, figsize=(8, 8), width_ratios=[4, 1, 4, 1, 4], layout="constrained")
+figure, rows = plt.subplots(4, 5, figsize=(7, 8), width_ratios=[4, 1, 4, 1, 4], layout="constrained")
 figure.suptitle("The chain rule")
 for row, equation in zip(rows, equations, strict=True):
     for ax, term in zip(row, equation, strict=True):
@@ -129,23 +132,25 @@ for _ in range(1500):
     W2 -= hidden.T @ d_output
 
 history = net.fit(X, y, loss="sse", optimizer=fastnn.SGD(learning_rate=1.0), epochs=1500)
-assert np.allclose(net.weights[0], W1, atol=1e-11) and np.allclose(net.weights[1], W2, atol=1e-11)
+assert np.allclose(net.weights[0], W1, atol=1e-11)
+assert np.allclose(net.weights[1], W2, atol=1e-11)
 
 # %%
 # What it learned
 # ---------------
 
-figure, (diagram, prediction, curve) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
-plots.network_diagram(net, diagram, input_names=("a", "b", "1"), output_names=("a xor b",))
-bits = ["0 0", "0 1", "1 0", "1 1"]
-plots.outputs_against_targets({"NumPy": output[:, 0], "fastnn": net.predict(X)[:, 0]}, y[:, 0], prediction, names=bits)
+plots.network_diagram(net, input_names=("a", "b", "1"), output_names=("a xor b",))
+
+figure, (prediction, curve) = plt.subplots(1, 2, figsize=(7.5, 3.8), layout="constrained")
+outputs = {"NumPy": output[:, 0], "fastnn": net.predict(X)[:, 0]}
+plots.outputs_against_targets(outputs, y[:, 0], prediction, names=["0 0", "0 1", "1 0", "1 1"])
 plots.loss_curves({"fastnn": history.loss}, curve, unit="iteration")
 
 # %%
 # Readable or fast
 # ----------------
-# ``backend="numpy"`` computes the lines above, generalised to any depth (:doc:`/api/twin`); ``backend="plain"`` the same
-# in plain loops; the default the tuned kernels, in about a hundredth of the time. They agree to rounding.
+# ``backend="numpy"`` computes the lines above, generalised to any depth (:doc:`/api/twin`); ``backend="plain"`` does so
+# in plain loops; by default the tuned kernels do, in about a hundredth of the time. They agree to rounding.
 
 other = fastnn.MLP.tutorial(rng=1)
 other.fit(X, y, loss="sse", optimizer=fastnn.SGD(learning_rate=1.0), epochs=1500, backend="numpy")

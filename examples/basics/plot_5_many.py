@@ -31,7 +31,7 @@ print(f"1,000 networks in {perf_counter() - clock:.2f} s; best loss {many.loss.m
 x = np.linspace(-2, 2, 200)[:, None]
 mean, low, high = many.mean(x)[:, 0], *many.quantile(x, [0.05, 0.95])[..., 0]
 
-figure, (curve, losses) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+figure, (curve, losses) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
 curve.fill_between(x[:, 0], low, high, alpha=0.3, label="nine in ten members")
 curve.plot(x[:, 0], mean, label="mean")
 curve.plot(X[:, 0], y, ".", color="0.3", label="samples")

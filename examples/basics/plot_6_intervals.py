@@ -36,15 +36,15 @@ ways = {
 
 X, y = test
 grid = np.linspace(0, 1, 200)[:, None]
-figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), sharey=True, layout="constrained")
 for ax, (name, sure) in zip(axes, ways.items(), strict=True):
     low, _, high = (part.reshape(-1) for part in sure.predict(X))
     within = (low <= y) & (y <= high)
     left = X[:, 0] < 0.3
-    print(f"{name}: {within.mean():.1%} within; below x = 0.3 {within[left].mean():.1%}, above {within[~left].mean():.1%}")
+    print(f"{name}: {within[left].mean():.1%} within for x below 0.3, {within[~left].mean():.1%} above")
     low, middle, high = (part.reshape(-1) for part in sure.predict(grid))
     ax.plot(X[:500, 0], y[:500], ".", color="0.6", markersize=3)
     ax.fill_between(grid[:, 0], low, high, alpha=0.3)
     ax.plot(grid[:, 0], middle)
-    ax.set(xlabel="x", title=f"{name}: {within.mean():.1%} of new targets within")
+    ax.set(xlabel="x", title=f"{name}: {within.mean():.1%} within")
 axes[0].set_ylabel("y")

@@ -33,13 +33,13 @@ print(f"{(predicted == y_test).mean():.1%} of {len(y_test)} digits are read corr
 # %%
 # How the loss fell, and which digits are taken for which.
 
-figure, (curve, table) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+figure, (curve, table) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 plots.loss_curves({"training": history.loss, "validation": history.validation_loss}, curve)
 plots.confusion(y_test, predicted, table)
 
 # %%
 # Some of the digits, a wrong class framed; and what the first units look for.
 
-figure, (digits, units) = plt.subplots(2, 1, figsize=(9, 7), layout="constrained")
+figure, (digits, units) = plt.subplots(2, 1, figsize=(8, 7), layout="constrained")
 plots.sample_images(X_test[:36].reshape(-1, 8, 8), predicted[:36], y_test[:36], digits)
 plots.weight_images(net, units, shape=(8, 8))

@@ -21,10 +21,10 @@ X = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
 # %%
 # Each network of the three starts from weights of its own and takes the same steps.
 
-figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
 for units, ax in zip((8, 16, 64), axes, strict=True):
     net = fastnn.MLP((2, units, 3), activation="tanh", output_activation="softmax", rng=0)
     net.fit(X, classes, loss="cross_entropy", optimizer=fastnn.Adam(0.02), epochs=300, batch_size=30, rng=0)
     plots.decision_regions(net, X, classes, ax)
     accuracy = (net.predict(X).argmax(axis=1) == classes).mean()
-    ax.set_title(f"{units} hidden units: {accuracy:.0%} correct")
+    ax.set_title(f"{units} units: {accuracy:.0%} correct")
