@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 from numba import njit, types
+from numba.core import event
 from numba.core.errors import TypingError
 
 from fastnn.kernels.jit.compiling import inlined, kernel, outlined
@@ -56,6 +57,14 @@ def test_there_is_machine_code_of_kernels_alone():
         library, descriptor = _compiled(piece, argument)
         assert library.get_pointer_to_function(descriptor.llvm_func_name) == 0
         assert library.get_pointer_to_function(descriptor.llvm_cfunc_wrapper_name) == 0
+
+
+def test_passes_that_find_nothing_in_kernels_are_left_out():
+    with event.install_recorder("numba:run_pass") as recorder:
+        _root.compile((types.float32,))
+    passes = {entry.data["name"].partition(" ")[0] for _, entry in recorder.buffer}
+    assert "native_lowering" in passes
+    assert not passes & {"ir_processing", "inline_closure_likes", "nopython_rewrites", "ir_legalization"}
 
 
 @kernel

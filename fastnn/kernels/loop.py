@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fastnn.jobs.job import Status
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.calls import call, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
 from fastnn.kernels.simd.threads import meet
@@ -25,10 +24,11 @@ def present_params(steps):
 
 
 @inlined
-def loop(steps, job, counters, sums, learning_rates, epoch_losses, max_steps):
-    """Train from where `counters` and `sums` stand; see `fastnn.jobs.job`.
+def loop(steps, job, counters, sums, learning_rates, epoch_losses, n_epochs, max_steps):
+    """Train from where `counters` and `sums` stand, at most `n_epochs` epochs; see `fastnn.jobs.job`.
 
-    Every thread of the team runs this: each does its share of a step, and all know how far the run has come.
+    Arrays come as pointers, which Numba does not count. Every thread of the team runs this: each does its share of a
+    step, and all know how far the run has come.
     """
     team = steps.team
     n_batches = (job.n_rows + job.batch_size - 1) // job.batch_size
@@ -37,7 +37,7 @@ def loop(steps, job, counters, sums, learning_rates, epoch_losses, max_steps):
     first_epoch, first_step, status = epoch, step, _DONE
     mode = flush_denormals()
     meet(team)
-    while epoch < first_epoch + learning_rates.size and status == _DONE:
+    while epoch < first_epoch + n_epochs and status == _DONE:
         i = epoch - first_epoch
         if steps.ordered and team.rank == 0:
             call(job.draw_order, job, epoch)
@@ -58,8 +58,8 @@ def loop(steps, job, counters, sums, learning_rates, epoch_losses, max_steps):
         mean = loss_sum / (weight_sum if weight_sum > 0.0 else 1.0)
         epoch_losses[i] = mean
         if job.end_epoch != 0:
-            rates, n_rates, params = pointer(learning_rates, 0), learning_rates.size, present_params(steps)
-            if call_integer(job.end_epoch, job, params, steps.n_params, epoch, mean, rates, i, n_rates, team):
+            params = present_params(steps)
+            if call_integer(job.end_epoch, job, params, steps.n_params, epoch, mean, learning_rates, i, n_epochs, team):
                 status = _STOPPED
         epoch, batch, loss_sum, weight_sum = epoch + 1, 0, 0.0, 0.0
     restore_denormals(mode)

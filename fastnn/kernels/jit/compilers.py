@@ -7,14 +7,34 @@ that again in each of its callers; here only what is called gets that far.
 from __future__ import annotations
 
 import gc
+from functools import cache, partial
 from typing import Any
 
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
 from numba.core.runtime import rtsys
 
 from fastnn.kernels.jit.resolution import remembering
+
+#: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ... Many work
+#: out anew where all variables live. Another, IRLegalization, marks where counted references end.
+_IDLE = {
+    "IRProcessing",
+    "WithLifting",
+    "InlineClosureLikes",
+    "RewriteDynamicRaises",
+    "MakeFunctionToJitFunction",
+    "InlineInlinables",
+    "FindLiterallyCalls",
+    "LiteralUnroll",
+    "LiteralPropagationSubPipelinePass",
+    "InlineOverloads",
+    "NopythonRewrites",
+    "NoPythonSupportedFeatureValidation",
+    "DumpParforDiagnostics",
+}
 
 
 class _Library(JITCodeLibrary):
@@ -51,7 +71,7 @@ class _PieceLibrary(_Library):
 
 
 class KernelCompiler(Compiler):
-    """Numba's compiler for such libraries, which does not look for garbage meanwhile."""
+    """Numba's compiler for such libraries, with fewer passes, and which does not look for garbage meanwhile."""
 
     library_class: type[JITCodeLibrary] = _Library
 
@@ -62,7 +82,17 @@ class KernelCompiler(Compiler):
         super().__init__(typing_context, target_context, library, *args)
         context = self.state.targetctx
         counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
-        self.state.targetctx = context.subtarget(typing_context=typing_context, enable_nrt=counts)
+        self.state.targetctx = context.subtarget(
+            typing_context=typing_context, enable_nrt=counts, get_abi_sizeof=partial(_size, context.target_data)
+        )
+
+    def define_pipelines(self) -> list[PassManager]:
+        """Numba's, without the passes that find nothing to do in kernels."""
+        (pipeline,) = super().define_pipelines()
+        idle = _IDLE if self.state.targetctx.enable_nrt else _IDLE | {"IRLegalization"}
+        pipeline.passes = [entry for entry in pipeline.passes if entry[0].__name__ not in idle]
+        pipeline.finalize()
+        return [pipeline]
 
     def _compile_core(self) -> Any:
         collects = gc.isenabled()
@@ -98,6 +128,12 @@ class EmbeddedCompiler(PieceCompiler):
     """The same for a piece that others call, whose functions Numba compiles as usual."""
 
     library_class = _EmbeddedLibrary
+
+
+@cache
+def _size(target: Any, kind: Any) -> int:
+    """Bytes that a value of an LLVM type takes. Numba has LLVM read a module for every answer."""
+    return kind.get_abi_size(target)
 
 
 def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: Any) -> Any:

@@ -168,7 +168,8 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
         kind, pointers, pace, batch, penalty, bound, pointer(work, 0), weight, pointer(params, 0), n_params, corrected,
         n_batches, counters[2], checked_steps, job.draw_order != 0 and n_batches > 1, ALONE,
     )  # fmt: skip
-    status = loop(steps, job, counters, sums, learning_rates, losses, max_steps)
+    places = pointer(counters, 0), pointer(sums, 0), pointer(learning_rates, 0), pointer(losses, 0)
+    status = loop(steps, job, *places, learning_rates.size, max_steps)
 
     _hand_over(pointers.params, params, n_params)
     if n_slots > 0:

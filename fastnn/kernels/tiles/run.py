@@ -42,7 +42,8 @@ def run(records, params, slots, counters, sums, learning_rates, epoch_losses, ma
     remembered = pointer(slots, 0), pointer(slots, (slots.shape[0] - 1) * n_params)
     steps = TileSteps(pointer(params, 0), n_params, remembered, checked_steps, job.draw_order != 0, team)
     pointer_at(job.bad_data, np.int64)[0] = 0
-    return loop(steps, job, counters, sums, learning_rates, epoch_losses, max_steps)
+    places = pointer(counters, 0), pointer(sums, 0), pointer(learning_rates, 0), pointer(epoch_losses, 0)
+    return loop(steps, job, *places, learning_rates.size, max_steps)
 
 
 @overload(present_params, jit_options=INLINED)
