@@ -12,7 +12,7 @@ import numpy as np
 from reference_cases import HIDDEN, rules, sized, targets
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.jobs.monitor import Watch
+from fastnn.jobs.monitor import Monitor
 from fastnn.kernels import train as training
 from fastnn.kernels.tiles import layers
 from fastnn.kernels.tiles import predict as network
@@ -61,9 +61,9 @@ def _move(plan, name, count, dtype, at_end):
 def train(job, at_end, threads):
     """A run of two epochs with every buffer guarded."""
     state = State.fresh(job.spec, job.optimizer, seed=0)
-    if job.watch is not None:
-        job.watch.loss, job.watch.metric = empty((2,), np.float64, at_end), empty((2,), np.float64, at_end)
-        state.memory, state.best = guarded(state.memory, at_end), guarded(job.params, at_end)
+    if job.monitor is not None:
+        job.monitor.loss, job.monitor.metric = empty((2,), np.float64, at_end), empty((2,), np.float64, at_end)
+        state.monitor_state, state.best = guarded(state.monitor_state, at_end), guarded(job.params, at_end)
     prepared = training.PreparedForTiles(job, state)
     plan, n = prepared.record, len(job.X)
     block_rows, itemsize = int(plan["block_rows"][0]), job.params.itemsize
@@ -120,7 +120,7 @@ def cases(dtype):
             max_grad_norm=1.0 if heads() else np.inf,
             dropout=(0.3,) * len(sizes[2:]) if heads() else (),
             input_noise=0.1 * heads(),
-            watch=Watch(X[:m], y[:m], weight, stopping=EarlyStopping()) if heads() else None,
+            monitor=Monitor(X[:m], y[:m], weight, stopping=EarlyStopping()) if heads() else None,
         )
 
 
@@ -128,7 +128,7 @@ def main(dtype, at_end):
     """All of it."""
     for job in cases(dtype):
         print(job.spec, len(job.X), job.batch_size, job.loss.name, job.optimizer, job.shuffle, flush=True)
-        for holder, name in itertools.product((job, job.watch), ("params", "X", "y", "sample_weight")):
+        for holder, name in itertools.product((job, job.monitor), ("params", "X", "y", "sample_weight")):
             if getattr(holder, name, None) is not None:
                 setattr(holder, name, guarded(getattr(holder, name), at_end))
         for threads in (1, 2):

@@ -99,7 +99,7 @@ def _assert_resumes(kind, params, state):
     second = resumed.fit(X, y, state=state, **settings | {"epochs": 1})
     assert resumed.params.tobytes() == whole.params.tobytes()
     assert np.array_equal(second.loss, first.loss[-1:])
-    assert second.state.memory.tobytes() == first.state.memory.tobytes()
+    assert second.state.monitor_state.tobytes() == first.state.monitor_state.tobytes()
 
 
 # ---------------------------------------------------------------- while kernels compile

@@ -21,7 +21,7 @@ from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa
 from fastnn.tabular.encoding import Column, encode  # noqa: E402
 from fastnn.tabular.numerals import Numerals  # noqa: E402
 
-QUICK = training.Settings(hidden=(8,), epochs=60, repeats=3)
+QUICK = training.TableSettings(hidden=(8,), epochs=60, repeats=3)
 
 
 def messy(n=300):
@@ -134,7 +134,7 @@ def test_repeats_give_the_spread():
     rng = np.random.default_rng(0)
     frame = polars.DataFrame({"x": rng.normal(size=200), "z": rng.normal(size=200)})
     frame = frame.with_columns(t=polars.col("x") - polars.col("z"))
-    settings = training.Settings(hidden=(4,), epochs=40, repeats=5)
+    settings = training.TableSettings(hidden=(4,), epochs=40, repeats=5)
     outcome = training.train(preparing.prepare(frame, "t", None, 0), settings, progress=False)
     assert outcome.spread.shape == (5,)
     assert len(set(outcome.spread)) == 5
@@ -359,7 +359,7 @@ def test_sweep_compares_settings(folder, capsys):
 
 
 def grid(rates, **settings):
-    return [training.Settings(hidden=(3,), learning_rate=rate, epochs=12, **settings) for rate in rates]
+    return [training.TableSettings(hidden=(3,), learning_rate=rate, epochs=12, **settings) for rate in rates]
 
 
 def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_than_it_judges(table, monkeypatch):

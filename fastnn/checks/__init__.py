@@ -39,9 +39,9 @@ from fastnn.checks.members import (
     check_quantiles,
 )
 from fastnn.checks.memory import check_epochs, check_memory
-from fastnn.checks.monitor import check_early_stopping, check_schedule, check_watch
+from fastnn.checks.monitor import check_early_stopping, check_monitor, check_schedule
 from fastnn.checks.networks import check_network_spec, check_rng, check_spec
-from fastnn.checks.streams import check_stream
+from fastnn.checks.train_state import check_train_state
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -79,6 +79,7 @@ __all__ = [
     "check_means",
     "check_members_job",
     "check_memory",
+    "check_monitor",
     "check_name",
     "check_network_spec",
     "check_number",
@@ -97,10 +98,9 @@ __all__ = [
     "check_spec",
     "check_specialize",
     "check_state",
-    "check_stream",
     "check_targets",
+    "check_train_state",
     "check_vector",
-    "check_watch",
     "describe",
     "is_sequence",
 ]

@@ -19,7 +19,7 @@ from fastnn.checks.values import (
     describe,
 )
 from fastnn.jobs.job import Job
-from fastnn.jobs.monitor import Watch
+from fastnn.jobs.monitor import Monitor
 from fastnn.settings import schedules
 from fastnn.settings.early_stopping import EarlyStopping
 
@@ -101,8 +101,8 @@ def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping 
     )
 
 
-def check_watch(job: Job, validation_data: Any, validation_fraction: Any, early_stopping: Any) -> Watch | None:
-    """What a job is to watch, if anything; `fastnn.training.holding_out` parts the samples of a fraction.
+def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, early_stopping: Any) -> Monitor | None:
+    """What a job is to monitor, if anything; `fastnn.training.holding_out` parts the samples of a fraction.
 
     Raises
     ------
@@ -115,20 +115,20 @@ def check_watch(job: Job, validation_data: Any, validation_fraction: Any, early_
     plateau = rate if isinstance(rate, schedules.ReduceOnPlateau) else None
     if validation_data is None and validation_fraction is None and early_stopping is None and plateau is None:
         return None
-    watch = Watch(plateau=plateau)
+    monitor = Monitor(plateau=plateau)
     if validation_data is not None:
         if validation_fraction is not None:
             raise ValueError("validation_fraction must be None where validation_data is given")
-        watch.X, watch.y, watch.sample_weight = _check_validation_data(validation_data, job)
+        monitor.X, monitor.y, monitor.sample_weight = _check_validation_data(validation_data, job)
     elif validation_fraction is not None:
         if job.batches is not None:
             raise ValueError("validation_fraction must be None where X yields batches; validation_data may be given")
-        watch.fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
+        monitor.fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
         n = len(job.X)
-        if not 1 <= int(n * watch.fraction) < n:
-            raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {watch.fraction}")
-    watch.stopping = check_early_stopping(early_stopping, watch.validates)
-    return watch
+        if not 1 <= int(n * monitor.fraction) < n:
+            raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {monitor.fraction}")
+    monitor.stopping = check_early_stopping(early_stopping, monitor.validates)
+    return monitor
 
 
 def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArray | None]:

@@ -102,7 +102,7 @@ class TrainState:
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
-        job = checks.check_stream(
+        job = checks.check_train_state(
             spec, loss=loss, optimizer=optimizer, max_batch=max_batch, l2=l2, max_grad_norm=max_grad_norm,
             delta=delta, quantiles=quantiles, min_variance=min_variance,
         )  # fmt: skip

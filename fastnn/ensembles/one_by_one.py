@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.ensembles.threads import Piece
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.members import MembersJob, MembersOutcome
-from fastnn.jobs.monitor import MonitorState, Watch
+from fastnn.jobs.monitor import Monitor, MonitorState
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.schedules import ReduceOnPlateau, Schedule
@@ -42,14 +42,14 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
         optimizer = replace(optimizer, learning_rate=float(job.rates[k]))
     if isinstance(optimizer, SGD):
         optimizer = replace(optimizer, momentum=float(job.momenta[k]))
-    rate, watch = optimizer.learning_rate, None
+    rate, monitor = optimizer.learning_rate, None
     plateau = rate if isinstance(rate, ReduceOnPlateau) else None
     validates = job.X_val.shape[1] > 0
     if validates:
         weights = block(job.weights_val) if len(job.weights_val) else None
-        watch = Watch(block(job.X_val), block(job.y_val), weights, job.stopping, plateau)
+        monitor = Monitor(block(job.X_val), block(job.y_val), weights, job.stopping, plateau)
     elif job.stopping is not None or plateau is not None:
-        watch = Watch(stopping=job.stopping, plateau=plateau)
+        monitor = Monitor(stopping=job.stopping, plateau=plateau)
     single = Job(
         spec=job.spec,
         params=outcome.params[k],
@@ -63,7 +63,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
         shuffle=job.shuffle,
         l2=float(job.l2[k]),
         max_grad_norm=job.max_grad_norm,
-        watch=watch,
+        monitor=monitor,
         member=int(job.streams[k]),
     )
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
@@ -76,7 +76,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
     records.epochs[k], records.steps[k] = run.epochs, run.state.counters[2]
     records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
     if job.stopping is not None:
-        records.best[k] = run.state.memory[MonitorState.BEST]
+        records.best[k] = run.state.monitor_state[MonitorState.BEST]
     if job.history:
         records.history[k, : run.epochs] = run.loss
         if validates:

@@ -71,7 +71,7 @@ class Job:
         Standard deviation of the gaussian noise that is added to the samples of every batch.
     trainable : ndarray of int64, shape (k, 2), or None
         Ranges of the parameters that are updated: where each begins, and where it has ended; None for all.
-    watch : Watch or None
+    monitor : Monitor or None
         What is looked at when an epoch ends.
     slopes : Slopes or None
         Derivatives of the outputs that the network is trained on as well.
@@ -102,11 +102,11 @@ class Job:
     dropout: tuple[float, ...] = ()
     input_noise: float = 0.0
     trainable: NDArray[np.int64] | None = None
-    watch: Any = None  # a Watch, where something is watched
+    monitor: Any = None  # a Monitor, where something is monitored
     slopes: Any = None  # Slopes, where there are some
     batches: Any = None  # a callable that yields batches
     orders: NDArray[np.int64] | None = None
-    convention: Any = None  # an LossConvention, where something is recounted
+    convention: Any = None  # a LossConvention, where it is not ours
     member: int = 0
     prepared: Any = field(default=None, repr=False)
 
@@ -116,7 +116,7 @@ class Job:
 
     @property
     def is_plain(self) -> bool:
-        """Whether an update rule alone is at work on arrays: nothing is frozen, dropped, blurred or recounted."""
+        """Whether an update rule alone is at work on arrays: nothing frozen, dropped, blurred or counted otherwise."""
         plain = self.batches is None and self.convention is None and self.slopes is None and self.trainable is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 
@@ -147,7 +147,7 @@ class State:
         Whole epochs done; batches done of the present epoch; steps done in all.
     sums : ndarray of float64, shape (2,)
         Over the batches done of the present epoch: batch loss times batch weight, and batch weight.
-    memory : ndarray of float64
+    monitor_state : ndarray of float64
         What `fastnn.jobs.monitor` keeps from epoch to epoch (`fastnn.jobs.monitor.MonitorState`).
     best : ndarray, shape (n_params,) or (0,)
         The parameters after the best epoch, where early stopping is to restore them.
@@ -160,7 +160,7 @@ class State:
     slots: NDArray
     counters: NDArray[np.int64]
     sums: NDArray[np.float64]
-    memory: NDArray[np.float64] = field(default_factory=fresh_monitor_state)
+    monitor_state: NDArray[np.float64] = field(default_factory=fresh_monitor_state)
     best: NDArray = field(default_factory=lambda: _NOTHING)
     last: NDArray | None = None
 
@@ -185,7 +185,7 @@ class State:
             self.slots.copy(),
             self.counters.copy(),
             self.sums.copy(),
-            self.memory.copy(),
+            self.monitor_state.copy(),
             self.best.copy(),
             None if self.last is None else self.last.copy(),
         )

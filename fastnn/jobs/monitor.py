@@ -17,7 +17,7 @@ from fastnn.settings.schedules import ReduceOnPlateau
 class MonitorState(IntEnum):
     """Places in the numbers that are kept from epoch to epoch."""
 
-    BEST = 0  # the least value watched by early stopping: a loss, or a metric's negative
+    BEST = 0  # the least value monitored by early stopping: a loss, or a metric's negative
     BEST_EPOCH = 1  # its number, from 0; -1 before the first
     WAITED = 2  # epochs since the last improvement
     PLATEAU_BEST = 3  # the same for ReduceOnPlateau
@@ -41,7 +41,7 @@ _FRESH[MonitorState.BEST_EPOCH] = -1
 
 
 @dataclass
-class Watch:
+class Monitor:
     """What one run looks at, and what it writes down.
 
     Attributes

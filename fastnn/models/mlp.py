@@ -365,7 +365,7 @@ class MLP(SingleSample, Exports):
             trainable=trainable,
         )
         state = checks.check_state(state, rng, job)
-        job.watch = checks.check_watch(job, validation_data, validation_fraction, early_stopping)
+        job.monitor = checks.check_monitor(job, validation_data, validation_fraction, early_stopping)
         return run.fit(
             job,
             state,

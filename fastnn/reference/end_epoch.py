@@ -41,33 +41,33 @@ def end_epoch(
     bool
         Whether early stopping ends the run.
     """
-    watch, memory, epoch = job.watch, state.memory, int(state.counters[0])
+    monitor, kept, epoch = job.monitor, state.monitor_state, int(state.counters[0])
     value, metric = loss, -inf
-    if watch.validates:
+    if monitor.validates:
         value, metric = evaluate(job)
-        watch.loss[epoch - watch.first], watch.metric[epoch - watch.first] = value, metric
+        monitor.loss[epoch - monitor.first], monitor.metric[epoch - monitor.first] = value, metric
 
     stop = False
-    if watch.stopping is not None:
-        watched = value if watch.stopping.monitor == "loss" else -metric
-        improved = watched < memory[MonitorState.BEST] - watch.stopping.min_improvement
-        memory[MonitorState.WAITED] = 0 if improved else memory[MonitorState.WAITED] + 1
-        stop = memory[MonitorState.WAITED] >= watch.stopping.patience
-        if watched < memory[MonitorState.BEST]:
-            memory[MonitorState.BEST], memory[MonitorState.BEST_EPOCH] = watched, epoch
-            if watch.stopping.restore_best:
+    if monitor.stopping is not None:
+        monitored = value if monitor.stopping.monitor == "loss" else -metric
+        improved = monitored < kept[MonitorState.BEST] - monitor.stopping.min_improvement
+        kept[MonitorState.WAITED] = 0 if improved else kept[MonitorState.WAITED] + 1
+        stop = kept[MonitorState.WAITED] >= monitor.stopping.patience
+        if monitored < kept[MonitorState.BEST]:
+            kept[MonitorState.BEST], kept[MonitorState.BEST_EPOCH] = monitored, epoch
+            if monitor.stopping.restore_best:
                 state.best[:] = job.params
 
-    if watch.plateau is not None:
-        improved = value < memory[MonitorState.PLATEAU_BEST] - watch.plateau.min_improvement
-        counted = memory[MonitorState.COOLDOWN] == 0
-        memory[MonitorState.PLATEAU_WAITED] = 0 if improved else memory[MonitorState.PLATEAU_WAITED] + counted
-        memory[MonitorState.COOLDOWN] -= not counted
-        if value < memory[MonitorState.PLATEAU_BEST]:
-            memory[MonitorState.PLATEAU_BEST] = value
-        if memory[MonitorState.PLATEAU_WAITED] >= watch.plateau.patience:
-            memory[MonitorState.PLATEAU_WAITED], memory[MonitorState.COOLDOWN] = 0, watch.plateau.cooldown
-            memory[MonitorState.RATE] = max(memory[MonitorState.RATE] * watch.plateau.factor, watch.plateau.min_rate)
+    if monitor.plateau is not None:
+        improved = value < kept[MonitorState.PLATEAU_BEST] - monitor.plateau.min_improvement
+        counted = kept[MonitorState.COOLDOWN] == 0
+        kept[MonitorState.PLATEAU_WAITED] = 0 if improved else kept[MonitorState.PLATEAU_WAITED] + counted
+        kept[MonitorState.COOLDOWN] -= not counted
+        if value < kept[MonitorState.PLATEAU_BEST]:
+            kept[MonitorState.PLATEAU_BEST] = value
+        if kept[MonitorState.PLATEAU_WAITED] >= monitor.plateau.patience:
+            kept[MonitorState.PLATEAU_WAITED], kept[MonitorState.COOLDOWN] = 0, monitor.plateau.cooldown
+            kept[MonitorState.RATE] = max(kept[MonitorState.RATE] * monitor.plateau.factor, monitor.plateau.min_rate)
         if i + 1 < len(learning_rates):
-            learning_rates[i + 1] = memory[MonitorState.RATE]
+            learning_rates[i + 1] = kept[MonitorState.RATE]
     return bool(stop)

@@ -139,13 +139,13 @@ def _row_weights(spec: NetworkSpec, loss: catalogue.Loss, n: int, sample_weight:
 
 def evaluate(job: Job) -> tuple[float, float]:
     """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
-    watch = job.watch
-    Z, H = forward(job.spec, job.params, watch.X)
+    monitor = job.monitor
+    Z, H = forward(job.spec, job.params, monitor.X)
     parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], watch.y, *parameter)
-    weight = np.ones(len(rows)) if watch.sample_weight is None else watch.sample_weight
+    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], monitor.y, *parameter)
+    weight = np.ones(len(rows)) if monitor.sample_weight is None else monitor.sample_weight
     loss = np.average(rows, weights=weight) if job.loss.mean else weight @ rows
-    return float(loss), watch.judge(H[-1], job.loss)
+    return float(loss), monitor.judge(H[-1], job.loss)
 
 
 def jacobian(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray:

@@ -66,7 +66,7 @@ def train(
             if status is not Status.DONE:
                 return status
         losses[i] = state.sums[0] / (state.sums[1] or n)
-        stop = job.watch is not None and end_epoch(job, state, losses[i], learning_rates, i)
+        stop = job.monitor is not None and end_epoch(job, state, losses[i], learning_rates, i)
         state.counters[:2] = epoch + 1, 0
         state.sums[:] = 0
         if stop:

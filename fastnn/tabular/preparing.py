@@ -23,7 +23,7 @@ Rows = tuple[NDArray[np.float32], NDArray]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTable:
     """A table, encoded.
 
     Attributes
@@ -90,7 +90,7 @@ def prepare(
     seed: int,
     use: Collection[str] = (),
     leave_out: Collection[str] = (),
-) -> Prepared:
+) -> PreparedTable:
     """Encode a table, and hold rows out.
 
     Parameters
@@ -154,7 +154,7 @@ def prepare(
         X[fold >= 0, place : place + means.shape[1]] = means
     Y: NDArray = y[rows] if goal.classes is None else labels
     learned, held = (X[fold >= 0], Y[fold >= 0]), (X[fold < 0], Y[fold < 0])
-    return Prepared(
+    return PreparedTable(
         goal, why, tuple(columns), tuple(taken), numerals, frame.height - len(rows), learned, held, fold[fold >= 0]
     )
 

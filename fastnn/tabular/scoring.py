@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
-from fastnn.tabular.preparing import Prepared
+from fastnn.tabular.preparing import PreparedTable
 
 FEW_ROWS, FEW_OF_A_CLASS = 50, 5  # held out; with fewer a score says little
 
 
-def score(outputs: NDArray, table: Prepared) -> dict[str, float]:
+def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
     """Scores of outputs, shape (n, n_out), on the rows held out.
 
     Returns
@@ -45,13 +45,13 @@ def score(outputs: NDArray, table: Prepared) -> dict[str, float]:
     return scores
 
 
-def rarest(table: Prepared) -> str:
+def rarest(table: PreparedTable) -> str:
     """The class that is rarest among the rows held out."""
     present, counts = np.unique(table.held[1], return_counts=True)
     return str(table.target.names[present[counts.argmin()]])
 
 
-def warnings_of(table: Prepared) -> list[str]:
+def warnings_of(table: PreparedTable) -> list[str]:
     """What speaks against trusting the scores."""
     y, said = table.held[1], []
     if len(y) < FEW_ROWS:

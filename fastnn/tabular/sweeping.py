@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.ensembles.sweep import Sweep, sweep
-from fastnn.tabular.preparing import Prepared
+from fastnn.tabular.preparing import PreparedTable
 from fastnn.tabular.scoring import score
-from fastnn.tabular.training import Settings, init, options, row_weights
+from fastnn.tabular.training import TableSettings, init, options, row_weights
 from fastnn.training.interrupts import Interrupts
 
 
@@ -23,7 +23,7 @@ class Compared:
 
     Attributes
     ----------
-    settings : Settings
+    settings : TableSettings
         The setting.
     loss, loss_spread : float
         Mean and standard deviation of its networks' losses on their validation rows; NaN if all diverged.
@@ -31,22 +31,22 @@ class Compared:
         Of each network on the rows held out; NaN where it diverged.
     """
 
-    settings: Settings
+    settings: TableSettings
     loss: float
     loss_spread: float
     scores: NDArray[np.float64]
 
 
 def compare(
-    table: Prepared, grid: Iterable[Settings], folds: int | None = None, progress: bool | None = None
+    table: PreparedTable, grid: Iterable[TableSettings], folds: int | None = None, progress: bool | None = None
 ) -> tuple[list[Compared], bool]:
     """Train every setting's networks, in as few calls as will do.
 
     Parameters
     ----------
-    table : Prepared
+    table : PreparedTable
         What is learned from what.
-    grid : iterable of Settings
+    grid : iterable of TableSettings
         The settings; all have the same epochs, seed, repeats and threads.
     folds : int, optional
         Parts of the rows that are not held out, each of which is the validation set in turn.
@@ -97,7 +97,7 @@ def compare(
     return compared, interrupts.pending or len(result.records) < total
 
 
-def _compared(row: dict[str, Any], settings: Settings, result: Sweep, table: Prepared) -> Compared:
+def _compared(row: dict[str, Any], settings: TableSettings, result: Sweep, table: PreparedTable) -> Compared:
     """What came of a setting, of which the sweep's summary has a row."""
     runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
     scores = [
@@ -109,7 +109,7 @@ def _compared(row: dict[str, Any], settings: Settings, result: Sweep, table: Pre
     return Compared(settings, row["validation_loss_mean"], row["validation_loss_std"], np.array(scores))
 
 
-def _setting(settings: Settings) -> dict[str, Any]:
+def _setting(settings: TableSettings) -> dict[str, Any]:
     """What `fastnn.sweep` takes of a setting that others do not share."""
     return {
         "hidden": settings.hidden,

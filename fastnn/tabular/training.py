@@ -18,7 +18,7 @@ from fastnn.models.mlp import MLP
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Adam
 from fastnn.tabular.model import TableModel
-from fastnn.tabular.preparing import FOLDS, Prepared
+from fastnn.tabular.preparing import FOLDS, PreparedTable
 from fastnn.tabular.scoring import score
 from fastnn.training.interrupts import Interrupts
 
@@ -26,7 +26,7 @@ MANY = 32  # of so many networks a kernel compiled for them alone pays
 
 
 @dataclass(frozen=True)
-class Settings:
+class TableSettings:
     """How networks are trained.
 
     Attributes
@@ -70,7 +70,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """What came of it.
 
     Attributes
@@ -98,15 +98,18 @@ class Outcome:
 
 
 def train(
-    table: Prepared, settings: Settings, progress: bool | None = None, path: str | os.PathLike[str] | None = None
-) -> Outcome:
+    table: PreparedTable,
+    settings: TableSettings,
+    progress: bool | None = None,
+    path: str | os.PathLike[str] | None = None,
+) -> TrainingResult:
     """Train networks on a table.
 
     Parameters
     ----------
-    table : Prepared
+    table : PreparedTable
         What is learned from what.
-    settings : Settings
+    settings : TableSettings
         How.
     progress : bool, optional
         As in `fit_many`.
@@ -133,10 +136,10 @@ def train(
             model.save(path)
         spread, predicted = judges(many, table), model.decode(outputs[None])[0]
     interrupted = interrupts.pending or len(many) < settings.repeats
-    return Outcome(model, many, scores, spread, predicted, interrupted)
+    return TrainingResult(model, many, scores, spread, predicted, interrupted)
 
 
-def settings_told(settings: Settings) -> dict[str, str | float]:
+def settings_told(settings: TableSettings) -> dict[str, str | float]:
     """Settings as a model file keeps them."""
     told = {
         name: value for name, value in vars(settings).items() if name not in ("threads", "hidden") and value is not None
@@ -144,7 +147,7 @@ def settings_told(settings: Settings) -> dict[str, str | float]:
     return {"hidden": ",".join(map(str, settings.hidden)), **told}
 
 
-def judges(many: Ensemble, table: Prepared) -> NDArray[np.float64]:
+def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
     """The first score of each member, shape (K,); NaN where it diverged."""
     lost = many.stopped == "diverged"
     return np.array(
@@ -155,7 +158,7 @@ def judges(many: Ensemble, table: Prepared) -> NDArray[np.float64]:
     )
 
 
-def baselines(table: Prepared) -> dict[str, dict[str, float]]:
+def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
     """Scores of scikit-learn's linear model, and of the mean or the shares of the classes for every row."""
     linear_model = require("sklearn.linear_model", extra="data")
     X, y = table.learned
@@ -172,7 +175,7 @@ def baselines(table: Prepared) -> dict[str, dict[str, float]]:
     return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 
-def network(table: Prepared, hidden: Sequence[int], settings: Settings) -> MLP:
+def network(table: PreparedTable, hidden: Sequence[int], settings: TableSettings) -> MLP:
     """A network for a table, before it is trained."""
     return MLP(
         (table.n_in, *hidden, table.n_out),
@@ -189,7 +192,7 @@ def init(activation: str) -> str:
     return "he_uniform" if activation.endswith("elu") else "glorot_uniform"
 
 
-def options(table: Prepared, settings: Settings) -> dict[str, Any]:
+def options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
     """How every network for a table is trained, whatever else is compared."""
     n = len(table.learned[0])
     return {
@@ -200,7 +203,7 @@ def options(table: Prepared, settings: Settings) -> dict[str, Any]:
     }
 
 
-def row_weights(table: Prepared, settings: Settings) -> NDArray[np.float64]:
+def row_weights(table: PreparedTable, settings: TableSettings) -> NDArray[np.float64]:
     """The weight of each row to learn from, shape (n,).
 
     Raises
@@ -216,7 +219,7 @@ def row_weights(table: Prepared, settings: Settings) -> NDArray[np.float64]:
     return len(table.fold) / (counts[table.learned[1]] * np.count_nonzero(counts))
 
 
-def fit(table: Prepared, settings: Settings, progress: bool | None = None) -> Ensemble:
+def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = None) -> Ensemble:
     """The networks, as `train` trains them: each stops by a part of the rows of its own.
 
     After Ctrl-C those that are finished.

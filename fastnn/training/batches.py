@@ -59,7 +59,7 @@ class Feed:
             if state.counters[1] == 0:
                 raise ValueError("X must yield at least one batch in every epoch; got none")
             losses[i] = state.sums[0] / state.sums[1]
-            stop = job.watch is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
+            stop = job.monitor is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
             state.counters[:2] = state.counters[0] + 1, 0
             state.sums[:] = 0
             if stop:
@@ -91,7 +91,7 @@ class Feed:
         """One step of the optimizer on a batch."""
         X, y, weight = batch
         one = replace(
-            self._job, X=X, y=y, sample_weight=weight, batch_size=len(X), shuffle=False, watch=None, batches=None
+            self._job, X=X, y=y, sample_weight=weight, batch_size=len(X), shuffle=False, monitor=None, batches=None
         )
         counters, loss = np.array([state.counters[0], 0, state.counters[2]]), np.empty(1)
         place = State(state.optimizer, state.seed, state.slots, counters, np.zeros(2))

@@ -68,15 +68,15 @@ def effective_params(
     return 0.0
 
 
-def recall(memory: NDArray[np.float64]) -> Evidence | None:
+def recall(monitor_state: NDArray[np.float64]) -> Evidence | None:
     """What is kept from epoch to epoch; None before the first step."""
-    kept = Evidence(*memory[_KEPT].tolist())
+    kept = Evidence(*monitor_state[_KEPT].tolist())
     return kept if kept.beta > 0 else None
 
 
-def remember(memory: NDArray[np.float64], found: Evidence) -> None:
+def remember(monitor_state: NDArray[np.float64], found: Evidence) -> None:
     """Keep it."""
-    memory[_KEPT] = found
+    monitor_state[_KEPT] = found
 
 
 _KEPT = [MonitorState.ALPHA, MonitorState.BETA, MonitorState.EFFECTIVE_PARAMS]

@@ -89,7 +89,7 @@ def fit(
     RuntimeWarning
         If the run diverges; the parameters are then those after the last epoch that left them finite.
     """
-    if job.watch is not None and job.watch.fraction > 0:
+    if job.monitor is not None and job.monitor.fraction > 0:
         from fastnn.training.holding_out import hold_out
 
         job = hold_out(job, state.seed)
@@ -190,21 +190,21 @@ class _Run:
         self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
         self.losses = np.empty(epochs)
         self.plateau = self.keeps_best = self.validates = False
-        if job.watch is not None:
-            self._begin_watching()
+        if job.monitor is not None:
+            self._begin_monitoring()
         if state.last is not None:
             before = state.last
             job.params[:], state.last = before, None
-        begins = job.watch is None and not state.counters[2]
+        begins = job.monitor is None and not state.counters[2]
         self.kept = before, None if begins else state.copy()
 
-    def _begin_watching(self) -> None:
-        watch, memory = self.job.watch, self.state.memory
-        watch.begin(self.first, self.epochs)
-        self.plateau, self.validates = watch.plateau is not None, watch.validates
-        if self.plateau and memory[MonitorState.RATE] == np.inf:
-            memory[MonitorState.RATE] = watch.plateau.learning_rate
-        self.keeps_best = watch.stopping is not None and watch.stopping.restore_best
+    def _begin_monitoring(self) -> None:
+        monitor, monitor_state = self.job.monitor, self.state.monitor_state
+        monitor.begin(self.first, self.epochs)
+        self.plateau, self.validates = monitor.plateau is not None, monitor.validates
+        if self.plateau and monitor_state[MonitorState.RATE] == np.inf:
+            monitor_state[MonitorState.RATE] = monitor.plateau.learning_rate
+        self.keeps_best = monitor.stopping is not None and monitor.stopping.restore_best
         if self.keeps_best and not self.state.best.size:
             self.state.best = self.job.params.copy()
 
@@ -218,7 +218,7 @@ class _Run:
         done = int(state.counters[0]) - self.first
         part = slice(done, done + epochs)
         if self.plateau:
-            self.learning_rates[done : done + 1] = state.memory[MonitorState.RATE]
+            self.learning_rates[done : done + 1] = state.monitor_state[MonitorState.RATE]
         return self.train(self.job, state, self.learning_rates[part], self.losses[part], max_steps)
 
     def calls(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
@@ -263,18 +263,18 @@ class _Run:
         last = self.done - 1
         if last < 0:
             return np.nan, np.nan, self.learning_rates[0]
-        return self.losses[last], self.job.watch.loss[last] if self.validates else np.nan, self.learning_rates[last]
+        return self.losses[last], self.job.monitor.loss[last] if self.validates else np.nan, self.learning_rates[last]
 
     def _callback_ends_run(self, callback: Callback) -> bool:
         """Whether the callback, told of the last epoch, ends the run."""
-        last, watch = self.done - 1, self.job.watch
+        last, monitor = self.done - 1, self.job.monitor
         answer = callback(
             Epoch(
                 self.first + last,
                 float(self.losses[last]),
                 float(self.learning_rates[last]),
-                float(watch.loss[last]) if self.validates else None,
-                float(watch.metric[last]) if self.validates else None,
+                float(monitor.loss[last]) if self.validates else None,
+                float(monitor.metric[last]) if self.validates else None,
             )
         )
         return answer is not None and check_flag("what callback returns", answer)
@@ -302,27 +302,31 @@ class _Run:
 
     def restore_best(self) -> None:
         """Give the network the parameters of the best epoch."""
-        if self.keeps_best and self.state.memory[MonitorState.BEST_EPOCH] >= 0:
+        if self.keeps_best and self.state.monitor_state[MonitorState.BEST_EPOCH] >= 0:
             self.state.last = self.job.params.copy()
             self.job.params[:] = self.state.best
 
     def history(self, seconds: float, stopped: Stop) -> History:
         """The record of the run."""
-        done, watch = self.done, self.job.watch
+        done, monitor = self.done, self.job.monitor
         best = None
-        if watch is not None and watch.stopping is not None and self.state.memory[MonitorState.BEST_EPOCH] >= 0:
-            best = int(self.state.memory[MonitorState.BEST_EPOCH])
+        if (
+            monitor is not None
+            and monitor.stopping is not None
+            and self.state.monitor_state[MonitorState.BEST_EPOCH] >= 0
+        ):
+            best = int(self.state.monitor_state[MonitorState.BEST_EPOCH])
         return History(
             self.losses[:done],
             self.learning_rates[:done],
             seconds,
             stopped,
             self.state,
-            watch.loss[:done] if self.validates else None,
-            watch.metric[:done] if self.validates else None,
+            monitor.loss[:done] if self.validates else None,
+            monitor.metric[:done] if self.validates else None,
             self.job.loss.metric,
             best,
-            evidence.recall(self.state.memory),
+            evidence.recall(self.state.monitor_state),
         )
 
 

@@ -15,15 +15,15 @@ _SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream 
 
 
 def hold_out(job: Job, seed: int) -> Job:
-    """Move the part `Watch.fraction` of the job's samples to its watch, of each class the same part.
+    """Move the part `Monitor.fraction` of the job's samples to its monitor, of each class the same part.
 
     Raises
     ------
     ValueError
         If the samples held out are not finite, or weigh nothing, or all the others weigh nothing.
     """
-    watch, n = job.watch, len(job.X)
-    fraction = watch.fraction
+    monitor, n = job.monitor, len(job.X)
+    fraction = monitor.fraction
     draws = random.bits(random.key(seed, job.member, _SPLIT), np.arange(n, dtype=np.uint64))
     order = np.lexsort((draws, _classes(job)))
     place = np.arange(n)
@@ -31,12 +31,12 @@ def hold_out(job: Job, seed: int) -> Job:
     held[order] = np.floor((place + 1) * fraction) > np.floor(place * fraction)
     weights = job.sample_weight
     check_finite_data(job.X[held], job.y[held], None if weights is None else weights[held])
-    watch.X, watch.y = job.X[held], job.y[held]
+    monitor.X, monitor.y = job.X[held], job.y[held]
     if weights is not None:
-        watch.sample_weight, weights = weights[held], weights[~held]
-        if not (watch.sample_weight.any() and weights.any()):
+        monitor.sample_weight, weights = weights[held], weights[~held]
+        if not (monitor.sample_weight.any() and weights.any()):
             raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
-    rows = n - len(watch.X)
+    rows = n - len(monitor.X)
     slopes = job.slopes and job.slopes.rows(~held)
     batch_size = min(job.batch_size, rows)
     return replace(job, X=job.X[~held], y=job.y[~held], slopes=slopes, sample_weight=weights, batch_size=batch_size)

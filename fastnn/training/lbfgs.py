@@ -89,7 +89,7 @@ class Lbfgs:
                 return Status.DIVERGED
             job.params[:], self._loss = params, result[1]
             losses[i] = before
-            stop = job.watch is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
+            stop = job.monitor is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
             state.counters[:] += 1, 0, 1
             if stop:
                 return Status.STOPPED

@@ -77,30 +77,30 @@ def train(
     interrupts : Interrupts
         Which are answered in the midst of a step.
     """
-    problem, memory = _Problem(job, backend, interrupts), state.memory
+    problem, monitor_state = _Problem(job, backend, interrupts), state.monitor_state
     for i in range(min(len(losses), max_steps)):
         try:
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
                 sums, settled = problem.linearise(), True
                 if problem.is_bayesian and np.isfinite(sums.loss):
-                    settled = problem.weigh(sums, memory)
+                    settled = problem.weigh(sums, monitor_state)
                 here = problem.penalised(sums)
                 if not (np.isfinite(here.loss) and np.isfinite(here.gradient).all()):
                     finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
                     return Status.DIVERGED if finite else Status.BAD_DATA
                 if problem.is_bayesian and settled and problem.is_minimum(here):
                     return Status.CONVERGED
-                better = _search(problem, memory, here)
+                better = _search(problem, monitor_state, here)
                 if better is None and settled:
                     return Status.CONVERGED if problem.is_minimum(here) else Status.STALLED
         except Interrupted:
             return Status.PAUSED
         if better is None:
-            memory[MonitorState.DAMPING] = 0.0
+            monitor_state[MonitorState.DAMPING] = 0.0
         else:
             job.params[:] = better
         losses[i] = sums.loss if problem.is_bayesian else here.loss
-        stop = job.watch is not None and end_epoch(job, state, losses[i], learning_rates, i)
+        stop = job.monitor is not None and end_epoch(job, state, losses[i], learning_rates, i)
         state.counters[:] += 1, 0, 1
         if stop:
             return Status.STOPPED
@@ -147,14 +147,14 @@ class _Problem:
         loss = data.loss + float((self.penalty * params**2).sum())
         return _Linearised(curvature, data.gradient + self.penalty * params, loss)
 
-    def weigh(self, data: _Linearised, memory: NDArray[np.float64]) -> bool:
+    def weigh(self, data: _Linearised, monitor_state: NDArray[np.float64]) -> bool:
         """Make the penalty follow the parameters; whether it has settled."""
         params, n, squares = self.job.params.astype(np.float64), self.n_targets, data.loss * self.divisor
-        before = evidence.recall(memory) or evidence.first(n, squares, params)
+        before = evidence.recall(monitor_state) or evidence.first(n, squares, params)
         ridge = before.alpha / before.beta / self.divisor
         gamma = evidence.effective_params(data.curvature, ridge, self.equations, self.answer)
         found = Evidence(*evidence.precisions(gamma, n, squares, params), gamma)
-        evidence.remember(memory, found)
+        evidence.remember(monitor_state, found)
         self.penalty = np.full(len(params), found.alpha / found.beta / self.divisor)
         return abs(gamma - before.effective_params) <= evidence.SETTLED
 
@@ -188,7 +188,7 @@ class _Problem:
         return gradient.astype(np.float64) / 2
 
 
-def _search(problem: _Problem, memory: NDArray[np.float64], here: _Linearised) -> NDArray | None:
+def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linearised) -> NDArray | None:
     """Parameters of a lower loss, or None where no damping leads to any; the damping is updated.
 
     It ends: while the damping has not grown it may shrink, and then it grows, both within bounds.
@@ -197,7 +197,7 @@ def _search(problem: _Problem, memory: NDArray[np.float64], here: _Linearised) -
     largest = here.curvature.diagonal().max()
     if not 0 < largest < np.inf:
         return None
-    damping = memory[MonitorState.DAMPING] or problem.rule.damping * largest  # 0 before the first step
+    damping = monitor_state[MonitorState.DAMPING] or problem.rule.damping * largest  # 0 before the first step
     damping = max(damping, VANISHING * largest)
     hopeless = HOPELESS * largest * max(1.0, problem.rule.damping)
     has_grown = False
@@ -215,10 +215,10 @@ def _search(problem: _Problem, memory: NDArray[np.float64], here: _Linearised) -
             better = params + (step + acceleration / 2).astype(params.dtype)
             is_short = np.isfinite(better).all() and _norm(acceleration) <= LONGEST_ACCELERATION * _norm(step)
             if is_short and problem.loss(better) < here.loss:
-                memory[MonitorState.DAMPING] = damping / SHRINK
+                monitor_state[MonitorState.DAMPING] = damping / SHRINK
                 return better
         has_grown = True
-        damping = memory[MonitorState.DAMPING] = damping * GROW
+        damping = monitor_state[MonitorState.DAMPING] = damping * GROW
     return None
 
 

@@ -20,7 +20,7 @@ from fastnn.apps.commands.terminal import Terminal
 from fastnn.apps.commands.train import layers, settings_of, tell_interrupted
 
 if TYPE_CHECKING:
-    from fastnn.tabular.training import Settings
+    from fastnn.tabular.training import TableSettings
 
 SUMMARY = "train networks of several widths and rates on a table, many of each, and compare"
 EXAMPLES = """\
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         tell_interrupted(outcome, best, terminal)
 
 
-def train_command(args: argparse.Namespace, best: Settings) -> str:
+def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     """The command that trains a setting of a sweep alone."""
     words = ["fastnn", "train", args.data, "--target", args.target, "--hidden", ",".join(map(str, best.hidden))]
     words += ["--activation", best.activation, "--rate", f"{best.learning_rate:g}", "--repeats", str(best.repeats)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastnn.apps.commands.terminal import Terminal, plain
 
 if TYPE_CHECKING:
-    from fastnn.tabular.preparing import Prepared
+    from fastnn.tabular.preparing import PreparedTable
     from fastnn.tabular.reading import Reading, Table
 
 WIDTH = 79  # of what is printed
@@ -76,7 +76,7 @@ def reading_of(args: argparse.Namespace) -> Reading:
     )
 
 
-def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Table, Prepared]:
+def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Table, PreparedTable]:
     """Read a table to learn from, tell how, and encode it."""
     from fastnn.checks import check_integer
     from fastnn.tabular import preparing, reading
@@ -93,7 +93,7 @@ def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Tabl
     return table, prepared
 
 
-def tell_table(table: Prepared, rows: int, terminal: Terminal) -> None:
+def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
     """Print what is predicted, and a line for each column: what it is taken for, or why it is left out."""
     target = table.target
     if target.classes is None:
@@ -142,14 +142,14 @@ def number_text(value: float) -> str:
     return "-" if value != value else f"{value:.4g}"
 
 
-def simple_models(table: Prepared) -> dict[str, str]:
+def simple_models(table: PreparedTable) -> dict[str, str]:
     """What networks have to beat, by the names of their scores."""
     constant = "the mean" if table.target.classes is None else "always the same"
     return {"linear": "a linear model", "constant": constant}
 
 
 def tell_scores(
-    titles: dict[str, str], scores: dict[str, dict[str, float]], table: Prepared, terminal: Terminal
+    titles: dict[str, str], scores: dict[str, dict[str, float]], table: PreparedTable, terminal: Terminal
 ) -> None:
     """Print the scores on the rows held out, and what speaks against them."""
     from fastnn.tabular.scoring import rarest, warnings_of

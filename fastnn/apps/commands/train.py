@@ -19,8 +19,8 @@ from fastnn.apps.commands.terminal import Terminal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fastnn.tabular.preparing import Prepared
-    from fastnn.tabular.training import Outcome, Settings
+    from fastnn.tabular.preparing import PreparedTable
+    from fastnn.tabular.training import TableSettings, TrainingResult
 
 SUMMARY = "train networks on a table: CSV, Excel, Parquet or Arrow"
 EXAMPLES = """\
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             terminal.say(f"Figure left out: {error}.")
 
 
-def tell_interrupted(outcome: Outcome, settings: Settings, terminal: Terminal) -> None:
+def tell_interrupted(outcome: TrainingResult, settings: TableSettings, terminal: Terminal) -> None:
     """Say which networks were finished, if Ctrl-C has come, and end there: raises `KeyboardInterrupt`."""
     if outcome.interrupted:
         terminal.say(f"Interrupted: {len(outcome.many)} of {settings.repeats} networks are finished, and saved.")
@@ -90,14 +90,14 @@ def _stem(path: str) -> str:
     return Path(name.stem).stem if name.suffix in (".gz", ".zst") else name.stem
 
 
-def settings_of(args: argparse.Namespace, hidden: tuple[int, ...], activation: str, rate: float) -> Settings:
+def settings_of(args: argparse.Namespace, hidden: tuple[int, ...], activation: str, rate: float) -> TableSettings:
     """The settings that a command line asks for, checked."""
     from fastnn.checks import check_integer
-    from fastnn.tabular.training import Settings
+    from fastnn.tabular.training import TableSettings
 
     if not args.l2 >= 0:
         raise ValueError(f"--l2 must be at least 0; got {args.l2}")
-    return Settings(
+    return TableSettings(
         hidden=hidden,
         activation=activation,
         epochs=check_integer("--epochs", args.epochs, 1),
@@ -131,7 +131,7 @@ def layers(text: str) -> tuple[int, ...]:
     return widths
 
 
-def _tell_outcome(outcome: Outcome, table: Prepared, terminal: Terminal) -> None:
+def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Terminal) -> None:
     import numpy as np
 
     count, epochs = len(outcome.many), outcome.many.records.epochs
@@ -152,7 +152,7 @@ def _tell_outcome(outcome: Outcome, table: Prepared, terminal: Terminal) -> None
             )
 
 
-def _figure(outcome: Outcome, table: Prepared) -> Figure:
+def _figure(outcome: TrainingResult, table: PreparedTable) -> Figure:
     import numpy as np
 
     from fastnn import plots

@@ -70,21 +70,21 @@ class StepKind:
         return self.spec.layers[layer].activation
 
     @cached_property
-    def places(self) -> tuple[list[tuple[int, int, int]], int]:
-        """Of each layer the places of z, h and d among the values, counted in vectors; and how many there are."""
-        places, size = [], 0
+    def offsets(self) -> tuple[list[tuple[int, int, int]], int]:
+        """Of each layer the offsets of z, h and d among the values, counted in vectors; and how many there are."""
+        offsets, size = [], 0
         for l, layer in enumerate(self.spec.layers):
             count = self.rows * layer.n_out
             z = size
             h = z + count if self.activation(l).needs_input else z
-            places.append((z, h, h + count))
+            offsets.append((z, h, h + count))
             size = h + 2 * count
-        return places, size
+        return offsets, size
 
     @property
     def n_values(self) -> int:
         """Vectors that the values of a block of rows take."""
-        return self.places[1]
+        return self.offsets[1]
 
 
 class StepKindType(types.Type):
@@ -112,7 +112,7 @@ class LanePointers(NamedTuple):
     gradient: Pointer
     slot_0: Pointer
     slot_1: Pointer
-    values: Pointer  # of a block of rows, see `StepKind.places`
+    values: Pointer  # of a block of rows, see `StepKind.offsets`
 
 
 class Batch(NamedTuple):

@@ -95,7 +95,7 @@ def _forward(kind, l, pointers, a, last):
     kind, l = kind.value, l.literal_value
     if l == kind.spec.n_layers:
         return lambda kind, l, pointers, a, last: None
-    layer, (z, h, _), code = kind.spec.layers[l], kind.places[0][l], kind.activation(l).code
+    layer, (z, h, _), code = kind.spec.layers[l], kind.offsets[0][l], kind.activation(l).code
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
     has_biases = kind.spec.bias
     rows, following, bottom = kind.rows, l + 1, kind.rows - 1
@@ -116,7 +116,7 @@ def backward(kind, l, pointers, x, last):
 @overload(backward, prefer_literal=True, jit_options=INLINED)
 def _backward(kind, l, pointers, x, last):
     kind, l = kind.value, l.literal_value
-    layer, d, rows, bottom = kind.spec.layers[l], kind.places[0][l][2], kind.rows, kind.rows - 1
+    layer, d, rows, bottom = kind.spec.layers[l], kind.offsets[0][l][2], kind.rows, kind.rows - 1
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
     has_biases = kind.spec.bias
 
@@ -129,7 +129,7 @@ def _backward(kind, l, pointers, x, last):
 
         return first
 
-    z_below, h_below, d_below = kind.places[0][l - 1]
+    z_below, h_below, d_below = kind.offsets[0][l - 1]
     code, below = kind.activation(l - 1).code, l - 1
 
     def impl(kind, l, pointers, x, last):

@@ -242,7 +242,7 @@ class PreparedForLanes(PreparedJob):
         width = lanes_for(job.batch_size, spec.dtype)
         row_vectors = -(-job.batch_size // width)
         n_vectors = row_vectors * (spec.n_in + job.loss.n_targets(spec.n_out) + 1) * width
-        super().__init__(job, state, None, whole=job.watch is not None, n_vectors=n_vectors)
+        super().__init__(job, state, None, whole=job.monitor is not None, n_vectors=n_vectors)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         self.kind = _kind(spec, job.loss.code, self.rule, width, row_vectors, penalised, clipped)
         put(self.words, pack=_pack_address(spec.dtype))

@@ -18,8 +18,8 @@ from fastnn.kernels.simd.calls import KNOWN, call, call_float
 from fastnn.kernels.simd.threads import meet
 from fastnn.kernels.tiles.layers import COLUMNS, N_IN, N_OUT, D, H
 
-#: What a run watches, a part of its job: addresses of arrays and functions, 0 where there is none, and settings.
-WATCHED = np.dtype(
+#: What a run monitors, a part of its job: addresses of arrays and functions, 0 where there is none, and settings.
+MONITOR_RECORD = np.dtype(
     [
         # the validation set
         ("X", np.intp),
@@ -31,12 +31,12 @@ WATCHED = np.dtype(
         ("factor", np.float64),  # of a row's loss, beside its weight
         ("weight", np.float64),  # sum of the sample weights
         ("metric", np.intp),  # a `Metric`
-        ("shares", np.intp),  # see `fastnn.jobs.monitor.Watch.shares`
+        ("shares", np.intp),  # see `fastnn.jobs.monitor.Monitor.shares`
         # what is written down
         ("first", np.intp),  # number of the run's first epoch
         ("losses", np.intp),
         ("metrics", np.intp),
-        ("memory", np.intp),  # see `fastnn.jobs.monitor.MonitorState`
+        ("state", np.intp),  # see `fastnn.jobs.monitor.MonitorState`
         ("best", np.intp),  # the parameters after the best epoch
         # early stopping and ReduceOnPlateau, each with a patience of 0 where there is none
         ("patience", np.intp),
@@ -95,33 +95,33 @@ def _explained(metric, o, y, shares, n_targets):
 @inlined
 def _evaluate(job, params, work, team):
     """Loss and metric on the validation set; the first thread of a team alone knows them."""
-    watch, layers = job.watch, pointer_at(job.layers, np.int64)
+    monitor, layers = job.monitor, pointer_at(job.layers, np.int64)
     last = layers + (job.n_layers - 1) * COLUMNS
     n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + job.scale_place
-    weights, shares = pointer_at(watch.sample_weight, params), pointer_at(watch.shares, np.float64)
+    weights, shares = pointer_at(monitor.sample_weight, params), pointer_at(monitor.shares, np.float64)
     parameter = pointer_at(job.loss_parameter, params)
-    n_targets, loss, metric = job.n_targets, 0.0, 1.0 if watch.metric >= _R2 else 0.0
+    n_targets, loss, metric = job.n_targets, 0.0, 1.0 if monitor.metric >= _R2 else 0.0
     if job.draw_nothing != 0:
         if team.rank == 0:
             call(job.draw_nothing, job, job.block_rows, work)
         meet(team)
-    for start in range(0, watch.n_rows, job.block_rows):
-        n = min(job.block_rows, watch.n_rows - start)
-        x, y = pointer_at(watch.X, params) + start * n_in, pointer_at(watch.y, params) + start * n_targets
-        labels = pointer_at(watch.labels, np.int64) + start
+    for start in range(0, monitor.n_rows, job.block_rows):
+        n = min(job.block_rows, monitor.n_rows - start)
+        x, y = pointer_at(monitor.X, params) + start * n_in, pointer_at(monitor.y, params) + start * n_targets
+        labels = pointer_at(monitor.labels, np.int64) + start
         call(job.forward, layers, job.n_layers, job.zeros, params, x, n_in, n, work, team)
         meet(team)
         if team.rank == 0:
             for r in range(n):
-                weight = np.float64(weights[start + r]) if watch.sample_weight != 0 else 1.0
-                scale[r] = watch.factor * weight
+                weight = np.float64(weights[start + r]) if monitor.sample_weight != 0 else 1.0
+                scale[r] = monitor.factor * weight
                 o_r, y_r = output + r * n_out, y + r * n_targets
-                if watch.metric >= _R2:
-                    metric -= weight * _explained(watch.metric, o_r, y_r, shares, n_targets)
+                if monitor.metric >= _R2:
+                    metric -= weight * _explained(monitor.metric, o_r, y_r, shares, n_targets)
                 else:
-                    label = labels[r] if watch.labels != 0 else -1
-                    metric += weight / watch.weight * _right(watch.metric, o_r, y_r, label, n_out)
-            loss += call_float(watch.loss, KNOWN, output, d, y, labels, scale, n, n_out, parameter)
+                    label = labels[r] if monitor.labels != 0 else -1
+                    metric += weight / monitor.weight * _right(monitor.metric, o_r, y_r, label, n_out)
+            loss += call_float(monitor.loss, KNOWN, output, d, y, labels, scale, n, n_out, parameter)
         meet(team)
     return loss, metric
 
@@ -132,74 +132,74 @@ def end_epoch(job, params, n_params, epoch, loss, learning_rates, i, n_rates, te
 
     The contract of `fastnn.reference.end_epoch.end_epoch`; every thread of the team runs this.
     """
-    watch, memory = job.watch, pointer_at(job.watch.memory, np.float64)
+    monitor, kept = job.monitor, pointer_at(job.monitor.state, np.float64)
     value, metric = loss, -np.inf
     meet(team)  # each thread has updated its share of the parameters
-    if watch.n_rows > 0:
+    if monitor.n_rows > 0:
         value, metric = _evaluate(job, params, pointer_at(job.work, params), team)
     if team.rank == 0:
-        if watch.n_rows > 0:
-            pointer_at(watch.losses, np.float64)[epoch - watch.first] = value
-            pointer_at(watch.metrics, np.float64)[epoch - watch.first] = metric
-        if watch.patience > 0:
-            watched = -metric if watch.monitors_metric != 0 else value
-            memory[_WAITED] = 0.0 if watched < memory[_BEST] - watch.min_improvement else memory[_WAITED] + 1.0
-            if watched < memory[_BEST]:
-                memory[_BEST], memory[_BEST_EPOCH] = watched, np.float64(epoch)
-                if watch.best != 0:
-                    best = pointer_at(watch.best, params)
+        if monitor.n_rows > 0:
+            pointer_at(monitor.losses, np.float64)[epoch - monitor.first] = value
+            pointer_at(monitor.metrics, np.float64)[epoch - monitor.first] = metric
+        if monitor.patience > 0:
+            monitored = -metric if monitor.monitors_metric != 0 else value
+            kept[_WAITED] = 0.0 if monitored < kept[_BEST] - monitor.min_improvement else kept[_WAITED] + 1.0
+            if monitored < kept[_BEST]:
+                kept[_BEST], kept[_BEST_EPOCH] = monitored, np.float64(epoch)
+                if monitor.best != 0:
+                    best = pointer_at(monitor.best, params)
                     for j in range(n_params):
                         best[j] = params[j]
-        if watch.plateau_patience > 0:
-            counted = memory[_COOLDOWN] == 0.0
-            if value < memory[_PLATEAU_BEST] - watch.plateau_min_improvement:
-                memory[_PLATEAU_WAITED] = 0.0
+        if monitor.plateau_patience > 0:
+            counted = kept[_COOLDOWN] == 0.0
+            if value < kept[_PLATEAU_BEST] - monitor.plateau_min_improvement:
+                kept[_PLATEAU_WAITED] = 0.0
             elif counted:
-                memory[_PLATEAU_WAITED] += 1.0
+                kept[_PLATEAU_WAITED] += 1.0
             if not counted:
-                memory[_COOLDOWN] -= 1.0
-            if value < memory[_PLATEAU_BEST]:
-                memory[_PLATEAU_BEST] = value
-            if memory[_PLATEAU_WAITED] >= watch.plateau_patience:
-                memory[_PLATEAU_WAITED], memory[_COOLDOWN] = 0.0, np.float64(watch.cooldown)
-                memory[_RATE] = max(memory[_RATE] * watch.factor_of_rate, watch.min_rate)
+                kept[_COOLDOWN] -= 1.0
+            if value < kept[_PLATEAU_BEST]:
+                kept[_PLATEAU_BEST] = value
+            if kept[_PLATEAU_WAITED] >= monitor.plateau_patience:
+                kept[_PLATEAU_WAITED], kept[_COOLDOWN] = 0.0, np.float64(monitor.cooldown)
+                kept[_RATE] = max(kept[_RATE] * monitor.factor_of_rate, monitor.min_rate)
             if i + 1 < n_rates:
-                learning_rates[i + 1] = memory[_RATE]
+                learning_rates[i + 1] = kept[_RATE]
     meet(team)
-    return np.intp(watch.patience > 0 and memory[_WAITED] >= watch.patience)
+    return np.intp(monitor.patience > 0 and kept[_WAITED] >= monitor.patience)
 
 
 # ---------------------------------------------------------------- from Python
-def watched(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
-    """What a job watches, of the dtype `WATCHED`, but for the state; and arrays to be kept alive with it.
+def monitor_record(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
+    """What a job monitors, of the dtype `MONITOR_RECORD`, but for the state; and arrays to be kept alive with it.
 
     `loss` is the address of the loss on the validation set's targets.
     """
-    watch, record = job.watch, np.zeros((), WATCHED)
-    record["first"] = watch.first
-    if watch.stopping is not None:
-        record["patience"], record["min_improvement"] = watch.stopping.patience, watch.stopping.min_improvement
-        record["monitors_metric"] = watch.stopping.monitor == "metric"
-    if watch.plateau is not None:
-        record["plateau_patience"], record["cooldown"] = watch.plateau.patience, watch.plateau.cooldown
-        record["plateau_min_improvement"] = watch.plateau.min_improvement
-        record["factor_of_rate"], record["min_rate"] = watch.plateau.factor, watch.plateau.min_rate
-    return record, _validation(record, job, loss) if watch.validates else []
+    monitor, record = job.monitor, np.zeros((), MONITOR_RECORD)
+    record["first"] = monitor.first
+    if monitor.stopping is not None:
+        record["patience"], record["min_improvement"] = monitor.stopping.patience, monitor.stopping.min_improvement
+        record["monitors_metric"] = monitor.stopping.monitor == "metric"
+    if monitor.plateau is not None:
+        record["plateau_patience"], record["cooldown"] = monitor.plateau.patience, monitor.plateau.cooldown
+        record["plateau_min_improvement"] = monitor.plateau.min_improvement
+        record["factor_of_rate"], record["min_rate"] = monitor.plateau.factor, monitor.plateau.min_rate
+    return record, _validation(record, job, loss) if monitor.validates else []
 
 
 def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     """Fill in the validation set; the arrays that it names."""
-    watch, weights = job.watch, job.watch.sample_weight
-    weight = float(len(watch.X) if weights is None else weights.sum(dtype=np.float64))
-    record["n_rows"], record["loss"], record["weight"] = len(watch.X), loss, weight
+    monitor, weights = job.monitor, job.monitor.sample_weight
+    weight = float(len(monitor.X) if weights is None else weights.sum(dtype=np.float64))
+    record["n_rows"], record["loss"], record["weight"] = len(monitor.X), loss, weight
     record["factor"] = 1 / (job.loss.divisor(job.spec.n_out) * (weight if job.loss.mean else 1.0))
-    targets = "labels" if watch.y.ndim == 1 else "y"
-    arrays = {"X": watch.X, targets: watch.y, "losses": watch.loss, "metrics": watch.metric}
+    targets = "labels" if monitor.y.ndim == 1 else "y"
+    arrays = {"X": monitor.X, targets: monitor.y, "losses": monitor.loss, "metrics": monitor.metric}
     if weights is not None:
         arrays["sample_weight"] = weights
     if job.loss.metric == "r2":
         record["metric"] = Metric.R2_OF_EXP if job.loss.logits_of == "exp" else Metric.R2
-        arrays["shares"] = watch.shares()
+        arrays["shares"] = monitor.shares()
     else:
         record["metric"] = Metric.LARGEST if job.loss.one_class else Metric.SIGN
     for name, array in arrays.items():

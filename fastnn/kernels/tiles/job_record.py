@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.kernels.tiles.end_epoch import WATCHED
+from fastnn.kernels.tiles.end_epoch import MONITOR_RECORD
 
 #: Arrays and functions come as addresses, 0 where there is none; a `fastnn.kernels.tiles.prepare.PreparedJob` keeps the
 #: arrays alive.
@@ -81,7 +81,7 @@ JOB_RECORD = np.dtype(
         ("input_noise", np.float64),
         # what is done when an epoch ends
         ("end_epoch", np.intp),
-        ("watch", WATCHED),
+        ("monitor", MONITOR_RECORD),
     ]
 )
 

@@ -16,7 +16,7 @@ from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
-from fastnn.kernels.tiles.end_epoch import end_epoch, watched
+from fastnn.kernels.tiles.end_epoch import end_epoch, monitor_record
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import (
     ALONE,
@@ -165,7 +165,7 @@ class PreparedJob:
         vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
         self.vectors = np.ndarray(n_vectors, spec.dtype, buffer, vectors - place) if n_vectors else None
         np.ndarray(len(settings), np.float64, buffer)[:] = settings
-        self.params, self.watches = job.params, job.watch is not None
+        self.params, self.monitors = job.params, job.monitor is not None
         parameter = job.loss_parameter
         if isinstance(parameter, np.ndarray):
             parameter_at = address(parameter)
@@ -176,7 +176,7 @@ class PreparedJob:
         else:
             parts, parts_at = job.trainable, address(job.trainable)
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
-        kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.watch, parameter, parts
+        kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.monitor, parameter, parts
         self.kept: tuple = kept
 
         self.words = words = outline.copy()
@@ -217,18 +217,19 @@ class PreparedJob:
             record["input_noise"] = job.input_noise
             draw, draw_nothing = _step_address("draw", spec.dtype), _step_address("draw_nothing", spec.dtype)
             put(words, draw=draw, draw_nothing=draw_nothing, noise_seed=state.seed, noise_member=job.member)
-        if job.watch is not None:
-            labelled = job.watch.validates and job.watch.y.ndim == 1
-            self.watched = watched(job, _loss_address(job.loss, labelled, spec.dtype))
-            record["watch"] = self.watched[0]
+        if job.monitor is not None:
+            labelled = job.monitor.validates and job.monitor.y.ndim == 1
+            self.monitored = monitor_record(job, _loss_address(job.loss, labelled, spec.dtype))
+            record["monitor"] = self.monitored[0]
             put(words, end_epoch=_step_address("end_epoch", spec.dtype))
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def remember_in(self, state: State) -> None:
-        """Have what is watched written to a state."""
-        if self.watches:
-            watch = self.record[0]["watch"]
-            watch["memory"], watch["best"] = address(state.memory), address(state.best) if state.best.size else 0
+        """Have what is monitored written to a state."""
+        if self.monitors:
+            monitor = self.record[0]["monitor"]
+            monitor["state"] = address(state.monitor_state)
+            monitor["best"] = address(state.best) if state.best.size else 0
 
 
 class PreparedForTiles(PreparedJob):

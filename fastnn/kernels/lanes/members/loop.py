@@ -8,7 +8,7 @@ from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.kernels.functions.random import epoch_key
 from fastnn.kernels.jit.compiling import inlined, kernel
 from fastnn.kernels.lanes.members.batches import shuffle
-from fastnn.kernels.lanes.members.place import pack_rows, place_in, share_alike, share_by_weight
+from fastnn.kernels.lanes.members.pointers import block_pointers, pack_rows, share_alike, share_by_weight
 from fastnn.kernels.lanes.members.turnover import admit, note_best, release
 from fastnn.kernels.simd import any_lane, broadcast, fma, lanes, load, pointer, store
 from fastnn.kernels.simd.calls import KNOWN, call, call_integer
@@ -17,12 +17,12 @@ from fastnn.kernels.simd.threads import fetch_add
 
 
 @inlined
-def _admit_waiting(step, place, settings, results, queue, tick, n_batches):
+def _admit_waiting(step, pointers, settings, results, queue, tick, n_batches):
     """Idle lanes to members that wait, and all rows made ready where they are one batch.
 
     Whether any lane has a member, whether all of these end together, and when the first ends.
     """
-    here, samples, validation = place.lanes, place.samples, place.validation
+    here, samples, validation = pointers.lanes, pointers.samples, pointers.validation
     width, n_members, n_epochs = lanes(here.params), results.status.size, settings.epochs
     left, together, end = False, True, tick + n_epochs
     for lane in range(width):
@@ -31,14 +31,14 @@ def _admit_waiting(step, place, settings, results, queue, tick, n_batches):
             if member < n_members:
                 admit(here, lane, member, tick, results, settings, step)
                 if samples.weighted and n_batches == 1:
-                    share_by_weight(samples, place, settings, False, 0, samples.n, lane, lane + 1)
+                    share_by_weight(samples, pointers, settings, False, 0, samples.n, lane, lane + 1)
                 if validation.weighted:
-                    share_by_weight(validation, place, settings, False, 0, validation.n, lane, lane + 1)
+                    share_by_weight(validation, pointers, settings, False, 0, validation.n, lane, lane + 1)
         if here.members[lane] >= 0:
             last = here.started[lane] + n_epochs
             together, left, end = together and (not left or last == end), True, min(end, last)
     if left and step.packed and n_batches == 1:
-        pack_rows(place, False, 0, samples.n)
+        pack_rows(pointers, False, 0, samples.n)
     if left and not samples.weighted:
         share_alike(samples, settings, min(settings.batch_size, samples.n))
     if left and validation.n > 0 and not validation.weighted:
@@ -47,13 +47,13 @@ def _admit_waiting(step, place, settings, results, queue, tick, n_batches):
 
 
 @inlined
-def _begin_epoch(place, settings, tick):
+def _begin_epoch(pointers, settings, tick):
     """Every lane's own order of the samples, and its rate where that changes from epoch to epoch."""
-    here, n = place.lanes, place.samples.n
+    here, n = pointers.lanes, pointers.samples.n
     width = lanes(here.params)
     for lane in range(width if settings.own_order else 0):
         here.keys[width + lane] = epoch_key(here.keys[lane], tick - here.started[lane])
-        shuffle(here.keys[width + lane], place.order + lane * n, place.numbers, n)
+        shuffle(here.keys[width + lane], pointers.order + lane * n, pointers.numbers, n)
     for lane in range(width if settings.schedule.size > 1 else 0):
         member = here.members[lane]
         if member >= 0:
@@ -61,9 +61,9 @@ def _begin_epoch(place, settings, tick):
 
 
 @inlined
-def _correct_biases(place, settings, tick, first_tick, together, batch, n_batches):
+def _correct_biases(pointers, settings, tick, first_tick, together, batch, n_batches):
     """What the optimizer divides its averages by, in every lane; `first_tick` is that of members that end together."""
-    here = place.lanes
+    here = pointers.lanes
     width = lanes(here.params)
     debias, spread = here.pace + 2 * width, here.pace + 3 * width
     for lane in range(width):
@@ -76,16 +76,16 @@ def _correct_biases(place, settings, tick, first_tick, together, batch, n_batche
 
 
 @inlined
-def _step(step, place, settings, results, tick, batch, n_batches, n_steps):
+def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
     """Steps on one batch; how many were made, and whether a member left, its limit reached or its loss not finite."""
-    here, samples, table, losses = place.lanes, place.samples, place.table, place.losses
+    here, samples, table, losses = pointers.lanes, pointers.samples, pointers.table, pointers.losses
     width, n_params, changed = lanes(here.params), step.n_params, False
     start = batch * min(settings.batch_size, samples.n)
     rows = min(settings.batch_size, samples.n - start)
     if step.packed and n_batches > 1:
-        pack_rows(place, settings.own_order, start, rows)
+        pack_rows(pointers, settings.own_order, start, rows)
     if samples.weighted and n_batches > 1:
-        share_by_weight(samples, place, settings, settings.own_order, start, rows, 0, width)
+        share_by_weight(samples, pointers, settings, settings.own_order, start, rows, 0, width)
     elif n_batches > 1:
         share_alike(samples, settings, rows)
     for lane in range(width if settings.limits.size > 0 else 0):
@@ -96,7 +96,7 @@ def _step(step, place, settings, results, tick, batch, n_batches, n_steps):
             changed = True
 
     done = call_integer(
-        step.train, KNOWN, here.params, place.values, here.pace, samples.X + start * table.n_in,
+        step.train, KNOWN, here.params, pointers.values, here.pace, samples.X + start * table.n_in,
         samples.y + start * table.n_targets, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
         settings.max_grad_norm, pointer(settings.loss_parameter, 0), pointer(settings.settings, 0), losses,
     )  # fmt: skip
@@ -112,15 +112,16 @@ def _step(step, place, settings, results, tick, batch, n_batches, n_steps):
 
 
 @inlined
-def _look(step, place, settings, results, tick, n_batches):
+def _look(step, pointers, settings, results, tick, n_batches):
     """What an epoch's end shows, noted for every member; whether one left, its epochs or its patience at an end."""
-    here, validation, losses, monitored = place.lanes, place.validation, place.losses, place.validation.weights
+    here, validation, losses = pointers.lanes, pointers.validation, pointers.losses
+    monitored = validation.weights
     n_params, n_epochs, changed = step.n_params, settings.epochs, False
     restores = settings.patience > 0 and settings.restore_best
     if validation.n > 0:
         call(
-            step.batch_loss, KNOWN, here.params, place.values, validation.X, validation.y, place.table.x,
-            place.table.y, validation.share, np.intp(validation.weighted), validation.n,
+            step.batch_loss, KNOWN, here.params, pointers.values, validation.X, validation.y, pointers.table.x,
+            pointers.table.y, validation.share, np.intp(validation.weighted), validation.n,
             pointer(settings.loss_parameter, 0), monitored,
         )  # fmt: skip
     else:
@@ -147,9 +148,9 @@ def _look(step, place, settings, results, tick, n_batches):
 def run(step, data, validation, settings, results, block, queue, max_ticks):
     """Train members from the queue until none is left, for so many epochs of the block at most; whether any is left."""
     control = flush_denormals()
-    place = place_in(block, data, validation)
-    losses, weights = place.losses, place.samples.weights
-    n, n_epochs = place.samples.n, settings.epochs
+    pointers = block_pointers(block, data, validation)
+    losses, weights = pointers.losses, pointers.samples.weights
+    n, n_epochs = pointers.samples.n, settings.epochs
     n_rows = min(settings.batch_size, n)
     n_batches = (n + n_rows - 1) // n_rows
     attentive = results.history.size > 0 or settings.patience > 0
@@ -162,23 +163,23 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
     last_tick, end, changed, left, together = tick + max_ticks, tick, True, True, True
     while tick < last_tick:
         if changed:
-            left, together, end = _admit_waiting(step, place, settings, results, queue, tick, n_batches)
+            left, together, end = _admit_waiting(step, pointers, settings, results, queue, tick, n_batches)
             changed = False
             if not left:
                 break
-        _begin_epoch(place, settings, tick)
+        _begin_epoch(pointers, settings, tick)
         loss_sum, weight_sum = broadcast(0.0, losses), broadcast(0.0, losses)
         for batch in range(n_batches):
             if step.corrected:
-                _correct_biases(place, settings, tick, end - n_epochs, together, batch, n_batches)
+                _correct_biases(pointers, settings, tick, end - n_epochs, together, batch, n_batches)
             n_steps = min(end, last_tick) - tick if plain else 1
-            done, left_early = _step(step, place, settings, results, tick, batch, n_batches, n_steps)
+            done, left_early = _step(step, pointers, settings, results, tick, batch, n_batches, n_steps)
             tick, changed = tick + done - 1, changed or left_early
             loss_sum, weight_sum = fma(load(losses), load(weights), loss_sum), weight_sum + load(weights)
         tick += 1
         if attentive or tick >= end:
             store(losses, loss_sum / weight_sum)
-            changed = _look(step, place, settings, results, tick, n_batches) or changed
+            changed = _look(step, pointers, settings, results, tick, n_batches) or changed
     block.ticks[0] = tick
     restore_denormals(control)
     return left

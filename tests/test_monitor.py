@@ -164,7 +164,7 @@ def test_resuming_equals_the_run_that_did_not_stop(run, stop_after, backend):
         assert np.array_equal(np.concatenate([first.loss, second.loss]), expected.loss)
         assert np.array_equal(np.concatenate([first.learning_rate, second.learning_rate]), expected.learning_rate)
         assert second.best_epoch == expected.best_epoch
-        assert second.state.memory.tobytes() == expected.state.memory.tobytes()
+        assert second.state.monitor_state.tobytes() == expected.state.monitor_state.tobytes()
     assert parts.params.tobytes() == whole.params.tobytes()
 
 
@@ -222,7 +222,7 @@ def test_classes_are_held_out_in_proportion(labels):
     classes = RNG.permutation(np.repeat([0, 1, 2], [20, 40, 60]))
     seen = {}
     samples = np.c_[classes, np.zeros((120, 2))]
-    from fastnn.checks import check_job, check_watch
+    from fastnn.checks import check_job, check_monitor
     from fastnn.training.holding_out import hold_out
 
     job = check_job(
@@ -240,11 +240,11 @@ def test_classes_are_held_out_in_proportion(labels):
         max_grad_norm=None,
     )
     for seed in (1, 2):
-        job.watch = check_watch(job, None, 0.25, None)
+        job.monitor = check_monitor(job, None, 0.25, None)
         split = hold_out(job, seed)
-        np.testing.assert_array_equal(np.bincount(split.watch.X[:, 0].astype(int)), [5, 10, 15])
+        np.testing.assert_array_equal(np.bincount(split.monitor.X[:, 0].astype(int)), [5, 10, 15])
         assert len(split.X) == split.batch_size == 90
-        seen[seed] = split.watch.X[:, 0].tobytes(), split.X[:, 0].tobytes()
+        seen[seed] = split.monitor.X[:, 0].tobytes(), split.X[:, 0].tobytes()
     assert seen[1] != seen[2]
 
 

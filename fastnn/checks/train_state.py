@@ -1,4 +1,4 @@
-"""Checks of training on a stream of batches that compiled code makes: settings alone, for there are no data yet."""
+"""Checks of a `TrainState`: the settings of steps on batches that compiled code makes, for there are no data yet."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fastnn.jobs.job import Job
 from fastnn.settings.optimizers import Optimizer
 
 
-def check_stream(
+def check_train_state(
     spec: Any, *, loss: Any, optimizer: Any, max_batch: Any, l2: Any, max_grad_norm: Any, **parameters: Any
 ) -> Job:
-    """The settings of a stream's steps, as in `TrainState`: a job whose X, y and params are empty.
+    """The settings of a `TrainState`'s steps: a job whose X, y and params are empty.
 
     `parameters` are those of losses (`fastnn.checks.check_loss_parameter`).
 
@@ -31,7 +31,7 @@ def check_stream(
     row, rule = check_loss(loss, spec), check_optimizer(optimizer)
     if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
         raise TypeError(
-            "optimizer must be an update rule whose learning rate is a number, for a stream has no epochs; "
+            "optimizer must be an update rule whose learning rate is a number, for a TrainState has no epochs; "
             f"got {describe(optimizer)}"
         )
     return Job(

@@ -28,7 +28,7 @@ class Samples(NamedTuple):
     weights: Pointer  # of the present rows, in all
 
 
-class Table(NamedTuple):
+class RowTable(NamedTuple):
     """What `fastnn.kernels.lanes.members.batches.pack` copies from, and to: numbers, and the same as vectors."""
 
     rows: Pointer
@@ -42,7 +42,7 @@ class Table(NamedTuple):
     y: Pointer
 
 
-class Place(NamedTuple):
+class BlockPointers(NamedTuple):
     """Where the loop works."""
 
     lanes: Lanes
@@ -52,7 +52,7 @@ class Place(NamedTuple):
     numbers: Pointer
     samples: Samples
     validation: Samples
-    table: Table
+    table: RowTable
 
 
 def _vectors(array):
@@ -74,7 +74,7 @@ def _samples(data, share, weights):
 
 
 @inlined
-def place_in(block, data, validation):
+def block_pointers(block, data, validation):
     """Where in a block the loop works: `fastnn.kernels.lanes.members.data.Block` counts in vectors."""
     work = _vectors(block.work)
     width = lanes(work)
@@ -87,27 +87,27 @@ def place_in(block, data, validation):
     stride, n_in, n_targets = data.rows.shape[2], data.X.shape[2], data.y.shape[2]
     own_x, own_y = pointer(block.work, block.x * width), pointer(block.work, block.y * width)
     x, y, of_member = work + block.x * width, work + block.y * width, stride * samples.n * (data.rows.shape[0] > 1)
-    table = Table(pointer(data.rows, 0), stride, of_member, n_in, n_targets, own_x, own_y, x, y)
+    table = RowTable(pointer(data.rows, 0), stride, of_member, n_in, n_targets, own_x, own_y, x, y)
     order, numbers, values = pointer(block.order, 0), pointer(block.numbers, 0), work + block.values * width
-    return Place(in_lanes, values, losses, order, numbers, samples, validated, table)
+    return BlockPointers(in_lanes, values, losses, order, numbers, samples, validated, table)
 
 
 @inlined
-def pack_rows(place, own_order, start, rows):
+def pack_rows(pointers, own_order, start, rows):
     """Every lane's own rows to where vectors hold them."""
-    table = place.table
+    table = pointers.table
     pack(
-        table.rows, table.stride, table.block, place.lanes.members, place.order, own_order, place.samples.n, start,
-        rows, table.own_x, table.n_in, table.own_y, table.n_targets, lanes(place.losses),
+        table.rows, table.stride, table.block, pointers.lanes.members, pointers.order, own_order, pointers.samples.n,
+        start, rows, table.own_x, table.n_in, table.own_y, table.n_targets, lanes(pointers.losses),
     )  # fmt: skip
 
 
 @inlined
-def share_by_weight(samples, place, settings, own_order, start, rows, first, stop):
+def share_by_weight(samples, pointers, settings, own_order, start, rows, first, stop):
     """The shares of rows by the weights given for them, in the lanes ``first:stop``."""
     share_out(
-        samples.given, samples.given_block, place.lanes.members, place.order, own_order, samples.n, start, rows,
-        first, stop, settings.outputs, settings.mean, samples.share, samples.weights, lanes(place.losses),
+        samples.given, samples.given_block, pointers.lanes.members, pointers.order, own_order, samples.n, start, rows,
+        first, stop, settings.outputs, settings.mean, samples.share, samples.weights, lanes(pointers.losses),
     )  # fmt: skip
 
 
