@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -97,6 +98,19 @@ def test_the_source_distribution_holds_what_its_tests_read():
     for folder in (".ci", "bench", "docs", "examples", "tests"):
         assert f"graft {folder}\n" in manifest
         assert (ROOT / folder).is_dir()
+
+
+@pytest.mark.skipif(shutil.which("sed") is None, reason="the release is made with sed")
+def test_the_release_makes_every_link_of_the_readme_absolute():
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    (command,) = re.findall(r'sed -i -E "(.*)" README\.md', workflow)
+    command = command.replace("$at", "https://host/project").replace("$GITHUB_REF_NAME", "v1")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    done = subprocess.run(["sed", "-E", command], input=readme, capture_output=True, text=True, check=True)
+    links = re.findall(r"\]\(([^)#][^)]*)\)", done.stdout)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert re.search(r"\]\(https://host/project/raw/v1/docs/\w+\.png\)", done.stdout)
 
 
 def test_the_package_runs_as_a_program():

@@ -28,12 +28,27 @@ for dtype in ("float32", "float64"):
         for name in catalogue.OPTIMIZERS:
             net.fit(X, y, epochs=1, loss=loss.name, optimizer=getattr(optimizers, name)(), rng=0, specialize=False)
         net.predict(X)
+    wide = fastnn.MLP((100, 90, 1), dtype=dtype, rng=0)
+    rows = np.ones((70, 100))
+    wide.fit(rows, rows[:, :1], epochs=2, validation_data=(rows, rows[:, :1]), sample_weight=rows[:, 0], dropout=0.3)
+    for n in (1, 3, 70):
+        wide.predict(rows[:n])
+    net = fastnn.MLP((5, 4, 3), output_activation="softmax", dtype=dtype, rng=0)
+    labels = np.arange(9) % 3
+    options = dict(batch_size=4, l2=1e-3, max_grad_norm=1.0, input_noise=0.1, validation_data=(X, labels))
+    net.fit(X, labels, epochs=2, loss="cross_entropy", **options, specialize=False)
+    net = fastnn.MLP((5, 4, 5), dtype=dtype, rng=0)
+    net.fit(X, Y, epochs=2, optimizer=fastnn.LevenbergMarquardt())
 """
+
+TABLE = """\
+height,colour,price,species
+""" + "".join(f"{k % 7},{'red' if k % 3 else 'blue'},{k * k % 11},{'abc'[k % 3]}\n" for k in range(60))
 
 
 def names_of_all_pieces():
     rows = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
-    rows += [*catalogue.LOSSES, *catalogue.OPTIMIZERS]
+    rows += [*catalogue.LOSSES, *catalogue.OPTIMIZERS, "labels", "LevenbergMarquardt", "wide layers", "options"]
     return {f"{row}, {dtype}" for row in rows for dtype in ("float32", "float64")}
 
 
@@ -64,3 +79,10 @@ def test_nothing_is_compiled_after_warmup(tmp_path):
     warm = files_after("-m", "fastnn.apps.cli", "warmup")
     assert warm
     assert files_after("-c", TRAIN_ALL) == warm
+    table = tmp_path / "table.csv"
+    table.write_text(TABLE, encoding="utf-8")
+    pytest.importorskip("polars")
+    for options in (["price"], ["species"], ["species", "--class-weight", "balanced", "--l2", "1e-3"]):
+        model = str(tmp_path / "table.safetensors")
+        command = ["-m", "fastnn", "train", str(table), "--output", model, "--no-figure", "--target", *options]
+        assert files_after(*command) == warm

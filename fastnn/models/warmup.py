@@ -1,14 +1,17 @@
-"""Compiling ahead of the first use: every piece of the kernels once, for both dtypes."""
+"""Compiling ahead of the first use: every kernel that networks share, for both dtypes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from fastnn.kernels import dispatch
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue, optimizers
+from fastnn.settings.solvers import LevenbergMarquardt, Solver
 
 #: Name of the piece, its number from 1 on, and the number of pieces.
 Report = Callable[[str, int, int], None]
@@ -32,7 +35,7 @@ def warmup(report: Report | None = None) -> None:
 
 
 def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
-    """What there is in the catalogue: a training of one step for each row and dtype."""
+    """An epoch of training for each row of the catalogue, for wide layers, and with all that `fit` can be asked for."""
     for dtype in ("float64", "float32"):
         for activation in catalogue.ACTIVATIONS.values():
             if activation.hidden:
@@ -40,25 +43,51 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
         for loss in catalogue.LOSSES.values():
             output = loss.logits_of or "identity"
             yield f"{loss.name}, {dtype}", _training(dtype, loss=loss.name, output_activation=output)
+            if loss.labels:
+                yield f"labels, {dtype}", _training(dtype, loss=loss.name, output_activation=output, labels=True)
         for name in catalogue.OPTIMIZERS:
             yield f"{name}, {dtype}", _training(dtype, optimizer=getattr(optimizers, name)())
+        yield f"LevenbergMarquardt, {dtype}", _training(dtype, optimizer=LevenbergMarquardt())
+        yield f"wide layers, {dtype}", _training(dtype, layer_sizes=_WIDE, n=dispatch.MANY_ROWS)
+        yield f"options, {dtype}", _training(dtype, **_OPTIONS)
+
+
+#: Layers of which one is large enough for every kind of product, whatever the dtype; and one output, which has its own.
+_WIDE = (128, 128, 1)
+
+#: What a step does only where it is asked for.
+_OPTIONS: dict[str, Any] = {
+    "batch_size": 1,
+    "sample_weight": [1.0, 2.0],
+    "l2": 0.1,
+    "max_grad_norm": 1.0,
+    "dropout": 0.5,
+    "input_noise": 0.1,
+    "validation_data": ([[0.0, 1.0]], [[1.0, 0.0]]),
+}
 
 
 def _training(
     dtype: str,
+    layer_sizes: tuple[int, ...] = (2, 3, 2),
+    n: int = 2,
     activation: str = "tanh",
     output_activation: str = "identity",
     loss: str = "mse",
-    optimizer: optimizers.Optimizer | None = None,
+    labels: bool = False,
+    optimizer: optimizers.Optimizer | Solver | None = None,
+    **options: Any,
 ) -> Callable[[], None]:
-    """What trains a small network for one step, and uses it."""
+    """What trains a network for one epoch on `n` samples, and uses it."""
 
     def train() -> None:
-        net = MLP((2, 3, 2), activation=activation, output_activation=output_activation, dtype=dtype, rng=0)
-        X = np.eye(2, dtype=dtype)
+        net = MLP(layer_sizes, activation=activation, output_activation=output_activation, dtype=dtype, rng=0)
+        X = np.eye(n, layer_sizes[0], dtype=dtype)
+        n_targets = catalogue.LOSSES[loss].n_targets(layer_sizes[-1])
+        y = np.arange(n) % n_targets if labels else np.eye(n, n_targets, dtype=dtype)
         rule = optimizer or optimizers.SGD()
-        y = X[:, : catalogue.LOSSES[loss].n_targets(2)]
-        net.fit(X, y, epochs=1, loss=loss, optimizer=rule, progress=False, specialize=False)
+        net.fit(X, y, epochs=1, loss=loss, optimizer=rule, rng=0, progress=False, specialize=False, **options)
         net.predict(X)
+        net.predict(X[:1])
 
     return train

@@ -62,6 +62,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     _, table = read_and_prepare(args, terminal)
     from fastnn.tabular import training
 
+    if settings.repeats >= training.MANY:
+        several = f"{settings.repeats} networks take kernels made for their shape alone"
+        terminal.say(f"{several}, which are compiled first unless an earlier run has left them.")
     with terminal.working("training; new kernels are compiled first, once"):
         outcome = training.train(table, settings, False, output)
     _tell_outcome(outcome, table, terminal)
