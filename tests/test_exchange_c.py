@@ -54,22 +54,6 @@ def test_widths(width, tmp_path):
     assert difference(made, X, Compiled(made, tmp_path, FAST).forward(X)) < 4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("flags", [STRICT, FAST], ids=["strict", "fast"])
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation_at_every_width(name, dtype, bias, flags, tmp_path):
-    largest = 0.0
-    for width in WIDTHS:
-        (tmp_path / str(width)).mkdir()
-        made = net(name, dtype, bias, sizes=(3, width, width, min(width, 5)))
-        X = samples(made)
-        largest = max(largest, difference(made, X, Compiled(made, tmp_path / str(width), flags).forward(X)))
-    print(f"{name} {dtype} {'biases' if bias else 'no biases'}: {largest:.2f}")
-    assert largest < 4
-
-
 def points(dtype):
     """Numbers of every size, and those at which functions do something else."""
     spread = np.concatenate(

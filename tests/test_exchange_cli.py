@@ -37,6 +37,18 @@ def test_from_a_state_dict():
     assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
 
 
+def test_the_order_of_layers_without_numbers_must_be_said(capsys):
+    made = net("tanh", bias=False, sizes=(2, 2, 2))
+    save({"trunk.weight": made.weights[0].T.copy(), "head.weight": made.weights[1].T.copy()}, "state.safetensors")
+    command = ["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]
+    assert main(command) == 1
+    assert "--layers must tell the order of the layers in state.safetensors, head, trunk" in capsys.readouterr().err
+    assert main([*command, "--layers", "trunk,tail"]) == 1
+    assert "must name the layers in state.safetensors, head, trunk; got trunk, tail" in capsys.readouterr().err
+    assert main([*command, "--layers", "trunk,head"]) == 0
+    assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [

@@ -120,6 +120,12 @@ def relu(z):
     return z
 
 
+def quantised():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model.layers[0].quantize("int8")
+    return model
+
+
 REFUSED = {
     r"\(LeakyReLU\) must have slope 0.01.*; got 0.3": sequential(lambda: [layers.Dense(3), layers.LeakyReLU()]),
     r"\(Dense\) must have slope 0.01.*; got 0.2": sequential(lambda: [layers.Dense(3, activation="leaky_relu")]),
@@ -129,6 +135,9 @@ REFUSED = {
     r"must be one that fastnn has; got 'relu'": sequential(lambda: [layers.Dense(3, activation=relu)]),
     r"\(LayerNormalization\) cannot be part": sequential(lambda: [layers.LayerNormalization(), layers.Dense(3)]),
     r"\(Add\) cannot be part": functional(lambda x: layers.Add()([layers.Dense(3)(x), x])),
+    r"layer 'tanh' \(Tanh\) cannot be part": functional(lambda x: keras.ops.tanh(layers.Dense(3, name="d")(x))),
+    r"\(Dense\) must not be quantised; it is, to int8": lambda: fastnn.from_keras(quantised()),
+    r"\(Sequential\) must be built": lambda: fastnn.from_keras(keras.Sequential([layers.Dense(3)])),
     r"must use every layer once": functional(twice),
     r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),
     r"a Keras model or the list of its weights; got 'model.keras'": lambda: fastnn.from_keras("model.keras"),

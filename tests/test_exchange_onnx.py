@@ -70,6 +70,15 @@ def test_widths(width, tmp_path):
     np.testing.assert_allclose(outputs_of(path, X), made.predict(X), rtol=1e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("width", [1, 2])
+@pytest.mark.parametrize("name", ["silu", "gelu_tanh"])
+def test_self_test_passes_in_onnx_runtime_far_below_zero_too(name, width, tmp_path):
+    net(name, "float32", False, sizes=(3, width, width, width)).to_onnx(tmp_path / "net.onnx")
+    test = json.loads(onnx.load(tmp_path / "net.onnx").metadata_props[0].value)
+    outputs = outputs_of(tmp_path / "net.onnx", np.array(test["x"], "f4"))
+    assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
+
+
 RNG = np.random.default_rng(0)
 CONSTANTS = {
     "W": RNG.normal(size=(3, 4)).astype("f4"),
@@ -80,19 +89,20 @@ CONSTANTS = {
     "two": np.float32(2),
     "zero": np.zeros(4, "f4"),
     "shape": np.array([-1, 3]),
+    "square": RNG.normal(size=(3, 3)).astype("f4"),
     "yes": np.array(True),
     "half": np.float32(0.5),
 }
 
 
-def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1):
+def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1, width=3):
     """A model whose nodes are lists: operation, inputs, and attributes; each gives the next value."""
     made = [node(kind, inputs, [f"v{i}"], **dict(*rest)) for i, (kind, inputs, *rest) in enumerate(nodes)]
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         made,
         "g",
-        [value(f"x{i}" if i else "x", onnx.TensorProto.FLOAT, ["n", 3]) for i in range(inputs)],
+        [value(f"x{i}" if i else "x", onnx.TensorProto.FLOAT, ["n", width]) for i in range(inputs)],
         [value(f"v{len(nodes) - 1 - i}", onnx.TensorProto.FLOAT, None) for i in range(outputs)],
         [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
@@ -118,6 +128,8 @@ READ = {
         ("Dropout", ["v2"]),
         ("MatMul", ["v3", "W"]),
     ],
+    "a scalar as biases": [("Gemm", ["x", "W", "two"])],
+    "weights that two nodes share": [("MatMul", ["x", "square"]), ("Tanh", ["v0"]), ("MatMul", ["v1", "square"])],
     "transposed weights": [("Transpose", ["V"], {"perm": [1, 0]}), ("MatMul", ["x", "v0"])],
 }
 
@@ -149,6 +161,47 @@ REFUSED = {
 }
 
 
+LINEAR = ("MatMul", ["x", "W"])
+REFUSED |= {
+    rf"node 1 \({kind}\) cannot be part of an MLP": [LINEAR, (kind, ["v0"])]
+    for kind in ("Clip", "Cast", "LogSoftmax", "Celu", "ThresholdedRelu", "Softsign", "Squeeze", "Neg", "ReduceMean")
+}
+REFUSED |= {
+    r"node 0 \(LSTM\) cannot": [("LSTM", ["x", "W", "V"])],
+    r"node 1 \(Elu\) must have alpha 1": [LINEAR, ("Elu", ["v0"], {"alpha": 0.5})],
+    r"node 1 \(Selu\) must have gamma 1.05070": [LINEAR, ("Selu", ["v0"], {"gamma": 1.1})],
+    r"node 1 \(LeakyRelu\) must have slope 0.01.*; got nan": [LINEAR, ("LeakyRelu", ["v0"], {"alpha": np.nan})],
+    r"node 1 \(LeakyRelu\) must have a number as alpha; got 'x'": [LINEAR, ("LeakyRelu", ["v0"], {"alpha": "x"})],
+    r"node 1 \(Elu\) must have a number as alpha; got \[": [LINEAR, ("Elu", ["v0"], {"alpha": [1.0, 1.0]})],
+    r"node 1 \(Softmax\) must have a whole number as axis": [LINEAR, ("Softmax", ["v0"], {"axis": "1"})],
+    r"node 0 \(Gemm\) must have a number as alpha; got 'x'": [("Gemm", ["x", "W"], {"alpha": "x"})],
+    r"node 1 \(BatchNormalization\) must have a constant as input 2": [LINEAR, ("BatchNormalization", ["v0", "b"])],
+    r"node 0 \(Gemm\) must scale 4 features; it scales 3": [("Gemm", ["x", "W", "three"])],
+    r"node 0 \(Gemm\) must have a constant as input 1; got ''": [("Gemm", ["x"])],
+    r"node 1 \(Relu\) must not compute with constants alone": [LINEAR, ("Relu", [])],
+    r"node 0 \(Tanh\) must take what the node before it gives": [("Tanh", ["v1"]), LINEAR],
+    r"node 1 \(Div\) must be the only one": [LINEAR, ("Div", ["v0", "two"]), ("Erf", ["v1"]), ("Mul", ["v0", "v2"])],
+}
+
+
+def test_other_faults_of_nodes_are_refused(tmp_path):
+    path = write(tmp_path / "net.onnx", [LINEAR, ("LeakyRelu", ["v0"], {"alpha": 0.01})])
+    model = onnx.load(path)
+    model.graph.node[1].attribute[0].ref_attr_name = "alpha"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"node 1 \(LeakyRelu\) must have its attributes' values"):
+        fastnn.from_onnx(path)
+    del model.graph.node[1].output[:]
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"node 1 \(LeakyRelu\) must give a value; it gives none"):
+        fastnn.from_onnx(path)
+    model = onnx.load(write(path, [LINEAR, ("BatchNormalization", ["v0", "b", "b", "b", "b"])]))
+    model.graph.node[1].output.extend(["mean", "variance"])
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"node 1 \(BatchNormalization\) must not be in training mode"):
+        fastnn.from_onnx(path)
+
+
 @pytest.mark.parametrize("sentence", REFUSED)
 def test_refused_in_one_sentence(sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence) as caught:
@@ -158,7 +211,12 @@ def test_refused_in_one_sentence(sentence, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
-    [({"opset": 6}, "opset 7 to"), ({"opset": 99}, "opset 7 to"), ({"inputs": 2}, "one input and one output")],
+    [
+        ({"opset": 6}, "opset 7 to"),
+        ({"opset": 99}, "opset 7 to"),
+        ({"inputs": 2}, "one input and one output"),
+        ({"width": 6}, "must have the 3 features of its first layer; it has 6"),
+    ],
 )
 def test_other_models_are_refused(settings, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence):
@@ -212,6 +270,19 @@ def test_weights_in_a_file_beside(location, more, sentence, tmp_path):
     else:
         with pytest.raises(ValueError, match=sentence):
             fastnn.from_onnx(path)
+
+
+def test_bytes_that_several_tensors_claim_are_refused(tmp_path):
+    path = write(tmp_path / "net.onnx", [LINEAR, ("Add", ["v0", "b"])])
+    model = onnx.load(path)
+    (tmp_path / "w.bin").write_bytes(CONSTANTS["W"].tobytes())
+    for name in ("W", "b"):
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+        onnx.external_data_helper.set_external_data(tensor, "w.bin", 0, CONSTANTS[name].nbytes)
+        tensor.ClearField("raw_data")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="tensor 'b' must share no bytes of"):
+        fastnn.from_onnx(path)
 
 
 def test_paths(tmp_path):

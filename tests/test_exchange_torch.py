@@ -10,7 +10,7 @@ import fastnn
 from fastnn.settings.catalogue import ACTIVATIONS
 
 torch = pytest.importorskip("torch")
-nn = torch.nn
+nn, weight_norm = torch.nn, torch.nn.utils.parametrizations.weight_norm
 
 
 def outputs_of(module, X):
@@ -85,6 +85,8 @@ READ = {
     ),
     "two linear layers in a row": lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2, bias=False)),
     "softplus": lambda: nn.Sequential(nn.Linear(4, 3), nn.Softplus(), nn.Linear(3, 2)),
+    "a layer that is used twice": lambda: nn.Sequential(shared := nn.Linear(4, 4), nn.Tanh(), shared),
+    "weights with a norm of their own": lambda: nn.Sequential(weight_norm(nn.Linear(4, 3)), nn.Tanh()).eval(),
 }
 
 
@@ -105,6 +107,14 @@ def test_a_class_made_from_sequential_is_read_unless_it_computes_otherwise():
     check(Plain(nn.Linear(4, 3), nn.ReLU()))
     with pytest.raises(ValueError, match=r"Twice, a class of its own"):
         fastnn.from_torch(Twice(nn.Linear(4, 3)))
+
+
+def test_infinite_weights_are_scaled_without_a_word():
+    module = nn.Sequential(nn.Linear(4, 3), batch_norm(3))
+    with torch.no_grad():
+        module[0].weight[1, 1], module[1].weight[1] = float("inf"), 0
+    made = fastnn.from_torch(module)
+    assert np.isnan(made.weights[0]).tolist() == [[False] * 3, [False, True, False], *[[False] * 3] * 2]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -146,6 +156,20 @@ def hooked():
     return module
 
 
+def patched(module):
+    module.forward = lambda x: 2 * x
+    return module
+
+
+def infinite():
+    module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, affine=False)).double()
+    with torch.no_grad():
+        module[0].weight.fill_(1e300)
+        module[1].running_var.fill_(1e-300)
+        module[1].eps = 0.0
+    return module
+
+
 class Own(nn.Module):
     pass
 
@@ -174,6 +198,11 @@ REFUSED = {
     r"'1' \(Softmax\) must be the last step": after(nn.Softmax(dim=1), nn.Linear(3, 2)),
     r"'1' \(Linear\) must take the 3 outputs of module '0'": after(nn.Linear(4, 2)),
     r"'1' \(Flatten\) must flatten": after(nn.Flatten(0)),
+    r"module '1' \(Tanh\) must have no forward hooks and no forward of its own": after(patched(nn.Tanh())),
+    r"module '1' \(Linear\) must be in use, as module.eval\(\) says": after(weight_norm(nn.Linear(3, 2))),
+    r"'1' \(BatchNorm1d\) must fit into a float64 once folded into module '0' \(Linear\)": lambda: fastnn.from_torch(
+        infinite()
+    ),
     "forward hooks": lambda: fastnn.from_torch(hooked()),
     "an activation|right after": lambda: fastnn.from_torch(nn.Sequential(nn.ReLU(), nn.Linear(4, 3))),
     "must have a dense layer; got none": lambda: fastnn.from_torch(nn.Sequential()),

@@ -141,16 +141,28 @@ def _widened(scaling: Scaling, width: int) -> tuple[NDArray, NDArray]:
 def _scaled_output(layer: _Layer, scaling: Scaling) -> _Layer:
     """``factor (x W + b) + shift``."""
     factor, shift = _widened(scaling, layer.weights.shape[1])
-    biases = shift if layer.biases is None else factor * layer.biases + shift
-    return replace(layer, weights=layer.weights * factor, biases=biases)
+    with np.errstate(all="ignore"):
+        biases = shift if layer.biases is None else factor * layer.biases + shift
+        return _folded(replace(layer, weights=layer.weights * factor, biases=biases), layer, scaling)
 
 
 def _scaled_input(layer: _Layer, scaling: Scaling) -> _Layer:
     """``(factor x + shift) W + b``."""
     factor, shift = _widened(scaling, layer.weights.shape[0])
     weights = layer.weights.astype(np.float64)
-    biases = shift @ weights if layer.biases is None else layer.biases + shift @ weights
-    return replace(layer, weights=factor[:, np.newaxis] * weights, biases=biases)
+    with np.errstate(all="ignore"):
+        biases = shift @ weights if layer.biases is None else layer.biases + shift @ weights
+        return _folded(replace(layer, weights=factor[:, np.newaxis] * weights, biases=biases), layer, scaling)
+
+
+def _folded(made: _Layer, layer: _Layer, scaling: Scaling) -> _Layer:
+    """What was made of a layer and a scaling, unless numbers were lost on the way."""
+    before = (layer.weights, 0 if layer.biases is None else layer.biases, scaling.factor, scaling.shift)
+    if all(np.isfinite(array).all() for array in before) and not (
+        np.isfinite(made.weights).all() and np.isfinite(made.biases).all()
+    ):
+        raise ValueError(f"{scaling.place} must fit into a float64 once folded into {layer.place}; it does not")
+    return made
 
 
 def _both(first: Scaling, second: Scaling) -> Scaling:

@@ -88,6 +88,10 @@ def _steps_of(root: Any) -> Iterator[Step]:
         place = f"layer {layer.name!r} ({kind})"
         if not type(layer).__module__.startswith(("keras.", "tf_keras.")):
             raise ValueError(f"{place} must be one of Keras's own layers; got a class of {type(layer).__module__}")
+        if getattr(layer, "quantization_mode", None):
+            raise ValueError(f"{place} must not be quantised; it is, to {layer.quantization_mode}")
+        if not getattr(layer, "built", True):
+            raise ValueError(f"{place} must be built, for it has no weights before; calling it once, or an Input, does")
         if kind in ("Sequential", "Functional"):
             waiting += reversed(_parts(layer, place))
         elif kind == "Dense":
@@ -116,7 +120,8 @@ def _steps_of(root: Any) -> Iterator[Step]:
 
 def _parts(model: Any, place: str) -> list[Any]:
     """The layers of a model, which must be one chain."""
-    layers = list(model.layers)
+    # Operations without weights are no layers in Keras 3, but belong to the model.
+    layers = list(getattr(model, "operations", model.layers))
     if type(model).__name__ == "Functional":
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise ValueError(

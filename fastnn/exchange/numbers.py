@@ -41,11 +41,17 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
     if array.dtype.name in ("float16", "bfloat16", "float32"):
         return array.astype(np.float32)
     exact = array.astype(np.float64)
-    if array.dtype.kind in "iu" and (exact.astype(object) != array.astype(object)).any():
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and not _kept(array, exact):
         raise ValueError(f"{what} must hold numbers that a float64 can; got integers that it would round")
     if array.dtype.itemsize > 8 and not ((exact == array) | np.isnan(array)).all():
         raise ValueError(f"{what} must hold numbers that a float64 can; got {array.dtype} that it would round")
     return exact
+
+
+def _kept(integers: NDArray, exact: NDArray) -> bool:
+    """Whether floats are the integers that they were made from."""
+    inside = exact < float(np.iinfo(integers.dtype).max)  # as a float it is one more than the greatest
+    return bool(inside.all() and (exact.astype(integers.dtype) == integers).all())
 
 
 def _as_numpy(value: Any) -> NDArray:

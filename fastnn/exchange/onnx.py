@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from fastnn.exchange.steps import Scaling, Step, normalisation
 
 #: The versions of the standard whose operations are read; before, broadcasting was another.
 OLDEST = 7
+
+#: How many times as large as its files a network may be, which share weights or hold them as small integers.
+LARGEST = 16
 
 #: Our name of an operation, and of its attributes: theirs, and what it is if left out.
 _ACTIVATIONS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
@@ -50,21 +54,42 @@ def read(path: Any, dtype: Any) -> Network:
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= versions.get("", versions.get("ai.onnx", 0)) <= newest:
         raise ValueError(f"path must be an ONNX file of opset {OLDEST} to {newest}; got {versions} in {str(path)!r}")
-    return network_of(_Graph(onnx, model.graph, path.parent).steps(), dtype)
+    graph = _Graph(onnx, model.graph, path.parent, len(data))
+    network = network_of(graph.steps(), dtype)
+    if graph.widths and network[0].n_in not in graph.widths:
+        raise ValueError(
+            f"the graph's input must have the {network[0].n_in} features of its first layer; it has {graph.widths[0]}"
+        )
+    return network
+
+
+def _setting(settings: dict[str, Any], name: str, default: Any, place: str) -> Any:
+    """An attribute of a node, of the type that its default has."""
+    value = settings.get(name, default)
+    if not isinstance(value, type(default)):
+        kind = {float: "a number", int: "a whole number", str: "a text"}[type(default)]
+        raise ValueError(f"{place} must have {kind} as {name}; got {value!r}")
+    return value
 
 
 class _Graph:
     """A graph, walked along the one value that is no constant."""
 
-    def __init__(self, onnx: Any, graph: Any, folder: Path):
+    def __init__(self, onnx: Any, graph: Any, folder: Path, size: int):
         self.onnx, self.graph, self.folder = onnx, graph, folder
+        self.size = size  # of all files, in bytes
+        self.weights = 0  # bytes of them in the network to be
+        self.loaded: Counter[Path] = Counter()  # bytes from files beside
         if graph.sparse_initializer:
             raise ValueError("the graph must have dense initializers; got sparse ones")
         self.constants = {tensor.name: self._array(tensor) for tensor in graph.initializer}
-        inputs = [value.name for value in graph.input if value.name not in self.constants]
+        inputs = [value for value in graph.input if value.name not in self.constants]
         if len(inputs) != 1 or len(graph.output) != 1:
             raise ValueError(f"the graph must have one input and one output; got {len(inputs)} and {len(graph.output)}")
-        self.here = inputs[0]
+        self.here = inputs[0].name
+        dims = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim]  # 0 where any will do
+        #: Features of a sample, as the file says, if it does: all of them flattened, or those of the last dimension.
+        self.widths = [width for width in {*dims[-1:], math.prod(dims[1:] or dims or [0])} if width > 0]
         self.uses = Counter(name for node in graph.node for name in node.input)
         self.uses[graph.output[0].name] += 1
 
@@ -75,6 +100,8 @@ class _Graph:
             place = f"node {node.name or index!r} ({node.op_type})"
             if node.domain not in ("", "ai.onnx"):
                 raise ValueError(f"{place} must be of the ONNX standard; it is of the domain {node.domain!r}")
+            if not any(node.output[:1]):
+                raise ValueError(f"{place} must give a value; it gives none")
             if before_sigmoid:
                 if node.op_type != "Mul" or set(node.input) != {before_sigmoid, self.here}:
                     raise ValueError(f"{place} must multiply a value by its sigmoid, to be silu; got another operation")
@@ -95,32 +122,36 @@ class _Graph:
             raise ValueError(f"the graph's output must be that of its last node; got {self.graph.output[0].name!r}")
 
     def _step(self, node: Any, place: str) -> Iterator[Step]:
-        kind, settings = node.op_type, self._attributes(node)
+        kind, settings = node.op_type, self._attributes(node, place)
         if kind in _ACTIVATIONS:
             ours, theirs = _ACTIVATIONS[kind]
-            yield activation(ours, place, **{key: settings.get(*default) for key, default in theirs.items()})
+            yield activation(
+                ours, place, **{key: _setting(settings, *default, place) for key, default in theirs.items()}
+            )
         elif kind == "Gemm":
             yield from self._gemm(node, settings, place)
         elif kind == "MatMul":
             if node.input[0] != self.here:
                 raise ValueError(f"{place} must multiply its input by weights from the right; got them on the left")
-            yield arrays.dense(floats_of(f"the weights of {place}", self._of(node, 1, place), 2), None, place)
+            yield arrays.dense(self._weights(node, place), None, place)
         elif kind in ("Add", "Sub", "Mul", "Div"):
             yield self._arithmetic(node, place)
         elif kind == "BatchNormalization":
-            if settings.get("training_mode", 0):
+            if _setting(settings, "training_mode", 0, place) or any(
+                node.output[1:]
+            ):  # statistics, before there was the attribute
                 raise ValueError(f"{place} must not be in training mode; it is")
             gamma, beta, mean, variance = (self._row(node, position, place) for position in (1, 2, 3, 4))
-            yield normalisation(mean, variance, settings.get("epsilon", 1e-5), gamma, beta, place)
+            yield normalisation(mean, variance, _setting(settings, "epsilon", 1e-5, place), gamma, beta, place)
         elif not self._idle(node, settings, place):
             raise ValueError(f"{place} cannot be part of an MLP of dense layers and fastnn's activations")
 
     def _gemm(self, node: Any, settings: dict[str, Any], place: str) -> Iterator[Step]:
-        if node.input[0] != self.here or settings.get("transA", 0):
+        if node.input[0] != self.here or _setting(settings, "transA", 0, place):
             raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right")
-        weights = floats_of(f"the weights of {place}", self._of(node, 1, place), 2)
-        yield arrays.dense(weights.T if settings.get("transB", 0) else weights, None, place)
-        alpha, beta = settings.get("alpha", 1.0), settings.get("beta", 1.0)
+        weights = self._weights(node, place)
+        yield arrays.dense(weights.T if _setting(settings, "transB", 0, place) else weights, None, place)
+        alpha, beta = (_setting(settings, name, 1.0, place) for name in ("alpha", "beta"))
         if alpha != 1:
             yield Scaling(np.float64(alpha), np.float64(0), place)
         if len(node.input) > 2 and node.input[2]:
@@ -158,6 +189,17 @@ class _Graph:
             raise ValueError(f"{place} must have a constant as input {position}; got {name!r}")
         return self.constants[name]
 
+    def _weights(self, node: Any, place: str) -> NDArray:
+        """The constant that a node multiplies by, which other nodes may share as long as that is no bomb."""
+        weights = floats_of(f"the weights of {place}", self._of(node, 1, place), 2)
+        self.weights += weights.nbytes
+        if self.weights > LARGEST * self.size:
+            raise ValueError(
+                f"{place} must not make the network more than {LARGEST} times as large as its files are, "
+                f"{self.size:,} bytes; it shares its weights with too many nodes"
+            )
+        return weights
+
     def _row(self, node: Any, position: int, place: str) -> NDArray:
         """A constant that is one number, or one for each feature, in float64."""
         array = self._of(node, position, place)
@@ -168,7 +210,7 @@ class _Graph:
 
     def _constant(self, node: Any, place: str) -> NDArray:
         """What a node makes of constants alone."""
-        settings = self._attributes(node)
+        settings = self._attributes(node, place)
         if node.op_type == "Constant" and "value" in settings:
             return self._array(settings["value"])
         if node.op_type == "Constant" and {"value_float", "value_floats"} & set(settings):
@@ -181,8 +223,10 @@ class _Graph:
             return self._of(node, 0, place).T
         raise ValueError(f"{place} must not compute with constants alone; got a graph that was not simplified")
 
-    def _attributes(self, node: Any) -> dict[str, Any]:
-        values = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+    def _attributes(self, node: Any, place: str) -> dict[str, Any]:
+        if any(attribute.ref_attr_name for attribute in node.attribute):
+            raise ValueError(f"{place} must have its attributes' values; got a reference to another's")
+        values = {attribute.name: self.onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
         return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
 
     def _array(self, tensor: Any) -> NDArray:
@@ -205,8 +249,13 @@ class _Graph:
             length = int(entries.get("length", file.stat().st_size - offset))
         except ValueError as error:
             raise ValueError(f"tensor {tensor.name!r} must have numbers as offset and length; got {entries}") from error
-        if offset < 0 or length < 0 or offset + length > file.stat().st_size:
+        size = file.stat().st_size
+        if offset < 0 or length < 0 or offset + length > size:
             raise ValueError(f"tensor {tensor.name!r} must lie within {location!r}; it ends at {offset + length}")
+        self.size += 0 if file in self.loaded else size
+        self.loaded[file] += length
+        if self.loaded[file] > size:
+            raise ValueError(f"tensor {tensor.name!r} must share no bytes of {location!r} with others; it does")
         loaded = self.onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
         with open(file, "rb") as stream:
             stream.seek(offset)

@@ -53,6 +53,7 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
 
     With z = h W + b, the error of z is at most ``|error of h| |W| + eps (|h| |W| + |b|)``, and that of f(z) at most
     ``|f'(z)|`` times it, and ``eps |f(z)|``: a sum's rounding is measured by the size of its terms, which may cancel.
+    For silu and gelu_tanh, ``z g(z)``, it is ``eps |z|``: many compute g as 1 + tanh, which is rounded beside 1.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
         else:
             slope = abs(activations.DERIVATIVES[name](z, h))
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink
-        error = error + eps * abs(h)
+        error = error + eps * abs(z if ACTIVATIONS[name].needs_input else h)
     return error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,8 @@ def _steps_of(root: Any) -> Iterator[Step]:
             children = [(f"{name}.{child}".lstrip("."), part) for child, part in module._modules.items()]
             waiting += reversed(children)
         elif kind == "Linear":
+            if module.training and hasattr(module, "parametrizations"):
+                raise ValueError(f"{place} must be in use, as module.eval() says, for its weight is made of others")
             biases = None if module.bias is None else floats_of(f"the bias of {place}", module.bias, 1)
             yield arrays.dense(floats_of(f"the weight of {place}", module.weight, 2).T, biases, place)
         elif kind in _ACTIVATIONS:
@@ -78,16 +80,22 @@ def _steps_of(root: Any) -> Iterator[Step]:
                 f"{place} cannot be part of an MLP: a Sequential of Linear, BatchNorm1d, Flatten, dropout and fastnn's "
                 "activations can, or the state_dict of any module that computes the same"
             )
-        if module._forward_hooks or module._forward_pre_hooks:
-            raise ValueError(f"{place} must have no forward hooks, which may change what it computes; it has some")
+        if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+            raise ValueError(
+                f"{place} must have no forward hooks and no forward of its own, which may change what it computes; "
+                "it has some"
+            )
 
 
 def _kind_of(module: Any) -> str:
-    """Name of PyTorch's class that does what the module does: its own, or that of a Sequential it is made from."""
+    """Name of PyTorch's class that does what the module does: its own, or one whose ``forward`` it has.
+
+    So a Linear whose weight is parametrised, by its norm for example, is one with the weight that it then has.
+    """
     base: Any
     for base in type(module).__mro__:
-        known = base.__module__.startswith(_KNOWN)
-        if known and (base is type(module) or (base.__name__ == "Sequential" and type(module).forward is base.forward)):
+        known, same = base.__module__.startswith(_KNOWN), type(module).forward is getattr(base, "forward", None)
+        if known and (base is type(module) or (base.__name__ in ("Sequential", "Linear") and same)):
             return base.__name__
     return type(module).__name__ + ", a class of its own"
 
@@ -116,7 +124,7 @@ def _layers_of(state: Mapping[str, Any]) -> list[Dense]:
             raise ValueError(f"a state_dict must hold weights and biases of linear layers alone; got {key!r}")
         parts.setdefault(layer, {})[name] = value
     names = list(parts)
-    if len({re.sub(r"\d+", "#", name) for name in names}) == 1:
+    if are_numbered(names):
         names.sort(key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
     denses = []
     for name in names:
@@ -126,6 +134,11 @@ def _layers_of(state: Mapping[str, Any]) -> list[Dense]:
         biases = None if biases is None else floats_of(f"{name}.bias", biases, 1)
         denses.append(arrays.dense(weights.T, biases, f"layer {name!r}"))
     return denses
+
+
+def are_numbered(names: Iterable[str]) -> bool:
+    """Whether layers' names differ in their numbers alone, which then tell their order."""
+    return len({re.sub(r"\d+", "#", name) for name in names}) == 1
 
 
 # ---------------------------------------------------------------- writing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.terminal import Terminal
 
@@ -16,6 +16,7 @@ EXAMPLES = """\
 examples:
   fastnn convert model.onnx model.safetensors
   fastnn convert state.safetensors model.npz --activations relu,relu,identity
+  fastnn convert state.safetensors model.npz --activations relu,identity --layers encoder.linear,head
 """
 
 #: What to do instead of reading files that can hold code.
@@ -35,17 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="an .onnx, .safetensors or .npz file")
     parser.add_argument("target", metavar="TARGET", help="a .safetensors or .npz file")
     parser.add_argument("--activations", metavar="NAME,...", help="of a state_dict's layers, the output's last")
+    parser.add_argument("--layers", metavar="NAME,...", help="a state_dict's layers, if no numbers tell their order")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="by default what holds all weights exactly")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Read the network, tell what it is, and save it."""
-    net = read(Path(args.source), args.activations, args.dtype)
+    net = read(Path(args.source), args.activations, args.dtype, args.layers)
     net.save(args.target)
     terminal.say(f"{net!r}\nModel: {args.target}")
 
 
-def read(source: Path, activations: str | None, dtype: str | None) -> MLP:
+def read(source: Path, activations: str | None, dtype: str | None, layers: str | None = None) -> MLP:
     """The network in a file.
 
     Raises
@@ -67,10 +69,24 @@ def read(source: Path, activations: str | None, dtype: str | None) -> MLP:
             raise
         except Exception as error:  # a damaged file fails in any of a dozen ways
             raise ValueError(f"{source} cannot be read as a safetensors file: {error}") from error
-        return fastnn.from_torch(state, activations.split(","), dtype=dtype)
+        ordered = _ordered(state, layers.split(",") if layers else None, source)
+        return fastnn.from_torch(ordered, activations.split(","), dtype=dtype)
     if source.suffix not in (".safetensors", ".npz"):
         raise ValueError(f"SOURCE must end in .onnx, .safetensors or .npz; got {str(source)!r}")
     loaded = fastnn.load(source)
     if not isinstance(loaded, fastnn.MLP):
         raise ValueError(f"SOURCE must be one network; {source} is an ensemble")
     return fastnn.from_arrays(loaded.weights, loaded.biases or None, list(loaded.spec.activations), dtype=dtype)
+
+
+def _ordered(state: dict[str, Any], layers: list[str] | None, source: Path) -> dict[str, Any]:
+    """A state in the order of its layers, which a safetensors file does not keep."""
+    from fastnn.exchange.torch import are_numbered
+
+    names = sorted({key.rpartition(".")[0] for key in state})
+    if layers is None and not are_numbered(names):
+        raise ValueError(f"--layers must tell the order of the layers in {source}, {', '.join(names)}; got none")
+    if layers is not None and sorted(layers) != names:
+        raise ValueError(f"--layers must name the layers in {source}, {', '.join(names)}; got {', '.join(layers)}")
+    keys = sorted(state, key=lambda key: layers.index(key.rpartition(".")[0])) if layers else state
+    return {key: state[key] for key in keys}
