@@ -109,4 +109,3 @@ def test_outputs_are_ours(target, dtype, tmp_path):
         relative = max(relative, off / max(abs(ours).max(), np.finfo(dtype).tiny))  # a narrow relu may give zeros alone
     print(f"\n| {target} | {dtype} | {networks} | {units:.2f} | {relative:.1e} |")
     assert units < 4
-    assert target != "ONNX Runtime" or relative < 1e-6

@@ -14,6 +14,7 @@ from fastnn.tabular.encoding import TRUTH, as_texts, examples, finite, is_number
 from fastnn.tabular.numerals import Numerals, date_format, days, values_of
 
 MOST_LEVELS = 50  # of more categories each is told by the target's mean where it stands
+FIRST = 1000  # rows that tell of most columns that they are no function of the target
 FEW_ROWS = 10  # of fewer nothing is told by their order
 STRAY = 0.05  # of a column of numbers; with more texts among them it is one of texts
 _ID = re.compile(
@@ -180,20 +181,27 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
     if len(y) < FEW_ROWS:
         return ""
     if classes is not None:
-        pairs = len(np.unique(np.column_stack([x, y]), axis=0))
-        found = pairs == len(np.unique(x)) == len(np.unique(y)) > 1
-        return "the target in other words" if found else ""
+        levels = len(np.unique(x))
+        if levels == len(np.unique(y)) > 1 and levels == len(np.unique(np.column_stack([x, y]), axis=0)):
+            return "the target in other words"
+        return ""
     if not isinstance(taken.values, np.ndarray):
         return ""
     if np.allclose(x, y, rtol=1e-9, atol=0):
         return "a copy of the target"
-    order = np.lexsort((x, y))
-    x, y = x[order], y[order]
-    steps, ties = np.diff(x), np.diff(y) == 0
-    monotone = (steps >= 0).all() or (x[np.lexsort((-x, y))] == np.sort(x)[::-1]).all()
-    if monotone and not steps[ties].any() and len(np.unique(x)) >= FEW_ROWS:
+    if _follows(x[:FIRST], y[:FIRST]) and _follows(x, y) and len(np.unique(x)) >= FEW_ROWS:
         return "an exact function of the target"
     return ""
+
+
+def _follows(x: NDArray, y: NDArray) -> bool:
+    """Whether x is the same wherever y is, and never falls, or never rises, as y rises."""
+    order = np.lexsort((x, y))
+    rising, ties = np.diff(x[order]), np.diff(y[order]) == 0
+    if (rising >= 0).all():
+        return not rising[ties].any()
+    falling = np.diff(x[np.lexsort((-x, y))])
+    return bool((falling <= 0).all()) and not falling[ties].any()
 
 
 def judge_columns(
