@@ -17,6 +17,9 @@ SAMPLES = 5
 #: How many times `rounding` an output may be off.
 UNITS = 8
 
+#: Activations z g(z), whose g is nearly 0 far below 0.
+PRODUCTS = ("silu", "gelu_tanh")
+
 
 class SelfTest(NamedTuple):
     """Samples x of the network's dtype, shape (n, n_in); their outputs and allowed errors in float64, (n, n_out).
@@ -53,7 +56,7 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
 
     With z = h W + b, the error of z is at most ``|error of h| |W| + eps (|h| |W| + |b|)``, and that of f(z) at most
     ``|f'(z)|`` times it, and ``eps |f(z)|``: a sum's rounding is measured by the size of its terms, which may cancel.
-    For silu and gelu_tanh, ``z g(z)``, it is ``eps |z|``: many compute g as 1 + tanh, which is rounded beside 1.
+    Of ``z g(z)`` it is ``eps |z|``: many compute g as 1 + tanh, say, which is rounded beside 1.
 
     Parameters
     ----------
@@ -77,7 +80,7 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
         else:
             slope = abs(activations.DERIVATIVES[name](z, h))
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink
-        error = error + eps * abs(z if ACTIVATIONS[name].needs_input else h)
+        error = error + eps * abs(z if name in PRODUCTS else h)
     return error
 
 
