@@ -157,12 +157,14 @@ def _scaled_input(layer: _Layer, scaling: Scaling) -> _Layer:
 
 def _folded(made: _Layer, layer: _Layer, scaling: Scaling) -> _Layer:
     """What was made of a layer and a scaling, unless numbers were lost on the way."""
-    before = (layer.weights, 0 if layer.biases is None else layer.biases, scaling.factor, scaling.shift)
-    if all(np.isfinite(array).all() for array in before) and not (
-        np.isfinite(made.weights).all() and np.isfinite(made.biases).all()
-    ):
+    before = (layer.weights, layer.biases, scaling.factor, scaling.shift)
+    if _are_finite(*before) and not _are_finite(made.weights, made.biases):
         raise ValueError(f"{scaling.place} must fit into a float64 once folded into {layer.place}; it does not")
     return made
+
+
+def _are_finite(*arrays: NDArray | np.float64 | None) -> bool:
+    return all(np.isfinite(array).all() for array in arrays if array is not None)
 
 
 def _both(first: Scaling, second: Scaling) -> Scaling:
