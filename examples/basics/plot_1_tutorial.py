@@ -141,6 +141,9 @@ assert np.allclose(net.weights[1], W2, atol=1e-11)
 
 plots.network_diagram(net, input_names=("a", "b", "1"), output_names=("a xor b",))
 
+# %%
+# Its outputs beside the targets, and the loss as it fell.
+
 figure, (prediction, curve) = plt.subplots(1, 2, figsize=(7.5, 3.8), layout="constrained")
 outputs = {"NumPy": output[:, 0], "fastnn": net.predict(X)[:, 0]}
 plots.outputs_against_targets(outputs, y[:, 0], prediction, names=["0 0", "0 1", "1 0", "1 1"])
