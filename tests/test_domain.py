@@ -105,6 +105,10 @@ def test_files_that_hold_another_domain_are_refused(net, tmp_path):
         np.savez(path, **arrays | {"domain": wrong})
         with pytest.raises(ValueError, match="its domain is"):
             fastnn.load(path)
+    header = str(arrays["header"]).replace('"version"', '"outside": "clamp", "version"')
+    np.savez(path, **arrays | {"header": np.array(header)})
+    with pytest.raises(ValueError, match="its outside must be one of"):
+        fastnn.load(path)
 
 
 def test_few_samples_and_constant_inputs_will_do():
@@ -131,3 +135,89 @@ def test_what_is_refused(net):
         only_distances(plain, NEW, np.empty(40))
     with pytest.raises(ValueError, match=r"net.distance: x must have shape \(3,\)"):
         only_distances(net, NEW[:, :2].copy(), np.empty(40))
+
+
+# ---------------------------------------------------------------- what is done outside
+@njit
+def outputs_of(net, X, out):
+    for i in range(len(X)):
+        net.forward(X[i], out[i])
+
+
+@njit
+def all_outputs(net, X, out):
+    net.forward(X, out)
+
+
+@njit
+def with_other_params(net, params, x, out):
+    net.forward_with(params, x, out)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("outside", ["clip", "nan"])
+def test_samples_outside_are_clipped_or_have_no_outputs(outside, dtype):
+    plain = MLP((3, 5, 2), dtype=dtype, rng=0).with_domain(X)
+    plain.weights[0][:] *= 0.02  # so that no unit is saturated
+    net, samples = plain.with_domain(outside=outside), NEW.astype(dtype)
+    samples[3, 1] = np.nan
+    low, high = X.astype(dtype).min(axis=0), X.astype(dtype).max(axis=0)
+    expected = plain.predict(np.clip(samples, low, high), backend="numpy")
+    if outside == "nan":
+        expected[~plain.inside(samples)] = np.nan
+    assert np.isnan(expected[3]).all()
+    assert not np.isnan(expected).all()
+    assert np.nanmax(abs(expected - plain.predict(samples))) > 1e-3 or outside == "nan"
+    tolerance = {"rtol": 1e-12 if dtype == "float64" else 1e-5, "atol": 1e-6}
+    for backend in ("numpy", "numba"):
+        np.testing.assert_allclose(net.predict(samples, backend=backend), expected, **tolerance)
+    out = np.zeros((2, *expected.shape), dtype)
+    outputs_of(net, samples, out[0])
+    all_outputs(net, samples[::-1], out[1][::-1])  # forwards in memory, backwards in strides
+    np.testing.assert_allclose(out[0], expected, **tolerance)
+    np.testing.assert_array_equal(out[1], out[0])
+    with_other_params(net, net.params, samples[0], out[1, 0])
+    np.testing.assert_array_equal(out[1, 0], out[0, 0])
+    np.testing.assert_array_equal(net(samples[0]), out[0, 0])
+    np.testing.assert_array_equal(itself(net).predict(samples), net.predict(samples))
+    inside = np.ascontiguousarray(samples[plain.inside(samples)])
+    np.testing.assert_array_equal(net.predict(inside), plain.predict(inside))
+
+
+def test_samples_outside_are_refused(net):
+    strict = net.with_domain(outside="raise")
+    np.testing.assert_array_equal(strict.predict(X), net.predict(X))
+    with pytest.raises(ValueError, match=r"X must lie in the network's domain, .* from 98.7 to 102; got 7 in row 1"):
+        strict.predict([[1, -2, 100], [1, -2, 7]])
+    for call in (lambda x: outputs_of(strict, x, np.empty((1, 2))), lambda x: strict(x[0])):
+        call(X[:1])
+        with pytest.raises(ValueError, match=r"x must lie in the domain of net, as net.inside\(x\) tells"):
+            call(X[:1] + 50)
+    strict.jacobian(X[0] + 50, np.empty(2), np.empty((2, 3)))  # derivatives are those of the network alone
+
+
+@pytest.mark.parametrize("name", ["net.npz", "net.safetensors"])
+def test_what_is_done_outside_is_saved_and_copied(net, name, tmp_path):
+    careful = net.with_domain(outside="nan")
+    assert np.isnan(careful.predict(NEW)).any()
+    careful.save(tmp_path / name)
+    for other in (fastnn.load(tmp_path / name), careful.copy(), pickle.loads(pickle.dumps(careful))):
+        np.testing.assert_array_equal(other.predict(NEW), careful.predict(NEW))
+    assert not np.isnan(careful.with_domain().predict(NEW)).any()
+
+
+def test_nothing_is_allocated_to_clip():
+    _nrt_python.memsys_enable_stats()
+    net = MLP((3, 5, 2), rng=0).with_domain(X, outside="clip")
+    out = np.empty((40, 2))
+    outputs_of(net, NEW, out)
+    before = rtsys.get_allocation_stats()
+    outputs_of(net, NEW, out)
+    assert rtsys.get_allocation_stats().alloc - before.alloc <= 5  # the arguments themselves
+
+
+def test_what_may_be_done_outside():
+    with pytest.raises(ValueError, match="outside must be one of ignore, clip, raise, nan; got 'clamp'"):
+        MLP((3, 1)).with_domain(X, outside="clamp")
+    with pytest.raises(ValueError, match=r"X must be samples that the network was trained on, .* got None"):
+        MLP((3, 1)).with_domain(outside="clip")

@@ -227,6 +227,22 @@ def test_train_predict_and_info(folder, capsys):
     assert "colour   category" in capsys.readouterr().out
 
 
+def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder):
+    outcome.model.save("t.safetensors")
+    for trained in (outcome.model, model.TableModel.load("t.safetensors")):
+        column = trained.columns[0]
+        high = trained.domain[trained.net.spec.n_in] * column.scale + column.mean
+        a = [high - 0.1, high + 2.5 * column.scale, high + 0.5 * column.scale, None]
+        predicted, told = trained.predict_and_tell({"a": a, "colour": ["red"] * 4, "flag": [True] * 4})
+        assert predicted.height == 4
+        assert told == [
+            "2 of 4 rows lie outside what training has seen, the farthest by 2.5 standard deviations, in 'a'."
+        ]
+        assert trained.predict_and_tell({"a": a[:1], "colour": ["red"], "flag": [True]})[1] == []
+    inputs = np.tile(np.median(trained.domain[:1]), (1, trained.net.spec.n_in))
+    assert fastnn.load("t.safetensors").distance(inputs) == trained.net.distance(inputs) > 0
+
+
 def test_train_on_classes_from_parquet_in_silence(folder, capsys):
     rng = np.random.default_rng(0)
     x = rng.normal(size=120)

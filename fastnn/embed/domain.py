@@ -6,33 +6,22 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numba.core import types
-from numba.extending import intrinsic
+from numba import types
 
 from fastnn.embed.methods import check_array, shapes_message
-from fastnn.embed.pointers import fits, memory
+from fastnn.embed.outside import domain_of, lies_inside
+from fastnn.embed.pointers import fits, memory, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType
-from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.jit.pipeline import EMBEDDED
-from fastnn.kernels.simd import broadcast, fma, lanes, load, store, total
-from fastnn.kernels.simd.types import Pointer, native_lanes
-from fastnn.settings.domain import stride_of
-
-
-@intrinsic
-def domain_of(typingctx, net):
-    """Where a network's domain begins."""
-
-    def codegen(context, builder, sig, args):
-        native = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
-        return context.make_array(net.arrays["domain"])(context, builder, native.domain).data
-
-    return Pointer(types.float64, native_lanes(types.float64))(net), codegen
+from fastnn.kernels.simd import broadcast, fma, lanes, load, pointer, total, widen
+from fastnn.kernels.simd.opaque import opaque
+from fastnn.kernels.simd.types import native_lanes
+from fastnn.settings.domain import LINE, stride_of
 
 
 def _check(net: Any, name: str, x: Any) -> None:
-    if not net.has_domain:
+    if net.outside is None:
         raise Refusal(f"net.{name}: net must have a domain, which net.with_domain(X) gives it; got one without")
     check_array(net, name, "x", x, (1,), False)
 
@@ -41,22 +30,29 @@ def _check(net: Any, name: str, x: Any) -> None:
 def _distance(net, x):
     _check(net, "distance", x)
     n, step = net.spec.n_in, stride_of(net.spec.n_in)
+    at_once = LINE // native_lanes(types.float64)
     message = shapes_message("distance", {"x": (n,)}, 0)
 
     def distance(net, x):
         if not fits(x, (n,)):
             raise ValueError(message)
-        domain = domain_of(net)
-        mean, matrix, whitened = domain + 2 * n, domain + 3 * n, memory(domain, step, None)
-        for i in range(0, step, lanes(domain)):
-            store(whitened + i, broadcast(0.0, domain))
+        domain = widen(domain_of(net), at_once)
+        mean, matrix, away = domain + 2 * n, domain + 3 * n, memory(domain, step, None)
         for j in range(n):
-            away = broadcast(np.float64(x[j]) - mean[j], domain)
-            for i in range(0, step, lanes(domain)):
-                store(whitened + i, fma(away, load(matrix + (j * step + i)), load(whitened + i)))
-        squares = broadcast(0.0, domain)
+            away[j] = np.float64(x[j]) - mean[j]
+        zero = squares = broadcast(0.0, domain)
         for i in range(0, step, lanes(domain)):
-            squares = fma(load(whitened + i), load(whitened + i), squares)
+            count = opaque(np.intp(n))  # unrolled as a whole, the loop would not keep to its registers
+            rows = min(count, i + lanes(domain))  # beyond, the triangle is zero here
+            even, odd = zero, zero  # or each term would wait for the one before
+            for j in range(0, rows - 1, 2):
+                here = matrix + (j * step + i)
+                even = fma(broadcast(away[j], domain), load(here), even)
+                odd = fma(broadcast(away[j + 1], domain), load(here + step), odd)
+            if rows % 2 == 1:
+                even = fma(broadcast(away[rows - 1], domain), load(matrix + ((rows - 1) * step + i)), even)
+            whitened = even + odd
+            squares = fma(whitened, whitened, squares)
         return sqrt(total(squares))
 
     return distance
@@ -71,9 +67,6 @@ def _inside(net, x):
     def inside(net, x):
         if not fits(x, (n,)):
             raise ValueError(message)
-        low, within = domain_of(net), True
-        for j in range(n):
-            within = within and low[j] <= x[j] <= low[n + j]
-        return within
+        return lies_inside(domain_of(net), n, pointer(x, 0), stride(x, 0))
 
     return inside

@@ -12,6 +12,7 @@ import numpy as np
 from numba import types
 from numba.extending import lower_builtin
 
+from fastnn.embed.outside import feed
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method, named
 from fastnn.embed.types import NetworkType, architecture, parameters
@@ -82,7 +83,7 @@ def _forward(net, x, out, workspace=None):
             raise ValueError(message)
         p = parameters(net)
         work = memory(p, size, workspace)
-        point.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
+        feed(net, p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     def many(net, x, out, workspace=None):
         n = x.shape[0]
@@ -92,7 +93,7 @@ def _forward(net, x, out, workspace=None):
         work = memory(p, size, workspace)
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
-            point.forward(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), work)
+            feed(net, p, x_r, stride(x, 1), out_r, stride(out, 1), work)
 
     def several_at_once(net, x, out, workspace=None):
         n = x.shape[0]
@@ -111,7 +112,8 @@ def _forward(net, x, out, workspace=None):
         return one
     at_once, size_at_once = point.ROWS, point.ROWS * size
     fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= STACK_BYTES
-    return several_at_once if rows_at_once(net.spec) and fits_the_stack else many
+    looks_outside = net.outside not in (None, "ignore")
+    return several_at_once if rows_at_once(net.spec) and fits_the_stack and not looks_outside else many
 
 
 @method(NetworkType, "forward_with", jit_options=EMBEDDED)
@@ -129,7 +131,7 @@ def _forward_with(net, params, x, out, workspace=None):
             raise ValueError(message)
         p = pointer(params, 0)
         work = memory(p, size, workspace)
-        point.forward(architecture(net), p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
+        feed(net, p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     message = shapes_message("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
     return forward_with

@@ -23,21 +23,24 @@ from fastnn.settings.spec import NetworkSpec
 
 @shows("params")
 class NetworkType(ArraysType):
-    """The Numba type of the networks of one spec; `rebuild` makes one of its spec and its arrays in Python."""
+    """The Numba type of the networks of one spec; `rebuild` makes one of its spec and its arrays in Python.
 
-    def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], has_domain: bool = False):
-        self.spec, self.rebuild, self.has_domain = spec, rebuild, has_domain
+    `outside` is what those with a domain do outside of it, and None for those without.
+    """
+
+    def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None):
+        self.spec, self.rebuild, self.outside = spec, rebuild, outside
         self.dtype = number_type(spec)
         self.arrays = {"params": types.Array(self.dtype, 1, "C")}
-        if has_domain:
+        if outside is not None:
             self.arrays["domain"] = types.Array(types.float64, 1, "C")
-        super().__init__(type_name("MLP in its domain" if has_domain else "MLP", spec))
+        super().__init__(type_name("MLP" if outside is None else f"MLP in its domain, outside: {outside}", spec))
 
 
 @cache
-def type_of(spec: NetworkSpec, rebuild: Callable[..., Any], has_domain: bool = False) -> NetworkType:
+def type_of(spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None) -> NetworkType:
     """The Numba type of the networks of a spec, with a domain or without."""
-    return NetworkType(spec, rebuild, has_domain)
+    return NetworkType(spec, rebuild, outside)
 
 
 def place_of(spec: NetworkSpec) -> Pointer:
@@ -51,9 +54,11 @@ def _box(typ, value, c):
     native = cgutils.create_struct_proxy(typ)(c.context, c.builder, value)
     rebuild = c.pyapi.unserialize(c.pyapi.serialize_object(typ.rebuild))
     spec = c.pyapi.unserialize(c.pyapi.serialize_object(typ.spec))
-    arrays = [c.box(array_type, getattr(native, name)) for name, array_type in typ.arrays.items()]
-    net = c.pyapi.call_function_objargs(rebuild, (spec, *arrays))
-    for used in (rebuild, spec, *arrays):
+    arguments = [c.box(array_type, getattr(native, name)) for name, array_type in typ.arrays.items()]
+    if typ.outside is not None:
+        arguments.append(c.pyapi.unserialize(c.pyapi.serialize_object(typ.outside)))
+    net = c.pyapi.call_function_objargs(rebuild, (spec, *arguments))
+    for used in (rebuild, spec, *arguments):
         c.pyapi.decref(used)
     return net
 

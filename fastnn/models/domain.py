@@ -1,7 +1,7 @@
 """Where a network has been: the box, mean and covariance of samples, in one array that goes with it.
 
-The array of float64 holds the least and the greatest of each input, the mean, and the whitening matrix, whose rows lie
-a whole number of cache lines apart: what `fastnn.embed.domain` reads in compiled code.
+The array of float64 holds the least and the greatest of each input, the mean, and the whitening matrix, upper
+triangular, whose rows lie a whole number of cache lines apart: what `fastnn.embed.domain` reads in compiled code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import checks
-from fastnn.settings.domain import MOST_INPUTS, size_of, stride_of
+from fastnn.jobs.aligned import aligned_empty
+from fastnn.settings.domain import LINE, MOST_INPUTS, size_of, stride_of
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -27,7 +28,7 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     low, high, mean = X.min(axis=0), X.max(axis=0), X.mean(axis=0)
     scale = np.where(low == high, 1.0, X.std(axis=0))
     scale[scale == 0] = 1.0
-    domain = np.zeros(size_of(n_in))
+    domain = _room(n_in)
     domain[: 3 * n_in] = np.concatenate([low, high, mean])
     factor = np.linalg.cholesky(_correlation((X - mean) / scale))
     _whitening(domain, n_in)[:, :n_in] = np.linalg.inv(factor).T / scale[:, np.newaxis]
@@ -50,6 +51,21 @@ def _correlation(Z: NDArray) -> NDArray:
     return (1 - share) * S + share * np.eye(p)
 
 
+def _room(n_in: int) -> NDArray[np.float64]:
+    """Zeros, of which the whitening matrix begins at a cache line."""
+    lead = -3 * n_in % LINE
+    room = aligned_empty(lead + size_of(n_in), "float64")
+    room[:] = 0
+    return room[lead:]
+
+
+def aligned(domain: NDArray[np.float64], n_in: int) -> NDArray[np.float64]:
+    """A domain where compiled code reads it fastest."""
+    room = _room(n_in)
+    room[:] = domain
+    return room
+
+
 def _whitening(domain: NDArray, n_in: int) -> NDArray:
     return domain[3 * n_in :].reshape(n_in, stride_of(n_in))
 
@@ -65,3 +81,22 @@ def inside(domain: NDArray, X: NDArray) -> NDArray[np.bool_]:
     """Whether samples, shape (n, n_in), lie in the box; NaN lies nowhere."""
     n_in = X.shape[1]
     return np.asarray(((domain[:n_in] <= X) & (domain[n_in : 2 * n_in] >= X)).all(axis=1))
+
+
+def clipped(domain: NDArray, X: NDArray) -> NDArray:
+    """The samples, each input moved to the nearest end of the box where it lies beyond."""
+    n_in = X.shape[1]
+    return np.clip(X, domain[:n_in].astype(X.dtype), domain[n_in : 2 * n_in].astype(X.dtype))
+
+
+def refuse_outside(domain: NDArray, X: NDArray) -> None:
+    """Raise ValueError if a sample lies outside the box."""
+    n_in = X.shape[1]
+    low, high = domain[:n_in], domain[n_in : 2 * n_in]
+    away = np.argwhere(~((low <= X) & (high >= X)))
+    if len(away):
+        row, column = away[0]
+        raise ValueError(
+            f"X must lie in the network's domain, which was made with outside='raise': column {column} from "
+            f"{low[column]:.3g} to {high[column]:.3g}; got {X[row, column]:g} in row {row}"
+        )

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_spec
+from fastnn.checks import check_name, check_spec
 from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.models.reading import LONGEST_HEADER, Archive, Claim, open_safetensors, path_of, refusing, require_file
-from fastnn.settings.domain import size_of
+from fastnn.settings.domain import OUTSIDE, size_of
 from fastnn.settings.spec import NetworkSpec
 
 FORMAT = "fastnn.MLP"
@@ -34,7 +34,13 @@ VERSION = 1
 SAVED = "path must be a network that fastnn saved"
 
 
-def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str], domain: NDArray | None = None) -> None:
+def save(
+    spec: NetworkSpec,
+    params: NDArray,
+    path: str | os.PathLike[str],
+    domain: NDArray | None = None,
+    outside: str = "ignore",
+) -> None:
     """Save a network; the file appears whole or not at all.
 
     Parameters
@@ -46,32 +52,26 @@ def save(spec: NetworkSpec, params: NDArray, path: str | os.PathLike[str], domai
         and its permissions stay.
     domain : ndarray of float64, or None
         What the network keeps of its samples.
+    outside : str
+        And what it does with others.
 
     Raises
     ------
     ValueError
-        If the path ends otherwise, or a domain is too long for ``.safetensors``.
+        If the path ends otherwise.
     ImportError
         If safetensors is needed and not installed.
     OSError
         If the file cannot be written.
     """
     path = path_of(path)
-    suffix = _suffix(path)
-    encode = _CODECS[suffix][0]
-    if suffix == ".safetensors":  # whose end is params: a domain stands in its header
-        data = encode(header_of(spec, domain), params, None)
-    else:
-        data = encode(header_of(spec), params, domain)
-    write_whole(path, data)
+    write_whole(path, _CODECS[_suffix(path)][0](header_of(spec, outside), params, domain))
 
 
-def header_of(spec: NetworkSpec, domain: NDArray | None = None) -> str:
+def header_of(spec: NetworkSpec, outside: str = "ignore") -> str:
     """What the network is, as the file's header says it."""
-    told = {} if domain is None else {"domain": domain.tolist()}
+    told = {} if outside == "ignore" else {"outside": outside}
     header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec), **told})
-    if domain is not None and len(header) > LONGEST_HEADER:
-        raise ValueError(f"path must end in .npz for a network with a domain of {spec.n_in} inputs")
     if len(header) > LONGEST_HEADER:
         raise ValueError(f"a network of {spec.n_layers:,} layers has too many to be saved")
     return header
@@ -137,6 +137,7 @@ class SavedNetwork(NamedTuple):
     spec: NetworkSpec
     params: NDArray
     domain: NDArray | None = None
+    outside: str = "ignore"
 
 
 class SavedEnsemble(NamedTuple):
@@ -196,11 +197,14 @@ def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
         _check_params(archive.claims["params"], spec)
         domain = None
         if "domain" in archive.claims:
-            claim = archive.claims["domain"]
-            if claim.dtype != np.float64 or claim.shape != (size_of(spec.n_in),):
-                raise ValueError(f"its domain is {claim}, its spec has {spec.n_in} inputs")
+            _check_domain(archive.claims["domain"], spec)
             domain = _finite(archive.read("domain"))
-        return SavedNetwork(spec, archive.read("params"), domain)
+        return SavedNetwork(spec, archive.read("params"), domain, _outside(header))
+
+
+def _check_domain(claim: Claim, spec: NetworkSpec) -> None:
+    if claim.dtype != np.float64 or claim.shape != (size_of(spec.n_in),):
+        raise ValueError(f"its domain is {claim}, its spec has {spec.n_in} inputs")
 
 
 def _finite(domain: NDArray) -> NDArray:
@@ -234,37 +238,45 @@ def read_records(archive: Archive, members: int) -> Records:
 
 
 def _encode_safetensors(header: str, params: NDArray, domain: NDArray | None = None) -> bytes:
-    return require("safetensors.numpy", "io").save({"params": params}, metadata={"fastnn": header})
+    arrays = {"params": params} if domain is None else {"params": params, "domain": domain}  # params come last
+    return require("safetensors.numpy", "io").save(arrays, metadata={"fastnn": header})
 
 
 def _decode_safetensors(path: Path) -> SavedNetwork:
-    spec, params, metadata = read_safetensors(path)
-    numbers = json.loads(metadata["fastnn"]).get("domain")
-    if numbers is None:
-        return SavedNetwork(spec, params)
-    domain = np.array(numbers, np.float64)
-    if domain.shape != (size_of(spec.n_in),):
-        raise ValueError(f"its domain is {domain.shape}, its spec has {spec.n_in} inputs")
-    return SavedNetwork(spec, params, _finite(domain))
+    return read_safetensors(path)[0]
 
 
-def read_safetensors(path: Path) -> tuple[NetworkSpec, NDArray, dict[str, str]]:
-    """A network's spec and parameters, none of which is trusted, and all texts that stand beside them."""
+def _outside(header: Any) -> str:
+    return check_name("its outside", header.get("outside", "ignore"), OUTSIDE)
+
+
+def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
+    """A network, none of which is trusted, and all texts that stand beside it."""
+    domain = None
     with open_safetensors(path) as file:
         metadata = file.metadata() or {}
         header = metadata["fastnn"]
         if len(header) > LONGEST_HEADER:
             raise ValueError("its header is too long")
-        spec = _spec(json.loads(header), FORMAT)
-        array = file.get_slice("params")
-        dtype = {"F32": "float32", "F64": "float64"}.get(array.get_dtype(), "int8")
-        _check_params(Claim(tuple(array.get_shape()), np.dtype(dtype)), spec)
+        told = json.loads(header)
+        spec = _spec(told, FORMAT)
+        _check_params(_claim(file, "params"), spec)
+        if "domain" in file.keys():  # noqa: SIM118 - a file is no dict
+            _check_domain(_claim(file, "domain"), spec)
+            domain = _finite(file.get_tensor("domain"))
     params = aligned_empty(spec.n_params, spec.dtype)
     with open(path, "rb") as raw:  # the library, which would hold them twice, has found that they fill the file's end
         raw.seek(-params.nbytes, os.SEEK_END)
         if raw.readinto(memoryview(params.view(np.uint8))) != params.nbytes:  # type: ignore[arg-type]
             raise EOFError("it ends too early")
-    return spec, params, metadata
+    return SavedNetwork(spec, params, domain, _outside(told)), metadata
+
+
+def _claim(file: Any, name: str) -> Claim:
+    """What a file says of one of its arrays, which is not read yet."""
+    array = file.get_slice(name)
+    dtype = {"F32": "float32", "F64": "float64"}.get(array.get_dtype(), "int8")
+    return Claim(tuple(array.get_shape()), np.dtype(dtype))
 
 
 _CODECS: dict[

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fastnn.models import files
+from fastnn.models.domain import aligned
 from fastnn.models.mlp import MLP
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def load(path: str | os.PathLike[str]) -> MLP | Ensemble:
     """
     saved = files.read(path)
     if isinstance(saved, files.SavedNetwork):
-        return MLP._sharing(*saved)
+        domain = None if saved.domain is None else aligned(saved.domain, saved.spec.n_in)
+        return MLP._sharing(saved.spec, saved.params, domain, saved.outside)
     from fastnn.models.ensemble import Ensemble  # which few need
 
     return Ensemble(*saved)

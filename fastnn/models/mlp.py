@@ -7,16 +7,15 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import checks
 from fastnn.jobs.aligned import aligned_copy, aligned_empty
 from fastnn.jobs.job import State
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.models import domain as domains
 from fastnn.models import scaling
 from fastnn.models.exports import Exports
+from fastnn.models.in_domain import InDomain
 from fastnn.models.one_sample import SingleSample
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS, initialize
@@ -29,7 +28,7 @@ from fastnn.training.history import History
 from fastnn.training.twins import twin
 
 
-class MLP(SingleSample, Exports):
+class MLP(SingleSample, InDomain, Exports):
     """A multi-layer perceptron.
 
     Parameters
@@ -97,14 +96,16 @@ class MLP(SingleSample, Exports):
         return net
 
     @classmethod
-    def _sharing(cls, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None) -> MLP:
+    def _sharing(
+        cls, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None, outside: str = "ignore"
+    ) -> MLP:
         """A network of these very parameters, which are trusted."""
         net = cls.__new__(cls)
-        net._hold(spec, params, domain)
+        net._hold(spec, params, domain, outside)
         return net
 
-    def _hold(self, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None) -> None:
-        self._spec, self._params, self._domain = spec, params, domain
+    def _hold(self, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None, outside: str = "ignore") -> None:
+        self._spec, self._params, self._domain, self._outside = spec, params, domain, outside
         self._weights, self._biases = spec.weights(params), spec.biases(params)
 
     @property
@@ -152,9 +153,11 @@ class MLP(SingleSample, Exports):
         Raises
         ------
         TypeError, ValueError
-            If `X` is no real array of this shape, or holds more than the dtype can.
+            If `X` is no real array of this shape, holds more than the dtype can, or leaves a domain that is not to be
+            left (`with_domain`).
         """
-        return twin(backend, "network").predict(self._spec, self._params, checks.check_inputs(X, self._spec))
+        network, X = twin(backend, "network"), checks.check_inputs(X, self._spec)
+        return self._outputs(lambda X: network.predict(self._spec, self._params, X), X)
 
     def loss_and_grad(
         self,
@@ -401,85 +404,6 @@ class MLP(SingleSample, Exports):
         params = scaling.fold(self._spec, self._params, x_mean, x_scale, y_mean, y_scale)
         return type(self).from_params(self._spec, params)
 
-    def with_domain(self, X: ArrayLike) -> MLP:
-        """The same network, which knows where it has been: `distance` and `inside` tell, here and in compiled code.
-
-        It keeps the least and the greatest value of each input, the mean, and the covariance, and is saved with them.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, n_in)
-            The samples that it was trained on.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is no finite array of this shape, or the network has more than 4,096 inputs.
-
-        Notes
-        -----
-        Each input is standardised, one that is constant by 1; the correlations are moved towards none by the share of
-        the oracle approximating shrinkage (Chen, Wiesel, Eldar and Hero, 2010), so that few samples will do.
-        """
-        return type(self)._sharing(self._spec, aligned_copy(self._params), domains.measure(X, self._spec))
-
-    def distance(self, x: ArrayLike) -> float | NDArray[np.float64]:
-        """How far from the domain's middle: the Mahalanobis distance, about ``sqrt(n_in)`` for a typical sample.
-
-        Parameters
-        ----------
-        x : array_like, shape (n_in,) or (n, n_in)
-            One sample or several.
-
-        Returns
-        -------
-        float, or ndarray of float64, shape (n,)
-            NaN where a sample holds one.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the network has no domain, or `x` is no real array of this shape.
-        """
-        one, X = self._placed("distance", x)
-        distances = domains.distance(self._in_domain, X)
-        return float(distances[0]) if one else distances
-
-    def inside(self, x: ArrayLike) -> bool | NDArray[np.bool_]:
-        """Whether every input of a sample lies between the least and the greatest that were seen.
-
-        Parameters
-        ----------
-        x : array_like, shape (n_in,) or (n, n_in)
-            One sample or several.
-
-        Returns
-        -------
-        bool, or ndarray of bool, shape (n,)
-            False where a sample holds NaN.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `distance`.
-        """
-        one, X = self._placed("inside", x)
-        flags = domains.inside(self._in_domain, X)
-        return bool(flags[0]) if one else flags
-
-    @property
-    def _in_domain(self) -> NDArray[np.float64]:
-        assert self._domain is not None
-        return self._domain
-
-    def _placed(self, method: str, x: ArrayLike) -> tuple[bool, NDArray]:
-        """Whether it is one sample, and the samples as rows."""
-        if self._domain is None:
-            raise ValueError(f"{method} must be asked of a network with a domain, which with_domain(X) gives it")
-        if np.ndim(x) == 1:
-            return True, checks.check_sample(x, self._spec)[np.newaxis]
-        return False, checks.check_inputs(x, self._spec)
-
     def to_torch(self) -> Any:
         """The network as a ``torch.nn.Sequential``, which shares nothing with it.
 
@@ -516,21 +440,22 @@ class MLP(SingleSample, Exports):
         """
         from fastnn.models import files
 
-        files.save(self._spec, self._params, path, self._domain)
+        files.save(self._spec, self._params, path, self._domain, self._outside)
 
     @cached_property
     def numba_type(self) -> Any:
         """The Numba type of networks of this spec: of a ``jitclass``'s attribute, say, or in a signature."""
         with InterruptsHeld():
             from fastnn import embed  # imports Numba
-        return embed.type_of(self._spec, MLP._sharing, self._domain is not None)
+        return embed.type_of(self._spec, MLP._sharing, None if self._domain is None else self._outside)
 
     def copy(self) -> MLP:
         """A network of its own, with the same parameters, and the same domain if it has one."""
-        return type(self)._sharing(self._spec, aligned_copy(self._params), self._domain)
+        return type(self)._sharing(self._spec, aligned_copy(self._params), self._domain, self._outside)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return (self._spec, self._params) if self._domain is None else (self._spec, self._params, self._domain)
+        domain = () if self._domain is None else (self._domain, self._outside)
+        return (self._spec, self._params, *domain)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         spec, params, *domain = state

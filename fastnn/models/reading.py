@@ -175,7 +175,7 @@ class Archive:
 # ---------------------------------------------------------------- .safetensors
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Any]:
-    """What the library ``safetensors`` opens: a file of one array, or of two with the members of a table's model."""
+    """What the library ``safetensors`` opens: a file of one array, or with a domain and a table's members of three."""
     safetensors = require("safetensors", "io")
     size = require_file(path)
     with open(path, "rb") as file:
@@ -183,7 +183,7 @@ def open_safetensors(path: Path) -> Iterator[Any]:
         if length > min(size - 8, LONGEST_TABLE):
             raise ValueError(f"its header is said to have {length} bytes")
         header = file.read(length)
-    if header.count(b'"data_offsets"') not in (1, 2) or header.replace(rb"\"", b"").count(b'"') > 64:
-        raise ValueError("it must hold one array, or two, and little else")
+    if header.count(b'"data_offsets"') not in (1, 2, 3) or header.replace(rb"\"", b"").count(b'"') > 64:
+        raise ValueError("it must hold one array, or up to three, and little else")
     with safetensors.safe_open(path, framework="numpy") as file:
         yield file

@@ -27,11 +27,12 @@ class OneSample:
 
     def forward_with(self, net: Any, params: NDArray, x: NDArray, out: NDArray) -> None:
         """Outputs with other parameters."""
-        out[:] = network.predict(self._spec, params, np.atleast_2d(x)).reshape(out.shape)
+        outputs = net._outputs(lambda X: network.predict(self._spec, params, X), np.atleast_2d(x))
+        out[:] = outputs.reshape(out.shape)
 
     def jacobian(self, net: Any, x: NDArray, out: NDArray, jac: NDArray) -> None:
         """Outputs and their derivatives."""
-        self.forward(net, x, out)
+        out[:] = network.predict(self._spec, net.params, np.atleast_2d(x)).reshape(out.shape)
         jacobians = [network.jacobian(self._spec, net.params, row) for row in np.atleast_2d(x)]
         jac[:] = np.reshape(jacobians, jac.shape)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+#: What a network does with a sample outside the box of those that it knows.
+OUTSIDE = ("ignore", "clip", "raise", "nan")
+
 #: Of a network with a domain: its covariance is a matrix of this width.
 MOST_INPUTS = 4096
 
-_LINE = 8  # numbers of a cache line, and a multiple of every register's
+#: Numbers of a cache line, and a multiple of every register's.
+LINE = 8
 
 
 def stride_of(n_in: int) -> int:
     """Numbers from one row of the whitening matrix to the next."""
-    return -(-n_in // _LINE) * _LINE
+    return -(-n_in // LINE) * LINE
 
 
 def size_of(n_in: int) -> int:

@@ -48,6 +48,8 @@ class TableModel:
         Rows, seed and settings of the training.
     numerals : Numerals
         How numbers were written in the file it was trained on.
+    domain : ndarray of float64, or None
+        What `net` keeps of the inputs that it learned from, as `MLP.with_domain` does; None where they are too many.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class TableModel:
     left_out: dict[str, str] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     numerals: Numerals = field(default_factory=Numerals)
+    domain: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """One network will do."""
@@ -71,7 +74,8 @@ class TableModel:
     @property
     def net(self) -> MLP:
         """The network that did best on the rows by which it stopped."""
-        return cast(MLP, self.networks[0])
+        best = cast(MLP, self.networks[0])
+        return MLP._sharing(best.spec, best.params, self.domain)
 
     @property
     def networks(self) -> Ensemble:
@@ -127,7 +131,25 @@ class TableModel:
             if lost and not column.missing:
                 how = "they count as the mean" if column.levels is None else "they count as no category"
                 told.append(f"Column {column.name!r}: {lost:,} values are missing, of which training had none; {how}.")
-        return X, told
+        return X, [*told, *self._outside(X)]
+
+    def _outside(self, X: NDArray[np.float32]) -> list[str]:
+        """How many rows hold numbers beyond those of training, and by how much, in a sentence, if any do."""
+        if self.domain is None or not len(X):
+            return []
+        low, high = np.split(self.domain[: 2 * X.shape[1]], 2)
+        beyond = np.maximum(np.maximum(low - X, X - high), 0)  # in standard deviations
+        is_number = np.repeat([c.levels is None for c in self.columns], [c.width for c in self.columns])
+        beyond = np.where(is_number, beyond, 0)
+        count = int(beyond.any(axis=1).sum())
+        if not count:
+            return []
+        most = int(beyond.max(axis=0).argmax())
+        column = int(np.repeat(np.arange(len(self.columns)), [c.width for c in self.columns])[most])
+        return [
+            f"{count:,} of {len(X):,} rows lie outside what training has seen, the farthest by {beyond.max():.2g} "
+            f"standard deviations, in {self.columns[column].name!r}."
+        ]
 
     def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
         """What networks' outputs, shape (K, n, n_out), mean: values, shape (n,), and further columns by their names."""
@@ -160,6 +182,8 @@ class TableModel:
         }
         header = {"fastnn": files.header_of(self.net.spec), KEY: json.dumps(about)}
         arrays = {"params": self.net.params, "members": np.ascontiguousarray(self.networks.params)}
+        if self.domain is not None:
+            arrays["domain"] = self.domain
         if sum(map(len, header.values())) > LONGEST_TABLE // 2:
             raise ValueError(f"a table of {len(self.columns):,} columns has too many names for a model to be saved")
         files.write_whole(path_of(path), require("safetensors.numpy", "io").save(arrays, metadata=header))
@@ -184,7 +208,7 @@ class TableModel:
             raise ValueError(f"a model of a table ends in .safetensors; got {str(path)!r}")
         require_file(place)
         with refusing(place, files.SAVED):
-            spec, params, texts = files.read_safetensors(place)
+            (spec, params, domain, _), texts = files.read_safetensors(place)
         if KEY not in texts:
             raise ValueError(f"path must be a model that `fastnn train` made; got {str(path)!r}, another network")
         with refusing(place, "path must be a model that `fastnn train` made"):
@@ -203,7 +227,7 @@ class TableModel:
             if len({column.name for column in columns}) != len(columns):
                 raise ValueError("a column is there twice")
             members = params[None] if about["version"] == 1 else _members(place, spec)
-        return cls(Ensemble(spec, members), columns, target, scores, left_out, told, numerals)
+        return cls(Ensemble(spec, members), columns, target, scores, left_out, told, numerals, domain)
 
 
 def load(path: str) -> TableModel:

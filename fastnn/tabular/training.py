@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
 from fastnn.ensembles.fit_many import fit_many
+from fastnn.models.domain import measure
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.settings.early_stopping import EarlyStopping
@@ -23,6 +24,7 @@ from fastnn.tabular.scoring import score
 from fastnn.training.interrupts import Interrupts
 
 MANY = 32  # of so many networks a kernel compiled for them alone pays
+MOST_IN_DOMAIN = 500  # inputs; the domain of more would outweigh the networks
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ def train(
         scores = {"network": score(outputs, table), **simple}
         told = settings_told(replace(settings, repeats=len(many)))
         about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **told}
-        model = TableModel(sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals)
+        domain = measure(table.learned[0], sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
+        model = TableModel(
+            sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals, domain
+        )
         if path is not None:
             model.save(path)
         spread, predicted = judges(many, table), model.decode(outputs[None])[0]

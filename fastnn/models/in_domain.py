@@ -1,0 +1,121 @@
+"""What a network knows of where it has been: its domain, in Python; the same methods can be called inside ``@njit``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import checks
+from fastnn.jobs.aligned import aligned_copy
+from fastnn.models import domain
+from fastnn.settings.domain import OUTSIDE
+from fastnn.settings.spec import NetworkSpec
+
+
+class InDomain:
+    """The methods of an `MLP` that has a domain, or is given one."""
+
+    _spec: NetworkSpec
+    _params: NDArray
+    _domain: NDArray[np.float64] | None
+    _outside: str
+    _sharing: Callable[..., Any]
+
+    def with_domain(self, X: ArrayLike | None = None, *, outside: str = "ignore") -> Self:
+        """The same network, which knows where it has been: `distance` and `inside` tell, here and in compiled code.
+
+        It keeps the least and the greatest value of each input, the mean, and the covariance, and is saved with them.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in), optional
+            The samples that it was trained on; by default the domain that it has already.
+        outside : {"ignore", "clip", "raise", "nan"}
+            What `predict`, `forward`, `forward_with` and a call do with a sample that is not `inside`: compute all the
+            same; move each input to the nearest value that was seen; raise ValueError; or answer NaN. Training,
+            derivatives, `cfunc` and what is exported know nothing of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is no finite array of this shape, or None for a network without a domain; the network has more than
+            4,096 inputs; or `outside` is none of these.
+
+        Notes
+        -----
+        Each input is standardised, one that is constant by 1; the correlations are moved towards none by the share of
+        the oracle approximating shrinkage (Chen, Wiesel, Eldar and Hero, 2010), so that few samples will do.
+        """
+        outside = checks.check_name("outside", outside, OUTSIDE)
+        if X is None and self._domain is None:
+            raise ValueError("X must be samples that the network was trained on, for it has no domain yet; got None")
+        measured = self._domain if X is None else domain.measure(X, self._spec)
+        return type(self)._sharing(self._spec, aligned_copy(self._params), measured, outside)
+
+    def distance(self, x: ArrayLike) -> float | NDArray[np.float64]:
+        """How far from the domain's middle: the Mahalanobis distance, about ``sqrt(n_in)`` for a typical sample.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,) or (n, n_in)
+            One sample or several.
+
+        Returns
+        -------
+        float, or ndarray of float64, shape (n,)
+            NaN where a sample holds one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the network has no domain, or `x` is no real array of this shape.
+        """
+        known, one, X = self._placed("distance", x)
+        distances = domain.distance(known, X)
+        return float(distances[0]) if one else distances
+
+    def inside(self, x: ArrayLike) -> bool | NDArray[np.bool_]:
+        """Whether every input of a sample lies between the least and the greatest that were seen.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_in,) or (n, n_in)
+            One sample or several.
+
+        Returns
+        -------
+        bool, or ndarray of bool, shape (n,)
+            False where a sample holds NaN.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `distance`.
+        """
+        known, one, X = self._placed("inside", x)
+        flags = domain.inside(known, X)
+        return bool(flags[0]) if one else flags
+
+    def _placed(self, method: str, x: ArrayLike) -> tuple[NDArray[np.float64], bool, NDArray]:
+        """The domain, whether it is one sample, and the samples as rows."""
+        if self._domain is None:
+            raise ValueError(f"{method} must be asked of a network with a domain, which with_domain(X) gives it")
+        if np.ndim(x) == 1:
+            return self._domain, True, checks.check_sample(x, self._spec)[np.newaxis]
+        return self._domain, False, checks.check_inputs(x, self._spec)
+
+    def _outputs(self, compute: Callable[[NDArray], NDArray], X: NDArray) -> NDArray:
+        """What is computed of samples, shape (n, n_in), as the domain has them."""
+        if self._domain is None or self._outside == "ignore":
+            return compute(X)
+        if self._outside == "clip":
+            return compute(domain.clipped(self._domain, X))
+        if self._outside == "raise":
+            domain.refuse_outside(self._domain, X)
+            return compute(X)
+        outputs = compute(X)
+        outputs[~domain.inside(self._domain, X)] = np.nan
+        return outputs
