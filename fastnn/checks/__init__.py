@@ -19,6 +19,7 @@ from fastnn.checks.arrays import (
     check_sample,
     check_sample_weight,
     check_scales,
+    check_some_present,
     check_targets,
     check_vector,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "check_sample_weight",
     "check_scales",
     "check_schedule",
+    "check_some_present",
     "check_spec",
     "check_specialize",
     "check_state",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.values import describe
+from fastnn.jobs.missing import counted_weights
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.spec import NetworkSpec
 
@@ -57,7 +58,7 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
 
     Targets of shape (rows,) become a column if the network has one target and the loss takes no
     labels; a single target goes for all outputs if the loss says so. NaN passes here, for it is
-    looked for while training.
+    looked for while training, or stands for a target that is missing where the loss is masked.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         If it is no array of real numbers.
     ValueError
         If it is ragged, masked or of another shape, holds more than the network's dtype can, or
-        holds what the loss is not defined on.
+        holds what the loss is not defined on, infinity among them where the loss is masked.
     """
     dtype, n_out, n_targets = _DTYPES[spec.dtype], spec.sizes[-1], loss.n_targets(spec.sizes[-1])
     if loss.labels and type(y) is np.ndarray and y.dtype is _INTP and y.shape == (rows,):
@@ -89,6 +90,9 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     if y.shape != (rows, n_targets):
         raise ValueError(f"y must have shape {(rows, n_targets)}, a row for each of X; got {y.shape}")
     _check_domain(y, loss)
+    if loss.masked and np.isinf(y).any():
+        i, j = divmod(int(np.argmax(np.isinf(y))), n_targets)
+        raise ValueError(f"y must be finite, or NaN where it is missing; got {y[i, j]} in row {i}, column {j}")
     return y
 
 
@@ -113,6 +117,19 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     if not weights.any():
         raise ValueError("sample_weight must have a sum above 0; got only zeros")
     return weights
+
+
+def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:
+    """Refuse targets that are all missing, or all present ones without weight.
+
+    Raises
+    ------
+    ValueError
+        If they are, in any block of shape (n, n_targets).
+    """
+    counted = counted_weights(loss, y, sample_weight) if loss.masked else None
+    if counted is not None and not (counted > 0).any(axis=-1).all():
+        raise ValueError("y must hold a target that is not NaN, of a sample whose weight is above 0; got none")
 
 
 def check_real(argument: str, array: Any, spec: NetworkSpec, shape: str) -> NDArray:
@@ -260,10 +277,11 @@ def check_finite(argument: str, array: NDArray) -> None:
         raise ValueError(f"{argument} must be finite; got {array[place]} in {where}")
 
 
-def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None) -> None:
-    """Refuse data that hold NaN or infinity; raises as `check_finite`."""
+def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None, *, masked: bool = False) -> None:
+    """Refuse data that hold NaN or infinity, but for targets that are `masked`; raises as `check_finite`."""
     check_finite("X", X)
-    check_finite("y", y)
+    if not masked:
+        check_finite("y", y)
     if sample_weight is not None:
         check_finite("sample_weight", sample_weight)
 

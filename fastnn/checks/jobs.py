@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import check_finite, check_inputs, check_sample_weight, check_targets
+from fastnn.checks.arrays import (
+    check_finite,
+    check_inputs,
+    check_sample_weight,
+    check_some_present,
+    check_targets,
+)
 from fastnn.checks.memory import check_memory, physical_memory
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.networks import check_rng
@@ -93,7 +99,7 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     return optimizer
 
 
-def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
+def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catalogue.Loss:
     """The row of a loss that goes with the network's output.
 
     Raises
@@ -115,7 +121,11 @@ def check_loss(loss: Any, spec: NetworkSpec) -> catalogue.Loss:
             f"loss must go with the network's number of outputs, which {loss!r} takes {row.outputs_per_target} of "
             f"for each target; got a network of {spec.n_out}"
         )
-    return row
+    if check_name("targets", targets, ("complete", "masked")) == "complete":
+        return row
+    if not row.may_be_masked:
+        raise ValueError(f"targets must be 'complete' for {loss}, whose classes are known or not; got {targets!r}")
+    return row.where_present()
 
 
 def check_loss_row(loss: Any) -> catalogue.Loss:
@@ -224,6 +234,7 @@ def check_job(
     delta: Any,
     quantiles: Any = 0.5,
     min_variance: Any = 1e-6,
+    targets: Any = "complete",
     optimizer: Any,
     batch_size: Any,
     shuffle: Any,
@@ -246,7 +257,7 @@ def check_job(
     ValueError
         If an argument is not what it must be, or does not go with the others.
     """
-    row = check_loss(loss, spec)
+    row = check_loss(loss, spec, targets)
     optimizer = check_optimizer(optimizer)
     batches = X if callable(X) else None
     if batches is not None:
@@ -257,6 +268,7 @@ def check_job(
     rows = len(X)
     y = check_targets(y, spec, row, rows)
     weights = check_sample_weight(sample_weight, spec, rows)
+    check_some_present(row, y, weights)
     batch_size, name = check_batch_size(batch_size, rows, optimizer), type(optimizer).__name__
     check_finite("params", params)
     if name == "LevenbergMarquardt" and not row.squared:
@@ -278,6 +290,8 @@ def check_job(
         raise ValueError(
             f"dydx must be None with dropout, input_noise or {', '.join(_SOLVERS)}, which take values alone"
         )
+    if slopes is not None and row.masked:
+        raise ValueError("dydx must be None with targets='masked', for slopes are averaged over all samples")
     parts = check_trainable(trainable, spec)
     if parts is not None and name in _SOLVERS:
         raise ValueError(f"trainable must be None for {name}, whose steps are of all parameters")

@@ -40,6 +40,7 @@ def check_members_job(
     delta: Any,
     quantiles: Any,
     min_variance: Any,
+    targets: Any,
     validation_data: Any,
     early_stopping: Any,
     init: Any,
@@ -59,7 +60,7 @@ def check_members_job(
     """
     spec = check_network_spec(spec)
     numbers, params = check_members(members, params, spec)
-    k, row = len(numbers), check_loss(loss, spec)
+    k, row = len(numbers), check_loss(loss, spec, targets)
     optimizer, rates, momenta = check_optimizers(optimizer, k)
     X, y, weights = check_data(X, y, sample_weight, spec, row, k)
     X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]

@@ -14,6 +14,7 @@ from fastnn.checks.arrays import (
     check_finite,
     check_inputs,
     check_sample_weight,
+    check_some_present,
     check_targets,
 )
 from fastnn.checks.jobs import check_optimizer
@@ -185,7 +186,9 @@ def check_data(
         shared = check_sample_weight(sample_weight, spec, n)
         weights = weights if shared is None else shared[None]
     for name, array in (("X", blocks), ("y", targets), ("sample_weight", weights)):
-        check_finite(name, array[0] if len(array) == 1 else array)
+        if name != "y" or not loss.masked:
+            check_finite(name, array[0] if len(array) == 1 else array)
+    check_some_present(loss, targets, weights if len(weights) else None)
     return blocks, targets, weights
 
 

@@ -7,7 +7,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import check_finite_data, check_inputs, check_sample_weight, check_targets
+from fastnn.checks.arrays import (
+    check_finite_data,
+    check_inputs,
+    check_sample_weight,
+    check_some_present,
+    check_targets,
+)
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -138,7 +144,8 @@ def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArr
         X = check_inputs(data[0], job.spec, least=1)
         y = check_targets(data[1], job.spec, job.loss, len(X))
         weights = check_sample_weight(data[2], job.spec, len(X)) if len(data) == 3 else None
-        check_finite_data(X, y, weights)
+        check_finite_data(X, y, weights, masked=job.loss.masked)
+        check_some_present(job.loss, y, weights)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data: {error}") from error
     return X, y, weights

@@ -14,7 +14,15 @@ from fastnn.settings.optimizers import Optimizer
 
 
 def check_train_state(
-    spec: Any, *, loss: Any, optimizer: Any, max_batch: Any, l2: Any, max_grad_norm: Any, **parameters: Any
+    spec: Any,
+    *,
+    loss: Any,
+    targets: Any,
+    optimizer: Any,
+    max_batch: Any,
+    l2: Any,
+    max_grad_norm: Any,
+    **parameters: Any,
 ) -> Job:
     """The settings of a `TrainState`'s steps: a job whose X, y and params are empty.
 
@@ -28,7 +36,7 @@ def check_train_state(
         If an argument is not what it must be.
     """
     spec, rows = check_network_spec(spec), check_integer("max_batch", max_batch, 1)
-    row, rule = check_loss(loss, spec), check_optimizer(optimizer)
+    row, rule = check_loss(loss, spec, targets), check_optimizer(optimizer)
     if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
         raise TypeError(
             "optimizer must be an update rule whose learning rate is a number, for a TrainState has no epochs; "

@@ -65,7 +65,7 @@ class TrainState:
     ----------
     spec : NetworkSpec
         Of the networks it trains; ``net.spec``.
-    loss, optimizer, l2, max_grad_norm, delta, quantiles, min_variance
+    loss, optimizer, l2, max_grad_norm, delta, quantiles, min_variance, targets
         As in `MLP.fit`.
     max_batch : int
         Most samples of a batch.
@@ -99,12 +99,13 @@ class TrainState:
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
         min_variance: float | Sequence[float] = 1e-6,
+        targets: str = "complete",
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
         job = checks.check_train_state(
-            spec, loss=loss, optimizer=optimizer, max_batch=max_batch, l2=l2, max_grad_norm=max_grad_norm,
-            delta=delta, quantiles=quantiles, min_variance=min_variance,
+            spec, loss=loss, targets=targets, optimizer=optimizer, max_batch=max_batch, l2=l2,
+            max_grad_norm=max_grad_norm, delta=delta, quantiles=quantiles, min_variance=min_variance,
         )  # fmt: skip
         jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
         rule, state = job.optimizer, State.fresh(spec, job.optimizer, 0)

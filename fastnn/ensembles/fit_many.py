@@ -41,6 +41,7 @@ def fit_many(
     delta: float | Sequence[float] = 1.0,
     quantiles: float | Sequence[float] = 0.5,
     min_variance: float | Sequence[float] = 1e-6,
+    targets: str = "complete",
     validation_data: Any = None,
     early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
@@ -74,7 +75,7 @@ def fit_many(
         `rng` give member k of the whole ensemble again.
     params : array_like, shape (K, n_params), optional
         Their first parameters, which are copied; drawn by `init` otherwise.
-    loss, max_grad_norm, delta, quantiles, min_variance
+    loss, max_grad_norm, delta, quantiles, min_variance, targets
         As in `MLP.fit`.
     optimizer : Optimizer
         As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
@@ -141,7 +142,7 @@ def fit_many(
     job = checks.check_members_job(
         spec, X, y, epochs=epochs, members=members, params=params, loss=loss, optimizer=optimizer,
         batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight, l2=l2, max_grad_norm=max_grad_norm,
-        delta=delta, quantiles=quantiles, min_variance=min_variance, validation_data=validation_data,
+        delta=delta, quantiles=quantiles, min_variance=min_variance, targets=targets, validation_data=validation_data,
         early_stopping=early_stopping, init=init, rng=rng, seeds=seeds, history=history, specialize=specialize,
     )  # fmt: skip
     job = replace(job, specialize=_in_lanes(job))

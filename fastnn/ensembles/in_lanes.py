@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from fastnn.ensembles.threads import SECONDS_A_CALL, Piece, share, silent
 from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.records import DIVERGED
+from fastnn.settings.catalogue import Loss
 
 
 def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
@@ -54,8 +56,9 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         restore_best=stopping is not None and stopping.restore_best,
     )
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
-    data = members.Data(job.X, job.y, job.weights, rows)
-    validation = members.Data(job.X_val, job.y_val, job.weights_val, np.empty((0, n, 0), job.X.dtype))
+    data = members.Data(job.X, job.y, *_weights(job.loss, job.y, job.weights), rows)
+    of_validation = _weights(job.loss, job.y_val, job.weights_val)
+    validation = members.Data(job.X_val, job.y_val, *of_validation, np.empty((0, n, 0), job.X.dtype))
     results = members.Results(outcome.params, **vars(outcome.records))  # type: ignore[call-arg]
     queue = np.zeros(1, np.int64)
 
@@ -75,6 +78,15 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         return step
 
     return work
+
+
+def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
+    """Weights, and what they count in what a mean divides by, both in as many blocks; none where all weigh the same."""
+    if not loss.masked or y.shape[1] == 0:
+        return weights, weights
+    ones = np.ones(y.shape[:2], y.dtype) if len(weights) == 0 else weights
+    counted = counted_weights(loss, y, ones)
+    return np.ascontiguousarray(np.broadcast_to(ones, counted.shape)), counted
 
 
 def _first_ticks(job: MembersJob, lanes: int) -> int:

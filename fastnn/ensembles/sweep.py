@@ -32,7 +32,7 @@ _BYTES_A_RUN = 1000
 
 _NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
 _EACH = ("learning_rate", "momentum", "l2")  # what members of one call may differ in
-_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "min_variance", "init",
+_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "min_variance", "targets", "init",
          "early_stopping")  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def sweep(
         A grid, of which every combination is a setting; or the settings themselves. An entry is ``hidden`` (the
         widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` or ``dtype``; ``optimizer``,
         ``learning_rate`` or ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
-        ``delta``, ``quantiles``, ``min_variance``, ``init`` or ``early_stopping``.
+        ``delta``, ``quantiles``, ``min_variance``, ``targets``, ``init`` or ``early_stopping``.
     seeds : int or sequence of int
         How many seeds, 0, 1, 2 ..., or which.
     folds : int, optional
@@ -347,7 +347,7 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     """Each member's loss on its validation set, NaN without one."""
     if validation is None:
         return np.full(len(many), np.nan)
-    row = checks.check_loss(options.get("loss", "mse"), many.spec)
+    row = checks.check_loss(options.get("loss", "mse"), many.spec, options.get("targets", "complete"))
     X = checks.check_inputs(validation[0], many.spec)
     y = checks.check_targets(validation[1], many.spec, row, len(X))
     named = {name: options[name] for name in (row.name for row in catalogue.PARAMETERS) if name in options}

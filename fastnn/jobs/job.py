@@ -48,7 +48,7 @@ class Job:
     X : ndarray, shape (n, n_in)
         The samples. Their finiteness is the kernels' to check, while they train.
     y : ndarray, shape (n, n_targets), or (n,) of intp
-        Targets, or class labels for a loss that takes them.
+        Targets, NaN where one is missing and the loss is masked; or class labels for a loss that takes them.
     sample_weight : ndarray, shape (n,), or None
         Weight of each sample.
     loss : catalogue.Loss
@@ -113,6 +113,14 @@ class Job:
     def __post_init__(self) -> None:
         if self.loss_parameter is None:
             self.loss_parameter = self.loss.default
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the data hold finite numbers alone, apart from targets that may be missing."""
+        data = [self.X] if self.loss.masked else [self.X, self.y]
+        if self.sample_weight is not None:
+            data.append(self.sample_weight)
+        return all(bool(np.isfinite(numbers).all()) for numbers in data)
 
     @property
     def is_plain(self) -> bool:

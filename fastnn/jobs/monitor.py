@@ -85,14 +85,18 @@ class Monitor:
         """What a squared residual of each output takes away from ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 
         It is the mean of the outputs' coefficients of determination; an output whose target is constant has none,
-        and counts for nothing. Shape (n_targets,).
+        and counts for nothing; nor does a target that is missing. Shape (n_targets,).
         """
-        y = self.y.astype(np.float64)
+        missing = np.isnan(self.y)
+        y = np.where(missing, 0.0, self.y.astype(np.float64))
         weight = np.ones(len(y)) if self.sample_weight is None else self.sample_weight.astype(np.float64)
-        weight = weight[:, np.newaxis]  # a product of matrices would be BLAS's, whose bits hang on its threads
-        mean = (weight * y).sum(axis=0) / weight.sum()
+        weight = (
+            ~missing * weight[:, np.newaxis]
+        )  # a product of matrices would be BLAS's, whose bits hang on its threads
+        total = weight.sum(axis=0)
+        mean = (weight * y).sum(axis=0) / np.where(total > 0, total, 1.0)
         spread = (weight * (y - mean) ** 2).sum(axis=0)
-        varies = y.min(axis=0) < y.max(axis=0)
+        varies = np.where(missing, np.inf, y).min(axis=0) < np.where(missing, -np.inf, y).max(axis=0)
         varies &= spread > 0
         return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / max(1, varies.sum())
 
@@ -100,7 +104,8 @@ class Monitor:
         """How good outputs are for the validation set: the accuracy, or the coefficient of determination."""
         y, weight = self.y, self.sample_weight
         if loss.metric == "r2":
-            squares = (outputs[:, : y.shape[1]] - y).astype(np.float64) ** 2 @ self.shares()
+            errors = np.where(np.isnan(y), 0.0, outputs[:, : y.shape[1]] - y)
+            squares = errors.astype(np.float64) ** 2 @ self.shares()
             return float(1 - (squares.sum() if weight is None else weight @ squares))
         if loss.one_class:
             right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
+from fastnn.jobs.missing import counted_weights
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, Loss
@@ -167,13 +168,20 @@ def output_loss(loss, logits, code, parameter, z, h, y, d):
     value = 0.0
     if loss == _GAUSSIAN:
         for j in range(y.size):
-            r, exp_s, k = h[j] - y[j], math.exp(h[y.size + j]), y.size + j
+            k = y.size + j
+            d[j] = d[k] = 0.0
+            if math.isnan(y[j]):
+                continue
+            r, exp_s = h[j] - y[j], math.exp(h[k])
             variance = exp_s + parameter[j]
             value += (math.log(variance) + r * r / variance) / 2
             d[j] = r / variance * slope(code, z[j], h[j])
             d[k] = exp_s / variance * (1 - r * r / variance) / 2 * slope(code, z[k], h[k])
         return value
     for j in range(z.size):
+        d[j] = 0.0
+        if math.isnan(y[j]):  # a target that is missing
+            continue
         of_output, derivative = element_loss(loss, z[j] if logits else h[j], y[j], parameter[j])
         value += of_output
         d[j] = derivative if logits else derivative * slope(code, z[j], h[j])
@@ -261,9 +269,11 @@ def _batch(
     """The first arguments of `batch` and `descend`, but for the gradient."""
     targets = y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
-    total = loss.divisor(spec.n_out) * (shares.sum() if loss.mean and shares.any() else 1.0)
-    known = _table(spec), loss.code, loss.logits_of is not None, np.full(targets.shape[1], parameter, np.float64)
-    return *known, params, targets, shares / total, *_room(spec, X)
+    counted = counted_weights(loss, y, shares)
+    total = loss.divisor(spec.n_out) * (counted.sum() if loss.mean and counted.any() else 1.0)
+    known = _table(spec), LOSSES[loss.name].code, loss.logits_of is not None
+    numbers = np.full(targets.shape[1], parameter, np.float64)
+    return *known, numbers, params, targets, shares / total, *_room(spec, X)
 
 
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:

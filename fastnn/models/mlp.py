@@ -170,6 +170,7 @@ class MLP(SingleSample, InDomain, Exports):
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
         min_variance: float | Sequence[float] = 1e-6,
+        targets: str = "complete",
         out: NDArray | None = None,
         backend: str = "numba",
     ) -> tuple[float, NDArray]:
@@ -177,7 +178,7 @@ class MLP(SingleSample, InDomain, Exports):
 
         Parameters
         ----------
-        X, y, loss, sample_weight, l2, delta, quantiles, min_variance
+        X, y, loss, sample_weight, l2, delta, quantiles, min_variance, targets
             As in `fit`.
         out : ndarray, shape (n_params,), of the network's dtype, optional
             Receives the gradient.
@@ -196,11 +197,12 @@ class MLP(SingleSample, InDomain, Exports):
             If an argument is not what it must be, or the data are not finite.
         """
         spec, params = self._spec, self._params
-        row = checks.check_loss(loss, spec)
+        row = checks.check_loss(loss, spec, targets)
         X = checks.check_inputs(X, spec, least=1)
         y = checks.check_targets(y, spec, row, len(X))
         weights = checks.check_sample_weight(sample_weight, spec, len(X))
-        checks.check_finite_data(X, y, weights)
+        checks.check_finite_data(X, y, weights, masked=row.masked)
+        checks.check_some_present(row, y, weights)
         if out is not None:
             checks.check_out("out", out, params.shape, spec)
             checks.check_apart(out=out, params=params, X=X, y=y, sample_weight=weights)
@@ -225,6 +227,7 @@ class MLP(SingleSample, InDomain, Exports):
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
         min_variance: float | Sequence[float] = 1e-6,
+        targets: str = "complete",
         dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
         dydx: ArrayLike | None = None,
@@ -280,6 +283,10 @@ class MLP(SingleSample, InDomain, Exports):
             With ``loss="gaussian_nll"``, for all targets or for each, what keeps a variance from collapsing: of the
             outputs, the first half are the targets' means m and the second half s, the targets' variances being
             ``exp(s) + min_variance``. Other losses ignore it.
+        targets : {"complete", "masked"}
+            Whether y is complete, or holds NaN where a target is missing. Such a target takes no part in the loss, nor
+            in what a mean is divided by, in training and in validation: each target has its sample's weight where it
+            is present, and none where it is not. For every loss but the cross entropies, and without `dydx`.
         dropout : float or sequence of float
             With which probability each output of a hidden layer is set to zero in a step, the others being
             multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
@@ -354,6 +361,7 @@ class MLP(SingleSample, InDomain, Exports):
             delta=delta,
             quantiles=quantiles,
             min_variance=min_variance,
+            targets=targets,
             optimizer=optimizer,
             batch_size=batch_size,
             shuffle=shuffle,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastnn.reference.activations import sigmoid, softmax
 from fastnn.settings import own
-from fastnn.settings.catalogue import LOSSES, OWN_LOSSES
+from fastnn.settings.catalogue import LOSSES, OWN_LOSSES, Loss
 
 
 def sse(o: NDArray, y: NDArray) -> NDArray:
@@ -159,3 +159,30 @@ class _Table(dict[str, Callable[..., NDArray]]):
 
 FUNCTIONS = _Table("")
 DERIVATIVES = _Table("_derivative")
+
+
+def of_rows(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
+    """The loss of each row, shape (n,); where the loss is masked, a target that is NaN adds nothing to it."""
+    if not loss.masked:
+        return FUNCTIONS[loss.name](o, y, *parameter)
+    here, of_targets, numbers = _present(loss, o, y, parameter)
+    values = np.zeros(y.shape, o.dtype)
+    values[here] = FUNCTIONS[loss.name](of_targets[here], y[here][:, np.newaxis], *numbers)
+    return values.sum(axis=1) / loss.divisor(o.shape[1])
+
+
+def derivative(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
+    """Its derivative with respect to o, shape (n, n_out)."""
+    if not loss.masked:
+        return DERIVATIVES[loss.name](o, y, *parameter)
+    here, of_targets, numbers = _present(loss, o, y, parameter)
+    slopes = np.zeros(of_targets.shape, o.dtype)
+    slopes[here] = DERIVATIVES[loss.name](of_targets[here], y[here][:, np.newaxis], *numbers)
+    return np.concatenate(np.moveaxis(slopes, -1, 0), axis=1) / o.dtype.type(loss.divisor(o.shape[1]))
+
+
+def _present(loss: Loss, o: NDArray, y: NDArray, parameter: tuple) -> tuple[NDArray, NDArray, list[NDArray]]:
+    """Which targets are present; each one's outputs, ``(n, n_targets, outputs_per_target)``; those of a parameter."""
+    here = ~np.isnan(y)
+    of_targets = np.stack(np.split(o, loss.outputs_per_target, axis=1), axis=-1)
+    return here, of_targets, [np.broadcast_to(number, y.shape)[here][:, np.newaxis] for number in parameter]

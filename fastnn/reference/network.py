@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
+from fastnn.jobs.missing import counted_weights
 from fastnn.reference import activations, dense, losses
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -106,9 +107,9 @@ def loss_and_grad(
 
     output = Z[-1] if loss.logits_of else H[-1]
     parameter = () if loss.parameter is None or loss_parameter is None else (loss_parameter,)
-    row_weights = _row_weights(spec, loss, len(X), sample_weight)
-    value = row_weights @ losses.FUNCTIONS[loss.name](output, y, *parameter)
-    D = row_weights[:, np.newaxis] * losses.DERIVATIVES[loss.name](output, y, *parameter)
+    row_weights = _row_weights(loss, X, y, sample_weight)
+    value = row_weights @ losses.of_rows(loss, output, y, *parameter)
+    D = row_weights[:, np.newaxis] * losses.derivative(loss, output, y, *parameter)
     if not loss.logits_of:
         D = D * activations.DERIVATIVES[spec.output_activation](Z[-1], H[-1])
 
@@ -130,10 +131,10 @@ def loss_and_grad(
     return value.item(), gradient
 
 
-def _row_weights(spec: NetworkSpec, loss: catalogue.Loss, n: int, sample_weight: NDArray | None) -> NDArray:
+def _row_weights(loss: catalogue.Loss, X: NDArray, y: NDArray, sample_weight: NDArray | None) -> NDArray:
     """What each row's loss counts in the batch's, of shape (n,)."""
-    weights = np.ones(n, spec.dtype) if sample_weight is None else sample_weight
-    total = weights.sum()
+    weights = np.ones(len(X), X.dtype) if sample_weight is None else sample_weight
+    total = counted_weights(loss, y, weights).sum()
     return weights / total if loss.mean and total > 0 else weights
 
 
@@ -142,9 +143,8 @@ def evaluate(job: Job) -> tuple[float, float]:
     monitor = job.monitor
     Z, H = forward(job.spec, job.params, monitor.X)
     parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    rows = losses.FUNCTIONS[job.loss.name](Z[-1] if job.loss.logits_of else H[-1], monitor.y, *parameter)
-    weight = np.ones(len(rows)) if monitor.sample_weight is None else monitor.sample_weight
-    loss = np.average(rows, weights=weight) if job.loss.mean else weight @ rows
+    rows = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], monitor.y, *parameter)
+    loss = _row_weights(job.loss, monitor.X, monitor.y, monitor.sample_weight).astype(np.float64) @ rows
     return float(loss), monitor.judge(H[-1], job.loss)
 
 

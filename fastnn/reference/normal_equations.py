@@ -76,6 +76,8 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
         rows = slice(start, start + block_rows)
         outputs, jacobian = parameter_jacobian(job.spec, job.params, job.X[rows])
         block = np.concatenate([jacobian, (outputs - job.y[rows])[:, :, np.newaxis]], axis=2)
+        if job.loss.masked:
+            block[np.isnan(job.y[rows])] = 0
         block = (block * scale[rows, np.newaxis, np.newaxis]).reshape(-1, n_params + 1)
         sums += block.T @ block
     return sums

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.missing import counted_weights
 from fastnn.reference import random
 from fastnn.reference.end_epoch import end_epoch
 from fastnn.reference.network import loss_and_grad
@@ -92,10 +93,12 @@ def _train_batch(
     """One step of the optimizer on some rows of the data; `gradient` is scratch."""
     X, y = job.X[rows], job.y[rows]
     weight = None if job.sample_weight is None else job.sample_weight[rows]
-    if not all(np.isfinite(data).all() for data in (X, y, weight) if data is not None):
+    to_check = (X, weight) if job.loss.masked else (X, y, weight)
+    if not all(np.isfinite(data).all() for data in to_check if data is not None):
         return Status.BAD_DATA
 
-    batch_weight = len(X) if weight is None else float(weight.sum())
+    counted = counted_weights(job.loss, y, weight)
+    batch_weight = len(X) if counted is None else float(counted.sum())
     l2 = job.l2 if job.convention is None else 0.0
     X, factors = noisy(job, state.seed, int(state.counters[2]), X)
     settings: dict[str, Any] = {

@@ -6,7 +6,7 @@ The rows say what goes with what; the functions themselves stand, under the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from fastnn.settings.intervals import ABOVE_0, INSIDE_UNIT, Interval
@@ -82,6 +82,8 @@ class Loss:
         The least and the greatest target it is defined on.
     metric : str
         How good a network is, the higher the better: ``"r2"`` or ``"accuracy"``.
+    masked : bool
+        A target that is NaN takes no part (`Loss.where_present`); in the table none is.
     """
 
     name: str
@@ -98,6 +100,16 @@ class Loss:
     squared: bool = False
     targets: tuple[float, float] = (-inf, inf)
     metric: str = "r2"
+    masked: bool = False
+
+    def where_present(self) -> Loss:
+        """The same loss, in which a target that is NaN takes no part."""
+        return replace(self, masked=True, code=-1 - self.code)
+
+    @property
+    def may_be_masked(self) -> bool:
+        """Whether single targets of a row may be missing; a class is either known or not."""
+        return self.metric == "r2"
 
     @property
     def one_class(self) -> bool:
@@ -213,6 +225,8 @@ OWN_LOSSES: dict[int, Loss] = {}
 
 def loss_of(code: int) -> Loss:
     """The loss of a code."""
+    if code < 0:
+        return loss_of(-1 - code).where_present()
     return OWN_LOSSES.get(code) or next(row for row in LOSSES.values() if row.code == code)
 
 

@@ -7,6 +7,7 @@ kept or saved by either knows one version of the functions from another.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from math import inf
 from typing import Any
 
@@ -89,11 +90,18 @@ class Loss(catalogue.Loss):
         vars(self).update(value=value, gradient=gradient, outputs=outputs)
         catalogue.OWN_LOSSES[self.code] = self
 
+    def where_present(self) -> Loss:
+        """The same loss, in which a target that is NaN takes no part."""
+        loss = copy(self)
+        vars(loss).update(masked=True, code=-1 - self.code)
+        return loss
+
     def __repr__(self) -> str:
         return f"Loss({self.name!r})"
 
     def __reduce__(self) -> tuple:
-        return _loss_again, (self.value, self.gradient, self.name.partition("@")[0], self.outputs, self.targets)
+        name = self.name.partition("@")[0]
+        return _loss_again, (self.value, self.gradient, name, self.outputs, self.targets, self.masked)
 
 
 def own_name(function: Callable, name: str | None, digest: str) -> str:
@@ -104,5 +112,6 @@ def own_name(function: Callable, name: str | None, digest: str) -> str:
     return f"{name}@{digest}"
 
 
-def _loss_again(value: Callable, gradient: Callable, name: str, outputs: Any, targets: Any) -> Loss:
-    return Loss(value, gradient, name=name, outputs=outputs, targets=targets)
+def _loss_again(value: Callable, gradient: Callable, name: str, outputs: Any, targets: Any, masked: bool) -> Loss:
+    loss = Loss(value, gradient, name=name, outputs=outputs, targets=targets)
+    return loss.where_present() if masked else loss

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_batch
 from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.missing import counted_weights
 
 Batch = tuple[NDArray, NDArray, NDArray | None]
 
@@ -58,7 +59,7 @@ class Feed:
                     return status
             if state.counters[1] == 0:
                 raise ValueError("X must yield at least one batch in every epoch; got none")
-            losses[i] = state.sums[0] / state.sums[1]
+            losses[i] = state.sums[0] / (state.sums[1] or 1.0)
             stop = job.monitor is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
             state.counters[:2] = state.counters[0] + 1, 0
             state.sums[:] = 0
@@ -99,7 +100,8 @@ class Feed:
         if status is Status.BAD_DATA:
             self._job.X, self._job.y, self._job.sample_weight = batch  # so that the error can name the fault
         if status is Status.DONE:
-            batch_weight = len(X) if weight is None else weight.sum(dtype=np.float64)
+            counted = counted_weights(self._job.loss, y, weight)
+            batch_weight = len(X) if counted is None else counted.sum(dtype=np.float64)
             state.sums += loss[0] * batch_weight, batch_weight
             state.counters[1:] += 1
         return status

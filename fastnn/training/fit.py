@@ -119,7 +119,7 @@ def fit(
                 status, stopped = run.calls(bar, interrupts, callback)
         if status == Status.BAD_DATA:
             job.params[:] = before
-            check_finite_data(job.X, job.y, job.sample_weight)
+            check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
             raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
         if status == Status.DIVERGED or not all_finite(job.params):
             stopped = "diverged"

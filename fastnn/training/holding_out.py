@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_finite_data
 from fastnn.jobs.job import Job
+from fastnn.jobs.missing import counted_weights
 from fastnn.reference import random
 
 _SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream of its own
@@ -30,12 +31,16 @@ def hold_out(job: Job, seed: int) -> Job:
     held = np.zeros(n, bool)  # every 1/fraction-th sample of those ordered by class
     held[order] = np.floor((place + 1) * fraction) > np.floor(place * fraction)
     weights = job.sample_weight
-    check_finite_data(job.X[held], job.y[held], None if weights is None else weights[held])
+    masked = job.loss.masked
+    check_finite_data(job.X[held], job.y[held], None if weights is None else weights[held], masked=masked)
     monitor.X, monitor.y = job.X[held], job.y[held]
     if weights is not None:
         monitor.sample_weight, weights = weights[held], weights[~held]
         if not (monitor.sample_weight.any() and weights.any()):
             raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
+    counted = counted_weights(job.loss, job.y, job.sample_weight)
+    if masked and counted is not None and not (counted[held].any() and counted[~held].any()):
+        raise ValueError("y must hold a target that is not NaN on both sides of validation_fraction")
     rows = n - len(monitor.X)
     slopes = job.slopes and job.slopes.rows(~held)
     batch_size = min(job.batch_size, rows)

@@ -79,8 +79,7 @@ class Lbfgs:
             if isinstance(result, BaseException):
                 raise result
             if before is not None and not np.isfinite(before):
-                finite = np.isfinite(job.X).all() and np.isfinite(job.y).all()
-                return Status.DIVERGED if finite else Status.BAD_DATA
+                return Status.DIVERGED if job.is_finite else Status.BAD_DATA
             if result is None:
                 return Status.CONVERGED if self._has_converged else Status.STALLED
             with np.errstate(over="ignore"):

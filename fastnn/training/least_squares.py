@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import MonitorState
 from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
 from fastnn.training import evidence
@@ -86,8 +87,7 @@ def train(
                     settled = problem.weigh(sums, monitor_state)
                 here = problem.penalised(sums)
                 if not (np.isfinite(here.loss) and np.isfinite(here.gradient).all()):
-                    finite = all(np.isfinite(data).all() for data in (job.X, job.y, problem.scale))
-                    return Status.DIVERGED if finite else Status.BAD_DATA
+                    return Status.DIVERGED if job.is_finite else Status.BAD_DATA
                 if problem.is_bayesian and settled and problem.is_minimum(here):
                     return Status.CONVERGED
                 better = _search(problem, monitor_state, here)
@@ -124,10 +124,12 @@ class _Problem:
         self.network, self.equations = twin(backend, "network"), twin(backend, "normal_equations")
         self.eps = float(np.finfo(job.params.dtype).eps)
         weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
-        divisor = weight.sum() * job.spec.n_out if job.loss.mean else 1.0
+        counted = counted_weights(job.loss, job.y, weight)
+        divisor = counted.sum() * job.spec.n_out if job.loss.mean else 1.0
         self.scale = np.sqrt(weight / divisor).astype(job.spec.dtype)  # of each sample's residuals
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
-        self.divisor, self.n_targets = divisor, float(weight.sum()) * job.spec.n_out
+        self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
+        self.missing = np.isnan(job.y) if job.loss.masked else np.zeros_like(job.y, bool)
         self.is_bayesian = is_bayesian(self.rule)
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
         self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
@@ -167,7 +169,8 @@ class _Problem:
     def residuals(self, params: NDArray) -> NDArray[np.float64]:
         """Shape (n, n_out)."""
         outputs = self.network.predict(self.spec, params, self.job.X)
-        return (self.scale[:, np.newaxis] * (outputs - self.job.y)).astype(np.float64)
+        errors = np.where(self.missing, 0, outputs - self.job.y)
+        return (self.scale[:, np.newaxis] * errors).astype(np.float64)
 
     def loss(self, params: NDArray) -> float:
         """The loss of other parameters."""
@@ -182,6 +185,7 @@ class _Problem:
         scale = self.scale[:, np.newaxis]
         second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
         targets = (self.network.predict(self.spec, here, job.X) - second).astype(here.dtype)  # whose error is r''
+        targets[self.missing] = np.nan
         _, gradient = self.network.loss_and_grad(
             self.spec, here, job.X, targets, job.loss, sample_weight=job.sample_weight
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
+from fastnn.jobs.missing import counted_weights
 from fastnn.reference import activations, losses
 from fastnn.reference.network import forward, predict
 from fastnn.settings.solvers import is_bayesian
@@ -34,12 +35,13 @@ def why_stalled(job: Job) -> str | None:
     rows = rows[:: -(-len(rows) // SAMPLES)]
     of_target = slice(loss.n_targets(spec.n_out))  # the outputs that are compared with targets
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        error = np.abs(predict(spec, job.params, job.X[rows])[:, of_target] - job.y[rows])
+        missing = np.isnan(job.y[rows]) & loss.masked
+        error = np.abs(np.where(missing, 0, predict(spec, job.params, job.X[rows])[:, of_target] - job.y[rows]))
         share = weight[rows, np.newaxis] * error.astype(np.float64) ** 2
         if not np.isfinite(share).all() or _is_rounding(job, rows, share):
             return None
         moves = reach(spec, job.params, job.X[rows])[:, :, of_target] * max(1.0, abs(job.params).max())
-        fixed = moves <= np.finfo(spec.dtype).eps * error
+        fixed = (moves <= np.finfo(spec.dtype).eps * error) | missing
     if share[fixed.all(axis=0)].sum() > share.sum() / 2:
         return f"no parameter moves most outputs, which are saturated, or without inputs; {REMEDY}"
     if job.l2 == 0 and not is_bayesian(job.optimizer):
@@ -51,7 +53,7 @@ def why_stalled(job: Job) -> str | None:
 
 def _is_rounding(job: Job, rows: NDArray, share: NDArray) -> bool:
     weight = np.ones(len(rows)) if job.sample_weight is None else job.sample_weight[rows]
-    return bool(share.sum() <= (weight[:, np.newaxis] * _rounding(job, job.y[rows]) ** 2).sum())
+    return bool(share.sum() <= np.nansum(weight[:, np.newaxis] * _rounding(job, job.y[rows]) ** 2))
 
 
 def _rounding(job: Job, y: NDArray) -> NDArray[np.float64]:
@@ -88,5 +90,6 @@ def rounding_loss(job: Job) -> float:
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
     y = job.y.astype(np.float64)
     parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    values = losses.FUNCTIONS[job.loss.name](_rounding(job, y), 0 * y, *parameter)
-    return float((weight * values).sum() / (weight.sum() if job.loss.mean else 1.0))
+    values = losses.of_rows(job.loss, _rounding(job, y), 0 * y, *parameter)
+    counted = counted_weights(job.loss, job.y, weight)
+    return float((weight * values).sum() / (counted.sum() if job.loss.mean else 1.0))

@@ -140,8 +140,14 @@ def element(code, o, y, parameter):
 
 @overload(element, prefer_literal=True, jit_options=INLINED)
 def _choose_element(code, o, y, parameter):
-    function = function_of(catalogue.loss_of(code.literal_value))
-    return lambda code, o, y, parameter: function(o, y, parameter)
+    row = catalogue.loss_of(code.literal_value)
+    function = function_of(row)
+
+    def where_present(code, o, y, parameter):
+        value, slope = function(o, y, parameter)
+        return select(y == y, value, 0.0), select(y == y, slope, 0.0)
+
+    return where_present if row.masked else lambda code, o, y, parameter: function(o, y, parameter)
 
 
 def pair(code, o, p, y, parameter):
@@ -150,8 +156,24 @@ def pair(code, o, p, y, parameter):
 
 @overload(pair, prefer_literal=True, jit_options=INLINED)
 def _choose_pair(code, o, p, y, parameter):
-    function = globals()[catalogue.loss_of(code.literal_value).name]
-    return lambda code, o, p, y, parameter: function(o, p, y, parameter)
+    row = catalogue.loss_of(code.literal_value)
+    function = globals()[row.name]
+
+    def where_present(code, o, p, y, parameter):
+        value, by_first, by_second = function(o, p, y, parameter)
+        return select(y == y, value, 0.0), select(y == y, by_first, 0.0), select(y == y, by_second, 0.0)
+
+    return where_present if row.masked else lambda code, o, p, y, parameter: function(o, p, y, parameter)
+
+
+@inlined
+def part_present(y, n):
+    """The part of a row's targets that are no NaN."""
+    count = 0
+    for j in range(n):
+        if y[j] == y[j]:
+            count += 1
+    return count / n
 
 
 def row_loss(code, o, d, y, n, share, parameter):

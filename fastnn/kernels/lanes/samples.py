@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.dispatch import lanes_for
+from fastnn.kernels.functions.losses import part_present
 from fastnn.kernels.functions.optimizers import RULES
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
@@ -85,10 +86,12 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     X, Y, labels = pointer_at(job.X, work), pointer_at(job.y, work), pointer_at(job.labels, np.int64)
     weights, order = pointer_at(job.sample_weight, work), pointer_at(job.order, np.int64)
     weight = float(rows)
-    if job.sample_weight != 0:
+    if job.sample_weight != 0 or job.masked != 0:
         weight = 0.0
         for r in range(start, start + rows):
-            weight += weights[order[r] if ordered != 0 else r]
+            row = order[r] if ordered != 0 else r
+            w = weights[row] if job.sample_weight != 0 else 1.0
+            weight += w * part_present(Y + row * n_targets, n_targets) if job.masked != 0 else w
     divisor = job.outputs * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
     x, y, share = work, work + count * n_in, work + count * (n_in + n_targets)
@@ -205,7 +208,7 @@ def _step(steps, job, batch, step, rate):
         ordered = np.intp(steps.ordered)
         steps.weight[0] = call_float(job.pack, job, ordered, start, rows, count, width, n_in, n_targets, x)
         if step < steps.checked_steps:
-            size = count * (n_in + n_targets)
+            size = count * (n_in if job.masked != 0 else n_in + n_targets)
             if not (np.isfinite(steps.weight[0]) and passes.block_finite(steps.numbers, size, 1, size)):
                 return np.nan, 0.0, _BAD_DATA
     loss = gradient_step(steps.kind, steps.pointers, steps.batch, steps.penalty, steps.bound, parameter)

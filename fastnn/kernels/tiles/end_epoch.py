@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
+from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import MonitorState
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
@@ -29,7 +30,7 @@ MONITOR_RECORD = np.dtype(
         ("n_rows", np.intp),  # 0 without one
         ("loss", np.intp),
         ("factor", np.float64),  # of a row's loss, beside its weight
-        ("weight", np.float64),  # sum of the sample weights
+        ("weight", np.float64),  # of the samples, in all
         ("metric", np.intp),  # a `Metric`
         ("shares", np.intp),  # see `fastnn.jobs.monitor.Monitor.shares`
         # what is written down
@@ -88,7 +89,7 @@ def _explained(metric, o, y, shares, n_targets):
     for j in range(n_targets):
         o_j = np.float64(o[j])
         r = (np.exp(o_j) if metric == _R2_OF_EXP else o_j) - np.float64(y[j])
-        squares += shares[j] * r * r
+        squares += shares[j] * r * r if y[j] == y[j] else 0.0
     return squares
 
 
@@ -190,7 +191,8 @@ def monitor_record(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
 def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     """Fill in the validation set; the arrays that it names."""
     monitor, weights = job.monitor, job.monitor.sample_weight
-    weight = float(len(monitor.X) if weights is None else weights.sum(dtype=np.float64))
+    counted = counted_weights(job.loss, monitor.y, weights)
+    weight = float(len(monitor.X) if counted is None else counted.sum(dtype=np.float64))
     record["n_rows"], record["loss"], record["weight"] = len(monitor.X), loss, weight
     record["factor"] = 1 / (job.loss.divisor(job.spec.n_out) * (weight if job.loss.mean else 1.0))
     targets = "labels" if monitor.y.ndim == 1 else "y"

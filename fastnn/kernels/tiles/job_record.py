@@ -20,6 +20,7 @@ JOB_RECORD = np.dtype(
         ("sample_weight", np.intp),
         ("n_rows", np.intp),
         ("n_targets", np.intp),  # of a row
+        ("masked", np.intp),  # whether a target that is NaN takes no part
         ("batch_size", np.intp),
         ("seed", np.intp),
         ("member", np.intp),

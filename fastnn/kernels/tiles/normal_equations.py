@@ -63,13 +63,14 @@ def _outer(h, n_in, d, n_out, out):
 
 
 @inlined
-def _output_rows(layers, n_layers, zeros, params, k, x, n, scale, work, jacobian, stride):
+def _output_rows(layers, n_layers, zeros, params, k, x, y, masked, n, scale, work, jacobian, stride):
     """Rows ``k, k + n_out, ...`` of J, by backpropagation of the k-th output of a block that was fed forward."""
     last, n_outputs = layers + (n_layers - 1) * COLUMNS, layers[(n_layers - 1) * COLUMNS + N_OUT]
     d = work + last[D]
     for r in range(n):
         for j in range(n_outputs):
-            d[r * n_outputs + j] = scale[r] if j == k else 0.0
+            y_j = y[r * n_outputs + j]
+            d[r * n_outputs + j] = scale[r] if j == k and not (masked and y_j != y_j) else 0.0
     if last[DERIVE] != 0:
         call(last[DERIVE], KNOWN, d, work + last[Z], work + last[H], n * n_outputs)
     for l in range(n_layers - 1, -1, -1):
@@ -89,8 +90,11 @@ def _output_rows(layers, n_layers, zeros, params, k, x, n, scale, work, jacobian
 
 
 @kernel
-def _add_up(table, n_layers, zeros, forward, params, X, y, scale, work, block_rows, jacobian, stride, sums):
-    """Add every block's ``[J r]^T [J r]`` to `sums`, whose rows lie `stride` apart as those of `jacobian` do."""
+def _add_up(table, n_layers, zeros, forward, params, X, y, masked, scale, work, block_rows, jacobian, stride, sums):
+    """Add every block's ``[J r]^T [J r]`` to `sums`, whose rows lie `stride` apart as those of `jacobian` do.
+
+    A target that is NaN has no part in it where they are `masked`.
+    """
     layers, p, w = pointer(table, 0), pointer(params, 0), pointer(work, 0)
     n_in, n_out, n_columns = X.shape[1], y.shape[1], params.size + 1
     output, rows = w + layers[(n_layers - 1) * COLUMNS + H], pointer(jacobian, 0)
@@ -99,9 +103,10 @@ def _add_up(table, n_layers, zeros, forward, params, X, y, scale, work, block_ro
         x, y_block, scales = pointer(X, start * n_in), pointer(y, start * n_out), pointer(scale, start)
         call(forward, layers, n_layers, zeros, p, x, n_in, n, w, ALONE)
         for i in range(n * n_out):
-            rows[i * stride + params.size] = scales[i // n_out] * (output[i] - y_block[i])
+            missing = masked and y_block[i] != y_block[i]
+            rows[i * stride + params.size] = 0.0 if missing else scales[i // n_out] * (output[i] - y_block[i])
         for k in range(n_out):
-            _output_rows(layers, n_layers, zeros, p, k, x, n, scales, w, rows, stride)
+            _output_rows(layers, n_layers, zeros, p, k, x, y_block, masked, n, scales, w, rows, stride)
         for i in range(0, n_columns, _PANEL):
             c, a = pointer(sums, i * stride + i), rows + i
             height, width = min(_PANEL, n_columns - i), n_columns - i
@@ -188,7 +193,7 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     for start in range(0, len(job.X), blocks * block_rows):
         answer()
         part = slice(start, start + blocks * block_rows)
-        arrays = job.params, job.X[part], job.y[part], scale[part], work
+        arrays = job.params, job.X[part], job.y[part], job.loss.masked, scale[part], work
         _add_up(layers, spec.n_layers, zeros, forward_address(dtype), *arrays, block_rows, rows, stride, sums)
     return sums.reshape(-1, stride)[:, : spec.n_params + 1]
 

@@ -32,7 +32,17 @@ from fastnn.kernels.tiles.layers import (
 )
 from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
 from fastnn.kernels.tiles.run import run
-from fastnn.kernels.tiles.step import LOSS_ROWS, clip, copy, draw_order, gather, given_order, penalise, weigh
+from fastnn.kernels.tiles.step import (
+    LOSS_ROWS,
+    clip,
+    copy,
+    draw_order,
+    gather,
+    given_order,
+    penalise,
+    weigh,
+    weigh_present,
+)
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
@@ -81,6 +91,8 @@ def _step_address(name: str, dtype: str) -> int:
             return address_of(copy, record, n, n, n, n, n, place)
         case "weigh":
             return address_of(weigh, record, n, n, place)
+        case "weigh_present":
+            return address_of(weigh_present, record, n, n, place)
         case "penalise":
             return address_of(penalise, record, place, place, types.float64, TEAM)
         case "clip":
@@ -113,7 +125,7 @@ def _outline(
     """
     record = np.zeros(1, JOB_RECORD)
     n_targets = loss.n_targets(spec.n_out)
-    record["mean"], record["n_targets"] = loss.mean, n_targets
+    record["mean"], record["n_targets"], record["masked"] = loss.mean, n_targets, loss.masked
     record["outputs"], record["reported"] = loss.divisor(spec.n_out), 1.0
     if shuffle:
         record["draw_order"] = _step_address("draw_order", spec.dtype)
@@ -201,8 +213,9 @@ class PreparedJob:
             put(words, by_convention=True)
             record["reported"], record["outputs"] = job.convention.reported, job.convention.divisor
         if job.sample_weight is not None:
-            weigh = _step_address("weigh", spec.dtype) if whole else 0
-            put(words, sample_weight=address(job.sample_weight), weigh=weigh)
+            put(words, sample_weight=address(job.sample_weight))
+        if whole and (job.sample_weight is not None or job.loss.masked):
+            put(words, weigh=_step_address("weigh_present" if job.loss.masked else "weigh", spec.dtype))
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
             record["l2"] = job.l2

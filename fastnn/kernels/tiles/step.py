@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn.kernels.functions.losses import part_present
 from fastnn.kernels.functions.random import permute
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
@@ -72,6 +73,17 @@ def weigh(job, start, stop, like):
     return weight
 
 
+@callee
+def weigh_present(job, start, stop, like):
+    """The same, each weight times the part of its row's targets that is present."""
+    order, y, n_targets, weight = pointer_at(job.order, np.int64), pointer_at(job.y, like), job.n_targets, 0.0
+    for r in range(start, stop):
+        row = order[r] if job.order != 0 else r
+        part = part_present(y + row * n_targets, n_targets)
+        weight += part * weight_of(job, r, like) if job.sample_weight != 0 else part
+    return weight
+
+
 @inlined
 def block_loss(job, y, labels, start, n, weight, work, team):
     """Loss of a block, its derivative with respect to the output's pre-activations into the workspace.
@@ -106,8 +118,8 @@ def finite_part(job, x, x_stride, y, n, n_in, team):
     first, stop = share(n, LOW, team)
     if not passes.block_finite(x + first * x_stride, x_stride, stop - first, n_in):
         return False
-    n_targets = job.n_targets
-    return job.labels != 0 or passes.block_finite(y + first * n_targets, n_targets, stop - first, n_targets)
+    n = job.n_targets
+    return job.labels != 0 or job.masked != 0 or passes.block_finite(y + first * n, n, stop - first, n)
 
 
 @callee

@@ -48,15 +48,15 @@ def pack(table, stride, block, members, order, own_order, n, start, rows, x, n_i
 
 @outlined
 def share_out(
-    weights, block, members, order, own_order, n, start, rows, first, stop, outputs, mean, share, sums, width
+    weights, counted, block, members, order, own_order, n, start, rows, first, stop, outputs, mean, share, sums, width
 ):
-    """The share of rows in the loss of the lanes ``first:stop``, and the sum of their weights."""
+    """The share of rows in the loss of the lanes ``first:stop``, and the sum of what they count."""
     for lane in range(first, stop):
-        w, weight = weights + max(members[lane], 0) * block, 0.0
+        place, weight = max(members[lane], 0) * block, 0.0
         for r in range(rows):
             row = np.intp(order[lane * n + start + r]) if own_order else start + r
-            share[r * width + lane] = w[row]
-            weight += w[row]
+            share[r * width + lane] = weights[place + row]
+            weight += counted[place + row]
         divisor = outputs * (weight if mean else 1.0)
         factor = 1.0 / divisor if divisor > 0.0 else 0.0
         for r in range(rows):

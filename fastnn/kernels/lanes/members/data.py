@@ -22,6 +22,7 @@ class Data(NamedTuple):
     X: NDArray  # (1 or K, n, n_in)
     y: NDArray  # (1 or K, n, n_targets)
     weights: NDArray  # (0, 1 or K, n)
+    counted: NDArray  # the same, what they count in what a mean divides by
     rows: NDArray  # (1 or K, n, columns), what `table` makes of X and y, or (0, n, 0)
 
 

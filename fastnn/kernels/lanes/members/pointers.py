@@ -23,6 +23,7 @@ class Samples(NamedTuple):
     n: int
     weighted: bool  # whether weights are given for them
     given: Pointer
+    counted: Pointer  # what they count in what a mean divides by
     given_block: int  # weights of a member, 0 where all share them
     share: Pointer
     weights: Pointer  # of the present rows, in all
@@ -69,8 +70,8 @@ def _vectors_impl(array):
 def _samples(data, share, weights):
     n, weighted = data.X.shape[1], data.weights.shape[0] > 0
     given_block = n * (data.weights.shape[0] > 1)
-    given = pointer(data.weights, 0)
-    return Samples(pointer(data.X, 0), pointer(data.y, 0), n, weighted, given, given_block, share, weights)
+    given, counted = pointer(data.weights, 0), pointer(data.counted, 0)
+    return Samples(pointer(data.X, 0), pointer(data.y, 0), n, weighted, given, counted, given_block, share, weights)
 
 
 @inlined
@@ -106,8 +107,9 @@ def pack_rows(pointers, own_order, start, rows):
 def share_by_weight(samples, pointers, settings, own_order, start, rows, first, stop):
     """The shares of rows by the weights given for them, in the lanes ``first:stop``."""
     share_out(
-        samples.given, samples.given_block, pointers.lanes.members, pointers.order, own_order, samples.n, start, rows,
-        first, stop, settings.outputs, settings.mean, samples.share, samples.weights, lanes(pointers.losses),
+        samples.given, samples.counted, samples.given_block, pointers.lanes.members, pointers.order, own_order,
+        samples.n, start, rows, first, stop, settings.outputs, settings.mean, samples.share, samples.weights,
+        lanes(pointers.losses),
     )  # fmt: skip
 
 

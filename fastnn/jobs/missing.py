@@ -1,0 +1,39 @@
+"""Targets that are missing: NaN where a loss is `fastnn.settings.catalogue.Loss.masked`."""
+
+from __future__ import annotations
+
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.settings.catalogue import Loss
+
+
+@overload
+def counted_weights(loss: Loss, y: NDArray, sample_weight: NDArray) -> NDArray: ...
+@overload
+def counted_weights(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> NDArray | None: ...
+
+
+def counted_weights(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> NDArray | None:
+    """What each row counts in what a mean divides by: its weight, times the part of its targets that is present.
+
+    Parameters
+    ----------
+    loss : catalogue.Loss
+        The loss; unless it is masked, nothing is missing.
+    y : ndarray, shape (..., n, n_targets), or (n,) of labels
+        The targets.
+    sample_weight : ndarray, shape (..., n), or None
+        The rows' weights.
+
+    Returns
+    -------
+    ndarray, shape (..., n), or None
+        `sample_weight` itself where nothing is missing.
+    """
+    if not loss.masked:
+        return sample_weight
+    present = (1 - np.isnan(y).mean(axis=-1)).astype(y.dtype)
+    return present if sample_weight is None else present * sample_weight
