@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.checks.own import check_own_activation
 from fastnn.checks.values import check_flag, check_integer, check_name, describe
-from fastnn.settings import catalogue
+from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -19,9 +20,9 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     ----------
     sizes : iterable of int
         Width of the input, of each hidden layer and of the output.
-    activation : str or iterable of str
-        One name for all hidden layers, or one for each.
-    output_activation : str
+    activation : str, fastnn.Activation, or iterable of them
+        One for all hidden layers, or one for each.
+    output_activation : str or fastnn.Activation
         The output's.
     bias : bool
         Whether every layer has biases.
@@ -46,9 +47,10 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
         raise ValueError(f"sizes must be two or more integers, as in (3, 16, 1); got {sizes}")
 
     hidden = len(sizes) - 2
-    names = (activation,) * max(hidden, 1) if isinstance(activation, str) else _names_of(activation, hidden)
+    one = isinstance(activation, (str, own.Activation))
+    names = (activation,) * max(hidden, 1) if one else _names_of(activation, hidden)
     names = tuple(_check_hidden(name) for name in names)[:hidden]
-    output = check_name("output_activation", output_activation, catalogue.ACTIVATIONS)
+    output = _check_activation("output_activation", output_activation)
     return NetworkSpec(sizes, (*names, output), check_flag("bias", bias), _check_dtype(dtype))
 
 
@@ -69,9 +71,22 @@ def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
     return names
 
 
+def _check_activation(argument: str, activation: Any) -> str:
+    """The name of an activation, which may be the user's own, or its name in a file."""
+    if isinstance(activation, str) and "@" in activation:
+        try:
+            activation = catalogue.activation_of(activation)
+        except LookupError as error:
+            raise ValueError(str(error)) from error
+    if isinstance(activation, own.Activation):
+        check_own_activation(activation)
+        return activation.name
+    return check_name(argument, activation, catalogue.ACTIVATIONS)
+
+
 def _check_hidden(activation: Any) -> str:
-    name = check_name("activation", activation, catalogue.ACTIVATIONS)
-    if not catalogue.ACTIVATIONS[name].hidden:
+    name = _check_activation("activation", activation)
+    if not catalogue.activation_of(name).hidden:
         raise ValueError(f"activation must be one for hidden layers; got {name!r}, which is for the output alone")
     return name
 

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
 from fastnn.settings import own
 from fastnn.settings.fingerprint import plain
@@ -22,6 +20,9 @@ TOLERANCE = 1e-6
 
 #: In the code of a function that allocates, and of one that raises.
 _REFUSED = {"@NRT_MemInfo_alloc": "allocate", "@NRT_Allocate": "allocate", ".const.picklebuf": "raise exceptions"}
+
+#: What an activation's functions are called.
+DERIVATIVES = ("value", "derivative", "second_derivative")
 
 _checked: set[str] = set()
 
@@ -38,7 +39,7 @@ def check_own_loss(loss: own.Loss) -> None:
     """
     if loss.name in _checked:
         return
-    of = f"the loss {_called(loss.name)!r}"
+    of = f"the loss {own.plain_name(loss.name)!r}"
     value = _compiled(f"value of {of}", loss.value, ("o", "y"))
     gradient = _compiled(f"gradient of {of}", loss.gradient, ("o", "y"))
     for o, y in product(_points(loss.outputs), _points(loss.targets)):
@@ -47,12 +48,26 @@ def check_own_loss(loss: own.Loss) -> None:
     _checked.add(loss.name)
 
 
-def _called(name: str) -> str:
-    return name.partition("@")[0]
+def check_own_activation(activation: own.Activation) -> None:
+    """See once that an activation of the user's is one; raises as `check_own_loss`."""
+    if activation.name in _checked:
+        return
+    of = f"the activation {own.plain_name(activation.name)!r}"
+    functions = [
+        _compiled(f"{name} of {of}", function, ("z",))
+        for name, function in zip(DERIVATIVES, activation.functions, strict=False)
+    ]
+    for order in range(1, len(functions)):
+        function, derivative, names = functions[order - 1], functions[order], DERIVATIVES[order - 1 : order + 1]
+        for z in (-11.37, *POINTS, 10.71):
+            _agree(of, names[0], function, names[1], derivative, z, f"at z = {z:.4g}")
+    _checked.add(activation.name)
 
 
 def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     """A function of so many numbers, as Numba compiles it where it may."""
+    import numba  # which networks without functions of the user's do without
+
     function = plain(function)
     n = len(inspect.signature(function).parameters)
     if n != len(arguments):
@@ -60,14 +75,14 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     if numba.config.DISABLE_JIT:
         return function
     compiled = numba.njit(error_model="numpy")(function)
-    signature = (types.float64,) * n
+    signature = (numba.types.float64,) * n
     try:
         compiled.compile(signature)
     except numba.core.errors.NumbaError as error:
         reason = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), "no reason is given")
         raise TypeError(f"{what} must be a function that Numba can compile for floats; {reason}") from error
     result, code = compiled.overloads[signature].signature.return_type, compiled.inspect_llvm(signature)
-    if not isinstance(result, types.Float):
+    if not isinstance(result, numba.types.Float):
         raise TypeError(f"{what} must return a float; it returns {result}")
     for mark, deed in _REFUSED.items():
         if mark in code:

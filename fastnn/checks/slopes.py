@@ -9,6 +9,7 @@ import numpy as np
 from fastnn.checks.arrays import check_finite, check_real
 from fastnn.checks.values import check_number, describe
 from fastnn.jobs.slopes import Slopes
+from fastnn.settings import own
 from fastnn.settings.intervals import ABOVE_0
 from fastnn.settings.spec import NetworkSpec
 
@@ -27,6 +28,9 @@ def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, row
         if directions is not None:
             raise ValueError(f"directions must be None without dydx; got {describe(directions)}")
         return None
+    lacks = own.lacking(spec.activations, 2)
+    if lacks is not None:
+        raise ValueError(f"dydx must be None for activation {lacks!r}, which has no second derivative")
     if directions is None:
         along = np.eye(spec.n_in, dtype=spec.dtype)
     else:

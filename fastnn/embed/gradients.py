@@ -6,7 +6,7 @@ is complete.
 
 from __future__ import annotations
 
-from fastnn.embed.methods import absent, check_array, check_gradient, scratch, shapes_message
+from fastnn.embed.methods import absent, check_array, check_gradient, require_derivatives, scratch, shapes_message
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import NetworkType, architecture, parameters
@@ -54,6 +54,7 @@ def _vjp_params(net, x, v, grad, workspace=None):
 def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None):
     arrays = {"x": x, "t": t, "v": v, "v_slope": v_slope}
     curved = not absent(v_curvature)
+    require_derivatives(net, "taylor_vjp_params", 3 if curved else 2)
     for name, array in (arrays | ({"v_curvature": v_curvature} if curved else {})).items():
         check_array(net, "taylor_vjp_params", name, array, (1,), False)
     check_gradient(net, "taylor_vjp_params", grad)

@@ -20,6 +20,7 @@ from fastnn.kernels import point
 from fastnn.kernels.dispatch import rows_at_once
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
+from fastnn.settings import own
 
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
 STACK_BYTES = 32 * 1024
@@ -61,6 +62,13 @@ def scratch(net: Any, method: str, workspace: Any) -> int:
     elif workspace != types.Array(net.dtype, 1, "C"):
         raise Refusal(f"net.{method}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")
     return count
+
+
+def require_derivatives(net: Any, method: str, order: int) -> None:
+    """Refuse a network one of whose activations, the user's own, has no derivative of so high an order."""
+    lacks = own.lacking(net.spec.activations, order)
+    if lacks is not None:
+        raise Refusal(f"net.{method}: activation {lacks!r} must have a {own.ORDERS[order]} derivative; it has none")
 
 
 def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn.embed.methods import absent, check_array, scratch, shapes_message
+from fastnn.embed.methods import absent, check_array, require_derivatives, scratch, shapes_message
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, architecture, parameters
@@ -13,6 +13,7 @@ from fastnn.kernels.simd import pointer
 
 @method(NetworkType, "hvp", jit_options=EMBEDDED)
 def _hvp(net, x, v, t, out, workspace=None):
+    require_derivatives(net, "hvp", 2)
     for name, array in {"x": x, "v": v, "t": t, "out": out}.items():
         check_array(net, "hvp", name, array, (1,), name == "out")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "hvp", workspace)
@@ -33,6 +34,7 @@ def _hvp(net, x, v, t, out, workspace=None):
 
 @method(NetworkType, "taylor", jit_options=EMBEDDED)
 def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
+    require_derivatives(net, "taylor", 1 if absent(curvature) else 2)
     written = {"out": out, "slope": slope} | ({} if absent(curvature) else {"curvature": curvature})
     for name, array in ({"x": x, "t": t} | written).items():
         check_array(net, "taylor", name, array, (1,), name in written)
@@ -65,6 +67,7 @@ def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
 
 @method(NetworkType, "hessian", jit_options=EMBEDDED)
 def _hessian(net, x, h, workspace=None, v=None):
+    require_derivatives(net, "hessian", 2)
     if absent(v) and net.spec.n_out != 1:
         raise Refusal(f"net.hessian: v must say which outputs, as this network has {net.spec.n_out}; got none")
     for name, array, n in (("x", x, 1), ("h", h, 2), *([] if absent(v) else [("v", v, 1)])):

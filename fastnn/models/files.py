@@ -25,6 +25,7 @@ from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.models.reading import LONGEST_HEADER, Archive, Claim, open_safetensors, path_of, refusing, require_file
+from fastnn.settings import catalogue, own
 from fastnn.settings.domain import OUTSIDE, size_of
 from fastnn.settings.spec import NetworkSpec
 
@@ -70,11 +71,18 @@ def save(
 
 def header_of(spec: NetworkSpec, outside: str = "ignore") -> str:
     """What the network is, as the file's header says it."""
-    told = {} if outside == "ignore" else {"outside": outside}
+    told: dict[str, Any] = {} if outside == "ignore" else {"outside": outside}
+    told |= _own_of(spec)
     header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec), **told})
     if len(header) > LONGEST_HEADER:
         raise ValueError(f"a network of {spec.n_layers:,} layers has too many to be saved")
     return header
+
+
+def _own_of(spec: NetworkSpec) -> dict[str, Any]:
+    """What a header says of activations of the user's own."""
+    rows = [catalogue.activation_of(name) for name in spec.activations if name not in catalogue.ACTIVATIONS]
+    return {"own": {row.name: _values_of(row).tolist() for row in rows}} if rows else {}
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -124,7 +132,7 @@ def save_ensemble(
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
-    header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(spec), "seed": seed}
+    header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(spec), "seed": seed, **_own_of(spec)}
     file = BytesIO()
     arrays = vars(records) if records is not None else {}
     np.savez(file, header=np.array(json.dumps(header)), params=params, **arrays)
@@ -165,8 +173,28 @@ def _spec(header: Any, form: str) -> NetworkSpec:
     if header["version"] != VERSION:
         raise ValueError(f"its version is {header['version']}, this fastnn reads version {VERSION}")
     fields = header["spec"]
-    *hidden, output = fields["activations"]
+    *hidden, output = (_activation(name, header.get("own", {})) for name in fields["activations"])
     return check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
+
+
+def _activation(name: str, values: dict[str, Any]) -> str:
+    """The activation of a name; of the user's own, one that is there and gives the values which the file tells.
+
+    Its fingerprint is another where another version of Python has compiled the same function.
+    """
+    if "@" not in name or any(row.name == name for row in catalogue.OWN_ACTIVATIONS.values()):
+        return name
+    for row in catalogue.OWN_ACTIVATIONS.values():
+        alike = own.plain_name(row.name) == own.plain_name(name)
+        if alike and np.allclose(_values_of(row), np.array(values[name], np.float64), rtol=1e-9, atol=1e-12):
+            return row.name
+    return name
+
+
+def _values_of(row: catalogue.Activation) -> NDArray:
+    """What an activation of the user's own is at some points, by which it is known again."""
+    assert isinstance(row, own.Activation)
+    return own.elementwise(row.functions[0], np.float64, np.linspace(-5, 5, 21))
 
 
 def _check_params(claim: Claim, spec: NetworkSpec, dimensions: int = 1) -> None:

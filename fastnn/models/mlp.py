@@ -20,7 +20,7 @@ from fastnn.models.one_sample import SingleSample
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS, initialize
 from fastnn.settings.optimizers import Adam, Optimizer
-from fastnn.settings.own import Loss
+from fastnn.settings.own import Activation, Loss
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training import fit as run
@@ -35,9 +35,9 @@ class MLP(SingleSample, InDomain, Exports):
     ----------
     sizes : iterable of int
         Width of the input, of each hidden layer and of the output.
-    activation : str or iterable of str
-        Of the hidden layers: one name for all, or one for each.
-    output_activation : str
+    activation : str, Activation, or iterable of them
+        Of the hidden layers: one for all, or one for each; a name, or one of your own.
+    output_activation : str or Activation
         Of the output.
     bias : bool
         Whether every layer has biases.
@@ -60,7 +60,7 @@ class MLP(SingleSample, InDomain, Exports):
         sizes: Any,
         *,
         activation: Any = "tanh",
-        output_activation: str = "identity",
+        output_activation: str | Activation = "identity",
         bias: bool = True,
         dtype: DTypeLike = "float64",
         init: str = "glorot_uniform",
@@ -427,7 +427,7 @@ class MLP(SingleSample, InDomain, Exports):
         """
         from fastnn.exchange import torch
 
-        return torch.write(self._spec, self._params)
+        return torch.write(self._spec, self._written)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save the network, for `fastnn.load` to read; the file appears whole or not at all.
@@ -463,10 +463,12 @@ class MLP(SingleSample, InDomain, Exports):
 
     def __getstate__(self) -> tuple[Any, ...]:
         domain = () if self._domain is None else (self._domain, self._outside)
-        return (self._spec, self._params, *domain)
+        rows = [layer.activation for layer in self._spec.layers if isinstance(layer.activation, Activation)]
+        own = [rows] if rows else []  # which another process makes first
+        return (*own, self._spec, self._params, *domain)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        spec, params, *domain = state
+        spec, params, *domain = state[1:] if isinstance(state[0], list) else state
         self._hold(spec, aligned_copy(params), *domain)  # a copy, for copy.copy passes the array itself
 
     def __repr__(self) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.settings.catalogue import ACTIVATIONS
+from fastnn.settings import own
+from fastnn.settings.catalogue import ACTIVATIONS, activation_of
 
 SLOPE = 0.01  # of leaky_relu, below zero
 SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al. (2017)
@@ -163,7 +164,20 @@ def sin_derivative(z: NDArray, h: NDArray) -> NDArray:
         return np.cos(z)
 
 
-FUNCTIONS: dict[str, Callable[[NDArray], NDArray]] = {name: globals()[name] for name in ACTIVATIONS}
-DERIVATIVES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
-    name: globals()[f"{name}_derivative"] for name, row in ACTIVATIONS.items() if row.elementwise
-}
+class Table(dict[str, Callable[..., NDArray]]):
+    """Functions, or their derivatives of an order, by the activations' names; of the user's own ones, too."""
+
+    def __init__(self, order: int, functions: dict[str, Callable[..., NDArray]]):
+        super().__init__(functions)
+        self._order = order
+
+    def __missing__(self, name: str) -> Callable[..., NDArray]:
+        row = activation_of(name)
+        if not isinstance(row, own.Activation):
+            raise KeyError(name)
+        function = row.derived(self._order)
+        return lambda z, *_: own.elementwise(function, z.dtype, z)
+
+
+FUNCTIONS = Table(0, {name: globals()[name] for name in ACTIVATIONS})
+DERIVATIVES = Table(1, {name: globals()[f"{name}_derivative"] for name, row in ACTIVATIONS.items() if row.elementwise})

@@ -6,12 +6,11 @@ At a kink they are those on the left.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.activations import SELU_ALPHA, SELU_SCALE, sigmoid, sin_derivative
+from fastnn.reference.activations import SELU_ALPHA, SELU_SCALE, Table, sigmoid, sin_derivative
 from fastnn.settings.catalogue import ACTIVATIONS
 
 
@@ -131,10 +130,5 @@ def _gate_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
 
 _NAMES = [row.name for row in ACTIVATIONS.values() if row.elementwise]
 
-SECOND: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
-    name: globals()[f"{name}_second_derivative"] for name in _NAMES
-}
-
-THIRD: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
-    name: globals()[f"{name}_third_derivative"] for name in _NAMES
-}
+SECOND = Table(2, {name: globals()[f"{name}_second_derivative"] for name in _NAMES})
+THIRD = Table(3, {name: globals()[f"{name}_third_derivative"] for name in _NAMES})

@@ -191,6 +191,26 @@ ACTIVATIONS: dict[str, Activation] = _table(
     Activation("sin", 12, needs_input=True),
 )
 
+#: Activations of the user's own, by their codes (`fastnn.settings.own`).
+OWN_ACTIVATIONS: dict[int, Activation] = {}
+
+
+def activation_of(name: str) -> Activation:
+    """The activation of a name.
+
+    Raises
+    ------
+    LookupError
+        If it is one of the user's own that this process does not have.
+    """
+    row = ACTIVATIONS.get(name) or next((row for row in OWN_ACTIVATIONS.values() if row.name == name), None)
+    if row is None:
+        raise LookupError(
+            f"activation {name!r} is one of the user's own, which each process must make by fastnn.Activation first"
+        )
+    return row
+
+
 DELTA = Parameter("delta", 1.0, ABOVE_0)  # where the Huber loss turns from a parabola into a line
 QUANTILES = Parameter("quantiles", 0.5, INSIDE_UNIT)  # the level of each output's quantile or expectile
 MIN_VARIANCE = Parameter("min_variance", 1e-6, ABOVE_0)  # what is added to the variance that an output says

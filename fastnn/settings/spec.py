@@ -83,7 +83,7 @@ class NetworkSpec:
         layers, offset = [], 0
         for n_in, n_out, name in zip(self.sizes, self.sizes[1:], self.activations, strict=False):
             biases = offset + n_in * n_out if self.bias else -1
-            layers.append(Layer(n_in, n_out, catalogue.ACTIVATIONS[name], offset, biases))
+            layers.append(Layer(n_in, n_out, catalogue.activation_of(name), offset, biases))
             offset += (n_in + self.bias) * n_out
         return tuple(layers)
 

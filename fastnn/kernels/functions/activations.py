@@ -13,6 +13,7 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
+from fastnn.kernels.functions.own import activation_of_vectors
 from fastnn.kernels.functions.vecmath import cos, expm1, sigmoid
 from fastnn.kernels.functions.vecmath import exp as exp  # found by its name here, as are all
 from fastnn.kernels.functions.vecmath import sin as sin
@@ -21,7 +22,7 @@ from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import absolute, broadcast, fma, select
-from fastnn.settings.catalogue import ACTIVATIONS
+from fastnn.settings.catalogue import ACTIVATIONS, OWN_ACTIVATIONS
 
 _LEAKY_SLOPE = 0.01
 _SELU_SCALE = 1.0507009873554805
@@ -188,8 +189,14 @@ def derivative(code, z, h):
 _NAMES = {row.code: row.name for row in ACTIVATIONS.values() if row.elementwise}
 
 
+#: Endings of the functions' names, by the order of the derivative.
+_SUFFIXES = ("", "_derivative", "_second_derivative", "_third_derivative")
+
+
 def named(functions, code, suffix):
     """The function that is named by a literal code and ends so; None, a typing error, where there is none."""
+    if isinstance(code, types.IntegerLiteral) and code.literal_value in OWN_ACTIVATIONS:
+        return activation_of_vectors(OWN_ACTIVATIONS[code.literal_value], _SUFFIXES.index(suffix))
     name = _NAMES.get(code.literal_value) if isinstance(code, types.IntegerLiteral) else None
     return functions.get(f"{name}{suffix}")
 

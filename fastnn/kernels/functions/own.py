@@ -6,12 +6,14 @@ arithmetic in all lanes it takes them together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from types import CellType, FunctionType
 
 from fastnn.kernels.jit.compiling import Dispatcher, inlined
 from fastnn.kernels.simd import lanes, load, scratch, store
+from fastnn.settings import own
 from fastnn.settings.fingerprint import fingerprint, plain, used_by
 
 
@@ -31,6 +33,10 @@ def of_numbers(function: Callable) -> Dispatcher:
     return inlined(copy)
 
 
+def _nan(z):
+    return math.nan
+
+
 @cache
 def loss_of_vectors(value: Callable, gradient: Callable) -> Dispatcher:
     """``(o, y, parameter) -> (loss, derivative)`` of vectors."""
@@ -47,3 +53,27 @@ def loss_of_vectors(value: Callable, gradient: Callable) -> Dispatcher:
         return load(values), load(slopes)
 
     return own_loss
+
+
+@cache
+def activation_of_vectors(activation: own.Activation, order: int) -> Dispatcher:
+    """``z -> h`` of vectors, or with an `order` above 0 a derivative ``(z, h) -> d``.
+
+    Of one that the user has not given NaN: Numba types calls of it, but whoever needs it is refused (`own.lacking`).
+    """
+    given = order < len(activation.functions)
+    function = of_numbers(activation.functions[order] if given else _nan)
+
+    @inlined
+    def own_activation(z):
+        source, target = scratch(z, 1), scratch(z, 1)
+        store(source, z)
+        for i in range(lanes(z)):
+            target[i] = function(source[i])
+        return load(target)
+
+    @inlined
+    def own_derivative(z, h):
+        return own_activation(z)
+
+    return own_activation if order == 0 else own_derivative

@@ -1,0 +1,182 @@
+"""Activations of the user's own: as the catalogue's where they say the same, on every path; wrong ones are refused."""
+
+import math
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core.errors import TypingError
+
+import fastnn
+from fastnn import MLP, SGD, Activation, Adam, LevenbergMarquardt
+from fastnn.settings import catalogue
+
+
+@njit
+def bent(z):
+    return z / math.sqrt(1 + z * z)
+
+
+@njit
+def slope(z):
+    return (1 + z * z) ** -1.5
+
+
+def curvature(z):  # need not be decorated
+    return -3 * z * (1 + z * z) ** -2.5
+
+
+BENT = Activation(bent, slope, curvature, name="isru")
+FLAT = Activation(bent, slope, name="isru_of_first_order")
+TANH = Activation(njit(lambda z: math.tanh(z)), njit(lambda z: 1 - math.tanh(z) ** 2), name="own_tanh")
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(37, 3)), RNG.normal(size=(37, 2))
+
+#: Networks by the path that trains them: a sample in each lane, and tiles.
+PATHS = {"lanes": (3, 4, 2), "tiles": (3, 17, 2)}
+
+
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sizes", PATHS.values(), ids=PATHS)
+def test_what_says_the_same_as_tanh_trains_the_same(sizes, dtype):
+    nets = [MLP(sizes, activation=activation, dtype=dtype, rng=0) for activation in (TANH, "tanh")]
+    for net in nets:
+        net.fit(X, Y, epochs=5, batch_size=8, optimizer=Adam(0.01), rng=1)
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(nets[0].predict(X), nets[1].predict(X), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("output", ["identity", BENT], ids=["hidden", "output"])
+def test_the_twins_agree(output):
+    net = MLP((3, 17, 2), activation=BENT, output_activation=output, rng=0)
+    ours, theirs = (net.loss_and_grad(X, Y, backend=backend) for backend in ("numba", "numpy"))
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-13)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-11, atol=1e-14)
+
+
+def test_many_networks_and_levenberg_marquardt():
+    net = MLP((3, 4, 1), activation=BENT, rng=0)
+    many = fastnn.fit_many(net.spec, X, Y[:, :1], epochs=4, params=net.params[None], optimizer=SGD(0.1))
+    other = net.copy()
+    other.fit(X, Y[:, :1], epochs=4, optimizer=SGD(0.1), shuffle=False, specialize=False)
+    np.testing.assert_allclose(many.params[0], other.params, rtol=1e-12)
+    first = net.loss_and_grad(X, Y[:, :1])[0]
+    assert net.fit(X, Y[:, :1], epochs=20, optimizer=LevenbergMarquardt()).loss[-1] < first / 2
+
+
+def test_inside_compiled_code_with_derivatives():
+    net = MLP((3, 17, 2), activation=BENT, rng=0)
+    x, t, v = X[0], X[1], Y[0]
+
+    @njit
+    def derivatives(net, x, t, v, out, hvp, value, slope, curvature):
+        net.forward(x, out)
+        net.hvp(x, v, t, hvp)
+        net.taylor(x, t, value, slope, curvature)
+
+    out, hvp, value, first, second = np.empty(2), np.empty(3), np.empty(2), np.empty(2), np.empty(2)
+    derivatives(net, x, t, v, out, hvp, value, first, second)
+    np.testing.assert_allclose(out, net.predict(x[None])[0], rtol=1e-13)
+    np.testing.assert_allclose(out, value, rtol=1e-13)
+    step = 1e-4
+    at = {k: net.predict((x + k * step * t)[None])[0] for k in (-1, 0, 1)}
+    np.testing.assert_allclose(first, (at[1] - at[-1]) / (2 * step), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(second, (at[1] - 2 * at[0] + at[-1]) / step**2, rtol=1e-4, atol=1e-5)
+    assert v @ second == pytest.approx(hvp @ t, rel=1e-10)
+
+
+def test_a_derivative_that_is_not_given_is_asked_for_in_one_sentence():
+    flat, bent = (MLP((3, 17, 2), activation=activation, rng=0) for activation in (FLAT, BENT))
+    out, value, first = np.empty(3), np.empty(2), np.empty(2)
+    flat.taylor(X[0], X[1], value, first)
+    flat.vjp(X[0], Y[0], out)
+    with pytest.raises(TypingError, match=r"net\.hvp: activation 'isru_of_first_order' must have a second derivative"):
+        flat.hvp(X[0], Y[0], X[1], out)
+    with pytest.raises(TypingError, match="taylor_vjp_params: activation 'isru' must have a third derivative"):
+        bent.taylor_vjp_params(X[0], X[1], Y[0], Y[0], Y[0], np.zeros(bent.spec.n_params))
+    with pytest.raises(ValueError, match="dydx must be None for activation 'isru_of_first_order'"):
+        flat.fit(X, Y, epochs=1, dydx=np.zeros((37, 2, 3)))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_file_holds_no_code_and_asks_for_it(suffix, tmp_path, monkeypatch):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    net, path = MLP((3, 17, 2), activation=BENT, rng=0), tmp_path / f"net{suffix}"
+    net.save(path)
+    again = fastnn.load(path, functions=[BENT])
+    assert again.spec == net.spec
+    np.testing.assert_array_equal(again.predict(X), net.predict(X))
+
+    monkeypatch.setattr(catalogue, "OWN_ACTIVATIONS", {})
+    with pytest.raises(ValueError, match=r"activation 'isru@\w{12}' is one of the user's own"):
+        fastnn.load(path)
+    another = Activation(bent.py_func, lambda z: slope(z), name="isru")  # the same values by another code
+    assert fastnn.load(path, functions=[another]).spec.activations[0] == another.name
+    monkeypatch.setattr(catalogue, "OWN_ACTIVATIONS", {})
+    other = Activation(njit(lambda z: z), njit(lambda z: 1.0), name="isru")
+    with pytest.raises(ValueError, match="is one of the user's own"):
+        fastnn.load(path, functions=[other])
+    with pytest.raises(TypeError, match=r"functions must be a sequence of fastnn\.Activation; got 'isru' among them"):
+        fastnn.load(path, functions=["isru"])
+
+
+def test_a_pickle_brings_it_along():
+    code = "import pickle, sys; net = pickle.load(sys.stdin.buffer); print(repr(net([0.1, 0.2, 0.3]).tolist()))"
+    net = MLP((3, 4, 2), activation=Activation(math_free, one_by_root, name="algebraic"), rng=0)
+    data = pickle.dumps(net)
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=Path(__file__).parent)
+    assert done.stdout.decode().strip() == repr(net([0.1, 0.2, 0.3]).tolist()), done.stderr.decode()
+
+
+@njit
+def math_free(z):
+    return z / (1 + abs(z))
+
+
+@njit
+def one_by_root(z):
+    return 1 / (1 + abs(z)) ** 2
+
+
+def test_other_languages_are_refused(tmp_path):
+    net = MLP((3, 4, 2), activation=BENT)
+    for write in (net.to_numpy_source, net.to_torch, lambda: net.to_c(tmp_path / "net.c")):
+        with pytest.raises(
+            ValueError, match="activations must be fastnn's to be written, not the user's own; got 'isru@"
+        ):
+            write()
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG = {
+    r"derivative of the activation 'cube' must be the derivative of value; at z = -11.37 it is 3, and": (
+        lambda z: z**3, lambda z: 3.0),
+    r"second_derivative of the activation 'square' must be the derivative of derivative; at z = .* it is 3": (
+        lambda z: z * z, lambda z: 2 * z, lambda z: 3.0),
+    r"value of the activation 'root' must be finite; at z = -11.37 it is nan": (
+        lambda z: math.sqrt(z), lambda z: 0.5 / math.sqrt(z)),
+    r"derivative of the activation 'two' must take 1 numbers?, z; it takes 2": (lambda z: z, lambda z, h: 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", WRONG)
+def test_wrong_functions_are_refused_in_one_sentence(sentence):
+    name = re.search("'(.*?)'", sentence)[1]
+    with pytest.raises((TypeError, ValueError), match=sentence) as caught:
+        MLP((3, 4, 1), activation=Activation(*WRONG[sentence], name=name))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_for_each_layer_and_unknown_ones():
+    net = MLP((3, 4, 5, 1), activation=["tanh", BENT])
+    assert net.spec.activations == ("tanh", BENT.name, "identity")
+    assert net.spec.layers[1].activation is BENT
+    with pytest.raises(ValueError, match="activation 'no@ne' is one of the user's own, which each process must make"):
+        MLP((3, 4, 1), activation="no@ne")
