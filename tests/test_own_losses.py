@@ -130,9 +130,10 @@ def test_functions_of_one_name_are_kept_apart_by_what_they_compute():
 
 
 def test_pickled():
-    again = pickle.loads(pickle.dumps(LOG_COSH))
-    assert again == LOG_COSH
-    assert repr(again) == repr(LOG_COSH)
+    for loss in (LOG_COSH, LOG_COSH.where_present()):
+        again = pickle.loads(pickle.dumps(loss))
+        assert again == loss
+        assert repr(again) == repr(loss)
 
 
 def test_another_process_computes_the_same_from_what_was_kept():

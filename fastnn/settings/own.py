@@ -204,8 +204,9 @@ def own_name(function: Callable, name: str | None, digest: str) -> str:
     return f"{name}@{digest}"
 
 
-def _loss_again(value: Callable, gradient: Callable, name: str, outputs: Any, targets: Any) -> Loss:
-    return Loss(value, gradient, name=name, outputs=outputs, targets=targets)
+def _loss_again(value: Callable, gradient: Callable, name: str, outputs: Any, targets: Any, masked: bool) -> Loss:
+    loss = Loss(value, gradient, name=name, outputs=outputs, targets=targets)
+    return loss.where_present() if masked else loss
 
 
 def _activation_again(functions: tuple[Callable, ...], name: str) -> Activation:
