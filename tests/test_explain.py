@@ -6,8 +6,6 @@ import fastnn
 from fastnn import MLP
 from fastnn.kernels import dispatch
 
-pytestmark = pytest.mark.own_kernels
-
 CASES = [
     (MLP((3, 4, 1)), {"batch_size": 4}, "fit", "lanes, a sample in each"),
     (MLP((3, 4, 1)), {"batch_size": 4, "input_noise": 0.1}, "fit", "dropout and noise are for tiles alone"),

@@ -52,7 +52,6 @@ def script(*parts):
     return "".join(dedent(part) for part in parts)
 
 
-@pytest.mark.own_kernels  # as the other process takes
 @pytest.mark.parametrize("kind", [pytest.param("wide", marks=pytest.mark.slow), "tiny"])
 def test_a_process_is_interrupted_and_its_run_resumed(kind, tmp_path):
     path = tmp_path / "state.pickle"

@@ -25,7 +25,7 @@ def follow(rule, params, gradients):
     y = np.full((n, 1), -1e30, params.dtype)
     job = Job(spec, params.copy(), gradients, y, catalogue.LOSSES["mae"], rule, batch_size=1, shuffle=False)
     state = State.fresh(spec, rule, seed=0)
-    assert train(job, state, np.array([rule.learning_rate]), np.empty(1), n) is Status.DONE
+    assert train(job, state, np.array([rule.learning_rate]), np.empty(1), n, specialize=False) is Status.DONE
     return job.params, state.slots
 
 

@@ -95,7 +95,6 @@ def prepared_jobs():
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 1), (8, 32, 1)])
-@pytest.mark.own_kernels
 def test_a_fit_frees_its_buffers_when_it_ends(sizes):
     net = MLP(sizes, rng=0)
     gc.collect()

@@ -15,7 +15,7 @@ X, X_OTHER = RNG.normal(size=(40, 3)), RNG.normal(size=(300, 3))  # more than a 
 def problem(loss, dtype="float64", labels=False, n_out=3):
     """A network that goes with a loss, and targets for any X."""
     row = catalogue.LOSSES[loss]
-    net = MLP((3, 5, row.outputs_per_target * n_out), output_activation=row.logits_of or "identity", rng=0, dtype=dtype)
+    net = MLP((3, 9, row.outputs_per_target * n_out), output_activation=row.logits_of or "identity", rng=0, dtype=dtype)
 
     def targets(X):
         raw = np.sin(2 * X) @ np.array([[1.0, -1, 0.5], [0.3, 1, 1], [-1, 0.2, 0.7]])[:, :n_out]
@@ -284,8 +284,8 @@ def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
     calls = []
     call = training._Run.call
     monkeypatch.setattr(training._Run, "call", lambda *arguments: calls.append(1) or call(*arguments))
-    net, targets = problem("mse")
+    _, targets = problem("mse")
     settings = {"validation_fraction": 0.3, "early_stopping": EarlyStopping(10**6), "backend": backend}
-    history = net.fit(X, targets(X), epochs=2000 if backend == "numba" else 100, optimizer=SGD(1e-3), **settings)
+    history = MLP((3, 5, 3), rng=0).fit(X, targets(X), epochs=2000 if backend == "numba" else 100, optimizer=SGD(1e-3), **settings)
     assert history.stopped == "finished"
     assert len(calls) < 30

@@ -13,8 +13,6 @@ from fastnn.reference import training as reference
 from fastnn.settings.catalogue import LOSSES
 from fastnn.settings.schedules import ReduceOnPlateau
 
-pytestmark = pytest.mark.own_kernels
-
 train_in_lanes = partial(train.train, specialize=True)
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1

@@ -63,8 +63,8 @@ Y = np.tanh(X[:, :2])
 @pytest.mark.parametrize("schedule", [schedule for schedule, _ in EXPECTED], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_schedule_is_a_rate_for_each_epoch(schedule, dtype, backend):
-    settings = {"batch_size": 8, "backend": backend, "shuffle": False, "specialize": False}
-    scheduled, stepped = MLP((3, 4, 2), rng=0, dtype=dtype), MLP((3, 4, 2), rng=0, dtype=dtype)
+    settings = {"batch_size": 8, "backend": backend, "shuffle": False}
+    scheduled, stepped = MLP((3, 8, 2), rng=0, dtype=dtype), MLP((3, 8, 2), rng=0, dtype=dtype)
     history = scheduled.fit(X, Y, epochs=6, optimizer=SGD(schedule), **settings)
     for rate in schedule.rates(0, 6):
         stepped.fit(X, Y, epochs=1, optimizer=SGD(rate), **settings)
@@ -75,7 +75,7 @@ def test_a_schedule_is_a_rate_for_each_epoch(schedule, dtype, backend):
 @pytest.mark.parametrize("schedule", [schedule for schedule, _ in EXPECTED], ids=lambda value: type(value).__name__)
 def test_a_schedule_goes_on_where_a_run_is_resumed(schedule, backend):
     settings = {"batch_size": 8, "backend": backend, "optimizer": Adam(schedule)}
-    whole, parts = MLP((3, 4, 2), rng=0), MLP((3, 4, 2), rng=0)
+    whole, parts = MLP((3, 8, 2), rng=0), MLP((3, 8, 2), rng=0)
     whole.fit(X, Y, epochs=7, rng=1, **settings)
     state = parts.fit(X, Y, epochs=3, rng=1, **settings).state
     parts.fit(X, Y, epochs=4, state=state, **settings)

@@ -33,7 +33,7 @@ WEIGHTS = RNG.random(25)
 
 
 def net(dtype="float64"):
-    return MLP((3, 5, 2), rng=0, dtype=dtype)
+    return MLP((3, 7, 2), rng=0, dtype=dtype)
 
 
 def quiet(seconds):
@@ -132,9 +132,9 @@ def test_the_seed_is_drawn_from_the_generator():
 
 
 OTHER_RUNS = [
-    ({"optimizer": RMSprop()}, r"state must be that of a run of RMSprop on 32 parameters of float64; got one of SGD"),
-    ({"net": MLP((3, 6, 2))}, r"state must be that of a run of SGD on 38 parameters.*; got one of SGD on 32"),
-    ({"net": net("float32")}, r"state must be .* on 32 parameters of float32; got one of SGD on 32 of float64"),
+    ({"optimizer": RMSprop()}, r"state must be that of a run of RMSprop on 44 parameters of float64; got one of SGD"),
+    ({"net": MLP((3, 8, 2))}, r"state must be that of a run of SGD on 50 parameters.*; got one of SGD on 44"),
+    ({"net": net("float32")}, r"state must be .* on 44 parameters of float32; got one of SGD on 44 of float64"),
     ({"rng": 3}, r"rng must be None where state resumes a run.*; got 3"),
 ]
 

@@ -5,8 +5,6 @@ import pytest
 
 from fastnn import MLP, SGD
 
-pytestmark = pytest.mark.own_kernels
-
 X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]])
 Y = np.array([[0], [1], [1], [0.0]])
 ITERATIONS = 1500
