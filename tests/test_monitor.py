@@ -286,6 +286,8 @@ def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
     monkeypatch.setattr(training._Run, "call", lambda *arguments: calls.append(1) or call(*arguments))
     _, targets = problem("mse")
     settings = {"validation_fraction": 0.3, "early_stopping": EarlyStopping(10**6), "backend": backend}
-    history = MLP((3, 5, 3), rng=0).fit(X, targets(X), epochs=2000 if backend == "numba" else 100, optimizer=SGD(1e-3), **settings)
+    history = MLP((3, 5, 3), rng=0).fit(
+        X, targets(X), epochs=2000 if backend == "numba" else 100, optimizer=SGD(1e-3), **settings
+    )
     assert history.stopped == "finished"
     assert len(calls) < 30
