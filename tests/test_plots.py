@@ -189,3 +189,51 @@ def test_animation_follows_an_undisturbed_run():
     history = other.fit(X, y, epochs=20, loss="sse", optimizer=rule, shuffle=False)
     np.testing.assert_array_equal(losses, history.loss)
     np.testing.assert_array_equal(steps[-1][1].params, other.params)
+
+
+def test_intervals_are_sorted_by_the_input_and_count_the_targets(ax):
+    x, middle = np.array([2.0, 0.0, 1.0]), np.array([[20.0], [0.0], [10.0]])
+    plots.intervals(x, middle - 1, middle, middle + 2, ax, targets=[21.5, 5.0, 9.5], name="depth")
+    np.testing.assert_array_equal(ax.get_lines()[0].get_xydata(), [[0, 0], [1, 10], [2, 20]])
+    band, inside, outside = ax.collections
+    assert {(1.0, 9.0), (1.0, 12.0), (0.0, -1.0)} <= {tuple(place) for place in band.get_paths()[0].vertices}
+    np.testing.assert_array_equal(inside.get_offsets(), [[2, 21.5], [1, 9.5]])
+    np.testing.assert_array_equal(outside.get_offsets(), [[0, 5]])
+    assert (ax.get_title(), ax.get_xlabel()) == ("Intervals: 66.7% of 3 targets inside", "depth")
+    assert legend_of(ax) == ["interval", "prediction", "target inside", "target outside"]
+
+
+def test_intervals_without_targets(ax):
+    assert plots.intervals([0, 1], [0, 1], [1, 2], [2, 3], ax).get_title() == "Intervals"
+
+
+@pytest.mark.parametrize("shape", ["classes", "one", "column"])
+def test_reliability_is_the_share_of_right_classes(ax, shape):
+    chance = np.array([0.1, 0.1, 0.1, 0.1, 0.95, 0.95])  # of the second class
+    given = {"classes": np.stack([1 - chance, chance], axis=1), "one": chance, "column": chance[:, None]}[shape]
+    plots.reliability([0, 0, 1, 1, 1, 1], given, ax)
+    _, line = ax.get_lines()
+    np.testing.assert_allclose(line.get_xydata(), [[(4 * 0.9 + 2 * 0.95) / 6, 4 / 6]])
+    assert ax.get_title() == f"Reliability: calibration error {abs((3.6 + 1.9) / 6 - 4 / 6):.3f}"
+
+
+def test_reliability_of_bins_apart(ax):
+    plots.reliability([0, 1, 2], [[1, 0, 0], [0.5, 0.25, 0.25], [0.3, 0.3, 0.4]], ax, bins=2)
+    np.testing.assert_allclose(ax.get_lines()[1].get_xydata(), [[0.4, 1], [0.75, 0.5]])
+
+
+def test_coverage(ax):
+    plots.coverage([0.5, 0.9], {"split": [0.52, 0.91], "CV+": [0.6, 0.95]}, ax)
+    drawn = [line.get_xydata().tolist() for line in ax.get_lines()]
+    assert drawn == [[[0, 0], [1, 1]], [[0.5, 0.52], [0.9, 0.91]], [[0.5, 0.6], [0.9, 0.95]]]
+    assert legend_of(ax) == ["as asked for", "split", "CV+"]
+    assert ax.get_xlim() == ax.get_ylim()
+
+
+def test_error_over_distance(ax):
+    distances = np.arange(1.0, 41.0)[::-1]
+    plots.error_over_distance(distances, -2 * distances, ax)
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), np.stack([distances, 2 * distances], axis=1))
+    np.testing.assert_allclose(ax.get_lines()[0].get_xydata()[0], [2.5, 5])
+    assert len(ax.get_lines()[0].get_xdata()) == 10
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

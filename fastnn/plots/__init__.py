@@ -19,16 +19,21 @@ from fastnn.plots.outputs import (  # noqa: E402
 )
 from fastnn.plots.style import STYLES  # noqa: E402
 from fastnn.plots.training import loss_curves, spread, time_per_iteration  # noqa: E402
+from fastnn.plots.uncertainty import coverage, error_over_distance, intervals, reliability  # noqa: E402
 
 __all__ = [
     "STYLES",
     "confusion",
+    "coverage",
     "decision_regions",
+    "error_over_distance",
+    "intervals",
     "learning",
     "loss_curves",
     "network_diagram",
     "outputs_against_targets",
     "predicted_against_true",
+    "reliability",
     "sample_images",
     "spread",
     "time_per_iteration",

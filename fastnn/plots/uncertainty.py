@@ -1,0 +1,166 @@
+"""How sure networks are, and whether they are right about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from fastnn.plots.style import STYLES, axes_or_new, styles, tidy
+
+#: Groups of as many samples each, of which the middle error is drawn.
+_GROUPS = 10
+
+
+def intervals(
+    x: ArrayLike,
+    low: ArrayLike,
+    middle: ArrayLike,
+    high: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    targets: ArrayLike | None = None,
+    name: str = "x",
+) -> Axes:
+    """Draw intervals over one input, and how many targets lie in them.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+        The input, in any order.
+    low, middle, high : array_like, shape (n,) or (n, 1)
+        What `fastnn.Intervals.predict` gives.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    targets : array_like, shape (n,), optional
+        The true values.
+    name : str
+        Of the input.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    x, low, middle, high = (np.asarray(values, dtype=float).ravel() for values in (x, low, middle, high))
+    order = np.argsort(x)
+    ax.fill_between(
+        x[order], low[order], high[order], color=STYLES[0]["color"], alpha=0.4, linewidth=0, label="interval"
+    )
+    ax.plot(x[order], middle[order], color=STYLES[1]["color"], linewidth=2, label="prediction")
+    title = "Intervals"
+    if targets is not None:
+        y = np.asarray(targets, dtype=float).ravel()
+        inside = (low <= y) & (y <= high)
+        ax.scatter(x[inside], y[inside], s=14, color="0.3", linewidth=0, label="target inside")
+        ax.scatter(x[~inside], y[~inside], s=34, color="#c03000", marker="x", label="target outside")
+        title += f": {inside.mean():.1%} of {len(y):,} targets inside"
+    ax.set(title=title, xlabel=name, ylabel="output")
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
+    tidy(ax, grid="both")
+    return ax
+
+
+def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = None, *, bins: int = 10) -> Axes:
+    """Draw how often predicted classes are right over the probability that was given for them.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        The true classes.
+    probabilities : array_like, shape (n, n_classes), or (n,) or (n, 1) for the second of two
+        What a network with a softmax, or a sigmoid, answers.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    bins : int
+        Parts of equal width into which probabilities from 0 to 1 are divided; those without samples are not drawn.
+
+    Returns
+    -------
+    Axes
+        Its title tells the expected calibration error: the mean distance from the diagonal, by samples (M. Naeini,
+        G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015).
+    """
+    ax = axes_or_new(ax)
+    labels, given = np.asarray(labels), np.asarray(probabilities, dtype=float)
+    if given.ndim == 1 or given.shape[1] == 1:
+        given = np.stack([1 - given.ravel(), given.ravel()], axis=1)
+    confidence, right = given.max(axis=1), given.argmax(axis=1) == labels
+    part = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(part, minlength=bins)
+    seen = count > 0
+    mean, share = (np.bincount(part, values, bins)[seen] / count[seen] for values in (confidence, right.astype(float)))
+    error = float(np.sum(count[seen] * abs(mean - share)) / len(labels))
+    ax.plot([0, 1], [0, 1], color=STYLES[0]["color"], linewidth=3, zorder=1, label="as often as promised")
+    ax.plot(mean, share, color=STYLES[1]["color"], linewidth=1.6, linestyle="--", zorder=2)
+    sizes = 20 + 280 * count[seen] / count.max()
+    ax.scatter(mean, share, s=sizes, color=STYLES[1]["color"], edgecolor="white", zorder=3, label="area: samples")
+    ax.set(title=f"Reliability: calibration error {error:.3f}", xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
+    ax.set(xlabel="probability of the class predicted", ylabel="share that is right")
+    ax.legend(frameon=False, loc="upper left")
+    tidy(ax, grid="both")
+    return ax
+
+
+def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None = None) -> Axes:
+    """Draw which share of targets lay in intervals over the share that was asked for.
+
+    Parameters
+    ----------
+    levels : array_like, shape (m,)
+        What was asked for, between 0 and 1.
+    found : mapping of str to array_like, shape (m,)
+        A name for the legend, and the shares.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_or_new(ax)
+    levels = np.asarray(levels, dtype=float)
+    ax.plot([0, 1], [0, 1], color="0.6", linewidth=6, alpha=0.5, label="as asked for")
+    for (name, shares), style in zip(found.items(), styles(len(found)), strict=True):
+        ax.plot(levels, np.asarray(shares, dtype=float), label=name, **style)
+    ax.set(title="Coverage", xlabel="asked for", ylabel="found", aspect="equal")
+    ends = np.concatenate([levels, *(np.asarray(shares, dtype=float) for shares in found.values())])
+    room = 0.03
+    ax.set(xlim=(max(0, ends.min() - room), min(1, ends.max() + room) + 0.005))
+    ax.set(ylim=ax.get_xlim())
+    ax.legend(frameon=False, loc="upper left")
+    tidy(ax, grid="both")
+    return ax
+
+
+def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None = None) -> Axes:
+    """Draw errors over how far samples lie from those that a network knows, on logarithmic axes.
+
+    Parameters
+    ----------
+    distances : array_like, shape (n,)
+        What `MLP.distance` gives.
+    errors : array_like, shape (n,)
+        Outputs minus targets, of either sign; those of 0 have no place on the axis.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+        With the median of each tenth of the samples.
+    """
+    ax = axes_or_new(ax)
+    distances, errors = np.asarray(distances, dtype=float).ravel(), abs(np.asarray(errors, dtype=float).ravel())
+    ax.scatter(distances, errors, s=16, color=STYLES[1]["color"], alpha=0.4, linewidth=0, label="sample")
+    groups = np.array_split(np.argsort(distances), min(_GROUPS, len(distances)))
+    medians = [(np.median(distances[group]), np.median(errors[group])) for group in groups]
+    ax.plot(*zip(*medians, strict=True), label="median of a tenth", **STYLES[0])
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set(title="Error over distance", xlabel="distance from what is known, in standard deviations", ylabel="error")
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
+    tidy(ax, grid="both")
+    return ax
