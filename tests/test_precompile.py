@@ -39,6 +39,7 @@ for dtype in ("float32", "float64"):
     net.fit(X, labels, epochs=2, loss="cross_entropy", **options, specialize=False)
     net = fastnn.MLP((5, 4, 5), dtype=dtype, rng=0)
     net.fit(X, Y, epochs=2, optimizer=fastnn.LevenbergMarquardt())
+    net.fit(X, Y, epochs=2, optimizer=fastnn.LevenbergMarquardt(regularisation="bayesian"))
 """
 
 TABLE = """\
