@@ -157,7 +157,7 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     ax.scatter(distances, errors, s=16, color=STYLES[1]["color"], alpha=0.4, linewidth=0, label="sample")
     groups = np.array_split(np.argsort(distances), min(_GROUPS, len(distances)))
     medians = [(np.median(distances[group]), np.median(errors[group])) for group in groups]
-    ax.plot(*zip(*medians, strict=True), label="median of a tenth", **STYLES[0])
+    ax.plot(*np.transpose(medians), label="median of a tenth", **styles(1)[0])
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set(title="Error over distance", xlabel="distance from what is known, in standard deviations", ylabel="error")
