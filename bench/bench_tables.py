@@ -101,7 +101,7 @@ def run(frame, target, seed):
     fold = preparing.split(labels if table.target.classes else np.zeros(len(frame), int), seed)
     X, scores, seconds = frame.drop(columns=target), {}, {}
     begin = time.perf_counter()
-    many = training.fit(table, training.Settings(seed=seed), progress=False)
+    many = training.fit(table, training.TableSettings(seed=seed), progress=False)
     seconds["fastnn"] = time.perf_counter() - begin
     scores["fastnn"] = score(many.mean(table.held[0]), table)
     for name, model in peers(bool(table.target.classes)).items():

@@ -34,6 +34,9 @@ def prepared(y=Y, **columns):
         ("nearly", 14.62 + 1e-15 * np.arange(N), "constant"),
         ("note", [f"a longer text {k} of words" for k in range(N)], "a text of its own in most rows"),
         ("empty", [""] * N, "empty"),
+        ("tiny", np.arange(N) * 1e-200, "constant"),
+        ("falling", -(Y**3), "an exact function of the target"),
+        ("priced", [f"${k}.50" for k in range(N)], "200 different texts, as '$0.50', too many for categories"),
     ],
 )
 def test_a_column_of_no_use_is_left_out_with_the_reason(name, column, reason):
@@ -48,6 +51,8 @@ def test_a_column_of_no_use_is_left_out_with_the_reason(name, column, reason):
         ([f"{day:02d}.03.2023" for day in range(1, 21)] * 10, "date"),
         (["broken"] + [f"{k % 17}" for k in range(N - 1)], "number"),
         ([f"t{k % 60}" for k in range(N)], "many"),
+        ([f"2023-03-{day:02d}T10:00:00+02:00" for day in range(1, 21)] * 10, "date"),
+        ([f"2023-03-{day:02d} 10:00:00.5+00:00" for day in range(1, 21)] * 10, "date"),
         (["True", "False"] * 100, "number"),
         ([".", "#N/A", " ", "3.5"] * 50, "number"),
     ],
@@ -80,3 +85,29 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
     target, y, _ = take_target(series, None, Numerals(missing=("<1.0",)))
     assert (target.classes, np.isnan(y).sum()) == (None, 2)
     assert len(take_target(series, "classification", Numerals())[0].classes) > 100
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([f"2023-01-{day:02d}" for day in range(1, 29)], "28 different texts in 28 rows, as '2023-01-01' in row 1"),
+        ([f"name {k}" for k in range(30)], "classes of several rows each; it holds 30 different texts"),
+        ([f"{k % 9}.5%" for k in range(90)], "without signs of currency or per cent; it holds '0.5%' in row 1"),
+        ([f"$1,{k % 9}00" for k in range(90)], "without signs of currency or per cent"),
+        ([f"{k} €" for k in range(90)], "without signs of currency or per cent"),
+    ],
+)
+def test_texts_that_are_hardly_classes_are_refused(values, said):
+    series = polars.Series("y", values)
+    with pytest.raises(ValueError, match="--task classification takes each as a class") as caught:
+        take_target(series, None, Numerals())
+    assert said in str(caught.value)
+    assert take_target(series, "classification", Numerals())[0].classes
+
+
+def test_dates_of_a_time_zone_are_the_moments_they_are():
+    from fastnn.tabular.numerals import days
+
+    texts = polars.Series("at", ["1970-01-02T02:00:00+02:00", "1970-01-03 00:00:00+00:00"])
+    assert days(texts[:1], "%Y-%m-%dT%H:%M:%S%z").to_list() == [1.0]
+    assert days(texts[1:], "%Y-%m-%d %H:%M:%S%z").to_list() == [2.0]

@@ -72,6 +72,13 @@ def test_a_column_to_keep_that_there_is_not(folder, capsys):
     assert not (folder / "p.csv").exists()
 
 
+@pytest.mark.parametrize("output", ["p.xlsx", "p.csv.gz", "p.json", "p"])
+def test_predictions_in_another_format_are_refused(output, folder, capsys):
+    assert predict("numbers", "--output", output) == 1
+    assert f"--output must end in .csv or .parquet; got '{output}'" in capsys.readouterr().err
+    assert not (folder / output).exists()
+
+
 def test_predictions_as_parquet():
     assert predict("numbers", "--keep", "id", "--output", "p.parquet") == 0
     frame = polars.read_parquet("p.parquet")

@@ -194,6 +194,18 @@ def test_a_tampered_file_is_refused_in_one_line(change, outcome, tmp_path, capsy
     assert error.count("\n") == 1
 
 
+def test_one_class_alone_among_the_rows_held_out_flatters_nobody():
+    rows = np.arange(500)
+    frame = polars.DataFrame({"a": np.sin(rows), "y": ["yes" if row == 77 else "no" for row in rows]})
+    for seed in range(9):
+        table = preparing.prepare(frame, "y", None, seed)
+        if (table.held[1] == 0).all():
+            break
+    scores = scoring.score(np.tile([1.0, 0.0], (len(table.held[1]), 1)), table)
+    assert scores["accuracy"] == 1
+    assert all(np.isnan(scores[name]) for name in ("balanced", "rare recall", "auc"))
+
+
 @pytest.mark.parametrize("size", [0, 7, 40, 700])
 def test_a_truncated_file_is_refused_in_one_line(size, outcome, tmp_path, capsys):
     path = tmp_path / "m.safetensors"

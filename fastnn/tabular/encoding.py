@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
-from fastnn.tabular.numerals import Numerals, days, values_of
+from fastnn.tabular.numerals import Numerals, days, in_words, values_of
 
 LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
 TRUTH = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
@@ -158,7 +158,9 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
     values = days(present, form)
     strays = values.is_null() & present.is_not_null()
     if strays.any():
-        raise ValueError(f"column {series.name!r} must hold dates like {form}; it holds {examples(present, strays)}")
+        raise ValueError(
+            f"column {series.name!r} must hold dates as {in_words(form)}; it holds {examples(present, strays)}"
+        )
     return values_of(values)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.tabular.encoding import TRUTH, as_texts, examples, finite, is_number, is_text
+from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, is_number, is_text
 from fastnn.tabular.numerals import Numerals, date_format, days, values_of
 
 MOST_LEVELS = 50  # of more categories each is told by the target's mean where it stands
@@ -135,18 +135,17 @@ def _texts(name: str, texts: Any, present: Any, remark: str) -> Taken:
         return Taken(name, "constant", missing, levels, texts, left_out="constant")
     if levels > max(2, len(present) // 2):
         words = present[:100].str.contains(r"\s\S+\s").mean() > 0.5
-        what = "a text of its own in most rows" if words else "different texts, too many for categories"
-        return Taken(
-            name, "text", missing, levels, texts, left_out=f"{levels} {what}" if not words else what, remark=remark
-        )
+        what = f"{levels:,} different texts, as {present[0]!r}, too many for categories"
+        left_out = "a text of its own in most rows" if words else what
+        return Taken(name, "text", missing, levels, texts, left_out=left_out, remark=remark)
     if levels > MOST_LEVELS:
         return Taken(name, "many", missing, levels, texts, remark=remark or "told by the target's mean")
     return Taken(name, "category", missing, levels, texts, remark=remark)
 
 
 def nearly_constant(values: NDArray[np.float64]) -> bool:
-    """Whether numbers differ by no more than rounding."""
-    return float(np.ptp(values)) <= 1e-12 * float(np.abs(values).max())
+    """Whether numbers differ by no more than rounding, or by too little to be squared."""
+    return float(np.ptp(values)) <= max(1e-12 * float(np.abs(values).max()), 1 / LARGEST)
 
 
 def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> str:

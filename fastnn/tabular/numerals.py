@@ -33,6 +33,10 @@ TIMES = (
     "T%H:%M:%S%.f",
     "T%H:%M:%SZ",
     "T%H:%M:%S%.fZ",
+    "T%H:%M:%S%z",
+    "T%H:%M:%S%.f%z",
+    " %H:%M:%S%z",
+    " %H:%M:%S%.f%z",
 )
 DAY = 86_400_000_000  # microseconds
 
@@ -121,6 +125,7 @@ def guess(
         (".", ","),
         (",", "."),
         (".", "'"),
+        (".", "\u2019"),
         (".", "\u00a0"),
         (",", "\u00a0"),
         (",", "\u202f"),
@@ -137,7 +142,7 @@ def guess(
         ways.sort(key=lambda way: way != (like.decimal, like.thousands))
     texts = [Numerals(missing=missing).present(s).drop_nulls() for s in frame[:_SAMPLE] if str(s.dtype) == "String"]
     texts = [
-        s for s in texts if len(s) and s.str.contains(r"\d[., '\u00a0\u202f]\d").any()
+        s for s in texts if len(s) and s.str.contains(r"\d[., '\u2019\u00a0\u202f]\d").any()
     ]  # others are the same anyway
     scores = [sum(float(s.str.contains(Numerals(d, t).pattern).mean()) for s in texts) for d, t in ways]
     return Numerals(*ways[int(np.argmax(np.array(scores) + 1e-9 * np.arange(len(ways), 0, -1)))], missing)
@@ -154,6 +159,11 @@ def date_format(series: Any) -> tuple[str, str] | None:
     return None
 
 
+def in_words(form: str) -> str:
+    """A form of `date_format`'s in words."""
+    return next((words for day, words in DATES.items() if form.startswith(day)), "in training")
+
+
 def days(series: Any, form: str) -> Any:
     """Days since 1970 of a column of dates, or of texts that are written in a form; null where a text is none."""
     import polars
@@ -161,6 +171,8 @@ def days(series: Any, form: str) -> Any:
     if str(series.dtype) == "String":
         texts = series if "%H" in form else series + " 00:00"
         series = texts.str.to_datetime(form if "%H" in form else f"{form} %H:%M", strict=False, time_unit="us")
+    if getattr(series.dtype, "time_zone", None):  # the same moment in UTC
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return series.cast(polars.Datetime("us")).cast(polars.Int64).cast(polars.Float64) / DAY
 
 

@@ -8,7 +8,7 @@ import io
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,8 +167,11 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
         copy = Path(folder, "table.csv")  # in UTF-8, by a name that is no pattern
         copy.write_text(text, encoding="utf-8", newline="")
         shape = _sniff(connection, str(copy), separator, reading)
-        if likely and not _cells(text.partition("\n")[0], shape["sep"]) & set(known):
+        if likely and not _cells(next(_rows(text.split("\n", FEW_LINES)[:FEW_LINES]))[1], shape["sep"]) & set(known):
             shape["sep"] = likely
+        if shape["sep"] == " " and '"' not in text:  # columns that stand below each other
+            text = re.sub("(?m)^ +| +$", "", re.sub("  +", " ", text))
+            copy.write_text(text, encoding="utf-8", newline="")
         try:
             first = next(csv.reader(io.StringIO(text), delimiter=shape["sep"], quotechar=shape["quotechar"]))
             columns = {f"column_{place}": "VARCHAR" for place in range(len(first))}
@@ -197,7 +200,7 @@ def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, st
     The header is the first line with a known name, or else the first that is no comment.
     """
     lines = text.split("\n", FEW_LINES)[:FEW_LINES]
-    for number, line in enumerate(lines if reading.header else ()):
+    for number, line in _rows(lines) if reading.header else ():
         for separator in [reading.separator] if reading.separator else SEPARATORS:
             if _cells(line, separator) & set(known) and (separator != " " or "," not in line):
                 return number, separator
@@ -205,9 +208,19 @@ def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, st
     return next((k for k, line in enumerate(lines) if line.strip() and not line.startswith(marks)), 0), ""
 
 
+def _rows(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """The rows that lines make, for quotes may hold line ends, and the number of each one's first line."""
+    begin = 0
+    while begin < len(lines):
+        ends = (end for end in range(begin, len(lines)) if not "\n".join(lines[begin : end + 1]).count('"') % 2)
+        end = next(ends, begin)  # a quote that is never closed is none
+        yield begin, "\n".join(lines[begin : end + 1])
+        begin = end + 1
+
+
 def _cells(line: str, separator: str) -> set[str]:
     """What stands in a line of names."""
-    cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    cells = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True), [])
     return {cell.strip().strip("'") for cell in cells}
 
 

@@ -34,8 +34,9 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
     best, classes = chances.argmax(axis=1), np.arange(len(target.classes))
     present, counts = np.unique(y, return_counts=True)
     recalls = metrics.recall_score(y, best, labels=present, average=None, zero_division=0)
-    scores = {"accuracy": float((best == y).mean()), "balanced": float(recalls.mean())}
-    scores["rare recall"] = float(recalls[counts.argmin()])
+    scores = {"accuracy": float((best == y).mean()), "balanced": np.nan, "rare recall": np.nan}
+    if len(present) > 1:  # of one class alone they would flatter
+        scores |= {"balanced": float(recalls.mean()), "rare recall": float(recalls[counts.argmin()])}
     scores["log-loss"] = float(metrics.log_loss(y, chances, labels=classes))
     scores["auc"] = np.nan
     if len(classes) == 2 and len(present) == 2:

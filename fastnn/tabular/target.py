@@ -13,6 +13,7 @@ from fastnn.tabular.numerals import MISSING, Numerals, values_of
 
 FEW = 20  # whole numbers of so few values may be classes
 WORDS = {"NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "-", "--"}  # may be a class
+_WITH_SIGNS = r"^[+-]?[$€£¥]? ?[+-]?\d[\d.,' ]* ?[%€$£¥]?$"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,19 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
                 raise ValueError(
                     f"column {name!r} must hold numbers for a regression; it holds {examples(parsed, strays)}"
                 )
-            return *_classes(name, _present(texts, numerals)), ""
+            target, labels = _classes(name, _present(texts, numerals))
+            if task is None and count and parsed.drop_nulls().str.contains(_WITH_SIGNS).all():
+                raise ValueError(
+                    f"column {name!r} must hold numbers without signs of currency or per cent; it holds "
+                    f"{examples(parsed, strays)}; --task classification takes each as a class"
+                )
+            if task is None and len(target.classes or ()) > max(2, count // 2):
+                raise ValueError(
+                    f"column {name!r} must hold numbers, or classes of several rows each; it holds "
+                    f"{len(target.classes or ()):,} different texts in {count:,} rows, as {examples(parsed, strays)}; "
+                    "--task classification takes each as a class"
+                )
+            return target, labels, ""
         if strange:
             text = parsed.filter(strays)[0]
             ways = "" if task == "regression" else " or --task classification, each text as a class"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 
+from fastnn.apps.commands.tables import WIDTH
 from fastnn.apps.commands.terminal import Terminal
 
 SUMMARY = "tell what a saved network is, and what it was trained on"
@@ -48,7 +50,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         for name, reason in loaded.left_out.items():
             terminal.say(f"  {name}: {reason}")
     if loaded.about:
-        terminal.say("\nTrained with " + ", ".join(f"{name} {value!s}" for name, value in loaded.about.items()) + ".")
+        about = ", ".join(f"{name} {value!s}" for name, value in loaded.about.items())
+        terminal.say("\n" + textwrap.fill(f"Trained with {about}.", WIDTH))
     terminal.say()
     for name, score in loaded.scores.items():
         terminal.say(f"{name} on the rows held out: {score:.3f}")

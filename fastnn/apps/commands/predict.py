@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import add_reading_arguments, reading_of
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.tabular import model, reading
 
     check_folder(args.output)
+    if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
+        raise ValueError(f"--output must end in .csv or .parquet; got {args.output!r}")
     loaded = model.TableModel.load(args.model)
     how = reading_of(args)
     how = dataclasses.replace(how, missing=(*how.missing, *loaded.numerals.missing))

@@ -166,7 +166,7 @@ def tell_scores(
         for name, title in titles.items()
     ]
     terminal.table(["", *measures], rows)
-    if table.target.classes is not None:
+    if table.target.classes is not None and len(set(table.held[1].tolist())) > 1:
         terminal.say()
         _wrapped(terminal, f"balanced: the mean of the classes' recalls; rare recall: that of {rarest(table)!r}.")
     for warning in warnings_of(table):

@@ -50,6 +50,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train, tell what was done and how good it is, and save the networks and a figure."""
     from fastnn.checks.extras import require
 
+    if args.data != "-" and not Path(args.data).is_file():
+        raise FileNotFoundError(f"{args.data} is not a file")
     output = Path(args.output or ("table" if args.data == "-" else _stem(args.data)) + ".safetensors")
     if output.suffix != ".safetensors":
         raise ValueError(f"--output must end in .safetensors; got {str(output)!r}")
@@ -140,7 +142,9 @@ def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Termi
     count, epochs = len(outcome.many), outcome.many.records.epochs
     several = f"{count} of these, of which the mean predicts" if count > 1 else "One of these"
     terminal.say(f"\n{outcome.model.net!r}")
-    terminal.say(f"{several}; trained for {epochs.min()} to {epochs.max()} epochs.\n\nOn the rows held out:\n")
+    least, most = epochs.min(), epochs.max()
+    long = f"{least} to {most} epochs" if most > least else f"{most} epoch{'s' if most > 1 else ''}"
+    terminal.say(f"{several}; trained for {long}.\n\nOn the rows held out:\n")
     tell_scores({"network": "the network" + "s" * (count > 1), **simple_models(table)}, outcome.scores, table, terminal)
     if count > 1:
         sound = outcome.spread[np.isfinite(outcome.spread)]
