@@ -84,8 +84,16 @@ def many():
 
 
 def estimators():
+    from sklearn import neural_network
+
     from fastnn import sklearn
 
+    targets = np.column_stack([Y, X[:, 1], 2 * Y])  # with a penalty, a loss counted otherwise leads elsewhere
+    for solver in ("sgd", "lbfgs"):
+        settings = {"hidden_layer_sizes": 4, "solver": solver, "max_iter": 3, "alpha": 1.0, "random_state": 0}
+        ours, theirs = (module.MLPRegressor(**settings).fit(X, targets) for module in (sklearn, neural_network))
+        np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-10)
+        np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-9)
     for solver in ("adam", "lbfgs"):
         sklearn.MLPRegressor(hidden_layer_sizes=4, solver=solver, max_iter=2).fit(X, Y[:, 0]).predict(X)
         sklearn.MLPClassifier(hidden_layer_sizes=4, solver=solver, max_iter=2).fit(X, LABELS).predict_proba(X)

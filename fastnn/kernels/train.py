@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,3 +45,17 @@ def train(
             slopes.lay_out(job.prepared, job)
     team = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
     return job.prepared.run(state, learning_rates, losses, max_steps, team)
+
+
+def objective(job: Job, gradient: NDArray) -> Callable[[], float]:
+    """What gives the loss of all a job's data, and its gradient: see `fastnn.reference.training.objective`."""
+    state = State("", 0, np.empty((1, 0), job.spec.dtype), np.zeros(3, np.int64), np.zeros(2))
+    prepared, rate, loss = PreparedForTiles(job, state, gradient), np.zeros(1), np.empty(1)
+
+    def evaluate() -> float:
+        state.counters[:] = 0
+        state.sums[:] = 0
+        prepared.run(state, rate, loss, 1)
+        return float(loss[0])
+
+    return evaluate

@@ -99,21 +99,12 @@ def _train_batch(
 
     counted = counted_weights(job.loss, y, weight)
     batch_weight = len(X) if counted is None else float(counted.sum())
-    l2 = job.l2 if job.convention is None else 0.0
     X, factors = noisy(job, state.seed, int(state.counters[2]), X)
-    settings: dict[str, Any] = {
-        "sample_weight": weight,
-        "l2": l2,
-        "loss_parameter": job.loss_parameter,
-        "factors": factors,
-    }
-    loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, **settings, out=gradient)
+    loss = _batch_loss(job, X, y, weight, gradient, loss_and_grad, factors=factors)
     if job.slopes is not None:
         weights = np.ones(len(X), job.params.dtype) if weight is None else weight
         shares = weights / (batch_weight or 1.0)
         loss += add_slopes(job.spec, job.params, X, job.slopes.rows(rows), shares, gradient)
-    if job.convention is not None:
-        loss = _recount(job, loss, gradient, batch_weight)
     if not math.isfinite(loss):
         return Status.DIVERGED
 
@@ -128,6 +119,46 @@ def _train_batch(
     share = batch_weight if job.convention is None else len(X)
     state.sums += loss * share, share
     return Status.DONE
+
+
+def objective(
+    job: Job, gradient: NDArray, *, loss_and_grad: Callable[..., tuple[float, NDArray]] = loss_and_grad
+) -> Callable[[], float]:
+    """What gives the loss of all a job's data, as one batch, and its gradient.
+
+    Parameters
+    ----------
+    job : Job
+        Whose parameters, as they are at each call, the loss is of.
+    gradient : ndarray, shape (n_params,)
+        Receives the gradient.
+    loss_and_grad : callable
+        What gives the loss of a batch and its gradient.
+
+    Returns
+    -------
+    callable
+        Called without arguments it returns the loss.
+    """
+    return lambda: _batch_loss(job, job.X, job.y, job.sample_weight, gradient, loss_and_grad)
+
+
+def _batch_loss(
+    job: Job,
+    X: NDArray,
+    y: NDArray,
+    weight: NDArray | None,
+    gradient: NDArray,
+    loss_and_grad: Callable[..., tuple[float, NDArray]],
+    **options: Any,
+) -> float:
+    """The loss of a batch, as the job counts it, and the gradient, in place."""
+    options |= {"sample_weight": weight, "loss_parameter": job.loss_parameter, "out": gradient}
+    l2 = job.l2 if job.convention is None else 0.0
+    loss, _ = loss_and_grad(job.spec, job.params, X, y, job.loss, l2=l2, **options)
+    if job.convention is None:
+        return loss
+    return _recount(job, loss, gradient, len(X) if weight is None else float(weight.sum()))
 
 
 def _frozen(trainable: NDArray[np.int64], n_params: int) -> NDArray[np.bool_]:

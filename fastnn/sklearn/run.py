@@ -10,7 +10,6 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.conventions import poisson_constant
@@ -137,32 +136,12 @@ class Objective:
 
     def __init__(self, job: Job):
         self.job, self.gradient = job, np.empty_like(job.params)
-        self.state = State("", 0, np.empty((1, 0)), np.zeros(3, np.int64), np.zeros(2))
-        self.prepared = None
-        if not compiler_is_off():
-            self.prepared = twin("numba", "training").PreparedForTiles(job, self.state, self.gradient)
+        self.evaluate = twin("numba", "training").objective(job, self.gradient)
         self.constant = 0.0
         if job.loss.name == "poisson":
             self.constant = float(np.average(poisson_constant(job.y), weights=job.sample_weight))
 
     def __call__(self, params: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """The loss and its gradient at these parameters."""
-        value, job = np.empty(1), self.job
-        job.params[:] = params
-        if self.prepared is None:
-            value[0], _ = twin("numba", "network").loss_and_grad(
-                job.spec,
-                job.params,
-                job.X,
-                job.y,
-                job.loss,
-                sample_weight=job.sample_weight,
-                l2=job.l2,
-                loss_parameter=job.loss_parameter,
-                out=self.gradient,
-            )
-            return float(value[0]) + self.constant, self.gradient.copy()
-        self.state.counters[:] = 0
-        self.state.sums[:] = 0
-        self.prepared.run(self.state, np.zeros(1), value, 1)
-        return float(value[0]) + self.constant, self.gradient.copy()
+        self.job.params[:] = params
+        return self.evaluate() + self.constant, self.gradient.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,3 +26,8 @@ def train(
     Threads and specialised kernels, `unused`, are for the tuned kernels.
     """
     return training.train(job, state, learning_rates, losses, max_steps, loss_and_grad=plain.loss_and_grad)
+
+
+def objective(job: Job, gradient: NDArray) -> Callable[[], float]:
+    """What gives the loss of all a job's data, and its gradient: see `fastnn.reference.training.objective`."""
+    return training.objective(job, gradient, loss_and_grad=plain.loss_and_grad)

@@ -56,11 +56,8 @@ class Training(Protocol):
     ) -> Status:
         """Run a job from where its state stands."""
 
-
-class CompiledTraining(Training, Protocol):
-    """The compiled twin's, and what it prepares a job by; see `fastnn.kernels.train`."""
-
-    PreparedForTiles: Any
+    def objective(self, job: Job, gradient: NDArray) -> Callable[[], float]:
+        """What gives the loss of all a job's data, and its gradient."""
 
 
 class EndOfEpoch(Protocol):
@@ -114,8 +111,6 @@ _modules: dict[tuple[str, str], Any] = {}
 
 @overload
 def twin(backend: str, module: Literal["network"]) -> Network: ...
-@overload
-def twin(backend: Literal["numba"], module: Literal["training"]) -> CompiledTraining: ...
 @overload
 def twin(backend: str, module: Literal["training"]) -> Training: ...
 @overload
