@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastnn.checks.values import check_integer
 _BYTES_AN_EPOCH = 16
 
 
+@cache
 def physical_memory() -> float:
     """Bytes of memory that the machine has; infinity where it does not tell."""
     try:

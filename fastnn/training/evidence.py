@@ -79,4 +79,4 @@ def remember(monitor_state: NDArray[np.float64], found: Evidence) -> None:
     monitor_state[_KEPT] = found
 
 
-_KEPT = [MonitorState.ALPHA, MonitorState.BETA, MonitorState.EFFECTIVE_PARAMS]
+_KEPT = slice(MonitorState.ALPHA, MonitorState.EFFECTIVE_PARAMS + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.point.products import BLOCK, dot, dots, parts_of, product, product_of_rows
+from fastnn.kernels.point.products import ALONE, BLOCK, dot, dots, parts_of, product, product_of_rows
 from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -29,30 +29,32 @@ def _choose_layer(architecture, l, order, p, x, to):
     biased = int(spec.bias and order >= 0)
     code = _IDENTITY if row.activation.code == _SOFTMAX or order < 0 else row.activation.code
 
-    width = padded(1, spec)
-    block = BLOCK * width
-    n_blocks, rest = divmod(n_out, block)
-    columns, last, begin = -(-rest // width), rest % width, n_blocks * block
-    parts = parts_of(BLOCK, n_in)
+    width, alone = padded(1, spec), len(x) == 2
+    n_blocks, rest = divmod(n_out, ALONE * width)
+    columns, last, begin = -(-rest // width), rest % width, n_blocks * ALONE * width
+    parts = parts_of(ALONE, n_in)
     rest_parts = parts_of(columns, n_in) if rest else 1
 
-    product_of, dot_of = (product, dot) if len(x) == 2 else (product_of_rows, dots)
+    product_of, dot_of, at_once = (product, dot, ALONE) if alone else (product_of_rows, dots, BLOCK)
+    block = at_once * width
+    if columns > at_once:  # several samples take a block more; so many vectors are in one part, for the same bits
+        begin, columns = begin + block, columns - at_once
 
     def one_feature(architecture, l, order, p, x, to):
         dot_of(code, order, biased, n_in, p + weights, p + biases, x, to)
 
     def blocks(architecture, l, order, p, x, to):
         for j in range(0, begin, block):
-            product_of(code, order, biased, BLOCK, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
+            product_of(code, order, biased, at_once, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
 
     def remainder(architecture, l, order, p, x, to):
         product_of(code, order, biased, columns, last, rest_parts, n_in, n_out, p + weights, p + biases, x, to, begin)
 
     def both(architecture, l, order, p, x, to):
         for j in range(0, begin, block):
-            product_of(code, order, biased, BLOCK, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
+            product_of(code, order, biased, at_once, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
         product_of(code, order, biased, columns, last, rest_parts, n_in, n_out, p + weights, p + biases, x, to, begin)
 
     if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
         return one_feature
-    return blocks if not rest else both if n_blocks else remainder
+    return blocks if not rest else both if begin > 0 else remainder

@@ -14,6 +14,9 @@ from fastnn.kernels.simd.registers import REGISTER_FILE
 #: Vectors of features side by side, and running sums in all: as many as hide the latency of fma.
 BLOCK, SUMS = 4, 8
 
+#: Vectors of features side by side where there is one sample; as many sums hide the latency by themselves.
+ALONE = REGISTER_FILE.features
+
 #: Samples at once: with BLOCK vectors each, their sums fill the registers.
 ROWS = REGISTER_FILE.samples
 _ALL_SUMS = ROWS * SUMS

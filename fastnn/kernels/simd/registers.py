@@ -23,11 +23,14 @@ class RegisterFile(NamedTuple):
     few_rows: int  # most rows for which large weights are read row by row (bench_kernels.py -k few)
     members: int  # registers that hold a number of each member of a block (bench_many.py)
     jacobian_rows: int = 256  # at most of a block of a Jacobian (bench_least_squares.py -k normal)
+    features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
 
 
 REGISTER_FILES = {
     "avx512": RegisterFile(64, 32, "loads and stores", tile=(8, 3), samples=4, horner=False, few_rows=0, members=2),
-    "avx": RegisterFile(32, 16, "loads", tile=(6, 2), samples=2, horner=True, few_rows=4, members=1, jacobian_rows=96),
+    "avx": RegisterFile(
+        32, 16, "loads", tile=(6, 2), samples=2, horner=True, few_rows=4, members=1, jacobian_rows=96, features=8
+    ),
     "neon": RegisterFile(16, 32, "", tile=(8, 3), samples=4, horner=False, few_rows=0, members=2),
     "sse": RegisterFile(16, 16, "", tile=(6, 2), samples=2, horner=False, few_rows=0, members=2),
 }
