@@ -79,17 +79,30 @@ def joined(coefs: list[NDArray], intercepts: list[NDArray], dtype: np.dtype) -> 
     return np.concatenate(parts, dtype=dtype, casting="same_kind")
 
 
+def catalogue_loss(name: str, output: str) -> str:
+    """Fastnn's name of an estimator's loss, on outputs of this activation."""
+    if name == "log_loss":
+        return "cross_entropy" if output == "softmax" else "binary_cross_entropy"
+    return _LOSSES[name][0]
+
+
+def batch_rows(solver: str, batch_size: Any, n: int) -> int:
+    """Rows of a batch, by scikit-learn's rule; Rprop takes all."""
+    if solver == "rprop":
+        return n
+    return min(200 if batch_size == "auto" else int(batch_size), n)
+
+
 def loss_of(name: str, spec: NetworkSpec) -> tuple[catalogue.Loss, LossConvention]:
     """The catalogue's row of an estimator's loss, and how scikit-learn counts it.
 
     It descends half the squared error summed over the outputs, and writes down half their mean.
     """
+    row = catalogue.LOSSES[catalogue_loss(name, spec.output_activation)]
     if name == "log_loss":
-        row = "cross_entropy" if spec.output_activation == "softmax" else "binary_cross_entropy"
-        return catalogue.LOSSES[row], LossConvention()
-    row, divisor = _LOSSES[name]
+        return row, LossConvention()
     reported = 1.0 / spec.n_out if name == "squared_error" else 1.0
-    return catalogue.LOSSES[row], LossConvention(divisor, reported)
+    return row, LossConvention(_LOSSES[name][1], reported)
 
 
 def poisson_constant(y: NDArray) -> NDArray[np.float64]:

@@ -12,19 +12,10 @@ from numpy.typing import NDArray
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.sklearn.bookkeeping import begin, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import joined, poisson_constant, rule_of
+from fastnn.sklearn.conventions import catalogue_loss, joined, poisson_constant, rule_of
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import NON_FINITE, Data
 from fastnn.sklearn.stochastic import rows_of_a_batch
-
-#: Of each loss on one output, fastnn's name; the squared error comes with weights that halve its mean.
-_LOSSES = {
-    "log_loss": "binary_cross_entropy",
-    "squared_error": "sse",
-    "absolute_error": "mae",
-    "huber": "huber",
-    "poisson": "poisson",
-}
 
 
 def goes_together(estimator: Perceptron, data: Data, validation: Data | None) -> bool:
@@ -53,7 +44,9 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
     n = len(X)
     shares = np.ones(n) if weight is None else weight.astype(np.float64)
     settings: dict[str, Any] = {} if weight is None else {"sample_weight": shares.astype(X.dtype)}
-    if estimator.loss == "squared_error":
+    loss = catalogue_loss(estimator.loss, estimator.out_activation_)
+    if estimator.loss == "squared_error":  # a sum whose weights make half the mean of it
+        loss = "sse"
         settings["sample_weight"] = (shares / (2 * shares.sum())).astype(X.dtype)
     if estimator.n_iter_no_change < np.inf:
         patience = int(estimator.n_iter_no_change) + 1
@@ -66,7 +59,7 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
             y,
             params=np.stack([joined(*start, X.dtype) for start in starts]),
             epochs=int(estimator.max_iter),
-            loss="cross_entropy" if estimator.out_activation_ == "softmax" else _LOSSES[estimator.loss],
+            loss=loss,
             optimizer=rule_of(estimator),
             l2=float(estimator.alpha) / float(shares.sum()),
             delta=float(getattr(estimator, "delta", 1.0)),

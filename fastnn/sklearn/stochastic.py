@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from fastnn.jobs.job import Job, State
 from fastnn.sklearn.bookkeeping import call_back, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import accuracy, r2, rule_of
+from fastnn.sklearn.conventions import accuracy, batch_rows, r2, rule_of
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import NON_FINITE, Data, Epochs, StochasticState, outputs
 
@@ -68,15 +68,11 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
 
 def rows_of_a_batch(estimator: Perceptron, n: int) -> int:
     """The batch size, of at most all n rows."""
-    if estimator.solver == "rprop":
-        return n
-    if estimator.batch_size == "auto":
-        return min(200, n)
-    if estimator.batch_size > n:
+    if estimator.solver != "rprop" and estimator.batch_size != "auto" and estimator.batch_size > n:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
         )
-    return int(min(estimator.batch_size, n))
+    return batch_rows(estimator.solver, estimator.batch_size, n)
 
 
 def _rates(estimator: Perceptron, epochs: int, n: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
-from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, keep, spec_of
+from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, batch_rows, keep, spec_of
 
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
 
@@ -86,7 +86,7 @@ class Ensemble(BaseEstimator):
         n, members = len(X), int(self.n_estimators)
         if self.bootstrap:
             weight = weight * rng.multinomial(n, np.full(n, 1 / n), size=members)
-        batch = n if self.solver == "rprop" else min(200 if self.batch_size == "auto" else int(self.batch_size), n)
+        batch = batch_rows(self.solver, self.batch_size, n)
         # as in the other estimators, a batch's penalty is divided by its weight, here by what that is on average
         l2 = float(self.alpha) * n / (batch * weight.sum(axis=-1))
         ensemble = fit_many(

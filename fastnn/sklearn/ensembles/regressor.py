@@ -12,10 +12,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastnn.sklearn.conventions import REGRESSION_LOSSES, keep
+from fastnn.sklearn.conventions import REGRESSION_LOSSES, catalogue_loss, keep
 from fastnn.sklearn.ensembles.base import Ensemble
-
-_LOSSES = {"squared_error": "mse", "absolute_error": "mae", "huber": "huber", "poisson": "poisson"}
 
 
 class MLPEnsembleRegressor(RegressorMixin, Ensemble):
@@ -124,7 +122,7 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
         self._flat = y.ndim == 1
         y = np.ascontiguousarray(y.reshape(len(y), -1), X.dtype)
         output = "exp" if self.loss == "poisson" else "identity"
-        self._train(X, y, sample_weight, y.shape[1], output, _LOSSES[self.loss])
+        self._train(X, y, sample_weight, y.shape[1], output, catalogue_loss(self.loss, output))
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
