@@ -114,7 +114,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(_LATE_MODULES[name])
     if name in _LATE:
         with InterruptsHeld():
-            return getattr(importlib.import_module(_LATE[name]), name)
+            found = globals()[name] = getattr(importlib.import_module(_LATE[name]), name)
+        return found
     raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 

@@ -282,8 +282,8 @@ def test_bad_settings_are_refused(settings, error, message):
 
 def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
     calls = []
-    call = training._Run.call
-    monkeypatch.setattr(training._Run, "call", lambda *arguments: calls.append(1) or call(*arguments))
+    following = training._Run.following
+    monkeypatch.setattr(training._Run, "following", lambda *arguments: calls.append(1) or following(*arguments))
     _, targets = problem("mse")
     settings = {"validation_fraction": 0.3, "early_stopping": EarlyStopping(10**6), "backend": backend}
     history = MLP((3, 5, 3), rng=0).fit(

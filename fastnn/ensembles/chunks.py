@@ -18,7 +18,7 @@ from fastnn.training.progress import MembersBar
 CHUNK_BYTES, MOST_MEMBERS = 64 * 2**20, 2**14
 
 
-def run_chunks(
+def train_in_chunks(
     job: MembersJob,
     *,
     chunk: int | None,
@@ -47,10 +47,15 @@ def run_chunks(
                 waiting.append((i, part))
         bar.report(int(outcome.records.ended.sum()))
         with suppress(KeyboardInterrupt):
-            if executor is None:
-                _run_here(job, waiting, outcome, store, threads, bar)
-            else:
+            if executor is not None:
                 run_on_executor(job, waiting, outcome, store, executor, bar)
+                return outcome
+            done = int(outcome.records.ended.sum())
+            for i, part in waiting:
+                piece = train_members(job.part(part), threads, partial(bar.report, done), outcome.part(part))
+                done += part.stop - part.start
+                if store is not None:
+                    store.save(i, piece)
     return outcome
 
 
@@ -60,19 +65,3 @@ def _chunk_size(job: MembersJob) -> int:
     for array in (job.X, job.y, job.weights, job.weights_val):
         numbers += array[0].size if len(array) > 1 else 0
     return max(1, min(MOST_MEMBERS, CHUNK_BYTES // (8 * numbers)))
-
-
-def _run_here(
-    job: MembersJob,
-    waiting: list[tuple[int, slice]],
-    outcome: MembersOutcome,
-    store: Checkpoint | None,
-    threads: int,
-    bar: MembersBar,
-) -> None:
-    done = int(outcome.records.ended.sum())
-    for i, part in waiting:
-        piece = train_members(job.part(part), threads, partial(bar.report, done), outcome.part(part))
-        done += part.stop - part.start
-        if store is not None:
-            store.save(i, piece)

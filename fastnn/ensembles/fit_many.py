@@ -6,13 +6,15 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import cache
 from os import PathLike
+from types import ModuleType
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.ensembles.chunks import run_chunks
+from fastnn.ensembles.chunks import train_in_chunks
 from fastnn.jobs.members import MembersJob
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
@@ -146,7 +148,7 @@ def fit_many(
         early_stopping=early_stopping, init=init, rng=rng, seeds=seeds, history=history, specialize=specialize,
     )  # fmt: skip
     job = replace(job, specialize=_in_lanes(job))
-    outcome = run_chunks(
+    outcome = train_in_chunks(
         job,
         chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
         threads=checks.check_integer("threads", threads, 1),
@@ -173,12 +175,17 @@ def fit_many(
 
 def _in_lanes(job: MembersJob) -> bool:
     """Whether members are trained in lanes: as the user says, or where it pays."""
-    with InterruptsHeld():
-        from fastnn.kernels import dispatch
-
     if compiler_is_off():  # each member alone, by plain loops
         warn_of_stand_in(stacklevel=3)
         return False
     if job.specialize is None:
-        return job.may_share_lanes and dispatch.members_in_lanes(job.spec)
+        return job.may_share_lanes and _dispatch().members_in_lanes(job.spec)
     return job.specialize
+
+
+@cache
+def _dispatch() -> ModuleType:
+    """`fastnn.kernels.dispatch`, which imports Numba."""
+    with InterruptsHeld():
+        from fastnn.kernels import dispatch
+    return dispatch

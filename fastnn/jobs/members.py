@@ -89,7 +89,9 @@ class MembersJob:
         return not follows_plateau and (self.stopping is None or self.stopping.monitor == "loss")
 
     def part(self, index: Any) -> MembersJob:
-        """The job of some members."""
+        """The job of some members; this one if they are all."""
+        if _is_all(index, len(self)):
+            return self
 
         def blocks(array: NDArray) -> NDArray:
             return array[index] if len(array) > 1 else array
@@ -132,10 +134,17 @@ class MembersOutcome:
         return cls(params, Records.blank(job.streams, kept, job.X_val.shape[1] > 0))
 
     def part(self, members: slice) -> MembersOutcome:
-        """Some of them, in the same memory."""
+        """Some of them, in the same memory; this one if they are all."""
+        if _is_all(members, len(self.params)):
+            return self
         return MembersOutcome(self.params[members], self.records[members])
 
     def put(self, index: Any, other: MembersOutcome) -> None:
         """Write down what became of some of them."""
         self.params[index] = other.params
         self.records.put(index, other.records)
+
+
+def _is_all(index: Any, count: int) -> bool:
+    """Whether an index names all of so many, in their order."""
+    return isinstance(index, slice) and index == slice(0, count)

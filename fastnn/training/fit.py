@@ -116,7 +116,7 @@ def fit(
             before = job.params.copy()
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validates) as bar:
-                status, stopped = run.calls(bar, interrupts, callback)
+                status, stopped = run.train_all(bar, interrupts, callback)
         if status == Status.BAD_DATA:
             job.params[:] = before
             check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
@@ -213,15 +213,14 @@ class _Run:
         """Whole epochs of this run that are over."""
         return int(self.state.counters[0]) - self.first
 
-    def call(self, state: State, max_steps: int, epochs: int) -> Status:
-        """Train on from a state, by so many steps and epochs at most."""
+    def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Learning rates, and places for the losses, of so many epochs at most that follow a state."""
         done = int(state.counters[0]) - self.first
-        part = slice(done, done + epochs)
         if self.plateau:
             self.learning_rates[done : done + 1] = state.monitor_state[MonitorState.RATE]
-        return self.train(self.job, state, self.learning_rates[part], self.losses[part], max_steps)
+        return self.learning_rates[done : done + epochs], self.losses[done : done + epochs]
 
-    def calls(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
+    def train_all(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, by calls of about `SECONDS_A_CALL`, or of an epoch where a callback waits for it."""
         most_epochs = self.epochs if callback is None else 1
         max_steps = self.first_steps
@@ -230,7 +229,8 @@ class _Run:
             calls += 1
             keeping = calls >= CALLS_A_COPY
             done, steps, clock = self.done, int(self.state.counters[2]), perf_counter()
-            status = self.call(self.state, self._whole_epochs(max_steps) if keeping else max_steps, most_epochs)
+            steps_now = self._whole_epochs(max_steps) if keeping else max_steps
+            status = self.train(self.job, self.state, *self.following(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
             if status in (Status.BAD_DATA, Status.DIVERGED):
                 return status, "diverged"
@@ -290,7 +290,7 @@ class _Run:
             middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
-            self.call(trial, UNBOUNDED, middle - good)
+            self.train(self.job, trial, *self.following(trial, middle - good), UNBOUNDED)
             # It gets ahead, by whole epochs, unless batches from a callable are others now.
             ahead = int(trial.counters[0]) - self.first > good and trial.counters[1] == 0
             if ahead and all_finite(self.job.params):

@@ -10,8 +10,7 @@ each is a small loop of independent operations.
 """
 
 from fastnn.kernels.lanes.kind import Batch, LanePointers, StepKind, StepKindType
-from fastnn.kernels.lanes.losses import pass_batch
-from fastnn.kernels.lanes.step import Pace, gradient_step, update
+from fastnn.kernels.lanes.step import Pace, gradient_step, pass_batch, update
 
 __all__ = [
     "Batch",

@@ -1,4 +1,4 @@
-"""The loss of a batch in lanes, and what it sends back through the network."""
+"""The loss of rows in lanes, and its derivative with respect to the output's pre-activations."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.activations import derivative
 from fastnn.kernels.functions.losses import row_loss
-from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes.layers import backward, forward
 from fastnn.kernels.simd import broadcast, lanes, load, store
 
 
@@ -38,38 +36,3 @@ def _output_loss(kind, pointers, batch, start, last, parameter, training):
         return loss
 
     return impl
-
-
-@inlined(literals=("training",))
-def pass_batch(kind, pointers, batch, parameter, training):
-    """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
-    rows, n_in = _shape(kind)
-    loss = broadcast(0.0, pointers.values)
-    for start in range(0, batch.rows, rows):
-        last = min(rows, batch.rows - start) - 1
-        x = batch.x + start * n_in * lanes(batch.x)
-        forward(kind, 0, pointers, x, last)
-        loss = loss + output_loss(kind, pointers, batch, start, last, parameter, training)
-        if training:
-            _backward_all(kind, pointers, x, last)
-    return loss
-
-
-def _shape(kind):
-    """Rows of a block, and width of the input."""
-
-
-@overload(_shape, jit_options=INLINED)
-def _shape_impl(kind):
-    rows, n_in = kind.value.rows, kind.value.spec.n_in
-    return lambda kind: (rows, n_in)
-
-
-def _backward_all(kind, pointers, x, last):
-    """`backward` from the output's layer."""
-
-
-@overload(_backward_all, jit_options=INLINED)
-def _backward_all_impl(kind, pointers, x, last):
-    top = kind.value.spec.n_layers - 1
-    return lambda kind, pointers, x, last: backward(kind, top, pointers, x, last)

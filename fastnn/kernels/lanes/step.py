@@ -1,4 +1,4 @@
-"""One step of training in lanes: the gradient of a batch, and the optimizer's update along it."""
+"""One step of training in lanes: the pass of a batch, its gradient, and the optimizer's update along it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,47 @@ from typing import NamedTuple
 from numba.extending import overload
 
 from fastnn.kernels.functions.optimizers import RULES, apply_rule, numbers_of
+from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes.losses import pass_batch
+from fastnn.kernels.lanes.layers import backward, forward
+from fastnn.kernels.lanes.losses import output_loss
 from fastnn.kernels.simd import broadcast, fma, lanes, load, select, sqrt, store, total_everywhere
 from fastnn.kernels.simd.types import Pointer
+
+
+@inlined(literals=("training",))
+def pass_batch(kind, pointers, batch, parameter, training):
+    """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
+    rows, n_in = _shape(kind)
+    loss = broadcast(0.0, pointers.values)
+    for start in range(0, batch.rows, rows):
+        last = min(rows, batch.rows - start) - 1
+        x = batch.x + start * n_in * lanes(batch.x)
+        forward(kind, 0, pointers, x, last)
+        loss = loss + output_loss(kind, pointers, batch, start, last, parameter, training)
+        if training:
+            _backward_all(kind, pointers, x, last)
+    return loss
+
+
+def _shape(kind):
+    """Rows of a block, and width of the input."""
+
+
+@overload(_shape, jit_options=INLINED)
+def _shape_impl(kind):
+    rows, n_in = kind.value.rows, kind.value.spec.n_in
+    return lambda kind: (rows, n_in)
+
+
+def _backward_all(kind, pointers, x, last):
+    """`backward` from the output's layer."""
+
+
+@overload(_backward_all, jit_options=INLINED)
+def _backward_all_impl(kind, pointers, x, last):
+    top = kind.value.spec.n_layers - 1
+    return lambda kind, pointers, x, last: backward(kind, top, pointers, x, last)
 
 
 def gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
