@@ -51,7 +51,7 @@ def test_figure_has_its_five_panels(runs, learned):
         "Loss, iteration by iteration",
         "Learned weights",
         "Outputs and targets",
-        "Time an iteration",
+        "Time per iteration",
         f"Held-out digits and their predicted classes: {learned.accuracy:.1%} correct",
     ]
 

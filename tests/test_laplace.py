@@ -71,5 +71,5 @@ def test_what_is_refused(net):
         fastnn.laplace(MLP((2, 2), output_activation="softmax"), X, Y)
     with pytest.raises(ValueError, match="y must be finite"):
         fastnn.laplace(net, X, Y * np.nan)
-    with pytest.raises(ValueError, match="y must not be met exactly"):
+    with pytest.raises(ValueError, match="y must not be fitted exactly"):
         fastnn.laplace(net, X, net.predict(X, backend="numpy") * 0 + net.predict(X))

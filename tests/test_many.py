@@ -259,7 +259,7 @@ def test_params_are_copied():
 
 # ---------------------------------------------------------------- what is refused
 REFUSED = [
-    ({"members": None}, "members must be how many networks to train"),
+    ({"members": None}, "members must be the number of networks to train"),
     ({"members": 0}, "members must be an integer of at least 1; got 0"),
     ({"members": [1, -1]}, "members must be a count, or members' numbers of at least 0"),
     ({"params": np.zeros((2, 3))}, r"params must have shape \(K, 32\)"),

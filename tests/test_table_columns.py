@@ -32,7 +32,7 @@ def prepared(y=Y, **columns):
         ("patient_id", np.arange(N) * 7, "an identifier: every row has its own"),
         ("five", np.full(N, 5.0), "constant"),
         ("nearly", 14.62 + 1e-15 * np.arange(N), "constant"),
-        ("note", [f"a longer text {k} of words" for k in range(N)], "a text of its own in most rows"),
+        ("note", [f"a longer text {k} of words" for k in range(N)], "a different text in most rows"),
         ("empty", [""] * N, "empty"),
         ("tiny", np.arange(N) * 1e-200, "constant"),
         ("falling", -(Y**3), "an exact function of the target"),

@@ -93,11 +93,11 @@ def test_a_sweep_saves_the_best_and_tells_the_command_that_trains_it(folder, cap
     settings = ["--hidden", "4", "--rate", "0.0001", "0.03", "--repeats", "2", "--epochs", "20"]
     assert cli.main(["sweep", "t.csv", "--target", "y", *settings, "--save", "best.safetensors"]) == 0
     said = capsys.readouterr().out
-    command = next(line for line in said.splitlines() if line.startswith("The best again: "))
+    command = next(line for line in said.splitlines() if line.startswith("To train the best one: "))
     assert "--rate 0.03" in command
     saved = TableModel.load("best.safetensors")
     assert len(saved.networks) == 2
-    words = shlex.split(command.removeprefix("The best again: "))
+    words = shlex.split(command.removeprefix("To train the best one: "))
     assert cli.main([*words[1:], "--no-figure", "--output", "again.safetensors"]) == 0
     np.testing.assert_array_equal(TableModel.load("again.safetensors").networks.params, saved.networks.params)
 

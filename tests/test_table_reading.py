@@ -76,7 +76,7 @@ def test_standard_input(monkeypatch):
     [
         (b"", Reading(), "it is empty"),
         (bytes(range(256)), Reading(), "--encoding says what it is"),
-        ("Größe\n1\n".encode("cp1252"), Reading(encoding="utf-8"), "no text in utf-8"),
+        ("Größe\n1\n".encode("cp1252"), Reading(encoding="utf-8"), "not text in utf-8"),
         (b"a\n1\n", Reading(encoding="utf-99"), "--encoding must be one that Python knows"),
         (b"a,y\n1,2\n3,4,5\n6,7\n", Reading(), "line 3 has 3 fields, where the header has 2"),
         (b"\x1f\x8bnothing", Reading(), "cannot be unpacked"),

@@ -333,7 +333,7 @@ def test_missing_file_and_wrong_columns(outcome, folder, capsys):
     assert "it lacks 'colour'" in capsys.readouterr().err
     messy().with_columns(colour=polars.lit("violet")).write_csv("t.csv")
     assert cli.main(["predict", "m.safetensors", "t.csv"]) == 0
-    assert "300 values are of no category known" in capsys.readouterr().err
+    assert "300 values belong to no category known" in capsys.readouterr().err
     assert cli.main(["predict", "m.safetensors", "t.csv", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
     messy().with_columns(a=polars.lit("text")).write_csv("t.csv")
@@ -380,7 +380,7 @@ def test_sweep_compares_settings(folder, capsys):
     assert "  4-4 tanh, rate 0.01 " in said
     assert "To beat: a linear model: 0." in said
     assert "LEFT OUT: constant" in said
-    assert "The best again: fastnn train t.csv --target y --hidden 4" in said
+    assert "To train the best one: fastnn train t.csv --target y --hidden 4" in said
     for option in (["--repeats", "0"], ["--folds", "1"], ["--threads", "0"]):
         assert cli.main([*SWEEP, *option]) == 1
         assert option[0] in capsys.readouterr().err
@@ -511,7 +511,7 @@ def test_ctrl_c_in_a_sweep_tells_the_networks_that_are_finished(folder, monkeypa
     argv = ["sweep", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "2", "--save"]
     assert cli.main([*argv, "t.safetensors"]) == 130
     out, error = capsys.readouterr()
-    assert "Interrupted: 3 of 4 networks are finished, and told of here." in out
+    assert "Interrupted: 3 of 4 networks are finished, and shown here." in out
     assert error == "fastnn sweep: interrupted\n"
     assert not list(folder.glob("*.safetensors"))
 

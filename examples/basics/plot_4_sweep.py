@@ -20,7 +20,7 @@ rows = result.summary()
 print(f"{len(rows)} settings, 20 networks each; the best: {min(rows, key=lambda row: row['validation_loss_mean'])}")
 
 # %%
-# The mean over seeds and folds, and its spread: two settings whose bars overlap are not told apart by so few runs.
+# The mean over seeds and folds, and its spread: two settings whose bars overlap cannot be told apart by so few runs.
 
 figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for (units,) in grid["hidden"]:

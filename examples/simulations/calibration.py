@@ -4,8 +4,9 @@ Calibration by Gauss-Newton
 
 Thousands of measurements are calibrated by Gauss-Newton, with the Jacobian of a network.
 
-A simulator tells the swing of a damped oscillator from three parameters. A network learns it; from a noisy measurement
-the parameters are found again by least squares, whose derivatives ``net.jacobian`` gives, inside compiled code.
+A simulator computes the swing of a damped oscillator from three parameters. A network learns it; from a noisy
+measurement the parameters are found again by least squares, whose derivatives ``net.jacobian`` gives, inside compiled
+code.
 
 .. code-block:: sh
 

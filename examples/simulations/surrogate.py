@@ -75,7 +75,7 @@ def surrogate(net, x, a):
 
 
 def learn(places, samples, epochs):
-    """A network that tells the force at a place."""
+    """A network that gives the force at a place."""
     rng = np.random.default_rng(1)
     X = rng.uniform(-1.6, 1.6, size=(samples, 2))
     A = np.empty_like(X)

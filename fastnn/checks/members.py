@@ -52,7 +52,7 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
         If neither is given, both are and differ in number, or one is not what it must be.
     """
     if members is None and params is None:
-        raise ValueError("members must be how many networks to train, unless params are given; got None")
+        raise ValueError("members must be the number of networks to train, unless params are given; got None")
     first = None
     if params is not None:
         first = check_ensemble_params(params, spec)

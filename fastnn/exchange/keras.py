@@ -56,7 +56,7 @@ def read(model: Any, activations: Any, dtype: Any) -> Network:
     """The network of a model, or of a list of its weights: see `fastnn.from_keras`."""
     if isinstance(model, (list, tuple)):
         if activations is None:
-            raise ValueError("activations must be given with a list of weights, which does not tell them; got None")
+            raise ValueError("activations must be given with a list of weights, which does not hold them; got None")
         return network_of(arrays.with_activations(_denses(model), activations), dtype)
     if not any(base.__module__.startswith(("keras.", "tf_keras.")) for base in type(model).__mro__):
         raise TypeError(f"model must be a Keras model or the list of its weights; got {describe(model)}")

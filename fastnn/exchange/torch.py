@@ -42,7 +42,7 @@ def read(module: Any, activations: Any, dtype: Any) -> Network:
     """The network of a module or its state: see `fastnn.from_torch`."""
     if isinstance(module, Mapping):
         if activations is None:
-            raise ValueError("activations must be given with a state_dict, which does not tell them; got None")
+            raise ValueError("activations must be given with a state_dict, which does not hold them; got None")
         return network_of(arrays.with_activations(_layers_of(module), activations), dtype)
     if not any(base.__module__ == "torch.nn.modules.module" for base in type(module).__mro__):
         raise TypeError(f"module must be a torch.nn.Module or its state_dict; got {describe(module)}")

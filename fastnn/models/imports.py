@@ -64,7 +64,7 @@ def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTyp
         where names differ in more than a number. Dropout is left out; normalisation by running statistics is folded
         into the layer next to it.
     activations : list of str
-        With a ``state_dict``, which does not tell them: one name for each layer, the output's last.
+        With a ``state_dict``, which does not hold them: one name for each layer, the output's last.
     dtype : {"float32", "float64"}, optional
         Of the network; by default that of the weights, float32 for half precision.
 
@@ -100,7 +100,7 @@ def from_keras(model: Any, activations: list[str] | None = None, *, dtype: DType
         ``Normalization``, ``Rescaling``, ``Flatten``, dropout and activations, as functions or layers; or the list
         that ``model.get_weights()`` of dense layers gives.
     activations : list of str
-        With a list of weights, which does not tell them: one name for each layer, the output's last.
+        With a list of weights, which does not hold them: one name for each layer, the output's last.
     dtype : {"float32", "float64"}, optional
         Of the network; by default that of the weights, float32 for half precision.
 

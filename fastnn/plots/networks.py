@@ -27,7 +27,7 @@ def network_diagram(
     output_names: Sequence[str] | None = None,
     max_units: int = 12,
 ) -> Axes:
-    """Draw a network as nodes and edges: an edge's colour and width tell its weight, a dashed one is negative.
+    """Draw a network as nodes and edges: an edge's colour and width show its weight, a dashed one is negative.
 
     Parameters
     ----------

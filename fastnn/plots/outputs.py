@@ -55,7 +55,7 @@ def outputs_against_targets(
 def sample_images(
     images: ArrayLike, predicted: ArrayLike, labels: ArrayLike, ax: Axes | None = None, *, columns: int = 12
 ) -> Axes:
-    """Draw images with the class predicted for each; a wrong one is framed and its true class told.
+    """Draw images with the class predicted for each; a wrong one is framed, with its true class.
 
     Parameters
     ----------

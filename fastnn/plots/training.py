@@ -72,7 +72,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
         faster = "" if time == compared else f", {times}"
         ax.annotate(f"{name}: {time * 1e6:.3g} µs{faster}", (time * 1e6, k), (0, 12), textcoords="offset points")
     ax.set_xscale("log")
-    ax.set(title="Time an iteration", xlabel="microseconds")
+    ax.set(title="Time per iteration", xlabel="microseconds")
     ax.set(xlim=(fastest * 1e6 / 3, slowest * 1e6 * 300), ylim=(len(seconds) - 0.5, -0.8), yticks=[])
     tidy(ax, grid="x")
     return ax

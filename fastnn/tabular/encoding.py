@@ -31,7 +31,7 @@ class Column:
     missing : bool
         Whether values were missing, which one more input then indicates.
     kind : {"number", "date", "category", "many"}
-        A date is a number of days; "many" categories are told by the means of the target.
+        A date is a number of days; "many" categories are encoded by the means of the target.
     means : tuple of tuple of float
         For each of many categories, what is known of the target where it stands; then the same of any other.
     form : str

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, is_number, is_text
 from fastnn.tabular.numerals import Numerals, date_format, days, values_of
 
-MOST_LEVELS = 50  # of more categories each is told by the target's mean where it stands
-FIRST = 1000  # rows that tell of most columns that they are no function of the target
-FEW_ROWS = 10  # of fewer nothing is told by their order
+MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
+FIRST = 1000  # rows enough to see that most columns are no function of the target
+FEW_ROWS = 10  # the order of fewer means nothing
 STRAY = 0.05  # of a column of numbers; with more texts among them it is one of texts
 _ID = re.compile(
     r"^(id|uid|uuid|guid|key|index|idx|unnamed.*|column_1)$|([_. -]|[a-z](?=I))(id|ID|Id|uuid|key)$", re.IGNORECASE
@@ -102,7 +102,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
         return _numbers(
             name, values_of(days(texts, form[0])), kind="date", form=form[0], remark=f"{form[1]}, days since 1970"
         )
-    return _texts(name, texts, present, "zeros in front: codes, no numbers" if codes and not strays.any() else "")
+    return _texts(name, texts, present, "leading zeros: codes, not numbers" if codes and not strays.any() else "")
 
 
 def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> Taken:
@@ -136,10 +136,10 @@ def _texts(name: str, texts: Any, present: Any, remark: str) -> Taken:
     if levels > max(2, len(present) // 2):
         words = present[:100].str.contains(r"\s\S+\s").mean() > 0.5
         what = f"{levels:,} different texts, as {present[0]!r}, too many for categories"
-        left_out = "a text of its own in most rows" if words else what
+        left_out = "a different text in most rows" if words else what
         return Taken(name, "text", missing, levels, texts, left_out=left_out, remark=remark)
     if levels > MOST_LEVELS:
-        return Taken(name, "many", missing, levels, texts, remark=remark or "told by the target's mean")
+        return Taken(name, "many", missing, levels, texts, remark=remark or "encoded by the target's mean")
     return Taken(name, "category", missing, levels, texts, remark=remark)
 
 
@@ -182,7 +182,7 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
     if classes is not None:
         levels = len(np.unique(x))
         if levels == len(np.unique(y)) > 1 and levels == len(np.unique(np.column_stack([x, y]), axis=0)):
-            return "the target in other words"
+            return "the target under other names"
         return ""
     if not isinstance(taken.values, np.ndarray):
         return ""
@@ -231,7 +231,7 @@ def judge_columns(
         if column.name in use and column.kind not in ("constant", "empty"):
             reason = ""
         if column.name in leave_out:
-            reason = "as you say"
+            reason = "as you asked"
         judged.append(replace(column, left_out=reason))
     usable = ("row numbers", "an exact function of the target")
     if all(column.left_out for column in judged):  # better these than none

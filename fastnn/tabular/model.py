@@ -125,12 +125,12 @@ class TableModel:
         values = [column.read(frame[column.name], table.numerals) for column in self.columns]
         X, unseen = encode(self.columns, values)
         for name, count in unseen.items():
-            told.append(f"Column {name!r}: {count:,} values are of no category known from training.")
+            told.append(f"Column {name!r}: {count:,} values belong to no category known from training.")
         for column, value in zip(self.columns, values, strict=True):
             lost = int(np.isnan(value).sum()) if column.levels is None else value.null_count()
             if lost and not column.missing:
                 how = "they count as the mean" if column.levels is None else "they count as no category"
-                told.append(f"Column {column.name!r}: {lost:,} values are missing, of which training had none; {how}.")
+                told.append(f"Column {column.name!r}: {lost:,} values are missing, though training had none; {how}.")
         return X, [*told, *self._outside(X)]
 
     def _outside(self, X: NDArray[np.float32]) -> list[str]:

@@ -147,8 +147,8 @@ def prepare(
             taken[place] = replace(one, left_out="constant in the rows to learn from")
     if not columns:
         reasons = "; ".join(f"{one.name}: {one.left_out}" for one in taken)
-        why = f"cannot be learned from ({reasons})" if reasons else "do not exist"
-        raise ValueError(f"a network needs columns to learn {target!r} from; other columns of the table {why}")
+        others = f"cannot be used ({reasons})" if reasons else "do not exist"
+        raise ValueError(f"a network needs columns to learn {target!r} from; other columns of the table {others}")
     X, _ = encode(columns, values)
     for place, means in crossed.items():
         X[fold >= 0, place : place + means.shape[1]] = means

@@ -137,7 +137,7 @@ def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
         try:
             text = data.decode(str(name))
         except LookupError as error:
-            raise ValueError(f"--encoding must be one that Python knows, as utf-8; got {encoding!r}") from error
+            raise ValueError(f"--encoding must be one that Python knows, such as utf-8; got {encoding!r}") from error
         except UnicodeError:
             continue
         if "\x00" in text:
@@ -146,7 +146,7 @@ def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
             str(name), str(name)
         )
     raise ValueError(
-        f"{path} cannot be read as a table: it is no text in {encoding or 'UTF-8 or Windows-1252'};"
+        f"{path} cannot be read as a table: it is not text in {encoding or 'UTF-8 or Windows-1252'};"
         " --encoding says what it is"
     )
 

@@ -111,7 +111,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
             )
         values, texts = values_of(found), parsed
         if task is None and texts.drop_nulls().str.contains(r"^[+-]?0\d").any():
-            return *_classes(name, texts), "zeros in front: codes, no numbers; --task regression takes numbers"
+            return *_classes(name, texts), "leading zeros: codes, not numbers; --task regression takes numbers"
     else:
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
     present = finite(name, values)[~np.isnan(values)]

@@ -76,7 +76,7 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
     if dispatch.samples_in_lanes(spec, rows) and not noisy:
         return (
             f"lanes, a sample in each, by a kernel compiled for this network: at most {dispatch.TINY_PARAMS} "
-            f"parameters and {most} rows (specialize=False says no)"
+            f"parameters and {most} rows (specialize=False turns it off)"
         )
     if noisy and tiny:
         why = "dropout and noise are for tiles alone"

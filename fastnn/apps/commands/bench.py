@@ -39,7 +39,7 @@ DEFAULT = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn bench``."""
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="names from the list below (default: all)")
-    own = parser.add_argument_group("a workload of one's own")
+    own = parser.add_argument_group("a workload of your own")
     own.add_argument("--layers", metavar="N,N,...", help="its layer sizes")
     own.add_argument("--batch", type=int, default=32, help="rows of a batch (default: %(default)s)")
     own.add_argument("--optimizer", default="sgd", help="sgd, momentum or adam (default: %(default)s)")
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--core", type=int, help="the first core to run on (default: the first there is)")
     parser.add_argument("--json", metavar="FILE", help="write all that was measured")
     parser.add_argument("--html", metavar="FILE", help="write a report with pictures, one file")
-    parser.add_argument("--compare", metavar="FILE", help="tell what changed since an earlier --json")
+    parser.add_argument("--compare", metavar="FILE", help="show what changed since an earlier --json")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:

@@ -11,7 +11,7 @@ from fastnn.apps.commands.terminal import Terminal
 if TYPE_CHECKING:
     from fastnn import MLP
 
-SUMMARY = "make a network of fastnn's from an ONNX file or from PyTorch's weights"
+SUMMARY = "make a fastnn network from an ONNX file or from PyTorch weights"
 EXAMPLES = """\
 examples:
   fastnn convert model.onnx model.safetensors
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="an .onnx, .safetensors or .npz file")
     parser.add_argument("target", metavar="TARGET", help="a .safetensors or .npz file")
     parser.add_argument("--activations", metavar="NAME,...", help="of a state_dict's layers, the output's last")
-    parser.add_argument("--layers", metavar="NAME,...", help="a state_dict's layers, if no numbers tell their order")
+    parser.add_argument("--layers", metavar="NAME,...", help="a state_dict's layers in order, if not numbered")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="by default what holds all weights exactly")
 
 

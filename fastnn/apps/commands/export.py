@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
     parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="what to write")
     parser.add_argument("--output", metavar="FILE", help="by default the model's name with another ending")
-    parser.add_argument("--best", action="store_true", help="of a table's networks the best alone, not mean and spread")
-    parser.add_argument("--derivatives", action="store_true", help="in C, products with the Jacobian, too")
+    parser.add_argument("--best", action="store_true", help="only the best of a table's networks, not mean and spread")
+    parser.add_argument("--derivatives", action="store_true", help="add products with the Jacobian (C only)")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ import textwrap
 from fastnn.apps.commands.tables import WIDTH
 from fastnn.apps.commands.terminal import Terminal
 
-SUMMARY = "tell what a saved network is, and what it was trained on"
+SUMMARY = "show what a saved network is, and what it was trained on"
 EXAMPLES = """\
 examples:
   fastnn info data.safetensors

@@ -10,7 +10,7 @@ from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 
-SUMMARY = "predict the rows of a table with a model that `fastnn train` saved"
+SUMMARY = "predict the target of each row of a table with a model that `fastnn train` saved"
 EXAMPLES = """\
 examples:
   fastnn predict data.safetensors new.csv
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn predict``."""
     parser.add_argument("model", metavar="MODEL", help="what `fastnn train` saved")
     parser.add_argument("data", metavar="FILE", help="a table with the same columns; the target may be missing")
-    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the table, or all")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns to copy to the output, or all")
     parser.add_argument("--output", metavar="FILE", help="CSV, or .parquet; by default CSV on standard output")
     add_reading_arguments(parser)
 

@@ -29,8 +29,8 @@ examples:
   fastnn sweep data.csv --target price --hidden 8 32 32,32 --rate 0.001 0.01 --repeats 50
   fastnn sweep data.csv --target price --activation relu tanh --repeats 5 --folds 5
 
-Settings are ranked by the loss on validation rows. The rows held out have no part in it: the scores on them are
-what the best setting may be expected to do.
+Settings are ranked by the loss on validation rows. The held-out rows play no part in it: the scores on them
+show what to expect of the best setting.
 """
 
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repeats", type=int, default=20, help="networks of each kind (default: %(default)s)")
     parser.add_argument("--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save that")
-    parser.add_argument("--folds", type=int, help="validate on so many parts of the rows in turn, not on one of them")
+    parser.add_argument("--folds", type=int, help="cross-validate on so many parts of the rows")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -91,10 +91,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     terminal.say(f"\nTo beat: {told}.")
     if interrupted:
         done = sum(len(one.scores) for one in compared)
-        terminal.say(f"Interrupted: {done} of {len(grid) * count} networks are finished, and told of here.")
+        terminal.say(f"Interrupted: {done} of {len(grid) * count} networks are finished, and shown here.")
         raise KeyboardInterrupt
     best = compared[0].settings
-    terminal.say(f"The best again: {train_command(args, best)}")
+    terminal.say(f"To train the best one: {train_command(args, best)}")
     if args.save is not None:
         outcome = training.train(table, best, progress, args.save)
         terminal.say()

@@ -17,11 +17,11 @@ WIDTH = 79  # of what is printed
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """How a file is to be read, where that cannot be guessed."""
-    group = parser.add_argument_group("reading the file", "what is not said is guessed, and told in one line")
+    group = parser.add_argument_group("reading the file", "what is not given is guessed, and printed in one line")
     group.add_argument("--separator", metavar="CHAR", help="between columns; 'tab' for a tab")
     group.add_argument("--decimal", metavar="CHAR", help="before the fraction of a number")
     group.add_argument("--thousands", metavar="CHAR", help="between groups of three digits")
-    group.add_argument("--encoding", metavar="NAME", help="of the characters, as utf-8, cp1252, shift-jis")
+    group.add_argument("--encoding", metavar="NAME", help="of the characters, such as utf-8, cp1252, shift-jis")
     group.add_argument("--missing", metavar="TEXT", nargs="+", default=[], help="texts that stand for a missing value")
     group.add_argument("--comment", metavar="CHAR", help="from which on a line is a comment")
     group.add_argument("--no-header", action="store_true", help="the columns are column_1, column_2, ...")
@@ -32,16 +32,16 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """What every command that learns from a table takes."""
     parser.add_argument("data", metavar="FILE", help="CSV (.gz, .zst), Excel, Parquet or Arrow; - for standard input")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    parser.add_argument("--task", choices=("regression", "classification"), help="by default told by the target")
-    parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="learn from these in any case")
+    parser.add_argument("--task", choices=("regression", "classification"), help="by default decided from the target")
+    parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="always learn from these")
     parser.add_argument("--leave-out", nargs="+", default=[], metavar="COLUMN", help="do not learn from these")
     parser.add_argument("--epochs", type=int, default=300, help="at most (default: %(default)s)")
-    parser.add_argument("--patience", type=int, default=20, help="epochs without an improvement (default: %(default)s)")
+    parser.add_argument("--patience", type=int, default=20, help="epochs without improvement (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, help="rows of a step (default: 32, or 256 from 20,000 rows on)")
     parser.add_argument("--l2", type=float, default=0.0, help="penalty on the weights, over the rows (default: 0)")
     parser.add_argument("--class-weight", choices=("balanced",), help="let every class weigh the same")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the first weights (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, help="share the work; nothing else changes (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="share the work; the results stay the same (default: 1)")
     add_reading_arguments(parser)
 
 
@@ -104,7 +104,7 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
     else:
         names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")
         told = f"Classification: {target.name!r} has {len(target.classes)} classes: {names}."
-    _wrapped(terminal, told + (f" Taken so because it holds {table.why}." if table.why else ""))
+    _wrapped(terminal, told + (f" Decided because it holds {table.why}." if table.why else ""))
     dropped = f", {table.dropped:,} without {target.name!r} left out" if table.dropped else ""
     _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} to learn from, {len(table.held[1]):,} held out{dropped}.")
     terminal.say()

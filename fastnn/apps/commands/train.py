@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's learning rate (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=8, help="networks whose mean predicts (default: %(default)s)")
     parser.add_argument("--output", metavar="MODEL", help="a .safetensors file (default: the data's name)")
-    parser.add_argument("--dry-run", action="store_true", help="tell what the columns are taken for, and train nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what the columns are taken for, and train nothing")
     parser.add_argument("--no-figure", action="store_true", help="do not draw one")
 
 
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.tabular import training
 
     if settings.repeats >= training.MANY:
-        several = f"{settings.repeats} networks take kernels made for their shape alone"
-        terminal.say(f"{several}, which are compiled first unless an earlier run has left them.")
+        several = f"{settings.repeats} networks need kernels made for their shape"
+        terminal.say(f"{several}, which are compiled first unless an earlier run has done so.")
     with terminal.working("training; new kernels are compiled first, once"):
         outcome = training.train(table, settings, False, output)
     _tell_outcome(outcome, table, terminal)
@@ -153,7 +153,7 @@ def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Termi
             low, middle, high = map(score_text, np.quantile(sound, [0.05, 0.5, 0.95]))
             measure = next(iter(outcome.scores["network"]))
             terminal.say(
-                f"\nEach alone: {measure} {middle} in the middle, nine in ten between {low} and {high}"
+                f"\nEach alone: {measure} {middle} at the median, nine in ten between {low} and {high}"
                 + (f"; {lost} diverged and are left out" if lost else "")
                 + "."
             )

@@ -16,17 +16,17 @@ CRIPPLING = {
     "OPENBLAS_L2_SIZE": "NumPy's BLAS then blocks its products for another cache",
     "MKL_DEBUG_CPU_TYPE": "MKL then runs the kernels of another processor",
     "MKL_CBWR": "MKL then runs kernels that repeat their bits, which are slower",
-    "ATEN_CPU_CAPABILITY": "PyTorch then runs kernels of lesser instructions",
-    "DNNL_MAX_CPU_ISA": "oneDNN, inside PyTorch, then runs kernels of lesser instructions",
-    "XLA_FLAGS": "JAX's compiler then works otherwise than by default",
+    "ATEN_CPU_CAPABILITY": "PyTorch then runs kernels for older instruction sets",
+    "DNNL_MAX_CPU_ISA": "oneDNN, inside PyTorch, then runs kernels for older instruction sets",
+    "XLA_FLAGS": "JAX's compiler then works differently from its default",
     "NUMBA_DISABLE_JIT": "fastnn's kernels then cannot run",
     "NUMBA_OPT": "Numba then optimises less or more than by default",
     "NUMBA_CPU_NAME": "Numba then compiles for another processor",
     "NUMBA_CPU_FEATURES": "Numba then compiles for another processor",
     "NUMBA_BOUNDSCHECK": "Numba then checks every index",
     "JAX_DISABLE_JIT": "JAX then compiles nothing",
-    "PYTHONDONTWRITEBYTECODE": "Python then reads the sources anew at every start, so that imports take longer",
-    "NPY_DISABLE_CPU_FEATURES": "NumPy then runs kernels of lesser instructions",
+    "PYTHONDONTWRITEBYTECODE": "Python then compiles the sources at every start, so that imports take longer",
+    "NPY_DISABLE_CPU_FEATURES": "NumPy then runs kernels for older instruction sets",
 }
 #: Which libraries' versions are recorded.
 DISTRIBUTIONS = ("numpy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")

@@ -41,7 +41,7 @@ similar machine, microseconds to none.</li>
 registers alone, right after each peer. Activations, loss and update take time and do not count, so that 100 % cannot be
 reached: where more comes out, the machine was busy, and the table says so.</li>
 <li><b>import</b>, and <b>compile + first run</b>, which compiles, are paid once in every process; fastnn keeps what it
-has compiled on the disk, and what compiling it took is told below the table.</li>
+has compiled on the disk, and what compiling it took is given below the table.</li>
 </ul>
 """
 
