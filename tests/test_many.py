@@ -316,3 +316,35 @@ def test_a_million_members_take_little_more_than_their_results():
     ).stdout
     grown, results = map(int, output.split())
     assert grown < results + 2**20  # both in KiB
+
+
+# ---------------------------------------------------------------- some of the features
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+def test_members_see_their_own_features(dtype):
+    """As if the others were not there, whatever moves weights: a penalty, a bound, an optimizer that decays them."""
+    spec, k = MLP((3, 5, 2), dtype=dtype).spec, 20
+    features = np.random.default_rng(1).random((k, 3)) < 0.5
+    features[~features.any(axis=1), 0] = True
+    start, settings = params(spec, k), {"optimizer": AdamW(0.05), "l2": 0.1, "max_grad_norm": 0.2, "batch_size": 3}
+    many = fit_many(spec, X, Y, params=start, features=features, epochs=4, rng=1, specialize=True, **settings)
+    other = fit_many(spec, X, Y, params=start, features=features, epochs=4, rng=1, specialize=False, **settings)
+    close(many.params, other.params, dtype)
+    for i in range(k):
+        own = start[i].copy()
+        spec.weights(own)[0][~features[i]] = 0
+        masked = fit_many(
+            spec, np.where(features[i], X, 0), Y, params=own[None], members=[i], epochs=4, seeds=None, rng=1,
+            specialize=False, **settings,
+        )  # fmt: skip
+        close(many.params[i], masked.params[0], dtype)
+        assert not spec.weights(many.params[i])[0][~features[i]].any()
+
+
+def test_features_are_refused_in_a_sentence():
+    settings = {"members": 2, "epochs": 1}
+    with pytest.raises(TypeError, match=r"features must be an array of bool of shape \(2, 3\); got"):
+        fit_many(SPEC, X, Y, features=np.ones((2, 3)), **settings)
+    with pytest.raises(ValueError, match=r"features must be an array of bool of shape \(2, 3\); got"):
+        fit_many(SPEC, X, Y, features=np.ones((3, 3), bool), **settings)
+    with pytest.raises(ValueError, match="features must leave each member one at least; got none for member 1"):
+        fit_many(SPEC, X, Y, features=[[True] * 3, [False] * 3], **settings)

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.jobs import check_batch_size, check_loss, check_loss_parameter, check_max_grad_norm
-from fastnn.checks.members import check_data, check_for_each, check_members, check_optimizers, check_seeds
+from fastnn.checks.members import (
+    check_data,
+    check_features,
+    check_for_each,
+    check_members,
+    check_optimizers,
+    check_seeds,
+)
 from fastnn.checks.memory import check_epochs
 from fastnn.checks.monitor import check_early_stopping
 from fastnn.checks.networks import check_network_spec, check_rng
@@ -41,6 +48,7 @@ def check_members_job(
     quantiles: Any,
     min_variance: Any,
     targets: Any,
+    features: Any,
     validation_data: Any,
     early_stopping: Any,
     init: Any,
@@ -94,6 +102,7 @@ def check_members_job(
         shuffle=check_flag("shuffle", shuffle),
         stopping=check_early_stopping(early_stopping, X_val.shape[1] > 0),
         history=check_flag("history", history),
+        features=check_features(features, spec, k),
         specialize=check_optional_flag("specialize", specialize),
     )
     if job.specialize and not job.may_share_lanes:

@@ -192,6 +192,26 @@ def check_data(
     return blocks, targets, weights
 
 
+def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np.bool_] | None:
+    """Which features each member sees, shape (K, n_in); None where all see all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no array of bool of this shape, or a member would see nothing.
+    """
+    if features is None:
+        return None
+    seen = np.array(features, order="C")
+    if seen.dtype != np.bool_ or seen.shape != (members, spec.n_in):
+        expected = f"features must be an array of bool of shape {(members, spec.n_in)}"
+        raise (TypeError if seen.dtype != np.bool_ else ValueError)(f"{expected}; got {describe(seen)}")
+    blind = ~seen.any(axis=1)
+    if blind.any():
+        raise ValueError(f"features must leave each member one at least; got none for member {int(blind.argmax())}")
+    return seen
+
+
 def _as_array(argument: str, value: Any) -> Any:
     """Lists as arrays, whose dimensions are known; what is no list is left for later checks."""
     return _as_numbers(argument, value, "any") if isinstance(value, (list, tuple)) else value

@@ -44,6 +44,7 @@ def fit_many(
     quantiles: float | Sequence[float] = 0.5,
     min_variance: float | Sequence[float] = 1e-6,
     targets: str = "complete",
+    features: ArrayLike | None = None,
     validation_data: Any = None,
     early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
@@ -69,7 +70,8 @@ def fit_many(
     X : array_like, shape (n, n_in) or (K, n, n_in)
         The samples of all K members, or of each.
     y : array_like, shape (n, n_out), (n,) or (K, n, n_out)
-        The targets of all, or of each; class labels where the loss takes them.
+        The targets of all, or of each; class labels where the loss takes them. With ``targets="masked"`` a member's own
+        targets may be NaN where an output is none of its business.
     epochs : int
         Passes over the samples.
     members : int or array_like of int, shape (K,)
@@ -79,6 +81,8 @@ def fit_many(
         Their first parameters, which are copied; drawn by `init` otherwise.
     loss, max_grad_norm, delta, quantiles, min_variance, targets
         As in `MLP.fit`.
+    features : array_like of bool, shape (K, n_in), optional
+        Which features each member sees. Its weights of the others are set to 0, and stay so.
     optimizer : Optimizer
         As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
     batch_size : int, optional
@@ -144,8 +148,9 @@ def fit_many(
     job = checks.check_members_job(
         spec, X, y, epochs=epochs, members=members, params=params, loss=loss, optimizer=optimizer,
         batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight, l2=l2, max_grad_norm=max_grad_norm,
-        delta=delta, quantiles=quantiles, min_variance=min_variance, targets=targets, validation_data=validation_data,
-        early_stopping=early_stopping, init=init, rng=rng, seeds=seeds, history=history, specialize=specialize,
+        delta=delta, quantiles=quantiles, min_variance=min_variance, targets=targets, features=features,
+        validation_data=validation_data, early_stopping=early_stopping, init=init, rng=rng, seeds=seeds,
+        history=history, specialize=specialize,
     )  # fmt: skip
     job = replace(job, specialize=_in_lanes(job))
     outcome = train_in_chunks(

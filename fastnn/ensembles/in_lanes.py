@@ -33,6 +33,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         packed=packed,
         penalised=bool(job.l2.any()),
         clipped=bool(np.isfinite(job.max_grad_norm)),
+        selective=job.features is not None,
         validates=job.X_val.shape[1] > 0,
     )
     stopping = job.stopping
@@ -54,6 +55,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         patience=stopping.patience if stopping is not None else 0,
         min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
         restore_best=stopping is not None and stopping.restore_best,
+        features=np.empty((0, 0), bool) if job.features is None else job.features,
     )
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
     data = members.Data(job.X, job.y, *_weights(job.loss, job.y, job.weights), rows)

@@ -10,6 +10,8 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.trainable import check_trainable
+from fastnn.ensembles.features import unseen
 from fastnn.ensembles.threads import Piece
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.members import MembersJob, MembersOutcome
@@ -63,6 +65,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
         shuffle=job.shuffle,
         l2=float(job.l2[k]),
         max_grad_norm=job.max_grad_norm,
+        trainable=None if job.features is None else check_trainable(~unseen(job.spec, job.features[k]), job.spec),
         monitor=monitor,
         member=int(job.streams[k]),
     )

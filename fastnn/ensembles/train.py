@@ -6,6 +6,7 @@ from threading import Event
 
 import numpy as np
 
+from fastnn.ensembles.features import unseen
 from fastnn.ensembles.in_lanes import in_lanes, rewind
 from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
@@ -38,6 +39,9 @@ def train_members(
     if first is None:
         first = initialize_members(job.spec, INITIALIZERS[job.init], job.seeds, job.streams)
     outcome = MembersOutcome.blank(job) if outcome is None else outcome
+    if job.features is not None:
+        first = first.copy()
+        first[unseen(job.spec, job.features)] = 0
     outcome.params[:] = first
     halt = Event()
     work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome, halt)

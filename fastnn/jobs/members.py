@@ -48,6 +48,8 @@ class MembersJob:
         When a member stops.
     history : bool
         Whether the losses of every epoch are kept.
+    features : ndarray of bool, shape (K, n_in), or None
+        Which features each member sees: its weights of the others are zero, and stay so. None where all see all.
     specialize : bool or None
         Whether the networks are trained in lanes, by a kernel compiled for them, or one after another; None leaves the
         choice open.
@@ -77,6 +79,7 @@ class MembersJob:
     shuffle: bool
     stopping: EarlyStopping | None
     history: bool
+    features: NDArray[np.bool_] | None
     specialize: bool | None
 
     def __len__(self) -> int:
@@ -108,6 +111,7 @@ class MembersJob:
             seeds=self.seeds[index],
             streams=self.streams[index],
             params=None if self.params is None else self.params[index],
+            features=None if self.features is None else self.features[index],
         )
 
 

@@ -34,6 +34,8 @@ class StepKind:
         Whether there is an L2 penalty, and a bound of the gradient's norm.
     packed : bool
         Whether every lane has rows of its own, copied to where a vector holds them; else all share those of the data.
+    selective : bool
+        Whether a lane's network may see some of the features alone: the weights of the others get no gradient.
     """
 
     spec: NetworkSpec
@@ -45,6 +47,7 @@ class StepKind:
     penalised: bool = False
     clipped: bool = False
     packed: bool = False
+    selective: bool = False
 
     def __reduce__(self) -> tuple:
         return StepKind, tuple(getattr(self, field.name) for field in fields(self))
@@ -113,6 +116,7 @@ class LanePointers(NamedTuple):
     slot_0: Pointer
     slot_1: Pointer
     values: Pointer  # of a block of rows, see `StepKind.offsets`
+    features: Pointer  # 1 where a network sees a feature, else 0, where the kind is selective
 
 
 class Batch(NamedTuple):

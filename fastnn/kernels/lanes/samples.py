@@ -150,6 +150,7 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
         _room(kind, x, "slot_0"),
         _room(kind, x, "slot_1"),
         _room(kind, x, "values"),
+        x,  # where nothing is read
     )
     pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
     job = records[0]

@@ -58,6 +58,8 @@ def gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
 def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
     kind = kind.value
     n_params, samples, penalised, clipped = kind.spec.n_params, kind.lanes_hold_samples, kind.penalised, kind.clipped
+    first, selective = kind.spec.layers[0], kind.selective
+    start, n_in, n_hidden = first.weights, first.n_in, first.n_out
     spans = tuple((layer.weights, layer.weights + layer.n_in * layer.n_out) for layer in kind.spec.layers)
 
     def impl(kind, pointers, batch, l2, max_grad_norm, parameter):
@@ -69,10 +71,15 @@ def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
             loss = total_everywhere(loss)
             for i in range(n_params):
                 store(g + i * width, total_everywhere(load(g + i * width)))
+        if selective:
+            for i in range(n_in):
+                seen = load(pointers.features + i * width)
+                for place in range(start + i * n_hidden, start + (i + 1) * n_hidden):
+                    store(g + place * width, seen * load(g + place * width))
         if penalised:
             squares = broadcast(0.0, g)
-            for start, stop in spans:
-                for i in range(start, stop):
+            for begin, end in spans:
+                for i in range(begin, end):
                     p_i = load(p + i * width)
                     squares = fma(p_i, p_i, squares)
                     store(g + i * width, fma(l2, p_i, load(g + i * width)))

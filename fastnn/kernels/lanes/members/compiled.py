@@ -63,7 +63,7 @@ def batch_loss(kind, work, values, X, y, packed_x, packed_y, share, share_stride
 
 
 def _pointers(kind, work, values):
-    """Parameters, gradient and slots, one after another."""
+    """Parameters, gradient, slots and the features that are seen, one after another."""
 
 
 @overload(_pointers, jit_options=INLINED)
@@ -72,7 +72,7 @@ def _pointers_impl(kind, work, values):
 
     def impl(kind, work, values):
         size = n_params * lanes(work)
-        return LanePointers(work, work + size, work + 2 * size, work + 3 * size, values)
+        return LanePointers(work, work + size, work + 2 * size, work + 3 * size, values, work + 4 * size)
 
     return impl
 
@@ -99,7 +99,7 @@ def _addresses(kind: StepKind, validates: bool) -> tuple[int, int]:
     v, data = Pointer(number, kind.lanes), Pointer(number, native_lanes(number))
     settings = Pointer(real, native_lanes(real))
     steps = address_of(train, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, data, settings, v)
-    shared = StepKindType(replace(kind, packed=False, penalised=False, clipped=False))
+    shared = StepKindType(replace(kind, packed=False, penalised=False, clipped=False, selective=False))
     loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, data, v) if validates else 0
     return steps, loss
 
@@ -131,11 +131,12 @@ def new_step(
     packed: bool,
     penalised: bool,
     clipped: bool,
+    selective: bool,
     validates: bool,
 ) -> tuple[StepKind, CompiledStep]:
     """The kind of step for networks in lanes, and what is compiled for it."""
     width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
-    kind = StepKind(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed)
+    kind = StepKind(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed, selective)
     steps, batch_loss = _addresses(kind, validates)
     row = RULES[rule]
     traits = row.slots, row.corrects_bias, row.keeps_step_sizes

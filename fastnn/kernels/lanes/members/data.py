@@ -58,6 +58,7 @@ class MemberSettings(NamedTuple):
     patience: int  # epochs without improvement before a member stops; 0 never stops it
     min_improvement: float
     restore_best: bool
+    features: NDArray[np.bool_]  # (K, n_in), which of them each member sees; or (0, 0)
 
 
 #: What becomes of the members: parameters, which on entry are the first, and the fields of `Records`.
@@ -96,7 +97,7 @@ def new_block(kind: StepKind, n: int, batch_size: int, n_validation: int, own_or
         place, size = size, size + vectors
         return place
 
-    take(4 * spec.n_params)
+    take(4 * spec.n_params + (spec.n_in if kind.selective else 0))
     places = {
         "values": take(kind.n_values),
         "pace": take(5),

@@ -15,7 +15,7 @@ from fastnn.kernels.simd.types import Pointer
 class Lanes(NamedTuple):
     """Pointers to what stands in the lanes of a block, see `fastnn.kernels.lanes.members.data.Block`."""
 
-    params: Pointer  # and behind them the gradient and two slots
+    params: Pointer  # and behind them the gradient and two slots, and which features are seen where not all are
     pace: Pointer
     best: Pointer  # the least that was monitored
     best_params: Pointer
@@ -36,6 +36,8 @@ def admit(block, lane, member, tick, results, settings, step):
     block.pace[4 * width + lane], block.best[lane] = settings.l2[member], np.inf
     for i in range(n_params):
         block.params[i * width + lane] = params[member * n_params + i]
+    for i in range(settings.features.shape[1]):
+        block.params[(4 * n_params + i) * width + lane] = 1.0 if settings.features[member, i] else 0.0
     for i in range(2 * n_params, (2 + step.n_slots) * n_params):
         block.params[i * width + lane] = rate if step.keeps_step_sizes and i >= 3 * n_params else 0.0
 
