@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import MLP
+from fastnn import MLP, reference
+from fastnn.jobs.job import Job
+from fastnn.jobs.slopes import Slopes
+from fastnn.settings import catalogue
+from fastnn.training.slope_residuals import SlopeResiduals
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-2, 2, (24, 2))
@@ -89,6 +93,29 @@ def test_slopes_teach_values():
     assert errors[1] < 0.6 * errors[0]
 
 
+@pytest.mark.parametrize("settings", [CASES["all"], {**CASES["missing"], "batch_size": None, "max_grad_norm": None}])
+def test_levenberg_and_marquardts_residuals_of_slopes(settings):
+    """The twins agree; the first loss is that of any rule, and its normal equations hold the same gradient."""
+    nets, start = [MLP((2, 7, 2), rng=0) for _ in range(3)], MLP((2, 7, 2), rng=0).params
+    histories = [
+        net.fit(X, Y, epochs=30, optimizer=fastnn.LevenbergMarquardt(), backend=backend, **settings)
+        for net, backend in zip(nets, ("numba", "numpy"), strict=False)
+    ]
+    np.testing.assert_allclose(histories[0].loss[:10], histories[1].loss[:10], rtol=1e-6)
+    first = nets[2].fit(X, Y, epochs=1, optimizer=fastnn.SGD(1e-3), **settings)
+    assert histories[0].loss[0] == pytest.approx(first.loss[0], rel=1e-12)
+    assert histories[0].loss[-1] < histories[0].loss[0] / 20
+
+    along, weights = np.eye(2), np.full(24, 1 / 24)
+    slopes = Slopes(np.ascontiguousarray(settings["dydx"].swapaxes(1, 2)), along, settings.get("dydx_weight", 1.0))
+    gradient = np.zeros_like(start)
+    reference.slopes.add_slopes(nets[0].spec, start, X, slopes, weights, gradient)
+    job = Job(nets[0].spec, start, X, Y, catalogue.LOSSES["mse"], fastnn.LevenbergMarquardt(), 24, slopes=slopes)
+    for backend in ("numba", "numpy"):
+        sums = SlopeResiduals(job, backend).normal_equations(5, lambda: None)
+        np.testing.assert_allclose(2 * sums[:-1, -1], gradient, rtol=1e-10, atol=1e-13)
+
+
 def test_what_is_refused():
     net = MLP((2, 7, 2), rng=0)
     before = net.params.copy()
@@ -103,7 +130,11 @@ def test_what_is_refused():
         r"^directions must have shape \(n_directions, 2\); got \(3,\)": {"dydx": DYDX, "directions": np.ones(3)},
         r"^dydx_weight must be": {"dydx": DYDX, "dydx_weight": -1.0},
         r"^dydx must be None with dropout": {"dydx": DYDX, "dropout": 0.5},
-        r"^dydx must be None with .*LevenbergMarquardt": {"dydx": DYDX, "optimizer": fastnn.LevenbergMarquardt()},
+        r"^dydx must be None with .*LBFGS": {"dydx": DYDX, "optimizer": fastnn.LBFGS()},
+        r"^dydx must be None with regularisation='bayesian'": {
+            "dydx": DYDX,
+            "optimizer": fastnn.LevenbergMarquardt(regularisation="bayesian"),
+        },
         r"^specialize must not be True with dydx": {"dydx": DYDX, "specialize": True},
     }.items():
         with pytest.raises(ValueError, match=message):

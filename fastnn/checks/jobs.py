@@ -286,10 +286,10 @@ def check_job(
     if name in _SOLVERS and (rates or input_noise):
         raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
     slopes = check_slopes(dydx, dydx_weight, directions, spec, rows)
-    if slopes is not None and (name in _SOLVERS or rates or input_noise):
-        raise ValueError(
-            f"dydx must be None with dropout, input_noise or {', '.join(_SOLVERS)}, which take values alone"
-        )
+    if slopes is not None and (name == "LBFGS" or rates or input_noise):
+        raise ValueError("dydx must be None with dropout, input_noise or LBFGS, which take values alone")
+    if slopes is not None and solvers.is_bayesian(optimizer):
+        raise ValueError("dydx must be None with regularisation='bayesian', which takes values alone")
     if slopes is not None and row.masked:
         raise ValueError("dydx must be None with targets='masked', for slopes are averaged over all samples")
     parts = check_trainable(trainable, spec)

@@ -6,14 +6,15 @@ from functools import lru_cache
 
 import numpy as np
 from numba import from_dtype, types
+from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
 from fastnn.kernels.jit.architecture import Architecture
-from fastnn.kernels.jit.compiling import address_of, callee
+from fastnn.kernels.jit.compiling import address_of, callee, kernel
 from fastnn.kernels.point.adjoint import pull_all
 from fastnn.kernels.point.scratch import scratch_size, sizes_of, tapes_of
 from fastnn.kernels.point.series import run_series
-from fastnn.kernels.simd import pointer_at
+from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.tiles.job_record import JOB_RECORD, put
 from fastnn.kernels.tiles.layers import address, pointer_type, workspace
 from fastnn.kernels.tiles.prepare import PreparedForTiles
@@ -47,7 +48,43 @@ def add_slopes(architecture, job, params, gradient, start, stop, weight):
     return loss
 
 
+@kernel
+def _fill(architecture, params, X, directions, slopes, jacobian, work):
+    """Slopes of each sample along each direction; where there is room their derivatives are added to `jacobian`."""
+    size, at = sizes_of(architecture), tapes_of(architecture, 2)
+    n_in, n_out, count, n_params = size.n_in, size.n_out, directions.shape[0], params.size
+    p, w = pointer(params, 0), pointer(work, 0)
+    d_value, d_slope = w + at.cotangents, w + (at.cotangents + size.buffer)
+    for r in range(X.shape[0]):
+        for k in range(count):
+            for j in range(n_out):
+                end = run_series(architecture, 2, 1, p, pointer(X, r * n_in), 1, pointer(directions, k * n_in), 1, w)
+                slopes[r, k, j] = (end + size.row)[j]
+                if jacobian.size > 0:
+                    for i in range(n_out):
+                        d_value[i], d_slope[i] = 0.0, 1.0 if i == j else 0.0
+                    row = pointer(jacobian, ((r * count + k) * n_out + j) * n_params)
+                    pull_all(architecture, 2, 1, 0, p, row, w)
+
+
 # ---------------------------------------------------------------- from Python
+def slope_values(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
+    """The contract of `fastnn.reference.slopes.slope_values`."""
+    slopes = np.empty((len(X), len(directions), spec.n_out), spec.dtype)
+    work = workspace(scratch_size(spec, "hvp"), spec.dtype)
+    _fill(spec, params, X, directions, slopes, np.empty((0, 0, 0, 0), spec.dtype), work)
+    return slopes
+
+
+def slope_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> tuple[NDArray, NDArray]:
+    """The contract of `fastnn.reference.slopes.slope_jacobian`."""
+    slopes = np.empty((len(X), len(directions), spec.n_out), spec.dtype)
+    jacobian = np.zeros((*slopes.shape, spec.n_params), spec.dtype)
+    work = workspace(scratch_size(spec, "hvp"), spec.dtype)
+    _fill(spec, params, X, directions, slopes, jacobian, work)
+    return slopes, jacobian
+
+
 @lru_cache(maxsize=64)
 def _address(spec: NetworkSpec) -> int:
     """Address of `add_slopes`, which is compiled for a network."""

@@ -41,3 +41,27 @@ def add_slopes(
         loss += float((share * error**2).sum())
         series.vjp(spec, params, X, T, [np.zeros_like(error), 2 * share * error], gradient)
     return loss
+
+
+def slope_values(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
+    """The outputs' derivatives along each direction, shape (n, n_directions, n_out)."""
+    along = [series.taylor(spec, params, X, np.broadcast_to(t, X.shape), terms=2)[1] for t in directions]
+    return np.stack(along, axis=1)
+
+
+def slope_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> tuple[NDArray, NDArray]:
+    """The slopes, as by `slope_values`, and their derivatives with respect to the parameters.
+
+    Returns
+    -------
+    slopes : ndarray, shape (n, n_directions, n_out)
+    jacobian : ndarray, shape (n, n_directions, n_out, n_params)
+        Backwards from one slope of one sample at a time.
+    """
+    slopes = slope_values(spec, params, X, directions)
+    jacobian = np.zeros((*slopes.shape, spec.n_params), spec.dtype)
+    units = np.eye(spec.n_out, dtype=spec.dtype)
+    for r, k, j in np.ndindex(slopes.shape):
+        one = units[j : j + 1]
+        series.vjp(spec, params, X[r : r + 1], directions[k : k + 1], [np.zeros_like(one), one], jacobian[r, k, j])
+    return slopes, jacobian

@@ -11,6 +11,9 @@ Levenberg-Marquardt algorithm for nonlinear least-squares minimization", 2012). 
 more evaluations. The step is taken if it lowers the loss and a is short beside it, and the damping shrinks; else the
 damping grows, and the step is tried anew.
 
+Slopes that are trained on beside values (`fit(dydx=)`) are further residuals, stacked below these; then there is no
+acceleration, which would take their second derivatives along d as well.
+
 A run has converged when the residuals are at right angles to every column of J, as far as rounding lets one see. With
 ``regularisation="bayesian"`` a penalty on all parameters takes the place of l2, follows them from step to step
 (`fastnn.training.evidence`), and has to have settled.
@@ -32,6 +35,7 @@ from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.evidence import Evidence
 from fastnn.training.interrupts import Interrupted, Interrupts
+from fastnn.training.slope_residuals import SlopeResiduals
 from fastnn.training.twins import twin
 from fastnn.training.verdict import rounding_loss
 
@@ -131,6 +135,7 @@ class _Problem:
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
         self.missing = np.isnan(job.y) if job.loss.masked else np.zeros_like(job.y, bool)
         self.is_bayesian = is_bayesian(self.rule)
+        self.slopes = SlopeResiduals(job, backend) if job.slopes is not None else None
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
         self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
 
@@ -138,6 +143,8 @@ class _Problem:
         """The loss of the data."""
         sums = self.equations.normal_equations(self.job, self.scale, self.block_rows, self.answer)
         sums = sums.astype(np.float64, copy=False)
+        if self.slopes is not None:
+            sums += self.slopes.normal_equations(self.block_rows, self.answer)
         return _Linearised(sums[:-1, :-1], sums[:-1, -1], float(sums[-1, -1]))
 
     def penalised(self, data: _Linearised) -> _Linearised:
@@ -174,11 +181,15 @@ class _Problem:
 
     def loss(self, params: NDArray) -> float:
         """The loss of other parameters."""
-        return float((self.residuals(params) ** 2).sum() + (self.penalty * params.astype(np.float64) ** 2).sum())
+        slopes = 0.0 if self.slopes is None else self.slopes.loss(params)
+        penalty = (self.penalty * params.astype(np.float64) ** 2).sum()
+        return float((self.residuals(params) ** 2).sum() + penalty) + slopes
 
     def bend(self, step: NDArray) -> NDArray:
         """``J^T r''``, r'' being the second derivative of the residuals along a step; by backpropagation."""
         job, here = self.job, self.job.params
+        if self.slopes is not None:  # whose own bend would take third derivatives: steps go without acceleration
+            return np.zeros(len(here))
         probe = (PROBE * step).astype(here.dtype)
         ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
         second = (ahead - 2 * self.residuals(here) + behind) / PROBE**2

@@ -84,17 +84,31 @@ class NormalEquations(Protocol):
         """The trace of a matrix's inverse, whose factor is given."""
 
 
+class Slopes(Protocol):
+    """Slopes of the outputs, and their derivatives with respect to the parameters; see `fastnn.reference.slopes`."""
+
+    def slope_values(self, spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
+        """Shape (n, n_directions, n_out)."""
+
+    def slope_jacobian(
+        self, spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """The same, and shape (n, n_directions, n_out, n_params)."""
+
+
 _MODULES = {
     "numba": {
         "network": "fastnn.kernels.tiles.predict",
         "training": "fastnn.kernels.train",
         "normal_equations": "fastnn.kernels.tiles.normal_equations",
+        "slopes": "fastnn.kernels.slopes",
         "shuffle": "fastnn.kernels.functions.shuffle",
     },
     "plain": {
         "network": "fastnn.kernels.plain",
         "training": "fastnn.training.plain",
         "normal_equations": "fastnn.reference.normal_equations",
+        "slopes": "fastnn.reference.slopes",
         "shuffle": "fastnn.reference.shuffle",
     },
     "numpy": {
@@ -102,6 +116,7 @@ _MODULES = {
         "training": "fastnn.reference.training",
         "end_epoch": "fastnn.reference.end_epoch",
         "normal_equations": "fastnn.reference.normal_equations",
+        "slopes": "fastnn.reference.slopes",
         "shuffle": "fastnn.reference.shuffle",
     },
 }
@@ -117,6 +132,8 @@ def twin(backend: str, module: Literal["training"]) -> Training: ...
 def twin(backend: str, module: Literal["end_epoch"]) -> EndOfEpoch: ...
 @overload
 def twin(backend: str, module: Literal["normal_equations"]) -> NormalEquations: ...
+@overload
+def twin(backend: str, module: Literal["slopes"]) -> Slopes: ...
 @overload
 def twin(backend: Literal["numba"], module: Literal["shuffle"]) -> Any: ...
 
