@@ -116,6 +116,24 @@ def test_levenberg_and_marquardts_residuals_of_slopes(settings):
         np.testing.assert_allclose(2 * sums[:-1, -1], gradient, rtol=1e-10, atol=1e-13)
 
 
+def test_many_networks_learn_slopes_as_one_does(tmp_path):
+    nets = [MLP((2, 7, 2), rng=seed) for seed in range(2)]
+    settings = {"epochs": 3, "optimizer": fastnn.SGD(0.05), "shuffle": False, "dydx": missing(DYDX)}
+    params = np.stack([net.params for net in nets])
+    many = fastnn.fit_many(nets[0].spec, X, Y, params=params, checkpoint=tmp_path / "run", **settings)
+    for k, net in enumerate(nets):
+        net.fit(X, Y, **settings)
+        assert np.array_equal(many[k].params, net.params)
+    for message, other in {
+        "of another run": {"dydx": DYDX, "checkpoint": tmp_path / "run"},
+        "dydx must be None where each member has an X": {"X": np.stack([X, X])},
+        "dydx must be None with targets='masked'": {"targets": "masked"},
+        "specialize must not be True with ReduceOnPlateau, dydx": {"specialize": True},
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            fastnn.fit_many(nets[0].spec, **{"X": X, "y": Y, "params": params, **settings, **other})
+
+
 def test_what_is_refused():
     net = MLP((2, 7, 2), rng=0)
     before = net.params.copy()

@@ -285,13 +285,11 @@ def check_job(
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     if name in _SOLVERS and (rates or input_noise):
         raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
-    slopes = check_slopes(dydx, dydx_weight, directions, spec, rows)
+    slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
     if slopes is not None and (name == "LBFGS" or rates or input_noise):
         raise ValueError("dydx must be None with dropout, input_noise or LBFGS, which take values alone")
     if slopes is not None and solvers.is_bayesian(optimizer):
         raise ValueError("dydx must be None with regularisation='bayesian', which takes values alone")
-    if slopes is not None and row.masked:
-        raise ValueError("dydx must be None with targets='masked', for slopes are averaged over all samples")
     parts = check_trainable(trainable, spec)
     if parts is not None and name in _SOLVERS:
         raise ValueError(f"trainable must be None for {name}, whose steps are of all parameters")

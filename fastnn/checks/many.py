@@ -21,6 +21,7 @@ from fastnn.checks.members import (
 from fastnn.checks.memory import check_epochs
 from fastnn.checks.monitor import check_early_stopping
 from fastnn.checks.networks import check_network_spec, check_rng
+from fastnn.checks.slopes import check_slopes
 from fastnn.checks.values import check_flag, check_name, check_optional_flag, describe
 from fastnn.jobs.members import MembersJob
 from fastnn.settings.catalogue import Loss
@@ -49,6 +50,9 @@ def check_members_job(
     min_variance: Any,
     targets: Any,
     features: Any,
+    dydx: Any,
+    dydx_weight: Any,
+    directions: Any,
     validation_data: Any,
     early_stopping: Any,
     init: Any,
@@ -75,6 +79,9 @@ def check_members_job(
     batch_size = check_batch_size(batch_size, X.shape[1], optimizer)
     if validation_data is not None:
         X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
+    slopes = check_slopes(dydx, dydx_weight, directions, spec, row, X.shape[1])
+    if slopes is not None and len(X) > 1:
+        raise ValueError("dydx must be None where each member has an X of its own")
     seeds, streams = _check_streams(rng, seeds, numbers)
     epochs = check_epochs(epochs)
     job = MembersJob(
@@ -103,11 +110,12 @@ def check_members_job(
         stopping=check_early_stopping(early_stopping, X_val.shape[1] > 0),
         history=check_flag("history", history),
         features=check_features(features, spec, k),
+        slopes=slopes,
         specialize=check_optional_flag("specialize", specialize),
     )
     if job.specialize and not job.may_share_lanes:
         raise ValueError(
-            "specialize must not be True with ReduceOnPlateau or a metric monitored, which lanes do not do"
+            "specialize must not be True with ReduceOnPlateau, dydx or a metric monitored, which lanes do not do"
         )
     if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
         return replace(job, schedule=optimizer.learning_rate.rates(0, epochs))

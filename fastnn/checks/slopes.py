@@ -10,11 +10,12 @@ from fastnn.checks.arrays import check_finite, check_real
 from fastnn.checks.values import check_number, describe
 from fastnn.jobs.slopes import Slopes
 from fastnn.settings import own
+from fastnn.settings.catalogue import Loss
 from fastnn.settings.intervals import ABOVE_0
 from fastnn.settings.spec import NetworkSpec
 
 
-def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, rows: int) -> Slopes | None:
+def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, loss: Loss, rows: int) -> Slopes | None:
     """The slopes of each sample, from what `MLP.fit` takes; None without any.
 
     Raises
@@ -28,6 +29,8 @@ def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, row
         if directions is not None:
             raise ValueError(f"directions must be None without dydx; got {describe(directions)}")
         return None
+    if loss.masked:
+        raise ValueError("dydx must be None with targets='masked', for slopes are averaged over all samples")
     lacks = own.lacking(spec.activations, 2)
     if lacks is not None:
         raise ValueError(f"dydx must be None for activation {lacks!r}, which has no second derivative")

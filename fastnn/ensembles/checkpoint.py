@@ -74,7 +74,8 @@ class Checkpoint:
 def _digest(job: MembersJob, size: int) -> str:
     """A fingerprint of the data and of all settings that the result depends on."""
     hasher = hashlib.sha256(str(size).encode())
-    for name, value in sorted(vars(job).items()):
+    slopes = {} if job.slopes is None else {f"slopes.{name}": value for name, value in vars(job.slopes).items()}
+    for name, value in sorted((vars(job) | {"slopes": None} | slopes).items()):
         hasher.update(name.encode())
         if isinstance(value, np.ndarray):
             hasher.update(repr((value.shape, value.dtype.str)).encode())

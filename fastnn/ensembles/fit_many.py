@@ -45,6 +45,9 @@ def fit_many(
     min_variance: float | Sequence[float] = 1e-6,
     targets: str = "complete",
     features: ArrayLike | None = None,
+    dydx: ArrayLike | None = None,
+    dydx_weight: float = 1.0,
+    directions: ArrayLike | None = None,
     validation_data: Any = None,
     early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
@@ -83,6 +86,8 @@ def fit_many(
         As in `MLP.fit`.
     features : array_like of bool, shape (K, n_in), optional
         Which features each member sees. Its weights of the others are set to 0, and stay so.
+    dydx, dydx_weight, directions
+        As in `MLP.fit`, the same for all members, who then share X; they are trained one after another.
     optimizer : Optimizer
         As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
     batch_size : int, optional
@@ -149,6 +154,7 @@ def fit_many(
         spec, X, y, epochs=epochs, members=members, params=params, loss=loss, optimizer=optimizer,
         batch_size=batch_size, shuffle=shuffle, sample_weight=sample_weight, l2=l2, max_grad_norm=max_grad_norm,
         delta=delta, quantiles=quantiles, min_variance=min_variance, targets=targets, features=features,
+        dydx=dydx, dydx_weight=dydx_weight, directions=directions,
         validation_data=validation_data, early_stopping=early_stopping, init=init, rng=rng, seeds=seeds,
         history=history, specialize=specialize,
     )  # fmt: skip

@@ -67,6 +67,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
         max_grad_norm=job.max_grad_norm,
         trainable=None if job.features is None else check_trainable(~unseen(job.spec, job.features[k]), job.spec),
         monitor=monitor,
+        slopes=job.slopes,
         member=int(job.streams[k]),
     )
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.records import Records
+from fastnn.jobs.slopes import Slopes
 from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Optimizer
@@ -50,6 +51,8 @@ class MembersJob:
         Whether the losses of every epoch are kept.
     features : ndarray of bool, shape (K, n_in), or None
         Which features each member sees: its weights of the others are zero, and stay so. None where all see all.
+    slopes : Slopes or None
+        Derivatives of the outputs that all are trained on as well; then they share X.
     specialize : bool or None
         Whether the networks are trained in lanes, by a kernel compiled for them, or one after another; None leaves the
         choice open.
@@ -80,6 +83,7 @@ class MembersJob:
     stopping: EarlyStopping | None
     history: bool
     features: NDArray[np.bool_] | None
+    slopes: Slopes | None
     specialize: bool | None
 
     def __len__(self) -> int:
@@ -89,7 +93,8 @@ class MembersJob:
     def may_share_lanes(self) -> bool:
         """Whether the kernels that train members in lanes do all that is asked for."""
         follows_plateau = isinstance(self.optimizer.learning_rate, ReduceOnPlateau)
-        return not follows_plateau and (self.stopping is None or self.stopping.monitor == "loss")
+        alike = not follows_plateau and self.slopes is None
+        return alike and (self.stopping is None or self.stopping.monitor == "loss")
 
     def part(self, index: Any) -> MembersJob:
         """The job of some members; this one if they are all."""
