@@ -73,7 +73,7 @@ def learn(samples, epochs):
     swings = simulate(theta)
     scales = x_mean, x_scale, y_mean, y_scale = fastnn.standardize(theta, swings)
     net = fastnn.MLP((3, 24, 24, len(TIMES)), rng=0)
-    rate = fastnn.settings.schedules.Cosine(5e-3, epochs)
+    rate = fastnn.schedules.Cosine(5e-3, epochs)
     net.fit(
         (theta - x_mean) / x_scale, (swings - y_mean) / y_scale,
         optimizer=fastnn.Adam(rate), epochs=epochs, batch_size=64, rng=0, progress=False,

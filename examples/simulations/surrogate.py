@@ -82,7 +82,7 @@ def learn(places, samples, epochs):
     forces(places, X, A)
     scales = x_mean, x_scale, y_mean, y_scale = fastnn.standardize(X, A)
     net = fastnn.MLP((2, 32, 32, 2), rng=0)
-    rate = fastnn.settings.schedules.Cosine(5e-3, epochs)
+    rate = fastnn.schedules.Cosine(5e-3, epochs)
     net.fit(
         (X - x_mean) / x_scale, (A - y_mean) / y_scale,
         optimizer=fastnn.Adam(rate), epochs=epochs, batch_size=64, rng=0, progress=False,
