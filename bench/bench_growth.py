@@ -38,7 +38,36 @@ def test_weights(benchmark, width):
 
 
 @pytest.mark.parametrize(
-    "width", [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 255, 256, 257]
+    "width",
+    [
+        1,
+        2,
+        3,
+        7,
+        8,
+        9,
+        15,
+        16,
+        17,
+        31,
+        32,
+        33,
+        63,
+        64,
+        65,
+        100,
+        127,
+        128,
+        129,
+        255,
+        256,
+        257,
+        512,
+        513,
+        1023,
+        1024,
+        1030,
+    ],
 )
 def test_widths(benchmark, width):
     """Around whole vectors; a batch of 64 through two layers as wide."""
