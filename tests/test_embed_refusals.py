@@ -135,7 +135,10 @@ def test_globals_are_told_to_be_arguments(thing):
     assert "must be an argument of the compiled function" in told(njit(lambda: thing))
 
 
-def test_a_network_met_as_a_global_before_any_other(tmp_path):
+@pytest.mark.parametrize(
+    ("made", "shape"), [("net", (1,)), ("fastnn.Ensemble(net.spec, net.params[None])", (1, 1))], ids=["one", "many"]
+)
+def test_a_global_met_before_any_other_network(made, shape, tmp_path):
     """In a process of its own: nothing of a network is compiled there before."""
     import subprocess
     import sys
@@ -144,11 +147,12 @@ def test_a_network_met_as_a_global_before_any_other(tmp_path):
     program.write_text(
         "import fastnn, numba, numpy as np\n"
         "net = fastnn.MLP((3, 5, 1), rng=0)\n"
+        f"thing = {made}\n"
         "@numba.njit\n"
         "def run(x, out):\n"
-        "    net.forward(x, out)\n"
+        "    thing.forward(x, out)\n"
         "try:\n"
-        "    run(np.zeros(3), np.zeros(1))\n"
+        f"    run(np.zeros(3), np.zeros({shape}))\n"
         "except numba.TypingError as error:\n"
         "    print(error)\n"
     )

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -96,3 +97,12 @@ def test_what_cannot_be(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ImportError, match=r"fastnn-jit\[scipy\]"):
         MLP((3, 2)).fit(X, Y, epochs=1, optimizer=LBFGS())
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-10, 1e-14])
+def test_tiny_inputs_are_no_reason_to_have_converged(scale):
+    net = MLP((3, 4, 2), rng=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "training stalled", RuntimeWarning)
+        history = net.fit(X * scale, Y, optimizer=LBFGS(), epochs=100, backend="numpy")
+    assert history.stopped in ("finished", "stalled")

@@ -6,7 +6,7 @@ from functools import cache
 
 from numba import types
 
-from fastnn.embed.fields import ArraysType, shows
+from fastnn.embed.fields import ArraysType, announce, shows
 from fastnn.embed.methods import check_array, scratch
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import method
@@ -60,3 +60,6 @@ def _forward(many, x, out, workspace=None):
 def forward(many, x, out, workspace):
     """`Ensemble.forward`."""
     many.forward(x, out, workspace)
+
+
+announce()

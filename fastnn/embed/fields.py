@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import NativeValue, make_attribute_wrapper, models, register_model, unbox
 
 from fastnn.kernels.jit.lowering import cgutils
@@ -50,3 +51,9 @@ def _unbox(typ, thing, c):
         setattr(native, name, value.value)
         failed = c.builder.or_(failed, value.is_error)
     return NativeValue(native._getvalue(), is_error=failed)
+
+
+def announce() -> None:
+    """Have Numba know by now what was declared: an object that is a global is met while Numba compiles."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()

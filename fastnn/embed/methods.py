@@ -73,7 +73,7 @@ def require_derivatives(net: Any, method: str, order: int) -> None:
 
 def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:
     """What a caller is told whose arrays are of another shape."""
-    (first, shape), *others = shapes.items()
+    (first, shape), *others = ((name, str(shape).replace("'", "")) for name, shape in shapes.items())
     arrays = "".join(f", {name} {shape}" for name, shape in others)
     workspace = f"a workspace, if it is given, at least {scratch} numbers"
     return f"net.{method}: {first} must have shape {shape}{arrays}; {workspace}"

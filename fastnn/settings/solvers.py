@@ -59,7 +59,7 @@ class LBFGS(Solver):
         How many past gradients are remembered; at least 1.
     gradient_tolerance : float
         The run has converged when the largest derivative, beside the square root of the loss, is this part of what it
-        was at the start; at least 0.
+        was at the start, and promises to gain no more than this part of the loss; at least 0.
     loss_tolerance : float
         Or when an iteration lowers the loss by less than this part of it, and the gradient promises no more; at least
         0.

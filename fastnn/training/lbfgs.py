@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite, sqrt
 from queue import SimpleQueue
 from threading import Thread
@@ -149,27 +149,48 @@ class Lbfgs:
         if not self._turns.get():
             raise StopIteration
         assert before is not None
-        if _slope(loss, gradient) <= self._rule.gradient_tolerance * self._first_slope:
-            self._has_converged = True
+        steep = self._rule.gradient_tolerance
+        if _slope(loss, gradient) <= steep * self._first_slope:  # or the inputs are tiny, and so is every derivative
+            self._has_converged = self._is_minimum(x, loss, gradient, max(LITTLE, steep))
         tolerance = max(self._rule.loss_tolerance, np.finfo(self._job.params.dtype).eps)
         if before - loss <= tolerance * max(abs(before), abs(loss)):
             self._has_converged = self._has_converged or self._is_minimum(x, loss, gradient)
         if self._has_converged:
             raise StopIteration
 
-    def _is_minimum(self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64]) -> bool:
-        """Whether a step along the gradient can gain next to nothing, by the curvature along it."""
+    def _is_minimum(
+        self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64], little: float = LITTLE
+    ) -> bool:
+        """Whether no step along the gradient, or a layer's part of it, can gain more than a `little` part of the loss.
+
+        By the curvature along them: where the inputs are tiny a derivative says little of what there is to be gained.
+        """
         if not isfinite(loss):
             return False
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            length, size = _norm(gradient), max(1.0, _norm(x))
-            if length == 0 or abs(loss) <= rounding_loss(self._job):
+            if abs(loss) <= rounding_loss(self._job):
                 return True
-            probe = min(PROBE * size, PROBE * abs(loss) / length)
-            _, behind = self._evaluate(x - probe / length * gradient)
-            curvature = ((gradient - behind) * gradient).sum() / (probe * length)
-            gain = length**2 / (2 * curvature) if curvature > 0 else np.inf
-        return bool(gain <= max(LITTLE, 10 * np.finfo(self._job.params.dtype).eps) * abs(loss))
+            promise = max(self._gain(x, loss, gradient, part) for part in (gradient, *self._of_layers(gradient)))
+        return promise <= max(little, 10 * np.finfo(self._job.params.dtype).eps) * abs(loss)
+
+    def _of_layers(self, gradient: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        """The gradient with respect to each layer's weights alone."""
+        for l in range(self._job.spec.n_layers):
+            part = np.zeros_like(gradient)
+            self._job.spec.weights(part)[l][:] = self._job.spec.weights(gradient)[l]
+            yield part
+
+    def _gain(
+        self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64], part: NDArray[np.float64]
+    ) -> float:
+        """What the best step along a part of the gradient would lower the loss by, if it were a parabola there."""
+        length, size = _norm(part), max(1.0, _norm(x))
+        if length == 0:
+            return 0.0
+        probe = min(PROBE * size, PROBE * abs(loss) / length)
+        _, behind = self._evaluate(x - probe / length * part)
+        curvature = ((gradient - behind) * part).sum() / (probe * length)
+        return length**2 / (2 * curvature) if curvature > 0 else np.inf
 
 
 def _norm(vector: NDArray[np.float64]) -> float:
