@@ -137,8 +137,8 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
         raise TypeError(
             f"optimizer must be an update rule, such as fastnn.Adam(), for members; got {describe(optimizer)}"
         )
-    single = 1.0 if isinstance(plain.learning_rate, Schedule) else plain.learning_rate
-    rates = each.get("learning_rate", np.full(members, single))
+    one_rate = 1.0 if isinstance(plain.learning_rate, Schedule) else plain.learning_rate
+    rates = each.get("learning_rate", np.full(members, one_rate))
     return plain, rates, each.get("momentum", np.full(members, getattr(plain, "momentum", 0.0)))
 
 

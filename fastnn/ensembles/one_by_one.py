@@ -29,13 +29,13 @@ def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callabl
     def step() -> bool:
         k = next(queue, None)  # one bytecode in C: two threads never draw the same
         if k is not None:
-            _train_alone(job, k, outcome, halt)
+            _train_member(job, k, outcome, halt)
         return k is not None
 
     return lambda: step
 
 
-def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) -> None:
+def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) -> None:
     def block(array: NDArray) -> NDArray:
         return array[k if len(array) > 1 else 0]
 
@@ -52,7 +52,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
         monitor = Monitor(block(job.X_val), block(job.y_val), weights, job.stopping, plateau)
     elif job.stopping is not None or plateau is not None:
         monitor = Monitor(stopping=job.stopping, plateau=plateau)
-    single = Job(
+    job_of_one = Job(
         spec=job.spec,
         params=outcome.params[k],
         X=block(job.X),
@@ -73,7 +73,7 @@ def _train_alone(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) 
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the status says which members diverged
-        run = fit.fit(single, state, job.epochs, progress=False, specialize=False, halt=halt)
+        run = fit.fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
     records = outcome.records

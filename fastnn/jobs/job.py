@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.jobs.monitor import fresh_monitor_state
+from fastnn.jobs.monitor import Monitor, fresh_monitor_state
+from fastnn.jobs.slopes import Slopes
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.solvers import Solver
@@ -95,18 +97,18 @@ class Job:
     optimizer: Any  # an Optimizer, or a Solver
     batch_size: int
     sample_weight: NDArray | None = None
-    loss_parameter: Any = None  # a number or an array; the loss's default where nothing is said
+    loss_parameter: NDArray | float | None = None  # the loss's default where nothing is said
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf
     dropout: tuple[float, ...] = ()
     input_noise: float = 0.0
     trainable: NDArray[np.int64] | None = None
-    monitor: Any = None  # a Monitor, where something is monitored
-    slopes: Any = None  # Slopes, where there are some
-    batches: Any = None  # a callable that yields batches
+    monitor: Monitor | None = None
+    slopes: Slopes | None = None
+    batches: Callable[[], Iterable[Any]] | None = None
     orders: NDArray[np.int64] | None = None
-    convention: Any = None  # a LossConvention, where it is not ours
+    convention: LossConvention | None = None  # where it is not ours
     member: int = 0
     prepared: Any = field(default=None, repr=False)
 

@@ -95,6 +95,7 @@ def _address(spec: NetworkSpec) -> int:
 def lay_out(prepared: PreparedForTiles, job: Job) -> None:
     """Have the steps of a prepared job add its slopes."""
     slopes, loss, work = job.slopes, np.zeros(1), workspace(scratch_size(job.spec, "hvp"), job.spec.dtype)
+    assert slopes is not None
     prepared.kept += slopes, loss, work
     words = prepared.record.view(np.int64)
     put(words, add_slopes=_address(job.spec), slopes=address(slopes.values))

@@ -42,6 +42,7 @@ def end_epoch(
         Whether early stopping ends the run.
     """
     monitor, kept, epoch = job.monitor, state.monitor_state, int(state.counters[0])
+    assert monitor is not None
     value, metric = loss, -inf
     if monitor.validates:
         value, metric = evaluate(job)

@@ -141,6 +141,7 @@ def _row_weights(loss: catalogue.Loss, X: NDArray, y: NDArray, sample_weight: ND
 def evaluate(job: Job) -> tuple[float, float]:
     """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
     monitor = job.monitor
+    assert monitor is not None
     Z, H = forward(job.spec, job.params, monitor.X)
     parameter = () if job.loss.parameter is None else (job.loss_parameter,)
     rows = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], monitor.y, *parameter)

@@ -171,6 +171,7 @@ def _frozen(trainable: NDArray[np.int64], n_params: int) -> NDArray[np.bool_]:
 
 def _recount(job: Job, loss: float, gradient: NDArray, batch_weight: float) -> float:
     """The loss of a batch without its penalty, and the gradient, in place, as `Job.convention` would have them."""
+    assert job.convention is not None
     factor = job.loss.divisor(job.spec.n_out) / job.convention.divisor
     gradient *= factor
     loss *= factor * job.convention.reported

@@ -74,6 +74,7 @@ class Feed:
     def _next(self, epoch: int, number: int) -> Batch | None:
         """A batch of an epoch, None after the last; the one after it is then fetched."""
         if self._place != (epoch, number) or self._fetched is None:
+            assert self._job.batches is not None
             self._iterator = iter(self._job.batches())
             for _ in range(number):
                 next(self._iterator, None)

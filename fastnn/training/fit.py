@@ -26,7 +26,7 @@ from fastnn.checks import (
     check_specialize,
 )
 from fastnn.jobs.job import Job, State, Status
-from fastnn.jobs.monitor import MonitorState
+from fastnn.jobs.monitor import Monitor, MonitorState
 from fastnn.settings.solvers import LBFGS, Solver
 from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
@@ -115,7 +115,7 @@ def fit(
         with interruptible as interrupts:
             before = job.params.copy()
             run = _Run(train, job, state, epochs, before, first_steps)
-            with ProgressBar(show, epochs, validates=run.validates) as bar:
+            with ProgressBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
         if status == Status.BAD_DATA:
             job.params[:] = before
@@ -189,7 +189,8 @@ class _Run:
         self.first = int(state.counters[0])
         self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
         self.losses = np.empty(epochs)
-        self.plateau = self.keeps_best = self.validates = False
+        self.plateau = self.keeps_best = False
+        self.validation: Monitor | None = None  # the monitor, where it has a validation set
         if job.monitor is not None:
             self._begin_monitoring()
         if state.last is not None:
@@ -200,9 +201,10 @@ class _Run:
 
     def _begin_monitoring(self) -> None:
         monitor, monitor_state = self.job.monitor, self.state.monitor_state
+        assert monitor is not None
         monitor.begin(self.first, self.epochs)
-        self.plateau, self.validates = monitor.plateau is not None, monitor.validates
-        if self.plateau and monitor_state[MonitorState.RATE] == np.inf:
+        self.plateau, self.validation = monitor.plateau is not None, monitor if monitor.validates else None
+        if monitor.plateau is not None and monitor_state[MonitorState.RATE] == np.inf:
             monitor_state[MonitorState.RATE] = monitor.plateau.learning_rate
         self.keeps_best = monitor.stopping is not None and monitor.stopping.restore_best
         if self.keeps_best and not self.state.best.size:
@@ -263,18 +265,19 @@ class _Run:
         last = self.done - 1
         if last < 0:
             return np.nan, np.nan, self.learning_rates[0]
-        return self.losses[last], self.job.monitor.loss[last] if self.validates else np.nan, self.learning_rates[last]
+        loss = np.nan if self.validation is None else self.validation.loss[last]
+        return self.losses[last], loss, self.learning_rates[last]
 
     def _callback_ends_run(self, callback: Callback) -> bool:
         """Whether the callback, told of the last epoch, ends the run."""
-        last, monitor = self.done - 1, self.job.monitor
+        last, validation = self.done - 1, self.validation
         answer = callback(
             Epoch(
                 self.first + last,
                 float(self.losses[last]),
                 float(self.learning_rates[last]),
-                float(monitor.loss[last]) if self.validates else None,
-                float(monitor.metric[last]) if self.validates else None,
+                None if validation is None else float(validation.loss[last]),
+                None if validation is None else float(validation.metric[last]),
             )
         )
         return answer is not None and check_flag("what callback returns", answer)
@@ -308,7 +311,7 @@ class _Run:
 
     def history(self, seconds: float, stopped: Stop) -> History:
         """The record of the run."""
-        done, monitor = self.done, self.job.monitor
+        done, monitor, validation = self.done, self.job.monitor, self.validation
         best = None
         if (
             monitor is not None
@@ -322,8 +325,8 @@ class _Run:
             seconds,
             stopped,
             self.state,
-            monitor.loss[:done] if self.validates else None,
-            monitor.metric[:done] if self.validates else None,
+            None if validation is None else validation.loss[:done],
+            None if validation is None else validation.metric[:done],
             self.job.loss.metric,
             best,
             evidence.recall(self.state.monitor_state),

@@ -24,6 +24,7 @@ def hold_out(job: Job, seed: int) -> Job:
         If the samples held out are not finite, or weigh nothing, or all the others weigh nothing.
     """
     monitor, n = job.monitor, len(job.X)
+    assert monitor is not None
     fraction = monitor.fraction
     draws = random.bits(random.key(seed, job.member, _SPLIT), np.arange(n, dtype=np.uint64))
     order = np.lexsort((draws, _classes(job)))

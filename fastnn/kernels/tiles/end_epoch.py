@@ -177,6 +177,7 @@ def monitor_record(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
     `loss` is the address of the loss on the validation set's targets.
     """
     monitor, record = job.monitor, np.zeros((), MONITOR_RECORD)
+    assert monitor is not None
     record["first"] = monitor.first
     if monitor.stopping is not None:
         record["patience"], record["min_improvement"] = monitor.stopping.patience, monitor.stopping.min_improvement
@@ -190,7 +191,9 @@ def monitor_record(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
 
 def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     """Fill in the validation set; the arrays that it names."""
-    monitor, weights = job.monitor, job.monitor.sample_weight
+    monitor = job.monitor
+    assert monitor is not None
+    weights = monitor.sample_weight
     counted = counted_weights(job.loss, monitor.y, weights)
     weight = float(len(monitor.X) if counted is None else counted.sum(dtype=np.float64))
     record["n_rows"], record["loss"], record["weight"] = len(monitor.X), loss, weight
