@@ -15,6 +15,7 @@ class SlopeResiduals:
     """How far a job's slopes are off, scaled so that the sum of the squares is their part of the loss."""
 
     def __init__(self, job: Job, backend: str):
+        assert job.slopes is not None
         self.job, self.slopes, self.twin = job, job.slopes, twin(backend, "slopes")
         weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
         share = self.slopes.weight / (len(self.slopes.directions) * job.spec.n_out) / weight.sum()
