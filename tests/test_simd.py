@@ -20,6 +20,8 @@ from fastnn.kernels.simd import (
     halves,
     lanes,
     largest,
+    library_cos,
+    library_sin,
     load,
     load_first,
     load_halves,
@@ -174,13 +176,15 @@ def across(n):
     """A kernel of the operations that round in their own way, or make one number of all lanes."""
 
     @njit(error_model="numpy")
-    def kernel(x, y, z, fused, powers, totals, everywhere, maxima, any_negative, firsts):
+    def kernel(x, y, z, fused, powers, waves, totals, everywhere, maxima, any_negative, firsts):
         for i in range(0, x.size, n):
             a, b = load(with_lanes(pointer(x, i), n)), load(with_lanes(pointer(y, i), n))
             c = load(with_lanes(pointer(z, i), n))
             store(with_lanes(pointer(fused, i), n), fma(a, b, c))
             store(with_lanes(pointer(powers, i), n), polynomial(a, (1.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0)))
             store(with_lanes(pointer(everywhere, i), n), total_everywhere(a))
+            store(with_lanes(pointer(waves[0], i), n), library_sin(a))
+            store(with_lanes(pointer(waves[1], i), n), library_cos(a))
             k = i // n
             totals[k], maxima[k], any_negative[k], firsts[k] = total(a), largest(a), any_lane(a < 0.0), first(a)
 
@@ -204,8 +208,8 @@ def test_across_lanes(n, dtype):
     rows = x.reshape(-1, n)
     fused, powers, totals = np.empty_like(x), np.empty_like(x), np.empty(len(rows), dtype)
     maxima, firsts, any_negative = totals.copy(), totals.copy(), np.empty(len(rows), bool)
-    everywhere = np.empty_like(x)
-    across(n)(x, y, z, fused, powers, totals, everywhere, maxima, any_negative, firsts)
+    everywhere, waves = np.empty_like(x), np.empty((2, *x.shape), dtype)
+    across(n)(x, y, z, fused, powers, waves, totals, everywhere, maxima, any_negative, firsts)
     same_bits(totals, in_halves(rows))  # in this order on every machine
     same_bits(everywhere.reshape(-1, n), np.repeat(totals[:, None], n, axis=1))
     same_bits(maxima, rows.max(axis=1))
@@ -213,6 +217,7 @@ def test_across_lanes(n, dtype):
     np.testing.assert_array_equal(any_negative, (rows < 0).any(axis=1))
 
     eps, (a, b, c) = np.finfo(dtype).eps, (array.astype(np.longdouble) for array in (x, y, z))
+    np.testing.assert_allclose(waves, [np.sin(a), np.cos(a)], rtol=eps)
     assert (np.abs(fused - (a * b + c)) <= eps * (np.abs(a * b) + np.abs(c))).all()
     coefficients = np.array([1, -2, 3, 4, -5, 6, 7])
     scale = np.polynomial.polynomial.polyval(np.abs(a), np.abs(coefficients))
@@ -225,7 +230,9 @@ def test_whole_numbers_are_exact(n, dtype):
     """Where nothing rounds, fma and polynomial have one right answer."""
     x, y, z = np.random.default_rng(3).integers(-7, 8, (3, 64)).astype(dtype)
     fused, powers, rest = np.empty_like(x), np.empty_like(x), np.empty(64 // n, dtype)
-    across(n)(x, y, z, fused, powers, rest, np.empty_like(x), rest.copy(), rest > 0, rest.copy())
+    across(n)(
+        x, y, z, fused, powers, np.empty((2, 64), dtype), rest, np.empty_like(x), rest.copy(), rest > 0, rest.copy()
+    )
     np.testing.assert_array_equal(fused, x * y + z)
     np.testing.assert_array_equal(powers, np.polynomial.polynomial.polyval(x, [1, -2, 3, 4, -5, 6, 7]))
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.kernels import dispatch
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue, optimizers
@@ -36,6 +35,8 @@ def warmup(report: Report | None = None) -> None:
 
 def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
     """An epoch of training for each row of the catalogue, for wide layers, and with all that `fit` can be asked for."""
+    from fastnn.kernels import dispatch  # which imports Numba
+
     for dtype in ("float64", "float32"):
         for activation in catalogue.ACTIVATIONS.values():
             if activation.hidden:
