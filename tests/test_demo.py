@@ -68,6 +68,7 @@ def test_command_prints_the_figures_and_names_the_picture(tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_command_without_extras_leaves_out_and_names_them(tmp_path, monkeypatch, capsys):
     for module in ("sklearn.datasets", "matplotlib", "matplotlib.figure", "rich.console"):
         monkeypatch.setitem(sys.modules, module, None)

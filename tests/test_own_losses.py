@@ -136,6 +136,7 @@ def test_pickled():
         assert repr(again) == repr(loss)
 
 
+@pytest.mark.slow
 def test_another_process_computes_the_same_from_what_was_kept():
     code = """
 import numpy as np, fastnn
