@@ -191,7 +191,7 @@ def test_samples_outside_are_refused(net):
         strict.predict([[1, -2, 100], [1, -2, 7]])
     for call in (lambda x: outputs_of(strict, x, np.empty((1, 2))), lambda x: strict(x[0])):
         call(X[:1])
-        with pytest.raises(ValueError, match=r"x must lie in the domain of net, as net.inside\(x\) tells"):
+        with pytest.raises(ValueError, match=r"x must lie in the domain of net, as net.inside\(x\) says"):
             call(X[:1] + 50)
     strict.jacobian(X[0] + 50, np.empty(2), np.empty((2, 3)))  # derivatives are those of the network alone
 

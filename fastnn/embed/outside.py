@@ -14,7 +14,7 @@ from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd.types import Pointer, native_lanes
 
-REFUSAL = "x must lie in the domain of net, as net.inside(x) tells, for that was made with outside='raise'"
+REFUSAL = "x must lie in the domain of net, as net.inside(x) says, for it was made with outside='raise'"
 
 
 @intrinsic

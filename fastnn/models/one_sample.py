@@ -87,7 +87,7 @@ class SingleSample(Derivatives):
         self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
 
     def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
-        """Train on one sample or a batch; inside compiled code, a training loop of one's own.
+        """Train on one sample or a batch; inside compiled code, a training loop of your own.
 
         Parameters
         ----------

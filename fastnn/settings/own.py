@@ -1,4 +1,4 @@
-"""Losses and activations of one's own: rows beside the catalogue's, made of scalar functions of the user's.
+"""Losses and activations of your own: rows beside the catalogue's, made of scalar functions of the user's.
 
 A row's name is the user's and a fingerprint of the functions, and its code is that fingerprint: whatever is compiled,
 kept or saved by either knows one version of the functions from another.
@@ -34,7 +34,7 @@ def elementwise(function: Callable, dtype: Any, *arrays: NDArray) -> NDArray:
 
 
 class Loss(catalogue.Loss):
-    """A loss of one's own, for ``loss=`` wherever a name may stand.
+    """A loss of your own, for ``loss=`` wherever a name may stand.
 
     Over the outputs of a row, and over a batch, it is a mean, as ``"mse"`` is; the output may be any but softmax.
 
@@ -104,7 +104,7 @@ class Loss(catalogue.Loss):
 
 
 class Activation(catalogue.Activation):
-    """An activation of one's own, for ``activation=`` and ``output_activation=`` wherever a name may stand.
+    """An activation of your own, for ``activation=`` and ``output_activation=`` wherever a name may stand.
 
     Parameters
     ----------
