@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import fastnn.sklearn as ours
+from fastnn.sklearn import fitting
 
 DATA = {
     "iris": "MLPClassifier",
@@ -65,7 +66,7 @@ def bench_restarts(benchmark, way, monkeypatch):
     """Sixteen starts, of which the best is kept."""
     X, y = load("iris")
     if way == "in turn":
-        monkeypatch.setattr(ours.MLPClassifier, "_goes_together", lambda *args: False)
+        monkeypatch.setattr(fitting, "goes_together", lambda *args: False)
     model = ours.MLPClassifier(16, n_restarts=16, random_state=0)
     benchmark.group = "16 starts on iris"
     benchmark.pedantic(model.fit, (X, y), rounds=5, warmup_rounds=1)

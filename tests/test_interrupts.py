@@ -195,7 +195,7 @@ def test_a_helper_in_the_midst_of_a_long_run_ends_with_the_main_thread():
     X = np.random.default_rng(0).normal(size=(40, 5))
     spec = fastnn.MLP((5, 7, 3)).spec
     settings = {"batch_size": 8, "threads": 2, "specialize": False, "progress": False}
-    fastnn.fit_many(spec, X, X[:, :3], members=1, epochs=1, **settings)  # compiles
+    fastnn.fit_many(spec, X, X[:, :3], members=4, epochs=1, **settings)  # compiles all that either thread needs
     timer, begin = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]), time.perf_counter()
     timer.start()
     with pytest.warns(RuntimeWarning, match="interrupted: 0 of 4 members are finished"):
