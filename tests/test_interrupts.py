@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from textwrap import dedent
 
 import numpy as np
@@ -16,6 +17,7 @@ from numba.core.event import RecordingListener, install_listener
 import fastnn
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.training import fit as fit_module
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -195,9 +197,19 @@ def test_a_helper_in_the_midst_of_a_long_run_ends_with_the_main_thread():
     X = np.random.default_rng(0).normal(size=(40, 5))
     spec = fastnn.MLP((5, 7, 3)).spec
     settings = {"batch_size": 8, "threads": 2, "specialize": False, "progress": False}
-    fastnn.fit_many(spec, X, X[:, :3], members=4, epochs=1, **settings)  # compiles all that either thread needs
+    fastnn.fit_many(spec, X, X[:, :3], members=1, epochs=1, **settings)  # compiles
     timer, begin = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]), time.perf_counter()
     timer.start()
     with pytest.warns(RuntimeWarning, match="interrupted: 0 of 4 members are finished"):
         fastnn.fit_many(spec, X, X[:, :3], members=4, epochs=10_000_000, **settings)
     assert time.perf_counter() - begin < 5  # a whole run takes half a minute
+
+
+def test_members_leave_the_filters_of_warnings_alone(monkeypatch):
+    """They are the process's, not a thread's: two threads that change them put back each other's."""
+    fit, before, seen = fit_module.fit, warnings.filters, []
+    monkeypatch.setattr(fit_module, "fit", lambda *args, **kw: seen.append(warnings.filters) or fit(*args, **kw))
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    fastnn.fit_many(fastnn.MLP((5, 7, 3)).spec, X, X[:, :3], members=2, epochs=1, batch_size=8, specialize=False)
+    assert len(seen) == 2
+    assert all(filters is before for filters in seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Event
@@ -71,9 +70,8 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
         member=int(job.streams[k]),
     )
     state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the status says which members diverged
-        run = fit.fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt)
+    with np.errstate(all="ignore"):  # the status says which members diverged
+        run = fit.fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt, warn=False)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
     records = outcome.records

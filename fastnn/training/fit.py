@@ -59,6 +59,7 @@ def fit(
     threads: int = 1,
     specialize: bool | None = None,
     halt: Event | None = None,
+    warn: bool = True,
 ) -> History:
     """Run a job for some epochs from where its state stands.
 
@@ -72,6 +73,8 @@ def fit(
         As in `MLP.fit`.
     halt : threading.Event, optional
         Ends the run as Ctrl-C does once it is set.
+    warn : bool
+        Whether to warn; `warnings.catch_warnings` around a run would reach into other threads.
 
     Returns
     -------
@@ -125,11 +128,10 @@ def fit(
             stopped = "diverged"
             if not solves:  # which take no step to where anything is infinite
                 run.rewind()
-            warnings.warn(
+            _warn(
+                warn,
                 f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
                 "the parameters after the last finite epoch are kept",
-                RuntimeWarning,
-                stacklevel=3,  # where the user calls MLP.fit
             )
         if status in (Status.CONVERGED, Status.STALLED):
             from fastnn.training.verdict import REMEDY, why_stalled
@@ -139,13 +141,18 @@ def fit(
                 why = f"the gradient is not zero, but no step leads down; {REMEDY}"
             if why is not None:
                 stopped = "stalled"
-                warnings.warn(f"training stalled in epoch {run.done}: {why}", RuntimeWarning, stacklevel=3)
+                _warn(warn, f"training stalled in epoch {run.done}: {why}")
     if stopped in ("finished", "early", "converged", "stalled"):
         run.restore_best()
     history = run.history(perf_counter() - start, stopped)
     if interrupts.pending and stopped != "interrupted":
         raise KeyboardInterrupt
     return history
+
+
+def _warn(warn: bool, message: str) -> None:
+    if warn:
+        warnings.warn(message, RuntimeWarning, stacklevel=4)  # where the user calls MLP.fit
 
 
 def _trainer(job: Job, backend: str, options: dict[str, Any], interrupts: Interrupts) -> Callable[..., Status]:
