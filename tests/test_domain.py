@@ -124,12 +124,12 @@ def test_few_samples_and_constant_inputs_will_do():
 def test_what_is_refused(net):
     plain = MLP((3, 5, 2), rng=0)
     for method in ("distance", "inside"):
-        with pytest.raises(ValueError, match=rf"{method} must be asked of a network with a domain"):
+        with pytest.raises(ValueError, match=rf"{method} needs a network with a domain"):
             getattr(plain, method)(NEW)
     for bad in (X[:, :2], X[:0], X * np.nan):
         with pytest.raises(ValueError, match=r"X must (have shape|have at least 1 row|be finite)"):
             plain.with_domain(bad)
-    with pytest.raises(ValueError, match="with_scaling must be asked before with_domain"):
+    with pytest.raises(ValueError, match="with_scaling must be called before with_domain"):
         net.with_scaling(0.0, 1.0, 0.0, 1.0)
     with pytest.raises(TypingError, match=r"net.distance: net must have a domain, which net.with_domain\(X\) gives it"):
         only_distances(plain, NEW, np.empty(40))

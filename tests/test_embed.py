@@ -400,7 +400,7 @@ def test_as_a_c_function(dtype):
         assert np.array_equal(out, net(np.array(x)))
         net.params[:] *= 0.5  # the function reads them
     assert net.cfunc() is function
-    with pytest.raises(ValueError, match=r"at most 32,768 bytes of scratch"):
+    with pytest.raises(ValueError, match=r"scratch is at most 32,768 bytes"):
         MLP((2, 9000, 1), dtype=dtype).cfunc()
 
 

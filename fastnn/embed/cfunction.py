@@ -50,7 +50,7 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     size, itemsize = point.scratch_size(spec, "forward"), params.itemsize
     if size * itemsize > STACK_BYTES:
         raise ValueError(
-            f"cfunc must be asked of a network that needs at most {STACK_BYTES:,} bytes of scratch; "
+            f"cfunc needs a network whose scratch is at most {STACK_BYTES:,} bytes; "
             f"got one that needs {size * itemsize:,}"
         )
     if caller not in CALLERS:

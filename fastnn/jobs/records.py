@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Why a member's training ended, by its status; and the statuses of those whose training did.
+#: Why a member's training ended, by its status; then the statuses of training that has ended.
 STOPPED = ("waiting", "finished", "early", "diverged")
 FINISHED, EARLY, DIVERGED = 1, 2, 3
 
@@ -20,17 +20,17 @@ class Records:
     Attributes
     ----------
     member : ndarray of int64, shape (K,)
-        Its number: with the seed, what its random numbers hang on.
+        Number of the member; its random numbers depend on this and the seed alone.
     status : ndarray of int8, shape (K,)
-        Place in `STOPPED` of why it ended.
+        Why its training ended, as an index into `STOPPED`.
     epochs, steps : ndarray of int64, shape (K,)
-        Whole epochs it was trained for, and updates made.
+        Number of whole epochs and of updates.
     loss : ndarray of float64, shape (K,)
-        Of its last epoch, the weighted mean of the batches' losses before their updates; NaN if it diverged.
+        Loss of the last epoch: the weighted mean of its batches' losses, each before its update; NaN if it diverged.
     best : ndarray of float64, shape (K,)
-        With early stopping the least loss that was monitored; infinity without.
+        Lowest loss that early stopping monitored; infinity without early stopping.
     history, validation : ndarray of float64, shape (K, epochs), or (K, 0)
-        Losses of every epoch, of training and of the validation set, where they were asked for; NaN after the end.
+        Loss of every epoch, in training and on the validation set, if asked for; NaN after the end.
     """
 
     member: NDArray[np.int64]
@@ -44,7 +44,7 @@ class Records:
 
     @classmethod
     def blank(cls, member: NDArray[np.int64], epochs: int, validates: bool) -> Records:
-        """Of members that wait; with room for the losses of so many epochs."""
+        """Records of members that are not yet trained, with room for the losses of so many epochs."""
         k = len(member)
         return cls(
             member=member,
@@ -61,16 +61,16 @@ class Records:
         return Records(**{name: array[index] for name, array in vars(self).items()})
 
     def put(self, index: Any, other: Records) -> None:
-        """Write down how the training of some of them went."""
+        """Replace the records of some members."""
         for name, array in vars(other).items():
             getattr(self, name)[index] = array
 
     @property
     def ended(self) -> NDArray[np.bool_]:
-        """Whose training has ended, shape (K,)."""
+        """Whether each member's training has ended, shape (K,)."""
         return self.status > 0
 
     @property
     def diverged(self) -> NDArray[np.bool_]:
-        """Whose loss or parameters were no longer finite, shape (K,)."""
+        """Whether each member's loss or parameters became infinite or NaN, shape (K,)."""
         return self.status == DIVERGED

@@ -14,7 +14,7 @@ from fastnn.settings.spec import NetworkSpec
 class Derivatives:
     """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
 
-    All raise `TypeError` or `ValueError` where an array is not of its shape or cannot be written to.
+    All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype, or is not writeable.
     """
 
     _spec: NetworkSpec
@@ -23,7 +23,7 @@ class Derivatives:
 
     # ---------------------------------------------------------------- with respect to the inputs
     def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray) -> None:
-        """Write the outputs, and their derivatives with respect to the inputs.
+        """Write the outputs and their derivatives with respect to the inputs.
 
         Parameters
         ----------
@@ -41,18 +41,18 @@ class Derivatives:
         self._compiled.jacobian(self, x, out, jac)
 
     def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray, *, grad: NDArray | None = None) -> None:
-        """Write ``v^T J``, with J the Jacobian at a sample: the gradient of ``v^T outputs``.
+        """Write ``v^T J``, where J is the Jacobian at a sample: the gradient of ``v^T outputs``.
 
         Parameters
         ----------
         x : array_like, shape (n_in,)
             The sample.
         v : array_like, shape (n_out,)
-            What multiplies the outputs.
+            Factors of the outputs.
         out : ndarray, shape (n_in,), of the network's dtype
             Receives the product.
         grad : ndarray, shape (n_params,), of the network's dtype, optional
-            The gradient with respect to the parameters is added to it, as by `vjp_params`, in the same pass.
+            The gradient with respect to the parameters is added to it in the same pass, as `vjp_params` does.
         """
         spec = self._spec
         x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
@@ -60,7 +60,7 @@ class Derivatives:
         self._compiled.vjp(self, x, v, out, None if grad is None else self._gradient(grad))
 
     def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
-        """Write ``J t``, with J the Jacobian at a sample: the derivative of the outputs along `t`.
+        """Write ``J t``, where J is the Jacobian at a sample: the derivative of the outputs along `t`.
 
         Parameters
         ----------
@@ -82,9 +82,9 @@ class Derivatives:
         x : array_like, shape (n_in,)
             The sample.
         h : ndarray, shape (n_in, n_in), of the network's dtype
-            Receives them.
+            Receives the second derivatives.
         v : array_like, shape (n_out,), optional
-            What multiplies the outputs; may be left out where there is one.
+            Factors of the outputs; needed unless the network has one output.
         """
         spec = self._spec
         if v is None and spec.n_out != 1:
@@ -100,7 +100,7 @@ class Derivatives:
         x : array_like, shape (n_in,)
             The sample.
         v : array_like, shape (n_out,)
-            What multiplies the outputs.
+            Factors of the outputs.
         t : array_like, shape (n_in,)
             The direction.
         out : ndarray, shape (n_in,), of the network's dtype
@@ -113,7 +113,7 @@ class Derivatives:
     def taylor(
         self, x: ArrayLike, t: ArrayLike, out: NDArray, slope: NDArray, curvature: NDArray | None = None
     ) -> None:
-        """Write u, du/ds and d2u/ds2 at s = 0, where u are the outputs for ``x + s t``.
+        """Write u, du/ds and d2u/ds2 at s = 0, where u(s) are the outputs at ``x + s t``.
 
         Parameters
         ----------
@@ -140,9 +140,9 @@ class Derivatives:
         x : array_like, shape (n_in,) or (n, n_in)
             One sample, or several.
         v : array_like, shape (n_out,) or (n, n_out)
-            What multiplies the outputs of each: the derivative of a loss with respect to them, say.
+            Factors of the outputs of each sample, such as the derivative of a loss with respect to them.
         grad : ndarray, shape (n_params,), of the network's dtype
-            Is added to; laid out as ``net.params``, but not that array itself.
+            The derivative is added to it. In the order of ``net.params``, but not that array itself.
         """
         x, rows = self._samples(x)
         v = checks.check_numbers("v", v, (*rows, self._spec.n_out), self._spec)
@@ -164,9 +164,9 @@ class Derivatives:
         x, t : array_like, shape (n_in,)
             The sample, and the direction, as in `taylor`.
         v, v_slope, v_curvature : array_like, shape (n_out,)
-            What multiplies the outputs, their slopes and their curvatures; None for the last leaves these out.
+            Factors of the outputs, their slopes and their curvatures. None for `v_curvature` leaves curvatures out.
         grad : ndarray, shape (n_params,), of the network's dtype
-            Is added to.
+            The derivative is added to it.
         """
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
@@ -181,14 +181,14 @@ class Derivatives:
         return checks.check_vector(argument, value, length, self._spec)
 
     def _samples(self, x: ArrayLike) -> tuple[NDArray, tuple[int, ...]]:
-        """One sample or several, and what their number adds to a shape."""
+        """One sample or several, and the leading dimension that several add to a shape."""
         if np.ndim(x) == 2:
             X = checks.check_inputs(x, self._spec)
             return X, (len(X),)
         return checks.check_sample(x, self._spec), ()
 
     def _gradient(self, grad: NDArray) -> NDArray:
-        """A vector to add to that is not the parameters'."""
+        """A gradient to add to, checked not to be the parameters themselves."""
         checks.check_out("grad", grad, (self._spec.n_params,), self._spec)
         if np.may_share_memory(grad, self._params):
             raise ValueError("grad must be an array of its own; got one that shares the memory of params")

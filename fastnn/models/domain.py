@@ -21,7 +21,7 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     """The domain of some samples; see `MLP.with_domain`."""
     n_in = spec.n_in
     if n_in > MOST_INPUTS:
-        raise ValueError(f"with_domain must be asked of a network of at most {MOST_INPUTS:,} inputs; got {n_in:,}")
+        raise ValueError(f"with_domain needs a network with at most {MOST_INPUTS:,} inputs; got {n_in:,}")
     X = checks.check_inputs(X, spec, least=1)  # as the network sees them, rounded to its dtype
     checks.check_finite("X", X)
     X = X.astype(np.float64)

@@ -1,4 +1,4 @@
-"""What `fit_many` returns: networks of one kind, side by side."""
+"""Many networks of one kind, side by side: what `fit_many` returns."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from fastnn.training.twins import twin
 
 
 class Ensemble(Exports):
-    """Networks of one kind: as a sequence its members, each an `MLP` that shares its parameters with it.
+    """Networks of one kind: a sequence of members, each an `MLP` that shares the ensemble's parameters.
 
     Parameters
     ----------
     spec : NetworkSpec
-        What every member is.
+        The description of every member.
     params : array_like, shape (K, n_params)
-        What each knows; copied unless it is an array of the spec's dtype.
+        The parameters of each member; copied unless it is an array of the spec's dtype.
     records : Records, optional
-        How their training went.
+        How the training of each member went.
     seed : int, optional
-        What the members' random numbers were drawn from.
+        The seed of the members' random numbers.
     positions : ndarray of int, shape (K,), optional
-        Where each stands among the members that were asked for; 0, 1, 2 ... by default.
+        The position of each member among those that were asked for; 0, 1, 2 ... by default.
 
     Examples
     --------
@@ -84,22 +84,22 @@ class Ensemble(Exports):
             If the members were not trained together.
         """
         if self._records is None:
-            raise AttributeError("records are kept by fit_many alone; these members did not come from one call of it")
+            raise AttributeError("only fit_many keeps records; these members do not come from one call of it")
         return self._records
 
     @property
     def seed(self) -> int | None:
-        """Seed of the members' random numbers; None where each had its own, or none was kept."""
+        """Seed of the members' random numbers; None if each had its own, or none was kept."""
         return self._seed
 
     @property
     def positions(self) -> NDArray[np.intp]:
-        """Where each stands among the members asked for, shape (K,): after Ctrl-C, or a choice, some are missing."""
+        """Position of each member among those asked for, shape (K,); after Ctrl-C or a selection, some are missing."""
         return self._positions
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """Loss of each member's last epoch, shape (K,); see `Records.loss`."""
+        """Loss of each member in its last epoch, shape (K,); see `Records.loss`."""
         return self.records.loss
 
     @property
@@ -109,7 +109,7 @@ class Ensemble(Exports):
 
     @cached_property
     def numba_type(self) -> Any:
-        """The Numba type of ensembles of this spec."""
+        """The Numba type of ensembles with this spec."""
         with InterruptsHeld():
             from fastnn.embed import ensembles  # imports Numba
         return ensembles.type_of(self._spec)
@@ -119,7 +119,7 @@ class Ensemble(Exports):
         return self.numba_type
 
     def forward(self, x: ArrayLike, out: NDArray) -> None:
-        """Write every member's outputs for one sample; inside ``@njit``, too, where the ensemble is an argument.
+        """Write every member's outputs for one sample; also inside ``@njit``, where the ensemble is an argument.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Ensemble(Exports):
         Raises
         ------
         TypeError, ValueError
-            If an array is not what it must be.
+            If an array has the wrong shape or dtype.
         """
         spec = self._spec
         x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
@@ -159,16 +159,16 @@ class Ensemble(Exports):
         return (self[k] for k in range(len(self)))
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Every member's outputs for samples `X`, shape (n, n_in).
+        """Compute every member's outputs for samples `X`, shape (n, n_in).
 
         Returns
         -------
-        ndarray, shape (K, n, n_out), of the networks' dtype
+        ndarray, shape (K, n, n_out), of the members' dtype
 
         Raises
         ------
         TypeError, ValueError
-            As `MLP.predict`.
+            As in `MLP.predict`.
         """
         X, network = check_inputs(X, self._spec), twin("numba", "network")
         out = np.empty((len(self), len(X), self._spec.n_out), self._spec.dtype)
@@ -177,21 +177,21 @@ class Ensemble(Exports):
         return out
 
     def mean(self, X: ArrayLike) -> NDArray:
-        """Mean over the members of their outputs, shape (n, n_out)."""
+        """Mean of the members' outputs, shape (n, n_out)."""
         return self.predict(X).mean(axis=0)
 
     def std(self, X: ArrayLike) -> NDArray:
-        """Spread of the members' outputs: their standard deviation, shape (n, n_out)."""
+        """Standard deviation of the members' outputs, shape (n, n_out)."""
         return self.predict(X).std(axis=0)
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
-        """Quantiles over the members of their outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1]."""
+        """Quantiles of the members' outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1]."""
         return np.quantile(self.predict(X), check_quantiles(q), axis=0)
 
     def best(self, n: int) -> Ensemble:
-        """The `n` members of the least loss, least first: the best loss monitored, or without early stopping the last.
+        """The `n` members with the lowest loss, in ascending order; diverged members come last.
 
-        Diverged members come last.
+        The loss is the best one monitored by early stopping, or without early stopping that of the last epoch.
         """
         n = check_integer("n", n, 1)
         if n > len(self):
@@ -202,7 +202,7 @@ class Ensemble(Exports):
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the members and their records to a file that ends in ``.npz``, which `fastnn.load` reads."""
+        """Save the members and their records to an ``.npz`` file, which `fastnn.load` reads."""
         from fastnn.models import files
 
         files.save_ensemble(self._spec, self._params, self._seed, self._records, path)

@@ -1,4 +1,4 @@
-"""What an `MLP` or an `Ensemble` can be turned into to run elsewhere."""
+"""The methods by which an `MLP` or an `Ensemble` is written out, to run elsewhere."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fastnn.settings.spec import NetworkSpec
 
 
 class Exports:
-    """The methods that write one network, or the mean and spread of many, for other languages and runtimes."""
+    """Writes one network, or the mean and spread of many, for other languages and runtimes."""
 
     _spec: NetworkSpec
     _params: NDArray
 
     @property
     def _written(self) -> NDArray:
-        """The parameters, of a member at least."""
+        """The parameters, of at least one member."""
         if not len(self._params):
             raise ValueError("an ensemble must have members to be written; this one has none")
         own = [name for name in self._spec.activations if name not in catalogue.ACTIVATIONS]
@@ -33,9 +33,9 @@ class Exports:
     def to_onnx(self, path: str | PathLike[str]) -> None:
         """Write an ONNX file (extra ``onnx``), with input ``x`` (n, n_in) and output ``y`` (n, n_out).
 
-        An ensemble's has two outputs, ``mean`` and ``spread``. The metadata hold a self-test under
-        ``fastnn.self_test``: JSON of samples ``x``, their ``outputs``, of an ensemble the mean and beside it the
-        spread, and by how much these may be off, ``allowed``.
+        An ensemble has two outputs, ``mean`` and ``spread``. The metadata contain a self-test under
+        ``fastnn.self_test``: JSON with samples ``x``, their ``outputs`` (for an ensemble the means, then the spreads),
+        and the error ``allowed`` in each.
 
         Raises
         ------
@@ -48,8 +48,8 @@ class Exports:
 
         Notes
         -----
-        ONNX Runtime has not every activation for float64: a network of elu, selu, leaky_relu, softplus or gelu_tanh is
-        for it best one of float32.
+        ONNX Runtime lacks some activations in float64: to run there, a network with elu, selu, leaky_relu, softplus or
+        gelu_tanh is best a float32 one.
         """
         from fastnn.exchange import onnx_writing
 
@@ -59,13 +59,13 @@ class Exports:
         files.write_whole(path, onnx_writing.write(self._spec, self._written))
 
     def to_numpy_source(self) -> str:
-        """The source of a Python module that needs NumPy alone.
+        """Write the source of a Python module that needs only NumPy.
 
         Returns
         -------
         str
-            It has ``predict(X)``, of an ensemble a pair, mean and spread, and holds the weights exactly. Run as a
-            program it checks itself.
+            It defines ``predict(X)``, which for an ensemble returns the mean and the spread, and holds the weights
+            exactly. Run as a program, it checks itself.
 
         Raises
         ------
@@ -77,10 +77,10 @@ class Exports:
         return numpy_source.write(self._spec, self._written)
 
     def to_fortran(self, path: str | PathLike[str]) -> None:
-        """Write a Fortran 2018 module of the file's name, whose subroutine is ``forward(x, out)``.
+        """Write a Fortran 2018 module, named like the file, with a subroutine ``forward(x, out)``.
 
-        Of an ensemble it is ``forward(x, mean, spread)``. The weights stand in it as bits, exactly. Compiled with
-        ``-cpp -DSELF_TEST`` it is a program that checks itself.
+        For an ensemble it is ``forward(x, mean, spread)``. The weights are written as bit patterns, exactly. Compiled
+        with ``-cpp -DSELF_TEST``, the file is a program that checks itself.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Exports:
         Raises
         ------
         ValueError
-            If the path does not end in ``.f90`` after a name that Fortran can use, or an ensemble has no members.
+            If the path is not a valid Fortran name followed by ``.f90``, or an ensemble has no members.
         OSError
             If the file cannot be written.
         """
@@ -100,24 +100,24 @@ class Exports:
         files.write_whole(path, fortran.write(self._spec, self._written, path.stem).encode())
 
     def to_c(self, path: str | PathLike[str], *, derivatives: bool = False) -> None:
-        """Write one file of C99 and its header.
+        """Write a C99 file and its header.
 
-        The code allocates nothing and needs no library but libm; the weights stand in it exactly. Compiled with
-        ``-DSELF_TEST`` it is a program that checks itself.
+        The code allocates nothing and needs no library but libm; it holds the weights exactly. Compiled with
+        ``-DSELF_TEST``, the file is a program that checks itself.
 
         Parameters
         ----------
         path : path_like
-            The file, such as ``policy.c``; ``policy.h`` is written beside it, and the functions are
-            ``policy_forward(x, out)``, of an ensemble ``policy_forward(x, mean, spread)``, and, with derivatives,
+            The file, such as ``policy.c``. The header ``policy.h`` is written beside it. The functions are
+            ``policy_forward(x, out)``, or ``policy_forward(x, mean, spread)`` for an ensemble, and with derivatives
             ``policy_jvp(x, t, out)`` and ``policy_vjp(x, v, out)``.
         derivatives : bool
-            Whether to write the products of the Jacobian, of an ensemble the mean's, with vectors, too.
+            Whether to write the Jacobian's products with vectors as well; for an ensemble, those of the mean.
 
         Raises
         ------
         ValueError
-            If the path does not end in ``.c`` after a name that C can use, or an ensemble has no members.
+            If the path is not a valid C name followed by ``.c``, or an ensemble has no members.
         OSError
             If a file cannot be written.
         """
@@ -130,7 +130,7 @@ class Exports:
 
 
 def _code_path(path: str | PathLike[str], suffix: str) -> Path:
-    """A path that ends so, after a name that the languages can use."""
+    """The path, checked to be a name that these languages can use, with this suffix."""
     path = Path(path)
     if path.suffix != suffix or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,50}", path.stem):
         raise ValueError(f"path must be a name of letters, digits and _ that ends in {suffix}; got {str(path)!r}")

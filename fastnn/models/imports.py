@@ -1,4 +1,4 @@
-"""Networks that were made elsewhere."""
+"""Networks from the weights of other libraries."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def from_arrays(
     Parameters
     ----------
     weights : list of array_like
-        Of each layer, first to last: shape (n_in, n_out), or (n_out, n_in) with ``layout="out_in"``. Arrays of NumPy,
-        PyTorch, Keras or JAX, or nested lists; of float16 and bfloat16, too, and of any byte order.
+        The weights of each layer, from first to last, shape (n_in, n_out), or (n_out, n_in) with ``layout="out_in"``:
+        arrays of NumPy, PyTorch, Keras or JAX, or nested lists. Float16, bfloat16 and any byte order are accepted.
     biases : list of array_like or None, or None
-        Of each layer, shape (n_out,); where one is None they are zero. None for a network without biases.
+        The biases of each layer, shape (n_out,), or None for zeros. None alone makes a network without biases.
     activations : list of str
-        A name of `fastnn.settings.catalogue.ACTIVATIONS` for each layer, the output's last.
+        A name in `fastnn.settings.catalogue.ACTIVATIONS` for each layer, the output layer last.
     layout : {"in_out", "out_in"}
-        What rows and columns of the weights belong to: "in_out" as in Keras and scikit-learn, "out_in" as in PyTorch.
+        The order of the weights' axes: "in_out" as in Keras and scikit-learn, "out_in" as in PyTorch.
     dtype : {"float32", "float64"}, optional
-        Of the network; by default that which holds all numbers exactly.
+        Dtype of the network; by default the smaller one that holds all numbers exactly.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def from_arrays(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Examples
     --------
@@ -54,36 +54,36 @@ def from_arrays(
 
 
 def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
-    """Make a network that computes what a PyTorch module does when it is in use (``module.eval()``).
+    """Make a network that computes what a PyTorch module computes in evaluation mode (``module.eval()``).
 
     Parameters
     ----------
     module : torch.nn.Module or dict of str to array
-        A ``Sequential``, nested at will, of ``Linear``, ``BatchNorm1d``, ``Flatten``, ``Identity``, dropout and
-        activations; or a ``state_dict`` of linear layers, which are taken in the order of their numbers, or as stored
-        where names differ in more than a number. Dropout is left out; normalisation by running statistics is folded
-        into the layer next to it.
+        A ``Sequential``, possibly nested, of ``Linear``, ``BatchNorm1d``, ``Flatten``, ``Identity``, dropout and
+        activations; or the ``state_dict`` of linear layers, which are taken in the order of their numbers, or as stored
+        if their names differ in more than a number. Dropout is left out; normalisation by running statistics is folded
+        into the neighbouring layer.
     activations : list of str
-        With a ``state_dict``, which does not hold them: one name for each layer, the output's last.
+        Needed with a ``state_dict``, which does not contain them: one name for each layer, the output layer last.
     dtype : {"float32", "float64"}, optional
-        Of the network; by default that of the weights, float32 for half precision.
+        Dtype of the network; by default that of the weights, float32 for half precision.
 
     Returns
     -------
     MLP
-        It shares nothing with the module.
+        A network that shares no memory with the module.
 
     Raises
     ------
     TypeError
-        If it is no module and no dict of arrays.
+        If `module` is neither a module nor a dict of arrays.
     ValueError
-        If a part of it has no counterpart here: the message names it.
+        If a part of it has no counterpart here; the message names it.
 
     Notes
     -----
-    ``Softplus`` is read as ``log(1 + exp(z))``; PyTorch's own is the identity above its threshold, 20 by default, which
-    is at most 2.1e-9 less.
+    ``Softplus`` is read as ``log(1 + exp(z))``. Above its threshold, 20 by default, PyTorch's own is the identity,
+    which is smaller by at most 2.1e-9.
     """
     from fastnn.exchange import torch
 
@@ -91,30 +91,30 @@ def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTyp
 
 
 def from_keras(model: Any, activations: list[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
-    """Make a network that computes what a Keras model does when it is in use.
+    """Make a network that computes what a Keras model computes in inference mode.
 
     Parameters
     ----------
     model : keras.Model or list of array
-        A ``Sequential``, or a functional model that is one chain, of ``Dense``, ``BatchNormalization``,
+        A ``Sequential``, or a functional model that is a single chain, of ``Dense``, ``BatchNormalization``,
         ``Normalization``, ``Rescaling``, ``Flatten``, dropout and activations, as functions or layers; or the list
-        that ``model.get_weights()`` of dense layers gives.
+        that ``model.get_weights()`` returns for dense layers.
     activations : list of str
-        With a list of weights, which does not hold them: one name for each layer, the output's last.
+        Needed with a list of weights, which does not contain them: one name for each layer, the output layer last.
     dtype : {"float32", "float64"}, optional
-        Of the network; by default that of the weights, float32 for half precision.
+        Dtype of the network; by default that of the weights, float32 for half precision.
 
     Returns
     -------
     MLP
-        It shares nothing with the model.
+        A network that shares no memory with the model.
 
     Raises
     ------
     TypeError
-        If it is no model and no list of arrays.
+        If `model` is neither a model nor a list of arrays.
     ValueError
-        If a part of it has no counterpart here: the message names it.
+        If a part of it has no counterpart here; the message names it.
     """
     from fastnn.exchange import keras
 
@@ -122,15 +122,15 @@ def from_keras(model: Any, activations: list[str] | None = None, *, dtype: DType
 
 
 def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> MLP:
-    """Make a network from an ONNX file whose graph is one chain of nodes (extra ``onnx``).
+    """Make a network from an ONNX file whose graph is a single chain of nodes (extra ``onnx``).
 
     Parameters
     ----------
     path : path_like
-        The file; weights may stand in another one beside it. Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization,
-        fastnn's activations, Flatten, Reshape to (n, features), Identity and Dropout are read.
+        The file, whose weights may lie in another one beside it. Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization,
+        fastnn's activations, Flatten, Reshape to (n, features), Identity and Dropout are understood.
     dtype : {"float32", "float64"}, optional
-        Of the network; by default that which holds all weights exactly.
+        Dtype of the network; by default the smaller one that holds all weights exactly.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, or a node has no counterpart here: the message names it.
+        If the file is damaged, or a node has no counterpart here; the message names it.
     """
     from fastnn.exchange import onnx
 

@@ -1,4 +1,4 @@
-"""What a network knows of where it has been: its domain, in Python; the same methods can be called inside ``@njit``."""
+"""The methods that tell whether a network has seen samples like this one; they can also be called inside ``@njit``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 class InDomain:
-    """The methods of an `MLP` that has a domain, or is given one."""
+    """The domain of an `MLP`: the region of its training samples."""
 
     _spec: NetworkSpec
     _params: NDArray
@@ -25,29 +25,30 @@ class InDomain:
     _sharing: Callable[..., Any]
 
     def with_domain(self, X: ArrayLike | None = None, *, outside: str = "ignore") -> Self:
-        """The same network, which knows where it has been: `distance` and `inside` tell, here and in compiled code.
+        """Make a network that remembers the region of its training samples, for `distance` and `inside`.
 
-        It keeps the least and the greatest value of each input, the mean, and the covariance, and is saved with them.
+        It keeps the smallest and the largest value of each input, their means and their covariance, which are saved
+        with it. `distance` and `inside` work in compiled code too.
 
         Parameters
         ----------
         X : array_like, shape (n, n_in), optional
-            The samples that it was trained on; by default the domain that it has already.
+            The samples it was trained on. By default the network keeps the domain it already has.
         outside : {"ignore", "clip", "raise", "nan"}
-            What `predict`, `forward`, `forward_with` and a call do with a sample that is not `inside`: compute all the
-            same; move each input to the nearest value that was seen; raise ValueError; or answer NaN. Training,
-            derivatives, `cfunc` and what is exported know nothing of it.
+            What `predict`, `forward`, `forward_with` and a call do with a sample that is not `inside`: compute it all
+            the same, move each input to the nearest value seen, raise ValueError, or return NaN. Training, derivatives,
+            `cfunc` and exports do not look at the domain.
 
         Raises
         ------
         TypeError, ValueError
-            If X is no finite array of this shape, or None for a network without a domain; the network has more than
-            4,096 inputs; or `outside` is none of these.
+            If X is not a finite array of this shape, or is None for a network without a domain; if the network has more
+            than 4,096 inputs; or if `outside` is none of these.
 
         Notes
         -----
-        Each input is standardised, one that is constant by 1; the correlations are moved towards none by the share of
-        the oracle approximating shrinkage (Chen, Wiesel, Eldar and Hero, 2010), so that few samples will do.
+        Each input is standardised, a constant one with the scale 1. The correlations are shrunk towards zero by the
+        oracle approximating shrinkage (Chen, Wiesel, Eldar and Hero, 2010), so that a few samples are enough.
         """
         outside = checks.check_name("outside", outside, OUTSIDE)
         if X is None and self._domain is None:
@@ -56,7 +57,7 @@ class InDomain:
         return type(self)._sharing(self._spec, aligned_copy(self._params), measured, outside)
 
     def distance(self, x: ArrayLike) -> float | NDArray[np.float64]:
-        """How far from the domain's middle: the Mahalanobis distance, about ``sqrt(n_in)`` for a typical sample.
+        """The Mahalanobis distance from the mean of the domain, about ``sqrt(n_in)`` for a typical sample.
 
         Parameters
         ----------
@@ -66,19 +67,19 @@ class InDomain:
         Returns
         -------
         float, or ndarray of float64, shape (n,)
-            NaN where a sample holds one.
+            NaN where a sample contains NaN.
 
         Raises
         ------
         TypeError, ValueError
-            If the network has no domain, or `x` is no real array of this shape.
+            If the network has no domain, or `x` is not a real array of this shape.
         """
         known, one, X = self._placed("distance", x)
         distances = domain.distance(known, X)
         return float(distances[0]) if one else distances
 
     def inside(self, x: ArrayLike) -> bool | NDArray[np.bool_]:
-        """Whether every input of a sample lies between the least and the greatest that were seen.
+        """Whether every input of a sample lies between the smallest and the largest value seen.
 
         Parameters
         ----------
@@ -88,7 +89,7 @@ class InDomain:
         Returns
         -------
         bool, or ndarray of bool, shape (n,)
-            False where a sample holds NaN.
+            False where a sample contains NaN.
 
         Raises
         ------
@@ -102,13 +103,13 @@ class InDomain:
     def _placed(self, method: str, x: ArrayLike) -> tuple[NDArray[np.float64], bool, NDArray]:
         """The domain, whether it is one sample, and the samples as rows."""
         if self._domain is None:
-            raise ValueError(f"{method} must be asked of a network with a domain, which with_domain(X) gives it")
+            raise ValueError(f"{method} needs a network with a domain, which with_domain(X) makes")
         if np.ndim(x) == 1:
             return self._domain, True, checks.check_sample(x, self._spec)[np.newaxis]
         return self._domain, False, checks.check_inputs(x, self._spec)
 
     def _outputs(self, compute: Callable[[NDArray], NDArray], X: NDArray) -> NDArray:
-        """What is computed of samples, shape (n, n_in), as the domain has them."""
+        """What is computed for samples, shape (n, n_in), with those outside the domain treated as asked."""
         if self._domain is None or self._outside == "ignore":
             return compute(X)
         if self._outside == "clip":

@@ -1,4 +1,4 @@
-"""From a file back to what a user holds."""
+"""Load a saved network or ensemble."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> MLP | Ensemble:
-    """Load a network, or an ensemble, that its ``save`` wrote.
+    """Load a network or an ensemble from a file that its ``save`` wrote.
 
     Parameters
     ----------
     path : path_like
-        The file; ends in ``.npz`` or ``.safetensors``.
+        The file, whose name ends in ``.npz`` or ``.safetensors``.
     functions : sequence of Activation
-        The activations of your own that the network has. A file holds their names, fingerprints and some values, but no
-        code; any that this process has made will do.
+        Your own activations, if the network has any. A file contains their names, fingerprints and some values, but no
+        code. Activations that this process has made already need not be passed.
 
     Returns
     -------
@@ -34,9 +34,10 @@ def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> 
     Raises
     ------
     ValueError
-        If the file is damaged, of a later version, or no network of fastnn's, or an activation is not there.
+        If the file is damaged, comes from a later version, or is not a network of fastnn's; or if one of your own
+        activations is missing.
     TypeError
-        If one of `functions` is no `fastnn.Activation`.
+        If one of `functions` is not a `fastnn.Activation`.
     ImportError
         If safetensors is needed and not installed.
     OSError

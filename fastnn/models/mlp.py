@@ -1,4 +1,4 @@
-"""The face of one network: a spec and one flat vector of parameters, which everything else delegates to."""
+"""One network: its spec and one flat vector of parameters; the work itself is done in the rooms below."""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ class MLP(SingleSample, InDomain, Exports):
     Parameters
     ----------
     sizes : iterable of int
-        Width of the input, of each hidden layer and of the output.
+        Width of the input, of each hidden layer, and of the output.
     activation : str, Activation, or iterable of them
-        Of the hidden layers: one for all, or one for each; a name, or one of your own.
+        Activation of the hidden layers, one for all of them or one for each: a name in
+        `fastnn.settings.catalogue.ACTIVATIONS`, or your own.
     output_activation : str or Activation
-        Of the output.
+        Activation of the output layer.
     bias : bool
         Whether every layer has biases.
     dtype : {"float64", "float32"}
-        In which all is computed.
+        Type of the parameters and of every computation.
     init : str
-        How the first weights are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
+        How the initial weights are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
     rng : anything `numpy.random.default_rng` takes
-        Where they are drawn from.
+        Source of the initial weights.
 
     Examples
     --------
@@ -82,14 +83,14 @@ class MLP(SingleSample, InDomain, Exports):
 
     @classmethod
     def from_params(cls, spec: NetworkSpec, params: ArrayLike) -> MLP:
-        """A network of given parameters, which are copied.
+        """Make a network from given parameters, which are copied.
 
         Parameters
         ----------
         spec : NetworkSpec
-            What it is, such as another network's ``spec``.
+            The description of the network, such as another network's ``spec``.
         params : array_like, shape (n_params,)
-            What it knows.
+            Its parameters, in the order of `MLP.params`.
         """
         net = cls.__new__(cls)
         net._hold(checks.check_network_spec(spec), aligned_copy(checks.check_params(params, spec)))
@@ -99,7 +100,7 @@ class MLP(SingleSample, InDomain, Exports):
     def _sharing(
         cls, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None, outside: str = "ignore"
     ) -> MLP:
-        """A network of these very parameters, which are trusted."""
+        """A network that holds this very array of parameters, unchecked."""
         net = cls.__new__(cls)
         net._hold(spec, params, domain, outside)
         return net
@@ -115,9 +116,9 @@ class MLP(SingleSample, InDomain, Exports):
 
     @property
     def params(self) -> NDArray:
-        """All parameters, shape (n_params,): layer by layer the weights in C order, then the biases.
+        """All parameters, shape (n_params,): for each layer its weights in C order, then its biases.
 
-        Values assigned to it are written into the same array.
+        Assigned values are written into the same array.
         """
         return self._params
 
@@ -127,34 +128,34 @@ class MLP(SingleSample, InDomain, Exports):
 
     @property
     def weights(self) -> list[NDArray]:
-        """Views of the parameters: each layer's weights, shape (n_in, n_out)."""
+        """Each layer's weights, shape (n_in, n_out), as views of the parameters."""
         return self._weights
 
     @property
     def biases(self) -> list[NDArray]:
-        """Views of the parameters: each layer's biases, shape (n_out,); empty without biases."""
+        """Each layer's biases, shape (n_out,), as views of the parameters; an empty list without biases."""
         return self._biases
 
     def predict(self, X: ArrayLike, *, backend: str = "numba") -> NDArray:
-        """The network's outputs.
+        """Compute the network's outputs.
 
         Parameters
         ----------
         X : array_like, shape (n, n_in)
             The samples.
         backend : {"numba", "plain", "numpy"}
-            Which twin computes.
+            Which of the twins computes them.
 
         Returns
         -------
         ndarray, shape (n, n_out), of the network's dtype
-            NaN in a sample gives NaN.
+            A sample that contains NaN has outputs of NaN.
 
         Raises
         ------
         TypeError, ValueError
-            If `X` is no real array of this shape, holds more than the dtype can, or leaves a domain that is not to be
-            left (`with_domain`).
+            If `X` is not a real array of this shape, has a value that overflows the dtype, or lies outside the domain
+            of a network made by ``with_domain(..., outside="raise")``.
         """
         network, X = twin(backend, "network"), checks.check_inputs(X, self._spec)
         return self._outputs(lambda X: network.predict(self._spec, self._params, X), X)
@@ -174,7 +175,7 @@ class MLP(SingleSample, InDomain, Exports):
         out: NDArray | None = None,
         backend: str = "numba",
     ) -> tuple[float, NDArray]:
-        """The loss of a batch, and its derivative with respect to the parameters.
+        """Compute the loss of a batch and its gradient with respect to the parameters.
 
         Parameters
         ----------
@@ -183,18 +184,18 @@ class MLP(SingleSample, InDomain, Exports):
         out : ndarray, shape (n_params,), of the network's dtype, optional
             Receives the gradient.
         backend : {"numba", "plain", "numpy"}
-            Which twin computes.
+            Which of the twins computes them.
 
         Returns
         -------
         loss : float
         gradient : ndarray, shape (n_params,)
-            `out`, if it was given.
+            `out`, where it is given.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not what it must be, or the data are not finite.
+            If an argument is invalid, or the data are not finite.
         """
         spec, params = self._spec, self._params
         row = checks.check_loss(loss, spec, targets)
@@ -250,84 +251,86 @@ class MLP(SingleSample, InDomain, Exports):
         Parameters
         ----------
         X : array_like, shape (n, n_in), or callable
-            The samples. A callable is called in every epoch and yields that epoch's batches, ``(X, y)`` or
-            ``(X, y, sample_weight)``, one of which is fetched ahead on a thread.
+            The samples. A callable is called once an epoch and yields that epoch's batches, ``(X, y)`` or
+            ``(X, y, sample_weight)``; the next batch is fetched on a thread while the current one is trained on.
         y : array_like, shape (n, n_out), or (n,)
-            The targets; None where X yields them. One dimension will do for a network of one output, and for class
-            labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``. With ``loss="gaussian_nll"`` half as
-            many columns, for there are two outputs for each target.
+            The targets; None if X yields them. One dimension is enough for a network with one output, and for class
+            labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``. With ``loss="gaussian_nll"``, which
+            uses two outputs for each target, y has n_out / 2 columns.
         epochs : int
-            Passes over the samples.
+            Number of passes over the samples.
         loss : str or Loss
-            A name in `fastnn.settings.catalogue.LOSSES` that goes with the network's output, or one of your own.
+            A name in `fastnn.settings.catalogue.LOSSES` that suits the output activation, or your own.
         optimizer : Optimizer or Solver
-            The update rule and its settings. It starts afresh in every run that `state` does not resume.
+            The update rule and its settings. It starts afresh in every run, unless `state` resumes one.
         batch_size : int, optional
-            Rows of a batch; the last one of an epoch may be shorter. All of them by default.
+            Number of samples in a batch; the last batch of an epoch may be smaller. By default all samples.
         shuffle : bool
-            Whether every epoch visits the samples in an order of its own.
+            Whether each epoch visits the samples in a new random order.
         sample_weight : array_like, shape (n,), optional
             Weight of each sample, at least 0.
         l2 : float
-            ``l2 / 2`` times the sum of squared weights, not biases, is added to each batch's loss.
+            ``l2 / 2`` times the sum of squared weights, without the biases, is added to each batch's loss.
         max_grad_norm : float, optional
-            A gradient whose 2-norm is larger is scaled down to it.
+            A gradient with a larger 2-norm is scaled down to this norm.
         delta : float or sequence of float
-            Where the Huber loss turns from a parabola into a line, for all outputs or for each; other losses ignore it.
+            Where the Huber loss turns from a parabola into a line, for all outputs or for each. Other losses ignore it.
         quantiles : float or sequence of float, in (0, 1)
-            Which quantiles of the target the outputs learn with ``loss="pinball"``, or which expectiles with
-            ``loss="expectile"``: one for all outputs or one for each. A target of one column then goes for all outputs.
-            Nothing keeps the outputs
-            in order: sorting a row never makes its loss worse. Other losses ignore it.
+            Which quantiles (``loss="pinball"``) or expectiles (``loss="expectile"``) the outputs learn: one for all
+            outputs, or one for each. A target of one column then serves every output. Outputs may cross; sorting them
+            never increases the loss. Other losses ignore it.
         min_variance : float or sequence of float
-            With ``loss="gaussian_nll"``, for all targets or for each, what keeps a variance from collapsing: of the
-            outputs, the first half are the targets' means m and the second half s, the targets' variances being
+            Keeps variances from collapsing with ``loss="gaussian_nll"``, for all targets or for each. The first half of
+            the outputs are the means of the targets; the second half, s, give their variances,
             ``exp(s) + min_variance``. Other losses ignore it.
         targets : {"complete", "masked"}
-            Whether y is complete, or holds NaN where a target is missing. Such a target takes no part in the loss, nor
-            in what a mean is divided by, in training and in validation: each target has its sample's weight where it
-            is present, and none where it is not. For every loss but the cross entropies, and without `dydx`.
+            With "masked", NaN in y marks a missing target, which takes no part in the loss or in what a mean loss is
+            divided by, in training or validation: a target that is present has its sample's weight. For every loss but
+            the cross entropies, and without `dydx`.
         dropout : float or sequence of float
-            With which probability each output of a hidden layer is set to zero in a step, the others being
-            multiplied by ``1 / (1 - dropout)``: one for all layers or one for each; in [0, 1).
+            Probability, in [0, 1), with which each output of a hidden layer is set to zero in a step, while the others
+            are multiplied by ``1 / (1 - dropout)``: one for all hidden layers, or one for each.
         input_noise : float
-            Standard deviation of gaussian noise that is added to the samples anew in every step.
+            Standard deviation of the Gaussian noise that is added to the samples, drawn anew in every step.
         dydx : array_like, shape (n, n_out, n_in), or (n, n_in) for a network of one output, optional
             Derivatives of the targets with respect to the inputs, to be learnt as well; NaN where one is missing. The
-            mean of their squared errors over samples, weighted as in a mean loss, outputs and inputs is added to each
-            batch's loss; one that is missing counts as one without error. Data standardised by `fastnn.standardize`
-            have the slopes ``dydx * x_scale / y_scale[:, None]``.
+            mean of their squared errors, over samples (weighted as in a mean loss), outputs and inputs, is added to
+            each batch's loss; a missing one counts as an error of zero. If X and y are standardised by
+            `fastnn.standardize`, pass ``dydx * x_scale / y_scale[:, None]``.
         dydx_weight : float
-            What that mean is multiplied by.
+            Factor of that mean.
         directions : array_like, shape (n_directions, n_in), optional
-            What `dydx`, then of shape (n, n_out, n_directions), are derivatives along, instead of the inputs.
+            Directions along which `dydx`, now of shape (n, n_out, n_directions), are the derivatives, instead of those
+            with respect to each input.
         trainable : sequence of int, or ndarray of bool, shape (n_params,), optional
-            Which layers, or which parameters, are updated; the others keep their bits. Layers count from 0, or from -1
-            backwards, so that ``[-1]`` is the last. The penalty counts all; `max_grad_norm` bounds what is updated.
+            Which layers, or which parameters, are updated; the others keep their exact values. Layers are counted from
+            0, or backwards from -1, so that ``[-1]`` is the last. The penalty includes all parameters; `max_grad_norm`
+            applies to those that are updated.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Samples that are not trained on: the history records the loss and a metric on them after each epoch.
         validation_fraction : float, optional
-            Hold out this part of the samples instead; where y holds classes, this part of each.
+            Hold out this fraction of the samples instead; if y holds classes, this fraction of each class.
         early_stopping : EarlyStopping, optional
-            Stop when the network has not become better for a while.
+            Stop once the network has not improved for a while.
         callback : callable, optional
-            Called after every epoch with an `fastnn.training.history.Epoch`; returning True ends the run.
+            Called after every epoch with a `fastnn.training.history.Epoch`; returning True ends the run.
         state : State, optional
-            The `History.state` of an earlier run: with the same data and settings this one goes on, to the same
-            bits, as if that had not stopped.
+            The `History.state` of an earlier run. With the same data and settings, this run continues that one bit for
+            bit, as if it had not stopped.
         rng : anything `numpy.random.default_rng` takes
-            What the shuffles, the validation set, dropout and noise are drawn from.
+            Source of the shuffles, the validation set, dropout and noise.
         progress : bool, optional
-            Whether to show a bar; by default on a terminal, where rich is installed, after two seconds.
+            Whether to show a progress bar. By default one appears after two seconds, on a terminal where rich is
+            installed.
         backend : {"numba", "plain", "numpy"}
-            Which twin computes.
+            Which of the twins trains it.
         threads : int
-            Threads of the compiled twin; the bits do not depend on it. A solver computes on one. For NumPy's twin,
-            threads of its BLAS, on whose number its last bits do depend.
+            Number of threads of the compiled twin, on which the results do not depend, bit for bit. Solvers use one.
+            For the NumPy twin, the number of threads of its BLAS, on which the last bits do depend.
         specialize : bool, optional
-            Whether a kernel is compiled for just this network, some seconds once; by default for networks as small
-            as the tutorial's, which it makes several times faster. Results differ by rounding. NumPy's twin has nothing
-            to compile.
+            Whether to compile a kernel for just this network, which takes some seconds once; results differ by
+            rounding. By default for networks as small as the tutorial's, which run several times faster. The NumPy
+            twin has nothing to compile.
 
         Returns
         -------
@@ -336,21 +339,21 @@ class MLP(SingleSample, InDomain, Exports):
         Raises
         ------
         TypeError
-            If an argument is of another type.
+            If an argument has the wrong type.
         ValueError
-            If an argument is not what it must be, does not go with the others, or holds NaN or infinity. The
-            parameters are then what they were.
+            If an argument is invalid, does not fit the others, or holds NaN or infinity. The parameters are then
+            unchanged.
 
         Warns
         -----
         RuntimeWarning
-            If the run diverges; the parameters are then those after the last epoch that left them finite. Or if a
-            solver stalls, at no minimum, as where units are saturated.
+            If the run diverges; the parameters are then those after the last epoch that left them finite. Also if a
+            solver stalls away from a minimum, as it does where units are saturated.
 
         Notes
         -----
-        Ctrl-C ends the run within 0.2 s or one step; a solver's step is given up. The parameters are then those after
-        the last whole step, the history says ``"interrupted"``, and its state resumes the run.
+        Ctrl-C ends the run within 0.2 s or one step; a solver's unfinished step is discarded. The parameters are then
+        those after the last whole step, the history says ``"interrupted"``, and its state resumes the run.
         """
         job = checks.check_job(
             self._spec,
@@ -389,36 +392,36 @@ class MLP(SingleSample, InDomain, Exports):
         )
 
     def with_scaling(self, x_mean: ArrayLike, x_scale: ArrayLike, y_mean: ArrayLike, y_scale: ArrayLike) -> MLP:
-        """A network of the same layers for samples and outputs in other units.
+        """Make a network of the same layers for samples and outputs in other units.
 
-        It gives at x what ``y_mean + y_scale * self((x - x_mean) / x_scale)`` is: the scaling is folded into the first
-        and the last layer, and costs nothing.
+        At x it computes ``y_mean + y_scale * self((x - x_mean) / x_scale)``. The scaling is folded into the first and
+        the last layer, so that it costs nothing.
 
         Parameters
         ----------
         x_mean, x_scale : array_like, shape (n_in,), or float
-            What this network's samples were standardised by; scales above 0. See `fastnn.standardize`.
+            Mean and scale by which this network's samples were standardised; scales above 0. See `fastnn.standardize`.
         y_mean, y_scale : array_like, shape (n_out,), or float
-            What its targets were standardised by.
+            Mean and scale by which its targets were standardised.
 
         Raises
         ------
         TypeError, ValueError
-            If the network has no biases, another output than the identity, or a domain, which is in the units that it
-            has now; or an argument is not what it must be.
+            If the network has no biases, an output activation other than the identity, or a domain, which is in its
+            present units; or if an argument is invalid.
         """
         if self._domain is not None:
-            raise ValueError("with_scaling must be asked before with_domain, whose samples are in the final units")
+            raise ValueError("with_scaling must be called before with_domain, whose samples are in the final units")
         params = scaling.fold(self._spec, self._params, x_mean, x_scale, y_mean, y_scale)
         return type(self).from_params(self._spec, params)
 
     def to_torch(self) -> Any:
-        """The network as a ``torch.nn.Sequential``, which shares nothing with it.
+        """Copy the network into a ``torch.nn.Sequential``.
 
         Returns
         -------
         torch.nn.Sequential
-            Of ``Linear`` and activation modules, on the CPU, of the network's dtype, its parameters trainable.
+            ``Linear`` and activation modules of the network's dtype, on the CPU, with trainable parameters.
 
         Raises
         ------
@@ -435,12 +438,12 @@ class MLP(SingleSample, InDomain, Exports):
         Parameters
         ----------
         path : path_like
-            Where to; ends in ``.npz`` or ``.safetensors``.
+            The file, whose name ends in ``.npz`` or ``.safetensors``.
 
         Raises
         ------
         ValueError
-            If the path ends otherwise.
+            If the path has another ending.
         ImportError
             If safetensors is needed and not installed.
         OSError
@@ -452,13 +455,13 @@ class MLP(SingleSample, InDomain, Exports):
 
     @cached_property
     def numba_type(self) -> Any:
-        """The Numba type of networks of this spec: of a ``jitclass``'s attribute, say, or in a signature."""
+        """The Numba type of networks with this spec, for an attribute of a ``jitclass`` or for a signature."""
         with InterruptsHeld():
             from fastnn import embed  # imports Numba
         return embed.type_of(self._spec, MLP._sharing, None if self._domain is None else self._outside)
 
     def copy(self) -> MLP:
-        """A network of its own, with the same parameters, and the same domain if it has one."""
+        """An independent copy of the network, with its domain if it has one."""
         return type(self)._sharing(self._spec, aligned_copy(self._params), self._domain, self._outside)
 
     def __getstate__(self) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
-"""What a network computes for one sample: the methods that it also has inside compiled code.
+"""The methods that take one sample, which a network also has inside compiled code.
 
-They call what `fastnn.embed` compiles for the network's sizes, once for a spec, and keeps on disk.
+They call what `fastnn.embed` compiles, once for a spec, and keeps on disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastnn.embed.training import TrainState
 
 
-#: What scratch is asked for by: `fastnn.kernels.point.METHODS`, which imports Numba.
+#: The methods that need scratch, as in `fastnn.kernels.point.METHODS`, which cannot be read without importing Numba.
 METHODS = (
     "forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params",
 )  # fmt: skip
@@ -47,14 +47,14 @@ class SingleSample(Derivatives):
         return from_python.Compiled(self._spec)
 
     def workspace(self, method: str = "forward") -> NDArray:
-        """Scratch for one thread's calls of a method inside compiled code, which wide networks need.
+        """Allocate scratch for a method of a wide network, for the calls of one thread inside compiled code.
 
         Parameters
         ----------
         method : str
-            What is called: ``"forward"``, ``"jacobian"``, ``"vjp"``, ``"jvp"``, ``"hessian"``, ``"hvp"``, ``"taylor"``,
-            ``"vjp_params"`` or ``"taylor_vjp_params"``. ``forward_with`` and ``__call__`` take what ``forward`` does,
-            and ``vjp`` with a `grad` what ``vjp_params`` does.
+            The method to be called: ``"forward"``, ``"jacobian"``, ``"vjp"``, ``"jvp"``, ``"hessian"``, ``"hvp"``,
+            ``"taylor"``, ``"vjp_params"`` or ``"taylor_vjp_params"``. Use ``"forward"`` for ``forward_with`` and
+            ``__call__`` too, and ``"vjp_params"`` for ``vjp`` with a `grad`.
 
         Returns
         -------
@@ -63,7 +63,7 @@ class SingleSample(Derivatives):
         Raises
         ------
         TypeError, ValueError
-            If there is no such method, or it takes no scratch.
+            If there is no such method, or it needs no scratch.
         """
         checks.check_name("method", method, METHODS)
         return self._compiled.workspace(method)
@@ -75,39 +75,39 @@ class SingleSample(Derivatives):
         self._compiled.forward(self, x, out)
 
     def __call__(self, x: ArrayLike) -> NDArray:
-        """The outputs, shape (n_out,), for one sample `x`, shape (n_in,)."""
+        """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,)."""
         out = np.empty(self._spec.n_out, self._spec.dtype)
         self._compiled.forward(self, checks.check_sample(x, self._spec), out)
         return out
 
     def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray) -> None:
-        """`forward` with other parameters, shape (n_params,)."""
+        """Do what `forward` does, with other parameters, shape (n_params,)."""
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
 
     def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
-        """Train on one sample or a batch; inside compiled code, a training loop of your own.
+        """Take one training step on a sample or a batch, in a training loop of your own.
 
         Parameters
         ----------
         x : ndarray, shape (n, n_in) or (n_in,), of the network's dtype
             At most ``max_batch`` samples; contiguous.
         y : ndarray, shape (n, n_out) or (n_out,), of the network's dtype
-            Their targets; or, beside a 2-D x and for a loss that takes them, class labels, shape (n,) of int64.
+            Their targets; or, with a 2-D x and a loss that takes them, class labels, shape (n,) of int64.
         state : fastnn.TrainState
-            What is minimised how, and what is kept from step to step.
+            The loss, the optimizer, and what the optimizer keeps from step to step.
 
         Returns
         -------
         float
-            The batch's loss before the step. Where it or the data are not finite nothing is changed, and it is NaN or
-            infinite.
+            The batch's loss before the step. If the loss or the data are not finite, nothing is changed and the result
+            is NaN or infinite.
 
         Raises
         ------
         numba.TypingError, ValueError
-            If an array is not what it must be.
+            If an array has the wrong type or shape.
         """
         if compiler_is_off():
             refuse("net.train_step")
@@ -120,34 +120,34 @@ class SingleSample(Derivatives):
         return {}
 
     def cfunc(self, caller: str = "C") -> CFunction:
-        """The network as a C function, for callers that know no Python.
+        """Compile the network into a C function, for callers outside Python.
 
         Parameters
         ----------
         caller : str
-            Who calls it, which settles its signature:
+            The caller, which decides the signature:
 
-            - "C": ``void f(const T *x, T *out)``, where T is double or float, as the network's dtype;
-            - "quad": ``double f(int n, double *x)``, what `scipy.integrate.quad` and ``nquad`` integrate over the
-              network's inputs; other numbers of variables give NaN;
-            - "generic_filter": what `scipy.ndimage.generic_filter` takes, the inputs being the window's elements;
-            - "generic_filter1d": likewise, the window being as long as the network has inputs;
-            - "geometric_transform": what `scipy.ndimage.geometric_transform` takes, from places in the result to places
-              in the source.
+            - "C": ``void f(const T *x, T *out)``, where T is double or float, like the network's dtype;
+            - "quad": ``double f(int n, double *x)``, which `scipy.integrate.quad` and ``nquad`` integrate over the
+              network's inputs; a wrong number of variables gives NaN;
+            - "generic_filter": for `scipy.ndimage.generic_filter`, with the elements of the window as inputs;
+            - "generic_filter1d": likewise, with a window as long as the network has inputs;
+            - "geometric_transform": for `scipy.ndimage.geometric_transform`, from coordinates in the result to
+              coordinates in the source.
 
-            All but the first are for float64 and, except for the last, one output. SciPy's optimizers and solvers of
-            differential equations take no C functions.
+            All but "C" need float64, and all but "C" and "geometric_transform" a single output. SciPy's optimizers and
+            differential-equation solvers do not take C functions.
 
         Returns
         -------
         CFunction
             Its ``address``, and its ``ctypes`` object, for ``scipy.LowLevelCallable(net.cfunc("quad").ctypes)``. Both
-            serve as long as the network lives; changes of its parameters show.
+            are valid as long as the network lives, and see changes of its parameters.
 
         Raises
         ------
         ValueError
-            If the network is so wide that its scratch does not belong on the stack, or not what the caller takes.
+            If the network is too wide for its scratch to lie on the stack, or is not what the caller needs.
         """
         if compiler_is_off():
             refuse("net.cfunc")

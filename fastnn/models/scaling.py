@@ -1,4 +1,4 @@
-"""Units: networks learn on standardised numbers, simulations speak their own."""
+"""Standardising data for training, and folding the scales into a network afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Mean and standard deviation of each column of samples and targets, for ``net.with_scaling``.
+    """Compute the mean and standard deviation of each column of samples and targets, for ``net.with_scaling``.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, 
     -------
     x_mean, x_scale : ndarray of float64, shape (n_in,)
     y_mean, y_scale : ndarray of float64, shape (n_out,)
-        A column that is constant has the scale 1.
+        A constant column has the scale 1.
 
     Raises
     ------
@@ -56,16 +56,16 @@ def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def fold(spec: NetworkSpec, params: NDArray, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any) -> NDArray:
-    """The parameters, as float64, of the network that takes and gives other units: see `MLP.with_scaling`.
+    """The parameters, as float64, of the network in other units: see `MLP.with_scaling`.
 
     With u = (x - m) / s, the first layer's ``u W + b`` is ``x (W / s) + (b - (m / s) W)``; the last layer's outputs are
     multiplied and moved.
     """
     if not spec.bias:
-        raise ValueError("with_scaling must be asked of a network with biases; got one without")
+        raise ValueError("with_scaling needs a network with biases; got one without")
     if spec.output_activation != "identity":
         raise ValueError(
-            f"with_scaling must be asked of a network whose output activation is identity; got {spec.output_activation}"
+            f"with_scaling needs a network whose output activation is identity; got {spec.output_activation}"
         )
     mean, scale = checks.check_means("x_mean", x_mean, spec.n_in), checks.check_scales("x_scale", x_scale, spec.n_in)
     shift = checks.check_means("y_mean", y_mean, spec.n_out)

@@ -1,4 +1,4 @@
-"""Compiling ahead of the first use: every kernel that networks share, for both dtypes."""
+"""Compile every kernel that networks share, for both dtypes, ahead of its first use."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue, optimizers
 from fastnn.settings.solvers import LevenbergMarquardt, Solver
 
-#: Name of the piece, its number from 1 on, and the number of pieces.
+#: Takes the name of a part, its number from 1, and the number of parts.
 Report = Callable[[str, int, int], None]
 
 
 def warmup(report: Report | None = None) -> None:
-    """Compile all kernels that networks share, or load them from the disk where an earlier process left them.
+    """Compile all kernels that networks share, or load them from disk if an earlier process has compiled them.
 
     Parameters
     ----------
     report : callable, optional
-        Called with ``(name, number, total)`` before each piece.
+        Called with ``(name, number, total)`` before each part.
     """
     if compiler_is_off():
         refuse("fastnn.warmup")
@@ -34,7 +34,7 @@ def warmup(report: Report | None = None) -> None:
 
 
 def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
-    """An epoch of training for each row of the catalogue, for wide layers, and with all that `fit` can be asked for."""
+    """An epoch of training for each row of the catalogue, for wide layers, and with all the options of `fit`."""
     from fastnn.kernels import dispatch  # which imports Numba
 
     for dtype in ("float64", "float32"):
@@ -54,10 +54,10 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"options, {dtype}", _training(dtype, **_OPTIONS)
 
 
-#: Layers of which one is large enough for every kind of product, whatever the dtype; and one output, which has its own.
+#: Layers large enough for every kind of matrix product in either dtype, and a single output, which has its own product.
 _WIDE = (128, 128, 1)
 
-#: What a step does only where it is asked for.
+#: What a training step does only if asked.
 _OPTIONS: dict[str, Any] = {
     "batch_size": 1,
     "sample_weight": [1.0, 2.0],
@@ -80,7 +80,7 @@ def _training(
     optimizer: optimizers.Optimizer | Solver | None = None,
     **options: Any,
 ) -> Callable[[], None]:
-    """What trains a network for one epoch on `n` samples, and uses it."""
+    """A function that trains a network for one epoch on `n` samples, and predicts with it."""
 
     def train() -> None:
         net = MLP(layer_sizes, activation=activation, output_activation=output_activation, dtype=dtype, rng=0)

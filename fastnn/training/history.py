@@ -1,4 +1,4 @@
-"""What `fit` returns: how the run went, and the state that resumes it; and what a callback is told."""
+"""The record of a run that `fit` returns, and the record of an epoch that a callback receives."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Stop = Literal["finished", "early", "converged", "stalled", "callback", "interru
 
 
 class Epoch(NamedTuple):
-    """What a callback is told after an epoch.
+    """What a callback receives after an epoch.
 
     Attributes
     ----------
     number : int
-        The epoch's, from 0; a resumed run counts on.
+        The number of the epoch, from 0; a resumed run continues the count.
     loss, learning_rate : float
         As in `History`.
     validation_loss, validation_metric : float or None
@@ -41,27 +41,29 @@ class History:
     Attributes
     ----------
     loss : ndarray of float64, shape (epochs,)
-        Of each whole epoch, the weighted mean of its batches' losses before their updates.
+        The loss of each whole epoch: the weighted mean of its batches' losses, each before its update.
     learning_rate : ndarray of float64, shape (epochs,)
-        Of each whole epoch.
+        The learning rate of each whole epoch.
     seconds : float
-        Wall time, without the checks before the run.
+        Wall time of the run, without the checks before it.
     stopped : {"finished", "early", "converged", "stalled", "callback", "interrupted", "diverged"}
-        Why the run ended: all epochs were done; early stopping ended it; a solver's loss is at a minimum; no step of a
-        solver lowered the loss although it is at none, as where outputs are saturated; the callback or Ctrl-C ended
-        it; or the loss or the parameters were no longer finite in the epoch after those recorded.
+        Why the run ended: it did all its epochs; early stopping ended it; a solver reached a minimum of the loss; no
+        step of a solver lowered the loss, although it is not at a minimum, as where outputs are saturated; the callback
+        ended it; Ctrl-C ended it; or the loss or the parameters became infinite or NaN in the epoch after those
+        recorded.
     state : State
-        Passed back to ``fit``, it resumes the run to the same bits.
+        Passed to ``fit``, it resumes the run bit for bit.
     validation_loss : ndarray of float64, shape (epochs,), or None
-        On the validation set after each epoch, without the l2 penalty.
+        The loss on the validation set after each epoch, without the l2 penalty.
     validation_metric : ndarray of float64, shape (epochs,), or None
-        On the validation set after each epoch: what `metric` says.
+        The metric on the validation set after each epoch.
     metric : {"r2", "accuracy"}
-        The coefficient of determination, averaged over the outputs; or the share of samples classified correctly.
+        The metric: the coefficient of determination, averaged over the outputs, or the share of samples that are
+        classified correctly.
     best_epoch : int or None
-        Number of the epoch that early stopping found the best, from 0; a resumed run counts on.
+        The number of the best epoch, by early stopping, from 0; a resumed run continues the count.
     evidence : Evidence or None
-        What `LevenbergMarquardt` found with ``regularisation="bayesian"``: ``alpha``, ``beta`` and
+        What `LevenbergMarquardt` with ``regularisation="bayesian"`` found: ``alpha``, ``beta`` and
         ``effective_params``, see `fastnn.training.evidence`.
     """
 
