@@ -72,7 +72,7 @@ def test_a_frame_holds_the_records():
         ({"settings": []}, "settings must be a grid, or at least one setting"),
         ({"folds": 1}, "folds must be an integer of at least 2; got 1"),
         ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
-        ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None where there are folds"),
+        ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None if folds are given"),
         ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
         ({"settings": np.array(1)}, "settings must be a grid, or the settings one by one"),
         ({"settings": {"hidden": np.array(2)}}, "hidden of settings must be a sequence of values"),

@@ -1,4 +1,4 @@
-"""Thousands of networks in one call."""
+"""Train thousands of networks in one call."""
 
 from __future__ import annotations
 
@@ -61,88 +61,88 @@ def fit_many(
     chunk: int | None = None,
     checkpoint: str | PathLike[str] | None = None,
 ) -> Ensemble:
-    """Train many networks of one kind, each from its own start and in its own way.
+    """Train many networks of one kind, each from its own initial weights and with its own settings.
 
-    Small networks are trained in the lanes of SIMD vectors, by a kernel compiled for them; larger ones one after
-    another. A member's bits depend on neither the other members nor on chunks, threads or executors.
+    Small networks are trained in the lanes of SIMD vectors, by a kernel compiled for them; larger ones are trained one
+    after another. A member's result does not depend on the other members, chunks, threads or executors, bit for bit.
 
     Parameters
     ----------
     spec : NetworkSpec
-        What every member is, such as another network's ``spec``.
+        The description of every member, such as another network's ``spec``.
     X : array_like, shape (n, n_in) or (K, n, n_in)
-        The samples of all K members, or of each.
+        The samples, for all K members or for each.
     y : array_like, shape (n, n_out), (n,) or (K, n, n_out)
-        The targets of all, or of each; class labels where the loss takes them. With ``targets="masked"`` a member's own
-        targets may be NaN where an output is none of its business.
+        The targets, for all members or for each; class labels if the loss takes them. With ``targets="masked"``, NaN in
+        a member's own targets keeps it from learning that output.
     epochs : int
-        Passes over the samples.
+        Number of passes over the samples.
     members : int or array_like of int, shape (K,)
-        How many, or which: member k is the same whoever is trained with it, so that ``members=[k]`` and the same
-        `rng` give member k of the whole ensemble again.
+        How many members, or which: member k does not depend on the others, so that ``members=[k]`` with the same `rng`
+        gives member k of the whole ensemble again.
     params : array_like, shape (K, n_params), optional
-        Their first parameters, which are copied; drawn by `init` otherwise.
+        The initial parameters, which are copied; by default drawn by `init`.
     loss, max_grad_norm, delta, quantiles, min_variance, targets
         As in `MLP.fit`.
     features : array_like of bool, shape (K, n_in), optional
-        Which features each member sees. Its weights of the others are set to 0, and stay so.
+        Which features each member uses. Its weights of the others are set to 0 and stay 0.
     dydx, dydx_weight, directions
-        As in `MLP.fit`, the same for all members, who then share X; they are trained one after another.
+        As in `MLP.fit`, the same for all members, which then share X and are trained one after another.
     optimizer : Optimizer
-        As in `MLP.fit`; a learning rate or momentum may be an array of shape (K,), a number for each member.
+        As in `MLP.fit`; its learning rate or momentum may be an array of shape (K,), with a value for each member.
     batch_size : int, optional
-        Rows of a batch; all by default.
+        Number of samples in a batch; by default all.
     shuffle : bool
-        Whether every epoch of a member visits the samples in an order of its own. Whole batches are not reordered.
+        Whether each epoch of a member visits the samples in a new random order. A batch of all samples is not shuffled.
     sample_weight : array_like, shape (n,) or (K, n), optional
-        Weight of each sample, for all or for each member: folds and bootstraps need no copies of the data.
+        Weight of each sample, for all members or for each, so that folds and bootstraps need no copies of the data.
     l2 : float or array_like, shape (K,)
-        As in `MLP.fit`, for all or for each.
+        As in `MLP.fit`, for all members or for each.
     validation_data : tuple (X, y) or (X, y, sample_weight), optional
-        Samples on which the loss is taken after every epoch; the weights may be of shape (n,) or (K, n).
+        Samples on which the loss is computed after every epoch; the weights may have shape (n,) or (K, n).
     early_stopping : EarlyStopping, optional
-        When a member stops. Its lane then goes to the next one waiting.
+        When to stop a member, whose lane then goes to the next one waiting.
     init : str
-        How first parameters are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
+        How initial parameters are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
     rng : anything `numpy.random.default_rng` takes
-        What first parameters and shuffles are drawn from, by the member's number.
+        Source of the initial parameters and the shuffles, together with the member's number.
     seeds : array_like of int, shape (K,), optional
-        Instead of `rng`, a seed for each member; each is then the member 0 of its seed.
+        A seed for each member, instead of `rng`; each member is then member 0 of its seed.
     history : bool
         Whether to keep the losses of every epoch.
     threads : int
-        Threads of this process; an executor's workers have one each.
+        Number of threads in this process; workers of an executor use one each.
     specialize : bool, optional
-        Whether to compile a kernel for just these networks; by default where they are small, and neither
-        `ReduceOnPlateau` nor a metric is asked for. Without one they are trained one
-        after another, and results differ by rounding.
+        Whether to compile a kernel for just these networks. By default for small ones, unless `ReduceOnPlateau` or a
+        metric is asked for. Without it members are trained one after another, and results differ by rounding.
     progress : bool, optional
-        Whether to show members done, rate and time left; by default as in `MLP.fit`.
+        Whether to show the number of finished members, the rate and the time left; by default as in `MLP.fit`.
     executor : concurrent.futures.Executor, optional
         Where chunks of members are trained: a `concurrent.futures.ProcessPoolExecutor`, dask's
         ``client.get_executor()``, ``mpi4py.futures.MPIPoolExecutor()`` or any other.
     chunk : int, optional
-        Members of a chunk; by default so many that memory stays bounded.
+        Number of members in a chunk; by default chosen to bound the memory.
     checkpoint : path_like, optional
-        A directory where finished chunks are kept; a call with the same data and settings takes up what is missing.
+        A directory in which finished chunks are kept; a later call with the same data and settings trains only what is
+        missing.
 
     Returns
     -------
     Ensemble
-        After Ctrl-C of the members that were finished, with a warning.
+        After Ctrl-C only the members that were finished, with a warning.
 
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument has the wrong type.
     ValueError
-        If an argument is not what it must be, does not go with the others, or holds NaN or infinity; or if the
-        checkpoint is that of another run.
+        If an argument is invalid, does not fit the others, or holds NaN or infinity; or if the checkpoint belongs to
+        another run.
 
     Warns
     -----
     RuntimeWarning
-        If members diverge, whose parameters are then the last finite ones; or if the run is interrupted.
+        If members diverge, which then keep their last finite parameters; or if the run is interrupted.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def fit_many(
     if diverged:
         warnings.warn(
             f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "
-            "the last finite parameters are kept",
+            "they keep their last finite parameters",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -185,7 +185,7 @@ def fit_many(
 
 
 def _in_lanes(job: MembersJob) -> bool:
-    """Whether members are trained in lanes: as the user says, or where it pays."""
+    """Whether members are trained in lanes: as the user says, or by default where it is faster."""
     if compiler_is_off():  # each member alone, by plain loops
         warn_of_stand_in(stacklevel=3)
         return False

@@ -1,4 +1,4 @@
-"""Settings side by side: every combination, seed and fold is a member of as few calls of `fit_many` as will do."""
+"""Compare settings: every combination, seed and fold is a member of one of a few calls of `fit_many`."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from fastnn.settings.spec import NetworkSpec
 from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
 
-#: Fewer members than this are trained one after another: to compile for them would take longer.
+#: Fewer members than this are trained one after another, as compiling a kernel for them would take longer.
 WORTH_COMPILING = 32
 
-#: What is kept of each run, at the least.
+#: Bytes that are kept of each run, at least.
 _BYTES_A_RUN = 1000
 
 _NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
-_EACH = ("learning_rate", "momentum", "l2")  # what members of one call may differ in
+_EACH = ("learning_rate", "momentum", "l2")  # in which members of one call may differ
 _CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "min_variance", "targets", "init",
          "early_stopping")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What became of a sweep.
+    """The result of a sweep.
 
     Attributes
     ----------
     records : list of dict
-        One for each setting, seed and fold: the setting's own entries, ``setting`` (its number), ``seed``, ``fold``,
+        One for each setting, seed and fold: the setting's entries, ``setting`` (its number), ``seed``, ``fold``,
         ``loss``, ``validation_loss``, ``epochs`` and ``stopped``.
     settings : list of dict
         The settings, by number.
-    networks : list
-        The network of each record, an `MLP`.
+    networks : list of MLP
+        The network of each record.
     fold_of : ndarray of int, shape (n,), or None
-        Which fold held out each sample.
+        The fold in which each sample was held out.
     """
 
     records: list[dict[str, Any]]
@@ -59,19 +59,19 @@ class Sweep:
     fold_of: NDArray[np.intp] | None = None
 
     def members(self, setting: int) -> tuple[Ensemble, NDArray[np.float64]]:
-        """The networks of one setting, and which samples each was trained on, as `fastnn.intervals` takes them.
+        """The networks of a setting, and the samples that each was trained on, as `fastnn.intervals` takes them.
 
         Parameters
         ----------
         setting : int
-            Its number.
+            Number of the setting.
 
         Returns
         -------
         many : Ensemble
             Its K networks.
         sample_weight : ndarray of float64, shape (K, n)
-            1 where a network was trained on a sample, 0 where its fold held it out.
+            1 where a network was trained on a sample, 0 where the sample was held out.
 
         Raises
         ------
@@ -79,18 +79,19 @@ class Sweep:
             If the sweep had no folds, or no run of this setting was finished.
         """
         if self.fold_of is None:
-            raise ValueError("folds must have been given to the sweep, for members to have left samples out")
+            raise ValueError("members must come from a sweep with folds, which hold samples out; this one had none")
         runs = [k for k, record in enumerate(self.records) if record["setting"] == setting]
         if not runs:
-            raise ValueError(f"setting must be the number of one that has finished runs; got {setting!r}")
+            raise ValueError(f"setting must be the number of a setting with finished runs; got {setting!r}")
         params = np.array([self.networks[k].params for k in runs])
         folds = np.array([self.records[k]["fold"] for k in runs])
         return Ensemble(self.networks[runs[0]].spec, params), (self.fold_of != folds[:, None]).astype(np.float64)
 
     def summary(self) -> list[dict[str, Any]]:
-        """One record for each setting, best first: mean and spread of the losses over its seeds and folds.
+        """One record for each setting, best first: mean and standard deviation of the losses over seeds and folds.
 
-        The validation loss ranks where there is one, else the loss. Runs that diverged are counted and left out.
+        Settings are ranked by the validation loss, or without one by the loss. Runs that diverged are counted, but left
+        out of the means.
         """
         rows = []
         for i, setting in enumerate(self.settings):
@@ -106,7 +107,7 @@ class Sweep:
         return sorted(rows, key=lambda row: (np.isnan(row[name]), row[name]))
 
     def frame(self) -> Any:
-        """The records as a frame of pandas, or of polars where that alone is installed.
+        """The records as a data frame of pandas, or of polars if pandas is not installed.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class Sweep:
                 return importlib.import_module(name).DataFrame(self.records)
             except ImportError:
                 continue
-        raise ImportError("pandas or polars is needed for a frame and neither is installed; records hold the same")
+        raise ImportError("frame() needs pandas or polars, and neither is installed; records holds the same")
 
 
 def sweep(
@@ -145,16 +146,16 @@ def sweep(
     y : array_like, shape (n, n_out) or (n,)
         The targets.
     settings : mapping of sequences, or iterable of mappings
-        A grid, of which every combination is a setting; or the settings themselves. An entry is ``hidden`` (the
-        widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` or ``dtype``; ``optimizer``,
-        ``learning_rate`` or ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
-        ``delta``, ``quantiles``, ``min_variance``, ``targets``, ``init`` or ``early_stopping``.
+        A grid, whose combinations are the settings; or the settings themselves. Their entries are ``hidden`` (the
+        widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` and ``dtype``; ``optimizer``,
+        ``learning_rate`` and ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
+        ``delta``, ``quantiles``, ``min_variance``, ``targets``, ``init`` and ``early_stopping``.
     seeds : int or sequence of int
-        How many seeds, 0, 1, 2 ..., or which.
+        How many seeds (0, 1, 2 ...), or which.
     folds : int, optional
-        Parts of the samples, each held out in turn as validation set.
+        Number of parts of the samples, each of which is held out in turn as validation set.
     validation_data : tuple (X, y), optional
-        A validation set for all, instead of folds.
+        One validation set for all, instead of folds.
     sample_weight : array_like, shape (n,), optional
         Weight of each sample.
     threads, progress, executor, checkpoint
@@ -165,12 +166,12 @@ def sweep(
     Returns
     -------
     Sweep
-        Settings that diverge are part of it. After Ctrl-C it holds the runs that were finished.
+        It includes runs that diverged. After Ctrl-C it holds the runs that were finished.
 
     Raises
     ------
     TypeError, ValueError
-        If an entry is unknown or not what it must be.
+        If an entry is unknown or invalid.
 
     Warns
     -----
@@ -190,7 +191,7 @@ def sweep(
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     if folds is not None:
         if validation_data is not None:
-            raise ValueError("validation_data must be None where there are folds")
+            raise ValueError("validation_data must be None if folds are given")
         if checks.check_integer("folds", folds, 2) > np.shape(X)[0]:
             raise ValueError(f"folds must be at most the number of samples, {np.shape(X)[0]}; got {folds}")
     groups = defaultdict(list)

@@ -1,7 +1,7 @@
-"""What there is: one row for each activation, loss and optimizer.
+"""One row for each activation, loss and optimizer.
 
-The rows say what goes with what; the functions themselves stand, under the same names, in
-`fastnn.reference` and in `fastnn.kernels.functions`. Tests and documentation are driven by these tables.
+A row holds the properties that the rest of the package asks for; the functions themselves are defined, under the same
+names, in `fastnn.reference` and in `fastnn.kernels.functions`. Tests and documentation are driven by these tables.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Activation:
     Attributes
     ----------
     name : str
-        What a user writes.
+        The name that a user writes.
     code : int
-        What a compiled kernel is specialised on.
+        The number that compiled kernels are specialised on.
     needs_input : bool
-        Whether the derivative needs the pre-activation z; otherwise the output h alone is enough.
+        The derivative needs the pre-activation z; otherwise it is computed from the output h alone.
     hidden : bool
-        May stand in a hidden layer as well as in the output.
+        Allowed in hidden layers as well as in the output layer.
     analytic : bool
         Smooth, so that a complex step differentiates it.
     elementwise : bool
-        Each output hangs on its own pre-activation alone; otherwise on all of its row.
+        Each output depends on its own pre-activation alone; otherwise on all those of its row.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number for each target that a loss takes, by the name a user says; a single one goes for all."""
+    """A number for each target that a loss takes, under the name of the user's argument; one number serves all."""
 
     name: str
     default: float
@@ -56,34 +56,34 @@ class Loss:
     Attributes
     ----------
     name, code
-        As for `Activation`.
+        As in `Activation`.
     mean : bool
-        Over a batch it is the weighted mean of the rows' losses; otherwise their weighted sum.
+        The loss of a batch is the weighted mean of its rows' losses; otherwise their weighted sum.
     mean_output : bool
-        On one row it is the mean over the targets; otherwise their sum.
+        The loss of a row is the mean over its targets; otherwise their sum.
     logits_of : str or None
-        The one output activation it goes with, computed together from the pre-activation z;
-        None goes with every output but softmax.
+        The only output activation it goes with; both are computed together from the pre-activation z.
+        None goes with every output activation but softmax.
     elementwise : bool
-        Each target has a loss of its own; otherwise a row's outputs come in together.
+        Each target has a loss of its own; otherwise a row's outputs enter together.
     outputs_per_target : int
-        How many outputs speak of one target: first the ones that all targets have, then the others.
+        How many outputs describe one target: the first output of every target, then the second of every target.
     labels : bool
-        Integer class labels are welcome as targets.
+        Integer class labels are accepted as targets.
     parameter : Parameter or None
-        The number for each target that it takes.
+        The number that it takes for each target.
     one_target : bool
-        A single target may go for all outputs, which then say different things about it.
+        One target may serve all outputs, which then describe different things about it.
     kink : bool
         The derivative jumps somewhere, so that finite differences fail near there.
     squared : bool
-        A sum of squared residuals, as Gauss-Newton methods need.
+        It is a sum of squared residuals, as Gauss-Newton methods need.
     targets : tuple of float
-        The least and the greatest target it is defined on.
+        The smallest and the largest target it is defined for.
     metric : str
-        How good a network is, the higher the better: ``"r2"`` or ``"accuracy"``.
+        The measure of how good a network is, the higher the better: ``"r2"`` or ``"accuracy"``.
     masked : bool
-        A target that is NaN takes no part (`Loss.where_present`); in the table none is.
+        A target of NaN takes no part (`Loss.where_present`); False for every row of the table.
     """
 
     name: str
@@ -103,12 +103,12 @@ class Loss:
     masked: bool = False
 
     def where_present(self) -> Loss:
-        """The same loss, in which a target that is NaN takes no part."""
+        """The same loss, except that a target of NaN takes no part in it."""
         return replace(self, masked=True, code=-1 - self.code)
 
     @property
     def may_be_masked(self) -> bool:
-        """Whether single targets of a row may be missing; a class is either known or not."""
+        """Whether some targets of a row may be missing; a class is either known or not."""
         return self.metric == "r2"
 
     @property
@@ -118,23 +118,23 @@ class Loss:
 
     @property
     def default(self) -> float:
-        """What its parameter is for every target where nothing is said."""
+        """The default of its parameter, for every target."""
         return 1.0 if self.parameter is None else self.parameter.default
 
     def n_targets(self, n_out: int) -> int:
-        """How many targets a row of so many outputs has."""
+        """The number of targets of a row with `n_out` outputs."""
         return n_out // self.outputs_per_target
 
     def divisor(self, n_out: int) -> float:
-        """What the sum of a row's losses over the targets is divided by."""
+        """The divisor of the sum of a row's losses over its targets."""
         return float(self.n_targets(n_out)) if self.mean_output else 1.0
 
     def fits(self, n_out: int) -> bool:
-        """Whether a network of so many outputs can have this loss."""
+        """Whether a network with `n_out` outputs can have this loss."""
         return n_out % self.outputs_per_target == 0
 
     def goes_with(self, output_activation: str) -> bool:
-        """Whether the loss is defined on this output activation."""
+        """Whether the loss is defined for this output activation."""
         if self.logits_of is not None:
             return output_activation == self.logits_of
         return output_activation != "softmax"
@@ -151,15 +151,16 @@ class Optimizer:
     rule : str
         Name of the function in either twin.
     slots : int
-        Vectors of the length of the parameters that it keeps from step to step.
+        Number of vectors, each as long as the parameters, that it keeps from step to step.
     whole_batch : bool
-        Needs the gradient over all the data in every step.
+        It needs the gradient over all the data in every step.
     corrects_bias : bool
-        Its first two settings, `beta_1` and `beta_2`, are decays of means whose start at 0 is corrected in every step.
+        Its first two settings, `beta_1` and `beta_2`, are decay rates of means whose bias towards their initial value
+        of 0 is corrected in every step.
     keeps_step_sizes : bool
-        Its second slot holds a step size for each parameter, the learning rate at first.
+        Its second slot holds a step size for each parameter, initially the learning rate.
     variants : tuple of str
-        What `fastnn.settings.optimizers.Optimizer.variant` may say: each is a function of its own in compiled code.
+        The values of `fastnn.settings.optimizers.Optimizer.variant`; each has its own function in compiled code.
     """
 
     name: str
@@ -191,29 +192,30 @@ ACTIVATIONS: dict[str, Activation] = _table(
     Activation("sin", 12, needs_input=True),
 )
 
-#: Activations of the user's own, by their codes (`fastnn.settings.own`).
+#: Users' own activations, by their codes (`fastnn.settings.own`).
 OWN_ACTIVATIONS: dict[int, Activation] = {}
 
 
 def activation_of(name: str) -> Activation:
-    """The activation of a name.
+    """The activation with this name.
 
     Raises
     ------
     LookupError
-        If it is one of the user's own that this process does not have.
+        If it is a user's own activation that this process does not have.
     """
     row = ACTIVATIONS.get(name) or next((row for row in OWN_ACTIVATIONS.values() if row.name == name), None)
     if row is None:
         raise LookupError(
-            f"activation {name!r} is one of the user's own, which each process must make by fastnn.Activation first"
+            f"activation {name!r} is not fastnn's; each process must first make its own activations with "
+            "fastnn.Activation"
         )
     return row
 
 
 DELTA = Parameter("delta", 1.0, ABOVE_0)  # where the Huber loss turns from a parabola into a line
 QUANTILES = Parameter("quantiles", 0.5, INSIDE_UNIT)  # the level of each output's quantile or expectile
-MIN_VARIANCE = Parameter("min_variance", 1e-6, ABOVE_0)  # what is added to the variance that an output says
+MIN_VARIANCE = Parameter("min_variance", 1e-6, ABOVE_0)  # is added to the variance that an output gives
 PARAMETERS = DELTA, QUANTILES, MIN_VARIANCE
 
 LOSSES: dict[str, Loss] = _table(
@@ -239,12 +241,12 @@ LOSSES: dict[str, Loss] = _table(
 )
 
 
-#: Losses of the user's own, by their codes (`fastnn.settings.own`).
+#: Users' own losses, by their codes (`fastnn.settings.own`).
 OWN_LOSSES: dict[int, Loss] = {}
 
 
 def loss_of(code: int) -> Loss:
-    """The loss of a code."""
+    """The loss with this code."""
     if code < 0:
         return loss_of(-1 - code).where_present()
     return OWN_LOSSES.get(code) or next(row for row in LOSSES.values() if row.code == code)

@@ -1,4 +1,4 @@
-"""When a run ends before its epochs do."""
+"""When a run ends before it has done all its epochs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when the network has not become better for a while.
+    """Stop once the network has not improved for a while.
 
     Parameters
     ----------
     patience : int
-        So many epochs in a row without an improvement end the run; at least 1.
+        Number of epochs in a row without improvement after which the run ends; at least 1.
     min_improvement : float
-        Less than this below the lowest loss so far is no improvement; at least 0.
+        How far below the lowest loss so far (or above the highest metric) counts as an improvement; at least 0.
     monitor : {"loss", "metric"}
-        What is looked at, of the validation set if there is one; without one it is the loss of training.
+        What must improve, on the validation set; without one it must be the training loss.
     restore_best : bool
-        Whether the network gets the parameters back that it had after its best epoch.
+        Whether to give the network the parameters it had after its best epoch.
     """
 
     patience: int = 10

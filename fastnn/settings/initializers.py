@@ -1,4 +1,4 @@
-"""How the first weights are drawn: a row for each scheme. Biases start at zero."""
+"""How initial weights are drawn: a row for each scheme. Biases start at zero."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Initializer:
     Attributes
     ----------
     name : str
-        What a user writes.
+        The name that a user writes.
     draw : callable
         ``draw(rng, shape)``: a float64 array of variance 1 or, for the uniform schemes, limit 1.
     scale : callable
-        ``scale(layer)``: what the draws of a `fastnn.settings.spec.Layer` are multiplied with.
+        ``scale(layer)``: the factor of the draws for a `fastnn.settings.spec.Layer`.
     source : str
-        Where the scale comes from.
+        The source of the scale.
     """
 
     name: str
@@ -77,7 +77,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def initialize(spec: NetworkSpec, init: Initializer, rng: np.random.Generator, params: NDArray) -> None:
-    """Fill parameters with first values: weights drawn layer by layer in C order, biases zero.
+    """Fill parameters with initial values: weights drawn layer by layer in C order, and biases of zero.
 
     Parameters
     ----------
@@ -86,9 +86,9 @@ def initialize(spec: NetworkSpec, init: Initializer, rng: np.random.Generator, p
     init : Initializer
         The scheme; its draws are float64 and rounded to the dtype of `params`.
     rng : numpy.random.Generator
-        Where they come from.
+        The source of the draws.
     params : ndarray, shape (..., n_params)
-        Written to; leading axes are members, drawn together layer by layer.
+        Receives the values. Leading axes are members, whose weights are drawn together layer by layer.
     """
     for weights, layer in zip(spec.weights(params), spec.layers, strict=True):
         weights[...] = init.scale(layer) * init.draw(rng, weights.shape)

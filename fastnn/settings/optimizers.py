@@ -1,6 +1,6 @@
-"""The update rules a user passes to `fit`: frozen dataclasses that hold settings and nothing else.
+"""The update rules that `fit` takes: frozen dataclasses of settings.
 
-The formulas are PyTorch's, but for the two variants at the end; they stand in ``reference/optimizers.py`` and
+The formulas are PyTorch's, except for the two variants at the end. They are written in ``reference/optimizers.py`` and
 ``kernels/functions/optimizers.py``.
 """
 
@@ -14,12 +14,12 @@ from fastnn.settings.schedules import Constant, Schedule
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What every update rule has.
+    """Base of every update rule.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        Factor of the step, at least 0; or what it is in each epoch.
+        Factor of the step, at least 0: one for the whole run, or one for each epoch.
     """
 
     learning_rate: float | Schedule
@@ -32,7 +32,7 @@ class Optimizer:
 
     @property
     def variant(self) -> str:
-        """What is added to the name of the rule's function in compiled code: one of `catalogue.Optimizer.variants`."""
+        """Suffix of the rule's function in compiled code: one of `catalogue.Optimizer.variants`."""
         return ""
 
 
@@ -56,7 +56,7 @@ class SGD(Optimizer):
 
     @property
     def variant(self) -> str:
-        """Without momentum nothing is kept from step to step."""
+        """One for no momentum, which keeps nothing from step to step, one for momentum, one for Nesterov's."""
         return "_nesterov" if self.nesterov else "_momentum" if self.momentum > 0 else ""
 
 
@@ -121,19 +121,19 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class Rprop(Optimizer):
-    """Resilient backpropagation (Riedmiller and Braun, 1993): a step size of its own for every parameter.
+    """Resilient backpropagation (Riedmiller and Braun, 1993), which gives every parameter its own step size.
 
-    A step grows by `increase` while the gradient keeps its sign, and shrinks by `decrease`, without
-    a move, when the sign turns. Whole batches only.
+    A step size is multiplied by `increase` while the gradient keeps its sign, and by `decrease`, without a step, when
+    the sign changes. For full batches only.
 
     Parameters
     ----------
     learning_rate : float
-        The first step size.
+        The initial step size.
     decrease, increase : float
         ``0 < decrease < 1 < increase``.
     step_min, step_max : float
-        Bounds of a step size.
+        Bounds of the step sizes.
     """
 
     learning_rate: float = within(AT_LEAST_0, 1e-2)
@@ -147,7 +147,8 @@ class Rprop(Optimizer):
 class VelocitySGD(SGD):
     """`SGD` whose velocity contains the learning rate: ``v = momentum * v - learning_rate * g``; ``p += v``.
 
-    scikit-learn's and Keras's form. It differs from `SGD` where the rate changes: earlier gradients keep theirs.
+    This is the form in scikit-learn and Keras. It differs from `SGD` if the learning rate changes: earlier gradients
+    keep the rate they were added with.
 
     Parameters
     ----------
@@ -159,16 +160,16 @@ class VelocitySGD(SGD):
 
     @property
     def variant(self) -> str:
-        """The velocity is kept, whatever the momentum: it contains the rate."""
+        """One for plain and one for Nesterov's momentum; the velocity is kept even if the momentum is 0."""
         return "_nesterov" if self.nesterov else ""
 
 
 @dataclass(frozen=True)
 class AdamHat(Adam):
-    """`Adam` with its epsilon beside the uncorrected root: Kingma and Ba's epsilon-hat, at the end of their section 2.
+    """`Adam` with epsilon added to the uncorrected root: epsilon-hat at the end of section 2 of Kingma and Ba.
 
-    ``p -= learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``: scikit-learn's and
-    Keras's form.
+    ``p -= learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)``, which is the form in
+    scikit-learn and Keras.
 
     Parameters
     ----------

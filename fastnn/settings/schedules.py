@@ -1,7 +1,7 @@
-"""Learning rates that change from epoch to epoch: what an optimizer takes instead of a number.
+"""Learning rates that change from epoch to epoch, which an optimizer takes instead of a number.
 
-Each is a frozen dataclass that gives the rate of any epoch, counted from 0, by its number alone, so that a run
-resumed later goes on as if it had not stopped. `ReduceOnPlateau` is the exception: its rate depends on the history.
+Each is a frozen dataclass that gives the rate of an epoch from its number alone, counted from 0, so that a resumed run
+continues as if it had not stopped. `ReduceOnPlateau` is the exception: its rate depends on the history.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Schedule:
-    """What every schedule has.
+    """Base of every schedule.
 
     Parameters
     ----------
     learning_rate : float
-        The rate that the others are fractions of; at least 0.
+        The rate that the schedule multiplies; at least 0.
     """
 
     learning_rate: float
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
-        """The rates of `count` epochs, the first of them number `first`, shape (count,)."""
+        """The learning rates of `count` epochs from number `first`, shape (count,)."""
         return self.learning_rate * self.factors(np.arange(first, first + count, dtype=np.float64))
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the learning rate is multiplied by in these epochs."""
+        """The factors of the learning rate in these epochs."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its rates are")
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same rate in every epoch; what a plain number stands for."""
+    """The same rate in every epoch, as a plain number gives."""
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
         """The rate, `count` times."""
@@ -44,20 +44,20 @@ class Constant(Schedule):
         return rates
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
-        """One."""
+        """Ones."""
         return np.ones_like(epoch)
 
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """The rate times `factor` after every so many epochs.
+    """Multiply the rate by `factor` once in every so many epochs.
 
     Parameters
     ----------
     learning_rate : float
-        In the first epoch.
+        Rate of the first epoch.
     every : int
-        Epochs between two steps; at least 1.
+        Number of epochs between two changes; at least 1.
     factor : float
         Above 0.
     """
@@ -72,12 +72,12 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """The rate times `factor` after every epoch.
+    """Multiply the rate by `factor` after every epoch.
 
     Parameters
     ----------
     learning_rate : float
-        In the first epoch.
+        Rate of the first epoch.
     factor : float
         Above 0.
     """
@@ -91,16 +91,16 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """The rate over a power of the time.
+    """Divide the rate by a power of the time.
 
     Parameters
     ----------
     learning_rate : float
-        In the first epoch.
+        Rate of the first epoch.
     power : float
         At least 0.
     scale : float
-        How much time an epoch is; at least 0. With the number of samples it is scikit-learn's ``invscaling``.
+        Time that an epoch takes; at least 0. The number of samples gives scikit-learn's ``invscaling``.
     """
 
     power: float = 0.5
@@ -113,18 +113,18 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """A straight warm-up, then half a cosine down (Loshchilov and Hutter, 2017).
+    """Rise linearly in a warm-up, then fall along half a cosine (Loshchilov and Hutter, 2017).
 
     Parameters
     ----------
     learning_rate : float
-        The highest, reached when the warm-up is over.
+        Highest rate, reached at the end of the warm-up.
     epochs : int
-        When the cosine ends, counted from the first epoch; the rate stays there.
+        Number of the epoch, counted from the first, at which the cosine ends; the rate then stays constant.
     warm_up : int
-        Epochs of the warm-up, in which the rate grows by equal steps; fewer than `epochs`.
+        Number of epochs of the warm-up; less than `epochs`.
     final : float
-        The last rate as a fraction of `learning_rate`; at least 0.
+        Last rate, as a fraction of `learning_rate`; at least 0.
     """
 
     epochs: int
@@ -140,18 +140,18 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Half a cosine up and a longer one down (Smith and Topin, 2018), with PyTorch's shape.
+    """Rise along half a cosine, then fall along a longer one (Smith and Topin, 2018), as in PyTorch.
 
     Parameters
     ----------
     learning_rate : float
-        The highest.
+        Highest rate.
     epochs : int
-        Length of the cycle, at least 2; the rate stays where it ends.
+        Length of the cycle, at least 2; the rate then stays constant.
     warm_up : float
-        Which part of the cycle goes up; in [0, 1).
+        Fraction of the cycle in which the rate rises; in [0, 1).
     start, final : float
-        The first and the last rate as fractions of `learning_rate`; at least 0.
+        First and last rate, as fractions of `learning_rate`; at least 0.
     """
 
     epochs: int
@@ -160,7 +160,7 @@ class OneCycle(Schedule):
     final: float = 4e-6
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
-        """From `start` to 1 and on to `final`, each along half a cosine."""
+        """From `start` to 1, then to `final`, each along half a cosine."""
         top = self.warm_up * (self.epochs - 1)
         up = np.clip(epoch / top, 0, 1) if top > 0 else np.ones_like(epoch)
         down = np.clip((epoch - top) / (self.epochs - 1 - top), 0, 1)
@@ -171,24 +171,24 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """The rate times `factor` whenever the loss has stopped falling.
+    """Multiply the rate by `factor` whenever the loss has stopped falling.
 
-    The loss is that of the validation set if there is one, else that of training.
+    The loss is that of the validation set, or without one the training loss.
 
     Parameters
     ----------
     learning_rate : float
-        In the first epoch.
+        Rate of the first epoch.
     factor : float
         In (0, 1).
     patience : int
-        So many epochs in a row without an improvement reduce the rate; at least 1.
+        Number of epochs in a row without improvement after which the rate is reduced; at least 1.
     min_improvement : float
-        A loss less than this below the best so far is no improvement; at least 0.
+        How far below the lowest loss so far a loss must be to count as an improvement; at least 0.
     cooldown : int
-        Epochs after a reduction that are not counted; at least 0.
+        Number of epochs after a reduction that are not counted; at least 0.
     min_rate : float
-        The rate is not reduced below; at least 0.
+        Lower bound of the rate; at least 0.
     """
 
     factor: float = 0.1
@@ -198,9 +198,9 @@ class ReduceOnPlateau(Schedule):
     min_rate: float = 0.0
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
-        """One, for as long as nothing is reduced."""
+        """Ones, until the rate is reduced."""
         return np.ones_like(epoch)
 
 
-#: What there is.
+#: Names of the schedules.
 NAMES = ("Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle", "ReduceOnPlateau")

@@ -1,4 +1,4 @@
-"""What a network is: its sizes, activations, biases and dtype, and where each parameter lies."""
+"""The description of a network: its sizes, activations, biases and dtype, and the place of each parameter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fastnn.settings import catalogue
 class Layer(NamedTuple):
     """One dense layer: its shape, its activation and its place in the flat parameter vector.
 
-    The weights, of shape ``(n_in, n_out)`` in C order, start at ``weights``; the ``n_out`` biases
-    start at ``biases``, or there are none and ``biases`` is -1.
+    The weights, of shape ``(n_in, n_out)`` in C order, start at index ``weights``; the ``n_out`` biases start at index
+    ``biases``, which is -1 if there are none.
     """
 
     n_in: int
@@ -33,14 +33,14 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The description of a multi-layer perceptron: frozen, hashable, without any parameter values.
+    """The description of a multi-layer perceptron: frozen, hashable, and without parameter values.
 
     Parameters
     ----------
     sizes : tuple of int
         Width of the input, of each hidden layer and of the output; at least two, each at least 1.
     activations : tuple of str
-        Name of each layer's activation, hidden layers first, the output's last.
+        Name of each layer's activation, the output layer's last.
     bias : bool
         Whether every layer has biases.
     dtype : str
@@ -48,8 +48,7 @@ class NetworkSpec:
 
     Notes
     -----
-    A spec trusts its arguments; `fastnn.checks.check_spec` is the boundary that makes one from
-    what a user passes.
+    A spec trusts its arguments; `fastnn.checks.check_spec` makes one from what a user passes.
     """
 
     sizes: tuple[int, ...]
@@ -69,7 +68,7 @@ class NetworkSpec:
 
     @property
     def n_layers(self) -> int:
-        """Number of dense layers: hidden ones and the output's."""
+        """Number of dense layers: the hidden ones and the output layer."""
         return len(self.sizes) - 1
 
     @property
@@ -79,7 +78,7 @@ class NetworkSpec:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The dense layers, first to last."""
+        """The dense layers, from first to last."""
         layers, offset = [], 0
         for n_in, n_out, name in zip(self.sizes, self.sizes[1:], self.activations, strict=False):
             biases = offset + n_in * n_out if self.bias else -1
@@ -107,7 +106,7 @@ class NetworkSpec:
         return [params[..., layer.biases : layer.biases + layer.n_out] for layer in self.layers]
 
     def weight_mask(self) -> NDArray[np.bool_]:
-        """Boolean vector of length ``n_params``: True at weights, False at biases."""
+        """Boolean vector, shape (n_params,): True at weights, False at biases."""
         mask = np.ones(self.n_params, dtype=bool)
         for biases in self.biases(mask):
             biases[:] = False

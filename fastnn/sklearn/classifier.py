@@ -1,4 +1,4 @@
-"""The classifier: scikit-learn's parameters and attributes, and some of fastnn's."""
+"""The classifier, with scikit-learn's parameters and attributes and some of fastnn's."""
 
 from __future__ import annotations
 
@@ -26,73 +26,74 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     hidden_layer_sizes : array-like of int or int, default=(100,)
         Width of each hidden layer.
     activation : str or one for each hidden layer, default="relu"
-        scikit-learn's ``"identity"``, ``"logistic"``, ``"tanh"`` and ``"relu"``, and every other hidden activation
-        of fastnn.
+        scikit-learn's ``"identity"``, ``"logistic"``, ``"tanh"`` and ``"relu"``, and every other activation that fastnn
+        allows in hidden layers.
     solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop"}, default="adam"
-        scikit-learn's three, in its form, and fastnn's. Rprop takes whole batches.
+        scikit-learn's three, in its form, and some of fastnn's. Rprop uses full batches.
     alpha : float, default=0.0001
-        Each batch's loss gets ``alpha / 2`` times the sum of squared weights, divided by the sum of its sample weights.
+        ``alpha / 2`` times the sum of squared weights, divided by the sum of the batch's sample weights, is added to
+        each batch's loss.
     batch_size : int or "auto", default="auto"
-        Rows of a batch; 200, or all, by default.
+        Number of samples in a batch; "auto" means 200, or all if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        How the rate of ``"sgd"`` goes on: as it is, divided by ``t_**power_t``, or divided by 5 where the loss
-        no longer improves.
+        How ``"sgd"`` changes its rate: not at all, by dividing it by ``t_**power_t``, or by dividing it by 5 whenever
+        the loss stops improving.
     learning_rate_init : float, default=0.001
-        The first rate.
+        Initial learning rate.
     power_t : float, default=0.5
         Exponent of ``"invscaling"``.
     max_iter : int, default=200
-        The most epochs, or iterations of L-BFGS.
+        Largest number of epochs, or of iterations of L-BFGS.
     shuffle : bool, default=True
-        Whether each epoch visits the rows in another order.
+        Whether each epoch visits the samples in a new random order.
     random_state : int, RandomState or None
-        What first weights, validation set and orders are drawn from, in scikit-learn's order and numbers.
+        Source of the initial weights, the validation set and the shuffles, drawn as scikit-learn draws them.
     tol : float, default=1e-4
-        An improvement by less does not count.
+        Smallest change that counts as an improvement.
     verbose : bool, default=False
         Whether to print each epoch's loss.
     warm_start : bool, default=False
-        Whether another ``fit`` starts from what the last one found.
+        Whether ``fit`` continues from the weights that the previous call found.
     momentum, nesterovs_momentum : float, default=0.9; bool, default=True
-        Of ``"sgd"``.
+        Momentum of ``"sgd"``, and whether it is Nesterov's.
     early_stopping : bool, default=False
-        Whether to stop by the score on a validation set instead of by the loss, and to keep the best weights.
+        Whether to stop by the score on a validation set, instead of by the loss, and to keep the best weights.
     validation_fraction : float, default=0.1
-        The share of the data that is set aside for it.
+        Fraction of the data that is held out for early stopping.
     beta_1, beta_2, epsilon : float, defaults 0.9, 0.999, 1e-8
-        Of ``"adam"`` and ``"adamw"``; epsilon also of ``"rmsprop"``.
+        Settings of ``"adam"`` and ``"adamw"``; epsilon also of ``"rmsprop"``.
     n_iter_no_change : int or inf, default=10
-        Epochs without improvement before the end.
+        Number of epochs without improvement after which the training ends.
     max_fun : int, default=15000
-        The most evaluations of the loss by ``"lbfgs"``.
+        Largest number of loss evaluations by ``"lbfgs"``.
     weight_decay : float, default=0.01
-        Decoupled decay of ``"adamw"``.
+        Decoupled weight decay of ``"adamw"``.
     decay : float, default=0.99
-        Of the mean of squared gradients in ``"rmsprop"``.
+        Decay rate of the mean of squared gradients in ``"rmsprop"``.
     n_restarts : int, default=1
-        Starts of ``fit``, of which the best is kept: by validation score, or by loss. The first weights of all are
-        drawn first. See the notes on where they are trained together.
+        Number of initial weights that ``fit`` trains from, keeping the best result, by validation score or by loss. All
+        are drawn before training begins. See the notes on when they are trained together.
     callbacks : callable or list of callable, optional
         Called with the estimator after each epoch; one that returns a true value ends the training.
     dtype : {"float32", "float64"}, optional
-        What to compute in; by default as the data are.
+        Type of all computations; by default that of the data.
     threads : int, default=1
-        Threads that may share a step, where it takes long enough.
+        Number of threads that may share a training step, if it takes long enough.
     class_weight : dict, "balanced" or None
-        Weight of each class, beside the sample weights.
+        Weight of each class, which multiplies the sample weights.
 
     Attributes
     ----------
     coefs_, intercepts_ : list of ndarray
-        Weights, (n_in, n_out), and biases, (n_out,), of each layer.
+        Weights, shape (n_in, n_out), and biases, shape (n_out,), of each layer.
     loss_, loss_curve_, best_loss_ : float, list of float, float or None
-        Loss of the last epoch, of every epoch, and the least.
+        Loss of the last epoch, of every epoch, and the lowest.
     validation_scores_, best_validation_score_ : list of float, float; or None
-        With a validation set, the score after every epoch, and the best.
+        With a validation set, the score after every epoch, and the best one.
     n_iter_, t_ : int
-        Epochs, and samples seen.
+        Number of epochs, and of samples seen.
     n_layers_, n_outputs_, out_activation_
-        Layers with the input's, outputs, and the output activation by scikit-learn's name.
+        Number of layers, including the input, number of outputs, and the output activation under scikit-learn's name.
     n_features_in_, feature_names_in_
         As in every estimator.
     classes_ : ndarray, shape (n_classes,)
@@ -100,19 +101,19 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
 
     Notes
     -----
-    With scikit-learn's parameters, the same ``random_state`` gives scikit-learn's weights up to rounding: first
-    weights, validation sets and orders are drawn from the same stream. Where rounding grows from step to step, and with
-    ``solver="lbfgs"``, long runs part. scikit-learn clips probabilities in the loss that it writes down, which is seen
-    only where a sample is certain to be something else. Sparse samples are made dense to be trained on,
-    beyond a GiB batch by batch. A batch of samples without any weight counts for nothing, where scikit-learn divides by
-    zero; and a warm start with early stopping keeps the best weights so far, which scikit-learn's trains on.
+    With scikit-learn's parameters, the same ``random_state`` gives scikit-learn's weights up to rounding, as initial
+    weights, validation sets and shuffles are drawn from the same stream. Long runs diverge from scikit-learn's where
+    rounding grows from step to step, and with ``solver="lbfgs"``. scikit-learn clips probabilities in the loss that it
+    reports, which makes a difference only where the network is certain of a wrong class. Sparse samples are converted
+    to dense ones for training, batch by batch if they would take more than a GiB. A batch whose samples all have weight
+    zero is skipped, where scikit-learn divides by zero; and a warm start with early stopping keeps the best weights so
+    far, which scikit-learn trains further.
 
-    Several starts (``n_restarts``) go through `fastnn.fit_many`, on whose `threads` they are shared out, where that
-    comes to the same: in whole batches of dense samples, with one output or one of several classes, by a stochastic
-    solver at a constant rate, a ``tol`` above 0, and no more to look at than the loss (no validation set, `callbacks`
-    or `verbose`). The best of them is then the one that training them in turn finds, and its weights and losses agree
-    to rounding; other numbers are drawn from `random_state` afterwards, and a further ``partial_fit`` starts its solver
-    afresh. Everywhere else they are trained in turn.
+    Several starts (``n_restarts``) are trained together by `fastnn.fit_many`, shared between `threads`, if the result
+    is the same: for full batches of dense samples, one output or one of several classes, a stochastic solver at a
+    constant rate, a ``tol`` above 0, and neither a validation set, `callbacks` nor `verbose`. The best start is then
+    the one that training them in turn would find, and its weights and losses agree to rounding; but later draws from
+    `random_state` differ, and a later ``partial_fit`` starts its solver afresh. Otherwise they are trained in turn.
 
     Examples
     --------
@@ -191,10 +192,11 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray]:
-        """The samples, and the indicators of the classes, (n, n_outputs); `classes_` is set where it is not known.
+        """The samples, and the indicators of their classes, shape (n, n_outputs); sets `classes_` if it is not known.
 
-        scikit-learn's own looks at the labels four times over, for longer than some networks are trained. Here that is
-        so only where they are floats or objects, several a sample, or have to be those of an earlier call.
+        scikit-learn's own method inspects the labels four times over, which takes longer than training some networks.
+        It is called only for labels that are floats or objects, for several labels a sample, and for labels that must
+        be those of an earlier call.
         """
         known = hasattr(self, "classes_") and (self.warm_start or incremental)
         labels = np.asarray(y) if isinstance(y, (np.ndarray, list)) else None

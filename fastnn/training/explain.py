@@ -1,4 +1,4 @@
-"""Which way calls of a network take, in words: what `fastnn.kernels.dispatch` decides, and by which figures."""
+"""Which compiled path the calls of a network take, in words: the decisions of `fastnn.kernels.dispatch` and why."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def explain(
     net : MLP or NetworkSpec
         The network.
     batch_size : int
-        Rows of a batch; all samples where `fit` is called without one.
+        Number of samples in a batch; if `fit` is called without one, the number of all samples.
     optimizer, dropout, input_noise, threads
         As in `MLP.fit`.
 
     Returns
     -------
     str
-        A line each for ``fit``, ``fit_many``, ``predict``, and calls from compiled code; for ``print``.
+        A line for each of ``fit``, ``fit_many``, ``predict`` and calls from compiled code, to be printed.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
 
     name = type(optimizer).__name__
     if isinstance(optimizer, Solver):
-        return f"tiles, for {name} takes all samples in every step"
+        return f"tiles, as {name} uses all samples in every step"
     tiny = spec.n_params <= dispatch.TINY_PARAMS
     most = dispatch.TINY_ROW_VECTORS * dispatch.lanes_for(rows, spec.dtype)
     if dispatch.samples_in_lanes(spec, rows) and not noisy:
@@ -79,7 +79,7 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
             f"parameters and {most} rows (specialize=False turns it off)"
         )
     if noisy and tiny:
-        why = "dropout and noise are for tiles alone"
+        why = "only tiles have dropout and noise"
     elif tiny:
         why = f"a batch has more than {most} rows"
     else:
@@ -90,10 +90,10 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
             f"products pack and fetch ahead: {dispatch.LARGE_PARAMS} parameters, {dispatch.MANY_ROWS} rows or more"
         )
     if dispatch.updates_by_parts(spec.n_params, rows):
-        parts.append("parameters are updated a part at a time, for they outgrow the caches")
+        parts.append("parameters are updated a part at a time, as they outgrow the caches")
     team = dispatch.threads_for(threads, rows, spec.n_params)
     if threads > 1:
-        parts.append(f"{team} threads share a step" if team > 1 else "one thread, for a step is too short to be shared")
+        parts.append(f"{team} threads share a step" if team > 1 else "one thread, as a step is too short to share")
     return "; ".join(parts)
 
 
@@ -103,7 +103,7 @@ def _fit_many(spec: NetworkSpec, optimizer: Optimizer | Solver) -> str:
     if isinstance(optimizer, Solver):
         return f"refused: {type(optimizer).__name__} trains one network at a time"
     if isinstance(optimizer.learning_rate, ReduceOnPlateau):
-        return "one network after another, by tiles: ReduceOnPlateau gives each a rate of its own"
+        return "one network after another, by tiles: ReduceOnPlateau gives each its own rate"
     if dispatch.members_in_lanes(spec):
         return f"lanes, a network in each, by a kernel compiled for them: at most {dispatch.MEMBER_PARAMS} parameters"
     return f"one network after another, by tiles: more than {dispatch.MEMBER_PARAMS} parameters"
@@ -114,5 +114,5 @@ def _embedded(spec: NetworkSpec) -> str:
 
     one = "points: a sample at a time, by code compiled for this network into its caller"
     if dispatch.rows_at_once(spec):
-        return f"{one}; several samples of a batch at once, for weights have more than {dispatch.POINT_BYTES} bytes"
+        return f"{one}; several samples of a batch at once, as the weights have more than {dispatch.POINT_BYTES} bytes"
     return one
