@@ -40,7 +40,7 @@ def test_an_odd_file_is_read_right(odd, tmp_path):
 def test_what_was_guessed_is_told(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("Größe;y\n1,5;2\n".encode("cp1252"))
-    assert read_table(str(path)).told == "';' between columns, ',' decimal, Windows-1252"
+    assert read_table(str(path)).guesses == "';' between columns, ',' decimal, Windows-1252"
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".xlsx", ".csv.zst"])

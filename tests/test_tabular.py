@@ -245,12 +245,12 @@ def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder)
         column = trained.columns[0]
         high = trained.domain[trained.net.spec.n_in] * column.scale + column.mean
         a = [high - 0.1, high + 2.5 * column.scale, high + 0.5 * column.scale, None]
-        predicted, told = trained.predict_and_tell({"a": a, "colour": ["red"] * 4, "flag": [True] * 4})
+        predicted, told = trained.predict_with_remarks({"a": a, "colour": ["red"] * 4, "flag": [True] * 4})
         assert predicted.height == 4
         assert told == [
-            "2 of 4 rows lie outside what training has seen, the farthest by 2.5 standard deviations, in 'a'."
+            "2 of 4 rows lie outside the range of the training data, the farthest by 2.5 standard deviations, in 'a'."
         ]
-        assert trained.predict_and_tell({"a": a[:1], "colour": ["red"], "flag": [True]})[1] == []
+        assert trained.predict_with_remarks({"a": a[:1], "colour": ["red"], "flag": [True]})[1] == []
     inputs = np.tile(np.median(trained.domain[:1]), (1, trained.net.spec.n_in))
     assert fastnn.load("t.safetensors").distance(inputs) == trained.net.distance(inputs) > 0
 

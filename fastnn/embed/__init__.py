@@ -6,7 +6,7 @@
             net.forward(state, out)
             state += out
 
-Importing this registers the Numba type of `fastnn.MLP`; ``MLP`` does so when Numba first asks for its type.
+Importing this package registers the Numba type of `fastnn.MLP`, which ``MLP`` does when Numba first asks for its type.
 """
 
 from fastnn.embed import domain as domain

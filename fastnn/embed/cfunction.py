@@ -1,4 +1,4 @@
-"""A network as a C function, for callers that know no Python: C and Fortran, and what SciPy calls from its own C."""
+"""A network as a C function, for callers outside Python: C, Fortran, and SciPy's own compiled code."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class CFunction:
     Attributes
     ----------
     address : int
-        Where the function is, for C, Fortran and others.
+        Address of the function, for C, Fortran and others.
     ctypes : function
-        The same for ctypes and `scipy.LowLevelCallable`.
+        The same function for ctypes and `scipy.LowLevelCallable`.
     """
 
     address: int
@@ -40,12 +40,12 @@ class CFunction:
 
 
 def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
-    """The function of a network, whose parameters are read at every call, as a caller in `CALLERS` takes it.
+    """Compile a network's function for a caller in `CALLERS`; the parameters are read in every call.
 
     Raises
     ------
     ValueError
-        If the network is so wide that a call needs a workspace, or not what the caller takes.
+        If the network is so wide that a call needs a workspace, or is not what the caller needs.
     """
     size, itemsize = point.scratch_size(spec, "forward"), params.itemsize
     if size * itemsize > STACK_BYTES:

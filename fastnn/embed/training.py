@@ -1,7 +1,7 @@
 """Training inside compiled code: ``net.train_step(x, y, state)`` on one sample or a batch.
 
-A step is one call of the kernel that `MLP.fit` runs, by its address: a caller compiles in no time, and the same
-stream of batches gives the same bits.
+A step is one call, by its address, of the kernel that `MLP.fit` runs, so that a caller takes no time to compile and the
+same stream of batches gives the same result bit for bit.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MANY = 2**62  # steps
 
 @shows("records", "slots", "counters", "sums", "rates", "losses", "limits")
 class TrainStateType(ArraysType):
-    """The Numba type of the training states of one spec: how many targets a row has, and whether labels will do."""
+    """The Numba type of the training states of a spec, given the targets of a row and whether labels are accepted."""
 
     def __init__(self, spec: NetworkSpec, n_targets: int, labels: bool):
         self.spec, self.n_targets, self.labels = spec, n_targets, labels
@@ -59,32 +59,34 @@ class TrainStateType(ArraysType):
 
 
 class TrainState:
-    """What training on a stream of batches keeps from step to step, for ``net.train_step(x, y, state)``.
+    """The settings of training on a stream of batches, and what it keeps from step to step.
+
+    It is the last argument of ``net.train_step(x, y, state)``.
 
     Parameters
     ----------
     spec : NetworkSpec
-        Of the networks it trains; ``net.spec``.
+        The spec of the networks that it trains, ``net.spec``.
     loss, optimizer, l2, max_grad_norm, delta, quantiles, min_variance, targets
         As in `MLP.fit`.
     max_batch : int
-        Most samples of a batch.
+        Largest number of samples in a batch.
 
     Attributes
     ----------
     steps : int
-        Steps done.
+        Number of steps taken.
     learning_rate : float
-        The optimizer's; may be set at any time.
+        The optimizer's learning rate, which may be changed at any time.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
 
     Notes
     -----
-    A state belongs to one stream of batches: two threads need two of them. Class labels are 1-D arrays of int64.
+    A state belongs to one stream of batches, so that two threads need two states. Class labels are 1-D arrays of int64.
     """
 
     def __init__(
@@ -118,12 +120,12 @@ class TrainState:
 
     @property
     def steps(self) -> int:
-        """Steps done."""
+        """Number of steps taken."""
         return int(self._counters[2])
 
     @property
     def learning_rate(self) -> float:
-        """The optimizer's."""
+        """The optimizer's learning rate."""
         return float(self._rates[0])
 
     @learning_rate.setter
@@ -131,24 +133,24 @@ class TrainState:
         self._rates[0] = checks.check_number("learning_rate", rate, AT_LEAST_0)
 
     def apply(self, net: Any, grad: NDArray) -> bool:
-        """Take a step by a gradient of the caller's own, as `fastnn.MLP.vjp_params` adds one up.
+        """Take a step with the caller's own gradient, such as `fastnn.MLP.vjp_params` accumulates.
 
         Parameters
         ----------
         net : MLP
             The network, whose parameters are updated.
         grad : ndarray, shape (n_params,), of the network's dtype
-            The gradient, which is left alone. The penalty's is added to it, and it is clipped, as in `MLP.fit`.
+            The gradient, which is not modified. The step also includes the penalty and clipping, as in `MLP.fit`.
 
         Returns
         -------
         bool
-            Whether the gradient is finite; otherwise nothing is changed.
+            Whether the gradient is finite; if it is not, nothing is changed.
 
         Raises
         ------
         numba.core.errors.TypingError, ValueError
-            If an argument is not what it must be.
+            If an argument has the wrong type or shape.
         """
         return bool(apply(self, net, grad))
 

@@ -1,4 +1,4 @@
-"""Fitted models from scikit-learn's class to fastnn's, and back."""
+"""Convert fitted models from scikit-learn's class to fastnn's, and back."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fastnn.sklearn.regressor import MLPRegressor
 
 _OURS = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
 
-#: fastnn's names that scikit-learn has under another.
+#: scikit-learn's names of fastnn's activations.
 _ACTIVATIONS = {"sigmoid": "logistic"} | {name: name for name in ("identity", "logistic", "relu", "tanh")}
 
 
 def from_sklearn(model: Any) -> Any:
-    """Make fastnn's estimator from scikit-learn's: the same parameters and, where it is fitted, the same predictions.
+    """Make fastnn's estimator from scikit-learn's, with the same parameters and, if it is fitted, the same predictions.
 
     Parameters
     ----------
     model : sklearn.neural_network.MLPClassifier or MLPRegressor
-        It shares nothing with the result.
+        The estimator, which is copied.
 
     Returns
     -------
@@ -43,25 +43,25 @@ def from_sklearn(model: Any) -> Any:
 
 
 def to_sklearn(model: Any) -> Any:
-    """Make scikit-learn's estimator from fastnn's: the same predictions.
+    """Make scikit-learn's estimator from fastnn's, with the same predictions.
 
     Parameters
     ----------
     model : MLPClassifier or MLPRegressor
-        It shares nothing with the result.
+        The estimator, which is copied.
 
     Returns
     -------
     sklearn.neural_network.MLPClassifier or MLPRegressor
-        Solver and loss are scikit-learn's default where it does not have the model's. A further ``partial_fit`` starts
-        its solver afresh.
+        Its solver and loss are scikit-learn's defaults if it lacks the model's. A further ``partial_fit`` starts its
+        solver afresh.
 
     Raises
     ------
     TypeError
         If it is another class.
     ValueError
-        If the network has activations that scikit-learn does not, or several.
+        If the network has activations that scikit-learn lacks, or different ones in its hidden layers.
     """
     name = type(model).__name__
     if type(model) not in _OURS.values():
@@ -85,7 +85,7 @@ def to_sklearn(model: Any) -> Any:
 
 
 def _moved(model: Any, target: Any) -> Any:
-    """The target, with what the model's fit found out."""
+    """The target, with the fitted attributes of the model."""
     settings = {
         *model.get_params(),
         *target.get_params(),

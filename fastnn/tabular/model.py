@@ -1,4 +1,4 @@
-"""Networks that know the table they were trained on, on disk as ``.safetensors`` (extra ``io``)."""
+"""Networks with the table they were trained on: how its columns become inputs, and its target an output."""
 
 from __future__ import annotations
 
@@ -25,31 +25,33 @@ from fastnn.tabular.target import Target
 
 VERSION = 2
 KEY = "fastnn.table"  # of the metadata
-INTERVAL = (0.05, 0.95)  # quantiles of the networks
+INTERVAL = (0.05, 0.95)  # quantiles over the networks
 
 
 @dataclass(frozen=True)
 class TableModel:
-    """Networks, the columns they take, and the target whose mean prediction they give.
+    """Networks trained on a table, whose mean is the prediction of its target.
+
+    It is saved as ``.safetensors`` (extra ``io``).
 
     Attributes
     ----------
     many : Ensemble, or MLP
-        Of standardised inputs to a standardised output, or to the probabilities of classes; the best first.
+        Networks from standardised inputs to a standardised output, or to the probabilities of classes; the best first.
     columns : tuple of Column
-        Where the inputs come from.
+        How each column of the table becomes inputs.
     target : Target
-        What the output means.
+        The meaning of the output.
     scores : dict of str to float
-        What was told of it when it was trained.
+        The scores that were reported after training.
     left_out : dict of str to str
-        Columns that were not learned from, and why.
+        Columns that were not used, and why.
     about : dict
         Rows, seed and settings of the training.
     numerals : Numerals
-        How numbers were written in the file it was trained on.
+        How numbers were written in the training file.
     domain : ndarray of float64, or None
-        What `net` keeps of the inputs that it learned from, as `MLP.with_domain` does; None where they are too many.
+        The domain of the training inputs, as `MLP.with_domain` keeps it; None if there are too many inputs.
 
     Examples
     --------
@@ -67,7 +69,7 @@ class TableModel:
     domain: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        """One network will do."""
+        """Accept a single network."""
         if isinstance(self.many, MLP):
             object.__setattr__(self, "many", Ensemble(self.many.spec, self.many.params[None]))
 
@@ -79,7 +81,7 @@ class TableModel:
 
     @property
     def networks(self) -> Ensemble:
-        """All of them."""
+        """All the networks."""
         return cast(Ensemble, self.many)
 
     def predict(self, frame: Any) -> Any:
@@ -88,53 +90,53 @@ class TableModel:
         Parameters
         ----------
         frame : polars.DataFrame, pandas.DataFrame, dict of arrays, or Table
-            Has the columns of training, in any order; others are ignored.
+            A table with the columns of the training table, in any order; other columns are ignored.
 
         Returns
         -------
         polars.DataFrame
-            A column of the target's name. For numbers, of several networks, ``NAME_low`` and ``NAME_high``, between
-            which nine in ten of the networks lie: not an interval for the values themselves. For classes,
-            ``probability`` of the class named and ``probability_CLASS`` of each.
+            A column with the target's name. For numbers predicted by several networks also ``NAME_low`` and
+            ``NAME_high``, between which nine in ten of the networks lie; this is not an interval for the values
+            themselves. For classes also the ``probability`` of the predicted class, and ``probability_CLASS`` of each.
 
         Raises
         ------
         ValueError
-            If a column is missing, or holds what it cannot.
+            If a column is missing, or contains values that its kind does not allow.
         """
-        return self.predict_and_tell(frame)[0]
+        return self.predict_with_remarks(frame)[0]
 
-    def predict_and_tell(self, frame: Any) -> tuple[Any, list[str]]:
-        """What `predict` gives, and in sentences what is odd about the table."""
+    def predict_with_remarks(self, frame: Any) -> tuple[Any, list[str]]:
+        """The predictions of `predict`, and remarks about the table, in sentences."""
         import polars
 
         table = frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals, "")
-        X, told = self._inputs(table)
+        X, remarks = self._inputs(table)
         values, more = self.decode(self.networks.predict(X))
-        return polars.DataFrame({self.target.name: values, **more}), told
+        return polars.DataFrame({self.target.name: values, **more}), remarks
 
     def _inputs(self, table: Table) -> tuple[NDArray[np.float32], list[str]]:
         frame, names = table.frame, [column.name for column in self.columns]
         absent = [name for name in names if name not in frame.columns]
         if absent:
             raise ValueError(f"the table must have the {len(names)} columns of training; it lacks {_some(absent)}")
-        told = []
+        remarks = []
         known = {*names, *self.left_out, self.target.name}
         if extra := [name for name in frame.columns if name not in known]:
-            told.append(f"Columns that training did not have are ignored: {_some(extra)}.")
+            remarks.append(f"Columns that the training table did not have are ignored: {_some(extra)}.")
         values = [column.read(frame[column.name], table.numerals) for column in self.columns]
         X, unseen = encode(self.columns, values)
         for name, count in unseen.items():
-            told.append(f"Column {name!r}: {count:,} values belong to no category known from training.")
+            remarks.append(f"Column {name!r}: {count:,} values belong to no category known from training.")
         for column, value in zip(self.columns, values, strict=True):
             lost = int(np.isnan(value).sum()) if column.levels is None else value.null_count()
             if lost and not column.missing:
                 how = "they count as the mean" if column.levels is None else "they count as no category"
-                told.append(f"Column {column.name!r}: {lost:,} values are missing, though training had none; {how}.")
-        return X, [*told, *self._outside(X)]
+                remarks.append(f"Column {column.name!r}: {lost:,} values are missing, though training had none; {how}.")
+        return X, [*remarks, *self._outside(X)]
 
     def _outside(self, X: NDArray[np.float32]) -> list[str]:
-        """How many rows hold numbers beyond those of training, and by how much, in a sentence, if any do."""
+        """A remark on rows with numbers beyond those of training, if there are any."""
         if self.domain is None or not len(X):
             return []
         low, high = np.split(self.domain[: 2 * X.shape[1]], 2)
@@ -147,12 +149,12 @@ class TableModel:
         most = int(beyond.max(axis=0).argmax())
         column = int(np.repeat(np.arange(len(self.columns)), [c.width for c in self.columns])[most])
         return [
-            f"{count:,} of {len(X):,} rows lie outside what training has seen, the farthest by {beyond.max():.2g} "
-            f"standard deviations, in {self.columns[column].name!r}."
+            f"{count:,} of {len(X):,} rows lie outside the range of the training data, the farthest by "
+            f"{beyond.max():.2g} standard deviations, in {self.columns[column].name!r}."
         ]
 
     def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
-        """What networks' outputs, shape (K, n, n_out), mean: values, shape (n,), and further columns by their names."""
+        """Translate networks' outputs, shape (K, n, n_out), into values, shape (n,), and further columns by name."""
         mean, target = outputs.mean(axis=0, dtype=np.float64), self.target
         if target.classes is None:
 
@@ -170,7 +172,7 @@ class TableModel:
         return target.names[best], {"probability": chances[np.arange(len(best)), best], **each}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all; `fastnn.load` reads the best network alone from it."""
+        """Write the file, whole or not at all; from it `fastnn.load` reads only the best network."""
         about = {
             "version": VERSION,
             "columns": [asdict(column) for column in self.columns],
@@ -190,9 +192,7 @@ class TableModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
-        """Read what `save`, or an earlier version's, wrote.
-
-        Nothing in the file is executed.
+        """Read a file that `save` wrote, in this version or an earlier one; nothing in it is executed.
 
         Raises
         ------
@@ -201,11 +201,11 @@ class TableModel:
         OSError
             If the file cannot be read.
         ValueError
-            If it is damaged, or no such file.
+            If it is damaged, or not a model of a table.
         """
         place = path_of(path)
         if place.suffix != ".safetensors":
-            raise ValueError(f"a model of a table ends in .safetensors; got {str(path)!r}")
+            raise ValueError(f"path must end in .safetensors; got {str(path)!r}")
         require_file(place)
         with refusing(place, files.SAVED):
             (spec, params, domain, _), texts = files.read_safetensors(place)
@@ -219,7 +219,7 @@ class TableModel:
             target = _target(**about["target"])
             scores = {str(name): float(value) for name, value in about["scores"].items()}
             left_out = {_text(name): _text(reason) for name, reason in about.get("left_out", {}).items()}
-            told = {_text(name): _plain(value) for name, value in about.get("about", {}).items()}
+            about_training = {_text(name): _plain(value) for name, value in about.get("about", {}).items()}
             numerals = _numerals(**about.get("numerals", {}))
             n_out = 1 if target.classes is None else len(target.classes)
             if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), n_out):
@@ -227,7 +227,7 @@ class TableModel:
             if len({column.name for column in columns}) != len(columns):
                 raise ValueError("a column is there twice")
             members = params[None] if about["version"] == 1 else _members(place, spec)
-        return cls(Ensemble(spec, members), columns, target, scores, left_out, told, numerals, domain)
+        return cls(Ensemble(spec, members), columns, target, scores, left_out, about_training, numerals, domain)
 
 
 def load(path: str) -> TableModel:
@@ -244,7 +244,7 @@ def is_table_model(path: str) -> bool:
 
 
 def _members(path: Path, spec: NetworkSpec) -> NDArray:
-    """The parameters of all networks, the first of which is the one that `fastnn.load` reads."""
+    """The parameters of all the networks, of which `fastnn.load` reads the first."""
     with open_safetensors(path) as file:
         claim = file.get_slice("members")
         shape, dtype = tuple(claim.get_shape()), {"F32": "float32", "F64": "float64"}.get(claim.get_dtype())

@@ -27,32 +27,36 @@ class Table:
     Attributes
     ----------
     frame : polars.DataFrame
-        Its columns: of a CSV file the texts as they stand there, without blanks around them.
+        Its columns; those of a CSV file hold its texts, without surrounding blanks.
     numerals : Numerals
         How numbers are written in it.
-    told : str
-        What was guessed, in words.
+    guesses : str
+        What was guessed about it, in words.
     """
 
     frame: Any
     numerals: Numerals
-    told: str
+    guesses: str
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a file; what is None is guessed.
+    """How to read a file; settings that are None are guessed.
 
     Attributes
     ----------
-    separator, decimal, thousands, encoding, comment : str, optional
-        Between columns; before the fraction; between groups of three digits; of the characters; before a comment.
+    separator, decimal, thousands : str, optional
+        The characters between columns, before the fraction, and between groups of three digits.
+    encoding : str, optional
+        The encoding of the text.
+    comment : str, optional
+        The character before a comment.
     missing : sequence of str, optional
-        Texts that stand for a missing value, beside an empty field and those of `numerals.MISSING`.
+        Texts that mark a missing value, besides an empty field and those in `numerals.MISSING`.
     header : bool
-        Whether the first row has the names of the columns.
+        Whether the first row holds the names of the columns.
     sheet : str, optional
-        Of an Excel file; the first by default.
+        The sheet of an Excel file; the first by default.
     """
 
     separator: str | None = None
@@ -100,17 +104,18 @@ def read_table(
         if suffix in (".parquet", ".pq", ".arrow", ".ipc", ".feather"):
             with open(path, "rb") as file:  # a path would be taken for a pattern
                 frame = polars.read_parquet(file) if suffix in (".parquet", ".pq") else polars.read_ipc(file)
-            told = ""
+            guesses = ""
         elif suffix in (".xlsx", ".xlsm", ".xls", ".ods"):
-            frame, told = _read_excel(path, reading), f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
+            frame = _read_excel(path, reading)
+            guesses = f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
         else:
-            frame, told = _read_csv(_bytes(path), path, known, reading)
+            frame, guesses = _read_csv(_bytes(path), path, known, reading)
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     missing = tuple(text.strip() for text in reading.missing)
-    numerals = guess(frame, reading.decimal, reading.thousands, missing, "," in told.partition(" ")[0], like)
-    shape, _, rest = told.partition("; ")
-    return Table(frame, numerals, ", ".join(filter(None, [shape, str(numerals), rest])) if told else "")
+    numerals = guess(frame, reading.decimal, reading.thousands, missing, "," in guesses.partition(" ")[0], like)
+    shape, _, rest = guesses.partition("; ")
+    return Table(frame, numerals, ", ".join(filter(None, [shape, str(numerals), rest])) if guesses else "")
 
 
 def _bytes(path: str) -> bytes:
@@ -185,13 +190,13 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
     else:
         names = [""] * frame.width
     frame.columns = _distinct(names)
-    shape_told = f"{SEPARATORS.get(shape['sep'], repr(shape['sep']))} between columns"
-    told = [encoding]
+    layout = f"{SEPARATORS.get(shape['sep'], repr(shape['sep']))} between columns"
+    guesses = [encoding]
     if shape["quotechar"] == "'":
-        told.append("quotes '")
+        guesses.append("quotes '")
     if skipped:
-        told.append(f"{skipped} line{'s' if skipped > 1 else ''} above the header")
-    return frame, f"{shape_told}; {', '.join(told)}"
+        guesses.append(f"{skipped} line{'s' if skipped > 1 else ''} above the header")
+    return frame, f"{layout}; {', '.join(guesses)}"
 
 
 def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, str]:

@@ -131,8 +131,8 @@ def train(
         sound = many.best(int((many.stopped != "diverged").sum()))
         outputs = sound.mean(table.held[0])
         scores = {"network": score(outputs, table), **simple}
-        told = settings_told(replace(settings, repeats=len(many)))
-        about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **told}
+        saved = settings_to_save(replace(settings, repeats=len(many)))
+        about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **saved}
         domain = measure(table.learned[0], sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
         model = TableModel(
             sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals, domain
@@ -144,12 +144,12 @@ def train(
     return TrainingResult(model, many, scores, spread, predicted, interrupted)
 
 
-def settings_told(settings: TableSettings) -> dict[str, str | float]:
+def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
     """Settings as a model file keeps them."""
-    told = {
+    saved = {
         name: value for name, value in vars(settings).items() if name not in ("threads", "hidden") and value is not None
     }
-    return {"hidden": ",".join(map(str, settings.hidden)), **told}
+    return {"hidden": ",".join(map(str, settings.hidden)), **saved}
 
 
 def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         names = [column.name for column in loaded.columns]
         table = reading.read_table(args.data, names, how, loaded.numerals)
         update(f"predicting {loaded.target.name}")
-        predicted, told = loaded.predict_and_tell(table)
+        predicted, remarks = loaded.predict_with_remarks(table)
     kept = table.frame.columns if args.keep == ["all"] else args.keep
     absent = [name for name in kept if name not in table.frame.columns]
     if absent:
@@ -54,9 +54,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         taken = set(predicted.columns)
         beside = beside.rename({name: f"{name} (given)" for name in kept if name in taken})
         predicted = beside.hstack(predicted)
-    if table.told and not args.quiet:
-        told = [f"Read as: {table.told}.", *told]
-    for sentence in told if not args.quiet else ():
+    if table.guesses and not args.quiet:
+        remarks = [f"Read as: {table.guesses}.", *remarks]
+    for sentence in remarks if not args.quiet else ():
         print(plain(sentence), file=sys.stderr)
     if args.output is None:
         sys.stdout.write(predicted.write_csv())

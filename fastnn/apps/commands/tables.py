@@ -87,8 +87,8 @@ def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Tabl
             raise ValueError(f"{args.data} has a header and no rows")
         seed = check_integer("--seed", args.seed, 0)
         prepared = preparing.prepare(table, args.target, args.task, seed, args.use, args.leave_out)
-    if table.told:
-        terminal.say(f"Read as: {table.told}.")
+    if table.guesses:
+        terminal.say(f"Read as: {table.guesses}.")
     tell_table(prepared, table.frame.height, terminal)
     return table, prepared
 

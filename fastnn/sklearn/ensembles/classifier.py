@@ -14,7 +14,7 @@ from fastnn.sklearn.ensembles.base import Ensemble
 
 
 class MLPEnsembleClassifier(ClassifierMixin, Ensemble):
-    """The mean of the probabilities that many small networks give, trained at once by `fastnn.fit_many`.
+    """The mean of the probabilities from many small networks, trained together by `fastnn.fit_many`.
 
     Parameters
     ----------

@@ -17,38 +17,39 @@ from fastnn.sklearn.ensembles.base import Ensemble
 
 
 class MLPEnsembleRegressor(RegressorMixin, Ensemble):
-    """The mean of many small networks, with a spread: trained at once by `fastnn.fit_many`.
+    """The mean and spread of many small networks, trained together by `fastnn.fit_many`.
 
     Parameters
     ----------
     n_estimators : int, default=50
-        Members.
+        Number of members.
     hidden_layer_sizes : array-like of int or int, default=(32,)
         Width of each hidden layer.
     activation : str or one for each hidden layer, default="tanh"
         As in `MLPRegressor`.
     solver : {"adam", "adamw", "rmsprop", "rprop", "sgd"}, default="adam"
-        fastnn's update rule; Rprop takes whole batches.
+        The update rule; Rprop uses full batches.
     alpha : float, default=0.0001
         Strength of the penalty, as in `MLPRegressor`.
     batch_size : int or "auto", default="auto"
-        Rows of a batch; 200, or all, by default.
+        Number of samples in a batch; "auto" means 200, or all if there are fewer.
     learning_rate_init : float, default=0.01
         The learning rate.
     max_iter : int, default=200
-        Epochs.
+        Number of epochs.
     bootstrap : bool, default=False
-        Whether every member has its own bootstrap of the samples; otherwise members differ by seed alone.
+        Whether every member has its own bootstrap of the samples; otherwise members differ only by their seed.
     early_stopping : bool, default=False
         Whether each member stops by its loss on a validation set, and keeps its best weights.
     validation_fraction, n_iter_no_change, tol : float, default=0.1; int, default=10; float, default=1e-4
-        The validation set's share; the epochs without an improvement by `tol` that end a member's training.
+        Fraction of the data in the validation set; number of epochs without an improvement by `tol` after which a
+        member's training ends.
     random_state : int, RandomState or None
-        What validation set, bootstraps and the members' seed are drawn from.
+        Source of the validation set, the bootstraps and the members' seed.
     threads : int, default=1
-        Threads that share the members; the results are the same to the bit.
+        Number of threads that share the members; the results are the same bit for bit.
     loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
-        The mean over the outputs of the error's square or absolute value, of Huber's loss, or of the Poisson deviance.
+        The squared error, the absolute error, Huber's loss or the Poisson deviance; averaged over the outputs.
     delta : float, default=1.0
         Where Huber's loss turns from a parabola into a line.
 
@@ -57,7 +58,7 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
     ensemble_ : fastnn.models.ensemble.Ensemble
         The members that did not diverge.
     n_iter_ : ndarray of int, shape (members,)
-        Epochs of each.
+        Number of epochs of each member.
     n_features_in_, feature_names_in_
         As in every estimator.
 
