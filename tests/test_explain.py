@@ -12,7 +12,7 @@ CASES = [
     (MLP((3, 4, 1)), {"batch_size": 1000}, "fit", "a batch has more than"),
     (MLP((3, 40, 1)), {"threads": 2}, "fit", "more than 40 parameters; one thread"),
     (MLP((64, 100, 1)), {"batch_size": 64}, "fit", "pack and fetch ahead"),
-    (MLP((3, 4, 1)), {"optimizer": fastnn.LevenbergMarquardt()}, "fit", "LevenbergMarquardt takes all samples"),
+    (MLP((3, 4, 1)), {"optimizer": fastnn.LevenbergMarquardt()}, "fit", "LevenbergMarquardt uses all samples"),
     (MLP((3, 4, 1)), {}, "fit_many", "lanes, a network in each"),
     (MLP((64, 100, 1)), {}, "fit_many", "one network after another"),
     (MLP((64, 100, 1)).spec, {}, "embedded", "several samples"),
