@@ -1,4 +1,4 @@
-"""A network that learns, frame by frame."""
+"""An animation of a network that learns."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ def learning(
     optimizer: Optimizer = SGD(learning_rate=1.0),  # noqa: B008 - frozen
     input_names: Sequence[str] | None = None,
 ) -> FuncAnimation:
-    """Train a small network of one output, and show its weights, its outputs and its loss as they change.
+    """Train a small network with one output, and show its weights, outputs and loss as they change.
 
-    By default it is trained as the tutorial's is. The frames lie close together where learning begins.
+    By default it is trained like the tutorial's. Frames are closer together at the beginning.
 
     Parameters
     ----------
     net : MLP
-        The network; it is left as it was.
+        The network, which is not modified.
     X : array_like, shape (n, n_in)
         A few samples.
     y : array_like, shape (n, 1)
         Their targets.
     path : path_like, optional
-        Where the animation is written, a ``.gif``.
+        A ``.gif`` file for the animation.
     epochs, loss, optimizer
-        As in `MLP.fit`; every epoch is one whole batch.
+        As in `MLP.fit`; every epoch is one full batch.
     frames : int
-        Pictures.
+        Number of pictures.
     input_names : sequence of str, optional
-        What to write beside the inputs.
+        Labels of the inputs.
 
     Returns
     -------

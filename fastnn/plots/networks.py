@@ -1,4 +1,4 @@
-"""Networks: as nodes and edges, and their weights as images."""
+"""Pictures of networks: nodes and edges, and weights as images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def network_diagram(
     output_names: Sequence[str] | None = None,
     max_units: int = 12,
 ) -> Axes:
-    """Draw a network as nodes and edges: an edge's colour and width show its weight, a dashed one is negative.
+    """Draw a network as nodes and edges, whose colour and width show the weights; negative weights are dashed.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def network_diagram(
     ax : Axes, optional
         Where to draw; a new figure by default.
     input_names, output_names : sequence of str, optional
-        What to write beside the units of the first and of the last layer.
+        Labels of the input and output units.
     max_units : int
-        Layers wider than this show their first units alone, and say how many there are.
+        Wider layers show only their first units, and how many there are.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def network_diagram(
 def weight_images(
     net: MLP, ax: Axes | None = None, *, shape: tuple[int, int], units: int = 24, columns: int = 8
 ) -> Axes:
-    """Draw the weights into the first hidden units as images on one scale: negative is dark, positive light.
+    """Draw the weights of the first hidden units as images on a common scale: negative is dark, positive light.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def weight_images(
     ax : Axes, optional
         Where to draw; a new figure by default.
     shape : tuple of int
-        Height and width of an image; their product is the network's input.
+        Height and width of an image; their product is the number of inputs.
     units : int
-        How many units are shown, at most: those with the largest weights, largest first.
+        Largest number of units to show: those with the largest weights, in descending order.
     columns : int
-        Images in a row.
+        Number of images in a row.
 
     Returns
     -------

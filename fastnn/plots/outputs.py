@@ -1,4 +1,4 @@
-"""What networks answer, beside what they should."""
+"""Pictures of what networks predict, beside the true values."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def outputs_against_targets(
     outputs: Mapping[str, ArrayLike], targets: ArrayLike, ax: Axes | None = None, *, names: Sequence[str] | None = None
 ) -> Axes:
-    """Draw what networks answer for a few samples beside what they should.
+    """Draw the outputs of networks for a few samples beside the targets.
 
     Parameters
     ----------
     outputs : mapping of str to array_like, shape (n,)
-        A name for the legend and one output for each sample.
+        A name for the legend, and the output for each sample.
     targets : array_like, shape (n,)
         The true values.
     ax : Axes, optional
         Where to draw; a new figure by default.
     names : sequence of str, optional
-        What to write under each sample; its number by default.
+        Labels of the samples; by default their numbers.
 
     Returns
     -------
@@ -55,18 +55,18 @@ def outputs_against_targets(
 def sample_images(
     images: ArrayLike, predicted: ArrayLike, labels: ArrayLike, ax: Axes | None = None, *, columns: int = 12
 ) -> Axes:
-    """Draw images with the class predicted for each; a wrong one is framed, with its true class.
+    """Draw images with their predicted classes; wrong ones are framed, with the true class.
 
     Parameters
     ----------
     images : array_like, shape (n, height, width)
-        Dark where the value is high.
+        The images; high values are dark.
     predicted, labels : array_like of int, shape (n,)
         The predicted and the true classes.
     ax : Axes, optional
         Where to draw; a new figure by default.
     columns : int
-        Images in a row.
+        Number of images in a row.
 
     Returns
     -------
@@ -97,11 +97,11 @@ def predicted_against_true(
     Parameters
     ----------
     true, predicted : array_like, shape (n,)
-        Numbers of the same unit.
+        The true and the predicted values.
     ax : Axes, optional
         Where to draw; a new figure by default.
     name : str
-        What they are.
+        Name of the quantity.
 
     Returns
     -------
@@ -125,16 +125,16 @@ def predicted_against_true(
 def confusion(
     true: ArrayLike, predicted: ArrayLike, ax: Axes | None = None, *, classes: Sequence[str | int] | None = None
 ) -> Axes:
-    """Draw how often each class is predicted as which.
+    """Draw a confusion matrix: how often each class is predicted as each other one.
 
     Parameters
     ----------
     true, predicted : array_like, shape (n,)
-        Classes.
+        The true and the predicted classes.
     ax : Axes, optional
         Where to draw; a new figure by default.
     classes : sequence, optional
-        All of them, in order; by default those that occur.
+        All classes, in order; by default those that occur.
 
     Returns
     -------
@@ -165,12 +165,12 @@ def confusion(
 def decision_regions(
     net: MLP, X: ArrayLike, y: ArrayLike, ax: Axes | None = None, *, names: Sequence[str] = ("x", "y"), steps: int = 250
 ) -> Axes:
-    """Draw which class a network of two inputs gives every point of the plane, and the samples.
+    """Draw the class that a network with two inputs predicts at every point of the plane, and the samples.
 
     Parameters
     ----------
     net : MLP
-        Of two inputs, and a softmax output, or one output that is cut at 0.5.
+        A network with two inputs, and either a softmax output or one output, with a threshold at 0.5.
     X : array_like, shape (n, 2)
         The samples.
     y : array_like of int, shape (n,)
@@ -178,9 +178,9 @@ def decision_regions(
     ax : Axes, optional
         Where to draw; a new figure by default.
     names : sequence of str
-        Of the two inputs.
+        Names of the two inputs.
     steps : int
-        Points of the plane in either direction.
+        Number of grid points along each axis.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def decision_regions(
     Raises
     ------
     ValueError
-        If the network has other than two inputs.
+        If the network does not have two inputs.
     """
     if net.spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")

@@ -1,4 +1,4 @@
-"""What training did, and what it took."""
+"""Pictures of training: its losses, its time, and how members differ."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     Parameters
     ----------
     losses : mapping of str to array_like, shape (epochs,)
-        A name for the legend and the values of ``history.loss``; values that are not above 0 leave a gap.
+        A name for the legend, and the values of ``history.loss``; values that are not above 0 leave a gap.
     ax : Axes, optional
         Where to draw; a new figure by default.
     unit : str
-        What the horizontal axis counts.
+        Unit of the horizontal axis.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
 
 
 def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, bar: str | None = None) -> Axes:
-    """Draw how long one iteration takes, on a logarithmic axis, and how many times faster than one of them it is.
+    """Draw the time of an iteration, on a logarithmic axis, and how many times faster than a reference it is.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     ax : Axes, optional
         Where to draw; a new figure by default.
     bar : str, optional
-        The name that the others are compared with; the slowest by default.
+        Name of the reference; by default the slowest.
 
     Returns
     -------
@@ -81,18 +81,18 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
 def spread(
     values: ArrayLike, ax: Axes | None = None, *, unit: str = "loss", marked: Mapping[str, float] | None = None
 ) -> Axes:
-    """Draw how a number varies over the members of an ensemble: a histogram, the members, their median and 5 to 95 %.
+    """Draw how a number varies over an ensemble: a histogram, each member, the median and the range from 5 to 95 %.
 
     Parameters
     ----------
     values : array_like, shape (K,)
-        One number of each member, such as `Ensemble.loss`; those that are not finite are counted in the title.
+        A number for each member, such as `Ensemble.loss`; those that are not finite are counted in the title.
     ax : Axes, optional
         Where to draw; a new figure by default.
     unit : str
-        What the numbers are.
+        Name of the numbers.
     marked : mapping of str to float, optional
-        Numbers to compare with, and their names.
+        Names and values of numbers to compare with.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How sure networks are, and whether they are right about it."""
+"""Pictures of uncertainty, and of whether it is right."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def intervals(
     targets: ArrayLike | None = None,
     name: str = "x",
 ) -> Axes:
-    """Draw intervals over one input, and how many targets lie in them.
+    """Draw intervals over one input, and the share of targets that lie in them.
 
     Parameters
     ----------
     x : array_like, shape (n,)
         The input, in any order.
     low, middle, high : array_like, shape (n,) or (n, 1)
-        What `fastnn.Intervals.predict` gives.
+        The result of `fastnn.Intervals.predict`.
     ax : Axes, optional
         Where to draw; a new figure by default.
     targets : array_like, shape (n,), optional
         The true values.
     name : str
-        Of the input.
+        Name of the input.
 
     Returns
     -------
@@ -64,23 +64,23 @@ def intervals(
 
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = None, *, bins: int = 10) -> Axes:
-    """Draw how often predicted classes are right over the probability that was given for them.
+    """Draw a reliability diagram: how often predicted classes are right, over their predicted probability.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
         The true classes.
     probabilities : array_like, shape (n, n_classes), or (n,) or (n, 1) for the second of two
-        What a network with a softmax, or a sigmoid, answers.
+        The outputs of a network with a softmax or a sigmoid.
     ax : Axes, optional
         Where to draw; a new figure by default.
     bins : int
-        Parts of equal width into which probabilities from 0 to 1 are divided; those without samples are not drawn.
+        Number of bins of equal width between 0 and 1; those without samples are not drawn.
 
     Returns
     -------
     Axes
-        Its title tells the expected calibration error: the mean distance from the diagonal, by samples (M. Naeini,
+        The title shows the expected calibration error: the mean distance from the diagonal over the samples (M. Naeini,
         G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015).
     """
     ax = axes_or_new(ax)
@@ -105,14 +105,14 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
 
 
 def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None = None) -> Axes:
-    """Draw which share of targets lay in intervals over the share that was asked for.
+    """Draw the coverage of intervals, the share of targets that lie in them, over their nominal coverage.
 
     Parameters
     ----------
     levels : array_like, shape (m,)
-        What was asked for, between 0 and 1.
+        The nominal coverages, between 0 and 1.
     found : mapping of str to array_like, shape (m,)
-        A name for the legend, and the shares.
+        A name for the legend, and the coverage found at each level.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
@@ -136,21 +136,21 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
 
 
 def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Draw errors over how far samples lie from those that a network knows, on logarithmic axes.
+    """Draw errors over the distance of samples from the training data, on logarithmic axes.
 
     Parameters
     ----------
     distances : array_like, shape (n,)
-        What `MLP.distance` gives.
+        The result of `MLP.distance`.
     errors : array_like, shape (n,)
-        Outputs minus targets, of either sign; those of 0 have no place on the axis.
+        Outputs minus targets, of either sign; zeros cannot be drawn on a logarithmic axis.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
     Returns
     -------
     Axes
-        With the median of each tenth of the samples.
+        It also shows the median of each tenth of the samples.
     """
     ax = axes_or_new(ax)
     distances, errors = np.asarray(distances, dtype=float).ravel(), abs(np.asarray(errors, dtype=float).ravel())

@@ -1,4 +1,4 @@
-"""Adaptive prediction sets: as many classes as it takes to hold the right one with a promised probability."""
+"""Adaptive prediction sets: sets of classes that contain the right one with a given probability."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
 
 
 class PredictionSets:
-    """A classifier, with how much probability a set must gather; see `prediction_sets`.
+    """A classifier and the threshold of its prediction sets, which `prediction_sets` makes.
 
     Attributes
     ----------
     model : MLP or Ensemble
-        Of an ensemble the mean of the members' probabilities is meant.
+        The classifier; an ensemble's probabilities are the means of its members'.
     coverage : float
-        What was asked for.
+        The coverage that was asked for.
     threshold : ndarray of float64, shape ()
-        A class is in the set if it and all likelier ones have no more probability than this, or if it is the likeliest.
+        A class is in the set if the probabilities of it and of all more probable classes sum to at most this, or if it
+        is the most probable one.
     """
 
     def __init__(self, model: MLP | Ensemble, coverage: float, threshold: NDArray):
         self.model, self.coverage, self.threshold = model, coverage, threshold
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Which classes the sets of samples `X`, shape (n, n_in), hold: shape (n, n_out)."""
+        """Whether each class is in the set of each sample of `X`, shape (n, n_in): shape (n, n_out)."""
         scores = _scores(self.model, X)
         return (scores <= self.threshold) | (scores == scores.min(axis=1, keepdims=True))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model and its threshold to one file that ends in ``.npz``, for `PredictionSets.load`."""
+        """Save the model and its threshold to one ``.npz`` file, for `PredictionSets.load`."""
         saved.save(path, self.model, {"method": "aps", "coverage": self.coverage}, {"threshold": self.threshold})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PredictionSets:
-        """What `save` wrote; raises as `Intervals.load`."""
+        """Load a file that `save` wrote; raises the errors of `Intervals.load`."""
         model, header, arrays = saved.load(path, ("aps",), ("threshold",))
         return cls(model, header["coverage"], **arrays)
 
@@ -51,18 +52,18 @@ class PredictionSets:
 
 
 def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, coverage: float = 0.9) -> PredictionSets:
-    """Sets of classes that hold the right one with a promised probability: larger where the network is less sure.
+    """Make sets of classes that contain the right one with a given probability; larger where the model is less sure.
 
     Parameters
     ----------
     model : MLP or Ensemble
-        Trained networks with a softmax output.
+        A trained network with a softmax output, or several.
     X : array_like, shape (n, n_in)
         The calibration set: samples that the networks were **not** trained on.
     y : array_like of int, shape (n,)
         Their classes.
     coverage : float
-        The probability that is asked for, in (0, 1).
+        The probability to be guaranteed, in (0, 1).
 
     Returns
     -------
@@ -71,13 +72,13 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be, or there are too few samples for the coverage.
+        If an argument is invalid, or there are too few samples for the coverage.
 
     Notes
     -----
-    If the samples and a new one are exchangeable, a set holds the new class with probability at least `coverage`, on
-    average over calibration sets and new samples: Y. Romano, M. Sesia, E. Candès, "Classification with valid and
-    adaptive coverage", NeurIPS 2020, theorem 1, without the randomisation, whose lack makes sets larger.
+    If the samples and a new one are exchangeable, the set contains the new sample's class with probability at least
+    `coverage`, on average over calibration sets and new samples: Y. Romano, M. Sesia, E. Candès, "Classification with
+    valid and adaptive coverage", NeurIPS 2020, theorem 1. Its randomisation is left out, which makes the sets larger.
     """
     coverage = check_coverage(coverage)
     if not isinstance(model, (MLP, Ensemble)) or model.spec.output_activation != "softmax":
@@ -92,7 +93,7 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
 
 
 def _scores(model: MLP | Ensemble, X: ArrayLike) -> NDArray[np.float64]:
-    """The probability of each class and all likelier ones, shape (n, n_out)."""
+    """The probability of each class plus those of all more probable ones, shape (n, n_out)."""
     p = model.predict(X).astype(np.float64)
     p = p if p.ndim == 2 else p.mean(axis=0)
     order = np.argsort(-p, axis=1, kind="stable")

@@ -1,4 +1,4 @@
-"""How far data leave a network's parameters open, and so its outputs: Laplace's approximation."""
+"""Laplace's approximation: the uncertainty that the data leave in a network's parameters, and so in its outputs."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _TOLERANCE, _MOST_UPDATES = 1e-6, 1000
 
 
 class Laplace:
-    """A network whose parameters are normally distributed around those it was trained to; made by `laplace`.
+    """A network whose parameters are normally distributed around their trained values, which `laplace` makes.
 
     Attributes
     ----------
     model : MLP
         The network.
     last_layer : bool
-        Whether the parameters of the last layer alone are uncertain.
+        Whether only the parameters of the last layer are uncertain.
     noise : float
-        Standard deviation of the targets around the outputs, in the target's units, the same for all outputs.
+        Standard deviation of the targets around the outputs, in the targets' units, the same for all outputs.
     prior : float
-        Standard deviation of a parameter before any data have been seen.
+        Standard deviation of a parameter before any data are seen.
     effective_params : float
-        How many parameters the data determine, MacKay's gamma: between 0 and those that are uncertain.
+        Number of parameters that the data determine, MacKay's gamma: from 0 to the number of uncertain ones.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Laplace:
         return self._root @ self._root.T
 
     def predict(self, X: ArrayLike, noise: bool = True) -> tuple[NDArray, NDArray]:
-        """Outputs and their standard deviations.
+        """Compute outputs and their standard deviations.
 
         Parameters
         ----------
         X : array_like, shape (n, n_in)
-            Samples.
+            The samples.
         noise : bool
-            Whether the deviations are those of new targets; without the noise, of the outputs alone.
+            Whether the standard deviations include the noise, as those of new targets do, or are of the outputs alone.
 
         Returns
         -------
@@ -70,7 +70,7 @@ class Laplace:
         Raises
         ------
         TypeError, ValueError
-            As `MLP.predict`.
+            As in `MLP.predict`.
         """
         own = self.noise**2 if checks.check_flag("noise", noise) else 0.0
         spec, params = _in_double(self.model)
@@ -90,22 +90,22 @@ class Laplace:
 
 
 def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False) -> Laplace:
-    """How sure one network is, from its curvature on the samples that it was trained on.
+    """Estimate the uncertainty of a network from its curvature on its training samples.
 
-    The outputs are taken as linear in the parameters near those trained to, the noise as normal and equally large
-    everywhere, and the parameters as normal around zero. How large noise and parameters are is what makes the data most
-    probable: MacKay's evidence. Nothing is trained again; train with a squared loss before.
+    The outputs are taken to be linear in the parameters near their trained values, the noise to be normal with the same
+    variance everywhere, and the parameters to be normal around zero. The variances of noise and parameters are those
+    that make the data most probable: MacKay's evidence. Nothing is trained again; train with a squared loss first.
 
     Parameters
     ----------
     model : MLP
-        A trained network, whose output is no softmax.
+        A trained network, with an output activation other than softmax.
     X : array_like, shape (n, n_in)
         The samples that it was trained on.
     y : array_like, shape (n, n_out) or (n,)
         Their targets.
     last_layer : bool
-        Take the parameters of the last layer alone as uncertain: less is computed, and less uncertainty found.
+        Whether to take only the last layer's parameters as uncertain, which is cheaper and finds less uncertainty.
 
     Returns
     -------
@@ -114,13 +114,13 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be, or the network meets every target exactly.
+        If an argument is invalid, or the network fits every target exactly.
 
     Notes
     -----
-    With J the outputs' Jacobian, w the parameters and e the errors, the covariance is ``(J^T J / noise^2 + 1 /
-    prior^2)^-1``; ``gamma`` of p parameters are determined, ``noise^2 = e^T e / (N - gamma)`` and ``prior^2 = w^T w /
-    gamma``. It takes ``16 p^2`` bytes and about ``10 p^3`` operations.
+    With J the Jacobian of the N outputs, w the p parameters and e the errors, the covariance is ``(J^T J / noise^2 + 1
+    / prior^2)^-1``, where ``noise^2 = e^T e / (N - gamma)`` and ``prior^2 = w^T w / gamma``, and gamma is the number of
+    parameters that the data determine. It takes ``16 p^2`` bytes and about ``10 p^3`` operations.
 
     References
     ----------
@@ -148,7 +148,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     curvature = np.triu(sums[:-1, :-1])[-count:, -count:]
     values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
     if not sums[-1, -1] > 0:
-        raise ValueError("y must not be fitted exactly, for the uncertainty is estimated from the noise that is left")
+        raise ValueError("y must not be fitted exactly, as the uncertainty is estimated from the errors that are left")
     noise, prior, gamma = _evidence(np.maximum(values, 0), sums[-1, -1], y.size, params[-count:])
     root = vectors / np.sqrt(np.maximum(values, 0) / noise + 1 / prior)
     return Laplace(model, last_layer, float(np.sqrt(noise)), float(np.sqrt(prior)), gamma, root)
@@ -161,7 +161,7 @@ def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:
 
 
 def _sums(spec: NetworkSpec, params: NDArray, X: NDArray, y: NDArray, loss: catalogue.Loss) -> NDArray:
-    """``[J e]^T [J e]``, with what stands below the diagonal meaning nothing."""
+    """``[J e]^T [J e]``, of which only the upper triangle is meaningful."""
     job: Any = Job(spec, params, X, y, loss, LevenbergMarquardt(), len(X))
     rows = max(1, _AT_ONCE // (spec.n_out * spec.n_params))
     return twin("numba", "normal_equations").normal_equations(job, np.ones(len(X)), min(rows, len(X)), lambda: None)

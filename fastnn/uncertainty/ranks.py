@@ -1,4 +1,4 @@
-"""The one step that all conformal methods share: the k-th smallest of n scores."""
+"""The step that all conformal methods share: the k-th smallest of n scores."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from fastnn.settings.intervals import INSIDE_UNIT
 
 
 def check_coverage(coverage: float) -> float:
-    """The probability that is promised: a number in (0, 1)."""
+    """The probability to be guaranteed: a number in (0, 1)."""
     return check_number("coverage", coverage, INSIDE_UNIT)
 
 
 def rank_of(coverage: float, n: int) -> int:
-    """Which of n scores in ascending order, from 1, a new one exceeds with a probability of at most 1 - coverage.
+    """The rank, from 1, of the score that a new one exceeds with a probability of at most 1 - coverage.
 
     Raises
     ------
     ValueError
-        If so few scores promise nothing.
+        If n scores are too few to guarantee it.
     """
-    rank = math.ceil(round((n + 1) * coverage, 9))  # rounded, for 10 * 0.7 shall be 7
+    rank = math.ceil(round((n + 1) * coverage, 9))  # rounded, so that 10 * 0.7 is 7
     if rank > n:
         least = math.ceil(round(coverage / (1 - coverage), 9))
         raise ValueError(f"X must have at least {least} rows for a coverage of {coverage:g}; got {n}")
@@ -32,5 +32,5 @@ def rank_of(coverage: float, n: int) -> int:
 
 
 def smallest(scores: NDArray, rank: int) -> NDArray:
-    """The score of this rank, from 1, along the first axis."""
+    """The score with this rank, from 1, along the first axis."""
     return np.partition(scores, rank - 1, axis=0)[rank - 1]

@@ -16,54 +16,53 @@ from fastnn.settings import catalogue
 from fastnn.uncertainty import saved
 from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
 
-#: Numbers that are held at once where each training sample has a prediction of its own.
+#: How many numbers are held at once where each training sample has its own prediction.
 _AT_ONCE = 2**22
 
 METHODS = ("absolute", "normalised", "quantile", "jackknife+")
 
 
 class Intervals:
-    """A network, or several, with what `intervals` found out about their errors.
+    """A network, or several, and the margins of their prediction intervals, which `intervals` makes.
 
     Attributes
     ----------
     model : MLP or Ensemble
-        What predicts the middle.
+        The model whose predictions lie inside the intervals.
     method : str
         One of the methods of `intervals`.
     coverage : float
-        What was asked for.
+        The coverage that was asked for.
     margin : ndarray of float64, shape (n_out,), or (n, n_out) for ``"jackknife+"``
-        How far an interval reaches beyond what the model says: in the target's units, or, for ``"normalised"``, in
-        standard deviations of the members. In compiled code an interval is the network's output minus and plus
-        the margin. For ``"jackknife+"`` it is the error of each training sample.
+        How far an interval extends beyond the prediction, in the target's units or, for ``"normalised"``, in standard
+        deviations of the members. In compiled code an interval is the network's output minus and plus the margin. For
+        ``"jackknife+"`` it is the error of each training sample.
     """
 
     def __init__(
         self, model: MLP | Ensemble, method: str, coverage: float, margin: NDArray, shares: NDArray | None = None
     ):
         self.model, self.method, self.coverage, self.margin = model, method, coverage, margin
-        self._shares = shares  # (n, K): what each member counts in the mean of those that left a sample out
+        self._shares = shares  # (n, K): each member's share in the mean of those that left a sample out
 
     def predict(self, X: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
-        """The ends of the intervals and what lies between.
+        """Compute the ends of the intervals, and the predictions between them.
 
         Parameters
         ----------
         X : array_like, shape (n, n_in)
-            Samples.
+            The samples.
 
         Returns
         -------
         low, middle, high : ndarray of float64, shape (n, n_out)
-            `middle` is the network's output, or the mean of the members'; for ``"quantile"``, with one column, the
-            middle quantile, or the mean of the middle two. Where quantiles cross, an end may lie on its
-            wrong side.
+            `middle` is the network's output, or the mean of the members'; for ``"quantile"``, with one column, it is
+            the middle quantile, or the mean of the middle two. Where quantiles cross, it may lie outside the interval.
 
         Raises
         ------
         TypeError, ValueError
-            As `MLP.predict`.
+            As in `MLP.predict`.
         """
         outputs = self.model.predict(X).astype(np.float64)
         if self.method == "jackknife+":
@@ -72,7 +71,7 @@ class Intervals:
         return low - self.margin * unit, middle, high + self.margin * unit
 
     def _jackknife(self, outputs: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """For members' outputs, (K, n, n_out)."""
+        """The intervals from the members' outputs, shape (K, n, n_out)."""
         assert self._shares is not None
         rank = rank_of(self.coverage, len(self.margin))
         low, high = np.empty((2, *outputs.shape[1:]))
@@ -85,13 +84,13 @@ class Intervals:
         return low, outputs.mean(axis=0), high
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model and its margins to one file that ends in ``.npz``, for `Intervals.load`."""
+        """Save the model and its margins to one ``.npz`` file, for `Intervals.load`."""
         arrays = {"margin": self.margin} | ({} if self._shares is None else {"shares": self._shares})
         saved.save(path, self.model, {"method": self.method, "coverage": self.coverage}, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Intervals:
-        """What `save` wrote.
+        """Load a file that `save` wrote.
 
         Raises
         ------
@@ -116,28 +115,28 @@ def intervals(
     method: str = "absolute",
     sample_weight: ArrayLike | None = None,
 ) -> Intervals:
-    """Intervals that hold the target of a new sample with a promised probability, whatever the network is worth.
+    """Make intervals that contain the target of a new sample with a given probability, however good the model is.
 
     Parameters
     ----------
     model : MLP or Ensemble
-        Networks that are trained already; of an ensemble the members' mean is meant.
+        A trained network, or several, whose mean is then the prediction.
     X : array_like, shape (n, n_in)
-        The calibration set: samples that the networks were **not** trained on. For ``"jackknife+"`` those that they
+        The calibration set: samples that the networks were **not** trained on. For ``"jackknife+"``, those that they
         were trained on.
     y : array_like, shape (n, n_out) or (n,)
         Their targets, one column for ``"quantile"``.
     coverage : float
-        The probability that is asked for, in (0, 1); for each output by itself.
+        The probability to be guaranteed, in (0, 1), for each output separately.
     method : {"absolute", "normalised", "quantile", "jackknife+"}
-        - ``"absolute"``: one width for all samples, from the errors ``|y - o|`` [1]_.
+        - ``"absolute"``: the same width for all samples, from the errors ``|y - o|`` [1]_.
         - ``"normalised"``: widths proportional to the standard deviation of an ensemble's members [1]_.
-        - ``"quantile"``: for a network whose first and last outputs are quantiles, trained with ``loss="pinball"``;
-          both are moved by one number [2]_.
+        - ``"quantile"``: for a network trained with ``loss="pinball"`` whose first and last outputs are the quantiles
+          at the ends; both are moved by the same amount [2]_.
         - ``"jackknife+"``: for an ensemble whose members were each trained without some of the samples, on bootstraps
-          [3]_ or without one fold (CV+) [4]_. It needs no calibration set.
+          [3]_ or on all folds but one (CV+) [4]_. It needs no calibration set.
     sample_weight : array_like, shape (K, n), optional
-        For ``"jackknife+"`` what `fit_many` was given: a member left out the samples of weight 0.
+        For ``"jackknife+"``, the weights that `fit_many` was given; a member left out the samples of weight 0.
 
     Returns
     -------
@@ -146,16 +145,16 @@ def intervals(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it must be, or there are too few samples for the coverage.
+        If an argument is invalid, or there are too few samples for the coverage.
 
     Notes
     -----
-    If the samples and a new one are exchangeable (as independent draws from one source are; a drift in time is not),
-    an interval from a calibration set holds the new target with probability at least `coverage`, on average over
-    calibration sets and new samples, and at most ``coverage + 1 / (n + 1)`` where no errors are equal [1]_, [2]_. For
-    ``"jackknife+"`` the promise is ``2 * coverage - 1``, for folds less ``sqrt(2 / n)`` [4]_, and for bootstraps where
-    their number is itself drawn at random [3]_; in practice it comes near `coverage`. Nothing is promised for one place
-    X.
+    If the samples and a new one are exchangeable (as independent draws from one source are, but not a drift in time),
+    an interval from a calibration set contains the new target with probability at least `coverage`, on average over
+    calibration sets and new samples, and at most ``coverage + 1 / (n + 1)`` if no errors are equal [1]_, [2]_. For
+    ``"jackknife+"`` the guarantee is ``2 * coverage - 1``, less ``sqrt(2 / n)`` for folds [4]_; for bootstraps it holds
+    if their number is itself drawn at random [3]_. In practice the coverage comes close to `coverage`. There is no
+    guarantee at any particular X.
 
     References
     ----------
@@ -205,7 +204,7 @@ def intervals(
 
 
 def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float64]:
-    """What each member counts in the mean of those that left a sample out, shape (n, members)."""
+    """Each member's share in the mean of those that left a sample out, shape (n, members)."""
     weights = np.asarray(sample_weight)
     if weights.shape != (members, n):
         raise ValueError(f"sample_weight must have shape ({members}, {n}), a row for each member; got {weights.shape}")

@@ -1,4 +1,4 @@
-"""One file for a model and what is known of its errors: arrays of numbers and a header in JSON, never code."""
+"""One file for a model and its margins or threshold: arrays of numbers and a header in JSON, never code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMAT, VERSION = "fastnn.Conformal", 1
 
 
 def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, Any], arrays: dict[str, Any]) -> None:
-    """Write a file that appears whole or not at all; raises as `MLP.save`."""
+    """Write a file, which appears whole or not at all; raises the errors of `MLP.save`."""
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz; got {str(path)!r}")
@@ -36,7 +36,7 @@ def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, 
 def load(
     path: str | os.PathLike[str], methods: Sequence[str], names: Sequence[str]
 ) -> tuple[MLP | Ensemble, dict[str, Any], dict[str, NDArray]]:
-    """The model, the header of one of these methods, and the arrays of these names that are there; none is trusted.
+    """Read the model, the header and those of the named arrays that are there; nothing in the file is trusted.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def load(
 
 
 def _check(model: MLP | Ensemble, method: str, arrays: dict[str, NDArray]) -> None:
-    """Refuse arrays of other shapes than `save` is given."""
+    """Refuse arrays whose shapes `save` does not write."""
     n_out = model.spec.n_out
     expected: dict[str, tuple[int, ...]] = {"margin": (1 if method == "quantile" else n_out,)}
     if method == "aps":
