@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastnn
+from fastnn.apps import handwritten_digits
 from fastnn.apps.tutorial import train_in_loops, train_in_numpy
 from fastnn.checks.extras import require
 
@@ -151,7 +152,7 @@ class Digits:
 
 
 def digits(rng: Any = 1, epochs: int = 30) -> Digits:
-    """Train a 64-100-10 network on four fifths of scikit-learn's digits; the last fifth is held out.
+    """Train a 64-100-10 network on four fifths of the handwritten digits; the other fifth is held out.
 
     Parameters
     ----------
@@ -163,16 +164,11 @@ def digits(rng: Any = 1, epochs: int = 30) -> Digits:
     Returns
     -------
     Digits
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn, which brings the images, is not installed.
     """
-    data = require("sklearn.datasets", extra="sklearn").load_digits()
-    order = np.random.default_rng(rng).permutation(len(data.target))
+    images, labels = handwritten_digits.load()
+    order = np.random.default_rng(rng).permutation(len(labels))
     train, test = np.split(order, [len(order) * 4 // 5])
-    X, y = (data.data / 16).astype(np.float32), data.target
+    X, y = (images.reshape(-1, 64) / 16).astype(np.float32), labels.astype(int)
     net = fastnn.MLP((64, 100, 10), activation="relu", output_activation="softmax", dtype="float32", rng=rng)
     settings: dict[str, Any] = {"loss": "cross_entropy", "optimizer": fastnn.Adam(), "batch_size": 32, "rng": rng}
 
@@ -184,18 +180,18 @@ def digits(rng: Any = 1, epochs: int = 30) -> Digits:
     compiling = timed_fit(net.copy(), train[:32], 1)
     seconds = timed_fit(net, train, epochs)
     predicted = net.predict(X[test]).argmax(axis=1)
-    return Digits(net, data.images[test], y[test], predicted, len(train), epochs, seconds, compiling)
+    return Digits(net, images[test], y[test], predicted, len(train), epochs, seconds, compiling)
 
 
-def figure(runs: dict[str, Run], learned: Digits | None = None) -> Figure:
+def figure(runs: dict[str, Run], learned: Digits) -> Figure:
     """Draw the whole demo as one figure.
 
     Parameters
     ----------
     runs : dict of str to Run
         What `tutorial` returned.
-    learned : Digits, optional
-        What `digits` returned; without it the figure has no digits.
+    learned : Digits
+        What `digits` returned.
 
     Returns
     -------
@@ -225,11 +221,10 @@ def figure(runs: dict[str, Run], learned: Digits | None = None) -> Figure:
     outputs.set_xlabel("inputs a, b")
     seconds = {name: run.iteration for name, run in runs.items()}
     plots.time_per_iteration(seconds, canvas.add_subplot(grid[1, 2]), bar=BAR)
-    if learned is not None:
-        shown = slice(36)
-        images = plots.sample_images(
-            learned.images[shown], learned.predicted[shown], learned.labels[shown], canvas.add_subplot(grid[1, :2])
-        )
-        images.set_title(f"Held-out digits and their predicted classes: {learned.accuracy:.1%} correct")
+    shown = slice(36)
+    images = plots.sample_images(
+        learned.images[shown], learned.predicted[shown], learned.labels[shown], canvas.add_subplot(grid[1, :2])
+    )
+    images.set_title(f"Held-out digits and their predicted classes: {learned.accuracy:.1%} correct")
     canvas.suptitle("fastnn: a 3-4-1 network learns xor in four ways, a 64-100-10 network reads digits", fontsize=15)
     return canvas
