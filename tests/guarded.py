@@ -64,7 +64,7 @@ def train(job, at_end, threads):
     if job.monitor is not None:
         job.monitor.loss, job.monitor.metric = empty((2,), np.float64, at_end), empty((2,), np.float64, at_end)
         state.monitor_state, state.best = guarded(state.monitor_state, at_end), guarded(job.params, at_end)
-    prepared = training.PreparedForTiles(job, state)
+    prepared = training.PreparedForTiles(job, state, threads=threads)
     plan, n = prepared.record, len(job.X)
     block_rows, itemsize = int(plan["block_rows"][0]), job.params.itemsize
     room = {
@@ -83,7 +83,7 @@ def train(job, at_end, threads):
         guarded(array, at_end) for array in (state.slots, state.counters, state.sums)
     )
     rates, losses = guarded(np.full(2, 1e-3), at_end), empty((2,), np.float64, at_end)
-    assert prepared.run(state, rates, losses, 10**9, threads) is Status.DONE
+    assert prepared.run(state, rates, losses, 10**9) is Status.DONE
     assert np.isfinite(losses).all()
 
 

@@ -8,10 +8,10 @@ import torch_autograd
 from reference_cases import HIDDEN, OUTPUTS, PAIRS, about, draw, error, losses_of, rules, sized, targets
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels import train as kernel_training
 from fastnn.kernels.tiles import predict as kernels
+from fastnn.kernels.train import trainer as kernel_trainer
 from fastnn.reference import network as reference
-from fastnn.reference import train as reference_train
+from fastnn.reference.training import trainer as reference_trainer
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD, Rprop
 from fastnn.settings.spec import NetworkSpec
@@ -201,11 +201,11 @@ RUN_TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 def runs(spec, params, X, y, loss, rule, *, epochs=6, batch_size=None, **settings):
     """Both twins' outcome of one run: parameters, slots, losses of the epochs."""
     outcomes = []
-    for train in (reference_train, partial(kernel_training.train, specialize=False)):
+    for trainer in (reference_trainer, partial(kernel_trainer, specialize=False)):
         job = Job(spec, params.copy(), X, y, catalogue.LOSSES[loss], rule, batch_size or len(X), **settings)
         state, losses = State.fresh(spec, rule, seed=3), np.full(epochs, np.nan)
         rates = rule.learning_rate / np.arange(1.0, epochs + 1)
-        assert train(job, state, rates, losses, LAST) is Status.DONE
+        assert trainer(job, state)(state, rates, losses, LAST) is Status.DONE
         outcomes.append((job.params, state, losses))
     return outcomes
 

@@ -5,7 +5,7 @@ import pytest
 from test_reference_optimizers import BY_HAND, TORCH
 
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels.train import train
+from fastnn.kernels.train import trainer
 from fastnn.reference import step
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Adam, AdamW
@@ -25,7 +25,8 @@ def follow(rule, params, gradients):
     y = np.full((n, 1), -1e30, params.dtype)
     job = Job(spec, params.copy(), gradients, y, catalogue.LOSSES["mae"], rule, batch_size=1, shuffle=False)
     state = State.fresh(spec, rule, seed=0)
-    assert train(job, state, np.array([rule.learning_rate]), np.empty(1), n, specialize=False) is Status.DONE
+    train = trainer(job, state, specialize=False)
+    assert train(state, np.array([rule.learning_rate]), np.empty(1), n) is Status.DONE
     return job.params, state.slots
 
 

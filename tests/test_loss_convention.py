@@ -28,8 +28,8 @@ def make_job(loss="mse", optimizer=VelocitySGD(0.1, 0.9, nesterov=True), dtype="
 def run(job, backend):
     losses = np.empty(EPOCHS)
     rates = job.optimizer.learning_rate / np.arange(1.0, EPOCHS + 1)
-    status = twin(backend, "training").train(job, State.fresh(job.spec, job.optimizer, 0), rates, losses, 10**9)
-    assert status is Status.DONE
+    state = State.fresh(job.spec, job.optimizer, 0)
+    assert twin(backend, "training").trainer(job, state)(state, rates, losses, 10**9) is Status.DONE
     return losses
 
 
@@ -55,7 +55,8 @@ def test_one_batch_by_hand(backend):
     np.testing.assert_allclose(losses[0], half_mean + penalty, rtol=1e-13)
 
     job = make_job(optimizer=SGD(1.0), batch_size=N, sample_weight=weight)
-    twin(backend, "training").train(job, State.fresh(job.spec, job.optimizer, 0), np.ones(1), np.empty(1), 1)
+    state = State.fresh(job.spec, job.optimizer, 0)
+    twin(backend, "training").trainer(job, state)(state, np.ones(1), np.empty(1), 1)
     np.testing.assert_allclose(start[-2:] - job.params[-2:], weight @ residuals / weight.sum(), rtol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""A tiny network with samples in lanes: the contract of ``train``, against the reference."""
+"""A tiny network with samples in lanes: what trains, against the reference."""
 
 from functools import partial
 
@@ -8,12 +8,14 @@ from numpy.testing import assert_allclose
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, fit_many
 from fastnn.jobs.job import Job, State, Status
-from fastnn.kernels import dispatch, train
+from fastnn.kernels import dispatch
+from fastnn.kernels import train as kernels_train
+from fastnn.kernels.train import trainer
 from fastnn.reference import training as reference
 from fastnn.settings.catalogue import LOSSES
 from fastnn.settings.schedules import ReduceOnPlateau
 
-train_in_lanes = partial(train.train, specialize=True)
+in_lanes = partial(trainer, specialize=True)
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(11, 3)), RNG.normal(size=(11, 2)), RNG.random(11) + 0.1
 SPEC = MLP((3, 4, 2)).spec
@@ -34,14 +36,15 @@ def job(settings, **changes):
     return Job(**({"spec": SPEC, "params": START.copy(), "X": X.copy(), "y": Y} | settings | changes))
 
 
-def run(train, job, calls=((6, 10**9),), seed=3):
+def run(trainer, job, calls=((6, 10**9),), seed=3):
     """Parameters, slots and losses after some calls, each of so many epochs and steps at most; and the last status."""
     state, losses, status = State.fresh(job.spec, job.optimizer, seed), np.full(6, np.nan), None
+    train = trainer(job, state)
     for epochs, steps in calls:
         done = int(state.counters[0])
         epochs = min(epochs, len(losses) - done)
         rates = job.optimizer.schedule.rates(done, epochs)
-        status = train(job, state, rates, losses[done : done + epochs], steps)
+        status = train(state, rates, losses[done : done + epochs], steps)
     return job.params, state, losses, status
 
 
@@ -49,8 +52,8 @@ def run(train, job, calls=((6, 10**9),), seed=3):
 def test_training_agrees_with_the_reference(settings):
     assert job(settings).is_plain
     assert dispatch.samples_in_lanes(SPEC, settings["batch_size"])
-    params, state, losses, status = run(train_in_lanes, job(settings))
-    expected, expected_state, expected_losses, _ = run(reference.train, job(settings))
+    params, state, losses, status = run(in_lanes, job(settings))
+    expected, expected_state, expected_losses, _ = run(reference.trainer, job(settings))
     assert status == Status.DONE
     np.testing.assert_allclose(params, expected, rtol=1e-11)
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-11)
@@ -61,9 +64,9 @@ def test_training_agrees_with_the_reference(settings):
 
 @pytest.mark.parametrize("settings", [RICH, PLAIN], ids=["rich", "plain"])
 def test_stopping_in_between_changes_no_bit(settings):
-    params, state, *_ = run(train_in_lanes, job(settings))
+    params, state, *_ = run(in_lanes, job(settings))
     calls = ((6, 1), (6, 0), (6, 3), (1, 10**9), (6, 10**9))
-    again, state_2, _, status = run(train_in_lanes, job(settings), calls)
+    again, state_2, _, status = run(in_lanes, job(settings), calls)
     assert again.tobytes() == params.tobytes()
     assert state_2.slots.tobytes() == state.slots.tobytes()
     assert status == Status.DONE
@@ -72,12 +75,12 @@ def test_stopping_in_between_changes_no_bit(settings):
 def test_bad_data_and_divergence_are_told():
     bad = job(RICH)
     bad.X[7, 1] = np.nan
-    params, state, _, status = run(train_in_lanes, bad)
+    params, state, _, status = run(in_lanes, bad)
     assert status == Status.BAD_DATA
     assert np.isfinite(params).all()
     assert state.counters[0] == 0
     wild = job(PLAIN, optimizer=SGD(1e200))
-    assert run(train_in_lanes, wild)[3] == Status.DIVERGED
+    assert run(in_lanes, wild)[3] == Status.DIVERGED
 
 
 LABELS = (X[:, 0] > 0).astype(np.intp)
@@ -152,6 +155,6 @@ def test_what_the_specialised_path_does_not_do_is_refused(settings):
 
 
 def test_members_trained_alone_take_no_kernel_of_their_own(monkeypatch):
-    monkeypatch.setattr(train, "PreparedForLanes", None)
+    monkeypatch.setattr(kernels_train, "PreparedForLanes", None)
     many = fit_many(SPEC, X, Y, members=2, epochs=2, specialize=False)
     assert np.isfinite(many.params).all()

@@ -5,6 +5,7 @@ import pickle
 import signal
 import sys
 import warnings
+from functools import partial
 from threading import Timer
 from time import perf_counter
 
@@ -41,18 +42,24 @@ def quiet(seconds):
     return 0 <= seconds < 60
 
 
+def before_calls(monkeypatch, backend, call):
+    """Have `call` stand before each call of what a twin trains by."""
+    module = twin(backend, "training")
+    trainer = module.trainer
+    monkeypatch.setattr(module, "trainer", lambda *job, **options: partial(call, trainer(*job, **options)))
+
+
 class Recorder:
-    """Stands before a twin's ``train`` and writes down its calls; it may end them sooner."""
+    """Stands before what a twin trains by and writes down its calls; it may end them sooner."""
 
     def __init__(self, monkeypatch, backend, most=None):
-        module = twin(backend, "training")
-        self.train, self.most, self.steps = module.train, most, []
-        monkeypatch.setattr(module, "train", self)
+        self.most, self.steps = most, []
+        before_calls(monkeypatch, backend, self.call)
 
-    def __call__(self, job, state, learning_rates, losses, max_steps, **options):
+    def call(self, train, state, learning_rates, losses, max_steps):
         before = int(state.counters[2])
         allowed = max_steps if self.most is None else min(max_steps, next(self.most))
-        status = self.train(job, state, learning_rates, losses, allowed, **options)
+        status = train(state, learning_rates, losses, allowed)
         self.steps.append(int(state.counters[2]) - before)
         assert self.steps[-1] <= allowed
         return status
@@ -246,16 +253,16 @@ def test_the_last_finite_parameters_do_not_depend_on_the_calls(calls_a_copy, bac
 def test_parameters_that_overflow_while_the_loss_stays_finite_are_found(steps, monkeypatch):
     """A twin whose steps add 1, and whose parameters turn infinite at some step without anyone noticing."""
 
-    def train(job, state, learning_rates, losses, max_steps):
+    def call(train, state, learning_rates, losses, max_steps):
         for done in range(min(max_steps, len(losses))):
             losses[done] = 1.0
             state.counters[[0, 2]] += 1
-            job.params += 1
+            one.params += 1
             if state.counters[2] >= steps:
-                job.params[0] = np.inf
+                one.params[0] = np.inf
         return Status.DONE if max_steps >= len(losses) else Status.PAUSED
 
-    monkeypatch.setattr(twin("numpy", "training"), "train", train)
+    before_calls(monkeypatch, "numpy", call)
     one = MLP((1, 1), init="unit_uniform", rng=0)
     expected = one.params + (steps - 1)
     with pytest.warns(RuntimeWarning, match=f"diverged in epoch {steps - 1}:"):
@@ -284,7 +291,7 @@ def test_bad_data_late_in_a_run_of_several_calls_restore_the_parameters(row, bac
 
 
 def test_data_that_change_meanwhile_are_told_apart(monkeypatch):
-    monkeypatch.setattr(twin("numpy", "training"), "train", lambda *arguments: Status.BAD_DATA)
+    before_calls(monkeypatch, "numpy", lambda *arguments: Status.BAD_DATA)
     with pytest.raises(RuntimeError, match="changed while the network was trained on them"):
         net().fit(X, Y, epochs=1, backend="numpy")
 
@@ -313,13 +320,12 @@ def test_ctrl_c_is_answered_within_a_call(backend):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
 def test_ctrl_c_at_the_very_end_is_not_lost(backend, monkeypatch):
-    def train(*arguments, **options):
-        status = original(*arguments, **options)
+    def call(train, *arguments):
+        status = train(*arguments)
         os.kill(os.getpid(), signal.SIGINT)
         return status
 
-    original = twin(backend, "training").train
-    monkeypatch.setattr(twin(backend, "training"), "train", train)
+    before_calls(monkeypatch, backend, call)
     with pytest.raises(KeyboardInterrupt):
         net().fit(X, Y, epochs=1, backend=backend)
 

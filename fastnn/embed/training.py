@@ -110,7 +110,7 @@ class TrainState:
             max_grad_norm=max_grad_norm, delta=delta, quantiles=quantiles, min_variance=min_variance,
         )  # fmt: skip
         jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
-        rule, state = job.optimizer, State.fresh(spec, job.optimizer, 0)
+        rule, state = job.update_rule, State.fresh(spec, job.optimizer, 0)
         self._prepared = [PreparedForTiles(job, state) for job in jobs]  # which hold what the records point to
         self._records = np.concatenate([prepared.record for prepared in self._prepared])
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums

@@ -39,7 +39,7 @@ class LossConvention:
 
 @dataclass
 class Job:
-    """The network, the data and the settings of one run, validated; ``train`` of either twin runs it.
+    """The network, the data and the settings of one run, validated; what ``trainer`` of either twin gives runs it.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Job:
     loss_parameter : float or ndarray, shape (n_targets,)
         The number for each target that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
     optimizer : Optimizer or Solver
-        The update rule; its learning rate is passed to ``train``, epoch by epoch.
+        The update rule, whose learning rate is passed to what trains, epoch by epoch; or the solver.
     batch_size : int
         Rows of a batch, at most n; the last batch of an epoch may be shorter.
     shuffle : bool
@@ -85,8 +85,8 @@ class Job:
         Another way to count the loss of a batch.
     member : int
         Which stream of random numbers the run draws from, beside the seed.
-    prepared : object
-        What a twin made of the job in an earlier call, for it to use again.
+    buffers : tuple of ndarray
+        What the normal equations of the job were computed in before, for the next time.
     """
 
     spec: NetworkSpec
@@ -94,7 +94,7 @@ class Job:
     X: NDArray
     y: NDArray
     loss: catalogue.Loss
-    optimizer: Any  # an Optimizer, or a Solver
+    optimizer: Optimizer | Solver
     batch_size: int
     sample_weight: NDArray | None = None
     loss_parameter: NDArray | float | None = None  # the loss's default where nothing is said
@@ -110,7 +110,7 @@ class Job:
     orders: NDArray[np.int64] | None = None
     convention: LossConvention | None = None  # where it is not ours
     member: int = 0
-    prepared: Any = field(default=None, repr=False)
+    buffers: tuple[NDArray, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.loss_parameter is None:
@@ -129,6 +129,12 @@ class Job:
         """Whether an update rule alone is at work on arrays: nothing frozen, dropped, blurred or counted otherwise."""
         plain = self.batches is None and self.convention is None and self.slopes is None and self.trainable is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
+
+    @property
+    def update_rule(self) -> Optimizer:
+        """The optimizer, where it is no solver."""
+        assert isinstance(self.optimizer, Optimizer)
+        return self.optimizer
 
     @property
     def n_batches(self) -> int:
@@ -202,7 +208,7 @@ class State:
 
 
 class Status(IntEnum):
-    """How a call of ``train`` ended."""
+    """How a call of what trains ended."""
 
     DONE = 0  # every epoch it was given learning rates for
     PAUSED = 1  # as many steps as it was allowed
@@ -211,3 +217,8 @@ class Status(IntEnum):
     STOPPED = 4  # early stopping ended it after a whole epoch
     CONVERGED = 5  # no step lowers the loss any more, for it is at a minimum
     STALLED = 6  # no step lowers the loss any more, though it is at no minimum
+
+
+#: What runs a job from where a state stands: given that, the learning rates of the epochs, where their losses go, and
+#: the most steps it may make; see `fastnn.reference.training.train`.
+Train = Callable[[State, NDArray[np.float64], NDArray[np.float64], int], Status]

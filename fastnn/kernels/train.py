@@ -7,23 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Train
 from fastnn.kernels import dispatch
 from fastnn.kernels.lanes.samples import PreparedForLanes
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 
 
-def train(
-    job: Job,
-    state: State,
-    learning_rates: NDArray[np.float64],
-    losses: NDArray[np.float64],
-    max_steps: int,
-    *,
-    threads: int = 1,
-    specialize: bool | None = None,
-) -> Status:
-    """Run a job from where its state stands: the contract of `fastnn.reference.training.train`.
+def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None = None) -> Train:
+    """What runs a job from where a state of it stands: the contract of `fastnn.reference.training.trainer`.
 
     Parameters
     ----------
@@ -34,17 +25,14 @@ def train(
         rounding and which takes plain jobs alone. By default where it pays, which the network and the batch decide.
     """
     if specialize or (specialize is None and job.is_plain and dispatch.samples_in_lanes(job.spec, job.batch_size)):
-        if not isinstance(job.prepared, PreparedForLanes):
-            job.prepared = PreparedForLanes(job, state)
-        return job.prepared.run(state, learning_rates, losses, max_steps)
-    if not isinstance(job.prepared, PreparedForTiles):
-        job.prepared = PreparedForTiles(job, state)
-        if job.slopes is not None:
-            from fastnn.kernels import slopes  # which few need
+        return PreparedForLanes(job, state).run
+    threads = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
+    prepared = PreparedForTiles(job, state, threads=threads)
+    if job.slopes is not None:
+        from fastnn.kernels import slopes  # which few need
 
-            slopes.lay_out(job.prepared, job)
-    team = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
-    return job.prepared.run(state, learning_rates, losses, max_steps, team)
+        slopes.lay_out(prepared, job)
+    return prepared.run
 
 
 def objective(job: Job, gradient: NDArray) -> Callable[[], float]:

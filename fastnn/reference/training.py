@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.missing import counted_weights
 from fastnn.reference import random
 from fastnn.reference.end_epoch import end_epoch
@@ -75,6 +76,14 @@ def train(
     return Status.DONE
 
 
+def trainer(job: Job, state: State) -> Train:
+    """What runs a job from where a state of it stands, and then as often as one likes from where that has come to.
+
+    Here it is `train`; a twin that lays out a job before it runs does so once.
+    """
+    return partial(train, job)
+
+
 def _order(job: Job, state: State, epoch: int) -> NDArray[np.intp]:
     """The order in which an epoch visits the rows."""
     if job.orders is not None:
@@ -115,7 +124,7 @@ def _train_batch(
     state.counters[1:] += 1
     for begin, end in [(0, len(gradient))] if job.trainable is None else job.trainable:
         part, t = slice(begin, end), int(state.counters[2])
-        step(job.optimizer, job.params[part], gradient[part], state.slots[:, part], learning_rate, t)
+        step(job.update_rule, job.params[part], gradient[part], state.slots[:, part], learning_rate, t)
     share = batch_weight if job.convention is None else len(X)
     state.sums += loss * share, share
     return Status.DONE

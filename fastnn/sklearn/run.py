@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +76,7 @@ class Epochs:
         if job.shuffle:
             job.orders = np.empty((self.most, n), np.int64)
         self.max_steps = max(1, int(_OPERATIONS / (6 * job.spec.n_params * job.batch_size)))
+        self.run_epochs = self._run_on_sparse if scipy.sparse.issparse(job.X) else self._runner(job)
         self.constant = poisson_constant(job.y) if job.loss.name == "poisson" else None
 
     def __call__(self, rates: NDArray[np.float64]) -> list[float] | None:
@@ -83,25 +85,29 @@ class Epochs:
         first, losses = int(self.state.optimizer_state.counters[0]), np.empty(len(rates))
         if job.orders is not None:
             twin("numba", "shuffle").shuffle(self.rng, self.order, job.orders, first, len(rates))
-        train = self._train_on_sparse if scipy.sparse.issparse(job.X) else self._train
-        if train(job, rates, losses) != Status.DONE:
+        if self.run_epochs(rates, losses) != Status.DONE:
             return None
         if self.constant is not None:
             losses += [self._mean_constant(first + i) for i in range(len(rates))]
         return losses.tolist()
 
-    def _train(self, job: Job, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
-        """Whole epochs, in calls that are not too long."""
-        train, state = twin("numba", "training").train, self.state.optimizer_state
-        first, status = int(state.counters[0]), Status.PAUSED
-        while status == Status.PAUSED:
-            done = int(state.counters[0]) - first
-            status = train(job, state, rates[done:], losses[done:], self.max_steps, threads=self.threads)
-        return status
+    def _runner(self, job: Job) -> Callable[[NDArray[np.float64], NDArray[np.float64]], Status]:
+        """What runs whole epochs of a job, given their rates and room for their losses, in calls not too long."""
+        state = self.state.optimizer_state
+        train = twin("numba", "training").trainer(job, state, threads=self.threads)
 
-    def _train_on_sparse(self, job: Job, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
+        def run(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
+            first, status = int(state.counters[0]), Status.PAUSED
+            while status == Status.PAUSED:
+                done = int(state.counters[0]) - first
+                status = train(state, rates[done:], losses[done:], self.max_steps)
+            return status
+
+        return run
+
+    def _run_on_sparse(self, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
         """The same on sparse samples, of which one batch at a time is made dense."""
-        n, state, loss = len(job.y), self.state.optimizer_state, np.empty(1)
+        job, n, state, loss = self.job, len(self.job.y), self.state.optimizer_state, np.empty(1)
         for i in range(len(rates)):
             epoch = int(state.counters[0])
             order, total = np.arange(n) if job.orders is None else job.orders[epoch % self.most], 0.0
@@ -110,7 +116,7 @@ class Epochs:
                 weight = None if job.sample_weight is None else job.sample_weight[rows]
                 X, y = dense(job.X[rows], np.dtype(job.spec.dtype)), job.y[rows]
                 batch = replace(job, X=X, y=y, sample_weight=weight, batch_size=len(rows), shuffle=False, orders=None)
-                if self._train(batch, rates[i : i + 1], loss) != Status.DONE:
+                if self._runner(batch)(rates[i : i + 1], loss) != Status.DONE:
                     return Status.DIVERGED
                 total += loss[0] * len(rows)
             losses[i] = total / n

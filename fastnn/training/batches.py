@@ -11,42 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import check_batch
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.missing import counted_weights
 
 Batch = tuple[NDArray, NDArray, NDArray | None]
 
 
 class Feed:
-    """The batches of a job, and the ``train`` that takes them one by one.
+    """The batches of a job, taken one by one.
 
     Parameters
     ----------
     job : Job
         Whose `batches` yields, anew in every epoch, ``(X, y)`` or ``(X, y, sample_weight)``.
-    train : callable
-        The twin's.
+    trainer : callable
+        What gives, of the job of one batch and its state, what runs it: the twin's.
     end_epoch : callable
         What is done when an epoch ends.
     """
 
-    def __init__(self, job: Job, train: Callable[..., Status], end_epoch: Callable[..., bool]):
-        self._job, self._train, self._end_epoch = job, train, end_epoch
+    def __init__(self, job: Job, trainer: Callable[[Job, State], Train], end_epoch: Callable[..., bool]):
+        self._job, self._trainer, self._end_epoch = job, trainer, end_epoch
         self._thread = ThreadPoolExecutor(1, "fastnn-batches")
         self._place: tuple[int, int] | None = None  # epoch and number of the batch that is fetched
         self._fetched: Future[Batch | None] | None = None
         self._iterator: Iterator[Any] = iter(())
 
     def train(
-        self,
-        job: Job,
-        state: State,
-        learning_rates: NDArray[np.float64],
-        losses: NDArray[np.float64],
-        max_steps: int,
+        self, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
     ) -> Status:
         """Run the job from where its state stands: the contract of `fastnn.reference.training.train`."""
-        first_step = int(state.counters[2])
+        job, first_step = self._job, int(state.counters[2])
         for i in range(len(losses)):
             while True:
                 if state.counters[2] - first_step == max_steps:
@@ -97,7 +92,7 @@ class Feed:
         )
         counters, loss = np.array([state.counters[0], 0, state.counters[2]]), np.empty(1)
         place = State(state.optimizer, state.seed, state.slots, counters, np.zeros(2))
-        status = self._train(one, place, learning_rate, loss, 1)
+        status = self._trainer(one, place)(place, learning_rate, loss, 1)
         if status is Status.BAD_DATA:
             self._job.X, self._job.y, self._job.sample_weight = batch  # so that the error can name the fault
         if status is Status.DONE:

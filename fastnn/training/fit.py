@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from fastnn.checks import (
     check_place,
     check_specialize,
 )
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.monitor import Monitor, MonitorState
 from fastnn.settings.solvers import LBFGS, Solver
 from fastnn.training import evidence
@@ -34,10 +34,6 @@ from fastnn.training.history import Epoch, History, Stop
 from fastnn.training.interrupts import Interrupts, NoInterrupts
 from fastnn.training.progress import ProgressBar
 from fastnn.training.twins import BACKENDS, twin
-
-if TYPE_CHECKING:
-    from fastnn.training.batches import Feed
-    from fastnn.training.lbfgs import Lbfgs
 
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
@@ -105,34 +101,31 @@ def fit(
     # A run so short ends before Ctrl-C need be answered.
     is_one_call = epochs * job.n_batches <= first_steps and callback is None and not solves
     interruptible = _NOTHING_PENDING if is_one_call else Interrupts(halt)
-    train = _trainer(job, backend, options, interruptible)
-    feed = _thread(job, backend, train, interruptible)
-    if feed is not None:
-        train = feed.train
+    limited_blas = blas_threads(1 if solves else threads) if backend == "numpy" or solves else _NOTHING
 
     start = perf_counter()
-    with (
-        _NOTHING if feed is None else closing(feed),
-        blas_threads(1 if solves else threads) if backend == "numpy" or solves else _NOTHING,
-    ):
-        with interruptible as interrupts:
-            before = job.params.copy()
+    with limited_blas, interruptible as interrupts:
+        before = job.params.copy()
+        if job.monitor is not None:
+            job.monitor.begin(int(state.counters[0]), epochs)
+        train, thread = _trainer(job, state, backend, options, interrupts)
+        with thread:
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
-        if status == Status.BAD_DATA:
-            job.params[:] = before
-            check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
-            raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-        if status == Status.DIVERGED or not all_finite(job.params):
-            stopped = "diverged"
-            if not solves:  # which take no step to where anything is infinite
-                run.rewind()
-            _warn(
-                warn,
-                f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
-                "the parameters after the last finite epoch are kept",
-            )
+            if status == Status.BAD_DATA:
+                job.params[:] = before
+                check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
+                raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
+            if status == Status.DIVERGED or not all_finite(job.params):
+                stopped = "diverged"
+                if not solves:  # which take no step to where anything is infinite
+                    run.rewind()
+                _warn(
+                    warn,
+                    f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
+                    "the parameters after the last finite epoch are kept",
+                )
         if status in (Status.CONVERGED, Status.STALLED):
             from fastnn.training.verdict import REMEDY, why_stalled
 
@@ -155,29 +148,31 @@ def _warn(warn: bool, message: str) -> None:
         warnings.warn(message, RuntimeWarning, stacklevel=4)  # where the user calls MLP.fit
 
 
-def _trainer(job: Job, backend: str, options: dict[str, Any], interrupts: Interrupts) -> Callable[..., Status]:
-    """What runs the job."""
-    if isinstance(job.optimizer, Solver):
-        from fastnn.training import least_squares
-
-        return partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend), interrupts=interrupts)
-    train = twin(backend, "training").train
-    if job.batches is not None:  # each batch is a job of its own, and takes the path of networks of any size
-        options = options | {"specialize": False}
-    return partial(train, **options) if backend == "numba" else train
-
-
-def _thread(job: Job, backend: str, train: Callable[..., Status], interrupts: Interrupts) -> Feed | Lbfgs | None:
-    """What runs the job with a thread beside it, which is to be closed."""
-    if job.batches is not None:
-        from fastnn.training.batches import Feed
-
-        return Feed(job, train, _end_epoch(backend))
+def _trainer(
+    job: Job, state: State, backend: str, options: dict[str, Any], interrupts: Interrupts
+) -> tuple[Train, AbstractContextManager[Any]]:
+    """What runs the job, and what ends a thread that this has beside it."""
     if isinstance(job.optimizer, LBFGS):
         from fastnn.training.lbfgs import Lbfgs
 
-        return Lbfgs(job, backend, _end_epoch(backend), interrupts)
-    return None
+        lbfgs = Lbfgs(job, backend, _end_epoch(backend), interrupts)
+        return lbfgs.train, closing(lbfgs)
+    if isinstance(job.optimizer, Solver):
+        from fastnn.training import least_squares
+
+        solve = partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend), interrupts=interrupts)
+        return partial(solve, job), _NOTHING
+    trainer = twin(backend, "training").trainer
+    if job.batches is not None:  # each batch is a job of its own, and takes the path of networks of any size
+        options = options | {"specialize": False}
+    if backend == "numba":
+        trainer = partial(trainer, **options)
+    if job.batches is None:
+        return trainer(job, state), _NOTHING
+    from fastnn.training.batches import Feed
+
+    feed = Feed(job, trainer, _end_epoch(backend))
+    return feed.train, closing(feed)
 
 
 def _end_epoch(backend: str) -> Callable[..., bool]:
@@ -186,11 +181,9 @@ def _end_epoch(backend: str) -> Callable[..., bool]:
 
 
 class _Run:
-    """One run in the making: the twin's ``train``, and what its calls read and write."""
+    """One run in the making: what trains, and what its calls read and write."""
 
-    def __init__(
-        self, train: Callable[..., Status], job: Job, state: State, epochs: int, before: NDArray, first_steps: int
-    ):
+    def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray, first_steps: int):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps = first_steps
         self.first = int(state.counters[0])
@@ -209,7 +202,6 @@ class _Run:
     def _begin_monitoring(self) -> None:
         monitor, monitor_state = self.job.monitor, self.state.monitor_state
         assert monitor is not None
-        monitor.begin(self.first, self.epochs)
         self.plateau, self.validation = monitor.plateau is not None, monitor if monitor.validates else None
         if monitor.plateau is not None and monitor_state[MonitorState.RATE] == np.inf:
             monitor_state[MonitorState.RATE] = monitor.plateau.learning_rate
@@ -239,7 +231,7 @@ class _Run:
             keeping = calls >= CALLS_A_COPY
             done, steps, clock = self.done, int(self.state.counters[2]), perf_counter()
             steps_now = self._whole_epochs(max_steps) if keeping else max_steps
-            status = self.train(self.job, self.state, *self.following(self.state, most_epochs), steps_now)
+            status = self.train(self.state, *self.following(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
             if status in (Status.BAD_DATA, Status.DIVERGED):
                 return status, "diverged"
@@ -300,7 +292,7 @@ class _Run:
             middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
-            self.train(self.job, trial, *self.following(trial, middle - good), UNBOUNDED)
+            self.train(trial, *self.following(trial, middle - good), UNBOUNDED)
             # It gets ahead, by whole epochs, unless batches from a callable are others now.
             ahead = int(trial.counters[0]) - self.first > good and trial.counters[1] == 0
             if ahead and all_finite(self.job.params):

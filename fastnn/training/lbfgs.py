@@ -59,17 +59,13 @@ class Lbfgs:
         self._has_converged = False
 
     def train(
-        self,
-        job: Job,
-        state: State,
-        learning_rates: NDArray[np.float64],
-        losses: NDArray[np.float64],
-        max_steps: int,
+        self, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
     ) -> Status:
         """Run the job from where its state stands: the contract of `fastnn.reference.training.train`.
 
         An epoch is one iteration.
         """
+        job = self._job
         for i in range(min(len(losses), max_steps)):
             before = self._loss
             result = self._next()

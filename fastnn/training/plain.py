@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Train
 from fastnn.kernels import plain
 from fastnn.reference import training
 
 
-def train(
-    job: Job,
-    state: State,
-    learning_rates: NDArray[np.float64],
-    losses: NDArray[np.float64],
-    max_steps: int,
-    **unused: Any,
-) -> Status:
-    """Run a job from where its state stands: the contract of `fastnn.reference.training.train`.
+def trainer(job: Job, state: State, **unused: Any) -> Train:
+    """What runs a job from where a state of it stands: the contract of `fastnn.reference.training.trainer`.
 
     Threads and specialised kernels, `unused`, are for the tuned kernels.
     """
-    return training.train(job, state, learning_rates, losses, max_steps, loss_and_grad=plain.loss_and_grad)
+    return partial(training.train, job, loss_and_grad=plain.loss_and_grad)
 
 
 def objective(job: Job, gradient: NDArray) -> Callable[[], float]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import check_name
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import Job, State, Train
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.settings.catalogue import Loss
@@ -45,16 +45,8 @@ class Network(Protocol):
 class Training(Protocol):
     """The training loop; see `fastnn.reference.training`."""
 
-    def train(
-        self,
-        job: Job,
-        state: State,
-        learning_rates: NDArray[np.float64],
-        losses: NDArray[np.float64],
-        max_steps: int,
-        **options: Any,  # threads and specialize, of the compiled twin
-    ) -> Status:
-        """Run a job from where its state stands."""
+    def trainer(self, job: Job, state: State, **options: Any) -> Train:
+        """What runs a job from where a state of it stands; the compiled twin takes `threads` and `specialize`."""
 
     def objective(self, job: Job, gradient: NDArray) -> Callable[[], float]:
         """What gives the loss of all a job's data, and its gradient."""

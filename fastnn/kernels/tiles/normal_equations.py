@@ -183,11 +183,11 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     block_rows = min(block_rows, max(1, REGISTER_FILE.jacobian_rows // spec.n_out))
     layers, zeros, size = layout(spec, block_rows, False, True)
     stride = _stride(spec.n_params + 1, dtype)
-    if job.prepared is None:
+    if not job.buffers:
         rows = workspace(block_rows * spec.n_out * stride, dtype)
         sums = workspace((spec.n_params + 1) * stride, dtype)
-        job.prepared = workspace(size, dtype), rows, sums
-    work, rows, sums = job.prepared
+        job.buffers = workspace(size, dtype), rows, sums
+    work, rows, sums = job.buffers
     sums[:] = 0
     blocks = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2)))
     for start in range(0, len(job.X), blocks * block_rows):

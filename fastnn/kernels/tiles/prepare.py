@@ -161,7 +161,7 @@ class PreparedJob:
         """
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
-        self.rule, settings = optimizers.rule_of(job.optimizer)
+        self.rule, settings = optimizers.rule_of(job.update_rule)
         thresholds = tuple(map(threshold, job.dropout))
         outline, layers, size = _outline(
             spec, block_rows, job.loss, labelled, self.rule, shuffle, job.input_noise > 0, thresholds, whole
@@ -248,21 +248,20 @@ class PreparedJob:
 class PreparedForTiles(PreparedJob):
     """A job of a network of any size."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray | None = None):
-        """With a `gradient` to write to, the job's steps leave the parameters alone."""
+    def __init__(self, job: Job, state: State, gradient: NDArray | None = None, threads: int = 1):
+        """A job whose steps so many threads share; with a `gradient` to write to, they leave the parameters alone."""
         super().__init__(job, state, gradient, whole=True)
+        self.threads = threads
 
-    def run(
-        self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int, threads: int = 1
-    ) -> Status:
-        """Train on from a state, each step shared by so many threads."""
+    def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
+        """Train on from a state."""
         self.remember_in(state)
         arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
         arguments = (self.record, *arrays, max_steps, self.checked_steps)
-        if threads == 1:
+        if self.threads == 1:
             return Status(run(*arguments, ALONE))
         arrivals, yield_ = np.zeros(1, np.int64), yield_address()
-        teams = [Team(rank, threads, address(arrivals), yield_) for rank in range(threads)]
+        teams = [Team(rank, self.threads, address(arrivals), yield_) for rank in range(self.threads)]
         others = [Thread(target=run, args=(*arguments, team), daemon=True) for team in teams[1:]]
         for thread in others:
             thread.start()
