@@ -1,4 +1,4 @@
-"""How a column of a table becomes inputs of a network: standardised numbers, categories one-hot or by the target."""
+"""How a column becomes inputs of a network: numbers are standardised, categories one-hot or encoded by the target."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Column:
     Attributes
     ----------
     name : str
-        In the header.
+        Its name in the header.
     levels : tuple of str, or None
-        The categories, as the file has them.
+        The categories, as they are written in the file.
     mean, scale : float
-        Of a number, whose missing values count as the mean.
+        Mean and standard deviation of a number; missing values count as the mean.
     missing : bool
-        Whether values were missing, which one more input then indicates.
+        Whether values were missing in training, which an additional input then indicates.
     kind : {"number", "date", "category", "many"}
-        A date is a number of days; "many" categories are encoded by the means of the target.
+        A date is a number of days; "many" categories are encoded by means of the target.
     means : tuple of tuple of float
-        For each of many categories, what is known of the target where it stands; then the same of any other.
+        For "many": the means of the target for each category, then for any other category.
     form : str
-        How a date is written.
+        The format of dates.
     strays : tuple of str
         Texts among the numbers that count as missing.
     """
@@ -51,7 +51,7 @@ class Column:
     strays: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Without a word it is a number or a category."""
+        """By default a column without levels is a number, one with levels a category."""
         if not self.kind:
             object.__setattr__(self, "kind", "number" if self.levels is None else "category")
 
@@ -63,12 +63,12 @@ class Column:
         return (1 if self.levels is None else len(self.levels)) + self.missing
 
     def read(self, series: Any, numerals: Numerals) -> Any:
-        """A column of a file as this column's numbers, NaN where they are missing, or as texts, null where they are.
+        """Read a column of a file as this one: as numbers, with NaN where they are missing, or as texts, with null.
 
         Raises
         ------
         ValueError
-            If a value is not what it was in training.
+            If a value is not of the kind that it was in training.
         """
         numerals = Numerals(numerals.decimal, numerals.thousands, (*numerals.missing, *self.strays))
         if self.levels is not None:
@@ -78,7 +78,7 @@ class Column:
         return numbers(series, numerals)
 
     def encode(self, values: Any, out: NDArray) -> int:
-        """Write the inputs, shape (n, width), of what `read` gave; and return how many are of a category never seen."""
+        """Write the inputs, shape (n, width), of values from `read`; return how many are of an unseen category."""
         out[:] = 0
         if self.levels is None:
             absent = np.isnan(values)
@@ -119,12 +119,12 @@ def is_text(series: Any) -> bool:
 
 
 def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
-    """A column's values, NaN where they are missing.
+    """A column's values, with NaN where they are missing.
 
     Raises
     ------
     ValueError
-        If one is infinite, too large to be squared, or no number.
+        If a value is infinite, too large to be squared, or not a number.
     """
     import polars
 
@@ -145,12 +145,12 @@ def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
 
 
 def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
-    """Days since 1970, NaN where they are missing.
+    """Days since 1970, with NaN where they are missing.
 
     Raises
     ------
     ValueError
-        If one is no date.
+        If a value is not a date.
     """
     present = numerals.present(as_texts(series)) if is_text(series) else series
     if not is_text(series) and str(series.dtype.base_type()) not in ("Date", "Datetime"):
@@ -165,12 +165,12 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
 
 
 def finite(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values, if a network can take them.
+    """The values, checked to be ones that a network can take.
 
     Raises
     ------
     ValueError
-        If one is infinite or too large to be squared.
+        If a value is infinite or too large to be squared.
     """
     wild = np.abs(values) > LARGEST
     if wild.any():
@@ -181,7 +181,7 @@ def finite(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def examples(series: Any, where: Any) -> str:
-    """Some of a column's texts, and the file's rows they stand in; the row below the header is row 1."""
+    """Some of a column's texts, and the rows they are in; the row below the header is row 1."""
     rows = where.arg_true()
     some = ", ".join(f"{series[int(row)]!r} in row {row + 1:,}" for row in rows[:3])
     return some + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
@@ -190,25 +190,25 @@ def examples(series: Any, where: Any) -> str:
 def many_means(
     texts: Any, levels: list[str], y: NDArray, classes: int | None
 ) -> tuple[tuple[tuple[float, ...], ...], NDArray[np.float64]]:
-    """What scikit-learn's `TargetEncoder` learns of each level, shrunken towards the mean.
+    """The means of the target for each level, shrunk towards the overall mean by scikit-learn's `TargetEncoder`.
 
     Parameters
     ----------
     texts : polars.Series, shape (n,)
-        The column where it is not missing.
+        The values of the column that are not missing.
     levels : list of str
-        What it holds.
+        Its categories.
     y : ndarray, shape (n,)
         The target, standardised, or the numbers of its classes.
     classes : int or None
-        How many there are.
+        Number of classes.
 
     Returns
     -------
     means : tuple of tuple of float
-        Of each level; then of any other.
+        The means for each level, then for any other.
     crossed : ndarray, shape (n, width)
-        For each row, what other rows tell of its level: to learn from, for its own target must not be in it.
+        For each row, the means over other rows of its level: for training, as a row's own target must not enter.
     """
     encoder = require("sklearn.preprocessing", extra="data").TargetEncoder(
         target_type="continuous" if classes is None else "binary" if classes == 2 else "multiclass", categories=[levels]
@@ -220,20 +220,20 @@ def many_means(
 
 
 def encode(columns: Sequence[Column], values: Sequence[Any]) -> tuple[NDArray[np.float32], dict[str, int]]:
-    """The inputs of a network.
+    """Encode columns as the inputs of a network.
 
     Parameters
     ----------
     columns : sequence of Column
-        What they are made from.
+        The columns.
     values : sequence
-        What `Column.read` gave of each.
+        Their values, as `Column.read` returns them.
 
     Returns
     -------
     X : ndarray of float32, shape (n, sum of widths)
     unseen : dict of str to int
-        For each column, the values of a category never seen in training; they have no input.
+        For each column, the number of values in categories not seen in training, which have no input.
 
     Raises
     ------

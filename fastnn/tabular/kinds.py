@@ -1,4 +1,4 @@
-"""What the columns of a table are taken for, and which give nothing, or give the target away."""
+"""What the columns of a table are taken for, and which are useless or give the target away."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Taken:
     Attributes
     ----------
     name : str
-        In the header.
+        Its name in the header.
     kind : str
         One of `Column`'s kinds, or "text", "constant", "empty" or a dtype.
     missing, levels : int
-        Values that are missing; categories, or different values of another column.
+        Number of missing values, and of categories or other different values.
     values : array_like, shape (n,)
-        Of all rows of the file: numbers, NaN where they are missing; or texts, null where they are.
+        The values in all rows of the file: numbers, with NaN where they are missing, or texts, with null.
     form, strays
         As in `Column`.
     left_out : str
-        Why it is not learned from; empty if it is.
+        Why it is not used; empty if it is.
     remark : str
-        What else is to be said.
+        Anything else to be said about it.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Taken:
 
 
 def take(series: Any, numerals: Numerals) -> Taken:
-    """What a column is taken for, whatever the target.
+    """What a column is taken for, regardless of the target.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def nearly_constant(values: NDArray[np.float64]) -> bool:
 
 
 def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> str:
-    """How a column tells the target, if it does so exactly; else nothing.
+    """How a column gives the target away, if it does so exactly; otherwise an empty text.
 
     Parameters
     ----------
@@ -158,9 +158,9 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
     target : str
         Name of the target.
     y : ndarray, shape (n,)
-        Of all rows of the file: the target's numbers, or those of its classes; NaN where there is none.
+        The target in all rows of the file: numbers, or the numbers of classes; NaN where it is missing.
     classes : int or None
-        How many there are.
+        Number of classes.
     """
     if re.sub(r" \(\d+\)$", "", taken.name).strip().casefold() == target.strip().casefold():
         return "the target's name again"
@@ -206,16 +206,16 @@ def _follows(x: NDArray, y: NDArray) -> bool:
 def judge_columns(
     taken: list[Taken], target: str, y: NDArray, classes: int | None, use: Collection[str], leave_out: Collection[str]
 ) -> list[Taken]:
-    """The columns, with the reasons to leave some out.
+    """The columns, with the reasons for leaving some out.
 
     Parameters
     ----------
     taken : list of Taken
-        The columns beside the target.
+        The columns other than the target.
     target, y, classes
         As in `gives_away`.
     use, leave_out : collection of str
-        Columns that the user wants to be learned from, and those not.
+        Columns that the user wants to be used, and those not to be used.
     """
     judged: list[Taken] = []
     seen: dict[bytes, str] = {}

@@ -51,11 +51,11 @@ class Numerals:
     Attributes
     ----------
     decimal : str
-        Before the fraction.
+        The character before the fraction.
     thousands : str
-        Between groups of three digits; empty where there is nothing.
+        The character between groups of three digits; empty if there is none.
     missing : tuple of str
-        Texts that the user says are missing values, beside `MISSING`.
+        Texts that the user has named as missing values, besides `MISSING`.
     """
 
     decimal: str = "."
@@ -64,7 +64,7 @@ class Numerals:
 
     @property
     def pattern(self) -> str:
-        """A regular expression of a number, without exponents where thousands are apart."""
+        """A regular expression for numbers; without exponents if thousands are separated."""
         point = re.escape(self.decimal)
         plain = rf"^[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?$"
         if not self.thousands:
@@ -78,13 +78,13 @@ class Numerals:
         return text
 
     def present(self, series: Any, tokens: bool = True) -> Any:
-        """A column of texts, null where a value is missing: without `tokens`, empty or named by the user."""
+        """A column of texts with null for missing values: `tokens`, empty texts and those named by the user."""
         texts = series.str.strip_chars()
         absent = ["", *self.missing, *(MISSING if tokens else ())]
         return texts.set(texts.is_in(absent).fill_null(False), None)
 
     def parse(self, series: Any) -> Any:
-        """The numbers of a column of texts, null where a text is none."""
+        """The numbers in a column of texts; null where a text is not a number."""
         import polars
 
         texts = series.str.replace("\u2212", "-", literal=True)
@@ -104,20 +104,20 @@ def guess(
     commas: bool,
     like: Numerals | None,
 ) -> Numerals:
-    """How a table writes its numbers: the way by which most of its columns are numbers.
+    """Guess how a table writes its numbers: in the way that makes most of its columns numbers.
 
     Parameters
     ----------
     frame : polars.DataFrame
-        Its columns.
+        The columns.
     decimal, thousands : str, optional
-        What is known.
+        The characters that are known.
     missing : tuple of str
         Texts for missing values.
     commas : bool
-        Whether commas are between columns, so that a comma within a number rather is between thousands.
+        Whether commas separate columns, so that a comma within a number is more likely to separate thousands.
     like : Numerals, optional
-        The way to take if it does as well as another.
+        The way to prefer if it does as well as others.
     """
     ways = [
         (".", ""),
@@ -149,7 +149,7 @@ def guess(
 
 
 def date_format(series: Any) -> tuple[str, str] | None:
-    """How a column of texts writes its dates, and that in words; None if not all of it are dates."""
+    """How a column of texts writes its dates, as a format and in words; None if some of them are not dates."""
     if not series[:100].str.contains(r"\d[-/. ]").all():
         return None
     for day, words in DATES.items():
@@ -160,12 +160,12 @@ def date_format(series: Any) -> tuple[str, str] | None:
 
 
 def in_words(form: str) -> str:
-    """A form of `date_format`'s in words."""
+    """A format of `date_format` in words."""
     return next((words for day, words in DATES.items() if form.startswith(day)), "in training")
 
 
 def days(series: Any, form: str) -> Any:
-    """Days since 1970 of a column of dates, or of texts that are written in a form; null where a text is none."""
+    """Days since 1970 of a column of dates, or of texts in a format; null where a text is not a date."""
     import polars
 
     if str(series.dtype) == "String":

@@ -1,4 +1,4 @@
-"""A table as networks take it: what is predicted, from which columns, and which rows are held out."""
+"""Prepare a table for networks: what is predicted, from which columns, and which rows are held out."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class PreparedTable:
     Attributes
     ----------
     target : Target
-        What is predicted.
+        The column to predict.
     why : str
-        Why it is taken for numbers or classes, where that is not plain.
+        Why it is taken for numbers or for classes, if that is not obvious.
     columns : tuple of Column
-        From what.
+        The columns to predict it from.
     taken : tuple of Taken
-        What every other column is taken for.
+        What every column but the target is taken for.
     numerals : Numerals
         How numbers are written in the file.
     dropped : int
-        Rows without a target.
+        Number of rows without a target.
     learned, held : tuple (X, y)
-        Rows to learn from and to judge by; y is standardised, or the numbers of classes.
+        The rows to train on and the rows held out; y is standardised, or holds the numbers of classes.
     fold : ndarray of int, shape (n,)
-        Part of each row to learn from.
+        The part that each row to train on belongs to.
     """
 
     target: Target
@@ -58,27 +58,27 @@ class PreparedTable:
 
     @property
     def n_in(self) -> int:
-        """Inputs of a network."""
+        """Number of inputs of a network."""
         return self.learned[0].shape[1]
 
     @property
     def n_out(self) -> int:
-        """Outputs of a network: one, or one a class."""
+        """Number of outputs of a network: one, or one for each class."""
         return 1 if self.target.classes is None else len(self.target.classes)
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Columns that are not learned from, and why."""
+        """Columns that are not used, and why."""
         return {column.name: column.left_out for column in self.taken if column.left_out}
 
     @property
     def outputs(self) -> NDArray[np.float32]:
-        """What a network's outputs should be, shape (n, n_out), for the rows to learn from."""
+        """The ideal outputs of a network, shape (n, n_out), for the rows to train on."""
         y = self.learned[1]
         return y[:, None].astype(np.float32) if self.target.classes is None else np.eye(self.n_out, dtype=np.float32)[y]
 
     def true(self) -> NDArray:
-        """The targets of the rows held out, as the table has them."""
+        """The targets of the rows held out, as they are in the table."""
         y = self.held[1]
         return y * self.target.scale + self.target.mean if self.target.classes is None else self.target.names[y]
 
@@ -102,14 +102,14 @@ def prepare(
     task : {"regression", "classification"} or None
         If None, the target decides.
     seed : int
-        Of the split.
+        Seed of the split.
     use, leave_out : collection of str
-        Columns to learn from in any case, or not.
+        Columns to use in any case, and columns not to use.
 
     Raises
     ------
     ValueError
-        If the table has no such column, too few rows, or nothing to learn from.
+        If the table has no such column, too few rows, or no columns to learn from.
     """
     if not isinstance(table, Table):
         table = Table(table, Numerals(), "")
@@ -162,9 +162,9 @@ def prepare(
 def learn(
     taken: Taken, rows: NDArray[np.intp], y: NDArray, target: Target
 ) -> tuple[Column | None, NDArray[np.float64] | None]:
-    """How a column becomes inputs, by the rows to learn from, None if they are all the same there.
+    """How a column becomes inputs, judged by the rows to train on; None if it is constant there.
 
-    With it the inputs of those rows themselves, where they are others: of many categories, see `many_means`.
+    Also returns the inputs of those rows themselves if they differ, as for many categories: see `many_means`.
     """
     values = taken.values[rows]
     if isinstance(values, np.ndarray):
@@ -191,12 +191,12 @@ def learn(
 
 
 def split(groups: NDArray, seed: int) -> NDArray[np.intp]:
-    """Hold rows out, -1, and number the parts of the others; of each group alike, as far as that goes.
+    """Mark the rows to hold out by -1, and number the parts of the others; each group is shared out evenly.
 
     Raises
     ------
     ValueError
-        If none is left to hold out or to learn from.
+        If no row is left to hold out or to train on.
     """
     rng = np.random.default_rng(seed)
     fold, dealt = np.empty(len(groups), np.intp), 0

@@ -1,4 +1,4 @@
-"""Opening a file: CSV by DuckDB's sniffer, Excel, Parquet and Arrow by polars (extra ``data``, ``excel`` for Excel)."""
+"""Read a file: CSV by DuckDB's sniffer, Excel, Parquet and Arrow by polars (extra ``data``, ``excel`` for Excel)."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def read_table(
     Parameters
     ----------
     path : str
-        A ``.parquet``, ``.arrow``, ``.feather``, ``.ipc``, ``.xlsx``, ``.xls`` or ``.ods`` file; any other name, or
-        ``-`` for standard input, is a CSV file, which ``.gz`` or ``.zst`` may end.
+        A ``.parquet``, ``.arrow``, ``.feather``, ``.ipc``, ``.xlsx``, ``.xls`` or ``.ods`` file. Any other file, or
+        ``-`` for standard input, is read as CSV, which ``.gz`` or ``.zst`` files hold compressed.
     known : iterable of str
-        Names of columns, by which a header is known.
+        Names of columns, by which the header is recognised.
     reading : Reading
-        What need not be guessed.
+        The settings that need not be guessed.
     like : Numerals, optional
-        How numbers were written in training, which goes before a guess.
+        How numbers were written in training, which is preferred to a guess.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def read_table(
     OSError
         If the file cannot be read.
     ValueError
-        If it is no such file.
+        If the file cannot be read as a table.
     """
     polars = require("polars", extra="data")
     known = [name.strip() for name in known]
@@ -119,7 +119,7 @@ def read_table(
 
 
 def _bytes(path: str) -> bytes:
-    """What a file holds, unpacked."""
+    """The contents of a file, decompressed."""
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         if data[:2] == b"\x1f\x8b":
@@ -157,7 +157,7 @@ def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
 
 
 def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tuple[Any, str]:
-    """The texts of a CSV file, all columns of them, and what was guessed."""
+    """A CSV file as columns of texts, and what was guessed about it."""
     polars, duckdb = require("polars", extra="data"), require("duckdb", extra="data")
     text, encoding = _decode(data, path, reading.encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -200,9 +200,9 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
 
 
 def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, str]:
-    """How many lines stand above the header, and what separates it if that is known.
+    """How many lines there are above the header, and its separator if that is known.
 
-    The header is the first line with a known name, or else the first that is no comment.
+    The header is the first line with a known name, or else the first that is not a comment.
     """
     lines = text.split("\n", FEW_LINES)[:FEW_LINES]
     for number, line in _rows(lines) if reading.header else ():
@@ -214,7 +214,7 @@ def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, st
 
 
 def _rows(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """The rows that lines make, for quotes may hold line ends, and the number of each one's first line."""
+    """The rows that the lines form, as quoted texts may span lines, and the number of each row's first line."""
     begin = 0
     while begin < len(lines):
         ends = (end for end in range(begin, len(lines)) if not "\n".join(lines[begin : end + 1]).count('"') % 2)
@@ -224,13 +224,13 @@ def _rows(lines: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _cells(line: str, separator: str) -> set[str]:
-    """What stands in a line of names."""
+    """The names in a header line."""
     cells = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True), [])
     return {cell.strip().strip("'") for cell in cells}
 
 
 def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) -> dict[str, Any]:
-    """What DuckDB takes for the separator, the quotes and their escape."""
+    """The separator, the quotes and their escape that DuckDB finds."""
     given = {"comment": reading.comment or "", **({"delim": separator} if separator else {})}
     options = ", ".join(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in given.items())
     found = None
@@ -253,7 +253,7 @@ def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) 
 
 
 def _reason(error: Exception, skipped: int) -> str:
-    """What DuckDB says of a file, in a sentence."""
+    """What DuckDB says about a file, in one sentence."""
     text = str(error)
     line = re.search(r"Line: (\d+)", text)
     where = f"line {int(line[1]) + skipped} has " if line else ""
@@ -280,7 +280,7 @@ def _read_excel(path: str, reading: Reading) -> Any:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The names of columns: numbered where there is none, and counted where one comes again."""
+    """Distinct names of columns: a missing name becomes a number, a repeated one gets a counter."""
     distinct: list[str] = []
     for place, name in enumerate(names, start=1):
         wanted, count = name or f"column_{place}", 1
@@ -292,7 +292,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def as_frame(data: Any) -> Any:
-    """A table of Python's as polars has it: polars' own, pandas', or a dict of columns."""
+    """A table as a frame of polars, from polars, pandas or a dict of columns."""
     polars = require("polars", extra="data")
     if isinstance(data, polars.DataFrame):
         return data.fill_nan(None)

@@ -1,4 +1,4 @@
-"""How good predictions are, by scikit-learn's measures (extra ``data``)."""
+"""Scores of predictions, by scikit-learn's measures (extra ``data``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        The one that counts most first; NaN where it is not defined.
+        The most important score first; NaN if a score is not defined.
     """
     metrics = require("sklearn.metrics", extra="data")
     y, target = table.held[1], table.target
@@ -47,13 +47,13 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
 
 
 def rarest(table: PreparedTable) -> str:
-    """The class that is rarest among the rows held out."""
+    """The rarest class among the rows held out."""
     present, counts = np.unique(table.held[1], return_counts=True)
     return str(table.target.names[present[counts.argmin()]])
 
 
 def warnings_of(table: PreparedTable) -> list[str]:
-    """What speaks against trusting the scores."""
+    """Reasons not to trust the scores."""
     y, said = table.held[1], []
     if len(y) < FEW_ROWS:
         said.append(f"Only {len(y)} rows are held out: the scores may be far off by chance.")

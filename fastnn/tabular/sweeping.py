@@ -1,4 +1,4 @@
-"""Settings compared on a table: many networks of each, ranked where they were not trained, judged where none was."""
+"""Compare settings on a table: many networks of each, ranked on their validation rows, judged on rows held out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastnn.training.interrupts import Interrupts
 
 @dataclass(frozen=True)
 class Compared:
-    """What came of one setting.
+    """The result of one setting.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Compared:
     loss, loss_spread : float
         Mean and standard deviation of its networks' losses on their validation rows; NaN if all diverged.
     scores : ndarray, shape (networks,)
-        Of each network on the rows held out; NaN where it diverged.
+        Score of each network on the rows held out; NaN if it diverged.
     """
 
     settings: TableSettings
@@ -40,30 +40,30 @@ class Compared:
 def compare(
     table: PreparedTable, grid: Iterable[TableSettings], folds: int | None = None, progress: bool | None = None
 ) -> tuple[list[Compared], bool]:
-    """Train every setting's networks, in as few calls as will do.
+    """Train the networks of every setting, in as few calls as possible.
 
     Parameters
     ----------
     table : PreparedTable
-        What is learned from what.
+        The table.
     grid : iterable of TableSettings
         The settings; all have the same epochs, seed, repeats and threads.
     folds : int, optional
-        Parts of the rows that are not held out, each of which is the validation set in turn.
+        Number of parts of the rows to train on, each of which is the validation set in turn.
     progress : bool, optional
         As in `fit_many`.
 
     Returns
     -------
     compared : list of Compared
-        The least validation loss first; after Ctrl-C of the networks that were finished.
+        The lowest validation loss first; after Ctrl-C only the networks that were finished.
     interrupted : bool
-        Whether Ctrl-C has come.
+        Whether Ctrl-C was pressed.
 
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C, if none was; or at a second one.
+        After Ctrl-C, if no network was finished; or at a second Ctrl-C.
     """
     grid = list(grid)
     shared, common = grid[0], options(table, grid[0])
@@ -98,7 +98,7 @@ def compare(
 
 
 def _compared(row: dict[str, Any], settings: TableSettings, result: Sweep, table: PreparedTable) -> Compared:
-    """What came of a setting, of which the sweep's summary has a row."""
+    """The result of a setting, from its row of the sweep's summary."""
     runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
     scores = [
         np.nan
@@ -110,7 +110,7 @@ def _compared(row: dict[str, Any], settings: TableSettings, result: Sweep, table
 
 
 def _setting(settings: TableSettings) -> dict[str, Any]:
-    """What `fastnn.sweep` takes of a setting that others do not share."""
+    """The entries of a setting for `fastnn.sweep`, except those that all settings share."""
     return {
         "hidden": settings.hidden,
         "activation": settings.activation,

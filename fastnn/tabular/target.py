@@ -23,11 +23,11 @@ class Target:
     Attributes
     ----------
     name : str
-        In the header.
+        Its name in the header.
     classes : tuple of str, or None
-        What it may be, or None for a number.
+        Its classes, or None for a number.
     mean, scale : float
-        Of the number, in training.
+        Mean and standard deviation of the number in training.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Target:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point that a float32 network can tell."""
+        """Number of decimal places that a float32 network can resolve."""
         return int(np.clip(7 - np.floor(np.log10(abs(self.scale) or 1.0)), 0, 300))
 
 
 def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Target, NDArray[np.float64], str]:
-    """What a column is as a target.
+    """Take a column for the target.
 
     Parameters
     ----------
     series : polars.Series, shape (n,)
-        The column of the file.
+        The column.
     task : {"regression", "classification"} or None
         If None, the values decide.
     numerals : Numerals
@@ -61,11 +61,11 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
     Returns
     -------
     target : Target
-        Without mean and scale.
+        The target, without mean and scale.
     y : ndarray of float64, shape (n,)
-        Numbers, or those of the classes; NaN where the target is missing.
+        The numbers, or the numbers of the classes; NaN where the target is missing.
     why : str
-        Why it is taken for classes or numbers, where that is not plain.
+        Why it is taken for classes or for numbers, if that is not obvious.
 
     Raises
     ------
@@ -125,20 +125,20 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
 
 
 def _present(texts: Any, numerals: Numerals) -> Any:
-    """Texts of classes: a word such as None is one, a sign such as #N/A is missing."""
+    """Texts of classes: a word such as None is a class, a sign such as #N/A a missing value."""
     signs = tuple(text for text in MISSING if text not in WORDS)
     return Numerals(missing=(*numerals.missing, *signs)).present(texts, tokens=False)
 
 
 def _nearly(found: Any, count: int, strange: int, task: str | None) -> bool:
-    """Whether a column of which some are no numbers is meant to be numbers."""
+    """Whether a column is meant to hold numbers, although some of its texts are not."""
     if task == "classification":
         return False
     return strange <= 0.1 * count or (found.n_unique() > FEW and 2 * strange < count)
 
 
 def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
-    """Whether numbers are those of classes: two whole ones, or few of which none is rare."""
+    """Whether numbers mean classes: there are two different integers, or a few numbers of which none is rare."""
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) < 2 or len(distinct) > FEW or (values != np.rint(values)).any():
         return False, ""
@@ -155,7 +155,7 @@ def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
 
 
 def _classes(name: str, texts: Any) -> tuple[Target, NDArray[np.float64]]:
-    """The classes of a target, and the number of each row's."""
+    """The classes of a target, and the number of each row's class."""
     classes = texts.drop_nulls().unique().sort().to_list()
     if all(text.lstrip("+-").isdecimal() for text in classes):
         classes.sort(key=int)

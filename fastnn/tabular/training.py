@@ -1,4 +1,4 @@
-"""Networks for a table, each stopped early on rows of its own, averaged, and judged on rows held out."""
+"""Train networks on a table: each stops early on its own validation rows; their mean is judged on rows held out."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ class TableSettings:
     Attributes
     ----------
     hidden : tuple of int
-        Widths of the hidden layers; none for a linear model.
+        Widths of the hidden layers; empty for a linear model.
     activation : str
-        Theirs.
+        Activation of the hidden layers.
     epochs : int
-        At most.
+        Largest number of epochs.
     learning_rate : float
-        Of Adam.
+        Learning rate of Adam.
     seed : int
-        Of the split, the first weights and the shuffles.
+        Seed of the split, the initial weights and the shuffles.
     repeats : int
-        Networks that differ in their first weights, their shuffles and the part of the rows by which they stop; their
-        mean is what is predicted.
+        Number of networks, which differ in their initial weights, their shuffles and the rows by which they stop; the
+        prediction is their mean.
     threads : int
-        They share the work; the networks do not depend on it.
+        Number of threads that share the work; the networks do not depend on it.
     l2 : float
-        The penalty, over the number of rows: a prior, whose part shrinks as rows come in.
+        The penalty, which is divided by the number of rows, as a prior counts for less the more rows there are.
     batch_size : int or None
-        Rows of a batch; None for 32, or 256 from 20,000 rows on.
+        Number of rows in a batch; None for 32, or for 256 if there are 20,000 rows or more.
     patience : int
-        Epochs without an improvement after which a network stops.
+        Number of epochs without improvement after which a network stops.
     class_weight : {"balanced"} or None
-        Whether every class weighs the same, however many rows it has.
+        Whether every class has the same weight, however many rows it has.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -73,7 +73,7 @@ class TableSettings:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of it.
+    """The result of training on a table.
 
     Attributes
     ----------
@@ -82,13 +82,13 @@ class TrainingResult:
     many : Ensemble
         The networks, and how their training went.
     scores : dict of str to dict
-        On the rows held out, of the networks and of the two simple models, as `scoring.score` computes them.
+        Scores of the networks and of two simple models on the rows held out, as `scoring.score` computes them.
     spread : ndarray, shape (repeats,)
-        The first score of each network; NaN where it diverged.
+        The first score of each network; NaN if it diverged.
     predicted : ndarray, shape (n,)
-        For the rows held out.
+        Predictions for the rows held out.
     interrupted : bool
-        Whether Ctrl-C has come: the networks are then those that were finished.
+        Whether Ctrl-C was pressed; the networks are then those that were finished.
     """
 
     model: TableModel
@@ -110,18 +110,18 @@ def train(
     Parameters
     ----------
     table : PreparedTable
-        What is learned from what.
+        The table.
     settings : TableSettings
-        How.
+        How to train.
     progress : bool, optional
         As in `fit_many`.
     path : path_like, optional
-        Where the model is saved, before Ctrl-C can get in between.
+        Where to save the model, before Ctrl-C can intervene.
 
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C, if no network was finished before; or at a second one.
+        After Ctrl-C, if no network was finished; or at a second Ctrl-C.
     ValueError
         If training diverged.
     """
@@ -145,7 +145,7 @@ def train(
 
 
 def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
-    """Settings as a model file keeps them."""
+    """The settings that a model file keeps."""
     saved = {
         name: value for name, value in vars(settings).items() if name not in ("threads", "hidden") and value is not None
     }
@@ -153,7 +153,7 @@ def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
 
 
 def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
-    """The first score of each member, shape (K,); NaN where it diverged."""
+    """The first score of each member, shape (K,); NaN if it diverged."""
     lost = many.stopped == "diverged"
     return np.array(
         [
@@ -164,7 +164,7 @@ def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
 
 
 def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
-    """Scores of scikit-learn's linear model, and of the mean or the shares of the classes for every row."""
+    """Scores of scikit-learn's linear model, and of a model that predicts the mean, or the shares of the classes."""
     linear_model = require("sklearn.linear_model", extra="data")
     X, y = table.learned
     constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held[1]), 1))
@@ -193,12 +193,12 @@ def network(table: PreparedTable, hidden: Sequence[int], settings: TableSettings
 
 
 def init(activation: str) -> str:
-    """How the first weights of a network are drawn."""
+    """How the initial weights of a network are drawn."""
     return "he_uniform" if activation.endswith("elu") else "glorot_uniform"
 
 
 def options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
-    """How every network for a table is trained, whatever else is compared."""
+    """The options with which every network for a table is trained, whatever is compared."""
     n = len(table.learned[0])
     return {
         "loss": "mse" if table.target.classes is None else "cross_entropy",
@@ -209,12 +209,12 @@ def options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
 
 
 def row_weights(table: PreparedTable, settings: TableSettings) -> NDArray[np.float64]:
-    """The weight of each row to learn from, shape (n,).
+    """The weight of each row to train on, shape (n,).
 
     Raises
     ------
     ValueError
-        If classes are to weigh the same and there are none.
+        If classes are to be weighted and the target is a number.
     """
     if settings.class_weight is None:
         return np.ones(len(table.fold))
@@ -225,14 +225,12 @@ def row_weights(table: PreparedTable, settings: TableSettings) -> NDArray[np.flo
 
 
 def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = None) -> Ensemble:
-    """The networks, as `train` trains them: each stops by a part of the rows of its own.
-
-    After Ctrl-C those that are finished.
+    """Train the networks, each of which stops by its own part of the rows; after Ctrl-C return those finished.
 
     Raises
     ------
     KeyboardInterrupt
-        If none is.
+        If none is finished.
     ValueError
         If all diverged.
     """
