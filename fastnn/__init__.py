@@ -21,7 +21,7 @@ from fastnn.models.warmup import warmup
 from fastnn.settings import catalogue, initializers, optimizers, schedules, solvers
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
-from fastnn.settings.own import Activation, Loss
+from fastnn.settings.own import Activation, LeastSquares, Loss
 from fastnn.settings.solvers import LBFGS, LevenbergMarquardt
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.history import History
@@ -52,6 +52,7 @@ __all__ = [
     "History",
     "Intervals",
     "Laplace",
+    "LeastSquares",
     "LevenbergMarquardt",
     "Loss",
     "NetworkSpec",

@@ -207,7 +207,11 @@ def test_a_run_that_begins_infinite_diverges(backend):
 
 
 BAD = [
-    ({"loss": "mae"}, ValueError, "loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got 'mae'"),
+    (
+        {"loss": "mae"},
+        ValueError,
+        "loss must be a sum of squares, sse, mse or a fastnn.LeastSquares, for LevenbergMarquardt; got 'mae'",
+    ),
     ({"batch_size": 5}, ValueError, "batch_size must be None, or at least the 37 rows of X, for LevenbergMarquardt"),
     ({"max_grad_norm": 1.0}, ValueError, "max_grad_norm must be None for LevenbergMarquardt"),
     (

@@ -14,6 +14,7 @@ from numba.core.errors import TypingError
 
 import fastnn
 from fastnn import MLP, SGD, Activation, Adam, LevenbergMarquardt
+from fastnn.reference import series
 from fastnn.settings import catalogue
 
 
@@ -31,7 +32,12 @@ def curvature(z):  # need not be decorated
     return -3 * z * (1 + z * z) ** -2.5
 
 
-BENT = Activation(bent, slope, curvature, name="isru")
+def bend_of_curvature(z):
+    return (12 * z * z - 3) * (1 + z * z) ** -3.5
+
+
+BENT = Activation(bent, slope, curvature, bend_of_curvature, name="isru")
+CURVED = Activation(bent, slope, curvature, name="isru_of_second_order")
 FLAT = Activation(bent, slope, name="isru_of_first_order")
 TANH = Activation(njit(lambda z: math.tanh(z)), njit(lambda z: 1 - math.tanh(z) ** 2), name="own_tanh")
 RNG = np.random.default_rng(0)
@@ -91,17 +97,42 @@ def test_inside_compiled_code_with_derivatives():
     assert v @ second == pytest.approx(hvp @ t, rel=1e-10)
 
 
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.slow)])
+def test_the_gradient_of_a_residual_takes_the_third_derivative(backend):
+    net = MLP((3, 17, 2), activation=BENT, rng=0)
+    x, t, weights, step = X[0], X[1], Y[:3], 1e-5
+    gradient = np.zeros(net.spec.n_params)
+    if backend == "numba":
+        net.taylor_vjp_params(x, t, *weights, gradient)
+    else:
+        series.vjp(net.spec, net.params, x[None], t[None], [v[None] for v in weights], gradient)
+    for k in range(0, net.spec.n_params, 7):
+        at = []
+        for moved in (2, 1, -1, -2):
+            params = net.params.copy()
+            params[k] += moved * step
+            terms = series.taylor(net.spec, params, x[None], t[None])
+            at.append(sum(v @ term[0] for v, term in zip(weights, terms, strict=True)))
+        difference = (8 * (at[1] - at[2]) - (at[0] - at[3])) / (12 * step)
+        assert gradient[k] == pytest.approx(difference, rel=1e-8, abs=1e-8)
+
+
 def test_a_derivative_that_is_not_given_is_asked_for_in_one_sentence():
-    flat, bent = (MLP((3, 17, 2), activation=activation, rng=0) for activation in (FLAT, BENT))
+    flat, curved = (MLP((3, 17, 2), activation=activation, rng=0) for activation in (FLAT, CURVED))
     out, value, first = np.empty(3), np.empty(2), np.empty(2)
     flat.taylor(X[0], X[1], value, first)
     flat.vjp(X[0], Y[0], out)
-    with pytest.raises(TypingError, match=r"net\.hvp: activation 'isru_of_first_order' must have a second derivative"):
+    with pytest.raises(TypingError, match=r"net\.hvp: activation 'isru_of_first_order' must be made with second_deri"):
         flat.hvp(X[0], Y[0], X[1], out)
-    with pytest.raises(TypingError, match="taylor_vjp_params: activation 'isru' must have a third derivative"):
-        bent.taylor_vjp_params(X[0], X[1], Y[0], Y[0], Y[0], np.zeros(bent.spec.n_params))
-    with pytest.raises(ValueError, match="dydx must be None for activation 'isru_of_first_order'"):
+    third = "activation 'isru_of_second_order' must be made with third_derivative="
+    with pytest.raises(TypingError, match=f"taylor_vjp_params: {third}"):
+        curved.taylor_vjp_params(X[0], X[1], Y[0], Y[0], Y[0], np.zeros(curved.spec.n_params))
+    with pytest.raises(ValueError, match=third):
+        series.vjp(curved.spec, curved.params, X, X, [Y] * 3, np.zeros(curved.spec.n_params))
+    with pytest.raises(ValueError, match="dydx must be None; activation 'isru_of_first_order' must be made with"):
         flat.fit(X, Y, epochs=1, dydx=np.zeros((37, 2, 3)))
+    with pytest.raises(TypeError, match="second_derivative must be given where third_derivative is; got None"):
+        Activation(bent, slope, third_derivative=curvature)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -160,6 +191,8 @@ WRONG = {
         lambda z: z**3, lambda z: 3.0),
     r"second_derivative of the activation 'square' must be the derivative of derivative; at z = .* it is 3": (
         lambda z: z * z, lambda z: 2 * z, lambda z: 3.0),
+    r"third_derivative of the activation 'cubic' must be the derivative of second_derivative; at z = .* it is 2, ": (
+        lambda z: z**3 / 6, lambda z: z * z / 2, lambda z: z, lambda z: 1.0 if z > 0 else 2.0),
     r"value of the activation 'root' must be finite; at z = -11.37 it is nan": (
         lambda z: math.sqrt(z), lambda z: 0.5 / math.sqrt(z)),
     r"derivative of the activation 'two' must take 1 numbers?, z; it takes 2": (lambda z: z, lambda z, h: 1.0),

@@ -192,7 +192,7 @@ def test_what_is_no_function_or_no_sum_of_squares_is_refused():
         Loss(lambda o, y: table[0], twice_off)
     with pytest.raises(TypeError, match="name must be a text without @; got 'a@b'"):
         Loss(squared, twice_off, name="a@b")
-    with pytest.raises(ValueError, match="loss must be a sum of squares, sse or mse, for LevenbergMarquardt"):
+    with pytest.raises(ValueError, match=r"loss must be a sum of squares, sse, mse or a fastnn\.LeastSquares, for"):
         MLP((3, 4, 1)).fit(X, Y[:, :1], epochs=1, loss=SQUARED, optimizer=LevenbergMarquardt())
     with pytest.raises(ValueError, match="output activation 'softmax'"):
         MLP((3, 4, 2), output_activation="softmax").fit(X, Y, epochs=1, loss=SQUARED)

@@ -272,7 +272,9 @@ def check_job(
     batch_size, name = check_batch_size(batch_size, rows, optimizer), type(optimizer).__name__
     check_finite("params", params)
     if name == "LevenbergMarquardt" and not row.squared:
-        raise ValueError(f"loss must be a sum of squares, sse or mse, for LevenbergMarquardt; got {loss!r}")
+        raise ValueError(
+            f"loss must be a sum of squares, sse, mse or a fastnn.LeastSquares, for LevenbergMarquardt; got {loss!r}"
+        )
     if name == "LevenbergMarquardt":
         _refuse_large_matrices(spec, 4 if solvers.is_bayesian(optimizer) else 2)
     if isinstance(optimizer, solvers.LBFGS):

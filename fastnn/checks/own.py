@@ -11,6 +11,7 @@ import numpy as np
 
 from fastnn.settings import own
 from fastnn.settings.fingerprint import plain
+from fastnn.settings.own.activations import PARTS
 
 #: Where functions are looked at in an interval without ends: at no round number, where a kink might be.
 POINTS = (-3.137, -1.618, -0.7312, -0.2071, 0.1693, 0.5772, 1.313, 2.906)
@@ -20,9 +21,6 @@ TOLERANCE = 1e-6
 
 #: In the code of a function that allocates, and of one that raises.
 _REFUSED = {"@NRT_MemInfo_alloc": "allocate", "@NRT_Allocate": "allocate", ".const.picklebuf": "raise exceptions"}
-
-#: What an activation's functions are called.
-DERIVATIVES = ("value", "derivative", "second_derivative")
 
 _checked: set[str] = set()
 
@@ -40,11 +38,12 @@ def check_own_loss(loss: own.Loss) -> None:
     if loss.name in _checked:
         return
     of = f"the loss {own.plain_name(loss.name)!r}"
-    value = _compiled(f"value of {of}", loss.value, ("o", "y"))
-    gradient = _compiled(f"gradient of {of}", loss.gradient, ("o", "y"))
+    first, second = loss.PARTS
+    function = _compiled(f"{first} of {of}", loss.functions[0], ("o", "y"))
+    derivative = _compiled(f"{second} of {of}", loss.functions[1], ("o", "y"))
     for o, y in product(_points(loss.outputs), _points(loss.targets)):
         place = f"at o = {o:.4g}, y = {y:.4g}"
-        _agree(of, "value", lambda x, y=y: value(x, y), "gradient", lambda x, y=y: gradient(x, y), o, place)
+        _agree(of, first, lambda x, y=y: function(x, y), second, lambda x, y=y: derivative(x, y), o, place)
     _checked.add(loss.name)
 
 
@@ -55,10 +54,10 @@ def check_own_activation(activation: own.Activation) -> None:
     of = f"the activation {own.plain_name(activation.name)!r}"
     functions = [
         _compiled(f"{name} of {of}", function, ("z",))
-        for name, function in zip(DERIVATIVES, activation.functions, strict=False)
+        for name, function in zip(PARTS, activation.functions, strict=False)
     ]
     for order in range(1, len(functions)):
-        function, derivative, names = functions[order - 1], functions[order], DERIVATIVES[order - 1 : order + 1]
+        function, derivative, names = functions[order - 1], functions[order], PARTS[order - 1 : order + 1]
         for z in (-11.37, *POINTS, 10.71):
             _agree(of, names[0], function, names[1], derivative, z, f"at z = {z:.4g}")
     _checked.add(activation.name)

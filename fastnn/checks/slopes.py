@@ -33,7 +33,7 @@ def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, los
         raise ValueError("dydx must be None with targets='masked', for slopes are averaged over all samples")
     lacks = own.lacking(spec.activations, 2)
     if lacks is not None:
-        raise ValueError(f"dydx must be None for activation {lacks!r}, which has no second derivative")
+        raise ValueError(f"dydx must be None; {lacks}")
     if directions is None:
         along = np.eye(spec.n_in, dtype=spec.dtype)
     else:

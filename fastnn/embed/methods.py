@@ -68,7 +68,7 @@ def require_derivatives(net: Any, method: str, order: int) -> None:
     """Refuse a network one of whose activations, the user's own, has no derivative of so high an order."""
     lacks = own.lacking(net.spec.activations, order)
     if lacks is not None:
-        raise Refusal(f"net.{method}: activation {lacks!r} must have a {own.ORDERS[order]} derivative; it has none")
+        raise Refusal(f"net.{method}: {lacks}")
 
 
 def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:

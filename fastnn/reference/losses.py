@@ -181,6 +181,16 @@ def derivative(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) 
     return np.concatenate(np.moveaxis(slopes, -1, 0), axis=1) / o.dtype.type(loss.divisor(o.shape[1]))
 
 
+def residuals(loss: Loss, o: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+    """What a squared loss squares, and its derivative with respect to o, each (n, n_out); zero where y is missing."""
+    if isinstance(loss, own.LeastSquares):
+        values, slopes = (own.elementwise(function, o.dtype, o, y) for function in loss.functions)
+    else:
+        values, slopes = o - y, np.ones_like(o)
+    missing = np.isnan(y) & loss.masked
+    return np.where(missing, 0, values), np.where(missing, 0, slopes)
+
+
 def _present(loss: Loss, o: NDArray, y: NDArray, parameter: tuple) -> tuple[NDArray, NDArray, list[NDArray]]:
     """Which targets are present; each one's outputs, ``(n, n_targets, outputs_per_target)``; those of a parameter."""
     here = ~np.isnan(y)

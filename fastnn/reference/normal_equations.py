@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
-from fastnn.reference import activations
+from fastnn.reference import activations, losses
 from fastnn.reference.network import forward
 from fastnn.settings.spec import NetworkSpec
 
@@ -49,6 +49,11 @@ def parameter_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray) -> tuple[
     return H[-1], jacobian
 
 
+def residuals(job: Job, outputs: NDArray) -> tuple[NDArray, NDArray]:
+    """What a job's loss squares at some outputs, and its derivative with respect to them, each of shape (n, n_out)."""
+    return losses.residuals(job.loss, outputs, job.y)
+
+
 def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
     """The sums that a Gauss-Newton step is made of.
 
@@ -57,7 +62,7 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     job : Job
         The network, its parameters, samples and targets.
     scale : ndarray, shape (n,)
-        What a sample's residuals are multiplied by: ``r = scale (o - y)``.
+        What a sample's residuals are multiplied by: ``r = scale (o - y)``, or that of a `fastnn.LeastSquares`.
     block_rows : int
         The Jacobian J of the residuals is computed for so many samples at a time.
     answer : callable
@@ -75,9 +80,8 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
         answer()
         rows = slice(start, start + block_rows)
         outputs, jacobian = parameter_jacobian(job.spec, job.params, job.X[rows])
-        block = np.concatenate([jacobian, (outputs - job.y[rows])[:, :, np.newaxis]], axis=2)
-        if job.loss.masked:
-            block[np.isnan(job.y[rows])] = 0
+        values, slopes = losses.residuals(job.loss, outputs, job.y[rows])
+        block = np.concatenate([jacobian * slopes[:, :, np.newaxis], values[:, :, np.newaxis]], axis=2)
         block = (block * scale[rows, np.newaxis, np.newaxis]).reshape(-1, n_params + 1)
         sums += block.T @ block
     return sums

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import MonitorState
+from fastnn.settings import catalogue
 from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.evidence import Evidence
@@ -133,7 +134,6 @@ class _Problem:
         self.scale = np.sqrt(weight / divisor).astype(job.spec.dtype)  # of each sample's residuals
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
-        self.missing = np.isnan(job.y) if job.loss.masked else np.zeros_like(job.y, bool)
         self.is_bayesian = is_bayesian(self.rule)
         self.slopes = SlopeResiduals(job, backend) if job.slopes is not None else None
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
@@ -176,7 +176,7 @@ class _Problem:
     def residuals(self, params: NDArray) -> NDArray[np.float64]:
         """Shape (n, n_out)."""
         outputs = self.network.predict(self.spec, params, self.job.X)
-        errors = np.where(self.missing, 0, outputs - self.job.y)
+        errors, _ = self.equations.residuals(self.job, outputs)
         return (self.scale[:, np.newaxis] * errors).astype(np.float64)
 
     def loss(self, params: NDArray) -> float:
@@ -195,11 +195,13 @@ class _Problem:
         second = (ahead - 2 * self.residuals(here) + behind) / PROBE**2
         scale = self.scale[:, np.newaxis]
         second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
-        targets = (self.network.predict(self.spec, here, job.X) - second).astype(here.dtype)  # whose error is r''
-        targets[self.missing] = np.nan
-        _, gradient = self.network.loss_and_grad(
-            self.spec, here, job.X, targets, job.loss, sample_weight=job.sample_weight
-        )
+        outputs = self.network.predict(self.spec, here, job.X)
+        _, slopes = self.equations.residuals(job, outputs)
+        targets = (outputs - slopes * second).astype(here.dtype)  # whose error is r'', times what it is chained with
+        loss = catalogue.LOSSES["mse" if job.loss.mean else "sse"]
+        if job.loss.masked:
+            targets[np.isnan(job.y)], loss = np.nan, loss.where_present()
+        _, gradient = self.network.loss_and_grad(self.spec, here, job.X, targets, loss, sample_weight=job.sample_weight)
         return gradient.astype(np.float64) / 2
 
 

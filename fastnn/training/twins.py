@@ -61,6 +61,9 @@ class EndOfEpoch(Protocol):
 class NormalEquations(Protocol):
     """What Levenberg and Marquardt's method solves; see `fastnn.reference.normal_equations`."""
 
+    def residuals(self, job: Job, outputs: NDArray) -> tuple[NDArray, NDArray]:
+        """What the loss squares, and its derivative with respect to the outputs, each of shape (n, n_out)."""
+
     def normal_equations(self, job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
         """The Jacobian and the residuals, side by side, times themselves, shape (n_params + 1, n_params + 1)."""
 

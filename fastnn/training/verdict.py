@@ -90,6 +90,8 @@ def rounding_loss(job: Job) -> float:
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
     y = job.y.astype(np.float64)
     parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    values = losses.of_rows(job.loss, _rounding(job, y), 0 * y, *parameter)
+    above, exact = (losses.of_rows(job.loss, o, y, *parameter) for o in (y + _rounding(job, y), y))
+    values = above - exact
+    values = np.where(np.isfinite(values), values, 0)  # of a loss of the user's that is not defined there
     counted = counted_weights(job.loss, job.y, weight)
     return float((weight * values).sum() / (counted.sum() if job.loss.mean else 1.0))

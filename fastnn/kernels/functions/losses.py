@@ -128,6 +128,39 @@ def cross_entropy(z, d, y, n, share, parameter):
     return share * (targets * log(exps) - hits)
 
 
+# ---------------------------------------------------------------- residuals
+def residual(code, o, y):
+    """What the squared loss of this literal code squares, and its derivative; nothing where the target is missing."""
+
+
+@overload(residual, prefer_literal=True, jit_options=INLINED)
+def _choose_residual(code, o, y):
+    row = catalogue.loss_of(code.literal_value)
+    own_row = isinstance(row, own.LeastSquares)
+    function = loss_of_vectors(row.residual, row.derivative) if own_row else difference
+
+    def where_present(code, o, y):
+        value, slope = function(o, y, 1.0)
+        return select(y == y, value, 0.0), select(y == y, slope, 0.0)
+
+    return where_present if row.masked else lambda code, o, y: function(o, y, 1.0)
+
+
+@inlined
+def difference(o, y, parameter):
+    """``o - y``."""
+    return o - y, broadcast(1.0, o)
+
+
+@callee
+def residuals(code, o, y, n, values, slopes):
+    """The residuals of `n` outputs, and their derivatives with respect to these."""
+    for i in range(0, n, lanes(o)):
+        value, slope = residual(code, load_first(o + i, n - i), load_first(y + i, n - i))
+        store_first(values + i, value, n - i)
+        store_first(slopes + i, slope, n - i)
+
+
 # ---------------------------------------------------------------- over a batch
 def function_of(row):
     """The function of a loss: of this file, or of the user's own."""
@@ -352,6 +385,14 @@ def cross_entropy_of_rows(labels_given, z, d, y, labels, scale, rows, n_out, par
             for i in range(n):
                 d[place + i * n_out + labels[r + i]] -= scale[r + i]
     return np.float64(total(loss))
+
+
+def residuals_of(loss: catalogue.Loss) -> tuple:
+    """The residuals of a squared loss, for `address_of`, and the literal that they are compiled for."""
+    if isinstance(loss, own.LeastSquares):
+        return residuals, types.literal(loss.code)
+    mse = catalogue.LOSSES["mse"]  # whose residuals are those of sse
+    return residuals, types.literal((mse.where_present() if loss.masked else mse).code)
 
 
 def callee_of(loss: catalogue.Loss, labels_given: bool) -> tuple:

@@ -1,20 +1,24 @@
 """The normal equations of a least-squares fit: the residuals' Jacobian in blocks of rows, and its products.
 
-For every sample and output there is a residual ``r = s (o - y)``, with s the sample's scale, and a row of J, its
-derivatives with respect to all parameters. What a Gauss-Newton step needs is ``[J r]^T [J r]``, of which only the
-part on and above the diagonal is computed, and J itself never exists but for one block of rows.
+For every sample and output there is a residual ``r = s (o - y)``, with s the sample's scale (a `fastnn.LeastSquares`
+says what stands for the difference), and a row of J, its derivatives with respect to all parameters. What a
+Gauss-Newton step needs is ``[J r]^T [J r]``, of which only the part on and above the diagonal is computed, and J itself
+never exists but for one block of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
-from fastnn.kernels.jit.compiling import inlined, kernel
+from fastnn.kernels.functions import losses
+from fastnn.kernels.jit.compiling import address_of, inlined, kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, store_first, total
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
@@ -35,9 +39,11 @@ from fastnn.kernels.tiles.layers import (
     Z,
     forward_address,
     layout,
+    pointer_type,
     product_address,
     workspace,
 )
+from fastnn.settings import catalogue
 
 #: Rows of the products that are computed together, whole tiles: the fewer, the less of them lies below the diagonal.
 _PANEL = 8 * LOW
@@ -63,14 +69,13 @@ def _outer(h, n_in, d, n_out, out):
 
 
 @inlined
-def _output_rows(layers, n_layers, zeros, params, k, x, y, masked, n, scale, work, jacobian, stride):
+def _output_rows(layers, n_layers, zeros, params, k, x, n, scale, slopes, work, jacobian, stride):
     """Rows ``k, k + n_out, ...`` of J, by backpropagation of the k-th output of a block that was fed forward."""
     last, n_outputs = layers + (n_layers - 1) * COLUMNS, layers[(n_layers - 1) * COLUMNS + N_OUT]
     d = work + last[D]
     for r in range(n):
         for j in range(n_outputs):
-            y_j = y[r * n_outputs + j]
-            d[r * n_outputs + j] = scale[r] if j == k and not (masked and y_j != y_j) else 0.0
+            d[r * n_outputs + j] = scale[r] * slopes[r * n_outputs + j] if j == k else 0.0
     if last[DERIVE] != 0:
         call(last[DERIVE], KNOWN, d, work + last[Z], work + last[H], n * n_outputs)
     for l in range(n_layers - 1, -1, -1):
@@ -90,23 +95,26 @@ def _output_rows(layers, n_layers, zeros, params, k, x, y, masked, n, scale, wor
 
 
 @kernel
-def _add_up(table, n_layers, zeros, forward, params, X, y, masked, scale, work, block_rows, jacobian, stride, sums):
+def _add_up(
+    table, n_layers, zeros, forward, residuals, params, X, y, scale, work, room, block_rows, jacobian, stride, sums
+):
     """Add every block's ``[J r]^T [J r]`` to `sums`, whose rows lie `stride` apart as those of `jacobian` do.
 
-    A target that is NaN has no part in it where they are `masked`.
+    `room` takes the residuals of a block, and their derivatives.
     """
     layers, p, w = pointer(table, 0), pointer(params, 0), pointer(work, 0)
     n_in, n_out, n_columns = X.shape[1], y.shape[1], params.size + 1
     output, rows = w + layers[(n_layers - 1) * COLUMNS + H], pointer(jacobian, 0)
+    errors, slopes = pointer(room, 0), pointer(room, block_rows * n_out)
     for start in range(0, X.shape[0], block_rows):
         n = min(block_rows, X.shape[0] - start)
         x, y_block, scales = pointer(X, start * n_in), pointer(y, start * n_out), pointer(scale, start)
         call(forward, layers, n_layers, zeros, p, x, n_in, n, w, ALONE)
+        call(residuals, KNOWN, output, y_block, n * n_out, errors, slopes)
         for i in range(n * n_out):
-            missing = masked and y_block[i] != y_block[i]
-            rows[i * stride + params.size] = 0.0 if missing else scales[i // n_out] * (output[i] - y_block[i])
+            rows[i * stride + params.size] = scales[i // n_out] * errors[i]
         for k in range(n_out):
-            _output_rows(layers, n_layers, zeros, p, k, x, y_block, masked, n, scales, w, rows, stride)
+            _output_rows(layers, n_layers, zeros, p, k, x, n, scales, slopes, w, rows, stride)
         for i in range(0, n_columns, _PANEL):
             c, a = pointer(sums, i * stride + i), rows + i
             height, width = min(_PANEL, n_columns - i), n_columns - i
@@ -176,7 +184,27 @@ def _invert(product, factor, start, stop, inverse):
             row[i] = 1.0 / factor[i, i]
 
 
+@kernel
+def _residuals(address, outputs, y, values, slopes):
+    """The residuals of outputs, and their derivatives."""
+    arrays = pointer(outputs, 0), pointer(y, 0), pointer(values, 0), pointer(slopes, 0)
+    call(address, KNOWN, arrays[0], arrays[1], y.size, arrays[2], arrays[3])
+
+
 # ---------------------------------------------------------------- from Python
+@lru_cache(maxsize=64)
+def _residuals_address(loss: catalogue.Loss, dtype: str) -> int:
+    place = pointer_type(dtype)
+    return address_of(*losses.residuals_of(loss), place, place, types.intp, place, place)
+
+
+def residuals(job: Job, outputs: NDArray) -> tuple[NDArray, NDArray]:
+    """What a job's loss squares: the contract of `fastnn.reference.normal_equations.residuals`."""
+    values, slopes = np.empty((2, *outputs.shape), outputs.dtype)
+    _residuals(_residuals_address(job.loss, job.spec.dtype), outputs, job.y, values, slopes)
+    return values, slopes
+
+
 def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
     """What a Gauss-Newton step is made of: the contract of `fastnn.reference.normal_equations.normal_equations`."""
     spec, dtype = job.spec, job.spec.dtype
@@ -186,15 +214,17 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     if not job.buffers:
         rows = workspace(block_rows * spec.n_out * stride, dtype)
         sums = workspace((spec.n_params + 1) * stride, dtype)
-        job.buffers = workspace(size, dtype), rows, sums
-    work, rows, sums = job.buffers
+        room = workspace(2 * block_rows * spec.n_out, dtype)
+        job.buffers = workspace(size, dtype), room, rows, sums
+    work, room, rows, sums = job.buffers
     sums[:] = 0
+    addresses = forward_address(dtype), _residuals_address(job.loss, dtype)
     blocks = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2)))
     for start in range(0, len(job.X), blocks * block_rows):
         answer()
         part = slice(start, start + blocks * block_rows)
-        arrays = job.params, job.X[part], job.y[part], job.loss.masked, scale[part], work
-        _add_up(layers, spec.n_layers, zeros, forward_address(dtype), *arrays, block_rows, rows, stride, sums)
+        arrays = job.params, job.X[part], job.y[part], scale[part], work, room
+        _add_up(layers, spec.n_layers, zeros, *addresses, *arrays, block_rows, rows, stride, sums)
     return sums.reshape(-1, stride)[:, : spec.n_params + 1]
 
 

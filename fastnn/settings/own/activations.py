@@ -1,0 +1,104 @@
+"""Activations of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastnn.settings import catalogue
+from fastnn.settings.fingerprint import fingerprint
+from fastnn.settings.own.names import own_name, plain_name
+
+#: What an activation's functions are called, each the derivative of the one before.
+PARTS = ("value", "derivative", "second_derivative", "third_derivative")
+
+
+class Activation(catalogue.Activation):
+    """An activation of your own, for ``activation=`` and ``output_activation=`` wherever a name may stand.
+
+    Parameters
+    ----------
+    value : callable
+        ``value(z)``: the activation at a pre-activation `z`, a float. A function that Numba can compile, decorated or
+        not, which neither allocates nor raises, and takes nothing from outside but numbers, modules and compiled
+        functions.
+    derivative : callable
+        ``derivative(z)``: its derivative.
+    second_derivative : callable, optional
+        ``second_derivative(z)``, which ``hvp``, ``hessian``, ``taylor`` with a curvature, ``taylor_vjp_params`` and
+        ``fit(dydx=)`` need.
+    third_derivative : callable, optional
+        ``third_derivative(z)``, which ``taylor_vjp_params`` needs where curvatures are trained on.
+    name : str, optional
+        What it is called in messages and files; the name of `value` if left out.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no such function, or `name` no name.
+
+    Notes
+    -----
+    Before its first use it is checked once, at some points between -12 and 12: whether the functions give finite
+    numbers, and each derivative agrees with central differences. A file holds its name and a fingerprint, but no code:
+    `fastnn.load` wants the activation to be there. C, Fortran, NumPy, ONNX and PyTorch cannot be written with one.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> def squared(z):
+    ...     return z * z
+    >>> def twice(z):
+    ...     return 2 * z
+    >>> net = fastnn.MLP((1, 8, 1), activation=fastnn.Activation(squared, twice), rng=0)
+    """
+
+    functions: tuple[Callable, ...]
+
+    def __init__(
+        self,
+        value: Callable,
+        derivative: Callable,
+        second_derivative: Callable | None = None,
+        third_derivative: Callable | None = None,
+        *,
+        name: str | None = None,
+    ):
+        if second_derivative is None and third_derivative is not None:
+            raise TypeError("second_derivative must be given where third_derivative is; got None")
+        given = (value, derivative, second_derivative, third_derivative)
+        functions = (value, derivative, *(function for function in given[2:] if function is not None))
+        digest = fingerprint(*functions)
+        super().__init__(own_name(value, name, digest), int(digest, 16), needs_input=True, analytic=False)
+        vars(self).update(functions=functions)
+        catalogue.OWN_ACTIVATIONS[self.code] = self
+
+    def derived(self, order: int) -> Callable:
+        """The function's derivative of an order, or itself.
+
+        Raises
+        ------
+        ValueError
+            If the user has given none.
+        """
+        if order >= len(self.functions):
+            raise ValueError(f"activation {plain_name(self.name)!r} must be made with {PARTS[order]}=; it has none")
+        return self.functions[order]
+
+    def __repr__(self) -> str:
+        return f"Activation({self.name!r})"
+
+    def __reduce__(self) -> tuple:
+        return _again, (self.functions, plain_name(self.name))
+
+
+def lacking(spec_activations: tuple[str, ...], order: int) -> str | None:
+    """The sentence on an activation of the user's own that has no derivative of so high an order, if there is one."""
+    for name in spec_activations:
+        row = catalogue.activation_of(name)
+        if isinstance(row, Activation) and order >= len(row.functions):
+            return f"activation {plain_name(name)!r} must be made with {PARTS[len(row.functions)]}=, which this needs"
+    return None
+
+
+def _again(functions: tuple[Callable, ...], name: str) -> Activation:
+    return Activation(*functions, name=name)

@@ -1,0 +1,175 @@
+"""Losses of the user's own: of a value and its gradient, or of a residual to be squared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from math import inf
+from typing import Any
+
+from fastnn.settings import catalogue
+from fastnn.settings.fingerprint import fingerprint, plain
+from fastnn.settings.own.names import own_name, plain_name
+
+
+class Loss(catalogue.Loss):
+    """A loss of your own, for ``loss=`` wherever a name may stand.
+
+    Over the outputs of a row, and over a batch, it is a mean, as ``"mse"`` is; the output may be any but softmax.
+
+    Parameters
+    ----------
+    value : callable
+        ``value(o, y)``: the loss of one output `o` whose target is `y`, both floats. A function that Numba can compile,
+        decorated or not, which neither allocates nor raises, and takes nothing from outside but numbers, modules and
+        compiled functions.
+    gradient : callable
+        ``gradient(o, y)``: its derivative with respect to `o`.
+    name : str, optional
+        What it is called in messages; the name of `value` if left out.
+    outputs, targets : tuple of float, optional
+        The least and the greatest output and target that `value` is defined on; targets outside are refused.
+
+    Raises
+    ------
+    TypeError
+        If `value` or `gradient` is no such function, or `name` no name.
+
+    See Also
+    --------
+    LeastSquares : a loss that `LevenbergMarquardt` can minimise, too.
+
+    Notes
+    -----
+    Before its first use it is checked once, at points of these intervals: whether the functions give finite numbers,
+    and `gradient` agrees with central differences of `value`.
+
+    Examples
+    --------
+    >>> import math, fastnn
+    >>> def value(o, y):
+    ...     return math.log(math.cosh(o - y))
+    >>> def gradient(o, y):
+    ...     return math.tanh(o - y)
+    >>> net = fastnn.MLP((1, 8, 1), rng=0)
+    >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], loss=fastnn.Loss(value, gradient, name="log_cosh"), epochs=10)
+    """
+
+    value: Callable
+    gradient: Callable
+    outputs: tuple[float, float]
+
+    #: What the functions that a user gives are called; the second is the derivative of the first.
+    PARTS = ("value", "gradient")
+
+    def __init__(
+        self,
+        value: Callable,
+        gradient: Callable,
+        *,
+        name: str | None = None,
+        outputs: tuple[float, float] = (-inf, inf),
+        targets: tuple[float, float] = (-inf, inf),
+    ):
+        digest = fingerprint(value, gradient)
+        super().__init__(own_name(value, name, digest), int(digest, 16), targets=targets)
+        vars(self).update(value=value, gradient=gradient, outputs=outputs)
+        catalogue.OWN_LOSSES[self.code] = self
+
+    @property
+    def functions(self) -> tuple[Callable, Callable]:
+        """Those that the user gave."""
+        return self.value, self.gradient
+
+    def where_present(self) -> Loss:
+        """The same loss, in which a target that is NaN takes no part."""
+        loss = copy(self)
+        vars(loss).update(masked=True, code=-1 - self.code)
+        return loss
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def __reduce__(self) -> tuple:
+        settings = {"name": plain_name(self.name), "outputs": self.outputs, "targets": self.targets}
+        return _again, (type(self), self.functions, settings, self.masked)
+
+
+class LeastSquares(Loss):
+    """A loss of your own that is the square of a residual, for ``loss=`` wherever a name may stand.
+
+    Over the outputs of a row, and over a batch, it is a mean, as ``"mse"`` is, whose residual is ``o - y``.
+    `LevenbergMarquardt` minimises it by the residuals themselves; other optimizers by its gradient.
+
+    Parameters
+    ----------
+    residual : callable
+        ``residual(o, y)``: how far one output `o` is off, whose target is `y`; a function as in `Loss`.
+    derivative : callable
+        ``derivative(o, y)``: its derivative with respect to `o`.
+    name : str, optional
+        What it is called in messages; the name of `residual` if left out.
+    outputs, targets : tuple of float, optional
+        The least and the greatest output and target that `residual` is defined on; targets outside are refused.
+
+    Raises
+    ------
+    TypeError
+        If `residual` or `derivative` is no such function, or `name` no name.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> def relative_error(o, y):
+    ...     return (o - y) / y
+    >>> def derivative(o, y):
+    ...     return 1 / y
+    >>> loss = fastnn.LeastSquares(relative_error, derivative, targets=(0, float("inf")))
+    >>> net = fastnn.MLP((1, 8, 1), rng=0)
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 9.0], loss=loss, optimizer=fastnn.LevenbergMarquardt(), epochs=10)
+    """
+
+    residual: Callable
+    derivative: Callable
+
+    PARTS = ("residual", "derivative")
+
+    def __init__(
+        self,
+        residual: Callable,
+        derivative: Callable,
+        *,
+        name: str | None = None,
+        outputs: tuple[float, float] = (-inf, inf),
+        targets: tuple[float, float] = (-inf, inf),
+    ):
+        fingerprint(residual, derivative)  # which refuses what is no function
+        name = plain(residual).__name__ if name is None else name
+        super().__init__(*_square(residual, derivative), name=name, outputs=outputs, targets=targets)
+        vars(self).update(residual=residual, derivative=derivative, squared=True)
+
+    @property
+    def functions(self) -> tuple[Callable, Callable]:
+        """Those that the user gave."""
+        return self.residual, self.derivative
+
+
+def _square(residual: Callable, derivative: Callable) -> tuple[Callable, Callable]:
+    """The square of a residual, and its derivative."""
+    from numba import njit  # which networks without functions of the user's do without
+
+    residual, derivative = njit(plain(residual)), njit(plain(derivative))
+
+    def value(o, y):
+        r = residual(o, y)
+        return r * r
+
+    def gradient(o, y):
+        return 2 * residual(o, y) * derivative(o, y)
+
+    return value, gradient
+
+
+def _again(kind: type[Loss], functions: tuple[Callable, Callable], settings: dict[str, Any], masked: bool) -> Loss:
+    loss = kind(*functions, **settings)
+    return loss.where_present() if masked else loss
