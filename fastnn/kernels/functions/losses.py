@@ -136,8 +136,7 @@ def residual(code, o, y):
 @overload(residual, prefer_literal=True, jit_options=INLINED)
 def _choose_residual(code, o, y):
     row = catalogue.loss_of(code.literal_value)
-    own_row = isinstance(row, own.LeastSquares)
-    function = loss_of_vectors(row.residual, row.derivative) if own_row else difference
+    function = loss_of_vectors(*row.functions) if isinstance(row, own.LeastSquares) else difference
 
     def where_present(code, o, y):
         value, slope = function(o, y, 1.0)
