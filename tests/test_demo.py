@@ -84,7 +84,7 @@ def test_command_without_extras_leaves_the_picture_out_and_names_what_it_needs(t
     said = capsys.readouterr()
     assert "Speed-ups are over" in said.out
     assert "classified correctly" in said.out
-    assert "Picture left out: matplotlib is needed here" in said.out
+    assert "Picture left out: matplotlib is needed here but not installed" in said.out
     assert "fastnn-jit[plot]" in said.out
     assert list(tmp_path.iterdir()) == []
 

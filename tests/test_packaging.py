@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import fastnn
+from fastnn.apps import cli
+from fastnn.checks.extras import require_all
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(fastnn.__file__).parent
@@ -70,6 +72,37 @@ def test_version_is_the_distributions():
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("fastnn is imported from a folder, not installed")
     assert installed == fastnn.__version__
+
+
+def test_missing_packages_are_named_together_with_their_extras(monkeypatch):
+    for package in ("polars", "sklearn", "safetensors"):
+        monkeypatch.setitem(sys.modules, package, None)
+    needed = {"polars": "data", "numpy": "core", "sklearn": "data", "safetensors": "io"}
+    with pytest.raises(ImportError) as raised:
+        require_all(needed)
+    assert str(raised.value) == (
+        "polars, scikit-learn and safetensors are needed here but not installed; "
+        'pip install "fastnn-jit[data,io]" installs them'
+    )
+    require_all({"numpy": "core"})
+
+
+@pytest.mark.parametrize(
+    ("words", "extras"),
+    [
+        (["train", __file__, "--target", "y"], "data,io"),
+        (["sweep", __file__, "--target", "y"], "data"),
+        (["sweep", __file__, "--target", "y", "--save", "m.safetensors"], "data,io"),
+        (["predict", "m.safetensors", "table.xlsx"], "data,excel,io"),
+        (["convert", "m.onnx", "m.safetensors"], "onnx,io"),
+        (["export", "m.safetensors", "--to", "onnx"], "io,onnx"),
+    ],
+)
+def test_a_command_names_all_extras_that_it_lacks_at_once(monkeypatch, capsys, words, extras):
+    for package in ("polars", "duckdb", "fastexcel", "safetensors", "onnx"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert cli.main(words) == 1
+    assert f'pip install "fastnn-jit[{extras}]" installs them' in capsys.readouterr().err
 
 
 def test_marked_as_typed():

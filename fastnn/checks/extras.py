@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -29,7 +31,30 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
-        raise ImportError(
-            f"{package} is needed here and is not installed; pip install 'fastnn-jit[{extra}]' brings it"
-        ) from error
+        raise ImportError(_sentence([module.partition(".")[0]], [extra])) from error
+
+
+def require_all(extras: Mapping[str, str]) -> None:
+    """Check before a long piece of work that everything it needs is installed, without importing it.
+
+    Parameters
+    ----------
+    extras : mapping of str to str
+        The extra that installs each package.
+
+    Raises
+    ------
+    ImportError
+        If packages are not installed; the message names all of them, and their extras.
+    """
+    missing = [package for package in extras if find_spec(package) is None]
+    if missing:
+        raise ImportError(_sentence(missing, [extras[package] for package in missing]))
+
+
+def _sentence(packages: list[str], extras: list[str]) -> str:
+    names = ["scikit-learn" if name == "sklearn" else name for name in packages]
+    *others, last = names
+    several = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+    brings = f'pip install "fastnn-jit[{",".join(dict.fromkeys(extras))}]"'
+    return f"{several} needed here but not installed; {brings} installs {'them' if others else 'it'}"

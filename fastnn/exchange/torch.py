@@ -147,7 +147,7 @@ def write(spec: NetworkSpec, params: NDArray) -> Any:
     try:
         import torch
     except ImportError as error:
-        raise ImportError("torch is needed here and is not installed; pip install torch brings it") from error
+        raise ImportError("PyTorch is needed here but not installed; pip install torch installs it") from error
     from fastnn.exchange.torch_modules import Exp, Sin
 
     nn = torch.nn

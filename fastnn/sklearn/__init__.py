@@ -13,7 +13,7 @@ _installed = require("sklearn", extra="sklearn").__version__
 if tuple(map(int, _installed.split(".")[:2])) < (1, 9):
     raise ImportError(
         f"fastnn.sklearn needs scikit-learn 1.9, and {_installed} is installed; "
-        "pip install --upgrade 'fastnn-jit[sklearn]' brings it"
+        'pip install --upgrade "fastnn-jit[sklearn]" installs it'
     )
 
 from fastnn.sklearn.classifier import MLPClassifier  # noqa: E402

@@ -18,6 +18,9 @@ from fastnn.tabular.numerals import Numerals, guess
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'", " ": "blanks"}
 FEW_LINES = 50  # a header stands among the first
+_PARQUET = (".parquet", ".pq")
+_ARROW = (".arrow", ".ipc", ".feather")
+_SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,14 @@ class Reading:
     sheet: str | None = None
 
 
+def extras_for(path: str) -> dict[str, str]:
+    """What reading this file needs: packages, and the extras that install them."""
+    suffix = Path(path).suffix.lower()
+    if suffix in _SPREADSHEETS:
+        return {"polars": "data", "fastexcel": "excel"}
+    return {"polars": "data"} if suffix in _PARQUET + _ARROW else {"polars": "data", "duckdb": "data"}
+
+
 def read_table(
     path: str, known: Iterable[str] = (), reading: Reading = Reading(), like: Numerals | None = None
 ) -> Table:
@@ -101,11 +112,11 @@ def read_table(
         raise FileNotFoundError(f"{path} is not a file")
     suffix = Path(path).suffix.lower()
     try:
-        if suffix in (".parquet", ".pq", ".arrow", ".ipc", ".feather"):
+        if suffix in _PARQUET + _ARROW:
             with open(path, "rb") as file:  # a path would be taken for a pattern
-                frame = polars.read_parquet(file) if suffix in (".parquet", ".pq") else polars.read_ipc(file)
+                frame = polars.read_parquet(file) if suffix in _PARQUET else polars.read_ipc(file)
             guesses = ""
-        elif suffix in (".xlsx", ".xlsm", ".xls", ".ods"):
+        elif suffix in _SPREADSHEETS:
             frame = _read_excel(path, reading)
             guesses = f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
         else:

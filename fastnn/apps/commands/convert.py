@@ -41,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
-    """Read the network, tell what it is, and save it."""
+    """Read the network, say what it is, and save it."""
+    from fastnn.checks.extras import require_all
+
+    suffixes = {Path(path).suffix for path in (args.source, args.target)}
+    packages = {".onnx": ("onnx", "onnx"), ".safetensors": ("safetensors", "io")}
+    require_all(dict(packages[suffix] for suffix in packages if suffix in suffixes))
     net = read(Path(args.source), args.activations, args.dtype, args.layers)
     net.save(args.target)
     terminal.say(f"{net!r}\nModel: {args.target}")

@@ -34,8 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Write the network and, if it was trained on a table, beside it what its inputs and outputs mean."""
+    from fastnn.checks.extras import require_all
     from fastnn.tabular import model
 
+    require_all(
+        ({"safetensors": "io"} if args.model.endswith(".safetensors") else {})
+        | ({"onnx": "onnx"} if args.to == "onnx" else {})
+    )
     table = None
     if args.model.endswith(".safetensors") and model.is_table_model(args.model):
         table = model.TableModel.load(args.model)

@@ -32,11 +32,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Predict, and write one row for each row of the table."""
     import dataclasses
 
+    from fastnn.checks.extras import require_all
     from fastnn.tabular import model, reading
 
     check_folder(args.output)
     if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"--output must end in .csv or .parquet; got {args.output!r}")
+    require_all(reading.extras_for(args.data) | {"safetensors": "io"})
     loaded = model.TableModel.load(args.model)
     how = reading_of(args)
     how = dataclasses.replace(how, missing=(*how.missing, *loaded.numerals.missing))

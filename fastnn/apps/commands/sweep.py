@@ -58,7 +58,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     import numpy as np
 
     from fastnn.checks import check_integer
+    from fastnn.checks.extras import require_all
     from fastnn.tabular import sweeping, training
+    from fastnn.tabular.reading import extras_for
 
     folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
     if args.save is not None and Path(args.save).suffix != ".safetensors":
@@ -68,6 +70,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         settings_of(args, hidden, activation, rate)
         for hidden, activation, rate in itertools.product(map(layers, args.hidden), args.activation, args.rate)
     ]
+    require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.save is None else {"safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
     progress = False if args.quiet else None
     with terminal.working("training; new kernels are compiled first, once"):

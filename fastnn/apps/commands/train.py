@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train, tell what was done and how good it is, and save the networks and a figure."""
-    from fastnn.checks.extras import require
+    from fastnn.checks.extras import require_all
+    from fastnn.tabular.reading import extras_for
 
     if args.data != "-" and not Path(args.data).is_file():
         raise FileNotFoundError(f"{args.data} is not a file")
@@ -57,10 +58,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError(f"--output must end in .safetensors; got {str(output)!r}")
     check_folder(output)
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
+    require_all(extras_for(args.data) | ({} if args.dry_run else {"sklearn": "data", "safetensors": "io"}))
     if args.dry_run:
         read_and_prepare(args, terminal)
         return
-    require("safetensors.numpy", extra="io")  # better known before the training than after
     _, table = read_and_prepare(args, terminal)
     from fastnn.tabular import training
 
