@@ -1,4 +1,4 @@
-"""Finished chunks of members on disk, for a run that was interrupted to go on from."""
+"""Finished chunks of members on disk, from which an interrupted run can be continued."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Checkpoint:
         return self._folder / f"chunk-{i:06d}.npz"
 
     def load(self, i: int, piece: MembersOutcome, members: NDArray[np.int64]) -> bool:
-        """Write down what became of a chunk, if it is finished; whether it is.
+        """Load the outcome of a chunk, if it is finished; whether it is.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or is not about these members.
+            If the file is damaged, or belongs to other members.
         """
         path = self._path(i)
         if not path.exists():
@@ -65,7 +65,7 @@ class Checkpoint:
         return True
 
     def save(self, i: int, piece: MembersOutcome) -> None:
-        """Keep a finished chunk."""
+        """Save a finished chunk."""
         file = BytesIO()
         np.savez(file, params=piece.params, **vars(piece.records))
         write_whole(self._path(i), file.getvalue())

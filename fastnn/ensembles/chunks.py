@@ -1,4 +1,4 @@
-"""Members in chunks, of which one after another is trained here, or several by an executor's workers."""
+"""Members in chunks, trained here one after another, or several at a time by an executor's workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def train_in_chunks(
     Returns
     -------
     MembersOutcome
-        A status of 0 says of a member that the run was interrupted before it was finished.
+        A member with status 0 was not finished when the run was interrupted.
     """
     if executor is not None and not hasattr(executor, "submit"):
         raise TypeError(f"executor must be a concurrent.futures.Executor; got {describe(executor)}")
@@ -60,7 +60,7 @@ def train_in_chunks(
 
 
 def _chunk_size(job: MembersJob) -> int:
-    """How many members of a chunk take no more than `CHUNK_BYTES`: a function of the job's shapes alone."""
+    """The number of members whose chunk takes at most `CHUNK_BYTES`, which depends on the job's shapes alone."""
     numbers = 3 * job.spec.n_params + 6 + (2 * job.epochs if job.history else 0)
     for array in (job.X, job.y, job.weights, job.weights_val):
         numbers += array[0].size if len(array) > 1 else 0

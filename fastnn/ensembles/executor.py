@@ -21,12 +21,12 @@ def run_on_executor(
 ) -> None:
     """Train chunks on an executor's workers; the outcome, the checkpoint and the bar follow as they finish.
 
-    A few chunks more are submitted than are likely to run at once, so that neither workers wait nor memory fills up.
+    A few more chunks are submitted than are likely to run at once, so that no worker waits and memory stays bounded.
 
     Raises
     ------
     Exception
-        What the first failure of a worker or of the executor was, once all that others have finished is collected.
+        The first failure of a worker or of the executor, after the results of the others have been collected.
     """
     queue = iter(waiting)
     running: dict[Future[MembersOutcome], tuple[int, slice]] = {}

@@ -1,4 +1,4 @@
-"""Members that see some of the features alone."""
+"""Members that use only some of the features."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fastnn.settings.spec import NetworkSpec
 
 
 def unseen(spec: NetworkSpec, features: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which parameters are weights of features that a member does not see.
+    """Which parameters are weights of features that a member does not use.
 
     Parameters
     ----------
     spec : NetworkSpec
-        What every member is.
+        The description of every member.
     features : ndarray of bool, shape (..., n_in)
-        Which features each member sees.
+        Which features each member uses.
 
     Returns
     -------

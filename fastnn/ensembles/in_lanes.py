@@ -17,7 +17,7 @@ from fastnn.settings.catalogue import Loss
 
 
 def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
-    """Members in lanes: each thread has a block of its own, and takes members from one queue."""
+    """Train members in lanes: each thread has its own block of lanes, and takes members from a common queue."""
     from fastnn.kernels.functions.optimizers import rule_of
     from fastnn.kernels.lanes import members
 
@@ -83,7 +83,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
 
 
 def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
-    """Weights, and what they count in what a mean divides by, both in as many blocks; none where all weigh the same."""
+    """The weights, and their parts in the divisor of a mean, in equally many blocks; empty if all weights are equal."""
     if not loss.masked or y.shape[1] == 0:
         return weights, weights
     ones = np.ones(y.shape[:2], y.dtype) if len(weights) == 0 else weights
@@ -92,13 +92,13 @@ def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray
 
 
 def _first_ticks(job: MembersJob, lanes: int) -> int:
-    """Epochs of a block that take a tenth of a second at most, before anything is measured."""
+    """A first number of epochs, which take at most a tenth of a second, before any time is known."""
     operations = lanes * (job.X.shape[1] + job.X_val.shape[1]) * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
     return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 20e9)))
 
 
 def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome) -> None:
-    """Bring members that diverged back to their last finite parameters: train them anew, and stop sooner."""
+    """Bring members that diverged back to their last finite parameters, by training them again and stopping sooner."""
     if np.isfinite(outcome.params).all():
         return
     lost = np.flatnonzero(outcome.records.ended & ~np.isfinite(outcome.params).all(axis=1))

@@ -1,4 +1,4 @@
-"""First weights for many members, each from a stream of random numbers of its own, whoever else is drawn with it."""
+"""Initial weights of many members, each drawn from its own stream of random numbers, independent of the others."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _FIRST = 2**63 + 1  # an epoch that no run reaches
 
 
 class MemberStreams:
-    """Draws as `numpy.random.Generator` makes them, where the first axis of a shape counts members.
+    """A generator with methods of `numpy.random.Generator`, where the first axis of a shape counts members.
 
     Parameters
     ----------
     seeds, streams : ndarray of int64, shape (K,)
-        A member's numbers depend on its seed, on which stream of it the member draws from, and on nothing else.
+        The seed of each member, and the number of its stream; its draws depend on nothing else.
     """
 
     def __init__(self, seeds: NDArray[np.int64], streams: NDArray[np.int64]):
@@ -41,7 +41,7 @@ class MemberStreams:
         return low + (high - low) * self.random(shape)
 
     def standard_normal(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Normal, of mean 0 and variance 1 (Box and Muller, 1958)."""
+        """Normal with mean 0 and variance 1 (Box and Muller, 1958)."""
         radius = np.sqrt(-2.0 * np.log1p(-self.random(shape)))
         return radius * np.cos(2.0 * np.pi * self.random(shape))
 
@@ -49,7 +49,7 @@ class MemberStreams:
 def initialize_members(
     spec: NetworkSpec, init: Initializer, seeds: NDArray[np.int64], streams: NDArray[np.int64]
 ) -> NDArray:
-    """First parameters of members, shape (K, n_params)."""
+    """Initial parameters of members, shape (K, n_params)."""
     params = np.empty((len(seeds), spec.n_params), spec.dtype)
     initialize(spec, init, MemberStreams(seeds, streams), params)  # type: ignore[arg-type]
     return params

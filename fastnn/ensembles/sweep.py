@@ -256,7 +256,7 @@ def _write_down(
     folded: bool,
     found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]],
 ) -> None:
-    """The records and networks of the runs that are finished, into what is found."""
+    """Add the records and networks of finished runs to `found`."""
     losses = _validation_losses(many, validation, options)
     for k, (i, seed, fold, _) in enumerate(runs[position] for position in many.positions):
         record = {
@@ -273,7 +273,7 @@ def _write_down(
 
 
 def _seeds(seeds: Any) -> Sequence[int]:
-    """The seeds, from how many or which."""
+    """The seeds, from their number or as given."""
     if isinstance(seeds, range) or checks.is_sequence(seeds):
         if len(seeds) == 0:
             raise ValueError("seeds must be at least one; got none")
@@ -301,12 +301,12 @@ def _settings(settings: Any) -> list[dict[str, Any]]:
 
 
 def _is_sequence(value: Any) -> bool:
-    """Whether a value is several: no text, and no array of no dimension."""
+    """Whether a value is a sequence of values: neither a text nor an array without dimensions."""
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
 
 
 def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
-    """The network of a setting, what its call of `fit_many` is given, and what is its own among the call's members."""
+    """A setting's spec, the arguments of its call of `fit_many`, and those in which members of the call differ."""
     known = (*_NETWORK, *_CALL, *_EACH, "optimizer")
     for name in setting:
         checks.check_name("an entry of settings", name, known)
@@ -337,7 +337,7 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
 
 
 def _outputs(y: Any, loss: str | catalogue.Loss) -> int:
-    """How many outputs a network needs for targets."""
+    """The number of outputs that a network needs for the targets."""
     y, row = np.asarray(y), checks.check_loss_row(loss)
     if y.ndim == 1 and row.labels:
         return int(y.max()) + 1
@@ -345,7 +345,7 @@ def _outputs(y: Any, loss: str | catalogue.Loss) -> int:
 
 
 def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Each member's loss on its validation set, NaN without one."""
+    """Each member's loss on its validation set; NaN if it has none."""
     if validation is None:
         return np.full(len(many), np.nan)
     row = checks.check_loss(options.get("loss", "mse"), many.spec, options.get("targets", "complete"))

@@ -1,4 +1,4 @@
-"""Work that threads share, and that is looked up from now and then."""
+"""Work that threads share, with a report now and then."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def silent(done: int) -> None:
 def share(
     work: Callable[[], Piece], threads: int, outcome: MembersOutcome, report: Report, halt: Event | None = None
 ) -> None:
-    """Let threads, this one among them, work until nothing is left: each calls what `work()` returns until it is false.
+    """Let threads, including this one, work until nothing is left: each calls what `work()` returns until it is false.
 
-    What one of them raises ends the work of all; `halt` is then set, for those in the midst of a long piece.
+    An exception in one of them ends the work of all; `halt` is then set, for those in the middle of a long piece.
     """
     failures: list[BaseException] = []
     halt = Event() if halt is None else halt

@@ -1,4 +1,4 @@
-"""All members of a job, whichever way they are trained."""
+"""Train all members of a job, in lanes or one by one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def train_members(
     Parameters
     ----------
     job : MembersJob
-        Who is trained on what.
+        The members and their data.
     threads : int
-        How many threads share the members; the bits do not depend on it.
+        Number of threads that share the members; the result does not depend on it, bit for bit.
     report : callable
-        Called now and then, by this thread, with the number of members done; what it raises ends the training.
+        Called now and then, by this thread, with the number of finished members; an exception in it ends the training.
     outcome : MembersOutcome, optional
-        A blank one to write to.
+        A blank outcome to write to.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""What is trained on what, and how far it has come: plain records that the boundary makes and both twins take."""
+"""A training run as data: plain records that the boundary makes and both twins take."""

@@ -1,4 +1,4 @@
-"""Arrays that start at the start of a cache line, so that no vector of theirs lies in two."""
+"""Arrays aligned to cache lines, so that no vector of theirs spans two."""
 
 from __future__ import annotations
 

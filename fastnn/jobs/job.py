@@ -1,4 +1,4 @@
-"""One training run, as both twins take it: what is trained on what (`Job`), and how far it has come (`State`)."""
+"""One training run, as both twins take it: its network, data and settings (`Job`) and its progress (`State`)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from fastnn.settings.spec import NetworkSpec
 class LossConvention:
     """How scikit-learn counts a batch's loss, where that differs from fastnn.
 
-    The penalty is ``l2 / 2 * sum(W**2)`` divided by the batch's weight; an epoch's loss weighs its batches by their
-    numbers of rows, whatever the sample weights.
+    The penalty is ``l2 / 2 * sum(W**2)`` divided by the batch's weight; an epoch's loss weights its batches by their
+    numbers of rows, regardless of the sample weights.
 
     Attributes
     ----------
     divisor : float
-        What the sum of a row's losses over the outputs is divided by, instead of their number.
+        Divisor of the sum of a row's losses over the outputs, instead of their number.
     reported : float
-        Factor of the loss that is written down, penalty apart; the gradient does not see it.
+        Factor of the loss that is reported, apart from the penalty; it does not affect the gradient.
     """
 
     divisor: float = 1.0
@@ -46,45 +46,45 @@ class Job:
     spec : NetworkSpec
         The network.
     params : ndarray, shape (n_params,)
-        Updated in place; C-contiguous, of the spec's dtype, as every array of floats here.
+        The parameters, updated in place; like all arrays of floats here, C-contiguous and of the spec's dtype.
     X : ndarray, shape (n, n_in)
-        The samples. Their finiteness is the kernels' to check, while they train.
+        The samples. The kernels check that they are finite while they train.
     y : ndarray, shape (n, n_targets), or (n,) of intp
-        Targets, NaN where one is missing and the loss is masked; or class labels for a loss that takes them.
+        The targets, NaN where one is missing and the loss is masked; or class labels for a loss that takes them.
     sample_weight : ndarray, shape (n,), or None
         Weight of each sample.
     loss : catalogue.Loss
-        The loss's row.
+        The loss.
     loss_parameter : float or ndarray, shape (n_targets,)
-        The number for each target that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
+        The loss's parameter (`catalogue.Loss.parameter`), for each target; a loss without one ignores it.
     optimizer : Optimizer or Solver
-        The update rule, whose learning rate is passed to what trains, epoch by epoch; or the solver.
+        The update rule, whose learning rate is passed separately, epoch by epoch; or the solver.
     batch_size : int
-        Rows of a batch, at most n; the last batch of an epoch may be shorter.
+        Number of rows in a batch, at most n; the last batch of an epoch may be smaller.
     shuffle : bool
-        Whether every epoch visits the rows in an order of its own.
+        Whether each epoch visits the rows in a new random order.
     l2 : float
         ``l2 / 2`` times the sum of squared weights is added to each batch's loss.
     max_grad_norm : float
         The gradient is scaled down to this 2-norm; infinity leaves it alone.
     dropout : tuple of float
-        With which probability each hidden layer's outputs are set to zero; empty without dropout.
+        Probability with which the outputs of each hidden layer are set to zero; empty without dropout.
     input_noise : float
-        Standard deviation of the gaussian noise that is added to the samples of every batch.
+        Standard deviation of the Gaussian noise that is added to the samples of every batch.
     trainable : ndarray of int64, shape (k, 2), or None
-        Ranges of the parameters that are updated: where each begins, and where it has ended; None for all.
+        Ranges of the parameters that are updated, each by its start and its end (exclusive); None for all.
     monitor : Monitor or None
-        What is looked at when an epoch ends.
+        What is monitored at the end of an epoch.
     slopes : Slopes or None
         Derivatives of the outputs that the network is trained on as well.
     batches : callable or None
-        Yields, anew in every epoch, the data that are trained on, batch by batch; X and y are then empty.
+        Yields the training data of an epoch, batch by batch, each time it is called; X and y are then empty.
     orders : ndarray of int64, shape (m, n), or None
-        With `shuffle`, orders to visit the rows in: epoch e takes row ``e % m``, instead of drawing its own.
+        With `shuffle`, the orders in which rows are visited: epoch e uses row ``e % m``, instead of a random order.
     convention : LossConvention or None
-        Another way to count the loss of a batch.
+        A different way to count the loss of a batch.
     member : int
-        Which stream of random numbers the run draws from, beside the seed.
+        Number of the stream of random numbers that the run draws from, together with the seed.
     buffers : tuple of ndarray
         What the normal equations of the job were computed in before, for the next time.
     """
@@ -118,7 +118,7 @@ class Job:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the data hold finite numbers alone, apart from targets that may be missing."""
+        """Whether all numbers in the data are finite, apart from targets that may be missing."""
         data = [self.X] if self.loss.masked else [self.X, self.y]
         if self.sample_weight is not None:
             data.append(self.sample_weight)
@@ -126,19 +126,19 @@ class Job:
 
     @property
     def is_plain(self) -> bool:
-        """Whether an update rule alone is at work on arrays: nothing frozen, dropped, blurred or counted otherwise."""
+        """Whether an update rule trains on arrays: no slopes, frozen parameters, dropout, noise or convention."""
         plain = self.batches is None and self.convention is None and self.slopes is None and self.trainable is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 
     @property
     def update_rule(self) -> Optimizer:
-        """The optimizer, where it is no solver."""
+        """The optimizer, which must not be a solver."""
         assert isinstance(self.optimizer, Optimizer)
         return self.optimizer
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch; more than there can be, where they come from an iterator."""
+        """Number of batches in an epoch; a number too large to reach if they come from an iterator."""
         if self.batches is not None:
             return 2**62
         return -(-len(self.X) // self.batch_size)
@@ -149,26 +149,26 @@ _NOTHING = np.empty(0)  # shared, for nothing can be written to it
 
 @dataclass
 class State:
-    """How far a run has come: with the parameters, all that resuming it to the same bits takes.
+    """The progress of a run: together with the parameters, all that is needed to resume it bit for bit.
 
     Attributes
     ----------
     optimizer : str
-        Name of the update rule, for the slots mean nothing to another.
+        Name of the update rule, as another one could not use the slots.
     seed : int
         Seed of the run's random numbers, in [0, 2**63).
     slots : ndarray, shape (n_slots, n_params)
-        What the optimizer keeps (`catalogue.Optimizer.slots` rows).
+        What the optimizer keeps from step to step (`catalogue.Optimizer.slots` rows).
     counters : ndarray of int64, shape (3,)
-        Whole epochs done; batches done of the present epoch; steps done in all.
+        Number of whole epochs, of batches in the present epoch, and of steps in all.
     sums : ndarray of float64, shape (2,)
-        Over the batches done of the present epoch: batch loss times batch weight, and batch weight.
+        Sums over the batches of the present epoch: batch loss times batch weight, and batch weight.
     monitor_state : ndarray of float64
-        What `fastnn.jobs.monitor` keeps from epoch to epoch (`fastnn.jobs.monitor.MonitorState`).
+        What is kept from epoch to epoch (`fastnn.jobs.monitor.MonitorState`).
     best : ndarray, shape (n_params,) or (0,)
-        The parameters after the best epoch, where early stopping is to restore them.
+        The parameters after the best epoch, if early stopping is to restore them.
     last : ndarray, shape (n_params,), or None
-        The parameters to go on from, where the network was given the best ones instead.
+        The parameters to continue from, if the network was given the best ones instead.
     """
 
     optimizer: str
@@ -194,7 +194,7 @@ class State:
         return cls(name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
 
     def copy(self) -> State:
-        """A state that shares nothing with this one."""
+        """An independent copy of the state."""
         return State(
             self.optimizer,
             self.seed,

@@ -1,4 +1,4 @@
-"""Who is trained on what (`MembersJob`), and what became of them (`MembersOutcome`)."""
+"""Training of many members, as the twins take it: the members and their data (`MembersJob`), and the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastnn.settings.spec import NetworkSpec
 
 @dataclass(frozen=True)
 class MembersJob:
-    """Members to be trained, validated; arrays whose first axis counts members have a length of K, or of 1 for all.
+    """Members to be trained, after validation; a first axis that counts members has length K, or 1 if all share it.
 
     Attributes
     ----------
@@ -28,31 +28,31 @@ class MembersJob:
     X, y, weights : ndarray, shapes (1 or K, n, n_in), (1 or K, n, n_targets), (0, 1 or K, n)
         The data.
     X_val, y_val, weights_val : ndarray
-        The validation set, of one block for all, without rows where there is none; weights as above.
+        The validation set, one block for all members, which has no rows if there is none; weights as above.
     optimizer : Optimizer
-        Settings that all share.
+        The settings that all members share.
     rates, momenta, l2 : ndarray, shape (K,)
-        Those that differ.
+        The settings of each member.
     schedule : ndarray, shape (1 or epochs,)
-        What the rates are multiplied by in each epoch.
+        Factors of the rates in each epoch.
     seeds, streams : ndarray of int64, shape (K,)
-        The seed of each member's random numbers, and which stream of it is the member's.
+        The seed of each member's random numbers, and the number of its stream.
     init : str
-        How parameters are drawn where there are none.
+        How parameters are drawn, if they are not given.
     params : ndarray, shape (K, n_params), or None
-        First parameters.
+        The initial parameters, if they are given.
     epochs : int
-        Passes over the samples.
+        Number of passes over the samples.
     shuffle : bool
-        Whether each member visits the samples in an order of its own, in batches.
+        Whether each member visits the samples in its own random order, in batches.
     stopping : EarlyStopping or None
         When a member stops.
     history : bool
         Whether the losses of every epoch are kept.
     features : ndarray of bool, shape (K, n_in), or None
-        Which features each member sees: its weights of the others are zero, and stay so. None where all see all.
+        Which features each member uses; its weights of the others are zero and stay zero. None if all use all.
     slopes : Slopes or None
-        Derivatives of the outputs that all are trained on as well; then they share X.
+        Derivatives of the outputs that all members are trained on as well; they then share X.
     specialize : bool or None
         Whether the networks are trained in lanes, by a kernel compiled for them, or one after another; None leaves the
         choice open.
@@ -91,13 +91,13 @@ class MembersJob:
 
     @property
     def may_share_lanes(self) -> bool:
-        """Whether the kernels that train members in lanes do all that is asked for."""
+        """Whether the kernels that train members in lanes can do everything that is asked for."""
         follows_plateau = isinstance(self.optimizer.learning_rate, ReduceOnPlateau)
         alike = not follows_plateau and self.slopes is None
         return alike and (self.stopping is None or self.stopping.monitor == "loss")
 
     def part(self, index: Any) -> MembersJob:
-        """The job of some members; this one if they are all."""
+        """The job of some members, or this one if they are all."""
         if _is_all(index, len(self)):
             return self
 
@@ -122,14 +122,14 @@ class MembersJob:
 
 @dataclass(frozen=True)
 class MembersOutcome:
-    """What became of members.
+    """The result of training members.
 
     Attributes
     ----------
     params : ndarray, shape (K, n_params)
-        What they know.
+        The parameters of each member.
     records : Records
-        How their training went.
+        How the training of each member went.
     """
 
     params: NDArray
@@ -137,23 +137,23 @@ class MembersOutcome:
 
     @classmethod
     def blank(cls, job: MembersJob) -> MembersOutcome:
-        """Before anything has become of them."""
+        """The outcome before any training."""
         kept = job.epochs if job.history else 0
         params = np.empty((len(job), job.spec.n_params), job.spec.dtype)
         return cls(params, Records.blank(job.streams, kept, job.X_val.shape[1] > 0))
 
     def part(self, members: slice) -> MembersOutcome:
-        """Some of them, in the same memory; this one if they are all."""
+        """The outcome of some members, in the same memory, or this one if they are all."""
         if _is_all(members, len(self.params)):
             return self
         return MembersOutcome(self.params[members], self.records[members])
 
     def put(self, index: Any, other: MembersOutcome) -> None:
-        """Write down what became of some of them."""
+        """Replace the outcome of some members."""
         self.params[index] = other.params
         self.records.put(index, other.records)
 
 
 def _is_all(index: Any, count: int) -> bool:
-    """Whether an index names all of so many, in their order."""
+    """Whether an index selects all of `count` members, in order."""
     return isinstance(index, slice) and index == slice(0, count)

@@ -1,4 +1,4 @@
-"""Targets that are missing: NaN where a loss is `fastnn.settings.catalogue.Loss.masked`."""
+"""Missing targets: NaN, if a loss is `fastnn.settings.catalogue.Loss.masked`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def counted_weights(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> ND
 
 
 def counted_weights(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> NDArray | None:
-    """What each row counts in what a mean divides by: its weight, times the part of its targets that is present.
+    """The part of each row in the divisor of a mean: its weight times the fraction of its targets that are present.
 
     Parameters
     ----------
     loss : catalogue.Loss
-        The loss; unless it is masked, nothing is missing.
+        The loss; unless it is masked, no target is missing.
     y : ndarray, shape (..., n, n_targets), or (n,) of labels
         The targets.
     sample_weight : ndarray, shape (..., n), or None
@@ -31,7 +31,7 @@ def counted_weights(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> ND
     Returns
     -------
     ndarray, shape (..., n), or None
-        `sample_weight` itself where nothing is missing.
+        `sample_weight` itself if no target is missing.
     """
     if not loss.masked:
         return sample_weight

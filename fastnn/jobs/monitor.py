@@ -1,4 +1,4 @@
-"""What is looked at when an epoch ends, and what is decided on it: validation, early stopping, the learning rate."""
+"""What is monitored at the end of an epoch: the validation set, for early stopping and for the learning rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastnn.settings.schedules import ReduceOnPlateau
 
 
 class MonitorState(IntEnum):
-    """Places in the numbers that are kept from epoch to epoch."""
+    """Indices of the numbers that are kept from epoch to epoch."""
 
     BEST = 0  # the least value monitored by early stopping: a loss, or a metric's negative
     BEST_EPOCH = 1  # its number, from 0; -1 before the first
@@ -42,7 +42,7 @@ _FRESH[MonitorState.BEST_EPOCH] = -1
 
 @dataclass
 class Monitor:
-    """What one run looks at, and what it writes down.
+    """What a run monitors, and what it records of it.
 
     Attributes
     ----------
@@ -53,11 +53,11 @@ class Monitor:
     plateau : ReduceOnPlateau or None
         When to reduce the learning rate.
     fraction : float
-        The part of the job's samples that becomes the validation set when the run begins; 0 where none does.
+        The fraction of the job's samples that becomes the validation set when the run begins; 0 for none.
     first : int
         Number of the run's first epoch.
     loss, metric : ndarray of float64, shape (epochs,)
-        Receive those of the validation set after every epoch.
+        Receive the loss and the metric on the validation set after every epoch.
     """
 
     X: Any = None
@@ -82,10 +82,10 @@ class Monitor:
             self.loss, self.metric = np.full(epochs, np.nan), np.full(epochs, np.nan)
 
     def shares(self) -> NDArray[np.float64]:
-        """What a squared residual of each output takes away from ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
+        """The factors, shape (n_targets,), in ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 
-        It is the mean of the outputs' coefficients of determination; an output whose target is constant has none,
-        and counts for nothing; nor does a target that is missing. Shape (n_targets,).
+        This is the mean of the outputs' coefficients of determination. An output whose target is constant has none and
+        does not count; neither does a missing target.
         """
         missing = np.isnan(self.y)
         y = np.where(missing, 0.0, self.y.astype(np.float64))
@@ -101,7 +101,7 @@ class Monitor:
         return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / max(1, varies.sum())
 
     def judge(self, outputs: NDArray, loss: Loss) -> float:
-        """How good outputs are for the validation set: the accuracy, or the coefficient of determination."""
+        """The metric of outputs for the validation set: the accuracy, or the coefficient of determination."""
         y, weight = self.y, self.sample_weight
         if loss.metric == "r2":
             errors = np.where(np.isnan(y), 0.0, outputs[:, : y.shape[1]] - y)

@@ -1,4 +1,4 @@
-"""The slopes a network is trained on beside its targets, as both twins take them."""
+"""The slopes that a network is trained on besides its targets, as both twins take them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Slopes:
     Attributes
     ----------
     values : ndarray, shape (n, n_directions, n_out)
-        Of each sample; NaN where one is missing. C-contiguous, of the network's dtype, as the directions.
+        The slopes of each sample; NaN where one is missing. C-contiguous, of the network's dtype, like the directions.
     directions : ndarray, shape (n_directions, n_in)
         The same for all samples.
     weight : float
-        What their mean squared error counts in the loss.
+        Factor of their mean squared error in the loss.
     """
 
     values: NDArray
@@ -27,5 +27,5 @@ class Slopes:
     weight: float
 
     def rows(self, which: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Slopes:
-        """Those of some of the samples."""
+        """The slopes of some of the samples."""
         return Slopes(np.ascontiguousarray(self.values[which]), self.directions, self.weight)

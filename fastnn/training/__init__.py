@@ -1,1 +1,1 @@
-"""One training run: called again and again, watched, interrupted, written down."""
+"""One training run: its calls of a twin, its interruptions and its record; and what the solvers do in Python."""

@@ -1,4 +1,4 @@
-"""Training on batches from an iterator, for data that do not fit in memory; one batch is fetched ahead on a thread."""
+"""Training on batches from an iterator, for data that do not fit in memory; a thread fetches one batch ahead."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Feed:
         return None if batch is missing else check_batch(batch, number, self._job.spec, self._job.loss)
 
     def _step(self, state: State, batch: Batch, learning_rate: NDArray[np.float64]) -> Status:
-        """One step of the optimizer on a batch."""
+        """Take one step of the optimizer on a batch."""
         X, y, weight = batch
         one = replace(
             self._job, X=X, y=y, sample_weight=weight, batch_size=len(X), shuffle=False, monitor=None, batches=None

@@ -1,6 +1,7 @@
-"""NumPy's and SciPy's linear algebra on so many threads as a run was given.
+"""Keep the linear algebra of NumPy and SciPy to the number of threads that a run was given.
 
-Their BLAS would take every core, wait for those that others use, and round otherwise for each number of threads.
+By itself their BLAS takes every core, waits for cores that others use, and rounds differently for each number of
+threads.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 
 @lru_cache
 def _controller(has_scipy: bool) -> Any:
-    """What sets the threads of the BLAS libraries that are loaded: SciPy brings one of its own."""
+    """The controller of the loaded BLAS libraries, of which SciPy has its own."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def blas_threads(threads: int = 1) -> AbstractContextManager[Any]:
-    """A context in which BLAS has so many threads.
+    """A context in which BLAS has this number of threads.
 
-    The limit holds for the process: while several threads of Python ask for one, that of the first holds.
+    The limit is the process's: if several Python threads ask for one, that of the first holds.
     """
     return _controller("scipy.linalg" in sys.modules).limit(limits=threads, user_api="blas")

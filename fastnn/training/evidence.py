@@ -1,11 +1,11 @@
-"""How strongly data determine a network's parameters: MacKay's evidence, found beside Levenberg-Marquardt's steps.
+"""MacKay's evidence: how strongly the data determine a network's parameters, updated in Levenberg-Marquardt's steps.
 
-With e the errors of N targets, w the p parameters and J the outputs' Jacobian, the parameters that are most probable
-minimise ``beta e^T e + alpha w^T w``. Before every step the two precisions follow the present parameters,
+With e the errors of N targets, w the p parameters and J the Jacobian of the outputs, the most probable parameters
+minimise ``beta e^T e + alpha w^T w``. Before every step the two precisions are updated from the present parameters,
 
     gamma = p - alpha tr (beta J^T J + alpha I)^-1,    alpha = gamma / w^T w,    beta = (N - gamma) / e^T e,
 
-gamma being the number of parameters that the data determine (D. MacKay, "A practical Bayesian framework for
+where gamma is the number of parameters that the data determine (D. MacKay, "A practical Bayesian framework for
 backpropagation networks", 1992; F. Foresee and M. Hagan, "Gauss-Newton approximation to Bayesian learning", 1997). A
 sample of weight k counts as k samples.
 """
@@ -26,16 +26,16 @@ SETTLED = 1e-3
 
 
 class Evidence(NamedTuple):
-    """What a run with ``regularisation="bayesian"`` has found.
+    """The result of a run with ``regularisation="bayesian"``.
 
     Attributes
     ----------
     alpha : float
-        Precision of the parameters before any data have been seen, ``1 / variance``.
+        Precision of the parameters before any data are seen, ``1 / variance``.
     beta : float
         Precision of the targets around the outputs.
     effective_params : float
-        How many parameters the data determine, MacKay's gamma.
+        Number of parameters that the data determine, MacKay's gamma.
     """
 
     alpha: float
@@ -44,20 +44,20 @@ class Evidence(NamedTuple):
 
 
 def precisions(gamma: float, n: float, squares: float, params: NDArray[np.float64]) -> tuple[float, float]:
-    """Alpha and beta at gamma, for n targets and the sum of their squared errors."""
+    """Alpha and beta for gamma, n targets and the sum of their squared errors."""
     tiny = float(np.finfo(np.float64).tiny)
     return max(gamma, 1e-6) / max(float(params @ params), tiny), max(n - gamma, 1e-6 * n) / max(squares, tiny)
 
 
 def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:
-    """Before the first step: parameters as large as they were drawn, and errors that are all noise."""
+    """The evidence before the first step, which takes all parameters as determined and all errors as noise."""
     return Evidence(precisions(len(params), n, squares, params)[0], precisions(0, n, squares, params)[1], len(params))
 
 
 def effective_params(
     curvature: NDArray[np.float64], ridge: float, equations: NormalEquations, answer: Callable[[], None]
 ) -> float:
-    """``p - ridge tr (curvature + ridge I)^-1``, with a larger ridge where rounding leaves the sum no factor."""
+    """``p - ridge tr (curvature + ridge I)^-1``, with a larger ridge if rounding makes the sum indefinite."""
     n_params, largest = len(curvature), curvature.diagonal().max()
     while ridge < np.inf:
         factor = equations.cholesky(curvature, ridge, answer)

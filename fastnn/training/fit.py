@@ -1,4 +1,4 @@
-"""The loop over either twin: a job is run in a few calls, sized by time, and its history written down."""
+"""Run a job in a few calls of a twin, sized by time, and record its history."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ def fit(
     Parameters
     ----------
     job : Job
-        What is trained on what, as `fastnn.checks.check_job` makes it; its parameters are updated in place.
+        The job, as `fastnn.checks.check_job` makes it; its parameters are updated in place.
     state : State
-        How far the run has come; the history takes it over.
+        The state to start from, which becomes the history's.
     epochs, callback, progress, backend, threads, specialize
         As in `MLP.fit`.
     halt : threading.Event, optional
-        Ends the run as Ctrl-C does once it is set.
+        Ends the run like Ctrl-C once it is set.
     warn : bool
-        Whether to warn; `warnings.catch_warnings` around a run would reach into other threads.
+        Whether to warn. Callers in threads cannot use `warnings.catch_warnings`, which affects the whole process.
 
     Returns
     -------
@@ -79,9 +79,9 @@ def fit(
     Raises
     ------
     ValueError
-        If the data are not finite; the parameters are then what they were.
+        If the data are not finite; the parameters are then unchanged.
     KeyboardInterrupt
-        If Ctrl-C came when the run had just ended by itself.
+        If Ctrl-C was pressed when the run had just ended by itself.
 
     Warns
     -----
@@ -176,12 +176,12 @@ def _trainer(
 
 
 def _end_epoch(backend: str) -> Callable[..., bool]:
-    """What is done when an epoch ends, for what runs a job from Python."""
+    """The function that ends an epoch, for training loops in Python."""
     return partial(twin("numpy", "end_epoch").end_epoch, evaluate=twin(backend, "network").evaluate)
 
 
 class _Run:
-    """One run in the making: what trains, and what its calls read and write."""
+    """A run in progress: the function that trains, and the arrays that its calls read and write."""
 
     def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray, first_steps: int):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
@@ -211,18 +211,18 @@ class _Run:
 
     @property
     def done(self) -> int:
-        """Whole epochs of this run that are over."""
+        """Number of whole epochs that this run has done."""
         return int(self.state.counters[0]) - self.first
 
     def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Learning rates, and places for the losses, of so many epochs at most that follow a state."""
+        """The learning rates of the next epochs, and room for their losses."""
         done = int(state.counters[0]) - self.first
         if self.plateau:
             self.learning_rates[done : done + 1] = state.monitor_state[MonitorState.RATE]
         return self.learning_rates[done : done + epochs], self.losses[done : done + epochs]
 
     def train_all(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
-        """Train to the end, by calls of about `SECONDS_A_CALL`, or of an epoch where a callback waits for it."""
+        """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""
         most_epochs = self.epochs if callback is None else 1
         max_steps = self.first_steps
         calls = 0
@@ -254,7 +254,7 @@ class _Run:
             bar.update(self.done, *self._last())
 
     def _whole_epochs(self, max_steps: int) -> int:
-        """No more steps than given, and if possible as many as end an epoch."""
+        """At most this number of steps, reduced to whole epochs if possible."""
         to_end = self.job.n_batches - int(self.state.counters[1])
         beyond = max_steps - to_end
         return max_steps if beyond < 0 else to_end + beyond // self.job.n_batches * self.job.n_batches
@@ -268,7 +268,7 @@ class _Run:
         return self.losses[last], loss, self.learning_rates[last]
 
     def _callback_ends_run(self, callback: Callback) -> bool:
-        """Whether the callback, told of the last epoch, ends the run."""
+        """Call the callback with the last epoch; whether it ends the run."""
         last, validation = self.done - 1, self.validation
         answer = callback(
             Epoch(
@@ -282,7 +282,7 @@ class _Run:
         return answer is not None and check_flag("what callback returns", answer)
 
     def rewind(self) -> None:
-        """Go back to the last end of an epoch with finite parameters: by bisection, for training repeats its bits."""
+        """Go back to the last epoch with finite parameters, by bisection: training again gives the same bits."""
         params, state = self.kept
         if state is None:
             state = State.fresh(self.job.spec, self.job.optimizer, self.state.seed)
@@ -333,7 +333,7 @@ class _Run:
 
 
 def _first_steps(job: Job, backend: str) -> int:
-    """Steps that take a tenth of a second at most, and yet all of a short run's, before anything is measured."""
+    """A first number of steps: all those of a short run, but at most a tenth of a second, before any time is known."""
     if isinstance(job.optimizer, Solver):
         return 1
     overhead = 20e-6 if backend == "numba" else 200e-6

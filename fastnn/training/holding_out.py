@@ -1,4 +1,4 @@
-"""A part of the samples becomes the validation set."""
+"""Hold out some of the samples as validation set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream 
 
 
 def hold_out(job: Job, seed: int) -> Job:
-    """Move the part `Monitor.fraction` of the job's samples to its monitor, of each class the same part.
+    """Move the fraction `Monitor.fraction` of the job's samples, and of each class, to its monitor.
 
     Raises
     ------
     ValueError
-        If the samples held out are not finite, or weigh nothing, or all the others weigh nothing.
+        If the samples held out are not finite, or if either part has no weight.
     """
     monitor, n = job.monitor, len(job.X)
     assert monitor is not None
@@ -49,7 +49,7 @@ def hold_out(job: Job, seed: int) -> Job:
 
 
 def _classes(job: Job) -> NDArray:
-    """The class of each sample, shape (n,); the same for all where there are none."""
+    """The class of each sample, shape (n,); the same for all if there are no classes."""
     if job.loss.metric == "accuracy":
         if job.y.ndim == 1:
             return job.y

@@ -1,4 +1,4 @@
-"""Ctrl-C while a network trains: noted, for the loop to end at a place from which it can be resumed."""
+"""Ctrl-C while a network trains: it is noted, so that the loop ends where it can be resumed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from types import FrameType, TracebackType
 
 
 class Interrupted(Exception):
-    """Ctrl-C came in the midst of a step, which is given up."""
+    """Raised in the middle of a step, which is discarded, after Ctrl-C."""
 
 
 class Interrupts:
-    """A context in which Ctrl-C sets `pending` instead of raising; a second one raises `KeyboardInterrupt`.
+    """A context in which Ctrl-C sets `pending` instead of raising; a second Ctrl-C raises `KeyboardInterrupt`.
 
-    It leaves alone a program that handles Ctrl-C itself, and threads other than the main one, which Ctrl-C does not
-    reach.
+    It changes nothing in a program that handles Ctrl-C itself, or in threads other than the main one, which Ctrl-C does
+    not reach.
 
     Parameters
     ----------
     halt : threading.Event, optional
-        Which, once it is set, counts as Ctrl-C: for threads that help the main one.
+        An event that counts as Ctrl-C, for threads that help the main one.
     """
 
     def __init__(self, halt: threading.Event | None = None) -> None:
@@ -40,7 +40,7 @@ class Interrupts:
         return self
 
     def answer(self) -> None:
-        """Give up the present step if Ctrl-C has come; raises `Interrupted`."""
+        """Raise `Interrupted` if Ctrl-C was pressed."""
         if self.pending:
             raise Interrupted
 
@@ -57,7 +57,7 @@ class Interrupts:
 
 
 class NoInterrupts(Interrupts):
-    """The same for a run that Ctrl-C cannot interrupt."""
+    """The same interface for a run that Ctrl-C does not interrupt."""
 
     def __enter__(self) -> Interrupts:
         return self

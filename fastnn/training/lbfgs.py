@@ -1,4 +1,4 @@
-"""L-BFGS by SciPy (extra ``scipy``), driving the loss and the gradient of either twin."""
+"""SciPy's L-BFGS (extra ``scipy``) on the loss and the gradient of either twin."""
 
 from __future__ import annotations
 
@@ -157,9 +157,9 @@ class Lbfgs:
     def _is_minimum(
         self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64], little: float = LITTLE
     ) -> bool:
-        """Whether no step along the gradient, or a layer's part of it, can gain more than a `little` part of the loss.
+        """Whether no step along the gradient, or along a layer's part of it, can gain more than a `little` of the loss.
 
-        By the curvature along them: where the inputs are tiny a derivative says little of what there is to be gained.
+        This is judged by the curvature along them: if the inputs are tiny, a small derivative may still promise much.
         """
         if not isfinite(loss):
             return False
@@ -170,7 +170,7 @@ class Lbfgs:
         return promise <= max(little, 10 * np.finfo(self._job.params.dtype).eps) * abs(loss)
 
     def _of_layers(self, gradient: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-        """The gradient with respect to each layer's weights alone."""
+        """The gradient restricted to each layer's weights in turn."""
         for l in range(self._job.spec.n_layers):
             part = np.zeros_like(gradient)
             self._job.spec.weights(part)[l][:] = self._job.spec.weights(gradient)[l]
@@ -179,7 +179,7 @@ class Lbfgs:
     def _gain(
         self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64], part: NDArray[np.float64]
     ) -> float:
-        """What the best step along a part of the gradient would lower the loss by, if it were a parabola there."""
+        """How much the best step along a part of the gradient would lower the loss, if the loss were a parabola."""
         length, size = _norm(part), max(1.0, _norm(x))
         if length == 0:
             return 0.0

@@ -1,22 +1,23 @@
-"""Levenberg and Marquardt's method: damped Gauss-Newton steps for squared losses on small networks.
+"""The Levenberg-Marquardt method: damped Gauss-Newton steps for squared losses on small networks.
 
 With all residuals r scaled so that the loss is ``r^T r + l2 / 2 * sum(W**2)``, J their Jacobian with respect to the
 parameters and M the diagonal matrix of ones at the weights, the step d solves
 
     (J^T J + l2 / 2 M + damping I) d = -(J^T r + l2 / 2 M p).
 
-The residuals bend along d; half of the acceleration a, which solves the same equations with J^T r'' on the right hand
-side, r'' being their second derivative along d, is added to the step (Transtrum and Sethna, "Improvements to the
-Levenberg-Marquardt algorithm for nonlinear least-squares minimization", 2012). That halves the number of steps for two
-more evaluations. The step is taken if it lowers the loss and a is short beside it, and the damping shrinks; else the
-damping grows, and the step is tried anew.
+To correct for the curvature of the residuals along d, half of the acceleration a is added to the step, which solves the
+same equations with J^T r'' on the right-hand side, where r'' is the second derivative of the residuals along d
+(Transtrum and Sethna, "Improvements to the Levenberg-Marquardt algorithm for nonlinear least-squares minimization",
+2012). It halves the number of steps, at the cost of two more evaluations in each. If the step lowers the loss and a is
+short compared with it, the step is taken and the damping reduced; otherwise the damping is increased, and the step
+tried again.
 
-Slopes that are trained on beside values (`fit(dydx=)`) are further residuals, stacked below these; then there is no
-acceleration, which would take their second derivatives along d as well.
+If slopes are trained on as well (`fit(dydx=)`), their residuals are stacked below these, and there is no acceleration,
+which would need their second derivatives along d as well.
 
-A run has converged when the residuals are at right angles to every column of J, as far as rounding lets one see. With
-``regularisation="bayesian"`` a penalty on all parameters takes the place of l2, follows them from step to step
-(`fastnn.training.evidence`), and has to have settled.
+A run has converged when the residuals are orthogonal to every column of J, to within rounding. With
+``regularisation="bayesian"`` a penalty on all parameters replaces l2 and is updated in every step
+(`fastnn.training.evidence`); for convergence it must have settled.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def train(
 
 
 class _Linearised(NamedTuple):
-    """A loss at the present parameters: curvature, of which only the part on and above the diagonal counts."""
+    """A loss near the present parameters. Only the upper triangle of the curvature is meaningful."""
 
     curvature: NDArray[np.float64]
     gradient: NDArray[np.float64]  # half of it
@@ -121,7 +122,7 @@ class _Linearised(NamedTuple):
 
 
 class _Problem:
-    """A job as a sum of squares; all of it in float64, whatever the network computes in."""
+    """A job as a sum of squares, in float64 whatever the network's dtype."""
 
     def __init__(self, job: Job, backend: str, interrupts: Interrupts):
         assert isinstance(job.optimizer, LevenbergMarquardt)
@@ -148,7 +149,7 @@ class _Problem:
         return _Linearised(sums[:-1, :-1], sums[:-1, -1], float(sums[-1, -1]))
 
     def penalised(self, data: _Linearised) -> _Linearised:
-        """All that a step is made of."""
+        """The loss of the data with the penalty, from which a step is computed."""
         params, curvature = self.job.params.astype(np.float64), data.curvature
         if self.is_bayesian:  # which needs that of the data again
             curvature = curvature.copy()
@@ -157,7 +158,7 @@ class _Problem:
         return _Linearised(curvature, data.gradient + self.penalty * params, loss)
 
     def weigh(self, data: _Linearised, monitor_state: NDArray[np.float64]) -> bool:
-        """Make the penalty follow the parameters; whether it has settled."""
+        """Update the penalty from the parameters; whether it has settled."""
         params, n, squares = self.job.params.astype(np.float64), self.n_targets, data.loss * self.divisor
         before = evidence.recall(monitor_state) or evidence.first(n, squares, params)
         ridge = before.alpha / before.beta / self.divisor
@@ -168,13 +169,13 @@ class _Problem:
         return abs(gamma - before.effective_params) <= evidence.SETTLED
 
     def is_minimum(self, here: _Linearised) -> bool:
-        """Whether the residuals are at right angles to every column of their Jacobian, or nothing but roundings."""
+        """Whether the residuals are orthogonal to every column of their Jacobian, or are mere rounding errors."""
         right = max(RIGHT_ANGLE, sqrt(self.eps))
         seen = right * sqrt(here.loss) + sqrt(rounding_loss(self.job))
         return bool((abs(here.gradient) <= np.sqrt(here.curvature.diagonal()) * seen).all())
 
     def residuals(self, params: NDArray) -> NDArray[np.float64]:
-        """Shape (n, n_out)."""
+        """The residuals of other parameters, shape (n, n_out)."""
         outputs = self.network.predict(self.spec, params, self.job.X)
         errors, _ = self.equations.residuals(self.job, outputs)
         return (self.scale[:, np.newaxis] * errors).astype(np.float64)
@@ -186,7 +187,7 @@ class _Problem:
         return float((self.residuals(params) ** 2).sum() + penalty) + slopes
 
     def bend(self, step: NDArray) -> NDArray:
-        """``J^T r''``, r'' being the second derivative of the residuals along a step; by backpropagation."""
+        """``J^T r''`` by backpropagation, where r'' is the second derivative of the residuals along a step."""
         job, here = self.job, self.job.params
         if self.slopes is not None:  # whose own bend would take third derivatives: steps go without acceleration
             return np.zeros(len(here))
@@ -206,9 +207,9 @@ class _Problem:
 
 
 def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linearised) -> NDArray | None:
-    """Parameters of a lower loss, or None where no damping leads to any; the damping is updated.
+    """Find parameters with a lower loss, or None if no damping leads to any; updates the damping.
 
-    It ends: while the damping has not grown it may shrink, and then it grows, both within bounds.
+    The search ends, because the damping first shrinks and then grows, within bounds.
     """
     params, equations = problem.job.params, problem.equations
     largest = here.curvature.diagonal().max()

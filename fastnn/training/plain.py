@@ -16,7 +16,7 @@ from fastnn.reference import training
 def trainer(job: Job, state: State, **unused: Any) -> Train:
     """What runs a job from where a state of it stands: the contract of `fastnn.reference.training.trainer`.
 
-    Threads and specialised kernels, `unused`, are for the tuned kernels.
+    Threads and specialised kernels exist only for the tuned kernels; these arguments are `unused`.
     """
     return partial(training.train, job, loss_and_grad=plain.loss_and_grad)
 

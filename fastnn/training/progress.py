@@ -1,4 +1,4 @@
-"""A progress bar that shows itself only where someone is watching and the wait is long (extra ``cli``)."""
+"""A progress bar, shown only on a terminal and only for long waits (extra ``cli``)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ProgressBar:
     Parameters
     ----------
     show : bool or None
-        True shows the bar at once, False never; None after two seconds, if standard error is a
-        terminal and rich is installed.
+        True shows the bar at once, False never, and None after two seconds if standard error is a terminal and rich is
+        installed.
     total : int
-        Epochs of the run.
+        Number of epochs of the run.
     validates : bool
         Whether there is a validation loss to show.
     """
@@ -40,7 +40,7 @@ class ProgressBar:
         return self
 
     def update(self, done: float, loss: float, validation: float = nan, rate: float = nan) -> None:
-        """Show that `done` epochs are over, and the last one's losses and learning rate."""
+        """Show the number of epochs done, and the losses and learning rate of the last one."""
         if self._show is None and perf_counter() - self._start > PATIENCE:
             self._show = sys.stderr.isatty()
             if self._show:
@@ -79,14 +79,14 @@ class ProgressBar:
 
 
 class MembersBar(ProgressBar):
-    """Progress of many networks: members done, their rate, and the time left; see `ProgressBar`."""
+    """Progress of many networks: the number of finished members, their rate, and the time left; see `ProgressBar`."""
 
     def __enter__(self) -> MembersBar:
         super().__enter__()
         return self
 
     def report(self, before: int, more: int = 0) -> None:
-        """Show how many members are done."""
+        """Show the number of finished members."""
         done = before + more
         self.update(done, done / max(1e-9, perf_counter() - self._start))
 

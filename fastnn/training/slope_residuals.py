@@ -1,4 +1,4 @@
-"""Slopes as part of a least-squares problem: residuals stacked below those of the values."""
+"""Slopes in a least-squares problem: residuals stacked below those of the values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastnn.training.twins import twin
 
 
 class SlopeResiduals:
-    """How far a job's slopes are off, scaled so that the sum of the squares is their part of the loss."""
+    """The errors of a job's slopes, scaled so that the sum of their squares is their part of the loss."""
 
     def __init__(self, job: Job, backend: str):
         assert job.slopes is not None
@@ -22,7 +22,7 @@ class SlopeResiduals:
         self.scale = np.sqrt(share * weight).astype(job.spec.dtype)[:, np.newaxis, np.newaxis]
 
     def loss(self, params: NDArray) -> float:
-        """The slopes' part of the loss of some parameters."""
+        """The slopes' part of the loss for some parameters."""
         values = self.twin.slope_values(self.job.spec, params, self.job.X, self.slopes.directions)
         return float((self._errors(values, slice(None)).astype(np.float64) ** 2).sum())
 
@@ -31,7 +31,7 @@ class SlopeResiduals:
         return self.scale[rows] * np.where(np.isnan(wanted), 0 * values, values - wanted)
 
     def normal_equations(self, block_rows: int, answer: Callable[[], None]) -> NDArray[np.float64]:
-        """Their part of the sums that a step is made of: see `fastnn.reference.normal_equations`."""
+        """The slopes' part of the normal equations; see `fastnn.reference.normal_equations`."""
         job, n_params = self.job, self.job.spec.n_params
         sums = np.zeros((n_params + 1, n_params + 1))
         block_rows = max(1, block_rows // len(self.slopes.directions))

@@ -1,4 +1,4 @@
-"""The backends, by the names a user says; each is imported when first used."""
+"""The backends, under the names that a user writes; each is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -53,42 +53,42 @@ class Training(Protocol):
 
 
 class EndOfEpoch(Protocol):
-    """What is decided when an epoch ends, for loops that Python runs; see `fastnn.reference.end_epoch`."""
+    """The decisions at the end of an epoch, for loops in Python; see `fastnn.reference.end_epoch`."""
 
     end_epoch: Callable[..., bool]
 
 
 class NormalEquations(Protocol):
-    """What Levenberg and Marquardt's method solves; see `fastnn.reference.normal_equations`."""
+    """The normal equations of the Levenberg-Marquardt method; see `fastnn.reference.normal_equations`."""
 
     def residuals(self, job: Job, outputs: NDArray) -> tuple[NDArray, NDArray]:
         """What the loss squares, and its derivative with respect to the outputs, each of shape (n, n_out)."""
 
     def normal_equations(self, job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
-        """The Jacobian and the residuals, side by side, times themselves, shape (n_params + 1, n_params + 1)."""
+        """``[J r]^T [J r]``, where J is the Jacobian and r are the residuals, shape (n_params + 1, n_params + 1)."""
 
     def cholesky(
         self, matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]
     ) -> NDArray[np.float64] | None:
-        """The upper Cholesky factor of a damped matrix; None where there is none."""
+        """The upper Cholesky factor of a damped matrix, or None if it is not positive definite."""
 
     def cholesky_solve(self, factor: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The solution of a system whose factor is given."""
+        """The solution of a system with this Cholesky factor."""
 
     def trace_of_inverse(self, factor: NDArray[np.float64], n: int, answer: Callable[[], None]) -> float:
-        """The trace of a matrix's inverse, whose factor is given."""
+        """The trace of the inverse of a matrix with this Cholesky factor."""
 
 
 class Slopes(Protocol):
     """Slopes of the outputs, and their derivatives with respect to the parameters; see `fastnn.reference.slopes`."""
 
     def slope_values(self, spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
-        """Shape (n, n_directions, n_out)."""
+        """The slopes, shape (n, n_directions, n_out)."""
 
     def slope_jacobian(
         self, spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray
     ) -> tuple[NDArray, NDArray]:
-        """The same, and shape (n, n_directions, n_out, n_params)."""
+        """The slopes, and their derivatives, shape (n, n_directions, n_out, n_params)."""
 
 
 _MODULES = {
@@ -134,7 +134,7 @@ def twin(backend: Literal["numba"], module: Literal["shuffle"]) -> Any: ...
 
 
 def twin(backend: str, module: str) -> Any:
-    """A module of the twin that computes, such as ``network`` of ``fastnn.reference``.
+    """A module of the twin with this name, such as ``network`` of ``fastnn.reference``.
 
     Raises
     ------
@@ -144,14 +144,14 @@ def twin(backend: str, module: str) -> Any:
     Warns
     -----
     RuntimeWarning
-        If plain loops stand in for the tuned kernels, because Numba's compiler is turned off.
+        If plain loops replace the tuned kernels, because Numba's compiler is turned off.
     """
     name = check_name("backend", backend, _MODULES)
     return _modules.get((name, module)) or _load(name, module)
 
 
 def _load(name: str, module: str) -> Any:
-    """A module's first use; every one of the tuned kernels' where the compiler is turned off."""
+    """Import a module, with a warning if plain loops replace it."""
     if name == "numba" and compiler_is_off():
         warn_of_stand_in(stacklevel=4)
         name = "plain"

@@ -1,7 +1,7 @@
-"""Whether a solver that finds no lower loss has converged, or is stuck where its parameters have no effect.
+"""Whether a solver that finds no lower loss has converged, or is stuck where the parameters have no effect.
 
-Where units are saturated or dead, or inputs are zero, the gradient is zero as it is at a minimum. What tells the two
-apart is how far each output can move at all, whatever the loss makes of it.
+Where units are saturated or dead, or inputs are zero, the gradient is zero as it is at a minimum. The two are
+distinguished by how far the parameters can move each output at all, whatever the loss.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def _is_rounding(job: Job, rows: NDArray, share: NDArray) -> bool:
 
 
 def _rounding(job: Job, y: NDArray) -> NDArray[np.float64]:
-    """How far an output may be off for rounding alone; by what is lost where its square is no number any more, too."""
+    """How far rounding alone may move an output; also by what is lost where its square underflows or overflows."""
     numbers = np.finfo(job.spec.dtype)
     return ROUNDINGS * (numbers.eps * abs(y.astype(np.float64)) + np.sqrt(float(numbers.tiny)))
 
 
 def reach(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
-    """How far a parameter of each layer can move each output, at most, beside its own change.
+    """The largest ratio between the change of each output and that of a parameter, for each layer.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def reach(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
 
 
 def rounding_loss(job: Job) -> float:
-    """The loss that roundings alone may leave of a perfect fit."""
+    """The loss that rounding alone may leave in a perfect fit."""
     if job.loss.logits_of is not None or job.loss.outputs_per_target > 1:  # it is not zero for a perfect fit
         return 0.0
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
