@@ -1,7 +1,7 @@
-"""Checks of arrays: what comes back is a plain ndarray, C-contiguous, aligned, writable and of the network's dtype.
+"""Checks of arrays, which return a plain ndarray: C-contiguous, aligned, writable and of the network's dtype.
 
-What already is so passes a fast lane and is not copied. Everything else is converted, exactly or by
-rounding, or refused.
+An argument that is one already is not copied, and passes quickly. Anything else is converted, exactly or by rounding,
+or refused.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
-        If it is ragged, masked or of another shape, or holds more than the network's dtype can.
+        If it is ragged, masked or of another shape, or has a value that overflows the network's dtype.
     """
     dtype, n_in = _DTYPES[spec.dtype], spec.sizes[0]
     if not (type(X) is np.ndarray and X.dtype is dtype and X.flags.carray):
@@ -56,17 +56,17 @@ def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
 def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     """Targets of the loss, shape (rows, n_targets), or class labels, shape (rows,) of intp.
 
-    Targets of shape (rows,) become a column if the network has one target and the loss takes no
-    labels; a single target goes for all outputs if the loss says so. NaN passes here, for it is
-    looked for while training, or stands for a target that is missing where the loss is masked.
+    Targets of shape (rows,) become a column if the network has one target and the loss takes no labels; one target
+    serves all outputs if the loss says so. NaN passes here, as it is found while training, or marks a missing target if
+    the loss is masked.
 
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
-        If it is ragged, masked or of another shape, holds more than the network's dtype can, or
-        holds what the loss is not defined on, infinity among them where the loss is masked.
+        If it is ragged, masked or of another shape, or has a value that overflows the network's dtype or for which the
+        loss is not defined, including infinity if the loss is masked.
     """
     dtype, n_out, n_targets = _DTYPES[spec.dtype], spec.sizes[-1], loss.n_targets(spec.sizes[-1])
     if loss.labels and type(y) is np.ndarray and y.dtype is _INTP and y.shape == (rows,):
@@ -97,14 +97,14 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
 
 
 def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDArray | None:
-    """Weights of the samples, shape (rows,), or None; NaN passes here, for it is looked for while training.
+    """Weights of the samples, shape (rows,), or None; NaN passes here, as it is found while training.
 
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
-        If it is of another shape, holds a negative weight, or sums to zero.
+        If it has another shape or a negative weight, or sums to zero.
     """
     if sample_weight is None:
         return None
@@ -120,12 +120,12 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
 
 
 def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:
-    """Refuse targets that are all missing, or all present ones without weight.
+    """Refuse targets that are all missing, or present only where the weight is zero.
 
     Raises
     ------
     ValueError
-        If they are, in any block of shape (n, n_targets).
+        If this is so in any block of shape (n, n_targets).
     """
     counted = counted_weights(loss, y, sample_weight) if loss.masked else None
     if counted is not None and not (counted > 0).any(axis=-1).all():
@@ -143,9 +143,9 @@ def check_numbers(argument: str, array: Any, shape: tuple[int, ...], spec: Netwo
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
-        If it is of another shape, or holds more than the network's dtype can.
+        If it has another shape, or a value that overflows the network's dtype.
     """
     array = _as_floats(argument, array, _DTYPES[spec.dtype], str(shape))
     if array.shape != shape:
@@ -176,9 +176,9 @@ def check_params(params: Any, spec: NetworkSpec) -> NDArray:
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
-        If it is of another shape, or holds more than the network's dtype can.
+        If it has another shape, or a value that overflows the network's dtype.
     """
     return check_vector("params", params, spec.n_params, spec)
 
@@ -223,14 +223,14 @@ def check_scales(argument: str, scales: Any, length: int) -> NDArray[np.float64]
 
 
 def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:
-    """An array to write to: nothing about it can be converted.
+    """An array to write to, which cannot be converted.
 
     Raises
     ------
     TypeError
-        If it is no ndarray of the network's dtype.
+        If it is not an ndarray of the network's dtype.
     ValueError
-        If its shape is another, or it is not C-contiguous, aligned and writable.
+        If it has another shape, or is not C-contiguous, aligned and writable.
     """
     if not isinstance(out, np.ndarray) or out.dtype is not _DTYPES[spec.dtype]:
         raise TypeError(f"{argument} must be an array of shape {shape} and dtype {spec.dtype}; got {describe(out)}")
@@ -243,7 +243,7 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
 
 
 def check_apart(**arrays: NDArray | None) -> None:
-    """Refuse an array to write to, the first one, that shares memory with another."""
+    """Refuse an array to write to, the first argument, that shares memory with another."""
     (name, out), *others = arrays.items()
     for other, array in others:
         if array is not None and np.may_share_memory(out, array):
@@ -255,7 +255,7 @@ _FEW = 10_000
 
 
 def all_finite(vector: NDArray) -> bool:
-    """Whether a vector holds neither NaN nor infinity; the sum of its squares, if finite, tells in less time."""
+    """Whether a vector is free of NaN and infinity; a finite sum of squares shows it quickly."""
     few = vector.size <= _FEW
     return (few and isfinite(np.vdot(vector, vector))) or bool(np.isfinite(vector).all())  # vdot does not warn
 
@@ -266,7 +266,7 @@ def check_finite(argument: str, array: NDArray) -> None:
     Raises
     ------
     ValueError
-        Naming the first row that holds one.
+        If there is any; the message names the first row.
     """
     if array.ndim == 1 and array.dtype.kind == "f" and all_finite(array):
         return
@@ -278,7 +278,7 @@ def check_finite(argument: str, array: NDArray) -> None:
 
 
 def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None, *, masked: bool = False) -> None:
-    """Refuse data that hold NaN or infinity, but for targets that are `masked`; raises as `check_finite`."""
+    """Refuse data with NaN or infinity, except in targets that are `masked`; raises as `check_finite`."""
     check_finite("X", X)
     if not masked:
         check_finite("y", y)
@@ -336,7 +336,7 @@ def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
 
 
 def _check_domain(y: NDArray, loss: Loss) -> None:
-    """Refuse targets that the loss is not defined on."""
+    """Refuse targets for which the loss is not defined."""
     low, high = loss.targets
     if low > -np.inf:
         bad = (y < low) | (y > high)

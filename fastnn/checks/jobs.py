@@ -57,7 +57,7 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     Raises
     ------
     TypeError
-        If it is none of fastnn's optimizers, or a setting is of another type.
+        If it is none of fastnn's optimizers, or a setting has the wrong type.
     ValueError
         If a setting is out of its bounds.
     """
@@ -100,14 +100,14 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
 
 
 def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catalogue.Loss:
-    """The row of a loss that goes with the network's output.
+    """The row of a loss that suits the network's output.
 
     Raises
     ------
     TypeError
         If it is neither a string nor a `fastnn.Loss`, or one whose functions cannot be compiled.
     ValueError
-        If it is unknown, wrong where it is looked at, or does not go with the output or the number of outputs.
+        If it is unknown, has a wrong gradient, or does not suit the output activation or the number of outputs.
     """
     row = check_loss_row(loss)
     if not row.goes_with(spec.output_activation):
@@ -129,7 +129,7 @@ def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catal
 
 
 def check_loss_row(loss: Any) -> catalogue.Loss:
-    """The row of a loss's name, or a loss of the user's own; raises as `check_loss`."""
+    """The row of a loss given by name, or a user's own loss; raises as `check_loss`."""
     if not isinstance(loss, own.Loss):
         return catalogue.LOSSES[check_name("loss", loss, catalogue.LOSSES)]
     check_own_loss(loss)
@@ -137,12 +137,12 @@ def check_loss_row(loss: Any) -> catalogue.Loss:
 
 
 def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) -> NDArray | float:
-    """The number that a loss takes, `catalogue.Loss.parameter`, or shape (n_targets,), one for each target.
+    """A loss's parameter, `catalogue.Loss.parameter`: one number, or shape (n_targets,), one for each target.
 
     Raises
     ------
     TypeError, ValueError
-        If one of those given by name, this loss's or not, is no number in its interval, or of another length.
+        If any parameter, of this loss or another, is not a number in its interval, or has another length.
     """
     checked: dict[str, NDArray | float] = {}
     n_targets = loss.n_targets(spec.n_out)
@@ -164,17 +164,17 @@ def check_l2(l2: Any) -> float:
 
 
 def check_max_grad_norm(max_grad_norm: Any) -> float:
-    """The 2-norm that a gradient may have: a number above 0; infinity for None."""
+    """The largest 2-norm of a gradient: a number above 0, or infinity for None."""
     return inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0)
 
 
 def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) -> int:
-    """Rows of a batch, of as many as there are; all of them for None.
+    """The number of rows in a batch, at most `rows`; all of them for None.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no integer above 0, or leaves some out where the optimizer takes whole batches.
+        If it is not an integer above 0, or less than `rows` for an optimizer that needs full batches.
     """
     size = rows if batch_size is None else min(check_integer("batch_size", batch_size, 1), rows)
     name = type(optimizer).__name__
@@ -184,12 +184,12 @@ def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) 
 
 
 def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
-    """The rate of each hidden layer, from one for all or one for each; empty if all are 0.
+    """The dropout rate of each hidden layer, from one for all or one for each; empty if all are 0.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no number, or sequence of numbers, in [0, 1), or of another length.
+        If it is neither a number in [0, 1) nor one for each hidden layer.
     """
     if type(dropout) is float and dropout == 0.0:
         return ()
@@ -211,9 +211,10 @@ def _refuse_with_batches(optimizer: Optimizer | Solver, **arguments: Any) -> Non
 
 
 def _refuse_large_matrices(spec: NetworkSpec, matrices: int) -> None:
-    """Levenberg-Marquardt holds the curvature and its factor, for a network in float32 in float64 too.
+    """Refuse a network whose matrices in Levenberg-Marquardt would not fit into memory.
 
-    Those are two matrices; with a penalty of its own the curvature of the data and an inverse come beside them.
+    These are the curvature and its factor, in float64 too if the network is float32; with a Bayesian penalty also the
+    curvature of the data and an inverse.
     """
     columns = spec.n_params + 1
     needed = columns**2 * (matrices * 8 + (4 if spec.dtype == "float32" else 0))
@@ -248,14 +249,14 @@ def check_job(
     directions: Any = None,
     trainable: Any = None,
 ) -> Job:
-    """A training run of a network, `spec` and `params`, whose own are trusted; the rest is as in `MLP.fit`.
+    """A training run of a network, whose `spec` and `params` are trusted; the rest is as in `MLP.fit`.
 
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument has the wrong type.
     ValueError
-        If an argument is not what it must be, or does not go with the others.
+        If an argument is invalid, or does not fit the others.
     """
     row = check_loss(loss, spec, targets)
     optimizer = check_optimizer(optimizer)
@@ -317,14 +318,14 @@ def check_job(
 
 
 def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
-    """Whether a kernel is to be compiled for a job's network; None leaves the choice open.
+    """Whether to compile a kernel for a job's network; None leaves the choice open.
 
     Raises
     ------
     TypeError
         If it is neither None nor a flag.
     ValueError
-        If it is True for a job that such kernels do not do; NumPy's twin compiles nothing, and minds nothing.
+        If it is True for a job that such kernels cannot do; the NumPy twin, which compiles nothing, ignores it.
     """
     specialize = check_optional_flag("specialize", specialize)
     if specialize and backend == "numba" and not job.is_plain:
@@ -343,7 +344,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     TypeError
         If it is no `State`.
     ValueError
-        If it is that of another network or optimizer, comes with an `rng`, or would change frozen parameters.
+        If it belongs to another network or optimizer, is given with an `rng`, or would change frozen parameters.
     """
     if state is None:
         # without a seed either way draws from the system's entropy; this one takes a tenth of the time
@@ -366,12 +367,12 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
 
 
 def check_place(state: State, job: Job) -> None:
-    """Refuse a state that stands at a place in an epoch which the job's epochs do not have.
+    """Refuse a state that is further into an epoch than the job's epochs are long.
 
     Raises
     ------
     ValueError
-        If it has done as many batches of its present epoch as the job has, or more.
+        If it has done at least as many batches of its present epoch as an epoch of the job has.
     """
     if state.counters[1] >= job.n_batches:
         raise ValueError(

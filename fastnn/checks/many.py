@@ -1,4 +1,4 @@
-"""Checks of what `fit_many` is given, up to the whole `MembersJob`."""
+"""Checks of the arguments of `fit_many`, up to the whole `MembersJob`."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def check_members_job(
     history: Any,
     specialize: Any,
 ) -> MembersJob:
-    """What is trained on what; the arguments are those of `fastnn.fit_many`.
+    """The members and their data; the arguments are those of `fastnn.fit_many`.
 
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument has the wrong type.
     ValueError
-        If an argument is not what it must be, or does not go with the others.
+        If an argument is invalid, or does not fit the others.
     """
     spec = check_network_spec(spec)
     numbers, params = check_members(members, params, spec)
@@ -134,7 +134,7 @@ def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: i
 
 
 def _check_streams(rng: Any, seeds: Any, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each member's seed, and which of the seed's streams of random numbers is the member's."""
+    """Each member's seed, and the number of its stream of random numbers."""
     if seeds is None:
         seed = secrets.randbits(63) if rng is None else int(check_rng(rng).integers(2**63))
         return np.full(len(numbers), seed, np.int64), numbers

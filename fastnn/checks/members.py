@@ -1,4 +1,4 @@
-"""Checks of what many networks are trained with: the same as for one, or a piece for each member."""
+"""Checks of the data and settings of many networks: those of one network, or one for each member."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
-        If it is of another shape, or holds more than the network's dtype can.
+        If it has another shape, or a value that overflows the network's dtype.
     """
     params = _as_floats("params", params, np.dtype(spec.dtype), f"(K, {spec.n_params})")
     if params.ndim != 2 or params.shape[1] != spec.n_params:
@@ -44,12 +44,12 @@ def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:
 
 
 def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray[np.int64], NDArray | None]:
-    """The members' numbers, shape (K,), and their first parameters, or None where they are to be drawn.
+    """The members' numbers, shape (K,), and their initial parameters, or None if they are to be drawn.
 
     Raises
     ------
     TypeError, ValueError
-        If neither is given, both are and differ in number, or one is not what it must be.
+        If neither is given, if both are given and differ in number, or if one is invalid.
     """
     if members is None and params is None:
         raise ValueError("members must be the number of networks to train, unless params are given; got None")
@@ -81,7 +81,7 @@ def check_seeds(seeds: Any, members: int) -> NDArray[np.int64]:
 
 
 def _as_integers(values: Any, expected: str) -> NDArray[np.int64]:
-    """Integers from 0 on that an int64 holds, in one dimension."""
+    """Integers of at least 0 that fit into int64, in one dimension."""
     try:
         numbers = np.asarray(values)
     except ValueError:  # ragged
@@ -99,9 +99,9 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     Raises
     ------
     TypeError
-        If it is no real number, nor an array of them.
+        If it is not a real number, nor an array of them.
     ValueError
-        If its shape is another, or a number is outside the interval.
+        If it has another shape, or a number is outside the interval.
     """
     numbers = _as_floats(argument, value, np.dtype(np.float64), f"() or ({members},)")
     if numbers.shape not in ((), (members,)):
@@ -115,9 +115,9 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
 
 
 def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[np.float64], NDArray[np.float64]]:
-    """An optimizer of plain settings, and each member's learning rate and momentum, shape (K,).
+    """An optimizer with plain settings, and each member's learning rate and momentum, shape (K,).
 
-    Where the rate is a schedule, what multiplies it is 1.
+    If the rate is a schedule, the members' rates are 1, which the schedule multiplies.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def check_data(
     Raises
     ------
     TypeError, ValueError
-        If one is not what it must be.
+        If one is invalid.
     """
     X, y, sample_weight = _as_array("X", X), _as_array("y", y), _as_array("sample_weight", sample_weight)
     if np.ndim(X) == 3:
@@ -193,12 +193,12 @@ def check_data(
 
 
 def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np.bool_] | None:
-    """Which features each member sees, shape (K, n_in); None where all see all.
+    """Which features each member uses, shape (K, n_in); None if all use all.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no array of bool of this shape, or a member would see nothing.
+        If it is not an array of bool of this shape, or a member would have no features.
     """
     if features is None:
         return None
@@ -213,7 +213,7 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
 
 
 def _as_array(argument: str, value: Any) -> Any:
-    """Lists as arrays, whose dimensions are known; what is no list is left for later checks."""
+    """Lists as arrays, whose dimensions are known; anything else is left for later checks."""
     return _as_numbers(argument, value, "any") if isinstance(value, (list, tuple)) else value
 
 
@@ -232,7 +232,7 @@ def check_quantiles(q: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     TypeError, ValueError
-        If it is no array of such.
+        If it is not such an array.
     """
     numbers = _as_numbers("q", q, "any").astype(np.float64)
     if not ((numbers >= 0) & (numbers <= 1)).all():

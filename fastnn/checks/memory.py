@@ -1,4 +1,4 @@
-"""What would take more memory than the machine has: refused in one sentence, before it is allocated."""
+"""Refuse whatever would take more memory than the machine has, before it is allocated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BYTES_AN_EPOCH = 16
 
 @cache
 def physical_memory() -> float:
-    """Bytes of memory that the machine has; infinity where it does not tell."""
+    """The machine's memory in bytes; infinity if it is not known."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):
@@ -23,12 +23,12 @@ def physical_memory() -> float:
 
 
 def check_memory(argument: str, count: int, bytes_each: int) -> None:
-    """Refuse so many of what takes so many bytes each, if they are more than the machine's memory.
+    """Refuse `count` things of `bytes_each` that do not fit into the machine's memory.
 
     Raises
     ------
     ValueError
-        Naming the most that there may be.
+        If they do not; the message names the largest possible number.
     """
     if count * bytes_each > (most := physical_memory()):
         raise ValueError(
@@ -38,7 +38,7 @@ def check_memory(argument: str, count: int, bytes_each: int) -> None:
 
 
 def check_epochs(epochs: Any) -> int:
-    """How many epochs to train: an integer of at least 1, whose losses and rates fit into memory.
+    """The number of epochs: an integer of at least 1, whose losses and rates fit into memory.
 
     Raises
     ------

@@ -45,12 +45,12 @@ _FRACTION = Interval(0, 1, open_low=True)
 
 
 def check_schedule(schedule: Any) -> schedules.Schedule:
-    """A learning rate's schedule whose settings are within their bounds.
+    """A learning rate schedule whose settings are within their bounds.
 
     Raises
     ------
     TypeError
-        If it is none of fastnn's schedules, or a setting is of another type.
+        If it is none of fastnn's schedules, or a setting has the wrong type.
     ValueError
         If a setting is out of its bounds.
     """
@@ -90,7 +90,7 @@ def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping 
     Raises
     ------
     TypeError, ValueError
-        If it is no `EarlyStopping` or a setting is not what it must be.
+        If it is not an `EarlyStopping`, or a setting is invalid.
     """
     if early_stopping is None:
         return None
@@ -108,14 +108,14 @@ def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping 
 
 
 def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, early_stopping: Any) -> Monitor | None:
-    """What a job is to monitor, if anything; `fastnn.training.holding_out` parts the samples of a fraction.
+    """What a job is to monitor, if anything; `fastnn.training.holding_out` holds out the samples of a fraction.
 
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument has the wrong type.
     ValueError
-        If an argument is not what it must be, or does not go with the others.
+        If an argument is invalid, or does not fit the others.
     """
     rate = getattr(job.optimizer, "learning_rate", None)
     plateau = rate if isinstance(rate, schedules.ReduceOnPlateau) else None

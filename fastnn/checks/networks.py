@@ -1,4 +1,4 @@
-"""Checks of what describes a network."""
+"""Checks of the description of a network."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     sizes : iterable of int
         Width of the input, of each hidden layer and of the output.
     activation : str, fastnn.Activation, or iterable of them
-        One for all hidden layers, or one for each.
+        Activation of the hidden layers, one for all of them or one for each.
     output_activation : str or fastnn.Activation
-        The output's.
+        Activation of the output layer.
     bias : bool
         Whether every layer has biases.
     dtype : dtype_like
@@ -36,9 +36,9 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument has the wrong type.
     ValueError
-        If a size, a name or the number of names is not what it must be.
+        If a size, a name or the number of names is invalid.
     """
     if not isinstance(sizes, Iterable) or isinstance(sizes, (str, bytes)) or getattr(sizes, "ndim", 1) == 0:
         raise TypeError(f"sizes must be two or more integers, as in (3, 16, 1); got {describe(sizes)}")
@@ -72,7 +72,7 @@ def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
 
 
 def _check_activation(argument: str, activation: Any) -> str:
-    """The name of an activation, which may be the user's own, or its name in a file."""
+    """The name of an activation, which may be a user's own, or its name in a file."""
     if isinstance(activation, str) and "@" in activation:
         try:
             activation = catalogue.activation_of(activation)
@@ -107,7 +107,7 @@ def check_rng(rng: Any) -> np.random.Generator:
     Raises
     ------
     TypeError, ValueError
-        As it does.
+        As `numpy.random.default_rng` does.
     """
     try:
         return np.random.default_rng(rng)

@@ -1,4 +1,4 @@
-"""Checks of functions of the user's own: what they take and give, and that a derivative is one."""
+"""Checks of users' own functions: their arguments and values, and that a derivative is the derivative."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _checked: set[str] = set()
 
 
 def check_own_loss(loss: own.Loss) -> None:
-    """See once that a loss of the user's is one.
+    """Check once that a user's loss is valid.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def check_own_loss(loss: own.Loss) -> None:
 
 
 def check_own_activation(activation: own.Activation) -> None:
-    """See once that an activation of the user's is one; raises as `check_own_loss`."""
+    """Check once that a user's activation is valid; raises as `check_own_loss`."""
     if activation.name in _checked:
         return
     of = f"the activation {own.plain_name(activation.name)!r}"
@@ -90,7 +90,7 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
 
 
 def _points(interval: tuple[float, float]) -> list[float]:
-    """Points of an interval, away from its ends."""
+    """Points in an interval, away from its ends."""
     low, high = interval
     if low > -np.inf and high < np.inf:
         return [low + (high - low) * (x - POINTS[0] + 0.1) / (POINTS[-1] - POINTS[0] + 0.2) for x in POINTS]
@@ -102,7 +102,7 @@ def _points(interval: tuple[float, float]) -> list[float]:
 def _agree(
     of: str, name: str, function: Callable, derivative_name: str, derivative: Callable, x: float, place: str
 ) -> None:
-    """See that two functions are finite and that one is the derivative of the other, by differences of fourth order."""
+    """Check that two functions are finite and that one is the derivative of the other, by fourth-order differences."""
     value, slope, step = function(x), derivative(x), 1e-4 * min(1.0, abs(x))
     for told, number in ((name, value), (derivative_name, slope)):
         if not np.isfinite(number):

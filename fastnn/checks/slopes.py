@@ -1,4 +1,4 @@
-"""Checks of the slopes that a network is trained on beside its targets."""
+"""Checks of the slopes that a network is trained on besides its targets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fastnn.settings.spec import NetworkSpec
 
 
 def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, loss: Loss, rows: int) -> Slopes | None:
-    """The slopes of each sample, from what `MLP.fit` takes; None without any.
+    """The slopes of each sample, from the arguments of `MLP.fit`; None without any.
 
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument has the wrong type.
     ValueError
-        If it is of another shape or not finite, or comes without slopes.
+        If it has another shape or is not finite, or if directions are given without slopes.
     """
     if dydx is None:
         if directions is not None:

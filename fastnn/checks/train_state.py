@@ -1,4 +1,4 @@
-"""Checks of a `TrainState`: the settings of steps on batches that compiled code makes, for there are no data yet."""
+"""Checks of a `TrainState`: the settings of training steps in compiled code, whose data are not yet known."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def check_train_state(
     Raises
     ------
     TypeError
-        If an argument is of another type, or the learning rate is a schedule.
+        If an argument has the wrong type, or the learning rate is a schedule.
     ValueError
-        If an argument is not what it must be.
+        If an argument is invalid.
     """
     spec, rows = check_network_spec(spec), check_integer("max_batch", max_batch, 1)
     row, rule = check_loss(loss, spec, targets), check_optimizer(optimizer)

@@ -1,4 +1,4 @@
-"""Checks of which parameters are trained."""
+"""Checks of the choice of trainable parameters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fastnn.settings.spec import NetworkSpec
 
 
 def check_trainable(trainable: Any, spec: NetworkSpec) -> NDArray[np.int64] | None:
-    """Ranges of the parameters that are updated, shape (k, 2): where each begins, and where it has ended.
+    """Ranges of the parameters that are updated, shape (k, 2): the start and the end (exclusive) of each.
 
     Parameters
     ----------
     trainable : sequence of int, or ndarray of bool, shape (n_params,), or None
-        Layers by their number, from 0 or from -1 backwards; or the parameters one by one; or all.
+        Numbers of layers, from 0 or backwards from -1; or a mask of the parameters; or None for all.
 
     Raises
     ------
@@ -53,12 +53,12 @@ def check_trainable(trainable: Any, spec: NetworkSpec) -> NDArray[np.int64] | No
 
 
 def check_same_frozen(state: State, job: Job) -> None:
-    """Refuse a state whose parameters, best or last, would change those that `job.trainable` leaves out.
+    """Refuse a state whose best or last parameters would change those that `job.trainable` leaves out.
 
     Raises
     ------
     ValueError
-        If they have other bits there.
+        If those parameters differ.
     """
     if job.trainable is None:
         return

@@ -33,7 +33,7 @@ LARGEST = 2**63 - 1
 
 
 def describe(value: object) -> str:
-    """What came, short enough for a sentence."""
+    """A description of an argument, short enough for a sentence."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     text = repr(value)
@@ -43,17 +43,17 @@ def describe(value: object) -> str:
 
 
 def is_sequence(value: Any) -> bool:
-    """Whether it is a list, a tuple or an array of one dimension or more, as what each output may have its own of."""
+    """Whether it is a list, a tuple or an array of one or more dimensions, as settings for each output are."""
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def check_number(argument: str, value: Any, interval: Interval) -> float:
-    """A real number in the interval, as a float; NaN is in none.
+    """A real number in the interval, as a float; NaN is in no interval.
 
     Raises
     ------
     TypeError
-        If it is no real number; a bool is none.
+        If it is not a real number; a bool is not one.
     ValueError
         If it is outside the interval.
     """
@@ -76,9 +76,9 @@ def check_integer(argument: str, value: Any, low: int) -> int:
     Raises
     ------
     TypeError
-        If it is no integer; neither a float nor a bool is one.
+        If it is not an integer; neither a float nor a bool is one.
     ValueError
-        If it is less than `low`, or more than 64 bits hold.
+        If it is less than `low`, or does not fit into 64 bits.
     """
     if type(value) is not int:
         if isinstance(value, (bool, np.ndarray)) or not hasattr(value, "__index__"):
@@ -92,7 +92,7 @@ def check_integer(argument: str, value: Any, low: int) -> int:
 
 
 def check_flag(argument: str, value: object) -> bool:
-    """True or False, of Python's or of NumPy's bool.
+    """True or False, as Python's or NumPy's bool.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def check_flag(argument: str, value: object) -> bool:
 
 
 def check_callback(callback: Any) -> Any:
-    """What is called after every epoch, or None; raises TypeError if it cannot be called."""
+    """A function to call after every epoch, or None; raises TypeError if it is not callable."""
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, or None; got {describe(callback)}")
     return callback
@@ -122,7 +122,7 @@ def check_name(argument: str, value: object, known: Collection[str]) -> str:
     Raises
     ------
     TypeError
-        If it is no string.
+        If it is not a string.
     ValueError
         If it is none of them; the message suggests the nearest.
     """
@@ -135,7 +135,7 @@ def check_name(argument: str, value: object, known: Collection[str]) -> str:
 
 
 def nearest(value: str, known: Iterable[str]) -> str:
-    """A question after the nearest known name, to end an error with; empty if none is near."""
+    """A suggestion of the nearest known name, to end an error message with; empty if none is near."""
     import difflib  # only on the way to an error
 
     folded = {name.lower(): name for name in known}

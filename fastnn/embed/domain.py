@@ -1,4 +1,4 @@
-"""Inside compiled code: whether a sample is one of those that the network knows."""
+"""In compiled code: whether a network has seen samples like this one."""
 
 from __future__ import annotations
 

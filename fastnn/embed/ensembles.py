@@ -1,4 +1,4 @@
-"""An ensemble as an argument of compiled code: ``many.forward(x, out)`` asks all its members about one sample."""
+"""An ensemble as an argument of compiled code: ``many.forward(x, out)`` computes all its members for one sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fastnn.settings.spec import NetworkSpec
 
 @shows("params")
 class EnsembleType(ArraysType):
-    """The Numba type of the ensembles of one spec, whatever the number of their members."""
+    """The Numba type of the ensembles with a spec, whatever their number of members."""
 
     def __init__(self, spec: NetworkSpec):
         self.spec = spec

@@ -1,4 +1,4 @@
-"""Objects of which compiled code sees arrays: a network, an ensemble, a training state."""
+"""Objects that compiled code sees as their arrays: a network, an ensemble, a training state."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ def _unbox(typ, thing, c):
 
 
 def announce() -> None:
-    """Have Numba know by now what was declared: an object that is a global is met while Numba compiles."""
+    """Make the declared types known to Numba at once, as it meets an object that is a global only while it compiles."""
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()

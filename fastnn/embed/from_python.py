@@ -1,4 +1,4 @@
-"""The methods of a network as Python calls them: each compiled once for a spec and cached on disk."""
+"""The methods of a network for calls from Python, each compiled once for a spec and cached on disk."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Compiled:
         return aligned_empty(self._sizes[method], self._spec.dtype)
 
     def scratch(self, method: str) -> NDArray | None:
-        """The same where the stack has no room for it."""
+        """Scratch for a method, if it is too large for the stack."""
         return self.workspace(method) if self._wide[method] else None
 
     def forward(self, net: Any, x: NDArray, out: NDArray) -> None:

@@ -1,7 +1,7 @@
-"""What compiled code calls on a network for training of its own: derivatives with respect to the parameters.
+"""The methods of a network, in compiled code, for the caller's own training: derivatives by the parameters.
 
-All of them add to a flat `grad`, which the caller sets to zero when a sum begins, and hands to ``state.apply`` when it
-is complete.
+All of them add to a flat `grad`, which the caller sets to zero when a sum begins, and passes to ``state.apply`` when
+it is complete.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What compiled code calls on a network: its outputs, and their derivatives with respect to the inputs.
+"""The methods of a network in compiled code: its outputs, and their derivatives by the inputs.
 
-Types and numbers of dimensions are checked when the caller is compiled, shapes when it runs; nothing is ever written
-outside an array.
+Types and numbers of dimensions are checked when the caller is compiled, and shapes when it runs, so that nothing is
+ever written outside an array.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STACK_BYTES = 32 * 1024
 
 # ---------------------------------------------------------------- checks while compiling
 def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
-    """Refuse what is no array of the network's dtype and so many dimensions."""
+    """Refuse anything but an array of the network's dtype with this number of dimensions."""
     wanted = f"net.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
     if not isinstance(array, types.Array) or array.dtype != net.dtype or array.ndim not in dims:
         raise Refusal(f"{wanted}; got {named(array)}")
@@ -37,19 +37,19 @@ def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, .
 
 
 def check_gradient(net: Any, method: str, grad: Any) -> None:
-    """Refuse what is no contiguous vector of the network's dtype to add to."""
+    """Refuse anything but a contiguous, writeable vector of the network's dtype."""
     check_array(net, method, "grad", grad, (1,), True)
     if grad.layout != "C":
         raise Refusal(f"net.{method}: grad must be contiguous; got {named(grad)}")
 
 
 def absent(argument: Any) -> bool:
-    """Whether an argument is None, or was left out."""
+    """Whether an argument is None or omitted."""
     return argument is None or isinstance(argument, (types.NoneType, types.Omitted))
 
 
 def scratch(net: Any, method: str, workspace: Any) -> int:
-    """Numbers of scratch a method takes; refuse what is too wide for the stack, and a workspace of another type."""
+    """The size of a method's scratch; refuse networks too wide for the stack, and a workspace of the wrong type."""
     count = point.scratch_size(net.spec, method)
     size = count * net.dtype.bitwidth // 8
     if absent(workspace):
@@ -65,14 +65,14 @@ def scratch(net: Any, method: str, workspace: Any) -> int:
 
 
 def require_derivatives(net: Any, method: str, order: int) -> None:
-    """Refuse a network one of whose activations, the user's own, has no derivative of so high an order."""
+    """Refuse a network with an activation, a user's own, that lacks a derivative of this order."""
     lacks = own.lacking(net.spec.activations, order)
     if lacks is not None:
         raise Refusal(f"net.{method}: {lacks}")
 
 
 def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:
-    """What a caller is told whose arrays are of another shape."""
+    """The error message for arrays of the wrong shape."""
     (first, shape), *others = ((name, str(shape).replace("'", "")) for name, shape in shapes.items())
     arrays = "".join(f", {name} {shape}" for name, shape in others)
     workspace = f"a workspace, if it is given, at least {scratch} numbers"

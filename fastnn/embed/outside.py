@@ -1,4 +1,4 @@
-"""One sample through a network in compiled code: what becomes of it where it lies outside the network's domain."""
+"""One sample through a network in compiled code, with regard to the network's domain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lies_inside(domain, n, x, stride):
 
 
 def feed(net, p, x, x_stride, out, out_stride, work):
-    """`point.forward` with the parameters at p, and with what the network does outside its domain."""
+    """`point.forward` with the parameters at p, after a sample outside the domain is treated as the network says."""
 
 
 @overload(feed, jit_options=INLINED)

@@ -1,4 +1,4 @@
-"""What methods need to know of the arrays they are given, and where they find scratch."""
+"""What methods need to know about their array arguments, and where they find scratch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _INTP = ir.IntType(types.intp.bitwidth)
 
 @intrinsic(prefer_literal=True)
 def memory(typingctx, like, count, workspace):
-    """Scratch for `count` numbers, a literal: in the array `workspace`, or on the stack if that is None.
+    """A pointer, of the type of `like`, to scratch for `count` numbers, a literal.
 
-    A pointer as `like`.
+    The scratch is the array `workspace`, or on the stack if that is None.
     """
     place = Pointer(like.dtype, like.lanes)
 
@@ -32,7 +32,7 @@ def memory(typingctx, like, count, workspace):
 
 @intrinsic
 def holds(typingctx, workspace, count):
-    """Whether a workspace, if it is one, has room for `count` numbers."""
+    """Whether a workspace, if there is one, has room for `count` numbers."""
 
     def codegen(context, builder, sig, args):
         if not isinstance(workspace, types.Array):
@@ -45,7 +45,7 @@ def holds(typingctx, workspace, count):
 
 @intrinsic(prefer_literal=True)
 def stride(typingctx, array, axis):
-    """How many numbers lie from one element of an array to the next along an axis, a literal."""
+    """The distance, in numbers, between neighbouring elements of an array along an axis, a literal."""
 
     def codegen(context, builder, sig, args):
         if array.layout == "C" and axis.literal_value == array.ndim - 1:
@@ -58,7 +58,7 @@ def stride(typingctx, array, axis):
 
 @intrinsic
 def fits(typingctx, array, shape):
-    """Whether an array has this shape, and its elements lie whole numbers apart."""
+    """Whether an array has this shape, and strides that are multiples of its itemsize."""
 
     def codegen(context, builder, sig, args):
         native = context.make_array(array)(context, builder, args[0])

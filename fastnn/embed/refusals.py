@@ -1,4 +1,4 @@
-"""What compiled code is told that asks for what there is not: one sentence, at the end of what Numba says."""
+"""Errors for wrong arguments in compiled code: one sentence, at the end of Numba's message."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from fastnn.kernels.jit.digest import digest
 class Refusal(ForceLiteralArg, TypingError):
     """A `TypingError` that arrives as it was raised.
 
-    Numba takes a `TypingError` for one candidate's and buries it in a list of all of them. What asks for the value of
-    an argument it hands on untouched, from caller to caller, up to where the values are: there this ends.
+    Numba takes a `TypingError` for the failure of one candidate, and buries it in a list of all of them. An exception
+    that asks for the value of an argument is instead passed on untouched, from caller to caller, to the place where
+    values are known; this one ends there.
     """
 
     def __init__(self, sentence: str):
@@ -27,7 +28,7 @@ class Refusal(ForceLiteralArg, TypingError):
         self._sentence, self._place = sentence, ""
 
     def add_context(self, message: str) -> Refusal:
-        """Keep the first place of the caller's that Numba names, and none of its own."""
+        """Keep the first location in the caller that Numba names, and none of Numba's own."""
         if not self._place and message.startswith("typing of"):
             self._place = f"{message}\n"
         return self
@@ -49,17 +50,17 @@ class Refusal(ForceLiteralArg, TypingError):
         return self
 
     def combine(self, other: Any) -> Refusal:
-        """The first one is told."""
+        """Report the first one."""
         return self
 
 
 class _Parameters(inspect.Signature):
-    """The parameters of a method, which other arguments are told of."""
+    """The parameters of a method, which are named in the error for wrong arguments."""
 
     method: str
 
     def bind(self, /, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
-        """Python's, with an error of ours."""
+        """Bind arguments as Python does, with an error of our own."""
         try:
             return super().bind(*args, **kwargs)
         except TypeError as error:
@@ -68,7 +69,7 @@ class _Parameters(inspect.Signature):
 
 
 def method(kind: type, name: str, **options: Any) -> Callable:
-    """Decorate what chooses a method of `kind` by the types of its arguments, as Numba's ``overload_method`` does."""
+    """Decorate a function that chooses a method of `kind` by the types of its arguments, like ``overload_method``."""
 
     def declare(choose: Callable) -> Callable:
         signature = inspect.signature(choose)
@@ -81,14 +82,14 @@ def method(kind: type, name: str, **options: Any) -> Callable:
 
 
 def named(kind: Any) -> str:
-    """A type as users know it."""
+    """A type under the name that users know."""
     return str(kind).replace(f", kernels {digest()}", "")
 
 
 # ---------------------------------------------------------------- what is no method
 @infer_getattr
 class _NoAttribute(AttributeTemplate):
-    """Asked when an object has no attribute of this name."""
+    """Is asked when an object has no attribute with this name."""
 
     key = ArraysType
 

@@ -1,4 +1,4 @@
-"""What compiled code calls on a network for derivatives along a direction, and second derivatives."""
+"""The methods of a network, in compiled code, for derivatives along a direction and second derivatives."""
 
 from __future__ import annotations
 

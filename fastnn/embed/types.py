@@ -1,8 +1,8 @@
 """The Numba type of a network: how it goes into compiled code and comes back.
 
-All that describes the network is in the type, so that what is called on it is compiled for its sizes; at run time it
-is one array, the parameters. The type's name holds a digest of the kernels: what users compile with it and cache is
-compiled anew after an upgrade.
+The type contains the whole description of the network, so that its methods are compiled for its sizes; at run time it
+is one array, the parameters. The type's name contains a digest of the kernels, so that users' cached code is compiled
+again after an upgrade.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from fastnn.settings.spec import NetworkSpec
 
 @shows("params")
 class NetworkType(ArraysType):
-    """The Numba type of the networks of one spec; `rebuild` makes one of its spec and its arrays in Python.
+    """The Numba type of the networks with a spec; `rebuild` makes one in Python from its spec and its arrays.
 
-    `outside` is what those with a domain do outside of it, and None for those without.
+    `outside` is what networks with a domain do with samples outside it, and None for networks without.
     """
 
     def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None):
@@ -39,12 +39,12 @@ class NetworkType(ArraysType):
 
 @cache
 def type_of(spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None) -> NetworkType:
-    """The Numba type of the networks of a spec, with a domain or without."""
+    """The Numba type of the networks with a spec, with a domain or without."""
     return NetworkType(spec, rebuild, outside)
 
 
 def place_of(spec: NetworkSpec) -> Pointer:
-    """The type of a place among the numbers of a spec's networks."""
+    """The type of a pointer to numbers of the networks with a spec."""
     number = number_type(spec)
     return Pointer(number, native_lanes(number))
 
@@ -72,7 +72,7 @@ def architecture(typingctx, net):
 
 @intrinsic
 def parameters(typingctx, net):
-    """Where a network's parameters begin."""
+    """A pointer to a network's parameters."""
 
     def codegen(context, builder, sig, args):
         native = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])

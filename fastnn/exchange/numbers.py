@@ -26,7 +26,7 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
     Raises
     ------
     TypeError
-        If it is no array of real numbers.
+        If it is not an array of real numbers.
     ValueError
         If it has another number of dimensions, or none of something.
     """

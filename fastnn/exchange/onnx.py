@@ -73,7 +73,7 @@ def _setting(settings: dict[str, Any], name: str, default: Any, place: str) -> A
 
 
 class _Graph:
-    """A graph, walked along the one value that is no constant."""
+    """A graph, walked along the one value that is not a constant."""
 
     def __init__(self, onnx: Any, graph: Any, folder: Path, size: int):
         self.onnx, self.graph, self.folder = onnx, graph, folder

@@ -1,7 +1,7 @@
-"""Where a network has been: the box, mean and covariance of samples, in one array that goes with it.
+"""The domain of a network: the bounds, mean and covariance of its training samples, in one array.
 
-The array of float64 holds the least and the greatest of each input, the mean, and the whitening matrix, upper
-triangular, whose rows lie a whole number of cache lines apart: what `fastnn.embed.domain` reads in compiled code.
+The array of float64 holds the smallest and the largest value of each input, the means, and the upper triangular
+whitening matrix, whose rows are a multiple of a cache line apart; `fastnn.embed.domain` reads it in compiled code.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     factor = np.linalg.cholesky(_correlation((X - mean) / scale))
     _whitening(domain, n_in)[:, :n_in] = np.linalg.inv(factor).T / scale[:, np.newaxis]
     if not np.isfinite(domain).all():
-        raise ValueError("X must be of numbers whose squares are finite")
+        raise ValueError("X must contain numbers whose squares are finite")
     return domain
 
 
 def _correlation(Z: NDArray) -> NDArray:
-    """Correlations of standardised samples, moved towards none by the share of the oracle approximating shrinkage.
+    """Correlations of standardised samples, shrunk towards zero by the oracle approximating shrinkage.
 
     Chen, Wiesel, Eldar and Hero, "Shrinkage algorithms for MMSE covariance estimation", 2010, equation 23.
     """
@@ -52,7 +52,7 @@ def _correlation(Z: NDArray) -> NDArray:
 
 
 def _room(n_in: int) -> NDArray[np.float64]:
-    """Zeros, of which the whitening matrix begins at a cache line."""
+    """Zeros, allocated so that the whitening matrix starts at a cache line."""
     lead = -3 * n_in % LINE
     room = aligned_empty(lead + size_of(n_in), "float64")
     room[:] = 0
@@ -60,7 +60,7 @@ def _room(n_in: int) -> NDArray[np.float64]:
 
 
 def aligned(domain: NDArray[np.float64], n_in: int) -> NDArray[np.float64]:
-    """A domain where compiled code reads it fastest."""
+    """A copy of a domain, aligned so that compiled code reads it fastest."""
     room = _room(n_in)
     room[:] = domain
     return room
@@ -78,19 +78,19 @@ def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
 
 
 def inside(domain: NDArray, X: NDArray) -> NDArray[np.bool_]:
-    """Whether samples, shape (n, n_in), lie in the box; NaN lies nowhere."""
+    """Whether samples, shape (n, n_in), lie within the bounds; those with NaN do not."""
     n_in = X.shape[1]
     return np.asarray(((domain[:n_in] <= X) & (domain[n_in : 2 * n_in] >= X)).all(axis=1))
 
 
 def clipped(domain: NDArray, X: NDArray) -> NDArray:
-    """The samples, each input moved to the nearest end of the box where it lies beyond."""
+    """The samples, with each input outside its bounds moved to the nearest bound."""
     n_in = X.shape[1]
     return np.clip(X, domain[:n_in].astype(X.dtype), domain[n_in : 2 * n_in].astype(X.dtype))
 
 
 def refuse_outside(domain: NDArray, X: NDArray) -> None:
-    """Raise ValueError if a sample lies outside the box."""
+    """Raise ValueError if a sample lies outside the bounds."""
     n_in = X.shape[1]
     low, high = domain[:n_in], domain[n_in : 2 * n_in]
     away = np.argwhere(~((low <= X) & (high >= X)))

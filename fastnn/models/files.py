@@ -1,7 +1,7 @@
 """Networks on disk: ``.npz``, which needs NumPy alone, and ``.safetensors`` (extra ``io``).
 
-Either holds one array, ``params``, and a header in JSON that says what the network is. Neither can
-hold code: reading a file that someone else made is safe.
+Both formats hold one array, ``params``, and a header in JSON that describes the network. Neither can hold code, so that
+it is safe to read files from others.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ def save(
     spec, params
         The network.
     path : path_like
-        Where to; ends in ``.npz`` or ``.safetensors``. A leading ``~`` is the home folder. What is there is replaced,
-        and its permissions stay.
+        The file, whose name ends in ``.npz`` or ``.safetensors``; a leading ``~`` is the home folder. An existing file
+        is replaced, and its permissions are kept.
     domain : ndarray of float64, or None
-        What the network keeps of its samples.
+        The domain of the network.
     outside : str
-        And what it does with others.
+        What it does with samples outside the domain.
 
     Raises
     ------
     ValueError
-        If the path ends otherwise.
+        If the path has another ending.
     ImportError
         If safetensors is needed and not installed.
     OSError
@@ -70,7 +70,7 @@ def save(
 
 
 def header_of(spec: NetworkSpec, outside: str = "ignore") -> str:
-    """What the network is, as the file's header says it."""
+    """The header of a network's file, which describes it."""
     told: dict[str, Any] = {} if outside == "ignore" else {"outside": outside}
     told |= _own_of(spec)
     header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec), **told})
@@ -80,20 +80,20 @@ def header_of(spec: NetworkSpec, outside: str = "ignore") -> str:
 
 
 def _own_of(spec: NetworkSpec) -> dict[str, Any]:
-    """What a header says of activations of the user's own."""
+    """The part of a header about users' own activations."""
     rows = [catalogue.activation_of(name) for name in spec.activations if name not in catalogue.ACTIVATIONS]
     return {"own": {row.name: _values_of(row).tolist() for row in rows}} if rows else {}
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all; of one that is there the permissions stay, and links to it.
+    """Write a file, which appears whole or not at all; an existing one keeps its permissions and symbolic links.
 
     Raises
     ------
     OSError
         If it cannot be written.
     ValueError
-        If what is there is no file.
+        If the path exists and is not a file.
     """
     target = Path(os.path.realpath(path))
     draft = target.with_name(f".fastnn-{secrets.token_hex(8)}")
@@ -120,12 +120,12 @@ def write_whole(path: Path, data: bytes) -> None:
 def save_ensemble(
     spec: NetworkSpec, params: NDArray, seed: int | None, records: Records | None, path: str | os.PathLike[str]
 ) -> None:
-    """Save an ensemble and its records; the file, which ends in ``.npz``, appears whole or not at all.
+    """Save an ensemble and its records to an ``.npz`` file, which appears whole or not at all.
 
     Raises
     ------
     ValueError
-        If the path ends otherwise.
+        If the path has another ending.
     OSError
         If the file cannot be written.
     """
@@ -140,7 +140,7 @@ def save_ensemble(
 
 
 class SavedNetwork(NamedTuple):
-    """What a file holds of a network."""
+    """The contents of a network's file."""
 
     spec: NetworkSpec
     params: NDArray
@@ -149,7 +149,7 @@ class SavedNetwork(NamedTuple):
 
 
 class SavedEnsemble(NamedTuple):
-    """What a file holds of an ensemble."""
+    """The contents of an ensemble's file."""
 
     spec: NetworkSpec
     params: NDArray
@@ -158,7 +158,7 @@ class SavedEnsemble(NamedTuple):
 
 
 def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
-    """What `save` or `save_ensemble` wrote; raises as `fastnn.load`."""
+    """Read a file that `save` or `save_ensemble` wrote; raises the errors of `fastnn.load`."""
     path = path_of(path)
     decode = _CODECS[_suffix(path)][1]
     require_file(path)
@@ -167,7 +167,7 @@ def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
 
 
 def _spec(header: Any, form: str) -> NetworkSpec:
-    """The network of a header, which is not trusted."""
+    """The spec in a header, which is not trusted."""
     if header["format"] != form:
         raise ValueError(f"its format is {header['format']!r}")
     if header["version"] != VERSION:
@@ -178,9 +178,9 @@ def _spec(header: Any, form: str) -> NetworkSpec:
 
 
 def _activation(name: str, values: dict[str, Any]) -> str:
-    """The activation of a name; of the user's own, one that is there and gives the values which the file tells.
+    """The activation with a name in a file; if it is a user's own, one of this process that has the same values.
 
-    Its fingerprint is another where another version of Python has compiled the same function.
+    Its fingerprint may differ, as that of the same function depends on the version of Python.
     """
     if "@" not in name or any(row.name == name for row in catalogue.OWN_ACTIVATIONS.values()):
         return name
@@ -192,7 +192,7 @@ def _activation(name: str, values: dict[str, Any]) -> str:
 
 
 def _values_of(row: catalogue.Activation) -> NDArray:
-    """What an activation of the user's own is at some points, by which it is known again."""
+    """The values of a user's own activation at some points, by which it is recognised."""
     assert isinstance(row, own.Activation)
     return own.elementwise(row.functions[0], np.float64, np.linspace(-5, 5, 21))
 
@@ -252,7 +252,7 @@ def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
 
 
 def read_records(archive: Archive, members: int) -> Records:
-    """The records of so many members, which are not trusted."""
+    """Read the records of members, which are not trusted."""
     arrays = {}
     for name, likely in vars(Records.blank(np.empty(members, np.int64), 0, False)).items():
         claim = archive.claims[name]
@@ -279,7 +279,7 @@ def _outside(header: Any) -> str:
 
 
 def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
-    """A network, none of which is trusted, and all texts that stand beside it."""
+    """Read a network, which is not trusted, and the texts in the file's metadata."""
     domain = None
     with open_safetensors(path) as file:
         metadata = file.metadata() or {}
@@ -301,7 +301,7 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
 
 
 def _claim(file: Any, name: str) -> Claim:
-    """What a file says of one of its arrays, which is not read yet."""
+    """What a file claims about one of its arrays, before it is read."""
     array = file.get_slice(name)
     dtype = {"F32": "float32", "F64": "float64"}.get(array.get_dtype(), "int8")
     return Claim(tuple(array.get_shape()), np.dtype(dtype))

@@ -1,4 +1,4 @@
-"""Files that someone else may have made: what they claim is checked before anything is allocated or believed.
+"""Read files from anywhere: what they claim is checked before anything is allocated or believed.
 
 Only plain arrays of numbers and one short text are read, never objects; memory stays below twice the file's size.
 """
@@ -21,7 +21,7 @@ from fastnn.checks import describe
 from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
 
-#: Most bytes of an archive's directory, of a header that says what a network is, and of one that tells of a table.
+#: Largest number of bytes in an archive's directory, in a network's header, and in the header of a table's model.
 DIRECTORY, LONGEST_HEADER, LONGEST_TABLE = 2**17, 2**18, 2**22
 
 #: Bytes that are read at once.
@@ -32,12 +32,12 @@ _KINDS = "iufU"
 
 
 def path_of(path: Any, argument: str = "path") -> Path:
-    """What a user names a file by: ``~`` is the home folder.
+    """The path of a file that a user names; a leading ``~`` is the home folder.
 
     Raises
     ------
     TypeError
-        If it is no path.
+        If it is not a path.
     """
     try:
         return Path(os.path.expanduser(os.fsdecode(path)))
@@ -51,7 +51,7 @@ def require_file(path: Path) -> int:
     Raises
     ------
     OSError
-        If there is none.
+        If there is no such file.
     ValueError
         If it is something else, such as a device, which might never end.
     """
@@ -65,7 +65,7 @@ def require_file(path: Path) -> int:
 
 @contextmanager
 def refusing(path: Path, what: str) -> Iterator[None]:
-    """A context in which whatever is wrong with a file, in any of a dozen ways, is a `ValueError` of one sentence."""
+    """A context in which any error about a file, of whatever type, becomes a `ValueError` with one sentence."""
     try:
         yield
     except ImportError:
@@ -77,7 +77,7 @@ def refusing(path: Path, what: str) -> Iterator[None]:
 
 # ---------------------------------------------------------------- .npz
 class Claim(NamedTuple):
-    """What an array in a file is said to be."""
+    """What a file claims about an array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -87,7 +87,7 @@ class Claim(NamedTuple):
 
 
 class _Sipped:
-    """A file of which little is read at once, for a directory may claim any length."""
+    """A file that is read in small amounts, as a directory may claim any length."""
 
     def __init__(self, file: IO[bytes]):
         self._file, self.seek, self.tell, self.seekable = file, file.seek, file.tell, file.seekable
@@ -99,22 +99,22 @@ class _Sipped:
 
 
 class Archive:
-    """The arrays of an ``.npz`` file, not one of them compressed, as NumPy's ``savez`` writes them.
+    """The arrays of an uncompressed ``.npz`` file, as NumPy's ``savez`` writes it.
 
     Parameters
     ----------
     file : binary file
-        Open for reading.
+        The file, open for reading.
 
     Attributes
     ----------
     claims : dict of str to Claim
-        What each array is said to be; the file is long enough for it.
+        What the file claims about each array, for which it is long enough.
 
     Raises
     ------
     ValueError, zipfile.BadZipFile and others
-        If it is none.
+        If it is not such a file.
     """
 
     def __init__(self, file: IO[bytes]):
@@ -143,7 +143,7 @@ class Archive:
         return Claim(shape, dtype)
 
     def read(self, name: str) -> NDArray:
-        """An array, which starts at the start of a cache line."""
+        """Read an array, aligned to a cache line."""
         claim = self.claims[name]
         array = aligned_empty(prod(claim.shape), claim.dtype)
         start, place = 0, memoryview(array.view(np.uint8))  # type: ignore[arg-type]
@@ -158,14 +158,14 @@ class Archive:
         return array.reshape(claim.shape)
 
     def _open(self, name: str) -> IO[bytes]:
-        """An array's numbers."""
+        """Open an array at its numbers."""
         info = self._zip.getinfo(f"{name}.npy")
         member = self._zip.open(info)
         self._claim(name, member, info.file_size)
         return member
 
     def text(self, name: str) -> str:
-        """A short text."""
+        """Read a short text."""
         claim = self.claims[name]
         if claim.dtype.kind != "U" or claim.shape or claim.dtype.itemsize > 4 * LONGEST_HEADER:
             raise ValueError(f"its {name} is {claim}")
@@ -175,7 +175,7 @@ class Archive:
 # ---------------------------------------------------------------- .safetensors
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Any]:
-    """What the library ``safetensors`` opens: a file of one array, or with a domain and a table's members of three."""
+    """Open a file with the library ``safetensors``; it has one array, or up to three with a domain and members."""
     safetensors = require("safetensors", "io")
     size = require_file(path)
     with open(path, "rb") as file:

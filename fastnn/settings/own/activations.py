@@ -34,7 +34,7 @@ class Activation(catalogue.Activation):
     Raises
     ------
     TypeError
-        If an argument is no such function, or `name` no name.
+        If an argument is not such a function, or `name` no name.
 
     Notes
     -----

@@ -33,7 +33,7 @@ class Loss(catalogue.Loss):
     Raises
     ------
     TypeError
-        If `value` or `gradient` is no such function, or `name` no name.
+        If `value` or `gradient` is not such a function, or `name` no name.
 
     See Also
     --------
@@ -115,7 +115,7 @@ class LeastSquares(Loss):
     Raises
     ------
     TypeError
-        If `residual` or `derivative` is no such function, or `name` no name.
+        If `residual` or `derivative` is not such a function, or `name` no name.
 
     Examples
     --------
