@@ -1,8 +1,8 @@
 """The NumPy twin: feedforward, backpropagation and training in the obvious way, written to be read.
 
-Everything the compiled twin (`fastnn.kernels`) computes stands here under the same file and function names, one
-formula a function. It is what the compiled twin is tested against, and ``fit(..., backend="numpy")`` runs it. From
-the ground up:
+Everything that the compiled twin (`fastnn.kernels`) computes is defined here under the same file and function names,
+with one formula in each function. The compiled twin is tested against it, and ``fit(..., backend="numpy")`` runs it.
+From the ground up:
 
 - `random`: random numbers from a counter, and the order in which an epoch visits the samples.
 - `activations`, `losses`: each function and its derivative.
@@ -13,8 +13,9 @@ the ground up:
 - `optimizers`: one `step` of each update rule, and `clip` for gradients.
 - `training`: the loop, `train`.
 
-Arguments are trusted: shapes and dtypes are those that `fastnn.checks` lets through. All stays in the dtype of the
-parameters, which may even be complex: a step along the imaginary axis differentiates the analytic functions exactly.
+Arguments are trusted to have the shapes and dtypes that `fastnn.checks` lets through. Everything is computed in the
+dtype of the parameters, which may even be complex: a step along the imaginary axis differentiates the analytic
+functions exactly.
 """
 
 from fastnn.reference import activations, curvatures, dense, losses, network, optimizers, random, series, training

@@ -1,4 +1,4 @@
-"""What happens when an epoch ends: the validation set is evaluated, early stopping and the plateau decide."""
+"""The end of an epoch: the validation set is evaluated; early stopping and the plateau schedule decide."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def end_epoch(
     i: int,
     evaluate: Callable[[Job], tuple[float, float]] = evaluate,
 ) -> bool:
-    """Do what is due after an epoch.
+    """Evaluate, stop or reduce the learning rate after an epoch.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ def end_epoch(
     loss : float
         The epoch's loss.
     learning_rates : ndarray of float64, shape (n_epochs,)
-        Receives the next epoch's rate, where the plateau rules it.
+        Receives the next epoch's rate, if a plateau schedule decides it.
     i : int
-        Place of this epoch in `learning_rates`.
+        Index of this epoch in `learning_rates`.
     evaluate : callable
-        Loss and metric on the validation set.
+        Computes the loss and the metric on the validation set.
 
     Returns
     -------

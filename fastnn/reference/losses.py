@@ -5,7 +5,7 @@ output activation (`logits_of`), the functions take its pre-activation z instead
 and loss simplify into one formula that neither overflows nor takes the logarithm of zero.
 
 Shapes: o, z and y ``(n, n_out)``, the losses ``(n,)``, the derivative ``(n, n_out)``; a parameter is one number or
-``(n_out,)``. Where several outputs speak of one target, y and the parameter have so many times fewer columns.
+``(n_out,)``. Where several outputs describe one target, y and the parameter have a column for each target.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ DERIVATIVES = _Table("_derivative")
 
 
 def of_rows(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
-    """The loss of each row, shape (n,); where the loss is masked, a target that is NaN adds nothing to it."""
+    """The loss of each row, shape (n,); if the loss is masked, a target of NaN adds nothing to it."""
     if not loss.masked:
         return FUNCTIONS[loss.name](o, y, *parameter)
     here, of_targets, numbers = _present(loss, o, y, parameter)

@@ -20,7 +20,7 @@ from fastnn.settings.spec import NetworkSpec
 def forward(
     spec: NetworkSpec, params: NDArray, X: NDArray, factors: list[NDArray] | None = None
 ) -> tuple[list[NDArray], list[NDArray]]:
-    """Feed samples forward and keep all that is met on the way.
+    """Feed samples forward, and keep the intermediate results of every layer.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def forward(
     X : ndarray, shape (n, n_in)
         The samples, of the dtype of `params`.
     factors : list of ndarray, optional
-        What each hidden layer's activations are multiplied by, for dropout.
+        Factors of each hidden layer's activations, for dropout.
 
     Returns
     -------
@@ -78,29 +78,29 @@ def loss_and_grad(
     params : ndarray, shape (n_params,)
         Its parameters.
     X : ndarray, shape (n, n_in)
-        The samples, of the dtype of `params`, as every array of floats here.
+        The samples; like all arrays of floats here, of the dtype of `params`.
     y : ndarray, shape (n, n_targets), or (n,) of intp
-        Targets, or class labels for a loss that takes them.
+        The targets, or class labels for a loss that takes them.
     loss : catalogue.Loss
-        The loss's row; it goes with the network's output.
+        The loss, which suits the network's output.
     sample_weight : ndarray, shape (n,), optional
-        Weight of each sample, at least 0; 1 if left out. A mean loss divides by their sum, and without any
-        weight the samples contribute nothing.
+        Weight of each sample, at least 0; by default 1. A mean loss is divided by their sum; if that is 0, the samples
+        contribute nothing.
     l2 : float
-        ``l2 / 2`` times the sum of squared weights, biases apart, is added to the loss.
+        ``l2 / 2`` times the sum of squared weights, without the biases, is added to the loss.
     loss_parameter : float or ndarray, shape (n_targets,), optional
-        The number for each target that the loss takes (`catalogue.Loss.parameter`); a loss without one ignores it.
+        The loss's parameter (`catalogue.Loss.parameter`), for each target; a loss without one ignores it.
     factors : list of ndarray, optional
-        What each hidden layer's activations are multiplied by, for dropout; ``(n, n_out)`` of the layer.
+        Factors of each hidden layer's activations, for dropout; ``(n, n_out)`` of the layer.
     out : ndarray, shape (n_params,), optional
-        Where the gradient is written.
+        Receives the gradient.
 
     Returns
     -------
     loss : float
         The loss.
     gradient : ndarray, shape (n_params,)
-        Its derivative with respect to `params`; `out` where it was given.
+        Its derivative with respect to `params`; `out`, if it was given.
     """
     gradient = np.empty_like(params) if out is None else out
     Z, H = forward(spec, params, X, factors)
@@ -132,7 +132,7 @@ def loss_and_grad(
 
 
 def _row_weights(loss: catalogue.Loss, X: NDArray, y: NDArray, sample_weight: NDArray | None) -> NDArray:
-    """What each row's loss counts in the batch's, of shape (n,)."""
+    """The factor of each row's loss in the batch's loss, shape (n,)."""
     weights = np.ones(len(X), X.dtype) if sample_weight is None else sample_weight
     total = counted_weights(loss, y, weights).sum()
     return weights / total if loss.mean and total > 0 else weights

@@ -55,24 +55,23 @@ def residuals(job: Job, outputs: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
-    """The sums that a Gauss-Newton step is made of.
+    """The sums from which a Gauss-Newton step is computed.
 
     Parameters
     ----------
     job : Job
         The network, its parameters, samples and targets.
     scale : ndarray, shape (n,)
-        What a sample's residuals are multiplied by: ``r = scale (o - y)``, or that of a `fastnn.LeastSquares`.
+        Factor of a sample's residuals: ``r = scale (o - y)``, or scale times that of a `fastnn.LeastSquares`.
     block_rows : int
-        The Jacobian J of the residuals is computed for so many samples at a time.
+        Number of samples for which the Jacobian J of the residuals is computed at a time.
     answer : callable
-        Called now and then; what it raises, because of Ctrl-C say, ends the computation.
+        Called now and then; an exception in it, after Ctrl-C for example, ends the computation.
 
     Returns
     -------
     ndarray, shape (n_params + 1, n_params + 1)
-        ``[J r]^T [J r]``: on and above the diagonal J^T J, in the last column J^T r, in its end r^T r; what stands
-        below the diagonal means nothing.
+        ``[J r]^T [J r]``: J^T J, and in the last column J^T r and r^T r; only the upper triangle is meaningful.
     """
     n_params = job.spec.n_params
     sums = np.zeros((n_params + 1, n_params + 1), job.spec.dtype)
@@ -88,21 +87,21 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
 
 
 def cholesky(matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]) -> NDArray[np.float64] | None:
-    """The upper triangular R with ``R^T R = matrix + damping I``; None where that is not positive definite.
+    """The upper triangular R with ``R^T R = matrix + damping I``, or None if that is not positive definite.
 
     Parameters
     ----------
     matrix : ndarray of float64, shape (n, n)
-        Symmetric; only what stands on and above its diagonal is read.
+        A symmetric matrix, of which only the upper triangle is read.
     damping : float
-        What is added to its diagonal.
+        Is added to its diagonal.
     answer : callable
-        As for `normal_equations`.
+        As in `normal_equations`.
 
     Returns
     -------
     ndarray, shape (n, m), or None
-        R in its first n columns; what stands below the diagonal, or right of them, means nothing.
+        R in the upper triangle of its first n columns; the rest is not meaningful.
     """
     answer()
     damped = matrix + damping * np.eye(len(matrix))

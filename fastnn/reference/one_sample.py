@@ -1,4 +1,4 @@
-"""The methods of a network that take one sample, which stand in for the compiled ones where nothing is compiled."""
+"""The methods of a network that take one sample, which replace the compiled ones where nothing is compiled."""
 
 from __future__ import annotations
 

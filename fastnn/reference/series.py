@@ -35,21 +35,21 @@ def taylor(spec: NetworkSpec, params: NDArray, X: NDArray, T: NDArray, terms: in
 def vjp(
     spec: NetworkSpec, params: NDArray, X: NDArray, T: NDArray, V: list[NDArray], gradient: NDArray
 ) -> list[NDArray]:
-    """Backwards from what multiplies each term of the outputs.
+    """Go backwards from the factors of each term of the outputs.
 
     Parameters
     ----------
     spec, params, X, T
         As in `taylor`.
     V : list of ndarray, shape (n, n_out)
-        What multiplies each term; their number is that of the terms.
+        The factors of each term, as many as there are terms.
     gradient : ndarray, shape (n_params,)
         The derivative of the sum of all products with respect to the parameters is added to it.
 
     Returns
     -------
     list of ndarray, shape (n, n_in)
-        What multiplies each term of the inputs; the first is the derivative with respect to X.
+        The factors of each term of the inputs; the first is the derivative with respect to X.
     """
     count = len(V)
     H, Z = _forward(spec, params, X, T, count)

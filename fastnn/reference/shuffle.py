@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 def shuffle(
     rng: np.random.RandomState, order: NDArray[np.int64], orders: NDArray[np.int64], first: int, count: int
 ) -> None:
-    """Shuffle an order so many times over, and write it down each time: in row ``e % m`` that of epoch e.
+    """Shuffle an order repeatedly, and write it each time: that of epoch e to row ``e % m``.
 
     Parameters
     ----------
     rng : numpy.random.RandomState
-        What shuffles.
+        Source of the shuffles.
     order : ndarray of int64, shape (n,)
         Shuffled in place.
     orders : ndarray of int64, shape (m, n)

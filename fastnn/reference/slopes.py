@@ -1,4 +1,4 @@
-"""Training on slopes: how far the outputs' derivatives along given directions are from what they should be."""
+"""Training on slopes: the errors of the outputs' derivatives along given directions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def add_slopes(
     X : ndarray, shape (n, n_in)
         The samples.
     slopes : Slopes
-        Theirs. A value that is missing, NaN, counts as one that is met.
+        Their slopes. A missing value, NaN, counts as an error of zero.
     row_weights : ndarray, shape (n,)
-        What each sample's mean counts in the batch's.
+        Factor of each sample's mean in the batch's loss.
     gradient : ndarray, shape (n_params,)
-        Is added to.
+        The derivative is added to it.
 
     Returns
     -------

@@ -30,28 +30,28 @@ def train(
     *,
     loss_and_grad: Callable[..., tuple[float, NDArray]] = loss_and_grad,
 ) -> Status:
-    """Run a training job on from where its state stands.
+    """Continue a training job from its state.
 
     Parameters
     ----------
     job : Job
-        What is trained on what; its parameters are updated in place.
+        The job, whose parameters are updated in place.
     state : State
-        How far the run has come; updated in place, so that another call goes on from there to the same bits.
+        The progress of the run, updated in place, so that another call continues from there bit for bit.
     learning_rates : ndarray of float64, shape (n_epochs,)
-        The learning rate of each epoch, from the one `state` stands in; rewritten where a plateau reduces it.
+        The learning rate of each epoch, starting with the present one; rewritten if a plateau reduces it.
     losses : ndarray of float64, shape (n_epochs,)
-        Receives the loss of every epoch that ends: the mean of its batches' losses before their updates, weighted
-        by the sums of their sample weights.
+        Receives the loss of every epoch that ends: the mean of its batches' losses, each before its update, weighted by
+        the sums of their sample weights.
     max_steps : int
-        The most steps this call may make.
+        Largest number of steps in this call.
     loss_and_grad : callable
-        What gives the loss of a batch and its gradient.
+        Computes the loss of a batch and its gradient.
 
     Returns
     -------
     Status
-        How the call ended. A batch that is `BAD_DATA` or has `DIVERGED` made no step.
+        How the call ended. For a batch that is `BAD_DATA` or has `DIVERGED` no step is taken.
     """
     n, gradient = len(job.X), np.empty_like(job.params)
     first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
@@ -77,9 +77,9 @@ def train(
 
 
 def trainer(job: Job, state: State) -> Train:
-    """What runs a job from where a state of it stands, and then as often as one likes from where that has come to.
+    """Make the function that continues a job from its state, as often as it is called.
 
-    Here it is `train`; a twin that lays out a job before it runs does so once.
+    Here it is `train`; a twin that must prepare a job before it runs does so only once.
     """
     return partial(train, job)
 
@@ -99,7 +99,7 @@ def _train_batch(
     gradient: NDArray,
     loss_and_grad: Callable[..., tuple[float, NDArray]],
 ) -> Status:
-    """One step of the optimizer on some rows of the data; `gradient` is scratch."""
+    """Take one step of the optimizer on some rows of the data; `gradient` is scratch."""
     X, y = job.X[rows], job.y[rows]
     weight = None if job.sample_weight is None else job.sample_weight[rows]
     to_check = (X, weight) if job.loss.masked else (X, y, weight)
@@ -133,21 +133,21 @@ def _train_batch(
 def objective(
     job: Job, gradient: NDArray, *, loss_and_grad: Callable[..., tuple[float, NDArray]] = loss_and_grad
 ) -> Callable[[], float]:
-    """What gives the loss of all a job's data, as one batch, and its gradient.
+    """Make the function that computes the loss of all a job's data, as one batch, and its gradient.
 
     Parameters
     ----------
     job : Job
-        Whose parameters, as they are at each call, the loss is of.
+        The job, whose parameters are read at each call.
     gradient : ndarray, shape (n_params,)
         Receives the gradient.
     loss_and_grad : callable
-        What gives the loss of a batch and its gradient.
+        Computes the loss of a batch and its gradient.
 
     Returns
     -------
     callable
-        Called without arguments it returns the loss.
+        It takes no arguments and returns the loss.
     """
     return lambda: _batch_loss(job, job.X, job.y, job.sample_weight, gradient, loss_and_grad)
 
@@ -171,7 +171,7 @@ def _batch_loss(
 
 
 def _frozen(trainable: NDArray[np.int64], n_params: int) -> NDArray[np.bool_]:
-    """Which parameters are in none of the ranges."""
+    """Which parameters lie in none of the ranges."""
     frozen = np.ones(n_params, bool)
     for begin, end in trainable:
         frozen[begin:end] = False
