@@ -17,6 +17,7 @@ from numba.core.event import RecordingListener, install_listener
 import fastnn
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.tiles import predict as predicting
 from fastnn.training import fit as fit_module
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
@@ -213,3 +214,16 @@ def test_members_leave_the_filters_of_warnings_alone(monkeypatch):
     fastnn.fit_many(fastnn.MLP((5, 7, 3)).spec, X, X[:, :3], members=2, epochs=1, batch_size=8, specialize=False)
     assert len(seen) == 2
     assert all(filters is before for filters in seen)
+
+
+def test_predicting_many_rows_is_several_calls_of_the_same_bits(monkeypatch):
+    net, X = fastnn.MLP((3, 4, 1), rng=0), np.random.default_rng(0).normal(size=(1000, 3))
+    whole, calls = net.predict(X), []
+    monkeypatch.setattr(predicting, "PRODUCTS_A_CALL", 300 * net.spec.n_params)
+    kernel = predicting._predict
+    monkeypatch.setattr(predicting, "_predict", lambda *args: calls.append(len(args[5])) or kernel(*args))
+    assert net.predict(X).tobytes() == whole.tobytes()
+    assert calls == [256, 256, 256, 232]
+    monkeypatch.setattr(predicting, "_predict", lambda *args: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        net.predict(X)

@@ -285,6 +285,12 @@ def test_bad_arguments_are_refused(change, message):
         fit_many(**settings)
 
 
+def test_histories_that_fit_into_no_memory_are_refused():
+    spec = MLP((3, 1)).spec
+    with pytest.raises(ValueError, match=r"epochs must be at most .*, for more do not fit into the memory of"):
+        fit_many(spec, np.ones((4, 3)), np.ones((4, 1)), members=10**6, epochs=10**6, history=True)
+
+
 def test_a_spec_is_needed():
     with pytest.raises(TypeError, match=r"spec must be a NetworkSpec, such as net.spec; got"):
         fit_many(MLP((3, 5, 2)), X, Y, members=2, epochs=1)

@@ -1,11 +1,13 @@
 """Validation, early stopping and ReduceOnPlateau: the same on both twins, resumed to the same bits."""
 
+import time
+
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, EarlyStopping
+from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt
 from fastnn.settings import catalogue
-from fastnn.settings.schedules import ReduceOnPlateau
+from fastnn.settings.schedules import Cosine, ReduceOnPlateau
 from fastnn.training import fit as training
 
 RNG = np.random.default_rng(0)
@@ -166,6 +168,30 @@ def test_resuming_equals_the_run_that_did_not_stop(run, stop_after, backend):
         assert second.best_epoch == expected.best_epoch
         assert second.state.monitor_state.tobytes() == expected.state.monitor_state.tobytes()
     assert parts.params.tobytes() == whole.params.tobytes()
+
+
+@pytest.mark.parametrize("run", [*RUNS, {}, {"batch_size": 40, "optimizer": LevenbergMarquardt()}], ids=str)
+def test_room_for_epochs_is_made_as_they_come(run, backend, monkeypatch):
+    whole, targets = problem("mse")
+    parts = whole.copy()
+    settings = {"epochs": 12, "batch_size": 9, "optimizer": Adam(Cosine(0.01, 9)), "backend": backend, "rng": 1} | run
+    expected = whole.fit(X, targets(X), **settings)
+    monkeypatch.setattr(training, "FIRST_ROOM", 2)
+    history = parts.fit(X, targets(X), **settings)
+    assert parts.params.tobytes() == whole.params.tobytes()
+    for name in ("loss", "learning_rate", "validation_loss", "validation_metric"):
+        expected_values = getattr(expected, name)
+        if expected_values is not None:
+            assert getattr(history, name).tobytes() == expected_values.tobytes(), name
+    assert history.state.monitor_state.tobytes() == expected.state.monitor_state.tobytes()
+
+
+def test_who_asks_for_very_many_epochs_waits_for_none_of_them():
+    net, targets = problem("mse")
+    begin = time.perf_counter()
+    history = net.fit(X, targets(X), epochs=3 * 10**8, early_stopping=EarlyStopping(1, 10.0), batch_size=9)
+    assert history.epochs == 2
+    assert time.perf_counter() - begin < 1.5  # 4.8 GB of losses and rates take longer
 
 
 @pytest.mark.parametrize("run", RUNS, ids=str)

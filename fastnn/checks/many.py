@@ -18,7 +18,7 @@ from fastnn.checks.members import (
     check_optimizers,
     check_seeds,
 )
-from fastnn.checks.memory import check_epochs
+from fastnn.checks.memory import BYTES_AN_EPOCH, check_epochs
 from fastnn.checks.monitor import check_early_stopping
 from fastnn.checks.networks import check_network_spec, check_rng
 from fastnn.checks.slopes import check_slopes
@@ -83,7 +83,8 @@ def check_members_job(
     if slopes is not None and len(X) > 1:
         raise ValueError("dydx must be None where each member has an X of its own")
     seeds, streams = _check_streams(rng, seeds, numbers)
-    epochs = check_epochs(epochs)
+    history = check_flag("history", history)
+    epochs = check_epochs(epochs, BYTES_AN_EPOCH * (k if history else 1))
     job = MembersJob(
         spec=spec,
         loss=row,
@@ -108,7 +109,7 @@ def check_members_job(
         epochs=epochs,
         shuffle=check_flag("shuffle", shuffle),
         stopping=check_early_stopping(early_stopping, X_val.shape[1] > 0),
-        history=check_flag("history", history),
+        history=history,
         features=check_features(features, spec, k),
         slopes=slopes,
         specialize=check_optional_flag("specialize", specialize),

@@ -10,7 +10,7 @@ from typing import Any
 from fastnn.checks.values import check_integer
 
 #: What a run keeps of each epoch: its loss and its learning rate.
-_BYTES_AN_EPOCH = 16
+BYTES_AN_EPOCH = 16
 
 
 @cache
@@ -37,8 +37,8 @@ def check_memory(argument: str, count: int, bytes_each: int) -> None:
         )
 
 
-def check_epochs(epochs: Any) -> int:
-    """The number of epochs: an integer of at least 1, whose losses and rates fit into memory.
+def check_epochs(epochs: Any, bytes_an_epoch: int = BYTES_AN_EPOCH) -> int:
+    """The number of epochs: an integer of at least 1, for each of which so many bytes fit into memory.
 
     Raises
     ------
@@ -46,5 +46,5 @@ def check_epochs(epochs: Any) -> int:
         If it is anything else.
     """
     epochs = check_integer("epochs", epochs, 1)
-    check_memory("epochs", epochs, _BYTES_AN_EPOCH)
+    check_memory("epochs", epochs, bytes_an_epoch)
     return epochs

@@ -81,6 +81,12 @@ class Monitor:
         if self.validates:
             self.loss, self.metric = np.full(epochs, np.nan), np.full(epochs, np.nan)
 
+    def make_room(self, epochs: int) -> None:
+        """Make room for further ones."""
+        if self.validates:
+            more = np.full(epochs, np.nan)
+            self.loss, self.metric = np.concatenate([self.loss, more]), np.concatenate([self.metric, more])
+
     def shares(self) -> NDArray[np.float64]:
         """The factors, shape (n_targets,), in ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 

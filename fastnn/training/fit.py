@@ -38,6 +38,7 @@ from fastnn.training.twins import BACKENDS, twin
 SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 UNBOUNDED = 2**62  # steps
+FIRST_ROOM = 2**16  # epochs whose losses and rates there is room for at first; it grows with the run
 _NOTHING = nullcontext()
 _NOTHING_PENDING = NoInterrupts()
 
@@ -107,7 +108,7 @@ def fit(
     with limited_blas, interruptible as interrupts:
         before = job.params.copy()
         if job.monitor is not None:
-            job.monitor.begin(int(state.counters[0]), epochs)
+            job.monitor.begin(int(state.counters[0]), min(epochs, FIRST_ROOM))
         train, thread = _trainer(job, state, backend, options, interrupts)
         with thread:
             run = _Run(train, job, state, epochs, before, first_steps)
@@ -187,8 +188,9 @@ class _Run:
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps = first_steps
         self.first = int(state.counters[0])
-        self.learning_rates = job.optimizer.schedule.rates(self.first, epochs)
-        self.losses = np.empty(epochs)
+        room = min(epochs, FIRST_ROOM)
+        self.learning_rates = job.optimizer.schedule.rates(self.first, room)
+        self.losses = np.empty(room)
         self.plateau = self.keeps_best = False
         self.validation: Monitor | None = None  # the monitor, where it has a validation set
         if job.monitor is not None:
@@ -217,9 +219,22 @@ class _Run:
     def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The learning rates of the next epochs, and room for their losses."""
         done = int(state.counters[0]) - self.first
+        if done == len(self.losses):
+            self._make_room()
         if self.plateau:
             self.learning_rates[done : done + 1] = state.monitor_state[MonitorState.RATE]
         return self.learning_rates[done : done + epochs], self.losses[done : done + epochs]
+
+    def _make_room(self) -> None:
+        """For twice as many epochs: who asks for very many has a run in mind that ends before."""
+        room = len(self.losses)
+        more = min(room, self.epochs - room)
+        rates = self.job.optimizer.schedule.rates(self.first + room, more)
+        self.learning_rates = np.concatenate([self.learning_rates, rates])
+        self.losses = np.concatenate([self.losses, np.empty(more)])
+        if self.job.monitor is not None:
+            self.job.monitor.make_room(more)
+            self.job.prepared = None  # which knows where the monitor wrote
 
     def train_all(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""

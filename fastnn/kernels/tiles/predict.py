@@ -20,6 +20,9 @@ from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.spec import NetworkSpec
 
+#: Products of a weight and a number in a call of the kernel, about: between two calls Python may answer Ctrl-C.
+PRODUCTS_A_CALL = 10**9
+
 
 @kernel
 def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out):
@@ -62,7 +65,14 @@ def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     block_rows = max(1, min(len(X), BLOCK_ROWS))
     layers, zeros, size = layout(spec, block_rows, False, False)
     out, work = np.empty((len(X), spec.n_out), spec.dtype), workspace(size, spec.dtype)
-    _predict(layers, spec.n_layers, zeros, forward_address(spec.dtype), params, X, work, block_rows, out)
+    rows = len(X)
+    if rows > BLOCK_ROWS:  # whole blocks, whose outputs are the same to the bit
+        rows = max(1, PRODUCTS_A_CALL // (spec.n_params * BLOCK_ROWS)) * BLOCK_ROWS
+    for start in range(0, len(X), rows or 1):
+        part = slice(start, start + rows)
+        _predict(
+            layers, spec.n_layers, zeros, forward_address(spec.dtype), params, X[part], work, block_rows, out[part]
+        )
     return out
 
 
