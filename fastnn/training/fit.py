@@ -234,7 +234,6 @@ class _Run:
         self.losses = np.concatenate([self.losses, np.empty(more)])
         if self.job.monitor is not None:
             self.job.monitor.make_room(more)
-            self.job.prepared = None  # which knows where the monitor wrote
 
     def train_all(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""

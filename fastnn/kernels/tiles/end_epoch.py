@@ -172,7 +172,9 @@ def end_epoch(job, params, n_params, epoch, loss, learning_rates, i, n_rates, te
 
 # ---------------------------------------------------------------- from Python
 def monitor_record(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
-    """What a job monitors, of the dtype `MONITOR_RECORD`, but for the state; and arrays to be kept alive with it.
+    """What a job monitors, of the dtype `MONITOR_RECORD`; and arrays to be kept alive with it.
+
+    But for what it is written to, which may be elsewhere in each call: see `PreparedJob.remember_in`.
 
     `loss` is the address of the loss on the validation set's targets.
     """
@@ -199,7 +201,7 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     record["n_rows"], record["loss"], record["weight"] = len(monitor.X), loss, weight
     record["factor"] = 1 / (job.loss.divisor(job.spec.n_out) * (weight if job.loss.mean else 1.0))
     targets = "labels" if monitor.y.ndim == 1 else "y"
-    arrays = {"X": monitor.X, targets: monitor.y, "losses": monitor.loss, "metrics": monitor.metric}
+    arrays = {"X": monitor.X, targets: monitor.y}
     if weights is not None:
         arrays["sample_weight"] = weights
     if job.loss.metric == "r2":

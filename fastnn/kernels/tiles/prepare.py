@@ -177,7 +177,7 @@ class PreparedJob:
         vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
         self.vectors = np.ndarray(n_vectors, spec.dtype, buffer, vectors - place) if n_vectors else None
         np.ndarray(len(settings), np.float64, buffer)[:] = settings
-        self.params, self.monitors = job.params, job.monitor is not None
+        self.params, self.monitor = job.params, job.monitor
         parameter = job.loss_parameter
         if isinstance(parameter, np.ndarray):
             parameter_at = address(parameter)
@@ -238,11 +238,12 @@ class PreparedJob:
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def remember_in(self, state: State) -> None:
-        """Have what is monitored written to a state."""
-        if self.monitors:
-            monitor = self.record[0]["monitor"]
-            monitor["state"] = address(state.monitor_state)
-            monitor["best"] = address(state.best) if state.best.size else 0
+        """Have what is monitored written to a state, and to where the monitor has room now."""
+        if self.monitor is not None:
+            record = self.record[0]["monitor"]
+            record["state"] = address(state.monitor_state)
+            record["best"] = address(state.best) if state.best.size else 0
+            record["losses"], record["metrics"] = address(self.monitor.loss), address(self.monitor.metric)
 
 
 class PreparedForTiles(PreparedJob):
