@@ -52,8 +52,8 @@ BAD_NETWORKS = [
     ({"dtype": "flaot"}, ValueError, r"dtype must be float32 or float64; got 'flaot'"),
     ({"dtype": None}, ValueError, r"dtype must be float32 or float64; got None"),
     ({"init": "glorot"}, ValueError, r"init must be one of unit_uniform.*got 'glorot'; did you mean 'glorot_"),
-    ({"rng": -1}, ValueError, r"rng must be what numpy\.random\.default_rng takes.*got -1"),
-    ({"rng": "seed"}, TypeError, r"rng must be what numpy\.random\.default_rng takes.*got 'seed'"),
+    ({"rng": -1}, ValueError, r"rng must be something that numpy\.random\.default_rng takes.*got -1"),
+    ({"rng": "seed"}, TypeError, r"rng must be something that numpy\.random\.default_rng takes.*got 'seed'"),
 ]
 
 
@@ -81,7 +81,7 @@ class Unreadable:
 
 
 BAD_X = [
-    (X[0], ValueError, r"X must have shape \(n, 3\); got \(3,\); one sample x is X = x\[None\]"),
+    (X[0], ValueError, r"X must have shape \(n, 3\); got \(3,\); for one sample x, pass x\[None\]"),
     (X[:, :2], ValueError, r"X must have shape \(n, 3\); got \(4, 2\)"),
     (X[None], ValueError, r"X must have shape \(n, 3\); got \(1, 4, 3\)"),
     (1.0, ValueError, r"X must have shape \(n, 3\); got \(\)"),
@@ -353,7 +353,7 @@ BAD_SETTINGS = [
     ({"specialize": 1}, TypeError, r"specialize must be True or False; got 1"),
     ({"backend": "cuda"}, ValueError, r"backend must be one of numba, plain, numpy; got 'cuda'"),
     ({"backend": ["numba"]}, TypeError, r"backend must be one of numba, plain, numpy; got \['numba'\] \(list\)"),
-    ({"rng": "x"}, TypeError, r"rng must be what numpy\.random\.default_rng takes.*; got 'x'"),
+    ({"rng": "x"}, TypeError, r"rng must be something that numpy\.random\.default_rng takes.*; got 'x'"),
     ({"state": 3}, TypeError, r"state must be the state of a history, history\.state; got 3"),
     (
         {"optimizer": "adam"},

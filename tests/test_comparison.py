@@ -440,4 +440,4 @@ def test_nothing_measured_is_a_failure(monkeypatch, capsys):
 
 def test_a_loss_that_does_not_go_with_one_output_is_refused(capsys):
     assert cli.main(["bench", "--layers", "3,1", "--loss", "cross_entropy"]) == 1
-    assert "two outputs or more" in capsys.readouterr().err
+    assert "an output for each class, two or more" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_the_order_of_layers_without_numbers_must_be_said(capsys):
     save({"trunk.weight": made.weights[0].T.copy(), "head.weight": made.weights[1].T.copy()}, "state.safetensors")
     command = ["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]
     assert main(command) == 1
-    assert "--layers must tell the order of the layers in state.safetensors, head, trunk" in capsys.readouterr().err
+    assert "--layers must give the order of the layers in state.safetensors, head, trunk" in capsys.readouterr().err
     assert main([*command, "--layers", "trunk,tail"]) == 1
     assert "must name the layers in state.safetensors, head, trunk; got trunk, tail" in capsys.readouterr().err
     assert main([*command, "--layers", "trunk,head"]) == 0
@@ -81,7 +81,7 @@ def test_an_ensemble_is_exported_as_its_mean_and_spread(to, ending, folder):
 def test_the_best_is_of_a_table_alone(capsys):
     ensemble("tanh").save("many.npz")
     assert main(["export", "many.npz", "--to", "c", "--best"]) == 1
-    assert "--best goes with a model of `fastnn train`" in capsys.readouterr().err
+    assert "--best goes with a model that `fastnn train` made" in capsys.readouterr().err
 
 
 def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):

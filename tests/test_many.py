@@ -261,7 +261,7 @@ def test_params_are_copied():
 REFUSED = [
     ({"members": None}, "members must be the number of networks to train"),
     ({"members": 0}, "members must be an integer of at least 1; got 0"),
-    ({"members": [1, -1]}, "members must be a count, or members' numbers of at least 0"),
+    ({"members": [1, -1]}, "members must be a count, or the members' numbers, at least 0"),
     ({"params": np.zeros((2, 3))}, r"params must have shape \(K, 32\)"),
     ({"params": np.zeros((2, 32))}, "params must have a row for each of the 4 members; got 2"),
     ({"X": np.zeros((3, N, 3))}, "X must have a block for each of the 4 members; got 3"),
@@ -352,5 +352,5 @@ def test_features_are_refused_in_a_sentence():
         fit_many(SPEC, X, Y, features=np.ones((2, 3)), **settings)
     with pytest.raises(ValueError, match=r"features must be an array of bool of shape \(2, 3\); got"):
         fit_many(SPEC, X, Y, features=np.ones((3, 3), bool), **settings)
-    with pytest.raises(ValueError, match="features must leave each member one at least; got none for member 1"):
+    with pytest.raises(ValueError, match="features must leave each member at least one; got none for member 1"):
         fit_many(SPEC, X, Y, features=[[True] * 3, [False] * 3], **settings)

@@ -121,7 +121,7 @@ def test_one_sample(net):
         assert net.forward(x, out) is None
         assert np.array_equal(out, net(x))
         np.testing.assert_allclose(out, expected[i], rtol=tolerance(net), atol=1e-7 if tolerance(net) > 1e-6 else 0)
-    with pytest.raises(ValueError, match=r"x must have shape \(3,\); got \(6, 3\); many samples go to predict"):
+    with pytest.raises(ValueError, match=r"x must have shape \(3,\); got \(6, 3\); predict takes many samples"):
         net(X)
     for wrong in (X[0, :2], np.append(X[0], 0)):
         with pytest.raises(ValueError, match=rf"x must have shape \(3,\); got \({len(wrong)},\)$"):

@@ -79,7 +79,7 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
     values = [f"{value:.2f}" for value in Y]
     values[4] = values[77] = "<1.0"
     series = polars.Series("y", values)
-    said = r"'<1.0' in row 5, '<1.0' in row 78: --missing '<1.0' .* or --task classification"
+    said = r"'<1.0' in row 5, '<1.0' in row 78: --missing '<1.0' .*, and --task classification"
     with pytest.raises(ValueError, match=said):
         take_target(series, None, Numerals())
     target, y, _ = take_target(series, None, Numerals(missing=("<1.0",)))
@@ -90,16 +90,19 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([f"2023-01-{day:02d}" for day in range(1, 29)], "28 different texts in 28 rows, as '2023-01-01' in row 1"),
+        (
+            [f"2023-01-{day:02d}" for day in range(1, 29)],
+            "28 different texts in 28 rows, such as '2023-01-01' in",
+        ),
         ([f"name {k}" for k in range(30)], "classes of several rows each; it holds 30 different texts"),
-        ([f"{k % 9}.5%" for k in range(90)], "without signs of currency or per cent; it holds '0.5%' in row 1"),
-        ([f"$1,{k % 9}00" for k in range(90)], "without signs of currency or per cent"),
-        ([f"{k} €" for k in range(90)], "without signs of currency or per cent"),
+        ([f"{k % 9}.5%" for k in range(90)], "without currency or percent signs; it holds '0.5%' in row 1"),
+        ([f"$1,{k % 9}00" for k in range(90)], "without currency or percent signs"),
+        ([f"{k} €" for k in range(90)], "without currency or percent signs"),
     ],
 )
 def test_texts_that_are_hardly_classes_are_refused(values, said):
     series = polars.Series("y", values)
-    with pytest.raises(ValueError, match="--task classification takes each as a class") as caught:
+    with pytest.raises(ValueError, match="--task classification makes each a class") as caught:
         take_target(series, None, Numerals())
     assert said in str(caught.value)
     assert take_target(series, "classification", Numerals())[0].classes

@@ -226,7 +226,7 @@ def test_train_predict_and_info(folder, capsys):
     messy().write_csv("table.csv")
     assert cli.main(["train", "table.csv", "--target", "y", "--hidden", "8", "--epochs", "60"]) == 0
     said = capsys.readouterr().out
-    for told in ("Regression: 'y'", "6 without 'y' left out", "LEFT OUT: constant", "a linear model"):
+    for told in ("Regression: 'y'", "6 without 'y' are left out", "LEFT OUT: constant", "a linear model"):
         assert told in said
     assert (folder / "table.png").stat().st_size > 1000
     assert cli.main(["predict", "table.safetensors", "table.csv"]) == 0
@@ -287,13 +287,13 @@ def test_info_of_a_plain_network(folder, capsys):
         (bytes(range(256)), "cannot be read as a table"),
         (b"a,b\n1,2\n", "no column 'y'"),
         (b"a,y\n1,2\n", "at least 10 rows"),
-        (b"a,y\n" + b"5,1\n5,2\n" * 40, "a network needs columns to learn 'y' from"),
+        (b"a,y\n" + b"5,1\n5,2\n" * 40, "a network needs columns to predict 'y' from"),
         (b"a,y\n" + b"1,5.5\n2,5.5\n" * 40, "constant"),
         (b"a,y\n" + b"1,5\n2,5\n" * 40, "constant"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"inf,u\n" * 40, "infinity"),
         (b"a,y\n" + b"1,u\n2,v\n" * 40 + b"1e300,u\n" * 40, "holds 1e+300, which is too large, in row"),
         (b"a,y\n" + b"1,-1e300\n2,1e300\n" * 40, "holds -1e+300, which is too large, in row 1"),
-        (b"y\n" + b"1\n2\n" * 40, "a network needs columns to learn 'y' from"),
+        (b"y\n" + b"1\n2\n" * 40, "a network needs columns to predict 'y' from"),
     ],
 )
 def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
@@ -313,7 +313,7 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--rate", "-1"], "learning_rate"),
         (["--activation", "rely"], "did you mean 'relu'"),
         (["--output", "m.pkl"], ".safetensors"),
-        (["--output", "no/such/m.safetensors"], "no folder"),
+        (["--output", "no/such/m.safetensors"], "the folder of no/such/m.safetensors does not exist"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
@@ -378,7 +378,7 @@ def test_sweep_compares_settings(folder, capsys):
     assert "2 settings, 3 networks of each. r2 on 5" in said
     assert "  4 tanh, rate 0.01 " in said
     assert "  4-4 tanh, rate 0.01 " in said
-    assert "To beat: a linear model: 0." in said
+    assert "Baselines: a linear model: 0." in said
     assert "LEFT OUT: constant" in said
     assert "To train the best one: fastnn train t.csv --target y --hidden 4" in said
     for option in (["--repeats", "0"], ["--folds", "1"], ["--threads", "0"]):
@@ -448,7 +448,7 @@ def test_training_that_diverges_is_said_in_one_line(repeats, folder, capsys):
     messy().write_csv("t.csv")
     assert cli.main(["train", "t.csv", "--target", "y", "--rate", "1e30", "--epochs", "5", "--repeats", repeats]) == 1
     error = capsys.readouterr().err
-    assert error == "fastnn train: training diverged at a rate of 1e+30; a smaller one may do\n"
+    assert error == "fastnn train: training diverged at a learning rate of 1e+30; a smaller one may help\n"
     assert not list(folder.glob("*.safetensors"))
 
 
@@ -481,7 +481,7 @@ def test_ctrl_c_saves_and_tells_the_networks_that_are_finished(folder, monkeypat
     argv = ["train", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "4"]
     assert cli.main(argv) == 130
     out, error = capsys.readouterr()
-    assert "Interrupted: 3 of 4 networks are finished, and saved." in out
+    assert "Interrupted: 3 of 4 networks were finished, and are saved." in out
     assert error == "fastnn train: interrupted\n"
     assert len(model.TableModel.load("t.safetensors").networks) == 3
     assert not list(folder.glob("*.png"))
@@ -511,7 +511,7 @@ def test_ctrl_c_in_a_sweep_tells_the_networks_that_are_finished(folder, monkeypa
     argv = ["sweep", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "2", "--save"]
     assert cli.main([*argv, "t.safetensors"]) == 130
     out, error = capsys.readouterr()
-    assert "Interrupted: 3 of 4 networks are finished, and shown here." in out
+    assert "Interrupted: 3 of 4 networks were finished, and are shown here." in out
     assert error == "fastnn sweep: interrupted\n"
     assert not list(folder.glob("*.safetensors"))
 

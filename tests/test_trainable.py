@@ -88,7 +88,7 @@ def test_parameters_too_many_for_the_caches():
 def test_a_state_does_not_bring_frozen_parameters_of_its_own():
     stopping = {"validation_data": (X, Y), "early_stopping": fastnn.EarlyStopping(patience=99)}
     history = MLP(SIZES, rng=0).fit(X, Y, epochs=3, rng=0, **stopping)
-    with pytest.raises(ValueError, match="state must hold the network's own values of all that trainable leaves out"):
+    with pytest.raises(ValueError, match="state must hold the network's own values for all that trainable leaves out"):
         MLP(SIZES, rng=5).fit(X, Y, epochs=3, state=history.state, trainable=[-1], **stopping)
     net = MLP(SIZES, rng=0)
     before, mask = net.params.copy(), last_layer(net.spec)
@@ -121,5 +121,5 @@ def test_anything_else_is_refused(trainable, error, message):
 
 @pytest.mark.parametrize("solver", [fastnn.LevenbergMarquardt(), fastnn.LBFGS()], ids=lambda rule: type(rule).__name__)
 def test_solvers_train_all(solver):
-    with pytest.raises(ValueError, match=r"trainable must be None for \w+, whose steps are of all parameters"):
+    with pytest.raises(ValueError, match=r"trainable must be None for \w+, which updates all parameters"):
         MLP(SIZES).fit(X, Y, epochs=1, optimizer=solver, trainable=[-1])

@@ -31,7 +31,7 @@ predicted = net.predict(X_test).argmax(axis=1)
 print(f"{(predicted == y_test).mean():.1%} of {len(y_test)} digits are read correctly")
 
 # %%
-# How the loss fell, and which digits are taken for which.
+# How the loss fell, and which digits are mistaken for which.
 
 figure, (curve, table) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 plots.loss_curves({"training": history.loss, "validation": history.validation_loss}, curve)

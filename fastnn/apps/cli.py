@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         subparser.add_argument(
-            "-q", "--quiet", action="store_true", help="print nothing but errors, and data that go to standard output"
+            "-q", "--quiet", action="store_true", help="print only errors, and results that go to standard output"
         )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)

@@ -35,7 +35,7 @@ def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
     if not (type(X) is np.ndarray and X.dtype is dtype and X.flags.carray):
         X = _as_floats("X", X, dtype, f"(n, {n_in})")
     if X.ndim != 2 or X.shape[1] != n_in:
-        hint = "; one sample x is X = x[None]" if X.shape == (n_in,) else ""
+        hint = "; for one sample x, pass x[None]" if X.shape == (n_in,) else ""
         raise ValueError(f"X must have shape (n, {n_in}); got {X.shape}{hint}")
     if len(X) < least:
         raise ValueError(f"X must have at least {least} row; got shape {X.shape}")
@@ -48,7 +48,7 @@ def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
     if not (type(x) is np.ndarray and x.dtype is dtype and x.flags.carray):
         x = _as_floats("x", x, dtype, f"({n_in},)")
     if x.shape != (n_in,):
-        hint = "; many samples go to predict" if x.ndim == 2 else ""
+        hint = "; predict takes many samples" if x.ndim == 2 else ""
         raise ValueError(f"x must have shape ({n_in},); got {x.shape}{hint}")
     return x
 
@@ -301,7 +301,7 @@ def _as_numbers(argument: str, value: Any, shape: str) -> NDArray:
     if array.dtype.kind not in "biuf":
         came = describe(value if array.ndim == 0 else array)
         if array.dtype.kind == "O" and array.ndim:
-            came += ", which astype(float) makes numbers of if that is what it holds"
+            came += "; astype(float) converts it if it holds numbers"
         raise TypeError(f"{expected}; got {came}")
     return array
 

@@ -118,13 +118,13 @@ def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catal
         )
     if not row.fits(spec.n_out):
         raise ValueError(
-            f"loss must go with the network's number of outputs, which {loss!r} takes {row.outputs_per_target} of "
-            f"for each target; got a network of {spec.n_out}"
+            f"loss must suit the number of outputs, of which {loss!r} takes {row.outputs_per_target} for each "
+            f"target; got a network of {spec.n_out}"
         )
     if check_name("targets", targets, ("complete", "masked")) == "complete":
         return row
     if not row.may_be_masked:
-        raise ValueError(f"targets must be 'complete' for {loss}, whose classes are known or not; got {targets!r}")
+        raise ValueError(f"targets must be 'complete' for {loss}, which needs every sample's class; got {targets!r}")
     return row.where_present()
 
 
@@ -196,7 +196,7 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     hidden = spec.n_layers - 1
     given = list(dropout) if is_sequence(dropout) else [dropout] * hidden
     if len(given) != hidden:
-        raise ValueError(f"dropout must be one number or {hidden}, one a hidden layer; got {len(given)}")
+        raise ValueError(f"dropout must be one number, or {hidden}, one for each hidden layer; got {len(given)}")
     rates = tuple(check_number("dropout", rate, UNIT) for rate in given)
     return rates if any(rates) else ()
 
@@ -281,13 +281,13 @@ def check_job(
     if isinstance(optimizer, solvers.LBFGS):
         check_memory("memory of LBFGS", optimizer.memory, 2 * 8 * spec.n_params)  # a step and a gradient each
     if name in _SOLVERS and max_grad_norm is not None:
-        raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
+        raise ValueError(f"max_grad_norm must be None for {name}, which chooses the length of its steps")
     l2 = check_l2(l2)
     if l2 > 0 and solvers.is_bayesian(optimizer):
         raise ValueError(f"l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', its own; got {l2}")
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     if name in _SOLVERS and (rates or input_noise):
-        raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
+        raise ValueError(f"dropout and input_noise must be 0 for {name}, which needs a loss without noise")
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
     if slopes is not None and (name == "LBFGS" or rates or input_noise):
         raise ValueError("dydx must be None with dropout, input_noise or LBFGS, which take values alone")
@@ -295,7 +295,7 @@ def check_job(
         raise ValueError("dydx must be None with regularisation='bayesian', which takes values alone")
     parts = check_trainable(trainable, spec)
     if parts is not None and name in _SOLVERS:
-        raise ValueError(f"trainable must be None for {name}, whose steps are of all parameters")
+        raise ValueError(f"trainable must be None for {name}, which updates all parameters")
     return Job(
         spec=spec,
         params=params,
@@ -331,7 +331,7 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
     if specialize and backend == "numba" and not job.is_plain:
         raise ValueError(
             "specialize must not be True with dydx, trainable, dropout, input_noise, batches from a callable or "
-            "a solver, which the specialised path does not do"
+            "a solver, which the specialised path does not support"
         )
     return specialize
 
@@ -342,7 +342,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     Raises
     ------
     TypeError
-        If it is no `State`.
+        If it is not a `State`.
     ValueError
         If it belongs to another network or optimizer, is given with an `rng`, or would change frozen parameters.
     """
@@ -377,5 +377,5 @@ def check_place(state: State, job: Job) -> None:
     if state.counters[1] >= job.n_batches:
         raise ValueError(
             f"state must be that of a run with {job.n_batches} batches an epoch; "
-            f"got one that has done {state.counters[1]} of its present epoch"
+            f"got one that has done {state.counters[1]} of its current epoch"
         )

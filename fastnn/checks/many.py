@@ -116,7 +116,7 @@ def check_members_job(
     )
     if job.specialize and not job.may_share_lanes:
         raise ValueError(
-            "specialize must not be True with ReduceOnPlateau, dydx or a metric monitored, which lanes do not do"
+            "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support"
         )
     if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
         return replace(job, schedule=optimizer.learning_rate.rates(0, epochs))
@@ -130,7 +130,7 @@ def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: i
     X, y, *rest = given
     X, y, weights = check_data(X, y, rest[0] if rest else None, spec, loss, members)
     if len(X) > 1 or len(y) > 1:
-        raise ValueError("validation_data must be one set for all members, who may weigh its samples in their own ways")
+        raise ValueError("validation_data must be one set for all members, which may weigh its samples differently")
     return X, y, weights
 
 

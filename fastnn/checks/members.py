@@ -59,7 +59,7 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
         check_finite("params", first)
         members = len(first) if members is None else members
     if isinstance(members, (list, tuple, range, np.ndarray)):
-        numbers = _as_integers(members, "members must be a count, or members' numbers of at least 0")
+        numbers = _as_integers(members, "members must be a count, or the members' numbers, at least 0")
     else:
         count = check_integer("members", members, 1)
         check_memory("members", count, spec.n_params * np.dtype(spec.dtype).itemsize)
@@ -208,7 +208,7 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
         raise (TypeError if seen.dtype != np.bool_ else ValueError)(f"{expected}; got {describe(seen)}")
     blind = ~seen.any(axis=1)
     if blind.any():
-        raise ValueError(f"features must leave each member one at least; got none for member {int(blind.argmax())}")
+        raise ValueError(f"features must leave each member at least one; got none for member {int(blind.argmax())}")
     return seen
 
 

@@ -32,7 +32,7 @@ def check_memory(argument: str, count: int, bytes_each: int) -> None:
     """
     if count * bytes_each > (most := physical_memory()):
         raise ValueError(
-            f"{argument} must be at most {int(most // bytes_each):,}, for more do not fit into the memory of "
+            f"{argument} must be at most {int(most // bytes_each):,}, as more do not fit into the memory of "
             f"{most / 2**30:.1f} GiB; got {count:,}"
         )
 

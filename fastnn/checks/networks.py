@@ -113,5 +113,5 @@ def check_rng(rng: Any) -> np.random.Generator:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"rng must be what numpy.random.default_rng takes, a seed say; got {describe(rng)}"
+            f"rng must be something that numpy.random.default_rng takes, such as a seed; got {describe(rng)}"
         ) from error

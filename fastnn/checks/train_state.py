@@ -39,7 +39,7 @@ def check_train_state(
     row, rule = check_loss(loss, spec, targets), check_optimizer(optimizer)
     if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
         raise TypeError(
-            "optimizer must be an update rule whose learning rate is a number, for a TrainState has no epochs; "
+            "optimizer must be an update rule whose learning rate is a number, as a TrainState has no epochs; "
             f"got {describe(optimizer)}"
         )
     return Job(

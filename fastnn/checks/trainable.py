@@ -67,4 +67,4 @@ def check_same_frozen(state: State, job: Job) -> None:
         frozen[begin:end] = False
     for params in (state.best, state.last):
         if params is not None and params.size and params[frozen].tobytes() != job.params[frozen].tobytes():
-            raise ValueError("state must hold the network's own values of all that trainable leaves out; got others")
+            raise ValueError("state must hold the network's own values for all that trainable leaves out; got others")

@@ -49,7 +49,7 @@ def network_of(steps: Iterable[Step], dtype: Any = None) -> Network:
     Raises
     ------
     ValueError
-        If the steps are no sequence of dense layers, each with at most one activation, or a number does not fit into
+        If the steps are not a sequence of dense layers, each with at most one activation, or a number does not fit into
         the dtype.
     """
     layers = _layers_of(steps)

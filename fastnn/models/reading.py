@@ -126,7 +126,7 @@ class Archive:
             if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size > self._size:
                 raise ValueError(f"its {name} is compressed")
             if info.file_size > self._size or name in self.claims:
-                raise ValueError(f"its {name} is too long or twice there")
+                raise ValueError(f"its {name} is too long or occurs twice")
             with self._zip.open(info) as member:
                 self.claims[name] = self._claim(name, member, info.file_size)
 
@@ -137,9 +137,9 @@ class Archive:
             raise ValueError(f"its {name} is of a later format")
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(member)
         if dtype.kind not in _KINDS or dtype.hasobject or (by_columns and len(shape) > 1):
-            raise ValueError(f"its {name} is no array of numbers in rows, but of {dtype}")
+            raise ValueError(f"its {name} is not an array of numbers in C order, but of {dtype}")
         if min(shape, default=1) < 0 or member.tell() + prod(shape) * dtype.itemsize != size:
-            raise ValueError(f"its {name} is said to be of shape {shape}, and has {size} bytes")
+            raise ValueError(f"its {name} claims shape {shape}, but has {size} bytes")
         return Claim(shape, dtype)
 
     def read(self, name: str) -> NDArray:
@@ -181,9 +181,9 @@ def open_safetensors(path: Path) -> Iterator[Any]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(size - 8, LONGEST_TABLE):
-            raise ValueError(f"its header is said to have {length} bytes")
+            raise ValueError(f"its header claims {length} bytes")
         header = file.read(length)
     if header.count(b'"data_offsets"') not in (1, 2, 3) or header.replace(rb"\"", b"").count(b'"') > 64:
-        raise ValueError("it must hold one array, or up to three, and little else")
+        raise ValueError("it must hold one to three arrays, and little else")
     with safetensors.safe_open(path, framework="numpy") as file:
         yield file

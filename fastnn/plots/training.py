@@ -81,7 +81,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
 def spread(
     values: ArrayLike, ax: Axes | None = None, *, unit: str = "loss", marked: Mapping[str, float] | None = None
 ) -> Axes:
-    """Draw how a number varies over an ensemble: a histogram, each member, the median and the range from 5 to 95 %.
+    """Draw how a number varies over an ensemble: a histogram, each member, the median and the range from 5 to 95%.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def spread(
             finite, np.full(len(finite), 0.02), "|", color="#123a66", markersize=9, transform=ax.get_xaxis_transform()
         )
         low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
-        ax.axvspan(low, high, color="#123a66", alpha=0.12, linewidth=0, label=f"5 to 95 %: {low:.3g} to {high:.3g}")
+        ax.axvspan(low, high, color="#123a66", alpha=0.12, linewidth=0, label=f"5 to 95%: {low:.3g} to {high:.3g}")
         ax.axvline(middle, color="#123a66", linewidth=2.2, label=f"median: {middle:.3g}")
     for (name, value), style in zip((marked or {}).items(), styles(len(marked or {})), strict=True):
         ax.axvline(value, color=style["color"], linestyle="--", linewidth=2.2, label=f"{name}: {value:.3g}")

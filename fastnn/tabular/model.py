@@ -225,7 +225,7 @@ class TableModel:
             if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), n_out):
                 raise ValueError("its columns do not fit its network")
             if len({column.name for column in columns}) != len(columns):
-                raise ValueError("a column is there twice")
+                raise ValueError("a column occurs twice")
             members = params[None] if about["version"] == 1 else _members(place, spec)
         return cls(Ensemble(spec, members), columns, target, scores, left_out, about_training, numerals, domain)
 
@@ -292,13 +292,13 @@ def _numerals(decimal: str = ".", thousands: str = "", missing: Any = ()) -> Num
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"a name must be a text; got {value!r}")
+        raise TypeError(f"a name must be a string; got {value!r}")
     return value
 
 
 def _plain(value: Any) -> str | float:
     if not isinstance(value, (str, int, float)):
-        raise TypeError(f"a setting must be a text or a number; got {value!r}")
+        raise TypeError(f"a setting must be a string or a number; got {value!r}")
     return value
 
 

@@ -144,11 +144,11 @@ def prepare(
             columns.append(column)
             values.append(one.values[rows])
         elif not one.left_out:
-            taken[place] = replace(one, left_out="constant in the rows to learn from")
+            taken[place] = replace(one, left_out="constant in the training rows")
     if not columns:
         reasons = "; ".join(f"{one.name}: {one.left_out}" for one in taken)
         others = f"cannot be used ({reasons})" if reasons else "do not exist"
-        raise ValueError(f"a network needs columns to learn {target!r} from; other columns of the table {others}")
+        raise ValueError(f"a network needs columns to predict {target!r} from; the table's other columns {others}")
     X, _ = encode(columns, values)
     for place, means in crossed.items():
         X[fold >= 0, place : place + means.shape[1]] = means

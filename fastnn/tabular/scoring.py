@@ -65,5 +65,5 @@ def warnings_of(table: PreparedTable) -> list[str]:
             said.append(f"Few rows held out of a class: {', '.join(few[:5])}{more}; its recall says little.")
         share = counts.max() / len(y)
         if share > 0.9:
-            said.append(f"One class is {100 * share:.1f} % of the rows: accuracy says little, balanced accuracy more.")
+            said.append(f"One class makes up {share:.1%} of the rows: accuracy says little, balanced accuracy more.")
     return said

@@ -92,26 +92,26 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
             target, labels = _classes(name, _present(texts, numerals))
             if task is None and count and parsed.drop_nulls().str.contains(_WITH_SIGNS).all():
                 raise ValueError(
-                    f"column {name!r} must hold numbers without signs of currency or per cent; it holds "
-                    f"{examples(parsed, strays)}; --task classification takes each as a class"
+                    f"column {name!r} must hold numbers without currency or percent signs; it holds "
+                    f"{examples(parsed, strays)}; --task classification makes each a class"
                 )
             if task is None and len(target.classes or ()) > max(2, count // 2):
                 raise ValueError(
                     f"column {name!r} must hold numbers, or classes of several rows each; it holds "
-                    f"{len(target.classes or ()):,} different texts in {count:,} rows, as {examples(parsed, strays)}; "
-                    "--task classification takes each as a class"
+                    f"{len(target.classes or ()):,} different texts in {count:,} rows, such as "
+                    f"{examples(parsed, strays)}; --task classification makes each a class"
                 )
             return target, labels, ""
         if strange:
             text = parsed.filter(strays)[0]
-            ways = "" if task == "regression" else " or --task classification, each text as a class"
+            ways = "" if task == "regression" else ", and --task classification makes each text a class"
             raise ValueError(
-                f"column {name!r} holds numbers but for {examples(parsed, strays)}:"
-                f" --missing {text!r} takes that as missing{ways}"
+                f"column {name!r} holds numbers except for {examples(parsed, strays)}:"
+                f" --missing {text!r} counts that as missing{ways}"
             )
         values, texts = values_of(found), parsed
         if task is None and texts.drop_nulls().str.contains(r"^[+-]?0\d").any():
-            return *_classes(name, texts), "leading zeros: codes, not numbers; --task regression takes numbers"
+            return *_classes(name, texts), "leading zeros, as codes have; --task regression predicts the number"
     else:
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
     present = finite(name, values)[~np.isnan(values)]
@@ -147,10 +147,10 @@ def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
     if len(distinct) == 2 or counts.min() >= 0.2 * len(values) / len(distinct):
         return True, "" if len(
             distinct
-        ) == 2 else f"{len(distinct)} whole numbers, none of them rare; --task regression takes numbers"
+        ) == 2 else f"{len(distinct)} whole numbers, none of them rare; --task regression predicts the number"
     return False, (
-        f"whole numbers {distinct[0]:.0f} to {distinct[-1]:.0f}, some of them rare, as counts are;"
-        " --task classification takes each as a class"
+        f"whole numbers from {distinct[0]:.0f} to {distinct[-1]:.0f}, some of them rare, as counts are;"
+        " --task classification makes each a class"
     )
 
 
@@ -160,6 +160,6 @@ def _classes(name: str, texts: Any) -> tuple[Target, NDArray[np.float64]]:
     if all(text.lstrip("+-").isdecimal() for text in classes):
         classes.sort(key=int)
     if len(classes) > 1000:
-        raise ValueError(f"column {name!r} has {len(classes)} classes; there may be 1000")
+        raise ValueError(f"column {name!r} has {len(classes):,} classes; at most 1,000 are possible")
     labels = texts.replace_strict(classes, np.arange(len(classes), dtype=float), default=None)
     return Target(name, tuple(classes)), values_of(labels)

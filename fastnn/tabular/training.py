@@ -259,5 +259,5 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
     if not len(many):
         raise KeyboardInterrupt
     if (many.stopped == "diverged").all():
-        raise ValueError(f"training diverged at a rate of {settings.learning_rate:g}; a smaller one may do")
+        raise ValueError(f"training diverged at a learning rate of {settings.learning_rate:g}; a smaller one may help")
     return many

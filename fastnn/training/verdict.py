@@ -22,7 +22,7 @@ SAMPLES = 1000
 #: Roundings of an output, or of a target, that a loss at its minimum may be made of.
 ROUNDINGS = 100
 
-REMEDY = "standardize the data (fastnn.standardize) or draw smaller parameters"
+REMEDY = "standardize the data (fastnn.standardize) or start from smaller parameters"
 
 
 def why_stalled(job: Job) -> str | None:
@@ -43,11 +43,11 @@ def why_stalled(job: Job) -> str | None:
         moves = reach(spec, job.params, job.X[rows])[:, :, of_target] * max(1.0, abs(job.params).max())
         fixed = (moves <= np.finfo(spec.dtype).eps * error) | missing
     if share[fixed.all(axis=0)].sum() > share.sum() / 2:
-        return f"no parameter moves most outputs, which are saturated, or without inputs; {REMEDY}"
+        return f"no parameter changes most of the outputs, as units are saturated or inputs are zero; {REMEDY}"
     if job.l2 == 0 and not is_bayesian(job.optimizer):
         for l in range(spec.n_layers):
             if fixed[l].all():
-                return f"no parameter of layer {l + 1} moves an output, for units are saturated or dead; {REMEDY}"
+                return f"no parameter of layer {l + 1} changes an output, as units are saturated or dead; {REMEDY}"
     return None
 
 

@@ -28,7 +28,7 @@ examples:
 workloads:
   tutorial      3-4-1, float64, four samples       wide    784-128-10, batch 128, momentum
   regression    8-32-32-1, batch 32                deep    784-512-512-10, batch 256, Adam
-  digits        64-100-10, batch 32, Adam          width, batch    a row of each, for the curves
+  digits        64-100-10, batch 32, Adam          width, batch    a series of sizes, for the curves
   many-tutorials, many-regressions: 1,024 small networks at once; time of a step of one of them
 """
 DEFAULT = (
@@ -49,14 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peers", metavar="NAME,...", help="reference, plain_numpy, sklearn, torch, jax, fastnn")
     parser.add_argument(
         "--python", action="append", default=[], metavar="PEER[-LABEL]=PATH",
-        help="a peer in another environment, by its interpreter, beside those of this one; may be repeated",
+        help="also measure a peer of another environment, run by its interpreter; may be repeated",
     )  # fmt: skip
     cores = min(os.cpu_count() or 1, 4)
-    parser.add_argument("--threads", type=int, default=cores, help="of fastnn's second entry (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of timed runs for each peer (default: %(default)s)")
-    parser.add_argument("--core", type=int, help="the first core to run on (default: the first there is)")
-    parser.add_argument("--json", metavar="FILE", help="write all that was measured")
-    parser.add_argument("--html", metavar="FILE", help="write a report with pictures, one file")
+    parser.add_argument(
+        "--threads", type=int, default=cores, help="of a second entry for fastnn (default: %(default)s)"
+    )
+    parser.add_argument("--seconds", type=float, default=1.0, help="to run each peer for (default: %(default)s)")
+    parser.add_argument("--core", type=int, help="the first core to run on (default: the first available)")
+    parser.add_argument("--json", metavar="FILE", help="write all measurements")
+    parser.add_argument("--html", metavar="FILE", help="write a report with pictures, as one file")
     parser.add_argument("--compare", metavar="FILE", help="show what changed since an earlier --json")
 
 
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say(f"\nReport: {args.html}")
     if old is not None:
         changed = results.changes(old, record)
-        terminal.say(f"\nSince {old['date']}:\n" if changed else f"\nNothing here was measured in {args.compare}.")
+        terminal.say(f"\nSince {old['date']}:\n" if changed else f"\nNothing measured here is in {args.compare}.")
         if changed:
             terminal.table(results.CHANGED, [change.cells for change in changed])
     if not any("minimum" in result for result in record["results"]):

@@ -35,9 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn convert``."""
     parser.add_argument("source", metavar="SOURCE", help="an .onnx, .safetensors or .npz file")
     parser.add_argument("target", metavar="TARGET", help="a .safetensors or .npz file")
-    parser.add_argument("--activations", metavar="NAME,...", help="of a state_dict's layers, the output's last")
+    parser.add_argument("--activations", metavar="NAME,...", help="one for each layer of a state_dict, in order")
     parser.add_argument("--layers", metavar="NAME,...", help="a state_dict's layers in order, if not numbered")
-    parser.add_argument("--dtype", choices=("float32", "float64"), help="by default what holds all weights exactly")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), help="default: the smaller that holds all weights exactly"
+    )
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -90,7 +92,7 @@ def _ordered(state: dict[str, Any], layers: list[str] | None, source: Path) -> d
 
     names = sorted({key.rpartition(".")[0] for key in state})
     if layers is None and not are_numbered(names):
-        raise ValueError(f"--layers must tell the order of the layers in {source}, {', '.join(names)}; got none")
+        raise ValueError(f"--layers must give the order of the layers in {source}, {', '.join(names)}; got none")
     if layers is not None and sorted(layers) != names:
         raise ValueError(f"--layers must name the layers in {source}, {', '.join(names)}; got {', '.join(layers)}")
     keys = sorted(state, key=lambda key: layers.index(key.rpartition(".")[0])) if layers else state

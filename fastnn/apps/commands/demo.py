@@ -22,7 +22,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn demo``."""
-    parser.add_argument("--seed", type=int, default=1, help="seed of the first weights and of the split (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the initial weights and of the split (default: 1)")
     parser.add_argument("--output", default="fastnn-demo.png", metavar="PNG", help="the picture (default: %(default)s)")
     parser.add_argument("--no-picture", action="store_true", help="do not draw one")
 

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn export``."""
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
     parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="what to write")
-    parser.add_argument("--output", metavar="FILE", help="by default the model's name with another ending")
-    parser.add_argument("--best", action="store_true", help="only the best of a table's networks, not mean and spread")
+    parser.add_argument("--output", metavar="FILE", help="default: the model's name with another ending")
+    parser.add_argument("--best", action="store_true", help="only a table model's best network, not the mean")
     parser.add_argument("--derivatives", action="store_true", help="add products with the Jacobian (C only)")
 
 
@@ -71,7 +71,7 @@ def _network(args: argparse.Namespace, table: TableModel | None) -> MLP | Ensemb
     if table is not None:
         return table.net if args.best or len(table.networks) == 1 else table.networks
     if args.best:
-        raise ValueError(f"--best goes with a model of `fastnn train`; got {args.model}, which has no table")
+        raise ValueError(f"--best goes with a model that `fastnn train` made; {args.model} is a plain network")
     import fastnn
 
     return fastnn.load(args.model)

@@ -21,7 +21,7 @@ def check_folder(path: str | Path | None) -> None:
         If there is no such folder.
     """
     if path is not None and not Path(path).absolute().parent.is_dir():
-        raise ValueError(f"there is no folder for {path}")
+        raise ValueError(f"the folder of {path} does not exist")
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     loaded = model.TableModel.load(args.model)
     target = loaded.target
     if len(loaded.networks) > 1:
-        terminal.say(f"and {len(loaded.networks) - 1} more of its kind, of which the mean predicts.")
+        terminal.say(f"and {len(loaded.networks) - 1} more of its kind; their mean is the prediction.")
     what = "a number" if target.classes is None else f"one of {', '.join(target.classes)}"
     terminal.say(f"\nPredicts {target.name!r}, {what}, from {len(loaded.columns)} columns:\n")
     rows = []
@@ -54,4 +54,4 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say("\n" + textwrap.fill(f"Trained with {about}.", WIDTH))
     terminal.say()
     for name, score in loaded.scores.items():
-        terminal.say(f"{name} on the rows held out: {score:.3f}")
+        terminal.say(f"{name} on the held-out rows: {score:.3f}")

@@ -22,7 +22,7 @@ from fastnn.apps.commands.train import layers, settings_of, tell_interrupted
 if TYPE_CHECKING:
     from fastnn.tabular.training import TableSettings
 
-SUMMARY = "train networks of several widths and rates on a table, many of each, and compare"
+SUMMARY = "compare widths and learning rates on a table, with many networks of each"
 EXAMPLES = """\
 examples:
   fastnn sweep data.csv --target price
@@ -30,7 +30,7 @@ examples:
   fastnn sweep data.csv --target price --activation relu tanh --repeats 5 --folds 5
 
 Settings are ranked by the loss on validation rows. The held-out rows play no part in it: the scores on them
-show what to expect of the best setting.
+show what can be expected of the best setting.
 """
 
 
@@ -42,15 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["8", "32", "32,32"],
         metavar="N,N,...",
-        help="hidden layers (default: 8 32 32,32)",
+        help="widths of the hidden layers (default: 8 32 32,32)",
     )
     parser.add_argument("--activation", nargs="+", default=["tanh"], help="of the hidden layers (default: tanh)")
     parser.add_argument(
         "--rate", nargs="+", type=float, default=[1e-3, 1e-2], help="Adam's learning rates (default: 0.001 0.01)"
     )
-    parser.add_argument("--repeats", type=int, default=20, help="networks of each kind (default: %(default)s)")
-    parser.add_argument("--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save that")
-    parser.add_argument("--folds", type=int, help="cross-validate on so many parts of the rows")
+    parser.add_argument("--repeats", type=int, default=20, help="networks of each setting (default: %(default)s)")
+    parser.add_argument("--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save it")
+    parser.add_argument("--folds", type=int, help="number of parts of the rows for cross-validation")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -86,15 +86,15 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         quantiles = np.quantile(sound, [0.5, 0.05, 0.95]) if len(sound) else [np.nan] * 3
         lost = f"{len(one.scores) - len(sound)}"
         rows.append([name, f"{one.loss:.4g}", f"{one.loss_spread:.2g}", *map(score_text, quantiles), lost])
-    header = ["setting", "valid. loss", "std. dev.", "median", "5 % quantile", "95 % quantile", "diverged"]
+    header = ["setting", "valid. loss", "std. dev.", "median", "5% quantile", "95% quantile", "diverged"]
     if all(row[-1] == "0" for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
     terminal.table(header, rows)
     told = "; ".join(f"{title}: {score_text(scores[name][measure])}" for name, title in simple_models(table).items())
-    terminal.say(f"\nTo beat: {told}.")
+    terminal.say(f"\nBaselines: {told}.")
     if interrupted:
         done = sum(len(one.scores) for one in compared)
-        terminal.say(f"Interrupted: {done} of {len(grid) * count} networks are finished, and shown here.")
+        terminal.say(f"Interrupted: {done} of {len(grid) * count} networks were finished, and are shown here.")
         raise KeyboardInterrupt
     best = compared[0].settings
     terminal.say(f"To train the best one: {train_command(args, best)}")

@@ -17,31 +17,33 @@ WIDTH = 79  # of what is printed
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """How a file is to be read, where that cannot be guessed."""
-    group = parser.add_argument_group("reading the file", "what is not given is guessed, and printed in one line")
-    group.add_argument("--separator", metavar="CHAR", help="between columns; 'tab' for a tab")
-    group.add_argument("--decimal", metavar="CHAR", help="before the fraction of a number")
-    group.add_argument("--thousands", metavar="CHAR", help="between groups of three digits")
-    group.add_argument("--encoding", metavar="NAME", help="of the characters, such as utf-8, cp1252, shift-jis")
+    group = parser.add_argument_group("reading the file", "what is not given is guessed; one line says how")
+    group.add_argument("--separator", metavar="CHAR", help="character between columns; 'tab' for a tab")
+    group.add_argument("--decimal", metavar="CHAR", help="decimal point or comma")
+    group.add_argument("--thousands", metavar="CHAR", help="character between groups of three digits")
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the text, such as utf-8, cp1252, shift-jis")
     group.add_argument("--missing", metavar="TEXT", nargs="+", default=[], help="texts that stand for a missing value")
-    group.add_argument("--comment", metavar="CHAR", help="from which on a line is a comment")
-    group.add_argument("--no-header", action="store_true", help="the columns are column_1, column_2, ...")
-    group.add_argument("--sheet", metavar="NAME", help="of an Excel file (default: the first)")
+    group.add_argument("--comment", metavar="CHAR", help="character that begins a comment")
+    group.add_argument("--no-header", action="store_true", help="name the columns column_1, column_2, ...")
+    group.add_argument("--sheet", metavar="NAME", help="sheet of an Excel file (default: the first)")
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """What every command that learns from a table takes."""
     parser.add_argument("data", metavar="FILE", help="CSV (.gz, .zst), Excel, Parquet or Arrow; - for standard input")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    parser.add_argument("--task", choices=("regression", "classification"), help="by default decided from the target")
-    parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="always learn from these")
-    parser.add_argument("--leave-out", nargs="+", default=[], metavar="COLUMN", help="do not learn from these")
-    parser.add_argument("--epochs", type=int, default=300, help="at most (default: %(default)s)")
-    parser.add_argument("--patience", type=int, default=20, help="epochs without improvement (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, help="rows of a step (default: 32, or 256 from 20,000 rows on)")
+    parser.add_argument("--task", choices=("regression", "classification"), help="default: decided by its values")
+    parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="columns to learn from in any case")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="COLUMN", help="columns not to learn from")
+    parser.add_argument("--epochs", type=int, default=300, help="most epochs to train (default: %(default)s)")
+    parser.add_argument(
+        "--patience", type=int, default=20, help="stop after so many epochs without gain (default: %(default)s)"
+    )
+    parser.add_argument("--batch-size", type=int, help="default: 32; 256 from 20,000 rows on")
     parser.add_argument("--l2", type=float, default=0.0, help="penalty on the weights, over the rows (default: 0)")
-    parser.add_argument("--class-weight", choices=("balanced",), help="let every class weigh the same")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and the first weights (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, help="share the work; the results stay the same (default: 1)")
+    parser.add_argument("--class-weight", choices=("balanced",), help="give every class the same total weight")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split and the initial weights (default: 0)")
+    parser.add_argument("--threads", type=int, default=1, help="the results do not depend on it (default: 1)")
     add_reading_arguments(parser)
 
 
@@ -104,13 +106,13 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
     else:
         names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")
         told = f"Classification: {target.name!r} has {len(target.classes)} classes: {names}."
-    _wrapped(terminal, told + (f" Decided because it holds {table.why}." if table.why else ""))
-    dropped = f", {table.dropped:,} without {target.name!r} left out" if table.dropped else ""
-    _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} to learn from, {len(table.held[1]):,} held out{dropped}.")
+    _wrapped(terminal, told + (f" Decided because of {table.why}." if table.why else ""))
+    dropped = f"; {table.dropped:,} without {target.name!r} are left out" if table.dropped else ""
+    _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} for training, {len(table.held[1]):,} held out{dropped}.")
     terminal.say()
     longest = max(12, min(24, max(len(plain(one.name)) for one in table.taken)))
     left = longest + 2 + 10 + 9 + 8 + 2
-    terminal.say(f"  {'column':{longest}} {'taken for':9}{'missing':>9}{'levels':>8}  remarks".rstrip())
+    terminal.say(f"  {'column':{longest}} {'used as':9}{'missing':>9}{'levels':>8}  remarks".rstrip())
     for one in table.taken:
         name = plain(one.name).replace("\n", "\\n")
         name = name if len(name) <= longest else name[: longest - 1] + "…"
@@ -123,7 +125,7 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
         for line in more:
             terminal.say(" " * left + line)
     if table.left_out:
-        terminal.say("\n--use COLUMN learns from a column all the same.")
+        terminal.say("\n--use COLUMN uses a column anyway.")
 
 
 def _wrapped(terminal: Terminal, text: str) -> None:
@@ -144,7 +146,7 @@ def number_text(value: float) -> str:
 
 def simple_models(table: PreparedTable) -> dict[str, str]:
     """What networks have to beat, by the names of their scores."""
-    constant = "the mean" if table.target.classes is None else "always the same"
+    constant = "the mean" if table.target.classes is None else "the class shares"
     return {"linear": "a linear model", "constant": constant}
 
 
@@ -168,6 +170,6 @@ def tell_scores(
     terminal.table(["", *measures], rows)
     if table.target.classes is not None and len(set(table.held[1].tolist())) > 1:
         terminal.say()
-        _wrapped(terminal, f"balanced: the mean of the classes' recalls; rare recall: that of {rarest(table)!r}.")
+        _wrapped(terminal, f"balanced: mean recall of the classes; rare recall: that of {rarest(table)!r}.")
     for warning in warnings_of(table):
         _wrapped(terminal, warning)

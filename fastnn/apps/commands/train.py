@@ -36,13 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn train``."""
     add_table_arguments(parser)
     parser.add_argument(
-        "--hidden", default="64,64", metavar="N,N,...", help="hidden layers, '' for none (default: %(default)s)"
+        "--hidden",
+        default="64,64",
+        metavar="N,N,...",
+        help="hidden layers' widths, '' for none (default: %(default)s)",
     )
-    parser.add_argument("--activation", default="tanh", help="of the hidden layers (default: %(default)s)")
+    parser.add_argument("--activation", default="tanh", help="activation of the hidden layers (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's learning rate (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=8, help="networks whose mean predicts (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=8, help="networks to average (default: %(default)s)")
     parser.add_argument("--output", metavar="MODEL", help="a .safetensors file (default: the data's name)")
-    parser.add_argument("--dry-run", action="store_true", help="show what the columns are taken for, and train nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show how the columns would be used, and train nothing")
     parser.add_argument("--no-figure", action="store_true", help="do not draw one")
 
 
@@ -86,7 +89,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 def tell_interrupted(outcome: TrainingResult, settings: TableSettings, terminal: Terminal) -> None:
     """Say which networks were finished, if Ctrl-C has come, and end there: raises `KeyboardInterrupt`."""
     if outcome.interrupted:
-        terminal.say(f"Interrupted: {len(outcome.many)} of {settings.repeats} networks are finished, and saved.")
+        terminal.say(f"Interrupted: {len(outcome.many)} of {settings.repeats} networks were finished, and are saved.")
         raise KeyboardInterrupt
 
 
@@ -124,7 +127,7 @@ def layers(text: str) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If they are no positive integers.
+        If they are not positive integers.
     """
     if not text.strip():
         return ()
@@ -141,11 +144,11 @@ def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Termi
     import numpy as np
 
     count, epochs = len(outcome.many), outcome.many.records.epochs
-    several = f"{count} of these, of which the mean predicts" if count > 1 else "One of these"
+    several = f"{count} of these, whose mean is the prediction" if count > 1 else "One of these"
     terminal.say(f"\n{outcome.model.net!r}")
     least, most = epochs.min(), epochs.max()
     long = f"{least} to {most} epochs" if most > least else f"{most} epoch{'s' if most > 1 else ''}"
-    terminal.say(f"{several}; trained for {long}.\n\nOn the rows held out:\n")
+    terminal.say(f"{several}; trained for {long}.\n\nOn the held-out rows:\n")
     tell_scores({"network": "the network" + "s" * (count > 1), **simple_models(table)}, outcome.scores, table, terminal)
     if count > 1:
         sound = outcome.spread[np.isfinite(outcome.spread)]
@@ -154,8 +157,8 @@ def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Termi
             low, middle, high = map(score_text, np.quantile(sound, [0.05, 0.5, 0.95]))
             measure = next(iter(outcome.scores["network"]))
             terminal.say(
-                f"\nEach alone: {measure} {middle} at the median, nine in ten between {low} and {high}"
-                + (f"; {lost} diverged and are left out" if lost else "")
+                f"\nEach on its own: {measure} {middle} at the median, between {low} and {high} for nine in ten"
+                + (f", not counting {lost} that diverged" if lost else "")
                 + "."
             )
 

@@ -33,4 +33,4 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             update(f"compiling {name} ({number} of {total})")
 
         warmup(report)
-    terminal.say(f"{pieces} pieces ready in {perf_counter() - begin:.1f} s.")
+    terminal.say(f"{pieces} groups of kernels ready in {perf_counter() - begin:.1f} s.")

@@ -15,7 +15,7 @@ CRIPPLING = {
     "OPENBLAS_CORETYPE": "NumPy's BLAS then runs the kernels of another processor",
     "OPENBLAS_L2_SIZE": "NumPy's BLAS then blocks its products for another cache",
     "MKL_DEBUG_CPU_TYPE": "MKL then runs the kernels of another processor",
-    "MKL_CBWR": "MKL then runs kernels that repeat their bits, which are slower",
+    "MKL_CBWR": "MKL then runs slower kernels, whose results are reproducible",
     "ATEN_CPU_CAPABILITY": "PyTorch then runs kernels for older instruction sets",
     "DNNL_MAX_CPU_ISA": "oneDNN, inside PyTorch, then runs kernels for older instruction sets",
     "XLA_FLAGS": "JAX's compiler then works differently from its default",
@@ -38,10 +38,10 @@ def warnings() -> list[str]:
     found = [f"{name}={os.environ[name]} is set: {effect}" for name, effect in CRIPPLING.items() if name in os.environ]
     cores = available_cores()
     if cores is None:
-        found.append("this system cannot pin a process to a core: the times vary more")
+        found.append("this system cannot pin a process to a core, so the times vary more")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5 * (os.cpu_count() or 1):
-        found.append(f"the machine is busy with something else (load {load:.1f}): the times vary more")
+        found.append(f"the machine is busy with something else (load {load:.1f}), so the times vary more")
     return found
 
 

@@ -14,34 +14,39 @@ from fastnn.apps.comparison.results import CHANGED, HEADER, Change, changes, dou
 from fastnn.apps.comparison.workloads import FAMILIES
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430;
-       background: #fff; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; } .where { color: #586474; margin-top: .3rem; }
+:root { color-scheme: light dark; --text: #1c2430; --page: #fff; --quiet: #586474; --line: #dde2e8; --ours: #eaf1f9;
+        --caution: #fff3d6; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #dfe4ea; --page: #14181d; --quiet: #9aa7b5; --line: #333c46; --ours: #1d3049; --caution: #463713; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: var(--text);
+       background: var(--page); overflow-wrap: break-word; }
+h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; } .where { color: var(--quiet); margin-top: .3rem; }
 figure { margin: 1rem 0; overflow-x: auto; } figure svg { width: 100%; height: auto; min-width: 40rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; white-space: nowrap; }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #dde2e8; }
-th:first-child, td:first-child { text-align: left; } th { color: #586474; font-weight: 600; }
-tr.fastnn td { background: #eaf1f9; font-weight: 600; }
-.warning { background: #fff3d6; border-left: 5px solid #e0a020; padding: .5rem 1rem; }
-.excuse { color: #586474; font-size: .93rem; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; } th { color: var(--quiet); font-weight: 600; }
+tr.fastnn td { background: var(--ours); font-weight: 600; }
+.warning { background: var(--caution); border-left: 5px solid #e0a020; padding: .5rem 1rem; }
+.excuse { color: var(--quiet); font-size: .93rem; }
 """
 
 READING = """
 <p>One step is forward, backward and update on one batch. Every peer starts from the same weights, sees the same
 batches in the same order and computes the same update; before it is timed, its weights after some steps must agree
-with a float64 reference ("error": the 2-norm of the difference over that of the update). Each measurement has a process
-of its own, held to its cores and threads.</p>
+with a float64 reference ("error" is the 2-norm of the difference, divided by that of the update). Each measurement runs
+in a process of its own, limited to its cores and threads.</p>
 <ul>
-<li><b>minimum</b> and <b>median</b> are of the timed runs, a step; trust the minimum, and distrust it where the median
-lies far above: the machine was then busy.</li>
-<li><b>speed-up</b> is over plain NumPy (over the slowest, if NumPy was not measured), by minima. Ratios travel to a
-similar machine, microseconds to none.</li>
-<li><b>of peak</b>: the step's matrix products over what the cores could multiply and add in that time, measured on
-registers alone, right after each peer. Activations, loss and update take time and do not count, so that 100 % cannot be
-reached: where more comes out, the machine was busy, and the table says so.</li>
-<li><b>import</b>, and <b>compile + first run</b>, which compiles, are paid once in every process; fastnn keeps what it
-has compiled on the disk, and what compiling it took is given below the table.</li>
+<li><b>minimum</b> and <b>median</b> are times of a step over all timed runs. Trust the minimum, unless the median
+lies far above it: then the machine was busy.</li>
+<li><b>speed-up</b> is relative to plain NumPy (to the slowest, if NumPy was not measured), by minima. Ratios travel
+to a similar machine, microseconds to none.</li>
+<li><b>of peak</b>: the operations of the step's matrix products, divided by those that the cores could do in that
+time, measured on registers alone right after each peer. Activations, loss and update take time and do not count, so
+100% cannot be reached: if more comes out, the machine was busy, and the table says so.</li>
+<li><b>import</b> and <b>compile + first run</b> are paid once in every process. fastnn keeps its compiled kernels on
+the disk; below the table stands how long the first run takes without them.</li>
 </ul>
 """
 
@@ -54,7 +59,7 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
     record : dict
         What `fastnn.apps.comparison.running.compare` returned.
     old : dict, optional
-        An earlier one, to tell what changed.
+        An earlier one, to show what changed.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def _workload(record: dict[str, Any], workload: dict[str, Any]) -> str:
     results = of(record, workload["name"])
     notes = [f"{note}." for note in (*excuses(results), *doubts(workload, results, record["peak"]))]
     notes += [
-        f"With nothing on the disk, fastnn's first run takes {duration(r['compiled_first'])}, for it compiles."
+        f"With an empty cache of kernels, fastnn's first run takes {duration(r['compiled_first'])}."
         for r in results
         if r.get("compiled_first")
     ]
@@ -151,7 +156,7 @@ def _about(record: dict[str, Any]) -> str:
     ]
     lines += [f"<b>{escape(title)}</b> is left out: {escape(reason)}" for title, reason in record["absent"].items()]
     return (
-        "<h2>Who was measured</h2><ul>"
+        "<h2>What was measured</h2><ul>"
         + "".join(f"<li>{line}</li>" for line in lines)
         + f"</ul><p>Versions: {escape(versions)}.</p>"
         + f"<p>NumPy's BLAS: {escape('; '.join(kernels) or 'not measured')}.</p>"

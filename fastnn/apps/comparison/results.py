@@ -14,7 +14,7 @@ from fastnn.apps.comparison.running import FORMAT
 #: Columns of a table of results, and of one of changes.
 HEADER = ("peer", "minimum", "median", "speed-up", "of peak", "import", "compile + first run", "error")
 CHANGED = ("speed-up over NumPy; NumPy's time", "then", "now", "change")
-IMPOSSIBLE = "above 100 %!"
+IMPOSSIBLE = "above 100%!"
 NOTABLE = 0.05  # a change smaller than this is noise
 
 
@@ -140,7 +140,7 @@ def read(path: str) -> dict[str, Any]:
     OSError
         If the file cannot be read.
     ValueError
-        If it is no such file.
+        If it is not such a file.
     """
     try:
         record = json.loads(Path(path).read_bytes())

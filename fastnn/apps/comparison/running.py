@@ -220,7 +220,7 @@ def answer(command: list[str], threads: int, extra: dict[str, str] | None = None
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        return {"excuse": f"it was not finished after {TIMEOUT:.0f} seconds"}
+        return {"excuse": f"it did not finish within {TIMEOUT:.0f} seconds"}
     if done.returncode != 0:
-        return {"excuse": (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]}
+        return {"excuse": (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1]}
     return json.loads(done.stdout.strip().splitlines()[-1])

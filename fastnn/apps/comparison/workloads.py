@@ -202,7 +202,7 @@ def given(
     check_integer("batch", batch_size, 1)
     check_spec(layers, [activation] * (len(layers) - 2), OUTPUTS[loss], True, dtype)
     if loss == "cross_entropy" and layers[-1] == 1:
-        raise ValueError("loss 'cross_entropy' needs two outputs or more, a class each; got --layers that end in 1")
+        raise ValueError("loss 'cross_entropy' needs an output for each class, two or more; got --layers that end in 1")
     learning_rate = 1e-3 if optimizer == "adam" else 0.01
     settings: Mapping[str, Any] = {
         "activation": activation, "loss": loss, "optimizer": optimizer, "learning_rate": learning_rate, "dtype": dtype

@@ -96,7 +96,7 @@ class Many:
     def __init__(self, workload: Workload, threads: int):
         if workload.batches > 1 or workload.optimizer != "sgd" or workload.loss == "cross_entropy":
             raise NotComparable(
-                "for many networks it is written for whole batches, gradient descent and squared losses"
+                "its code for many networks only has whole batches, gradient descent and squared losses"
             )
         self.workload, self.spec, self.start = workload, workload.network().spec, workload.start()
         self.X, self.y = workload.data()

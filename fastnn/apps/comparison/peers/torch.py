@@ -69,7 +69,7 @@ class Many:
 
     def __init__(self, workload: Workload, threads: int):
         if workload.loss == "cross_entropy":
-            raise NotComparable("for many networks it is written for squared losses")
+            raise NotComparable("its code for many networks only has squared losses")
         torch.set_num_threads(threads)
         self.workload, self.spec, self.start = workload, workload.network().spec, workload.start()
         self.learned = np.empty_like(self.start)
