@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -116,8 +117,7 @@ def test_lanes_beyond_the_data_are_not_asked_for_where_a_loss_is_defined():
 
 def test_functions_of_one_name_are_kept_apart_by_what_they_compute():
     def made(factor):
-        @njit
-        def helper(r):
+        def helper(r):  # need not be decorated
             return factor * r
 
         return Loss(njit(lambda o, y: helper(o - y) * (o - y)), njit(lambda o, y: 2 * helper(o - y)), name="scaled")
@@ -160,14 +160,14 @@ def raises(o, y):
 
 
 WRONG = {
-    "gradient of the loss 'squared' must be the derivative of value; at o = -3.137, y = -3.137 it is 1, and": (
+    "gradient of the loss 'squared' must be the derivative of value; at o = -3.137, y = -2.713 it is 1, and": (
         squared, lambda o, y: 1.0),
     "value of the loss 'log' must be finite; at o = .*, y = .* it is nan": (
         lambda o, y: math.log(o), lambda o, y: 1 / o),
     "gradient of the loss 'squared' must take 2 numbers, o, y; it takes 1": (squared, lambda o: o),
     "value of the loss 'allocates' must not allocate; it does": (allocates, lambda o, y: 1.0),
     "value of the loss 'raises' must not raise exceptions; it does": (raises, lambda o, y: 1.0),
-    "value of the loss 'text' must return a float; it returns": (lambda o, y: "text", lambda o, y: 1.0),
+    "value of the loss 'text' must return a number; it returns": (lambda o, y: "text", lambda o, y: 1.0),
     "value of the loss 'unknown' must be a function that Numba can compile": (
         lambda o, y: pytest.approx(o), lambda o, y: 1.0),
 }  # fmt: skip
@@ -196,6 +196,56 @@ def test_what_is_no_function_or_no_sum_of_squares_is_refused():
         MLP((3, 4, 1)).fit(X, Y[:, :1], epochs=1, loss=SQUARED, optimizer=LevenbergMarquardt())
     with pytest.raises(ValueError, match="output activation 'softmax'"):
         MLP((3, 4, 2), output_activation="softmax").fit(X, Y, epochs=1, loss=SQUARED)
+
+
+def test_where_a_loss_is_defined_is_two_numbers():
+    for wrong in ((0,), None, "ab", ("a", "b")):
+        with pytest.raises(TypeError, match="targets must be two numbers, the least and the greatest; got"):
+            Loss(squared, twice_off, targets=wrong)
+    for wrong in ((1, 0), (0, math.nan), (0, 0)):
+        with pytest.raises(ValueError, match="outputs must be two numbers, the second above the first; got"):
+            Loss(squared, twice_off, outputs=wrong)
+
+
+def test_functions_themselves_are_told_what_to_make_of_them():
+    with pytest.raises(TypeError, match=r"loss must be a name, or a fastnn\.Loss made of two functions; got <function"):
+        MLP((3, 4, 1)).fit(X, Y[:, :1], epochs=1, loss=log_cosh.py_func)
+    with pytest.raises(TypeError, match=r"activation must be a name, or a fastnn\.Activation made of functions; got"):
+        MLP((3, 4, 1), activation=log_cosh.py_func)
+
+
+def test_a_kink_where_the_target_is_met_and_whole_numbers_are_no_mistake():
+    loss = Loss(lambda o, y: abs(o - y), lambda o, y: 1 if o > y else -1, name="absolute")
+    net = MLP((3, 17, 2), rng=0)
+    ours, theirs = (net.loss_and_grad(X, Y, loss=kind) for kind in (loss, "mae"))
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-13)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-12, atol=1e-15)
+
+
+def helper(r):
+    return factor * r
+
+
+factor = 1.0
+
+
+def test_what_is_used_from_outside_is_part_of_the_fingerprint(monkeypatch):
+    module, here = ModuleType("physics"), sys.modules[__name__]
+    module.helper = helper
+    ways = {
+        "a function that is not decorated": lambda o, y: helper(o - y),
+        "a module's function": lambda o, y: module.helper(o - y),
+        "one within": lambda o, y: helper(helper(o)),
+    }
+    before = {way: fingerprint(function) for way, function in ways.items()}
+    monkeypatch.setattr(here, "factor", 2.0)
+    assert all(before[way] != fingerprint(function) for way, function in ways.items())
+
+    def itself(o, y):
+        return itself(o - 1, y) if o > 0 else y
+
+    with pytest.raises(TypeError, match="a function must not call itself; itself does"):
+        fingerprint(itself)
 
 
 def test_a_loss_is_looked_at_once(monkeypatch):

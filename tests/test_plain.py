@@ -1,5 +1,9 @@
 """The plain loops: against the reference on every pair of activation and loss, compiled and as Python runs them."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from reference_cases import PAIRS, about, draw, error, losses_of
@@ -53,6 +57,32 @@ def test_what_is_not_written_out_is_refused(monkeypatch):
         net.predict(np.ones((4, 3)), backend="plain")
     with pytest.raises(ValueError, match=r"backend must be 'numba' or 'numpy' for tanh, identity, mse, not all"):
         net.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, backend="plain")
+
+
+def test_functions_of_ones_own_need_no_compiler():
+    code = """
+import numpy as np, fastnn
+def helper(r): return r * r
+def value(o, y): return helper(o - y)
+def gradient(o, y): return 2 * (o - y)
+def bent(z): return z / (1 + z * z) ** 0.5
+def slope(z): return (1 + z * z) ** -1.5
+net = fastnn.MLP((3, 5, 2), activation=fastnn.Activation(bent, slope), rng=0)
+other, X, Y = net.copy(), np.eye(3), np.eye(3, 2)
+Y[0, 1] = np.nan
+loss = fastnn.Loss(value, gradient)
+plain = net.fit(X, Y, loss=loss, epochs=4, rng=0, targets="masked")
+assert np.allclose(plain.loss, other.fit(X, Y, epochs=4, rng=0, targets="masked", backend="numpy").loss, rtol=1e-12)
+assert np.allclose(net.params, other.params, rtol=1e-12)
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    net = MLP((3, 5, 2), activation=fastnn.Activation(lambda z: z * z, lambda z: 2 * z, name="square"))
+    with pytest.raises(
+        ValueError, match="backend must be 'numba' or 'numpy' for square, a function of your own, which"
+    ):
+        net.predict(np.ones((4, 3)), backend="plain")
 
 
 def test_dropout_is_refused():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastnn.checks.values import describe
 from fastnn.jobs.missing import counted_weights
 from fastnn.settings.catalogue import Loss
+from fastnn.settings.own import plain_name
 from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
@@ -338,12 +339,15 @@ def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
 def _check_domain(y: NDArray, loss: Loss) -> None:
     """Refuse targets for which the loss is not defined."""
     low, high = loss.targets
-    if low > -np.inf:
+    if low > -np.inf or high < np.inf:
         bad = (y < low) | (y > high)
         if bad.any():
             row, column = divmod(int(np.argmax(bad)), y.shape[1])
             bounds = f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
-            raise ValueError(f"y must be {bounds} for {loss.name}; got {y[row, column]} in row {row}, column {column}")
+            bounds = f"at most {high:g}" if low == -np.inf else bounds
+            raise ValueError(
+                f"y must be {bounds} for {plain_name(loss.name)}; got {y[row, column]} in row {row}, column {column}"
+            )
     if loss.labels:
         sums = y.sum(axis=1)
         bad = abs(sums - 1) > 1e-3  # rounding stays below, a row that is no distribution does not

@@ -130,6 +130,8 @@ def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catal
 
 def check_loss_row(loss: Any) -> catalogue.Loss:
     """The row of a loss given by name, or a user's own loss; raises as `check_loss`."""
+    if callable(loss):
+        raise TypeError(f"loss must be a name, or a fastnn.Loss made of two functions; got {describe(loss)}")
     if not isinstance(loss, own.Loss):
         return catalogue.LOSSES[check_name("loss", loss, catalogue.LOSSES)]
     check_own_loss(loss)

@@ -47,7 +47,7 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
         raise ValueError(f"sizes must be two or more integers, as in (3, 16, 1); got {sizes}")
 
     hidden = len(sizes) - 2
-    one = isinstance(activation, (str, own.Activation))
+    one = isinstance(activation, (str, own.Activation)) or callable(activation)
     names = (activation,) * max(hidden, 1) if one else _names_of(activation, hidden)
     names = tuple(_check_hidden(name) for name in names)[:hidden]
     output = _check_activation("output_activation", output_activation)
@@ -81,6 +81,10 @@ def _check_activation(argument: str, activation: Any) -> str:
     if isinstance(activation, own.Activation):
         check_own_activation(activation)
         return activation.name
+    if callable(activation):
+        raise TypeError(
+            f"{argument} must be a name, or a fastnn.Activation made of functions; got {describe(activation)}"
+        )
     return check_name(argument, activation, catalogue.ACTIVATIONS)
 
 

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from fastnn.settings import own
-from fastnn.settings.fingerprint import plain
+from fastnn.settings.fingerprint import plain, with_helpers
 from fastnn.settings.own.activations import PARTS
 
 #: Where functions are looked at in an interval without ends: at no round number, where a kink might be.
 POINTS = (-3.137, -1.618, -0.7312, -0.2071, 0.1693, 0.5772, 1.313, 2.906)
+
+#: The same for targets: at none of these points, for where an output equals its target many a loss has its kink.
+TARGET_POINTS = (-2.713, -1.302, -0.4519, -0.1139, 0.3071, 0.8347, 1.777, 2.351)
 
 #: How far a derivative may be off, beside the larger of itself and 1; central differences of fourth order are nearer.
 TOLERANCE = 1e-6
@@ -22,7 +25,7 @@ TOLERANCE = 1e-6
 #: In the code of a function that allocates, and of one that raises.
 _REFUSED = {"@NRT_MemInfo_alloc": "allocate", "@NRT_Allocate": "allocate", ".const.picklebuf": "raise exceptions"}
 
-_checked: set[str] = set()
+_checked: set[tuple] = set()
 
 
 def check_own_loss(loss: own.Loss) -> None:
@@ -35,21 +38,21 @@ def check_own_loss(loss: own.Loss) -> None:
     ValueError
         If one is not finite where it is looked at, or the gradient does not agree with central differences.
     """
-    if loss.name in _checked:
+    if (key := (loss.name, loss.outputs, loss.targets)) in _checked:
         return
     of = f"the loss {own.plain_name(loss.name)!r}"
     first, second = loss.PARTS
     function = _compiled(f"{first} of {of}", loss.functions[0], ("o", "y"))
     derivative = _compiled(f"{second} of {of}", loss.functions[1], ("o", "y"))
-    for o, y in product(_points(loss.outputs), _points(loss.targets)):
+    for o, y in product(_points(loss.outputs), _points(loss.targets, TARGET_POINTS)):
         place = f"at o = {o:.4g}, y = {y:.4g}"
         _agree(of, first, lambda x, y=y: function(x, y), second, lambda x, y=y: derivative(x, y), o, place)
-    _checked.add(loss.name)
+    _checked.add(key)
 
 
 def check_own_activation(activation: own.Activation) -> None:
     """Check once that a user's activation is valid; raises as `check_own_loss`."""
-    if activation.name in _checked:
+    if (key := (activation.name,)) in _checked:
         return
     of = f"the activation {own.plain_name(activation.name)!r}"
     functions = [
@@ -60,7 +63,7 @@ def check_own_activation(activation: own.Activation) -> None:
         function, derivative, names = functions[order - 1], functions[order], PARTS[order - 1 : order + 1]
         for z in (-11.37, *POINTS, 10.71):
             _agree(of, names[0], function, names[1], derivative, z, f"at z = {z:.4g}")
-    _checked.add(activation.name)
+    _checked.add(key)
 
 
 def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
@@ -73,7 +76,7 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
         raise TypeError(f"{what} must take {len(arguments)} numbers, {', '.join(arguments)}; it takes {n}")
     if numba.config.DISABLE_JIT:
         return function
-    compiled = numba.njit(error_model="numpy")(function)
+    compiled = _with_helpers_compiled(function)
     signature = (numba.types.float64,) * n
     try:
         compiled.compile(signature)
@@ -81,22 +84,28 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
         reason = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), "no reason is given")
         raise TypeError(f"{what} must be a function that Numba can compile for floats; {reason}") from error
     result, code = compiled.overloads[signature].signature.return_type, compiled.inspect_llvm(signature)
-    if not isinstance(result, numba.types.Float):
-        raise TypeError(f"{what} must return a float; it returns {result}")
+    if not isinstance(result, (numba.types.Float, numba.types.Integer)):
+        raise TypeError(f"{what} must return a number; it returns {numba.types.unliteral(result)}")
     for mark, deed in _REFUSED.items():
         if mark in code:
             raise TypeError(f"{what} must not {deed}; it does")
     return compiled
 
 
-def _points(interval: tuple[float, float]) -> list[float]:
+def _with_helpers_compiled(function: Callable) -> Any:
+    from numba import njit
+
+    return njit(error_model="numpy")(with_helpers(function, _with_helpers_compiled))
+
+
+def _points(interval: tuple[float, float], points: tuple[float, ...] = POINTS) -> list[float]:
     """Points in an interval, away from its ends."""
     low, high = interval
     if low > -np.inf and high < np.inf:
-        return [low + (high - low) * (x - POINTS[0] + 0.1) / (POINTS[-1] - POINTS[0] + 0.2) for x in POINTS]
+        return [low + (high - low) * (x - POINTS[0] + 0.1) / (POINTS[-1] - POINTS[0] + 0.2) for x in points]
     if low > -np.inf:
-        return [low + float(np.exp(x)) for x in POINTS]
-    return list(POINTS) if high == np.inf else [high - float(np.exp(x)) for x in POINTS]
+        return [low + float(np.exp(x)) for x in points]
+    return list(points) if high == np.inf else [high - float(np.exp(x)) for x in points]
 
 
 def _agree(

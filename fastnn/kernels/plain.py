@@ -22,7 +22,8 @@ from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.turned_off import compiler_is_off
-from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, Loss
+from fastnn.settings import own
+from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, OWN_ACTIVATIONS, OWN_LOSSES, Loss, activation_of
 from fastnn.settings.spec import NetworkSpec
 
 _loops: Callable = (lambda function: function) if compiler_is_off() else kernel
@@ -126,6 +127,27 @@ def element_loss(code, o, y, parameter):
     if code == _BINARY:
         return max(o, 0.0) + math.log1p(math.exp(-abs(o))) - y * o, sigmoid(o) - y
     return r * r, 2 * r
+
+
+if compiler_is_off():  # then Python can look up functions of the user's own
+    _activate, _slope, _element_loss = activate, slope, element_loss
+
+    def activate(code, z):
+        """An activation, of the user's own perhaps."""
+        row: Any = OWN_ACTIVATIONS.get(code)
+        return own.or_nan(row.functions[0])(z) if row else _activate(code, z)
+
+    def slope(code, z, h):
+        """Its derivative."""
+        row: Any = OWN_ACTIVATIONS.get(code)
+        return own.or_nan(row.functions[1])(z) if row else _slope(code, z, h)
+
+    def element_loss(code, o, y, parameter):
+        """A loss and its derivative, of the user's own perhaps."""
+        row: Any = OWN_LOSSES.get(code)
+        if row:
+            return own.or_nan(row.value)(o, y), own.or_nan(row.gradient)(o, y)
+        return _element_loss(code, o, y, parameter)
 
 
 @_loops
@@ -235,13 +257,23 @@ def descend(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradien
 # ---------------------------------------------------------------- from Python
 def serves(spec: NetworkSpec, loss: Loss | None = None) -> bool:
     """Whether a network's activations, and a loss, are written out here."""
-    return set(spec.activations) <= set(_ACTIVATIONS) and (loss is None or loss.name in _LOSSES)
+    runs_own = compiler_is_off()
+    activations = (name in _ACTIVATIONS or (runs_own and name not in ACTIVATIONS) for name in spec.activations)
+    return all(activations) and (loss is None or loss.name in _LOSSES or (runs_own and loss.name not in LOSSES))
 
 
 def _check(spec: NetworkSpec, loss: Loss | None = None) -> None:
-    if not serves(spec, loss):
-        needed = ", ".join(dict.fromkeys((*spec.activations, *([loss.name] if loss else []))))
-        raise ValueError(f"backend must be 'numba' or 'numpy' for {needed}, not all of which are plain loops")
+    if serves(spec, loss):
+        return
+    rows = *map(activation_of, spec.activations), *([loss] if loss else [])
+    for row in rows:
+        if isinstance(row, (own.Activation, own.Loss)):
+            raise ValueError(
+                f"backend must be 'numba' or 'numpy' for {own.plain_name(row.name)}, a function of your own, which "
+                "plain loops call only where NUMBA_DISABLE_JIT=1 turns the compiler off"
+            )
+    needed = ", ".join(dict.fromkeys(row.name for row in rows))
+    raise ValueError(f"backend must be 'numba' or 'numpy' for {needed}, not all of which are plain loops")
 
 
 def _table(spec: NetworkSpec) -> NDArray[np.int64]:
@@ -271,7 +303,8 @@ def _batch(
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
     counted = counted_weights(loss, y, shares)
     total = loss.divisor(spec.n_out) * (counted.sum() if loss.mean and counted.any() else 1.0)
-    known = _table(spec), LOSSES[loss.name].code, loss.logits_of is not None
+    code = loss.code if loss.code >= 0 else -1 - loss.code  # that of the loss without missing targets
+    known = _table(spec), code, loss.logits_of is not None
     numbers = np.full(targets.shape[1], parameter, np.float64)
     return *known, numbers, params, targets, shares / total, *_room(spec, X)
 

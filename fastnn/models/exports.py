@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_flag
 from fastnn.models import files
-from fastnn.settings import catalogue
+from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -25,9 +25,12 @@ class Exports:
         """The parameters, of at least one member."""
         if not len(self._params):
             raise ValueError("an ensemble must have members to be written; this one has none")
-        own = [name for name in self._spec.activations if name not in catalogue.ACTIVATIONS]
-        if own:
-            raise ValueError(f"activations must be fastnn's to be written, not the user's own; got {own[0]!r}")
+        for name in self._spec.activations:
+            if name not in catalogue.ACTIVATIONS:
+                raise ValueError(
+                    f"activations must be fastnn's to be written; {own.plain_name(name)!r} is a function of your own: "
+                    "train with one of fastnn's, or write net.weights, net.biases and the function yourself"
+                )
         return self._params
 
     def to_onnx(self, path: str | PathLike[str]) -> None:

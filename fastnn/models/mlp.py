@@ -20,7 +20,7 @@ from fastnn.models.one_sample import SingleSample
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS, initialize
 from fastnn.settings.optimizers import Adam, Optimizer
-from fastnn.settings.own import Activation, Loss
+from fastnn.settings.own import Activation, Loss, plain_name
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training import fit as run
@@ -476,6 +476,7 @@ class MLP(SingleSample, InDomain, Exports):
 
     def __repr__(self) -> str:
         spec = self._spec
-        layers = " -> ".join(f"{size} {name}" for size, name in zip(spec.sizes[1:], spec.activations, strict=True))
+        names = map(plain_name, spec.activations)
+        layers = " -> ".join(f"{size} {name}" for size, name in zip(spec.sizes[1:], names, strict=True))
         biases = "biases" if spec.bias else "no biases"
         return f"<MLP: {spec.n_in} -> {layers}; {biases}, {spec.n_params:,} parameters, {spec.dtype}>"

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, CodeType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 _NUMBERS = (bool, int, float, str, type(None), np.number, np.bool_)
 
+#: Packages whose functions are what their names say.
+_KNOWN = sys.stdlib_module_names | {"numpy", "numba", "scipy"}
+
 
 def plain(function: Any) -> Callable:
     """The Python function itself, where Numba has decorated it."""
     return getattr(function, "py_func", function)
+
+
+def is_python(value: Any) -> bool:
+    """Whether something is a function in Python, decorated by Numba or not."""
+    return isinstance(plain(value), FunctionType)
 
 
 def used_by(function: Callable) -> dict[str, Any]:
@@ -25,13 +34,22 @@ def used_by(function: Callable) -> dict[str, Any]:
     return found | {name: cell.cell_contents for name, cell in cells}
 
 
+def with_helpers(function: Callable, decorate: Callable) -> FunctionType:
+    """A copy of a Python function in which those that it calls by name are decorated."""
+    function = plain(function)
+    found = used_by(function)
+    found |= {name: decorate(value) for name, value in found.items() if is_python(value)}
+    cells = tuple(CellType(found[name]) for name in function.__code__.co_freevars)
+    return FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
+
+
 def fingerprint(*functions: Callable) -> str:
     """Twelve hexadecimal digits of the functions' bytecode, constants and all that they take from outside.
 
     Raises
     ------
     TypeError
-        If one is no Python function, or takes something else than numbers, modules and compiled functions.
+        If one is no Python function, calls itself, or takes something else than numbers, modules and functions.
     """
     hasher = hashlib.sha256()
     for function in functions:
@@ -45,25 +63,37 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*map(_names, inner))
 
 
-def _parts(function: Callable) -> Iterator[str]:
+def _parts(function: Callable, callers: tuple[Callable, ...] = ()) -> Iterator[str]:
     """What tells a function from others."""
-    if not hasattr(function, "__code__"):
+    if not isinstance(function, FunctionType):
         raise TypeError(f"a function must be one of Python's, compiled by Numba or not; got {function!r}")
+    if function in callers:
+        raise TypeError(f"a function must not call itself; {function.__name__} does")
     yield from _code(function.__code__)
     yield repr(function.__defaults__)
     for name, value in used_by(function).items():
-        if isinstance(value, _NUMBERS):
-            yield f"{name} {value!r}"
-        elif isinstance(value, (ModuleType, BuiltinFunctionType, np.ufunc, type)):
-            yield f"{name} {value.__name__}"
-        elif hasattr(value, "py_func"):
-            yield name
-            yield from _parts(value.py_func)
-        else:
-            raise TypeError(
-                f"a function may take numbers, modules and functions compiled by Numba from outside; "
-                f"{function.__name__} takes {name}, {type(value).__name__}"
-            )
+        yield name
+        yield from _parts_outside(name, value, (*callers, function))
+
+
+def _parts_outside(name: str, value: Any, callers: tuple[Callable, ...]) -> Iterator[str]:
+    """The same of something from outside that a function uses."""
+    user = callers[-1]
+    if isinstance(value, _NUMBERS):
+        yield repr(value)
+    elif is_python(value):
+        yield from _parts(plain(value), callers)
+    elif isinstance(value, (ModuleType, BuiltinFunctionType, np.ufunc, type)):
+        yield value.__name__
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _KNOWN:
+            for part in sorted(_names(user.__code__) & vars(value).keys()):
+                yield part
+                yield from _parts_outside(f"{name}.{part}", vars(value)[part], callers)
+    else:
+        raise TypeError(
+            "a function may take numbers, modules and functions from outside; "
+            f"{user.__name__} takes {name}, {type(value).__name__}"
+        )
 
 
 def _code(code: CodeType) -> Iterator[str]:

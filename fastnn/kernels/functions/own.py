@@ -9,26 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from types import CellType, FunctionType
 
 from fastnn.kernels.jit.compiling import Dispatcher, inlined
 from fastnn.kernels.simd import lanes, load, scratch, store
 from fastnn.settings import own
-from fastnn.settings.fingerprint import fingerprint, plain, used_by
+from fastnn.settings.fingerprint import fingerprint, with_helpers
 
 
 @cache
 def of_numbers(function: Callable) -> Dispatcher:
-    """A function of the user's as a piece of a kernel, and so all compiled functions that it calls.
+    """A function of the user's as a piece of a kernel, and so all functions that it calls.
 
     Its name holds its fingerprint, for machine code is found by names, and the user may have given one twice.
     """
-    function = plain(function)
-    found = used_by(function)
-    found |= {name: of_numbers(value) for name, value in found.items() if hasattr(value, "py_func")}
-    cells = tuple(CellType(found[name]) for name in function.__code__.co_freevars)
-    copy = FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
-    copy.__qualname__ = f"{function.__name__}_{fingerprint(function)}"
+    copy = with_helpers(function, of_numbers)
+    copy.__qualname__ = f"{copy.__name__}_{fingerprint(function)}"
     copy.__module__ = __name__  # imported where a kernel that was kept is loaded, which needs none of the user's
     return inlined(copy)
 

@@ -10,3 +10,4 @@ from fastnn.settings.own.losses import LeastSquares as LeastSquares
 from fastnn.settings.own.losses import Loss as Loss
 from fastnn.settings.own.names import plain_name as plain_name
 from fastnn.settings.own.numbers import elementwise as elementwise
+from fastnn.settings.own.numbers import or_nan as or_nan

@@ -85,7 +85,7 @@ class Activation(catalogue.Activation):
         return self.functions[order]
 
     def __repr__(self) -> str:
-        return f"Activation({self.name!r})"
+        return f"Activation({plain_name(self.name)!r})"
 
     def __reduce__(self) -> tuple:
         return _again, (self.functions, plain_name(self.name))

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastnn.settings import catalogue
 from fastnn.settings.fingerprint import fingerprint, plain
-from fastnn.settings.own.names import own_name, plain_name
+from fastnn.settings.own.names import interval, own_name, plain_name
 
 
 class Loss(catalogue.Loss):
@@ -33,7 +33,9 @@ class Loss(catalogue.Loss):
     Raises
     ------
     TypeError
-        If `value` or `gradient` is not such a function, or `name` no name.
+        If `value` or `gradient` is not such a function, `name` no name, or an interval no pair of numbers.
+    ValueError
+        If an interval does not increase.
 
     See Also
     --------
@@ -72,8 +74,8 @@ class Loss(catalogue.Loss):
         targets: tuple[float, float] = (-inf, inf),
     ):
         digest = fingerprint(value, gradient)
-        super().__init__(own_name(value, name, digest), int(digest, 16), targets=targets)
-        vars(self).update(value=value, gradient=gradient, outputs=outputs)
+        super().__init__(own_name(value, name, digest), int(digest, 16), targets=interval("targets", targets))
+        vars(self).update(value=value, gradient=gradient, outputs=interval("outputs", outputs))
         catalogue.OWN_LOSSES[self.code] = self
 
     @property
@@ -88,7 +90,7 @@ class Loss(catalogue.Loss):
         return loss
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
+        return f"{type(self).__name__}({plain_name(self.name)!r})"
 
     def __reduce__(self) -> tuple:
         settings = {"name": plain_name(self.name), "outputs": self.outputs, "targets": self.targets}
@@ -115,7 +117,9 @@ class LeastSquares(Loss):
     Raises
     ------
     TypeError
-        If `residual` or `derivative` is not such a function, or `name` no name.
+        If `residual` or `derivative` is not such a function, `name` no name, or an interval no pair of numbers.
+    ValueError
+        If an interval does not increase.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""What rows of the user's own are called: a name, and a fingerprint of the functions."""
+"""What rows of the user's own are called, a name and a fingerprint of the functions; and where they are defined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from fastnn.settings.fingerprint import plain
 
@@ -18,3 +19,22 @@ def own_name(function: Callable, name: str | None, digest: str) -> str:
     if not isinstance(name, str) or not name or "@" in name:
         raise TypeError(f"name must be a text without @; got {name!r}")
     return f"{name}@{digest}"
+
+
+def interval(argument: str, given: Any) -> tuple[float, float]:
+    """The least and the greatest number that a function is defined on.
+
+    Raises
+    ------
+    TypeError
+        If it is no pair of numbers.
+    ValueError
+        If the second is not above the first.
+    """
+    try:
+        low, high = (float(end) for end in given)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {given!r}") from error
+    if not low < high:
+        raise ValueError(f"{argument} must be two numbers, the second above the first; got {given!r}")
+    return low, high

@@ -11,16 +11,22 @@ from numpy.typing import NDArray
 from fastnn.settings.fingerprint import plain
 
 
-def elementwise(function: Callable, dtype: Any, *arrays: NDArray) -> NDArray:
-    """A scalar function on each element, by Python; NaN where it raises an error that compiled arithmetic does not."""
+def or_nan(function: Callable) -> Callable:
+    """A scalar function, run by Python; NaN where it raises an error that compiled arithmetic does not."""
     of_numbers = plain(function)
 
-    def or_nan(*numbers: Any) -> Any:
+    def number_or_nan(*numbers: Any) -> Any:
         try:
             return of_numbers(*numbers)
         except (ArithmeticError, ValueError):
             return np.nan
 
+    return number_or_nan
+
+
+def elementwise(function: Callable, dtype: Any, *arrays: NDArray) -> NDArray:
+    """A scalar function on each element, as `or_nan` has it."""
+    of_numbers = or_nan(function)
     with np.errstate(all="ignore"):
         broadcast = np.broadcast(*arrays)
-        return np.array([or_nan(*numbers) for numbers in broadcast], dtype).reshape(broadcast.shape)
+        return np.array([of_numbers(*numbers) for numbers in broadcast], dtype).reshape(broadcast.shape)
