@@ -75,7 +75,7 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     if n != len(arguments):
         raise TypeError(f"{what} must take {len(arguments)} numbers, {', '.join(arguments)}; it takes {n}")
     if numba.config.DISABLE_JIT:
-        return function
+        return own.or_nan(function)
     compiled = _with_helpers_compiled(function)
     signature = (numba.types.float64,) * n
     try:
