@@ -23,7 +23,15 @@ from fastnn.jobs.missing import counted_weights
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings import own
-from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, OWN_ACTIVATIONS, OWN_LOSSES, Loss, activation_of
+from fastnn.settings.catalogue import (
+    ACTIVATIONS,
+    LOSSES,
+    OWN_ACTIVATIONS,
+    OWN_LOSSES,
+    Activation,
+    Loss,
+    activation_of,
+)
 from fastnn.settings.spec import NetworkSpec
 
 _loops: Callable = (lambda function: function) if compiler_is_off() else kernel
@@ -265,7 +273,7 @@ def serves(spec: NetworkSpec, loss: Loss | None = None) -> bool:
 def _check(spec: NetworkSpec, loss: Loss | None = None) -> None:
     if serves(spec, loss):
         return
-    rows = *map(activation_of, spec.activations), *([loss] if loss else [])
+    rows: list[Activation | Loss] = [*map(activation_of, spec.activations), *([loss] if loss else [])]
     for row in rows:
         if isinstance(row, (own.Activation, own.Loss)):
             raise ValueError(
