@@ -117,7 +117,7 @@ def test_table_aligns_its_columns(capsys):
 def test_names_from_files_do_not_command_the_terminal(demo_does, capsys):
     Terminal().say("a\x1b[31m\nb\x9b")
     Terminal().table(["x"], [["\x07\n"]])
-    assert capsys.readouterr().out == "a\\x1b[31m\nb\\x9b\n  x     \n  \\x07\\n\n"
+    assert capsys.readouterr().out == "a\\x1b[31m\nb\\x9b\n  x\n  \\x07\\n\n"
     demo_does(fail(ValueError("no \x1b[2J\nsuch thing")))
     assert cli.main(["demo"]) == 1
     assert capsys.readouterr().err == "fastnn demo: no \\x1b[2J such thing\n"

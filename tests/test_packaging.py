@@ -126,6 +126,11 @@ def test_reference_needs_numpy_alone():
             assert {(name or "").partition(".")[0] for name in names} <= allowed, path
 
 
+def test_an_editable_install_is_a_folder_on_the_path():
+    """With a finder instead, a script beside a checkout that is named fastnn would import that as an empty package."""
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == {"": "."}
+
+
 def test_the_source_distribution_holds_what_its_tests_read():
     manifest = (ROOT / "MANIFEST.in").read_text(encoding="utf-8")
     for folder in (".ci", "bench", "docs", "examples", "tests"):

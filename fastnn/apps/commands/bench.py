@@ -106,7 +106,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say(f"\nReport: {args.html}")
     if old is not None:
         changed = results.changes(old, record)
-        terminal.say(f"\nSince {old['date']}:\n" if changed else f"\nNothing measured here is in {args.compare}.")
+        terminal.say(
+            f"\nSince {results.day(old['date'])}:\n" if changed else f"\nNothing measured here is in {args.compare}."
+        )
         if changed:
             terminal.table(results.CHANGED, [change.cells for change in changed])
     if not any("minimum" in result for result in record["results"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from fastnn.apps.commands.tables import WIDTH
+from fastnn.apps.commands.tables import WIDTH, number_text, score_text
 from fastnn.apps.commands.terminal import Terminal
 
 SUMMARY = "show what a saved network is, and what it was trained on"
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     rows = []
     for column in loaded.columns:
         of = (
-            f"mean {column.mean:.4g}, std. dev. {column.scale:.4g}"
+            f"mean {number_text(column.mean)}, std. dev. {number_text(column.scale)}"
             if column.levels is None
             else ", ".join(column.levels[:6])
         )
@@ -50,8 +50,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         for name, reason in loaded.left_out.items():
             terminal.say(f"  {name}: {reason}")
     if loaded.about:
-        about = ", ".join(f"{name} {value!s}" for name, value in loaded.about.items())
-        terminal.say("\n" + textwrap.fill(f"Trained with {about}.", WIDTH))
+        about = "; ".join(f"{name}: {value!s}" for name, value in loaded.about.items())
+        terminal.say("\n" + textwrap.fill(f"Training: {about}.", WIDTH))
     terminal.say()
     for name, score in loaded.scores.items():
-        terminal.say(f"{name} on the held-out rows: {score:.3f}")
+        text = number_text(score) if name in ("rmse", "mae") else score_text(score)
+        terminal.say(f"{name} on the held-out rows: {text}")

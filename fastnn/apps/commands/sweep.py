@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,4 +121,5 @@ def train_command(args: argparse.Namespace, best: TableSettings) -> str:
         value = getattr(args, name)
         if value != default:
             words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-    return shlex.join(words + ["--no-header"] * args.no_header)
+    words += ["--no-header"] * args.no_header
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

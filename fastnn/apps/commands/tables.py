@@ -100,8 +100,8 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
     target = table.target
     if target.classes is None:
         told = (
-            f"Regression: {target.name!r} is a number, {target.mean:.4g} on average, with a standard deviation of "
-            f"{target.scale:.3g}."
+            f"Regression: {target.name!r} is a number, {number_text(target.mean)} on average, with a standard deviation"
+            f" of {number_text(target.scale)}."
         )
     else:
         names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")
@@ -140,8 +140,10 @@ def score_text(score: float) -> str:
 
 
 def number_text(value: float) -> str:
-    """An error in the target's unit."""
-    return "-" if value != value else f"{value:.4g}"
+    """A number in the target's unit, without an exponent unless it is very large or small."""
+    if value != value:
+        return "-"
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def simple_models(table: PreparedTable) -> dict[str, str]:

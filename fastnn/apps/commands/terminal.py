@@ -42,7 +42,7 @@ class Terminal:
         widths = [max(map(len, column)) for column in columns]
         for first, *others in zip(*columns, strict=True):
             cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-            self.say("  " + "   ".join([first.ljust(widths[0]), *cells]))
+            self.say(("  " + "   ".join([first.ljust(widths[0]), *cells])).rstrip())
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str], None]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from html import escape
 from io import StringIO
 from typing import Any
 
 from fastnn.apps.comparison import pictures
 from fastnn.apps.comparison.peers import PEERS
-from fastnn.apps.comparison.results import CHANGED, HEADER, Change, changes, doubts, duration, excuses, of, rows
+from fastnn.apps.comparison.results import CHANGED, HEADER, Change, changes, day, doubts, duration, excuses, of, rows
 from fastnn.apps.comparison.workloads import FAMILIES
 
 STYLE = """
@@ -67,7 +66,7 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         A whole HTML document.
     """
     machine = record["machine"]
-    where = f"{machine['processor']}, {machine['cores']} cores; {machine['system']}; {_day(record['date'])}"
+    where = f"{machine['processor']}, {machine['cores']} cores; {machine['system']}; {day(record['date'])}"
     named = pictures.named(record)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -134,12 +133,7 @@ def _workload(record: dict[str, Any], workload: dict[str, Any]) -> str:
 def _changes(date: str, changed: Sequence[Change]) -> str:
     cells = [change.cells for change in changed]
     table = _table(CHANGED, cells) if cells else "<p>Nothing was measured both times.</p>"
-    return f"<h2>Since {escape(_day(date))}</h2>{table}"
-
-
-def _day(date: str) -> str:
-    """A date and time of ISO 8601, to the minute."""
-    return f"{datetime.fromisoformat(date):%Y-%m-%d %H:%M} UTC"
+    return f"<h2>Since {escape(day(date))}</h2>{table}"
 
 
 def _about(record: dict[str, Any]) -> str:

@@ -80,6 +80,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
+def day(date: str) -> str:
+    """A date and time of ISO 8601, to the minute."""
+    return f"{datetime.fromisoformat(date):%Y-%m-%d %H:%M} UTC"
+
+
 @dataclass(frozen=True)
 class Change:
     """One peer on one workload, then and now: its speed-up over NumPy, or, of NumPy and without it, seconds a step."""
