@@ -26,14 +26,11 @@ from fastnn.checks.arrays import (
 from fastnn.checks.jobs import (
     check_job,
     check_l2,
-    check_loss,
-    check_loss_parameter,
-    check_loss_row,
-    check_optimizer,
     check_place,
     check_specialize,
     check_state,
 )
+from fastnn.checks.losses import check_loss, check_loss_parameter, check_loss_row
 from fastnn.checks.many import check_members_job
 from fastnn.checks.members import (
     check_ensemble_params,
@@ -42,6 +39,7 @@ from fastnn.checks.members import (
 from fastnn.checks.memory import check_epochs, check_memory
 from fastnn.checks.monitor import check_early_stopping, check_monitor, check_schedule
 from fastnn.checks.networks import check_network_spec, check_rng, check_spec
+from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.train_state import check_train_state
 from fastnn.checks.values import (
     ABOVE_0,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.jobs import check_batch_size, check_loss, check_loss_parameter, check_max_grad_norm
+from fastnn.checks.jobs import check_batch_size, check_max_grad_norm
+from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.members import (
     check_data,
     check_features,
@@ -20,7 +20,7 @@ from fastnn.checks.members import (
 )
 from fastnn.checks.memory import BYTES_AN_EPOCH, check_epochs
 from fastnn.checks.monitor import check_early_stopping
-from fastnn.checks.networks import check_network_spec, check_rng
+from fastnn.checks.networks import check_network_spec, draw_seed
 from fastnn.checks.slopes import check_slopes
 from fastnn.checks.values import check_flag, check_name, check_optional_flag, describe
 from fastnn.jobs.members import MembersJob
@@ -137,7 +137,7 @@ def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: i
 def _check_streams(rng: Any, seeds: Any, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each member's seed, and the number of its stream of random numbers."""
     if seeds is None:
-        seed = secrets.randbits(63) if rng is None else int(check_rng(rng).integers(2**63))
+        seed = draw_seed(rng)
         return np.full(len(numbers), seed, np.int64), numbers
     if rng is not None:
         raise ValueError(f"rng must be None where each member has its seed; got {describe(rng)}")

@@ -17,8 +17,8 @@ from fastnn.checks.arrays import (
     check_some_present,
     check_targets,
 )
-from fastnn.checks.jobs import check_optimizer
 from fastnn.checks.memory import check_memory
+from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.intervals import intervals_of

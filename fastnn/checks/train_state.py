@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks.jobs import check_l2, check_loss, check_loss_parameter, check_max_grad_norm, check_optimizer
+from fastnn.checks.jobs import check_l2, check_max_grad_norm
+from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import check_network_spec
+from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.values import check_integer, describe
 from fastnn.jobs.job import Job
 from fastnn.settings.optimizers import Optimizer

@@ -27,7 +27,7 @@ from fastnn.checks import (
 )
 from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.monitor import Monitor, MonitorState
-from fastnn.settings.solvers import LBFGS, Solver
+from fastnn.settings.solvers import LBFGS, Solver, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
@@ -39,6 +39,13 @@ SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show prog
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 UNBOUNDED = 2**62  # steps
 FIRST_ROOM = 2**16  # epochs whose losses and rates there is room for at first; it grows with the run
+_STOPS: dict[int, Stop] = {
+    Status.BAD_DATA: "diverged",
+    Status.DIVERGED: "diverged",
+    Status.STOPPED: "early",
+    Status.CONVERGED: "converged",
+    Status.STALLED: "stalled",
+}
 _NOTHING = nullcontext()
 _NOTHING_PENDING = NoInterrupts()
 
@@ -114,11 +121,11 @@ def fit(
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
-            if status == Status.BAD_DATA:
+            if stopped == "diverged" and status == Status.BAD_DATA:
                 job.params[:] = before
                 check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
                 raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-            if status == Status.DIVERGED or not all_finite(job.params):
+            if stopped == "diverged" or not all_finite(job.params):
                 stopped = "diverged"
                 if not solves:  # which take no step to where anything is infinite
                     run.rewind()
@@ -127,11 +134,11 @@ def fit(
                     f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
                     "the parameters after the last finite epoch are kept",
                 )
-        if status in (Status.CONVERGED, Status.STALLED):
+        if stopped in ("converged", "stalled"):
             from fastnn.training.verdict import REMEDY, why_stalled
 
             why = why_stalled(job)
-            if status == Status.STALLED and why is None:
+            if stopped == "stalled" and why is None:
                 why = f"the gradient is not zero, but no step leads down; {REMEDY}"
             if why is not None:
                 stopped = "stalled"
@@ -247,16 +254,13 @@ class _Run:
             steps_now = self._whole_epochs(max_steps) if keeping else max_steps
             status = self.train(self.state, *self.following(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
-            if status in (Status.BAD_DATA, Status.DIVERGED):
-                return status, "diverged"
+            stop = _STOPS.get(status)
+            if stop == "diverged":
+                return status, stop
             if callback is not None and self.done > done and self._callback_ends_run(callback):
                 return status, "callback"
-            if status == Status.STOPPED:
-                return status, "early"
-            if status == Status.CONVERGED:
-                return status, "converged"
-            if status == Status.STALLED:
-                return status, "stalled"
+            if stop is not None:
+                return status, stop
             if self.done == self.epochs:
                 return status, "finished"
             if interrupts.pending:
@@ -342,7 +346,7 @@ class _Run:
             None if validation is None else validation.metric[:done],
             self.job.loss.metric,
             best,
-            evidence.recall(self.state.monitor_state),
+            evidence.recall(self.state.monitor_state) if is_bayesian(self.job.optimizer) else None,
         )
 
 

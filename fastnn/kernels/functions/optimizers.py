@@ -11,7 +11,7 @@ are corrected.
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -170,6 +170,7 @@ _CODES = {rule.name: code for code, rule in enumerate(RULES)}
 MOST_SETTINGS = 4
 
 
+@lru_cache(maxsize=64)
 def rule_of(optimizer: Optimizer) -> tuple[int, tuple[float, ...]]:
     """Code of the rule an optimizer asks for, and its settings: all numbers but the rate, as its class lists them."""
     code = _CODES[OPTIMIZERS[type(optimizer).__name__].rule + optimizer.variant]

@@ -17,7 +17,7 @@ from numba import from_dtype, types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import STATUSES, Job, State, Status
 from fastnn.kernels.dispatch import lanes_for
 from fastnn.kernels.functions.losses import part_present
 from fastnn.kernels.functions.optimizers import RULES
@@ -255,4 +255,4 @@ class PreparedForLanes(PreparedJob):
         """Train on from a state."""
         self.remember_in(state)
         arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
-        return Status(run(self.kind, self.record, self.vectors, *arrays, max_steps, self.checked_steps))
+        return STATUSES[run(self.kind, self.record, self.vectors, *arrays, max_steps, self.checked_steps)]

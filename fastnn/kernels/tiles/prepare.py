@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from struct import Struct
 from threading import Thread
 
 import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from fastnn.jobs.job import Job, State, Status
+from fastnn.jobs.job import STATUSES, Job, State, Status
 from fastnn.kernels import dispatch
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
@@ -45,6 +46,9 @@ from fastnn.kernels.tiles.step import (
 )
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
+
+#: The optimizer's settings in memory.
+_SETTINGS = Struct(f"{optimizers.MOST_SETTINGS}d")
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +115,7 @@ def _step_address(name: str, dtype: str) -> int:
 def _outline(
     spec: NetworkSpec,
     block_rows: int,
-    loss: catalogue.Loss,
+    loss_code: int,
     labelled: bool,
     rule: int,
     shuffle: bool,
@@ -123,7 +127,7 @@ def _outline(
 
     Unless `whole`, nothing of what computes a step.
     """
-    record = np.zeros(1, JOB_RECORD)
+    record, loss = np.zeros(1, JOB_RECORD), catalogue.loss_of(loss_code)
     n_targets = loss.n_targets(spec.n_out)
     record["mean"], record["n_targets"], record["masked"] = loss.mean, n_targets, loss.masked
     record["outputs"], record["reported"] = loss.divisor(spec.n_out), 1.0
@@ -164,7 +168,7 @@ class PreparedJob:
         self.rule, settings = optimizers.rule_of(job.update_rule)
         thresholds = tuple(map(threshold, job.dropout))
         outline, layers, size = _outline(
-            spec, block_rows, job.loss, labelled, self.rule, shuffle, job.input_noise > 0, thresholds, whole
+            spec, block_rows, job.loss.code, labelled, self.rule, shuffle, job.input_noise > 0, thresholds, whole
         )
         n_floats = len(settings) + -(-block_rows // LOSS_ROWS) + 1
         n_integers = n + block_rows if shuffle else 0
@@ -176,7 +180,7 @@ class PreparedJob:
         place = address(buffer)
         vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
         self.vectors = np.ndarray(n_vectors, spec.dtype, buffer, vectors - place) if n_vectors else None
-        np.ndarray(len(settings), np.float64, buffer)[:] = settings
+        _SETTINGS.pack_into(buffer.data, 0, *settings)
         self.params, self.monitor = job.params, job.monitor
         parameter = job.loss_parameter
         if isinstance(parameter, np.ndarray):
@@ -260,7 +264,7 @@ class PreparedForTiles(PreparedJob):
         arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
         arguments = (self.record, *arrays, max_steps, self.checked_steps)
         if self.threads == 1:
-            return Status(run(*arguments, ALONE))
+            return STATUSES[run(*arguments, ALONE)]
         arrivals, yield_ = np.zeros(1, np.int64), yield_address()
         teams = [Team(rank, self.threads, address(arrivals), yield_) for rank in range(self.threads)]
         others = [Thread(target=run, args=(*arguments, team), daemon=True) for team in teams[1:]]
@@ -269,4 +273,4 @@ class PreparedForTiles(PreparedJob):
         status = run(*arguments, teams[0])
         for thread in others:
             thread.join()
-        return Status(status)
+        return STATUSES[status]
