@@ -77,7 +77,7 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     hidden = spec.n_layers - 1
     given = list(dropout) if is_sequence(dropout) else [dropout] * hidden
     if len(given) != hidden:
-        raise ValueError(f"dropout must be one number or {hidden}, one a hidden layer; got {len(given)}")
+        raise ValueError(f"dropout must be one number, or {hidden}, one for each hidden layer; got {len(given)}")
     rates = tuple(check_number("dropout", rate, UNIT) for rate in given)
     return rates if any(rates) else ()
 
@@ -180,7 +180,7 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
     if specialize and backend == "numba" and not job.is_plain:
         raise ValueError(
             "specialize must not be True with dydx, trainable, dropout, input_noise, batches from a callable or "
-            "a solver, which the specialised path does not do"
+            "a solver, which the specialised path does not support"
         )
     return specialize
 
@@ -191,7 +191,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     Raises
     ------
     TypeError
-        If it is no `State`.
+        If it is not a `State`.
     ValueError
         If it belongs to another network or optimizer, is given with an `rng`, or would change frozen parameters.
     """
@@ -224,5 +224,5 @@ def check_place(state: State, job: Job) -> None:
     if state.counters[1] >= job.n_batches:
         raise ValueError(
             f"state must be that of a run with {job.n_batches} batches an epoch; "
-            f"got one that has done {state.counters[1]} of its present epoch"
+            f"got one that has done {state.counters[1]} of its current epoch"
         )

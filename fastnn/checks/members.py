@@ -111,7 +111,7 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     bad = ~((numbers >= interval.low) & (numbers < interval.high))
     if bad.any():
         raise ValueError(f"{argument} must be {interval}; got {numbers[bad].flat[0] if numbers.shape else numbers}")
-    return np.broadcast_to(numbers, (members,)).copy()
+    return np.full(members, numbers)
 
 
 def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[np.float64], NDArray[np.float64]]:

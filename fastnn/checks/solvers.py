@@ -1,4 +1,4 @@
-"""Checks of what a solver is asked for: it trusts the loss, and its steps are of all parameters."""
+"""Checks of what a solver is asked for: it needs a loss without noise, and updates all parameters."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def refuse_with_solver(job: Job) -> None:
     if isinstance(solver, LBFGS):
         check_memory("memory of LBFGS", solver.memory, 2 * 8 * job.spec.n_params)  # a step and a gradient each
     if job.max_grad_norm < inf:
-        raise ValueError(f"max_grad_norm must be None for {name}, whose steps have a length of their own")
+        raise ValueError(f"max_grad_norm must be None for {name}, which chooses the length of its steps")
     if job.dropout or job.input_noise:
-        raise ValueError(f"dropout and input_noise must be 0 for {name}, whose steps trust the loss")
+        raise ValueError(f"dropout and input_noise must be 0 for {name}, which needs a loss without noise")
     if job.slopes is not None and isinstance(solver, LBFGS):
         raise ValueError("dydx must be None with LBFGS, which takes values alone")
     if is_bayesian(solver):
@@ -46,7 +46,7 @@ def refuse_with_solver(job: Job) -> None:
         if job.slopes is not None:
             raise ValueError("dydx must be None with regularisation='bayesian', which takes values alone")
     if job.trainable is not None:
-        raise ValueError(f"trainable must be None for {name}, whose steps are of all parameters")
+        raise ValueError(f"trainable must be None for {name}, which updates all parameters")
 
 
 def _refuse_large_matrices(spec: NetworkSpec, matrices: int) -> None:

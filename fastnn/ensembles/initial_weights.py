@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ class MemberStreams:
 
     def random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Uniform on [0, 1): 53 bits of SplitMix64."""
-        count = int(np.prod(shape[1:]))
+        count = prod(shape[1:])
         places = np.arange(self._drawn, self._drawn + count, dtype=np.uint64) + np.uint64(1)
         self._drawn += count
         words = mix(self._keys[:, None] + _GOLDEN * places)
