@@ -371,7 +371,8 @@ def test_report_is_one_file_that_shows_all(record):
     assert "PyTorch is left out: it is &lt;late&gt;." in text
     assert "<b>JAX</b> is left out: jax is not installed" in text
     assert "first run takes 3 s" in text
-    assert "something is wrong" in text
+    assert "Something is wrong." in text
+    assert text.count("aria-label") == 3
     assert "2024-05-06 07:08 UTC" in text
     assert "on 1 thread OMP_NUM_THREADS=1." in text
     assert "the same" in text

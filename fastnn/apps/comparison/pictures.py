@@ -135,7 +135,7 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {d}" for d, rate in record["peak"].items() if d.startswith("float"))
     ax.text(0.02, 110, f"peak of a core: {rates}", transform=ax.get_yaxis_transform(), fontsize=9, va="bottom")
     ax.set_ylim(top=250)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g} %"))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}%"))
     ax.set(
         xlabel="floating-point operations in a step's matrix products",
         ylabel="share of the measured peak (higher is better)",

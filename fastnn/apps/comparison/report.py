@@ -73,7 +73,7 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>What a training step costs</title><style>{STYLE}</style></head><body>",
         f'<h1>What a training step costs</h1><p class="where">{escape(where)}</p>',
-        *(f'<p class="warning">{escape(warning)}.</p>' for warning in record["warnings"]),
+        *(f'<p class="warning">{escape(warning[0].upper() + warning[1:])}.</p>' for warning in record["warnings"]),
     ]
     if named:
         parts.append(_figure(pictures.speed_ups, record, size=(10, 1.8 + 1.1 * len(named))))
@@ -95,12 +95,13 @@ def _figure(draw: Callable[..., Any], record: dict[str, Any], *details: str, siz
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    draw(record, *details, figure.add_subplot())
+    title = draw(record, *details, figure.add_subplot()).get_title()
     svg = StringIO()
     with rc_context({"svg.hashsalt": "fastnn"}):
         figure.savefig(svg, format="svg", metadata={"Date": None})
     text = svg.getvalue()
-    return f"<figure>{text[text.index('<svg') :]}</figure>"
+    label = f'<svg role="img" aria-label="{escape(title)}; its numbers stand in the tables below"'
+    return f"<figure>{text[text.index('<svg') :].replace('<svg', label, 1)}</figure>"
 
 
 def _table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:

@@ -38,7 +38,7 @@ def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict
                 duration(r["minimum"]),
                 duration(r["median"]),
                 f"{slowest / r['minimum']:.3g}x" if slowest else "",
-                "" if used is None else f"{100 * used:.2g} %" if used <= 1 else IMPOSSIBLE,
+                "" if used is None else f"{100 * used:.2g}%" if used <= 1 else IMPOSSIBLE,
                 duration(r["import"]),
                 duration(r["build"] + r["first"]),
                 f"{r['error']:.0e}",
