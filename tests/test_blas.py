@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import LBFGS, MLP, SGD, LevenbergMarquardt
 from fastnn.training.blas import blas_threads
 
@@ -34,6 +35,23 @@ def test_a_run_in_numpy_or_scipy_has_the_threads_it_was_given(rule):
     )
     assert seen
     assert all(number == {1} for number in seen)
+
+
+@pytest.mark.parametrize(
+    ("function", "act"),
+    [
+        ("cholesky", lambda net, X, y: net.with_domain(X).distance(X)),
+        ("eigh", lambda net, X, y: fastnn.laplace(net, X, y).predict(X)),
+    ],
+    ids=["domain", "laplace"],
+)
+def test_what_is_measured_once_has_one(function, act, monkeypatch):
+    """With as many as there are cores, a machine that others use takes a hundred times as long."""
+    seen, compute = [], getattr(np.linalg, function)
+    monkeypatch.setattr(np.linalg, function, lambda matrix: seen.append(threads()) or compute(matrix))
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    act(MLP((3, 2, 1), rng=0), X, X[:, :1])
+    assert seen == [{1}]
 
 
 def test_runs_on_several_threads_give_back_what_was():

@@ -111,8 +111,8 @@ class Monitor:
         y, weight = self.y, self.sample_weight
         if loss.metric == "r2":
             errors = np.where(np.isnan(y), 0.0, outputs[:, : y.shape[1]] - y)
-            squares = errors.astype(np.float64) ** 2 @ self.shares()
-            return float(1 - (squares.sum() if weight is None else weight @ squares))
+            squares = (errors.astype(np.float64) ** 2 * self.shares()).sum(axis=1)
+            return float(1 - (squares if weight is None else weight * squares).sum())
         if loss.one_class:
             right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
         else:

@@ -6,6 +6,7 @@ whitening matrix, whose rows are a multiple of a cache line apart; `fastnn.embed
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fastnn import checks
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.settings.domain import LINE, MOST_INPUTS, size_of, stride_of
 from fastnn.settings.spec import NetworkSpec
+from fastnn.training.blas import blas_threads
 
 
 def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
@@ -30,8 +32,9 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     scale[scale == 0] = 1.0
     domain = _room(n_in)
     domain[: 3 * n_in] = np.concatenate([low, high, mean])
-    factor = np.linalg.cholesky(_correlation((X - mean) / scale))
-    _whitening(domain, n_in)[:, :n_in] = np.linalg.inv(factor).T / scale[:, np.newaxis]
+    with blas_threads():
+        factor = np.linalg.cholesky(_correlation((X - mean) / scale))
+        _whitening(domain, n_in)[:, :n_in] = np.linalg.inv(factor).T / scale[:, np.newaxis]
     if not np.isfinite(domain).all():
         raise ValueError("X must contain numbers whose squares are finite")
     return domain
@@ -73,7 +76,9 @@ def _whitening(domain: NDArray, n_in: int) -> NDArray:
 def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
     """Mahalanobis distances of samples, shape (n, n_in)."""
     n_in = X.shape[1]
-    whitened = (X.astype(np.float64) - domain[2 * n_in : 3 * n_in]) @ _whitening(domain, n_in)
+    away = X.astype(np.float64) - domain[2 * n_in : 3 * n_in]
+    with nullcontext() if len(X) == 1 else blas_threads():
+        whitened = away @ _whitening(domain, n_in)
     return np.sqrt((whitened**2).sum(axis=1))
 
 

@@ -21,6 +21,7 @@ from fastnn.settings.optimizers import Adam
 from fastnn.tabular.model import TableModel
 from fastnn.tabular.preparing import FOLDS, PreparedTable
 from fastnn.tabular.scoring import score
+from fastnn.training.blas import blas_threads
 from fastnn.training.interrupts import Interrupts
 
 MANY = 32  # of so many networks a kernel compiled for them alone pays
@@ -168,15 +169,16 @@ def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
     linear_model = require("sklearn.linear_model", extra="data")
     X, y = table.learned
     constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held[1]), 1))
-    if table.target.classes is None:
-        linear = linear_model.RidgeCV(np.logspace(-3, 3, 13)).fit(X.astype(np.float64), y.astype(np.float64))
-        outputs = linear.predict(table.held[0].astype(np.float64))[:, None]
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it has not converged matters little here
-            linear = linear_model.LogisticRegression(max_iter=300).fit(X, y)
-        outputs = np.zeros((len(table.held[1]), table.n_out))
-        outputs[:, linear.classes_] = linear.predict_proba(table.held[0])
+    with blas_threads():
+        if table.target.classes is None:
+            linear = linear_model.RidgeCV(np.logspace(-3, 3, 13)).fit(X.astype(np.float64), y.astype(np.float64))
+            outputs = linear.predict(table.held[0].astype(np.float64))[:, None]
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it has not converged matters little here
+                linear = linear_model.LogisticRegression(max_iter=300).fit(X, y)
+            outputs = np.zeros((len(table.held[1]), table.n_out))
+            outputs[:, linear.classes_] = linear.predict_proba(table.held[0])
     return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 

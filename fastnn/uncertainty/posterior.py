@@ -15,6 +15,7 @@ from fastnn.settings import catalogue
 from fastnn.settings.solvers import LevenbergMarquardt
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training import evidence
+from fastnn.training.blas import blas_threads
 from fastnn.training.twins import twin
 
 #: Numbers of a Jacobian that are held at once.
@@ -77,11 +78,12 @@ class Laplace:
         X = checks.check_inputs(X, spec)
         mean, variance = np.empty((2, len(X), spec.n_out))
         step = max(1, _AT_ONCE // (spec.n_out * spec.n_params))
-        for start in range(0, len(X), step):
-            part = slice(start, start + step)
-            mean[part], jacobian = parameter_jacobian(spec, params, X[part])
-            uncertain = jacobian[..., -len(self._root) :]  # the last layer's parameters come last
-            variance[part] = np.sum((uncertain @ self._root) ** 2, axis=2)
+        with blas_threads():
+            for start in range(0, len(X), step):
+                part = slice(start, start + step)
+                mean[part], jacobian = parameter_jacobian(spec, params, X[part])
+                uncertain = jacobian[..., -len(self._root) :]  # the last layer's parameters come last
+                variance[part] = np.sum((uncertain @ self._root) ** 2, axis=2)
         return mean, np.sqrt(variance + own)
 
     def __repr__(self) -> str:
@@ -146,7 +148,8 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
 
     sums = _sums(spec, params, X, y, row)
     curvature = np.triu(sums[:-1, :-1])[-count:, -count:]
-    values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
+    with blas_threads():
+        values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
     if not sums[-1, -1] > 0:
         raise ValueError("y must not be fitted exactly, as the uncertainty is estimated from the errors that are left")
     noise, prior, gamma = _evidence(np.maximum(values, 0), sums[-1, -1], y.size, params[-count:])
