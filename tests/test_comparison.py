@@ -272,8 +272,8 @@ def test_rows_of_a_table(record):
     assert [row[0] for row in rows] == ["NumPy", "fastnn", "fastnn, 2 threads"]
     assert rows[0][1:4] == ["20 us", "22 us", "1x"]
     share = record["workloads"][0]["flops"] / 1e-6 / 1e11
-    assert rows[1][3:5] == ["20x", f"{100 * share:.2g} %"]
-    assert rows[2][3:5] == ["40x", f"{100 * share:.2g} %"]  # twice the rate on twice the cores
+    assert rows[1][3:5] == ["20x", f"{100 * share:.2g}%"]
+    assert rows[2][3:5] == ["40x", f"{100 * share:.2g}%"]  # twice the rate on twice the cores
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(1.5, "1.5 s"), (0.02, "20 ms"), (3.25e-6, "3.25 us"), (4e-8, "40 ns")])
