@@ -53,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     cores = min(os.cpu_count() or 1, 4)
     parser.add_argument(
-        "--threads", type=int, default=cores, help="of a second entry for fastnn (default: %(default)s)"
+        "--threads", type=int, default=cores, help="measure fastnn on so many, too (default: %(default)s)"
     )
-    parser.add_argument("--seconds", type=float, default=1.0, help="to run each peer for (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long to run each peer (default: %(default)s)")
     parser.add_argument("--core", type=int, help="the first core to run on (default: the first available)")
     parser.add_argument("--json", metavar="FILE", help="write all measurements")
     parser.add_argument("--html", metavar="FILE", help="write a report with pictures, as one file")

@@ -35,10 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn convert``."""
     parser.add_argument("source", metavar="SOURCE", help="an .onnx, .safetensors or .npz file")
     parser.add_argument("target", metavar="TARGET", help="a .safetensors or .npz file")
-    parser.add_argument("--activations", metavar="NAME,...", help="one for each layer of a state_dict, in order")
-    parser.add_argument("--layers", metavar="NAME,...", help="a state_dict's layers in order, if not numbered")
     parser.add_argument(
-        "--dtype", choices=("float32", "float64"), help="default: the smaller that holds all weights exactly"
+        "--activations", metavar="NAME,...", help="one for each layer of a state_dict, the output layer last"
+    )
+    parser.add_argument(
+        "--layers", metavar="NAME,...", help="the layers of a state_dict in order, if their names are not numbered"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), help="default: the smaller one that holds all weights exactly"
     )
 
 

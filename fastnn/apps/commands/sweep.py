@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help="widths of the hidden layers (default: 8 32 32,32)",
     )
-    parser.add_argument("--activation", nargs="+", default=["tanh"], help="of the hidden layers (default: tanh)")
+    parser.add_argument(
+        "--activation", nargs="+", default=["tanh"], help="activations of the hidden layers (default: tanh)"
+    )
     parser.add_argument(
         "--rate", nargs="+", type=float, default=[1e-3, 1e-2], help="Adam's learning rates (default: 0.001 0.01)"
     )

@@ -32,18 +32,22 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """What every command that learns from a table takes."""
     parser.add_argument("data", metavar="FILE", help="CSV (.gz, .zst), Excel, Parquet or Arrow; - for standard input")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    parser.add_argument("--task", choices=("regression", "classification"), help="default: decided by its values")
+    parser.add_argument(
+        "--task", choices=("regression", "classification"), help="default: decided by the target's values"
+    )
     parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="columns to learn from in any case")
     parser.add_argument("--leave-out", nargs="+", default=[], metavar="COLUMN", help="columns not to learn from")
-    parser.add_argument("--epochs", type=int, default=300, help="most epochs to train (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=300, help="largest number of epochs (default: %(default)s)")
     parser.add_argument(
-        "--patience", type=int, default=20, help="stop after so many epochs without gain (default: %(default)s)"
+        "--patience", type=int, default=20, help="epochs without improvement before stopping (default: %(default)s)"
     )
-    parser.add_argument("--batch-size", type=int, help="default: 32; 256 from 20,000 rows on")
-    parser.add_argument("--l2", type=float, default=0.0, help="penalty on the weights, over the rows (default: 0)")
+    parser.add_argument("--batch-size", type=int, help="rows in a batch (default: 32, from 20,000 rows on 256)")
+    parser.add_argument(
+        "--l2", type=float, default=0.0, help="penalty on the weights, divided by the rows (default: 0)"
+    )
     parser.add_argument("--class-weight", choices=("balanced",), help="give every class the same total weight")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split and the initial weights (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, help="the results do not depend on it (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="share the work; results do not change (default: 1)")
     add_reading_arguments(parser)
 
 

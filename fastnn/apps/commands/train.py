@@ -28,7 +28,7 @@ examples:
   fastnn train data.csv --target price --dry-run
   fastnn train data.csv --target price
   fastnn train data.parquet --target species --hidden 128 --output species.safetensors
-  fastnn train data.csv --target price --missing '<1.0' --decimal , --repeats 100
+  fastnn train data.csv --target price --missing "<1.0" --decimal , --repeats 100
 """
 
 
@@ -39,11 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hidden",
         default="64,64",
         metavar="N,N,...",
-        help="hidden layers' widths, '' for none (default: %(default)s)",
+        help='widths of the hidden layers, "" for none (default: %(default)s)',
     )
     parser.add_argument("--activation", default="tanh", help="activation of the hidden layers (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's learning rate (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=8, help="networks to average (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=8, help="networks to train and average (default: %(default)s)")
     parser.add_argument("--output", metavar="MODEL", help="a .safetensors file (default: the data's name)")
     parser.add_argument("--dry-run", action="store_true", help="show how the columns would be used, and train nothing")
     parser.add_argument("--no-figure", action="store_true", help="do not draw one")
