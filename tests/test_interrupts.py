@@ -211,8 +211,10 @@ def test_members_leave_the_filters_of_warnings_alone(monkeypatch):
     fit, before, seen = fit_module.fit, warnings.filters, []
     monkeypatch.setattr(fit_module, "fit", lambda *args, **kw: seen.append(warnings.filters) or fit(*args, **kw))
     X = np.random.default_rng(0).normal(size=(40, 5))
-    fastnn.fit_many(fastnn.MLP((5, 7, 3)).spec, X, X[:, :3], members=2, epochs=1, batch_size=8, specialize=False)
-    assert len(seen) == 2
+    settings = {"epochs": 1, "batch_size": 8}
+    fastnn.fit_many(fastnn.MLP((5, 7, 3)).spec, X, X[:, :3], members=2, specialize=False, **settings)
+    fastnn.sweep(X, X[:, :3], [{"hidden": (7,)}], **settings)
+    assert len(seen) == 3
     assert all(filters is before for filters in seen)
 
 
@@ -227,3 +229,15 @@ def test_predicting_many_rows_is_several_calls_of_the_same_bits(monkeypatch):
     monkeypatch.setattr(predicting, "_predict", lambda *args: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         net.predict(X)
+
+
+def test_whoever_reads_the_records_is_not_warned():
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    settings = {"members": 2, "epochs": 9, "batch_size": 8, "specialize": False, "optimizer": fastnn.SGD(1e9)}
+    spec = fastnn.MLP((5, 7, 3)).spec
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        many = fastnn.fit_many(spec, X, X[:, :3], warn=False, **settings)
+    assert (many.stopped == "diverged").all()
+    with pytest.warns(RuntimeWarning, match="training diverged for 2 of 2 members"):
+        fastnn.fit_many(spec, X, X[:, :3], **settings)

@@ -60,6 +60,7 @@ def fit_many(
     executor: Executor | None = None,
     chunk: int | None = None,
     checkpoint: str | PathLike[str] | None = None,
+    warn: bool = True,
 ) -> Ensemble:
     """Train many networks of one kind, each from its own initial weights and with its own settings.
 
@@ -125,6 +126,8 @@ def fit_many(
     checkpoint : path_like, optional
         A directory in which finished chunks are kept; a later call with the same data and settings trains only what is
         missing.
+    warn : bool
+        Whether to warn of what the records also tell: members that diverged, and a run that was interrupted.
 
     Returns
     -------
@@ -158,7 +161,7 @@ def fit_many(
         validation_data=validation_data, early_stopping=early_stopping, init=init, rng=rng, seeds=seeds,
         history=history, specialize=specialize,
     )  # fmt: skip
-    job = replace(job, specialize=_in_lanes(job))
+    job, warn = replace(job, specialize=_in_lanes(job)), checks.check_flag("warn", warn)
     outcome = train_in_chunks(
         job,
         chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
@@ -171,10 +174,11 @@ def fit_many(
     many = Ensemble(spec, outcome.params, outcome.records, seed)
     done = outcome.records.ended
     if not done.all():
-        warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
+        if warn:
+            warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
         many = many[done]
     diverged = int(many.records.diverged.sum())
-    if diverged:
+    if diverged and warn:
         warnings.warn(
             f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "
             "they keep their last finite parameters",

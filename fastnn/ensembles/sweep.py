@@ -135,6 +135,7 @@ def sweep(
     progress: bool | None = None,
     executor: Any = None,
     checkpoint: Any = None,
+    warn: bool = True,
     **common: Any,
 ) -> Sweep:
     """Train a network for every setting, seed and fold.
@@ -158,7 +159,7 @@ def sweep(
         One validation set for all, instead of folds.
     sample_weight : array_like, shape (n,), optional
         Weight of each sample.
-    threads, progress, executor, checkpoint
+    threads, progress, executor, checkpoint, warn
         As in `fit_many`; a checkpoint holds a directory for each call of it.
     **common
         Entries that all settings share.
@@ -216,31 +217,30 @@ def sweep(
             if held is not None:
                 outside = np.array([held == run[2] for run in runs])
                 validation, training_weights = (X, y, outside * weights), ~outside * weights
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)  # the records say so
-                many = fit_many(
-                    spec,
-                    X,
-                    y,
-                    members=len(runs),
-                    seeds=[run[1] for run in runs],
-                    optimizer=replace(optimizer, **changes),
-                    l2=own["l2"],
-                    sample_weight=training_weights,
-                    validation_data=validation,
-                    specialize=None if len(runs) >= WORTH_COMPILING else False,
-                    threads=threads,
-                    progress=progress,
-                    executor=executor,
-                    checkpoint=None if folder is None else folder / f"group-{number:04d}",
-                    **options,
-                )
+            many = fit_many(
+                spec,
+                X,
+                y,
+                members=len(runs),
+                seeds=[run[1] for run in runs],
+                optimizer=replace(optimizer, **changes),
+                l2=own["l2"],
+                sample_weight=training_weights,
+                validation_data=validation,
+                specialize=None if len(runs) >= WORTH_COMPILING else False,
+                threads=threads,
+                progress=progress,
+                executor=executor,
+                checkpoint=None if folder is None else folder / f"group-{number:04d}",
+                warn=False,  # the records say it
+                **options,
+            )
             with Interrupts() as interrupts:  # what is finished is written down first
                 _write_down(many, runs, rows, validation, options, folds is not None, found)
             if interrupts.pending or len(many) < len(runs):
                 raise KeyboardInterrupt
         interrupted = False
-    if interrupted:
+    if interrupted and warn:
         total = sum(map(len, groups.values()))
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
     order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))

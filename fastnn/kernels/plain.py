@@ -346,7 +346,10 @@ def loss_and_grad(
         If there is dropout, which the plain loops leave out, or an activation or loss that they lack.
     """
     if factors is not None:
-        raise ValueError("dropout must be 0 with backend='plain', whose loops leave it out")
+        raise ValueError(
+            "dropout must be 0 with backend='plain', which NUMBA_DISABLE_JIT takes: its loops leave it out; "
+            "backend='numpy' has it"
+        )
     _check(spec, loss)
     gradient = np.empty_like(params) if out is None else out
     parameter = loss.default if loss_parameter is None else loss_parameter

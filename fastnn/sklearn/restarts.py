@@ -51,26 +51,29 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
     if estimator.n_iter_no_change < np.inf:
         patience = int(estimator.n_iter_no_change) + 1
         settings["early_stopping"] = EarlyStopping(patience, float(estimator.tol), restore_best=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "training diverged", RuntimeWarning)
-        ensemble = fit_many(
-            spec,
-            X,
-            y,
-            params=np.stack([joined(*start, X.dtype) for start in starts]),
-            epochs=int(estimator.max_iter),
-            loss=loss,
-            optimizer=rule_of(estimator),
-            l2=float(estimator.alpha) / float(shares.sum()),
-            delta=float(getattr(estimator, "delta", 1.0)),
-            rng=0,  # nothing is drawn from it
-            history=True,
-            threads=int(estimator.threads),
-            progress=False,
-            **settings,
-        )
+    ensemble = fit_many(
+        spec,
+        X,
+        y,
+        params=np.stack([joined(*start, X.dtype) for start in starts]),
+        epochs=int(estimator.max_iter),
+        loss=loss,
+        optimizer=rule_of(estimator),
+        l2=float(estimator.alpha) / float(shares.sum()),
+        delta=float(getattr(estimator, "delta", 1.0)),
+        rng=0,  # nothing is drawn from it
+        history=True,
+        threads=int(estimator.threads),
+        progress=False,
+        warn=False,
+        **settings,
+    )
     if not len(ensemble):
         raise KeyboardInterrupt
+    if len(ensemble) < len(starts):
+        warnings.warn(
+            f"interrupted: {len(ensemble)} of {len(starts)} starts are finished", RuntimeWarning, stacklevel=2
+        )
     if (ensemble.stopped == "diverged").any():
         raise ValueError(NON_FINITE)
     best = int(ensemble.loss.argmin())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -73,22 +72,21 @@ def compare(
         X, y, weights, validation = X[~watched], y[~watched], weights[~watched], (X[watched], y[watched])
     if table.target.classes is not None:
         common["output_activation"] = "softmax"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "interrupted", RuntimeWarning)  # said below
-        result = sweep(
-            X,
-            y,
-            [_setting(settings) for settings in grid],
-            seeds=range(shared.seed, shared.seed + shared.repeats),
-            folds=folds,
-            validation_data=validation,
-            sample_weight=None if shared.class_weight is None else weights,
-            l2=shared.l2 / len(X),
-            threads=shared.threads,
-            progress=progress,
-            dtype="float32",
-            **common,
-        )
+    result = sweep(
+        X,
+        y,
+        [_setting(settings) for settings in grid],
+        seeds=range(shared.seed, shared.seed + shared.repeats),
+        folds=folds,
+        validation_data=validation,
+        sample_weight=None if shared.class_weight is None else weights,
+        l2=shared.l2 / len(X),
+        threads=shared.threads,
+        progress=progress,
+        dtype="float32",
+        warn=False,  # said below
+        **common,
+    )
     if not result.records:
         raise KeyboardInterrupt
     with Interrupts() as interrupts:  # what is finished is told

@@ -239,25 +239,24 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
     weights, member = row_weights(table, settings), np.arange(settings.repeats)
     watched = table.fold == member[:, None] % (table.fold.max() + 1)  # the rows by which each member stops
     (X, _), y = table.learned, table.outputs
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "training diverged|interrupted", RuntimeWarning)
-        many = fit_many(
-            network(table, settings.hidden, settings).spec,
-            X,
-            y,
-            members=settings.repeats,
-            init=init(settings.activation),
-            optimizer=Adam(settings.learning_rate),
-            sample_weight=weights * ~watched,
-            validation_data=(X, y, weights * watched),
-            l2=settings.l2 / len(X),
-            rng=settings.seed,
-            progress=progress,
-            threads=settings.threads,
-            specialize=settings.repeats >= MANY,
-            history=True,
-            **options(table, settings),
-        )
+    many = fit_many(
+        network(table, settings.hidden, settings).spec,
+        X,
+        y,
+        members=settings.repeats,
+        init=init(settings.activation),
+        optimizer=Adam(settings.learning_rate),
+        sample_weight=weights * ~watched,
+        validation_data=(X, y, weights * watched),
+        l2=settings.l2 / len(X),
+        rng=settings.seed,
+        progress=progress,
+        threads=settings.threads,
+        specialize=settings.repeats >= MANY,
+        history=True,
+        warn=False,  # said below
+        **options(table, settings),
+    )
     if not len(many):
         raise KeyboardInterrupt
     if (many.stopped == "diverged").all():
