@@ -193,7 +193,7 @@ def test_other_faults_of_nodes_are_refused(tmp_path):
         fastnn.from_onnx(path)
     del model.graph.node[1].output[:]
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ValueError, match=r"node 1 \(LeakyRelu\) must give a value; it gives none"):
+    with pytest.raises(ValueError, match=r"node 1 \(LeakyRelu\) must have an output; it has none"):
         fastnn.from_onnx(path)
     model = onnx.load(write(path, [LINEAR, ("BatchNormalization", ["v0", "b", "b", "b", "b"])]))
     model.graph.node[1].output.extend(["mean", "variance"])

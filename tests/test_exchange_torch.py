@@ -179,7 +179,7 @@ def after(*modules):
 
 
 REFUSED = {
-    r"module '1' \(GELU\) must have approximate tanh, for the exact GELU": after(nn.GELU()),
+    r"module '1' \(GELU\) must have approximate tanh \(fastnn does not have the exact GELU\)": after(nn.GELU()),
     r"module '1' \(Hardtanh\) cannot be part of an MLP": after(nn.Hardtanh()),
     r"module '1' \(LeakyReLU\) must have slope 0.01.*; got 0.2": after(nn.LeakyReLU(0.2)),
     r"alpha 1, .*; got 2.0": after(nn.ELU(2.0)),
@@ -199,7 +199,7 @@ REFUSED = {
     r"'1' \(Linear\) must take the 3 outputs of module '0'": after(nn.Linear(4, 2)),
     r"'1' \(Flatten\) must flatten": after(nn.Flatten(0)),
     r"module '1' \(Tanh\) must have no forward hooks and no forward of its own": after(patched(nn.Tanh())),
-    r"module '1' \(Linear\) must be in use, as module.eval\(\) says": after(weight_norm(nn.Linear(3, 2))),
+    r"module '1' \(Linear\) must be in evaluation mode, by module.eval\(\)": after(weight_norm(nn.Linear(3, 2))),
     r"'1' \(BatchNorm1d\) must fit into a float64 once folded into module '0' \(Linear\)": lambda: fastnn.from_torch(
         infinite()
     ),

@@ -20,7 +20,7 @@ y = np.sin(4 * X[:, 0]) + 0.2 * rng.normal(size=60)
 
 spec = fastnn.MLP((1, 16, 1)).spec
 settings = {"optimizer": fastnn.Adam(0.01), "epochs": 400, "rng": 0}
-fastnn.fit_many(spec, X, y, members=1000, **settings | {"epochs": 1})  # compiles, once a machine
+fastnn.fit_many(spec, X, y, members=1000, **settings | {"epochs": 1})  # compiles, once per machine
 clock = perf_counter()
 many = fastnn.fit_many(spec, X, y, members=1000, **settings)
 print(f"1,000 networks in {perf_counter() - clock:.2f} s; best loss {many.loss.min():.3g}, worst {many.loss.max():.3g}")

@@ -186,7 +186,7 @@ def sweep(
     """
     for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
         if not hasattr(value, "__len__") or np.asarray(value, object).ndim not in dimensions:
-            raise ValueError(f"{argument} must be an array of samples, a row each; got {checks.describe(value)}")
+            raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(value)}")
     rows = _settings(settings)
     numbers = _seeds(seeds)
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")

@@ -30,9 +30,7 @@ _RULES: dict[str, dict[str, _Rule]] = {
     "silu": {"beta": _is(1)},
     # PyTorch's is the identity above a threshold; from 20 on that is at most log(1 + exp(-20)) = 2e-9 less.
     "softplus": {"beta": _is(1), "threshold": ("at least 20", lambda value: value >= 20)},
-    "gelu_tanh": {
-        "approximate": ("tanh, for the exact GELU is none of fastnn's", lambda value: value in ("tanh", True))
-    },
+    "gelu_tanh": {"approximate": ("tanh (fastnn does not have the exact GELU)", lambda value: value in ("tanh", True))},
     "softmax": {"axis": ("the last", lambda value: value in (-1, 1, None))},
 }
 

@@ -42,7 +42,7 @@ def dense(weights: NDArray, biases: NDArray | None, place: str) -> Dense:
         If they do not.
     """
     if biases is not None and len(biases) != weights.shape[1]:
-        raise ValueError(f"{place} must have {weights.shape[1]} biases, as many as outputs; got {len(biases)}")
+        raise ValueError(f"{place} must have {weights.shape[1]} biases, one for each output; got {len(biases)}")
     return Dense(weights, biases, place)
 
 
@@ -70,7 +70,7 @@ def with_activations(denses: Sequence[Dense], activations: Any) -> list[Step]:
 
 def _list_of(argument: str, value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{argument} must be a list, of one for each layer; got {describe(value)}")
+        raise TypeError(f"{argument} must be a list with one for each layer; got {describe(value)}")
     if not value:
         raise ValueError(f"{argument} must have one for each layer; got none")
     return list(value)

@@ -61,7 +61,7 @@ def network_of(steps: Iterable[Step], dtype: Any = None) -> Network:
             )
         if not ACTIVATIONS[this.activation].hidden:
             raise ValueError(
-                f"{this.activated} must be the last step, for {this.activation} is an activation of the output alone; "
+                f"{this.activated} must be the last step, as {this.activation} is for the output only; "
                 f"{following.place} comes after it"
             )
     bias = any(layer.biases is not None for layer in layers)

@@ -72,7 +72,7 @@ def _denses(weights: Any) -> list[Any]:
         if len(np.shape(array)) == 2:
             denses.append(arrays.dense(floats_of(f"weights[{index}]", array, 2), None, f"layer {len(denses)}"))
         elif not denses or denses[-1].biases is not None:
-            raise ValueError(f"weights[{index}] must be a kernel, of two dimensions; got shape {np.shape(array)}")
+            raise ValueError(f"weights[{index}] must be a kernel with two dimensions; got shape {np.shape(array)}")
         else:
             biases = floats_of(f"weights[{index}]", array, 1)
             denses[-1] = arrays.dense(denses[-1].weights, biases, denses[-1].place)
@@ -91,7 +91,9 @@ def _steps_of(root: Any) -> Iterator[Step]:
         if getattr(layer, "quantization_mode", None):
             raise ValueError(f"{place} must not be quantised; it is, to {layer.quantization_mode}")
         if not getattr(layer, "built", True):
-            raise ValueError(f"{place} must be built, for it has no weights before; calling it once, or an Input, does")
+            raise ValueError(
+                f"{place} must be built, as it has no weights yet; calling it once, or an Input, builds it"
+            )
         if kind in ("Sequential", "Functional"):
             waiting += reversed(_parts(layer, place))
         elif kind == "Dense":
@@ -163,7 +165,7 @@ def _batch_norm(layer: Any, place: str) -> Step:
 def _normalisation(layer: Any, place: str) -> Step:
     """``(x - mean) / max(sqrt(variance), 1e-7)``."""
     if layer.invert or getattr(layer, "mean", None) is None:
-        raise ValueError(f"{place} must be adapted and not inverted; it is not so")
+        raise ValueError(f"{place} must be adapted and not inverted; it is not")
     mean, variance = _vector(layer.mean, place), _vector(layer.variance, place)
     factor = 1 / np.maximum(np.sqrt(variance), 1e-7)
     return Scaling(factor, -mean * factor, place)

@@ -42,9 +42,9 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
         return array.astype(np.float32)
     exact = array.astype(np.float64)
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and not _kept(array, exact):
-        raise ValueError(f"{what} must hold numbers that a float64 can; got integers that it would round")
+        raise ValueError(f"{what} must hold numbers that float64 represents; got integers that it would round")
     if array.dtype.itemsize > 8 and not ((exact == array) | np.isnan(array)).all():
-        raise ValueError(f"{what} must hold numbers that a float64 can; got {array.dtype} that it would round")
+        raise ValueError(f"{what} must hold numbers that float64 represents; got {array.dtype} that it would round")
     return exact
 
 

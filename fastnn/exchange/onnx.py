@@ -99,9 +99,9 @@ class _Graph:
         for index, node in enumerate(self.graph.node):
             place = f"node {node.name or index!r} ({node.op_type})"
             if node.domain not in ("", "ai.onnx"):
-                raise ValueError(f"{place} must be of the ONNX standard; it is of the domain {node.domain!r}")
+                raise ValueError(f"{place} must belong to the ONNX standard; it belongs to the domain {node.domain!r}")
             if not any(node.output[:1]):
-                raise ValueError(f"{place} must give a value; it gives none")
+                raise ValueError(f"{place} must have an output; it has none")
             if before_sigmoid:
                 if node.op_type != "Mul" or set(node.input) != {before_sigmoid, self.here}:
                     raise ValueError(f"{place} must multiply a value by its sigmoid, to be silu; got another operation")

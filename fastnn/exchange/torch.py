@@ -64,7 +64,9 @@ def _steps_of(root: Any) -> Iterator[Step]:
             waiting += reversed(children)
         elif kind == "Linear":
             if module.training and hasattr(module, "parametrizations"):
-                raise ValueError(f"{place} must be in use, as module.eval() says, for its weight is made of others")
+                raise ValueError(
+                    f"{place} must be in evaluation mode, by module.eval(), as its weight is made of others"
+                )
             biases = None if module.bias is None else floats_of(f"the bias of {place}", module.bias, 1)
             yield arrays.dense(floats_of(f"the weight of {place}", module.weight, 2).T, biases, place)
         elif kind in _ACTIVATIONS:
@@ -121,7 +123,7 @@ def _layers_of(state: Mapping[str, Any]) -> list[Dense]:
             raise TypeError(f"the keys of a state_dict must be names; got {describe(key)}")
         layer, _, name = key.rpartition(".")
         if name not in ("weight", "bias"):
-            raise ValueError(f"a state_dict must hold weights and biases of linear layers alone; got {key!r}")
+            raise ValueError(f"a state_dict must hold only weights and biases of linear layers; got {key!r}")
         parts.setdefault(layer, {})[name] = value
     names = list(parts)
     if are_numbered(names):
