@@ -287,7 +287,7 @@ def test_bad_arguments_are_refused(change, message):
 
 def test_histories_that_fit_into_no_memory_are_refused():
     spec = MLP((3, 1)).spec
-    with pytest.raises(ValueError, match=r"epochs must be at most .*, for more do not fit into the memory of"):
+    with pytest.raises(ValueError, match=r"epochs must be at most .*, as more do not fit into the memory of"):
         fit_many(spec, np.ones((4, 3)), np.ones((4, 1)), members=10**6, epochs=10**6, history=True)
 
 

@@ -67,7 +67,7 @@ def test_command_tells_how_long_it_took(monkeypatch, capsys):
     monkeypatch.setattr(precompile, "_pieces", lambda: [(name, lambda name=name: ran.append(name)) for name in "ab"])
     assert cli.main(["warmup"]) == 0
     assert ran == ["a", "b"]
-    assert re.fullmatch(r"2 pieces ready in \d+\.\d s\.\n", capsys.readouterr().out)
+    assert re.fullmatch(r"2 groups of kernels ready in \d+\.\d s\.\n", capsys.readouterr().out)
 
 
 @pytest.mark.slow
