@@ -32,10 +32,20 @@ def linear(rows, last, n, depth, a, biases, has_biases, w, code, z, h):
                 sums[r, 0] = fma(a_rk, w_1, sums[r, 0])
                 sums[r, 1] = fma(a_rk, w_2, sums[r, 1])
         for r in range(rows):
-            store(z + (r * n + j) * width, sums[r, 0])
-            store(z + (r * n + j2) * width, sums[r, 1])
-    for i in range(rows * n):
-        store(h + i * width, activate(code, load(z + i * width)))
+            activate_to(code, sums[r, 0], z, h, (r * n + j) * width)
+        for r in range(rows):
+            activate_to(code, sums[r, 1], z, h, (r * n + j2) * width)
+
+
+@inlined(literals=("code",))
+def activate_to(code, x, z, h, place):
+    """Store a pre-activation and its activation.
+
+    The latter is computed before the former leaves its register: of a `select` between what memory holds and another
+    number LLVM makes a masked store, which takes many times as long where `RegisterFile.masks` names none.
+    """
+    store(z + place, x)
+    store(h + place, activate(code, x))
 
 
 @inlined(literals=("rows", "code"))
