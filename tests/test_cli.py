@@ -1,6 +1,7 @@
 """The command's frame: help, exit codes, one-line errors, silence."""
 
 import argparse
+import io
 import subprocess
 import sys
 import warnings
@@ -121,6 +122,26 @@ def test_names_from_files_do_not_command_the_terminal(demo_does, capsys):
     demo_does(fail(ValueError("no \x1b[2J\nsuch thing")))
     assert cli.main(["demo"]) == 1
     assert capsys.readouterr().err == "fastnn demo: no \\x1b[2J such thing\n"
+
+
+def test_characters_that_standard_output_cannot_encode(demo_does, monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii", newline="\n"))
+    demo_does(lambda terminal: terminal.say("größe µ"))
+    assert cli.main(["demo"]) == 0
+    assert shown.getvalue() == rb"gr\xf6\xdfe \xb5" + b"\n"
+
+
+@pytest.mark.parametrize("gone", ["stdout", "stderr"])
+def test_a_process_without_a_console(gone, demo_does, monkeypatch):
+    def work(terminal):
+        with terminal.working("something"):
+            terminal.say("done")
+        warnings.warn("a word", stacklevel=1)
+
+    monkeypatch.setattr(sys, gone, None)
+    demo_does(work)
+    assert cli.main(["demo"]) == 0
 
 
 def test_working_is_silent_in_a_pipe_and_without_rich(monkeypatch, capsys):

@@ -399,6 +399,14 @@ def test_the_bar_shows_where_someone_waits(progress, terminal, patience, shown, 
     assert bool(screen.text) == shown
 
 
+def test_a_long_run_without_a_console(monkeypatch):
+    """Standard error is None in a program for windows alone, and in what PyInstaller makes of one."""
+    Recorder(monkeypatch, "numpy", endless(1))
+    monkeypatch.setattr(fastnn.training.progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert net().fit(X, Y, epochs=4, backend="numpy").epochs == 4
+
+
 @pytest.mark.parametrize("progress", [None, True])
 def test_without_rich_a_bar_asked_for_names_the_extra(progress, monkeypatch):
     Recorder(monkeypatch, "numpy", endless(1))

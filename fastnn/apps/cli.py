@@ -61,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever started the process closed it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
     args = build_parser().parse_args(argv)
 
     def warn(message: Warning | str, *where: object) -> None:

@@ -13,6 +13,11 @@ from fastnn.checks.extras import require
 PATIENCE = 2.0  # seconds after which a wait is long
 
 
+def is_terminal(stream: Any) -> bool:
+    """Whether someone sees what is written to a stream; it is None in a program without a console."""
+    return stream is not None and not getattr(stream, "closed", False) and stream.isatty()
+
+
 class ProgressBar:
     """Progress of a run, on standard error: epoch, loss, validation loss, learning rate and time left.
 
@@ -42,7 +47,7 @@ class ProgressBar:
     def update(self, done: float, loss: float, validation: float = nan, rate: float = nan) -> None:
         """Show the number of epochs done, and the losses and learning rate of the last one."""
         if self._show is None and perf_counter() - self._start > PATIENCE:
-            self._show = sys.stderr.isatty()
+            self._show = is_terminal(sys.stderr)
             if self._show:
                 try:
                     self._open()

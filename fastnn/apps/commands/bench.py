@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
+from fastnn.training.progress import is_terminal
 
 if TYPE_CHECKING:
     from fastnn.apps.comparison.workloads import Workload
@@ -138,7 +139,7 @@ class _Display:
         self.live: Any = None
 
     def __enter__(self) -> _Display:
-        if not self.terminal.quiet and sys.stdout.isatty():
+        if not self.terminal.quiet and is_terminal(sys.stdout):
             try:
                 from rich.live import Live
 

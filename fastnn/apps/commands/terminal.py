@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn.checks.extras import require
+from fastnn.training.progress import is_terminal
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -31,9 +32,10 @@ class Terminal:
         self.quiet = quiet
 
     def say(self, text: str = "") -> None:
-        """Print a line or several."""
+        """Print a line or several, with escapes for the characters that standard output cannot encode."""
         if not self.quiet:
-            print(plain(text))
+            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+            print(plain(text).encode(encoding, "backslashreplace").decode(encoding))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print aligned columns: the first to the left, the others, which are numbers, to the right."""
@@ -50,7 +52,7 @@ class Terminal:
 
         What it yields changes the words.
         """
-        console = None if self.quiet or not sys.stderr.isatty() else _rich_console()
+        console = None if self.quiet or not is_terminal(sys.stderr) else _rich_console()
         if console is None:
             yield lambda words: None
             return
