@@ -132,6 +132,7 @@ def test_characters_that_standard_output_cannot_encode(demo_does, monkeypatch):
     assert shown.getvalue() == rb"gr\xf6\xdfe \xb5" + b"\n"
 
 
+@pytest.mark.filterwarnings("always")
 @pytest.mark.parametrize("gone", ["stdout", "stderr"])
 def test_a_process_without_a_console(gone, demo_does, monkeypatch):
     def work(terminal):
@@ -142,6 +143,7 @@ def test_a_process_without_a_console(gone, demo_does, monkeypatch):
     monkeypatch.setattr(sys, gone, None)
     demo_does(work)
     assert cli.main(["demo"]) == 0
+    getattr(sys, gone).close()
 
 
 def test_working_is_silent_in_a_pipe_and_without_rich(monkeypatch, capsys):
