@@ -16,7 +16,7 @@ from fastnn.settings.catalogue import ACTIVATIONS
 
 LONG = np.longdouble
 DTYPES = (np.float32, np.float64)
-NAMES = tuple(name for name in ACTIVATIONS if name != "softmax")
+NAMES = tuple(name for name, row in ACTIVATIONS.items() if row.elementwise)
 
 # Largest error of the function, in units of eps max(|f|, |z| eps).
 FUNCTION_ERROR = {

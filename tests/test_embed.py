@@ -42,6 +42,7 @@ NETS = {
     "wide": network((4, 131, 9), "tanh", dtype="float32"),
     "one layer": network((7, 1), output_activation="sigmoid"),
     "softmax": network((6, 17, 3), "gelu_tanh", output_activation="softmax", bias=False),
+    "ascending": network((3, 9, 3), "tanh", output_activation="ascending"),
     "exp": network((9, 70, 33, 1), ["silu", "softplus"], output_activation="exp"),
 }
 #: Of these the derivatives take longest to compile.
@@ -202,6 +203,7 @@ def complex_outputs(net, X):
         "softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
         "exp": np.exp,
         "sin": np.sin,
+        "ascending": lambda z: np.cumsum(np.concatenate([z[:, :1], np.log(1 + np.exp(z[:, 1:]))], 1), 1),
     }
     H = X
     for W, b, name in zip(net.weights, net.biases or [0.0] * len(net.weights), net.spec.activations, strict=True):

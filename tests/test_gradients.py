@@ -23,10 +23,11 @@ def network(sizes, activation="tanh", seed=0, **settings):
 #: the third, are tested beside the activation.
 NETS = {
     "softmax": network((4, 13, 5), "softplus", output_activation="softmax", bias=False),
+    "ascending": network((3, 9, 3), "tanh", output_activation="ascending"),
     "one output": network((5, 37, 1), "gelu_tanh", dtype="float32"),
 }
 each_net = pytest.mark.parametrize(
-    "net", [NETS["softmax"], pytest.param(NETS["one output"], marks=pytest.mark.slow)], ids=NETS
+    "net", [NETS["softmax"], NETS["ascending"], pytest.param(NETS["one output"], marks=pytest.mark.slow)], ids=NETS
 )
 
 

@@ -8,7 +8,7 @@ from fastnn.settings import catalogue
 
 DTYPES = ["float32", "float64"]
 ROWS = catalogue.ACTIVATIONS
-ELEMENTWISE = [name for name in ROWS if name != "softmax"]
+ELEMENTWISE = [name for name, row in ROWS.items() if row.elementwise]
 INF = np.inf
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 SELU_FLOOR = SELU_SCALE * SELU_ALPHA
@@ -136,6 +136,12 @@ def test_softmax(dtype):
     assert np.isnan(activations.softmax(np.array([[np.nan, 0]], dtype))).all()
 
 
+def test_ascending():
+    z = np.array([-3.0, 0.0, np.log(np.e - 1), -700.0, 700.0])
+    expected = [-3, np.log(2) - 3, np.log(2) - 2, np.log(2) - 2, np.log(2) + 698]
+    np.testing.assert_allclose(activations.ascending(z), expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_agrees_with_torch(name):
     """Values, and derivatives by autograd; kinks included."""
@@ -147,6 +153,7 @@ def test_agrees_with_torch(name):
         "softmax": lambda z: torch.softmax(z, -1),
         "exp": torch.exp,
         "sin": torch.sin,
+        "ascending": lambda z: torch.cumsum(torch.cat([z[..., :1], F.softplus(z[..., 1:])], -1), -1),
     }.get(name) or getattr(F, name)
     z = np.linspace(-5, 5, 101)[np.newaxis]
     assert 0 in z

@@ -28,6 +28,12 @@ BY_HAND = {
     "mae": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [1.5, 0], [[0.5, -0.5], [0, 0]]),
     "huber": ([[0.5, 3], [1, -4]], [[0, 0], [0, 0]], [(0.125 + 2.5) / 2, (0.5 + 3.5) / 2], [[0.25, 0.5], [0.5, -0.5]]),
     "pinball": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [0.75, 0], [[0.25, -0.25], [0, 0]]),
+    "ascending_pinball": (
+        [[1, np.log(E - 1)], [0, np.log(E**3 - 1)]],
+        [[0, 4], [0, 3]],
+        [0.75, 0],
+        [[0, -0.25 * (1 - 1 / E)], [0, 0]],
+    ),
     "expectile": ([[1, 2], [0, 3]], [[0, 4], [0, 3]], [1.25, 0], [[0.5, -1], [0, 0]]),
     "gaussian_nll": (
         [[1, 2, LOG1, LOG4], [0, 0, LOG1, LOG1]],
@@ -104,6 +110,7 @@ EXTREMES = {
         [0, 1e4, 1e4, 0],
         [[0], [1], [-1], [0]],
     ),
+    "ascending_pinball": ([[0, 1e4], [0, -1e4]], [[0, 0], [1, 1]], [2500, 0.5], [[0.25, 0.25], [-0.5, 0]]),
 }
 
 
@@ -138,6 +145,9 @@ def test_agrees_with_torch(name):
         "mae": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1),
         "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
         "pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
+        "ascending_pinball": lambda z, y: (
+            F.l1_loss(torch.cumsum(torch.cat([z[:, :1], F.softplus(z[:, 1:])], 1), 1), y, reduction="none").mean(1) / 2
+        ),
         "expectile": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1) / 2,
         "gaussian_nll": lambda o, y: torch.nn.GaussianNLLLoss(reduction="none", eps=0)(
             o[:, :2], y, torch.exp(o[:, 2:]) + 1e-6

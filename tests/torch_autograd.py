@@ -11,6 +11,7 @@ def loss_and_grad(spec, params, X, y, loss, *, sample_weight, l2):
     F = torch.nn.functional
     activation = {name: getattr(F, name, None) for name in catalogue.ACTIVATIONS}
     activation["identity"] = activation["softmax"] = lambda z: z  # the loss takes the logits
+    activation["ascending"] = lambda z: torch.cumsum(torch.cat([z[:, :1], F.softplus(z[:, 1:])], 1), 1)
     activation["gelu_tanh"] = lambda z: F.gelu(z, approximate="tanh")
     activation["exp"] = torch.exp
     activation["sin"] = torch.sin
@@ -20,6 +21,7 @@ def loss_and_grad(spec, params, X, y, loss, *, sample_weight, l2):
         "mae": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1),
         "huber": lambda o, y: F.huber_loss(o, y, reduction="none").mean(1),
         "pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
+        "ascending_pinball": lambda o, y: F.l1_loss(o, y, reduction="none").mean(1) / 2,
         "expectile": lambda o, y: F.mse_loss(o, y, reduction="none").mean(1) / 2,
         "gaussian_nll": lambda o, y: F.gaussian_nll_loss(
             *(o[:, : y.shape[1]], y, torch.exp(o[:, y.shape[1] :]) + 1e-6), reduction="none", eps=0

@@ -59,7 +59,8 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
     Raises
     ------
     TypeError, ValueError
-        If any parameter, of this loss or another, is not a number in its interval, or has another length.
+        If any parameter, of this loss or another, is not a number in its interval, or has another length; or if the
+        quantiles of ascending outputs descend.
     """
     checked: NDArray | float = 1.0
     for parameter in catalogue.PARAMETERS:
@@ -80,4 +81,7 @@ def _check_for_each_target(
     if len(values) != n_targets:
         each = "output" if n_targets == spec.n_out else "target"
         raise ValueError(f"{parameter.name} must be one number or {n_targets}, one for each {each}; got {len(values)}")
-    return np.array([check_number(parameter.name, value, parameter.interval) for value in values], spec.dtype)
+    numbers = np.array([check_number(parameter.name, value, parameter.interval) for value in values], spec.dtype)
+    if parameter is loss.parameter and loss.logits_of == "ascending" and np.any(np.diff(numbers) < 0):
+        raise ValueError(f"{parameter.name} must be in ascending order for {loss.name!r}; got {list(values)}")
+    return numbers

@@ -86,9 +86,11 @@ typedef uint{32 if single else 64}_t word;
 enum {{ WIDEST = {max(spec.sizes)} }};
 """
     used = {name for name in spec.activations if name != "identity"}
-    functions = sorted("exp" if name == "softmax" else name for name in used)
+    calls = {"softmax": "exp", "ascending": "softplus"}
+    functions = sorted({calls.get(name, name) for name in used})
     if derivatives:
-        functions += sorted(f"{name}_slope" for name in used if name != "softmax")
+        slopes = {calls.get(name, name) for name in used if name != "softmax"}
+        functions += sorted(f"{name}_slope" for name in slopes)
     text = c_functions.sources(functions, spec.dtype)
     if text:
         yield text + "\n"
@@ -214,6 +216,8 @@ def _activate(layer: Layer, h: str) -> Iterator[str]:
     activation = layer.activation.name
     if activation == "softmax":
         yield f"    softmax({layer.n_out}, {h});"
+    elif activation == "ascending":
+        yield f"    for (int j = 1; j < {layer.n_out}; ++j) {h}[j] = {h}[j - 1] + softplus_({h}[j]);"
     elif activation != "identity":
         yield f"    for (int j = 0; j < {layer.n_out}; ++j) {h}[j] = {activation}_({h}[j]);"
 
@@ -238,10 +242,12 @@ def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
         slopes = f"    for (int j = 0; j < {layer.n_out}; ++j) {slope} = @;"
         if activation in c_functions.OF_INPUT:
             yield slopes.replace("@", f"{activation}_slope({target}[j])")
+        elif activation == "ascending":
+            yield slopes.replace("@", f"j > 0 ? softplus_slope({target}[j]) : R(1.0)")
         yield from _activate(layer, target)
         if activation == "softmax":
             yield slopes.replace("@", f"{target}[j]")
-        elif activation != "identity" and activation not in c_functions.OF_INPUT:
+        elif activation not in ("identity", "ascending", *c_functions.OF_INPUT):
             yield slopes.replace("@", f"{activation}_slope({target}[j])")
     yield f"    (void)out; (void)slopes;\n}}\n\nenum {{ SLOPES = {offsets[-1]} }};\n"
     if spec.output_activation == "softmax":
@@ -254,12 +260,16 @@ def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
     for l, layer in enumerate(spec.layers):
         yield f"    product_{l}({which.passes}{places[l]}, zeros, {places[l + 1]});"
         yield from _times_slopes(layer, places[l + 1], offsets[l])
+    if spec.output_activation == "ascending":
+        yield f"    for (int j = 1; j < {spec.n_out}; ++j) out[j] += out[j - 1];"
     yield "}\n"
 
     yield f"{_head(name, 'vjp', which)}const real *restrict x, const real *restrict v, real *restrict out)\n{{"
     yield f"    real slopes[SLOPES], d[{spec.n_out}];"
     yield from filter(None, [_room(spec)])
     yield f"    slopes_at({which.passes}x, slopes);\n    for (int j = 0; j < {spec.n_out}; ++j) d[j] = v[j];"
+    if spec.output_activation == "ascending":
+        yield f"    for (int j = {spec.n_out - 2}; j >= 0; --j) d[j] += d[j + 1];"
     places = _places(spec, "out", "d")
     for l in reversed(range(spec.n_layers)):
         yield from _times_slopes(spec.layers[l], places[l + 1], offsets[l])

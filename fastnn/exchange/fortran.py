@@ -101,7 +101,8 @@ module {name}
         if b is not None:
             yield from _table(f"b{l}", b)
     yield "contains\n"
-    used = [name for name in dict.fromkeys(spec.activations) if name not in ("identity", "softmax")]
+    written = ["softplus" if name == "ascending" else name for name in spec.activations]
+    used = [name for name in dict.fromkeys(written) if name not in ("identity", "softmax")]
     for helper, text in _HELPERS.items():
         if any(helper in _FUNCTIONS[name] for name in used):
             yield text
@@ -131,6 +132,8 @@ def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
     yield "    real(wp), intent(in) :: x(n_in)\n    real(wp), intent(out) :: out(n_out)"
     for l, layer in enumerate(spec.layers[:-1]):
         yield f"    real(wp) :: h{l}({layer.n_out})"
+    if spec.output_activation == "ascending":
+        yield "    integer :: j"
     here = "x"
     for l, layer in enumerate(spec.layers):
         there = "out" if l == spec.n_layers - 1 else f"h{l}"
@@ -138,6 +141,9 @@ def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
         yield f"    {there} = matmul({W}, {here})" + (f" + {b}" if spec.bias else "")
         if layer.activation.name == "softmax":
             yield f"    {there} = exp({there} - maxval({there}))\n    {there} = {there} / sum({there})"
+        elif layer.activation.name == "ascending":
+            yield f"    {there}(2:) = softplus_of({there}(2:))"
+            yield f"    do j = 2, {layer.n_out}\n      {there}(j) = {there}(j) + {there}(j - 1)\n    end do"
         elif layer.activation.name != "identity":
             yield f"    {there} = {layer.activation.name}_of({there})"
         here = there

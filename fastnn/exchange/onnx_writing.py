@@ -54,6 +54,16 @@ def write(spec: NetworkSpec, params: NDArray) -> bytes:
         if name == "silu":
             nodes.append(node("Sigmoid", [z], [f"s{l}"], name=f"sigmoid{l}"))
             nodes.append(node("Mul", [z, f"s{l}"], [h], name=f"silu{l}"))
+        elif name == "ascending":
+            tensors += [tensor(np.array([k]), key) for key, k in (("zero", 0), ("one", 1), ("end", layer.n_out))]
+            nodes += [
+                node("Slice", [z, "zero", "one", "last"], ["lowest"]),
+                node("Slice", [z, "one", "end", "last"], ["rest"]),
+                node("Softplus", ["rest"], ["increments"]),
+                node("Concat", ["lowest", "increments"], ["summands"], axis=-1),
+                node("CumSum", ["summands", "last"], [h], name=f"ascending{l}"),
+            ]
+            tensors.append(tensor(np.array([-1]), "last"))
         elif name != "identity":
             operation, settings = _OPERATIONS[name]
             nodes.append(node(operation, [z], [h], name=f"{name}{l}", **settings))

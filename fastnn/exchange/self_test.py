@@ -77,6 +77,10 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
         error = error @ abs(W) + eps * (abs(H[l]) @ abs(W) + abs(b))
         if name == "softmax":
             error = h * (error + (h * error).sum(axis=1, keepdims=True))
+        elif name == "ascending":  # what is summed up, and the sums
+            increments = np.concatenate([z[:, :1], activations.softplus(z[:, 1:])], axis=1)
+            slope = np.concatenate([np.ones_like(z[:, :1]), activations.sigmoid(z[:, 1:])], axis=1)
+            error = (error * slope + eps * (abs(increments) + abs(h))).cumsum(axis=1)
         else:
             slope = abs(activations.DERIVATIVES[name](z, h))
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink

@@ -34,6 +34,7 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "Softmax": ("softmax", {"axis": "dim"}),
     "Exp": ("exp", {}),
     "Sin": ("sin", {}),
+    "Ascending": ("ascending", {}),
 }
 _KNOWN = ("torch.nn.modules.", "fastnn.exchange.torch_modules")
 
@@ -150,7 +151,7 @@ def write(spec: NetworkSpec, params: NDArray) -> Any:
         import torch
     except ImportError as error:
         raise ImportError("PyTorch is needed here but not installed; pip install torch installs it") from error
-    from fastnn.exchange.torch_modules import Exp, Sin
+    from fastnn.exchange.torch_modules import Ascending, Exp, Sin
 
     nn = torch.nn
     modules: dict[str, Callable[[], Any]] = {
@@ -166,6 +167,7 @@ def write(spec: NetworkSpec, params: NDArray) -> Any:
         "softmax": lambda: nn.Softmax(dim=-1),
         "exp": Exp,
         "sin": Sin,
+        "ascending": Ascending,
     }
     sequence = []
     biases = spec.biases(params) if spec.bias else [None] * spec.n_layers

@@ -40,13 +40,13 @@ N_IN, N_OUT, WEIGHTS, BIASES, CODE = range(5)  # columns of the table of layers
 
 #: What is written out below; a row of the catalogue that is not is refused.
 _ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "gelu_tanh",
-                "softmax", "exp", "sin")  # fmt: skip
+                "softmax", "exp", "sin", "ascending")  # fmt: skip
 _LOSSES = ("sse", "mse", "mae", "huber", "poisson", "cross_entropy", "binary_cross_entropy", "pinball",
-           "expectile", "gaussian_nll")  # fmt: skip
-_, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP, _SIN = (
+           "expectile", "gaussian_nll", "ascending_pinball")  # fmt: skip
+_, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _SOFTMAX, _EXP, _SIN, _ASCENDING = (
     ACTIVATIONS[name].code for name in _ACTIVATIONS
 )
-_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE, _GAUSSIAN = (
+_, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE, _GAUSSIAN, _ASCENDING_PINBALL = (
     LOSSES[name].code for name in _LOSSES
 )
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of selu
@@ -62,7 +62,7 @@ def sigmoid(z):
 
 @_loops
 def activate(code, z):
-    """An activation at `z`; softmax, which takes a row together, is in `forward`."""
+    """An activation at `z`; softmax and ascending, which take a row together, are in `forward`."""
     if code == _SIGMOID:
         return sigmoid(z)
     if code == _TANH:
@@ -124,7 +124,7 @@ def element_loss(code, o, y, parameter):
     if code == _HUBER:
         bounded = min(max(r, -parameter), parameter)
         return bounded * (r - bounded / 2), bounded
-    if code == _PINBALL:
+    if code in (_PINBALL, _ASCENDING_PINBALL):
         side = (1.0 - parameter if r > 0 else 0.0) - (parameter if r < 0 else 0.0)
         return side * r, side
     if code == _EXPECTILE:
@@ -183,6 +183,9 @@ def forward(layers, params, Z, H):
                 H[l + 1, r, j] = activate(code, z)
             if code == _SOFTMAX:
                 softmax(Z[l, r, :n_out], H[l + 1, r, :n_out])
+            if code == _ASCENDING:
+                for j in range(1, n_out):
+                    H[l + 1, r, j] = H[l + 1, r, j - 1] + activate(_SOFTPLUS, Z[l, r, j])
 
 
 @_loops
@@ -212,9 +215,15 @@ def output_loss(loss, logits, code, parameter, z, h, y, d):
         d[j] = 0.0
         if math.isnan(y[j]):  # a target that is missing
             continue
-        of_output, derivative = element_loss(loss, z[j] if logits else h[j], y[j], parameter[j])
+        o = z[j] if logits and code != _ASCENDING else h[j]
+        of_output, derivative = element_loss(loss, o, y[j], parameter[j])
         value += of_output
         d[j] = derivative if logits else derivative * slope(code, z[j], h[j])
+    if code == _ASCENDING:
+        for j in range(z.size - 2, -1, -1):
+            d[j] += d[j + 1]
+        for j in range(1, z.size):
+            d[j] *= sigmoid(z[j])
     return value
 
 

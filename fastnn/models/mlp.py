@@ -278,7 +278,8 @@ class MLP(SingleSample, InDomain, Exports):
         quantiles : float or sequence of float, in (0, 1)
             Which quantiles (``loss="pinball"``) or expectiles (``loss="expectile"``) the outputs learn: one for all
             outputs, or one for each. A target of one column then serves every output. Outputs may cross; sorting them
-            never increases the loss. Other losses ignore it.
+            never increases the loss. Those of ``output_activation="ascending"`` never cross, and learn quantiles by
+            ``loss="ascending_pinball"``. Other losses ignore it.
         min_variance : float or sequence of float
             Keeps variances from collapsing with ``loss="gaussian_nll"``, for all targets or for each. The first half of
             the outputs are the means of the targets; the second half, s, give their variances,

@@ -164,6 +164,19 @@ def sin_derivative(z: NDArray, h: NDArray) -> NDArray:
         return np.cos(z)
 
 
+def ascending(z: NDArray) -> NDArray:
+    """``z_0, z_0 + softplus(z_1), z_0 + softplus(z_1) + softplus(z_2), ...``: outputs none of which is below the last.
+
+    Its derivative is a matrix for each row, as softmax's is.
+    """
+    return np.concatenate([z[..., :1], softplus(z[..., 1:])], axis=-1).cumsum(axis=-1)
+
+
+def back_through_sums(d: NDArray) -> NDArray:
+    """The derivative with respect to numbers, of what has the derivative d with respect to their cumulative sums."""
+    return np.flip(np.flip(d, axis=-1).cumsum(axis=-1), axis=-1)
+
+
 class Table(dict[str, Callable[..., NDArray]]):
     """Functions, or their derivatives of an order, by the activations' names; of the user's own ones, too."""
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.activations import sigmoid, softmax
+from fastnn.reference import activations
+from fastnn.reference.activations import ascending, back_through_sums, sigmoid, softmax
 from fastnn.settings import own
 from fastnn.settings.catalogue import LOSSES, OWN_LOSSES, Loss
 
@@ -72,6 +73,18 @@ def pinball_derivative(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.5)
     """``-q_j / n_out`` where o is below y, ``(1 - q_j) / n_out`` above, 0 where they are equal."""
     side = np.sign(o - y)
     return side * np.where(side < 0, quantiles, 1 - quantiles).astype(o.dtype) / o.shape[1]
+
+
+def ascending_pinball(z: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
+    """The pinball loss of ``ascending(z)``."""
+    return pinball(ascending(z), y, quantiles)
+
+
+def ascending_pinball_derivative(z: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
+    """That of the sums, through the sums and the softplus of all but the first."""
+    d = back_through_sums(pinball_derivative(ascending(z), y, quantiles))
+    d[:, 1:] *= sigmoid(z[:, 1:])
+    return d
 
 
 def expectile(o: NDArray, y: NDArray, quantiles: NDArray | float = 0.5) -> NDArray:
@@ -163,8 +176,8 @@ DERIVATIVES = _Table("_derivative")
 
 def of_rows(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
     """The loss of each row, shape (n,); if the loss is masked, a target of NaN adds nothing to it."""
-    if not loss.masked:
-        return FUNCTIONS[loss.name](o, y, *parameter)
+    if not loss.masked or not loss.elementwise:
+        return FUNCTIONS[loss.name](o, _without_gaps(loss, o, y), *parameter)
     here, of_targets, numbers = _present(loss, o, y, parameter)
     values = np.zeros(y.shape, o.dtype)
     values[here] = FUNCTIONS[loss.name](of_targets[here], y[here][:, np.newaxis], *numbers)
@@ -173,8 +186,8 @@ def of_rows(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> 
 
 def derivative(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
     """Its derivative with respect to o, shape (n, n_out)."""
-    if not loss.masked:
-        return DERIVATIVES[loss.name](o, y, *parameter)
+    if not loss.masked or not loss.elementwise:
+        return DERIVATIVES[loss.name](o, _without_gaps(loss, o, y), *parameter)
     here, of_targets, numbers = _present(loss, o, y, parameter)
     slopes = np.zeros(of_targets.shape, o.dtype)
     slopes[here] = DERIVATIVES[loss.name](of_targets[here], y[here][:, np.newaxis], *numbers)
@@ -189,6 +202,14 @@ def residuals(loss: Loss, o: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         values, slopes = o - y, np.ones_like(o)
     missing = np.isnan(y) & loss.masked
     return np.where(missing, 0, values), np.where(missing, 0, slopes)
+
+
+def _without_gaps(loss: Loss, o: NDArray, y: NDArray) -> NDArray:
+    """The targets; of a loss that is masked, and takes a row's outputs together, the output where one is missing."""
+    if not loss.masked:
+        return y
+    assert loss.logits_of is not None
+    return np.where(np.isnan(y), activations.FUNCTIONS[loss.logits_of](o), y)
 
 
 def _present(loss: Loss, o: NDArray, y: NDArray, parameter: tuple) -> tuple[NDArray, NDArray, list[NDArray]]:

@@ -172,7 +172,11 @@ def jacobian(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray:
         J = W.T @ J
         if activation == "softmax":  # the derivative of h_i with respect to z_j is h_i (delta_ij - h_j)
             slope, J = h, J - h @ J
+        elif activation == "ascending":  # of the increments, which are summed below
+            slope = np.concatenate([np.ones_like(z[:, :1]), activations.sigmoid(z[:, 1:])], axis=1)
         else:
             slope = activations.DERIVATIVES[activation](z, h)
         J = slope.T * J
+        if activation == "ascending":
+            J = J.cumsum(axis=0)
     return J

@@ -85,6 +85,10 @@ def _forward(
 
 def _push(activation: str, z: list[NDArray]) -> list[NDArray]:
     """The terms of a layer's outputs: ``h' = f' z'`` and ``h'' = f' z'' + (f')' z'``."""
+    if activation == "ascending":
+        return [
+            np.cumsum(increments, axis=1) for increments in _first_apart(_push("identity", z), _push("softplus", z))
+        ]
     h = [activations.FUNCTIONS[activation](z[0])]
     for order in range(1, len(z)):
         known = [*h, *[np.zeros_like(h[0])] * (len(z) - len(h))]  # the slope's terms need none beyond
@@ -95,11 +99,19 @@ def _push(activation: str, z: list[NDArray]) -> list[NDArray]:
 
 def _pull(activation: str, z: list[NDArray], h: list[NDArray], V: list[NDArray]) -> list[NDArray]:
     """From what multiplies the terms of a layer's outputs to what multiplies those of its pre-activations."""
+    if activation == "ascending":
+        V, h = [activations.back_through_sums(v) for v in V], _push("softplus", z)
+        return _first_apart(V, _pull("softplus", z, h, V))
     orders = range(len(V))
     return [
         sum((comb(j, i) * _slope(activation, z, h, j - i, V[j]) for j in orders[i:]), np.zeros_like(V[0]))
         for i in orders
     ]
+
+
+def _first_apart(first: list[NDArray], others: list[NDArray]) -> list[NDArray]:
+    """Terms of which the first column comes from one list, and the others from the other."""
+    return [np.concatenate([a[:, :1], b[:, 1:]], axis=1) for a, b in zip(first, others, strict=True)]
 
 
 def _slope(activation: str, z: list[NDArray], h: list[NDArray], order: int, v: NDArray) -> NDArray:

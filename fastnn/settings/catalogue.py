@@ -63,7 +63,7 @@ class Loss:
         The loss of a row is the mean over its targets; otherwise their sum.
     logits_of : str or None
         The only output activation it goes with; both are computed together from the pre-activation z.
-        None goes with every output activation but softmax.
+        None goes with every output activation that is elementwise.
     elementwise : bool
         Each target has a loss of its own; otherwise a row's outputs enter together.
     outputs_per_target : int
@@ -137,7 +137,7 @@ class Loss:
         """Whether the loss is defined for this output activation."""
         if self.logits_of is not None:
             return output_activation == self.logits_of
-        return output_activation != "softmax"
+        return activation_of(output_activation).elementwise
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,7 @@ ACTIVATIONS: dict[str, Activation] = _table(
     Activation("softmax", 10, hidden=False, elementwise=False),
     Activation("exp", 11, hidden=False),
     Activation("sin", 12, needs_input=True),
+    Activation("ascending", 13, hidden=False, elementwise=False),
 )
 
 #: Users' own activations, by their codes (`fastnn.settings.own`).
@@ -238,6 +239,15 @@ LOSSES: dict[str, Loss] = _table(
     Loss("pinball", 7, kink=True, parameter=QUANTILES, one_target=True),
     Loss("expectile", 8, kink=True, parameter=QUANTILES, one_target=True),
     Loss("gaussian_nll", 9, outputs_per_target=2, parameter=MIN_VARIANCE),
+    Loss(
+        "ascending_pinball",
+        10,
+        logits_of="ascending",
+        elementwise=False,
+        kink=True,
+        parameter=QUANTILES,
+        one_target=True,
+    ),
 )
 
 

@@ -128,6 +128,23 @@ def cross_entropy(z, d, y, n, share, parameter):
     return share * (targets * log(exps) - hits)
 
 
+@inlined(literals=("code",))
+def ascending_pinball(code, z, d, y, n, share, parameter):
+    """The elementwise loss of this literal code, pinball's, of ``z_0, z_0 + softplus(z_1), ...``."""
+    width = lanes(z)
+    loss, output, pull = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
+    for j in range(n):
+        z_j = load(z + j * width)
+        output = output + (softplus(z_j) if j > 0 else z_j)
+        value, slope = element(code, output, column(y, j, z), broadcast(parameter[j], z))
+        loss = fma(share, value, loss)
+        store(d + j * width, share * slope)
+    for j in range(n - 1, -1, -1):
+        pull = pull + load(d + j * width)
+        store(d + j * width, pull * sigmoid(load(z + j * width)) if j > 0 else pull)
+    return loss
+
+
 # ---------------------------------------------------------------- residuals
 def residual(code, o, y):
     """What the squared loss of this literal code squares, and its derivative; nothing where the target is missing."""
@@ -215,6 +232,10 @@ def row_loss(code, o, d, y, n, share, parameter):
 @overload(row_loss, prefer_literal=True, jit_options=INLINED)
 def _choose_row_loss(code, o, d, y, n, share, parameter):
     row = catalogue.loss_of(code.literal_value)
+    if row.logits_of == "ascending":
+        pinball = catalogue.LOSSES["pinball"]
+        each = (pinball.where_present() if row.masked else pinball).code
+        return lambda code, o, d, y, n, share, parameter: ascending_pinball(each, o, d, y, n, share, parameter)
     if not row.elementwise:
         function = function_of(row)
         return lambda code, o, d, y, n, share, parameter: function(o, d, y, n, share, parameter)

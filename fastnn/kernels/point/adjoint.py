@@ -20,6 +20,7 @@ from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes, tapes_of
 from fastnn.kernels.point.series import add_softmax_bend, add_softmax_bend_of_bend, run_series
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile, total
+from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
@@ -140,6 +141,7 @@ def _choose_pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c
     n_in, n_out, weights, biases = row.n_in, row.n_out, row.weights, row.biases
     h_row, c_row, buffer, width = padded(n_in, spec), padded(n_out, spec), buffer_size(spec), padded(1, spec)
     softmax, biased = row.activation.code == _SOFTMAX, biases >= 0 and params.literal_value == 1
+    summed = row.activation.name == "ascending"
     one_output, rest = n_out == 1, n_out % width
     rows = 4 if count == 1 else 2  # of the weights at once: as many as the registers hold
     sums = rows * count
@@ -148,6 +150,9 @@ def _choose_pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c
         if softmax:
             _through_softmax(terms, c, c_row, d, buffer, n_out)
         else:
+            if summed:
+                for k in range(count):
+                    passes.cumulate_back(d + k * buffer, n_out)
             _through_activation(terms, c, c_row, d, buffer, n_out)
         if biased:
             _add(gradient + biases, d, n_out)

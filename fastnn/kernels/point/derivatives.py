@@ -12,6 +12,7 @@ from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, tile, total
+from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
@@ -99,9 +100,14 @@ def _choose_push(architecture, l, p, t, here, there, slopes):
         softmax_slope(here, slopes, n_out)
         return here
 
+    def ascending_outputs(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        passes.cumulate(here, n_out)
+        return here
+
     if following < spec.n_layers:
         return onward
-    return softmax_outputs if spec.output_activation == "softmax" else outputs
+    return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
 
 
 # ---------------------------------------------------------------- backwards
@@ -151,12 +157,17 @@ def _back(architecture, l, order, p, d, g, slopes, curvatures):
 def _choose_back(architecture, l, order, p, d, g, slopes, curvatures):
     row: Layer = architecture.spec.layers[l.literal_value]
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
+    summed = int(row.activation.name == "ascending")
 
     def first_order(architecture, l, order, p, d, g, slopes, curvatures):
+        if summed > 0:
+            passes.cumulate_back(d, n_out)
         multiply(d, slopes, n_out)
         _dots(n_in, n_out, p + weights, d, g)
 
     def second_order(architecture, l, order, p, d, g, slopes, curvatures):
+        if summed > 0:
+            passes.cumulate_back(d, n_out)
         multiply(curvatures, d, n_out)
         multiply(d, slopes, n_out)
         _dots(n_in, n_out, p + weights, d, g)

@@ -6,12 +6,13 @@ from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.products import finish
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
 from fastnn.kernels.simd import lanes, load, store_first
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 
-_SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
+_SOFTMAX, _SOFTPLUS = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["softplus"].code
 
 
 @callee
@@ -50,9 +51,28 @@ def _choose_layers(architecture, l, order, p, x, here, there, slopes, curvatures
             write(here, slopes, 1, n_out)
         return here
 
+    def ascending_outputs(architecture, l, order, p, x, here, there, slopes, curvatures):
+        layer(architecture, this, 0, p, x, (here, slopes, curvatures))
+        _ascend(order, here, slopes, curvatures, n_out)
+        return here
+
     if following < spec.n_layers:
         return onward
-    return softmax_outputs if spec.output_activation == "softmax" else outputs
+    return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
+
+
+@inlined(literals=("order",))
+def _ascend(order, h, slopes, curvatures, n_out):
+    """From pre-activations in `h` to outputs in ascending order; the derivatives are those of what is summed up."""
+    first = h[0]
+    for j in range(0, n_out, lanes(h)):
+        finish(_SOFTPLUS, order, load(h + j), (h, slopes, curvatures), j)
+    h[0] = first
+    if order > 0:
+        slopes[0] = 1.0
+    if order > 1:
+        curvatures[0] = 0.0
+    passes.cumulate(h, n_out)
 
 
 @inlined

@@ -9,7 +9,7 @@ from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
-_SOFTMAX, _IDENTITY = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["identity"].code
+_IDENTITY = catalogue.ACTIVATIONS["identity"].code
 
 
 def layer(architecture, l, order, p, x, to):
@@ -27,7 +27,7 @@ def _choose_layer(architecture, l, order, p, x, to):
     row: Layer = spec.layers[l.literal_value]
     n_in, n_out, weights, biases = row.n_in, row.n_out, row.weights, max(row.biases, 0)
     biased = int(spec.bias and order >= 0)
-    code = _IDENTITY if row.activation.code == _SOFTMAX or order < 0 else row.activation.code
+    code = _IDENTITY if not row.activation.elementwise or order < 0 else row.activation.code
 
     width, alone = padded(1, spec), len(x) == 2
     n_blocks, rest = divmod(n_out, ALONE * width)

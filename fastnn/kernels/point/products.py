@@ -57,7 +57,7 @@ def product(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to,
         for distance in (4, 2, 1):
             for s in range(min(distance, parts - distance)):
                 sums[s, j] = sums[s, j] + sums[s + distance, j]
-        _finish(code, order, sums[0, j], to, first + j * width)
+        finish(code, order, sums[0, j], to, first + j * width)
 
 
 @inlined(literals=("columns", "last"))
@@ -82,15 +82,15 @@ def dot(code, order, biased, n_in, w, b, x, to):
     z = total((sums[0, 0] + sums[2, 0]) + (sums[1, 0] + sums[3, 0]))
     if biased:
         z += b[0]
-    _finish(code, order, broadcast(z, w), to, 0)
+    finish(code, order, broadcast(z, w), to, 0)
 
 
-def _finish(code, order, z, to, j):
+def finish(code, order, z, to, j):
     """What `layer` writes of the features from `j` on, whose pre-activations are `z`."""
 
 
-@overload(_finish, **OPTIONS)
-def _choose_finish(code, order, z, to, j):
+@overload(finish, **OPTIONS)
+def _choosefinish(code, order, z, to, j):
     def product(code, order, z, to, j):
         store(to[0] + j, z)
 
@@ -146,7 +146,7 @@ def product_of_rows(code, order, biased, columns, last, parts, n_in, n_out, w, b
             for distance in (4, 2, 1):
                 for s in range(min(distance, parts - distance)):
                     store(place + s * step, load(place + s * step) + load(place + (s + distance) * step))
-            _finish(code, order, load(place), to, i * to[1] + first + j * width)
+            finish(code, order, load(place), to, i * to[1] + first + j * width)
 
 
 @inlined(literals=("columns", "last"))

@@ -15,7 +15,7 @@ from fastnn.kernels.point.scratch import OPTIONS, buffer_size, sizes_of
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 
-_SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
+_SOFTMAX, _ASCENDING = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["ascending"].code
 
 
 @callee
@@ -55,6 +55,11 @@ def _choose_layers(architecture, l, p, x, here, there):
         passes.softmax_rows(_SOFTMAX, here, here, ROWS, n_out, buffer)
         return here
 
+    def ascending_outputs(architecture, l, p, x, here, there):
+        layer(architecture, this, 0, p, x, (here, buffer))
+        passes.ascending_rows(_ASCENDING, here, here, ROWS, n_out, buffer)
+        return here
+
     if following < spec.n_layers:
         return onward
-    return softmax_outputs if spec.output_activation == "softmax" else outputs
+    return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)

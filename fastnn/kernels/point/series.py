@@ -21,12 +21,12 @@ from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.products import BLOCK, features, parts_of
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of, tapes
-from fastnn.kernels.simd import broadcast, fma, lanes, store, tile
+from fastnn.kernels.simd import broadcast, fma, lanes, load, scratch, store, tile
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
-_SOFTMAX, _IDENTITY = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["identity"].code
+_IDENTITY, _SOFTMAX, _SOFTPLUS = (catalogue.ACTIVATIONS[name].code for name in ("identity", "softmax", "softplus"))
 
 
 # ---------------------------------------------------------------- what is called
@@ -94,9 +94,14 @@ def _choose_layers(architecture, l, terms, taped, p, h, c):
         _softmax(count, h + step, c, n_out, width // count)
         return h + step
 
+    def ascending_outputs(architecture, l, terms, taped, p, h, c):
+        _layer(architecture, this, terms, 0, p, h, h + step, c)
+        _ascend(terms, taped, h + step, c, n_out, width // count)
+        return h + step
+
     if following < spec.n_layers:
         return onward
-    return softmax_outputs if spec.output_activation == "softmax" else outputs
+    return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
 
 
 # ---------------------------------------------------------------- one layer
@@ -109,7 +114,7 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
     spec, count = architecture.spec, terms.literal_value
     row: Layer = spec.layers[l.literal_value]
     n_in, n_out, weights, biases, biased = row.n_in, row.n_out, row.weights, max(row.biases, 0), int(spec.bias)
-    code = _IDENTITY if row.activation.code == _SOFTMAX else row.activation.code
+    code = row.activation.code if row.activation.elementwise else _IDENTITY
     x_row, h_row, width = padded(n_in, spec), padded(n_out, spec), padded(1, spec)
 
     block = BLOCK * width
@@ -209,6 +214,24 @@ def _choose_finish(code, terms, taped, sums, j, h, c, row):
             store(c + 2 * row, fma(second, z2, third_derivative(code, z, value) * (z1 * z1)))
 
     return {1: one, 2: two, 3: three}[terms.literal_value]
+
+
+# ---------------------------------------------------------------- outputs in ascending order
+@inlined(literals=("terms", "taped"))
+def _ascend(terms, taped, h, c, n_out, row):
+    """The terms of the outputs, over those of their pre-activations in `h`; c is that of what is summed up."""
+    first, sums = scratch(h, terms), tile(h, terms, 1)
+    for i in range(terms):
+        first[i] = h[i * row]
+    for j in range(0, n_out, lanes(h)):
+        for i in range(terms):
+            sums[i, 0] = load(h + (i * row + j))
+        _finish(_SOFTPLUS, terms, taped, sums, 0, h + j, c + j, row)
+    for i in range(terms):
+        h[i * row] = first[i]
+        passes.cumulate(h + i * row, n_out)
+        if taped > 0 or terms == 1:
+            c[i * row] = 1.0 if i == 0 else 0.0
 
 
 # ---------------------------------------------------------------- softmax

@@ -59,9 +59,10 @@ class Metric(IntEnum):
     SIGN = 1  # accuracy: every logit has the right sign
     R2 = 2
     R2_OF_EXP = 3  # of outputs whose logarithm is given
+    R2_OF_ASCENDING = 4  # of outputs whose pre-activations are given
 
 
-_SIGN, _R2, _R2_OF_EXP = int(Metric.SIGN), int(Metric.R2), int(Metric.R2_OF_EXP)
+_, _SIGN, _R2, _R2_OF_EXP, _R2_OF_ASCENDING = map(int, Metric)
 _BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = map(int, MonitorState)
 
 
@@ -85,10 +86,15 @@ def _right(metric, o, y, label, n_out):
 @inlined
 def _explained(metric, o, y, shares, n_targets):
     """What a row of outputs takes away from the coefficient of determination."""
-    squares = 0.0
+    squares, below = 0.0, 0.0
     for j in range(n_targets):
         o_j = np.float64(o[j])
-        r = (np.exp(o_j) if metric == _R2_OF_EXP else o_j) - np.float64(y[j])
+        if metric == _R2_OF_EXP:
+            o_j = np.exp(o_j)
+        elif metric == _R2_OF_ASCENDING:
+            below += o_j if j == 0 else max(o_j, 0.0) + np.log1p(np.exp(-abs(o_j)))
+            o_j = below
+        r = o_j - np.float64(y[j])
         squares += shares[j] * r * r if y[j] == y[j] else 0.0
     return squares
 
@@ -205,7 +211,8 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     if weights is not None:
         arrays["sample_weight"] = weights
     if job.loss.metric == "r2":
-        record["metric"] = Metric.R2_OF_EXP if job.loss.logits_of == "exp" else Metric.R2
+        metrics = {"exp": Metric.R2_OF_EXP, "ascending": Metric.R2_OF_ASCENDING}
+        record["metric"] = metrics.get(job.loss.logits_of or "", Metric.R2)
         arrays["shares"] = monitor.shares()
     else:
         record["metric"] = Metric.LARGEST if job.loss.one_class else Metric.SIGN

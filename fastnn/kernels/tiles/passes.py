@@ -8,7 +8,7 @@ from __future__ import annotations
 from numba import types
 
 from fastnn.kernels.functions.activations import activate, derivative
-from fastnn.kernels.functions.vecmath import exp
+from fastnn.kernels.functions.vecmath import exp, softplus
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import (
     any_lane,
@@ -76,11 +76,38 @@ def softmax_rows(code, z, h, rows, columns, stride):
             store_first(h_r + j, factor * load_first(h_r + j, columns - j), columns - j)
 
 
+@callee
+def ascending_rows(code, z, h, rows, columns, stride):
+    """``h_0 = z_0, h_j = h_(j - 1) + softplus(z_j)`` in each row; h may be z."""
+    width = lanes(z)
+    for r in range(rows):
+        z_r, h_r = z + r * stride, h + r * stride
+        first = z_r[0]
+        for j in range(0, columns, width):
+            store_first(h_r + j, softplus(load_first(z_r + j, columns - j)), columns - j)
+        h_r[0] = first
+        cumulate(h_r, columns)
+
+
+@inlined
+def cumulate(x, count):
+    """``x_j += x_(j - 1)``, from the first to the last."""
+    for j in range(1, count):
+        x[j] = x[j] + x[j - 1]
+
+
+@inlined
+def cumulate_back(x, count):
+    """``x_j += x_(j + 1)``, from the last to the first."""
+    for j in range(count - 2, -1, -1):
+        x[j] = x[j] + x[j + 1]
+
+
 def callees_of(activation: catalogue.Activation) -> tuple[tuple, tuple]:
     """The passes of an activation and of its derivative, for `address_of`, and the literal they are compiled for."""
     code = types.literal(activation.code)
-    if activation.name == "softmax":
-        return (softmax_rows, code), ()
+    if not activation.elementwise:
+        return ({"softmax": softmax_rows, "ascending": ascending_rows}[activation.name], code), ()
     return (activate_all, code), (derive_all, code)
 
 
