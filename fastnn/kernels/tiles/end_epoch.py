@@ -62,7 +62,7 @@ class Metric(IntEnum):
     R2_OF_ASCENDING = 4  # of outputs whose pre-activations are given
 
 
-_, _SIGN, _R2, _R2_OF_EXP, _R2_OF_ASCENDING = map(int, Metric)
+_SIGN, _R2, _R2_OF_EXP, _R2_OF_ASCENDING = map(int, list(Metric)[1:])
 _BEST, _BEST_EPOCH, _WAITED, _PLATEAU_BEST, _PLATEAU_WAITED, _COOLDOWN, _RATE, *_ = map(int, MonitorState)
 
 
@@ -86,7 +86,7 @@ def _right(metric, o, y, label, n_out):
 @inlined
 def _explained(metric, o, y, shares, n_targets):
     """What a row of outputs takes away from the coefficient of determination."""
-    squares, below = 0.0, 0.0
+    squares, below = 0.0, np.float64(0.0)
     for j in range(n_targets):
         o_j = np.float64(o[j])
         if metric == _R2_OF_EXP:
