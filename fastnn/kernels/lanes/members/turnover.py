@@ -9,6 +9,7 @@ import numpy as np
 from fastnn.kernels.functions.random import member_key
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.simd import any_lane, lanes, load, pointer, select, store
+from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.types import Pointer
 
 
@@ -68,4 +69,5 @@ def note_best(block, monitored, settings, n_params):
         store(block.best, select(better, now, least))
         for place in range(0, (n_params if settings.restore_best else 0) * width, width):
             kept = block.best_params + place
-            store(kept, select(better, load(block.params + place), load(kept)))
+            # A masked store, which LLVM makes where it knows what the latter is read from, is slow with AVX.
+            store(kept, select(better, load(block.params + place), load(opaque(kept))))
