@@ -14,8 +14,7 @@ from numba import njit
 import fastnn
 
 CALLS = 2_000
-NET = fastnn.MLP((8, 64, 64, 1), rng=0)
-X, T = np.random.default_rng(0).normal(size=(2, 8))
+SAMPLES = np.random.default_rng(0).normal(size=(2, 8))
 
 
 def per_call():
@@ -26,7 +25,7 @@ def per_call():
 # ---------------------------------------------------------------- ours: each returns what its last call computed
 @njit
 def forward(net, x, t, calls):
-    out = np.empty(1)
+    out = np.empty(1, x.dtype)
     for _ in range(calls):
         net.forward(x, out)
         x[0] = out[0]
@@ -35,7 +34,7 @@ def forward(net, x, t, calls):
 
 @njit
 def vjp_params(net, x, t, calls):
-    v, grad = np.ones(1), np.zeros(net.params.size)
+    v, grad = np.ones(1, x.dtype), np.zeros(net.params.size, x.dtype)
     for _ in range(calls):
         grad[:8] = 0.0
         net.vjp_params(x, v, grad)
@@ -45,7 +44,7 @@ def vjp_params(net, x, t, calls):
 
 @njit
 def hvp(net, x, t, calls):
-    v, out = np.ones(1), np.empty(8)
+    v, out = np.ones(1, x.dtype), np.empty(8, x.dtype)
     for _ in range(calls):
         net.hvp(x, v, t, out)
         x[0] = out[0]
@@ -56,11 +55,11 @@ OURS = {"forward": forward, "vjp_params": vjp_params, "hvp": hvp}
 
 
 # ---------------------------------------------------------------- the same in JAX
-def loops_of_jax():
+def loops_of_jax(net, t):
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     jnp = jax.numpy
-    layers = [(jnp.array(W), jnp.array(b)) for W, b in zip(NET.weights, NET.biases, strict=True)]
+    layers = [(jnp.array(W), jnp.array(b)) for W, b in zip(net.weights, net.biases, strict=True)]
 
     def output(layers, x):
         for W, b in layers[:-1]:
@@ -89,11 +88,11 @@ def loops_of_jax():
         return x.at[0].set(gradient[0][0][0, 0]), sums
 
     def hvp(x, _):
-        out = jax.jvp(lambda x: jax.grad(output, argnums=1)(layers, x), (x,), (jnp.array(T),))[1]
+        out = jax.jvp(lambda x: jax.grad(output, argnums=1)(layers, x), (x,), (jnp.array(t),))[1]
         return x.at[0].set(out[0]), out
 
     zeros = jax.tree.map(jnp.zeros_like, layers)
-    starts = {"forward": jnp.zeros(1), "vjp_params": zeros, "hvp": jnp.zeros(8)}
+    starts = {"forward": jnp.zeros(1, t.dtype), "vjp_params": zeros, "hvp": jnp.zeros(8, t.dtype)}
     made = {"forward": forward, "vjp_params": vjp_params, "hvp": hvp}
     return {name: (looped(one), starts[name]) for name, one in made.items()}
 
@@ -106,15 +105,17 @@ def first_numbers(name, result):
 # ---------------------------------------------------------------- side by side
 @pytest.mark.benchmark(timer=per_call)
 @pytest.mark.parametrize("peer", ["fastnn", "jax"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("what", OURS)
-def bench_loop(benchmark, what, peer):
-    benchmark.group = f"8-64-64-1 tanh, float64, {what}"
-    ours = OURS[what](NET, X.copy(), T, CALLS)
+def bench_loop(benchmark, what, dtype, peer):
+    benchmark.group = f"8-64-64-1 tanh, {dtype}, {what}"
+    net, (x, t) = fastnn.MLP((8, 64, 64, 1), dtype=dtype, rng=0), SAMPLES.astype(dtype)
+    ours = OURS[what](net, x.copy(), t, CALLS)
     if peer == "fastnn":
-        benchmark.pedantic(OURS[what], setup=lambda: ((NET, X.copy(), T, CALLS), {}), rounds=30, warmup_rounds=1)
+        benchmark.pedantic(OURS[what], setup=lambda: ((net, x.copy(), t, CALLS), {}), rounds=30, warmup_rounds=1)
         return
-    loop, sums = loops_of_jax()[what]
+    loop, sums = loops_of_jax(net, t)[what]
     block = sys.modules["jax"].block_until_ready
-    theirs = first_numbers(what, loop(X, sums))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
-    benchmark.pedantic(lambda: block(loop(X, sums)), rounds=30, warmup_rounds=1)
+    theirs = first_numbers(what, loop(x, sums))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6 if dtype == "float64" else 1e-3)
+    benchmark.pedantic(lambda: block(loop(x, sums)), rounds=30, warmup_rounds=1)

@@ -39,6 +39,7 @@ from fastnn.kernels.simd import (
     to_bits,
     total,
     total_everywhere,
+    totals,
     transpose,
     widen,
     with_lanes,
@@ -176,7 +177,7 @@ def across(n):
     """A kernel of the operations that round in their own way, or make one number of all lanes."""
 
     @njit(error_model="numpy")
-    def kernel(x, y, z, fused, powers, waves, totals, everywhere, maxima, any_negative, firsts):
+    def kernel(x, y, z, fused, powers, waves, sums, everywhere, maxima, any_negative, firsts, together):
         for i in range(0, x.size, n):
             a, b = load(with_lanes(pointer(x, i), n)), load(with_lanes(pointer(y, i), n))
             c = load(with_lanes(pointer(z, i), n))
@@ -186,7 +187,13 @@ def across(n):
             store(with_lanes(pointer(waves[0], i), n), library_sin(a))
             store(with_lanes(pointer(waves[1], i), n), library_cos(a))
             k = i // n
-            totals[k], maxima[k], any_negative[k], firsts[k] = total(a), largest(a), any_lane(a < 0.0), first(a)
+            sums[k], maxima[k], any_negative[k], firsts[k] = total(a), largest(a), any_lane(a < 0.0), first(a)
+        block = tile(with_lanes(pointer(x, 0), n), 4, 2)
+        for i in range(0, together.size, 8):
+            for k in range(8):
+                block[k // 2, k % 2] = load(with_lanes(pointer(x, (i + k) * n), n))
+            for k in range(2):
+                store(with_lanes(pointer(together, i + 4 * k), 4), totals(block, k))
 
     return kernel
 
@@ -206,12 +213,13 @@ def test_across_lanes(n, dtype):
     x, y, z = rng.normal(size=(3, 256)).astype(dtype)
     x[64:] = np.abs(x[64:])
     rows = x.reshape(-1, n)
-    fused, powers, totals = np.empty_like(x), np.empty_like(x), np.empty(len(rows), dtype)
-    maxima, firsts, any_negative = totals.copy(), totals.copy(), np.empty(len(rows), bool)
-    everywhere, waves = np.empty_like(x), np.empty((2, *x.shape), dtype)
-    across(n)(x, y, z, fused, powers, waves, totals, everywhere, maxima, any_negative, firsts)
-    same_bits(totals, in_halves(rows))  # in this order on every machine
-    same_bits(everywhere.reshape(-1, n), np.repeat(totals[:, None], n, axis=1))
+    fused, powers, sums = np.empty_like(x), np.empty_like(x), np.empty(len(rows), dtype)
+    maxima, firsts, any_negative = sums.copy(), sums.copy(), np.empty(len(rows), bool)
+    everywhere, waves, together = np.empty_like(x), np.empty((2, *x.shape), dtype), np.empty_like(sums)
+    across(n)(x, y, z, fused, powers, waves, sums, everywhere, maxima, any_negative, firsts, together)
+    same_bits(sums, in_halves(rows))  # in this order on every machine
+    same_bits(together, sums.reshape(-1, 4, 2).swapaxes(1, 2).reshape(-1))
+    same_bits(everywhere.reshape(-1, n), np.repeat(sums[:, None], n, axis=1))
     same_bits(maxima, rows.max(axis=1))
     same_bits(firsts, rows[:, 0])
     np.testing.assert_array_equal(any_negative, (rows < 0).any(axis=1))
@@ -230,9 +238,8 @@ def test_whole_numbers_are_exact(n, dtype):
     """Where nothing rounds, fma and polynomial have one right answer."""
     x, y, z = np.random.default_rng(3).integers(-7, 8, (3, 64)).astype(dtype)
     fused, powers, rest = np.empty_like(x), np.empty_like(x), np.empty(64 // n, dtype)
-    across(n)(
-        x, y, z, fused, powers, np.empty((2, 64), dtype), rest, np.empty_like(x), rest.copy(), rest > 0, rest.copy()
-    )
+    waves, everywhere, together = np.empty((2, 64), dtype), np.empty_like(x), np.empty(0, dtype)
+    across(n)(x, y, z, fused, powers, waves, rest, everywhere, rest.copy(), rest > 0, rest.copy(), together)
     np.testing.assert_array_equal(fused, x * y + z)
     np.testing.assert_array_equal(powers, np.polynomial.polynomial.polyval(x, [1, -2, 3, 4, -5, 6, 7]))
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.back import back, back_from_one, rows_of
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes, tapes_of
 from fastnn.kernels.point.series import add_softmax_bend, add_softmax_bend_of_bend, run_series
-from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile, total
+from fastnn.kernels.simd import fma, lanes, load, load_first, store, store_first
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -142,9 +143,7 @@ def _choose_pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c
     h_row, c_row, buffer, width = padded(n_in, spec), padded(n_out, spec), buffer_size(spec), padded(1, spec)
     softmax, biased = row.activation.code == _SOFTMAX, biases >= 0 and params.literal_value == 1
     summed = row.activation.name == "ascending"
-    one_output, rest = n_out == 1, n_out % width
-    rows = 4 if count == 1 else 2  # of the weights at once: as many as the registers hold
-    sums = rows * count
+    one_output, rows, rest = n_out == 1, rows_of(count, params.literal_value), n_out % width
 
     def pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c, d, other):
         if softmax:
@@ -158,10 +157,9 @@ def _choose_pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c
             _add(gradient + biases, d, n_out)
         w, dw = p + weights, gradient + weights
         if one_output:
-            _back_from_one(terms, params, inputs, n_in, w, dw, h, h_row, d, other, buffer)
+            back_from_one(terms, params, inputs, n_in, w, dw, h, h_row, d, other, buffer)
         else:
-            for i in range((n_in - 1) // rows * rows, -1, -rows):  # the last rows first: they are in the cache
-                _back(terms, params, inputs, rows, sums, rest, i, n_in, n_out, w, dw, h, h_row, d, other, buffer)
+            back(terms, params, inputs, rows, rest, n_in, n_out, w, dw, h, h_row, d, other, buffer)
 
     return pull_layer
 
@@ -208,74 +206,3 @@ def _add(place, x, count):
         store(place + j, load(place + j) + load(x + j))
     if whole < count:
         store_first(place + whole, load_first(place + whole, count - whole) + load(x + whole), count - whole)
-
-
-@inlined(literals=("terms", "params", "inputs"))
-def _back_from_one(terms, params, inputs, n_in, w, dw, h, h_row, d, g, buffer):
-    """Through the weights of a layer of one output: its inputs lie in the lanes."""
-    width = lanes(w)
-    for i in range(0, n_in, width):
-        left = n_in - i
-        w_i = load_first(w + i, left)
-        change = broadcast(0.0, w)
-        for k in range(terms):
-            d_k = broadcast(d[k * buffer], w)
-            if inputs > 0:
-                store(g + (k * buffer + i), w_i * d_k)
-            if params > 0:
-                change = fma(load_first(h + (k * h_row + i), left), d_k, change)
-        if params > 0:
-            store_first(dw + i, load_first(dw + i, left) + change, left)
-
-
-@inlined(literals=("terms", "params", "inputs", "rows", "count", "rest"))
-def _back(terms, params, inputs, rows, count, rest, first, n_in, n_out, w, dw, h, h_row, d, g, buffer):
-    """Through `rows` rows of the weights from `first` on, beyond the last of which that one is repeated.
-
-    The literal `count` is that of sums; the last `rest` features do not fill a vector.
-    """
-    sums = tile(w, count, 1)
-    for s in range(count):
-        sums[s, 0] = broadcast(0.0, w)
-    whole = n_out - rest
-    for j in range(0, whole, lanes(w)):
-        at = w + j, dw + j, d + j
-        _back_vector(terms, params, inputs, rows, 0, first, n_in, n_out, at, h, h_row, buffer, sums)
-    if rest > 0:
-        at = w + whole, dw + whole, d + whole
-        _back_vector(terms, params, inputs, rows, rest, first, n_in, n_out, at, h, h_row, buffer, sums)
-    if inputs > 0:
-        for s in range(rows):
-            for k in range(terms):
-                g[k * buffer + min(first + s, n_in - 1)] = total(sums[s * terms + k, 0])
-
-
-@inlined(literals=("terms", "params", "inputs", "rows", "rest"))
-def _back_vector(terms, params, inputs, rows, rest, first, n_in, n_out, at, h, h_row, buffer, sums):
-    """`_back` for one vector of features, or the literal `rest` of one: add to `sums` and to the weights' gradient."""
-    w, dw, d = at
-    change = tile(w, rows, 1)
-    for s in range(rows):
-        row = min(first + s, n_in - 1)
-        if inputs > 0:
-            w_s = load_some(rest, w + row * n_out)
-            for k in range(terms):
-                sums[s * terms + k, 0] = fma(w_s, load_some(rest, d + k * buffer), sums[s * terms + k, 0])
-        if params > 0:
-            change[s, 0] = load_some(rest, dw + row * n_out)
-            for k in range(terms):
-                h_s = broadcast(h[k * h_row + row], w)
-                change[s, 0] = fma(h_s, load_some(rest, d + k * buffer), change[s, 0])
-    if params > 0:
-        for s in range(rows):
-            place = dw + min(first + s, n_in - 1) * n_out
-            if rest > 0:
-                store_first(place, change[s, 0], rest)
-            else:
-                store(place, change[s, 0])
-
-
-@inlined(literals=("rest",))
-def load_some(rest, place):
-    """The first `rest` numbers, a literal, or a whole vector if that is 0."""
-    return load_first(place, rest) if rest > 0 else load(place)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.back import back, back_from_one, rows_of
 from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
-from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, tile, total
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -158,48 +159,37 @@ def _choose_back(architecture, l, order, p, d, g, slopes, curvatures):
     row: Layer = architecture.spec.layers[l.literal_value]
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
     summed = int(row.activation.name == "ascending")
+    rows, rest = rows_of(1, 0), n_out % padded(1, architecture.spec)
 
     def first_order(architecture, l, order, p, d, g, slopes, curvatures):
         if summed > 0:
             passes.cumulate_back(d, n_out)
         multiply(d, slopes, n_out)
-        _dots(n_in, n_out, p + weights, d, g)
+        _multiply_weights(rows, rest, n_in, n_out, p + weights, d, g)
 
     def second_order(architecture, l, order, p, d, g, slopes, curvatures):
         if summed > 0:
             passes.cumulate_back(d, n_out)
         multiply(curvatures, d, n_out)
         multiply(d, slopes, n_out)
-        _dots(n_in, n_out, p + weights, d, g)
+        _multiply_weights(rows, rest, n_in, n_out, p + weights, d, g)
 
     def softmax(architecture, l, order, p, d, g, slopes, curvatures):
         softmax_slope(d, slopes, n_out)
-        _dots(n_in, n_out, p + weights, d, g)
+        _multiply_weights(rows, rest, n_in, n_out, p + weights, d, g)
 
     if row.activation.code == _SOFTMAX:
         return softmax
     return second_order if order.literal_value == 2 else first_order
 
 
-@inlined
-def _dots(n_in, n_out, w, d, g):
+@inlined(literals=("rows", "rest"))
+def _multiply_weights(rows, rest, n_in, n_out, w, d, g):
     """``g = W d``."""
-    width = lanes(w)
     if n_out == 1:
-        slope = broadcast(d[0], w)
-        for i in range(0, n_in, width):
-            store(g + i, slope * load_first(w + i, n_in - i))
-        return
-    sums = tile(w, 4, 1)
-    for i in range(0, n_in, 4):
-        for s in range(4):
-            sums[s, 0] = broadcast(0.0, w)
-        for k in range(0, n_out, width):
-            left, d_k = n_out - k, load_first(d + k, n_out - k)
-            for s in range(4):
-                sums[s, 0] = fma(load_first(w + (min(i + s, n_in - 1) * n_out + k), left), d_k, sums[s, 0])
-        for s in range(4):
-            g[min(i + s, n_in - 1)] = total(sums[s, 0])
+        back_from_one(1, 0, 1, n_in, w, w, d, 0, d, g, 0)
+    else:
+        back(1, 0, 1, rows, rest, n_in, n_out, w, w, d, 0, d, g, 0)
 
 
 @inlined

@@ -19,9 +19,9 @@ from fastnn.kernels.functions.curvatures import second_derivative, third_derivat
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
-from fastnn.kernels.point.products import BLOCK, features, parts_of
+from fastnn.kernels.point.products import ALONE, BLOCK, features, parts_of
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of, tapes
-from fastnn.kernels.simd import broadcast, fma, lanes, load, scratch, store, tile
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -117,10 +117,11 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
     code = row.activation.code if row.activation.elementwise else _IDENTITY
     x_row, h_row, width = padded(n_in, spec), padded(n_out, spec), padded(1, spec)
 
-    block = BLOCK * width
+    at_once = ALONE if count == 1 else BLOCK
+    block = at_once * width
     n_blocks, rest = divmod(n_out, block)
     columns, last, begin = -(-rest // width), rest % width, n_blocks * block
-    parts = parts_of(BLOCK * count, n_in)
+    parts = parts_of(at_once * count, n_in)
     rest_parts = parts_of(columns * count, n_in) if rest else 1
     sums, rest_sums = parts * count, rest_parts * count
 
@@ -128,7 +129,7 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
         w, b = p + weights, p + biases
         for j in range(0, begin, block):
             to = h + j, c + j, h_row
-            _product(code, terms, taped, biased, BLOCK, 0, parts, sums, n_in, n_out, w, b, x, x_row, to, j)
+            _product(code, terms, taped, biased, at_once, 0, parts, sums, n_in, n_out, w, b, x, x_row, to, j)
 
     def remainder(architecture, l, terms, taped, p, x, h, c):
         w, b, to = p + weights, p + biases, (h + begin, c + begin, h_row)
@@ -140,13 +141,40 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
         w, b = p + weights, p + biases
         for j in range(0, begin, block):
             to = h + j, c + j, h_row
-            _product(code, terms, taped, biased, BLOCK, 0, parts, sums, n_in, n_out, w, b, x, x_row, to, j)
+            _product(code, terms, taped, biased, at_once, 0, parts, sums, n_in, n_out, w, b, x, x_row, to, j)
         to = h + begin, c + begin, h_row
         _product(
             code, terms, taped, biased, columns, last, rest_parts, rest_sums, n_in, n_out, w, b, x, x_row, to, begin
         )
 
+    def one_feature(architecture, l, terms, taped, p, x, h, c):
+        _dot(code, terms, taped, biased, n_in, p + weights, p + biases, x, x_row, (h, c, h_row))
+
+    if n_out == 1:
+        return one_feature
     return blocks if not rest else both if n_blocks else remainder
+
+
+@inlined(literals=("code", "terms", "taped", "biased"))
+def _dot(code, terms, taped, biased, n_in, w, b, x, x_row, to):
+    """`products.dot` for each term."""
+    width, sums, z = lanes(w), tile(w, 4, terms), tile(w, terms, 1)
+    for s in range(4):
+        for i in range(terms):
+            sums[s, i] = broadcast(0.0, w)
+    for k in range(0, n_in, 4 * width):
+        for s in range(4):
+            place = k + s * width
+            left = n_in - place
+            if left > 0:
+                w_k = load_first(w + place, left)
+                for i in range(terms):
+                    sums[s, i] = fma(load_first(x + (i * x_row + place), left), w_k, sums[s, i])
+    for i in range(terms):
+        z[i, 0] = broadcast(total((sums[0, i] + sums[2, i]) + (sums[1, i] + sums[3, i])), w)
+    if biased:
+        z[0, 0] = z[0, 0] + broadcast(b[0], w)
+    _finish(code, terms, taped, z, 0, to[0], to[1], to[2])
 
 
 @inlined(literals=("code", "terms", "taped", "biased", "columns", "last", "parts", "count"))

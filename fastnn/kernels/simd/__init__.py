@@ -15,7 +15,7 @@ All that kernels use stands here; each concept has a file of its own beside this
 
 from fastnn.kernels.simd import integers as integers
 from fastnn.kernels.simd import operators as operators
-from fastnn.kernels.simd.across import any_lane, first, largest, total, total_everywhere
+from fastnn.kernels.simd.across import any_lane, first, largest, total, total_everywhere, totals
 from fastnn.kernels.simd.bits import from_bits, to_bits
 from fastnn.kernels.simd.lanewise import (
     absolute,
@@ -75,6 +75,7 @@ __all__ = [
     "to_bits",
     "total",
     "total_everywhere",
+    "totals",
     "transpose",
     "widen",
     "with_lanes",
