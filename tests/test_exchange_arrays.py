@@ -76,7 +76,7 @@ REFUSED = {
     "none of them 0": lambda: of(np.ones((0, 3))),
     r"dtype complex128": lambda: of(W + 1j),
     "got integers that it would round": lambda: of(np.array([[2**63 - 1]])),
-    "a float64 can; got integers that": lambda: of(np.array([[2**53 + 1]])),
+    "float64 represents; got integers that it would round": lambda: of(np.array([[2**53 + 1]])),
     "must be an array of real numbers": lambda: of(np.ma.masked_array(W, W > 2)),
     "real numbers; got": lambda: of("weights"),
     "ragged|real numbers": lambda: of([[1, 2], [3]]),
