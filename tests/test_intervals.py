@@ -154,6 +154,7 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
     path = tmp_path / "sure.npz"
     for sure in (
         fastnn.intervals(net, X, Y),
+        fastnn.intervals(net.with_domain(X, outside="nan"), X, Y),
         fastnn.intervals(many, X, Y, method="normalised"),
         fastnn.intervals(quantile_net, X, Y, method="quantile"),
         fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=COUNTS),
@@ -162,11 +163,12 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
         again = fastnn.Intervals.load(path)
         assert repr(again) == repr(sure)
         np.testing.assert_array_equal(again.predict(NEW), sure.predict(NEW))
+        np.testing.assert_array_equal(again.predict(5 * NEW), sure.predict(5 * NEW))  # outside a domain
     with pytest.raises(ValueError, match="its method is 'jackknife"):
         fastnn.PredictionSets.load(path)
-    sets = fastnn.prediction_sets(classifier, X, LABELS)
+    sets = fastnn.prediction_sets(classifier.with_domain(X, outside="clip"), X, LABELS)
     sets.save(path)
-    np.testing.assert_array_equal(fastnn.PredictionSets.load(path).predict(NEW), sets.predict(NEW))
+    np.testing.assert_array_equal(fastnn.PredictionSets.load(path).predict(5 * NEW), sets.predict(5 * NEW))
     net.save(path)
     with pytest.raises(ValueError, match=r"path must be what fastnn\.Intervals or fastnn\.PredictionSets saved"):
         fastnn.Intervals.load(path)

@@ -71,18 +71,21 @@ def save(
 
 def header_of(spec: NetworkSpec, outside: str = "ignore") -> str:
     """The header of a network's file, which describes it."""
-    told: dict[str, Any] = {} if outside == "ignore" else {"outside": outside}
-    told |= _own_of(spec)
-    header = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(spec), **told})
+    header = json.dumps({"format": FORMAT, "version": VERSION, **described(spec, outside)})
     if len(header) > LONGEST_HEADER:
         raise ValueError(f"a network of {spec.n_layers:,} layers has too many to be saved")
     return header
 
 
-def _own_of(spec: NetworkSpec) -> dict[str, Any]:
-    """The part of a header about users' own activations."""
+def described(spec: NetworkSpec, outside: str = "ignore") -> dict[str, Any]:
+    """The entries of a header that describe a network, or the members of an ensemble."""
+    entries: dict[str, Any] = {"spec": asdict(spec)}
     rows = [catalogue.activation_of(name) for name in spec.activations if name not in catalogue.ACTIVATIONS]
-    return {"own": {row.name: _values_of(row).tolist() for row in rows}} if rows else {}
+    if rows:
+        entries["own"] = {row.name: _values_of(row).tolist() for row in rows}
+    if outside != "ignore":
+        entries["outside"] = outside
+    return entries
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -132,7 +135,7 @@ def save_ensemble(
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
-    header = {"format": ENSEMBLE, "version": VERSION, "spec": asdict(spec), "seed": seed, **_own_of(spec)}
+    header = {"format": ENSEMBLE, "version": VERSION, "seed": seed, **described(spec)}
     file = BytesIO()
     arrays = vars(records) if records is not None else {}
     np.savez(file, header=np.array(json.dumps(header)), params=params, **arrays)
@@ -166,7 +169,7 @@ def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
         return decode(path)
 
 
-def _spec(header: Any, form: str) -> NetworkSpec:
+def read_spec(header: Any, form: str) -> NetworkSpec:
     """The spec in a header, which is not trusted."""
     if header["format"] != form:
         raise ValueError(f"its format is {header['format']!r}")
@@ -221,13 +224,17 @@ def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
         header = json.loads(archive.text("header"))
         if header["format"] == ENSEMBLE:
             return _decode_ensemble(archive, header)
-        spec = _spec(header, FORMAT)
+        spec = read_spec(header, FORMAT)
         _check_params(archive.claims["params"], spec)
-        domain = None
-        if "domain" in archive.claims:
-            _check_domain(archive.claims["domain"], spec)
-            domain = _finite(archive.read("domain"))
-        return SavedNetwork(spec, archive.read("params"), domain, _outside(header))
+        return SavedNetwork(spec, archive.read("params"), *read_domain(archive, header, spec))
+
+
+def read_domain(archive: Archive, header: Any, spec: NetworkSpec) -> tuple[NDArray[np.float64] | None, str]:
+    """Read a network's domain, if it has one, and what it does with samples outside; neither is trusted."""
+    if "domain" not in archive.claims:
+        return None, _outside(header)
+    _check_domain(archive.claims["domain"], spec)
+    return _finite(archive.read("domain")), _outside(header)
 
 
 def _check_domain(claim: Claim, spec: NetworkSpec) -> None:
@@ -242,7 +249,7 @@ def _finite(domain: NDArray) -> NDArray:
 
 
 def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
-    spec, seed = _spec(header, ENSEMBLE), header["seed"]
+    spec, seed = read_spec(header, ENSEMBLE), header["seed"]
     _check_params(archive.claims["params"], spec, 2)
     if seed is not None and type(seed) is not int:
         raise ValueError(f"its seed is {seed!r}")
@@ -287,7 +294,7 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
         if len(header) > LONGEST_HEADER:
             raise ValueError("its header is too long")
         told = json.loads(header)
-        spec = _spec(told, FORMAT)
+        spec = read_spec(told, FORMAT)
         _check_params(_claim(file, "params"), spec)
         if "domain" in file.keys():  # noqa: SIM118 - a file is no dict
             _check_domain(_claim(file, "domain"), spec)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_spec
+from fastnn.checks import check_params
+from fastnn.jobs.aligned import aligned_copy
+from fastnn.models import files
+from fastnn.models.domain import aligned
 from fastnn.models.ensemble import Ensemble
-from fastnn.models.files import write_whole
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.uncertainty.ranks import check_coverage
 
-FORMAT, VERSION = "fastnn.Conformal", 1
+FORMAT = "fastnn.Conformal"
 
 
 def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, Any], arrays: dict[str, Any]) -> None:
@@ -27,10 +28,13 @@ def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, 
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz; got {str(path)!r}")
-    text = json.dumps({"format": FORMAT, "version": VERSION, "spec": asdict(model.spec), **header})
+    outside = "ignore"
+    if isinstance(model, MLP) and model._domain is not None:
+        outside, arrays = model._outside, arrays | {"domain": model._domain}
+    text = json.dumps({"format": FORMAT, "version": files.VERSION, **files.described(model.spec, outside), **header})
     file = BytesIO()
     np.savez(file, header=np.array(text), params=model.params, **arrays)
-    write_whole(path, file.getvalue())
+    files.write_whole(path, file.getvalue())
 
 
 def load(
@@ -50,16 +54,17 @@ def load(
     with refusing(path, "path must be what fastnn.Intervals or fastnn.PredictionSets saved"), open(path, "rb") as file:
         archive = Archive(file)
         header = json.loads(archive.text("header"))
-        if (header["format"], header["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"its format is {header['format']!r}, version {header['version']}")
+        spec = files.read_spec(header, FORMAT)
         if header["method"] not in methods:
             raise ValueError(f"its method is {header['method']!r}")
         header["coverage"] = check_coverage(header["coverage"])
-        fields = header["spec"]
-        *hidden, output = fields["activations"]
-        spec = check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
         params = archive.read("params")
-        model = MLP.from_params(spec, params) if params.ndim == 1 else Ensemble(spec, params)
+        if params.ndim == 1:
+            domain, outside = files.read_domain(archive, header, spec)
+            placed = None if domain is None else aligned(domain, spec.n_in)
+            model: MLP | Ensemble = MLP._sharing(spec, aligned_copy(check_params(params, spec)), placed, outside)
+        else:
+            model = Ensemble(spec, params)
         arrays = {name: archive.read(name) for name in names if name in archive.claims}
         _check(model, header["method"], arrays)
         return model, header, arrays
