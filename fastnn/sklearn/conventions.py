@@ -86,6 +86,11 @@ def catalogue_loss(name: str, output: str) -> str:
     return _LOSSES[name][0]
 
 
+def output_of(name: str) -> str:
+    """The output activation that goes with an estimator's loss for regression."""
+    return catalogue.LOSSES[_LOSSES[name][0]].logits_of or "identity"
+
+
 def batch_rows(solver: str, batch_size: Any, n: int) -> int:
     """Rows of a batch, by scikit-learn's rule; Rprop takes all."""
     if solver == "rprop":

@@ -21,6 +21,7 @@ from fastnn.sklearn.conventions import (
     activations_of,
     joined,
     loss_of,
+    output_of,
     spec_of,
 )
 from fastnn.sklearn.run import Data, StochasticState, outputs
@@ -74,7 +75,7 @@ class Perceptron(BaseMultilayerPerceptron):
     def _output_activation(self) -> str:
         """scikit-learn's name of it."""
         if not is_classifier(self):
-            return "exp" if self.loss == "poisson" else "identity"
+            return output_of(self.loss)
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
     def _network(self, dtype: np.dtype) -> tuple[NetworkSpec, NDArray]:

@@ -12,7 +12,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastnn.sklearn.conventions import REGRESSION_LOSSES, catalogue_loss, keep
+from fastnn.sklearn.conventions import REGRESSION_LOSSES, catalogue_loss, keep, output_of
 from fastnn.sklearn.ensembles.base import Ensemble
 
 
@@ -122,7 +122,7 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
             y = column_or_1d(y, warn=True)
         self._flat = y.ndim == 1
         y = np.ascontiguousarray(y.reshape(len(y), -1), X.dtype)
-        output = "exp" if self.loss == "poisson" else "identity"
+        output = output_of(self.loss)
         self._train(X, y, sample_weight, y.shape[1], output, catalogue_loss(self.loss, output))
         return self
 
