@@ -464,7 +464,7 @@ MENDED = [
     (lambda: net().with_scaling(0, 1e-320, 0, 1), ValueError, "must give parameters that fit into float64"),
     (lambda: fastnn.sweep(X, Y, {"hidden": 3}, epochs=1), TypeError, "hidden of settings must be a sequence"),
     (lambda: fastnn.sweep(X, Y, 3, epochs=1), TypeError, "settings must be a grid"),
-    (lambda: fastnn.sweep(None, Y, {"hidden": [3]}, epochs=1), ValueError, "X must be an array with a row for each sample"),
+    (lambda: fastnn.sweep(None, Y, {"hidden": [3]}, epochs=1), ValueError, "X must be an array with a row for each"),
     (lambda: many(members=np.array([2**63], np.uint64)), ValueError, "members must be a count"),
     (lambda: many(members=[[1], [2, 3]]), ValueError, "members must be a count"),
     (lambda: many(seeds=np.array([2**63], np.uint64)), ValueError, "seeds must be integers of at least 0"),
