@@ -17,7 +17,7 @@ class RegisterFile(NamedTuple):
     bytes: int  # of a register
     number: int  # of registers
     masks: str  # which of "loads" and "stores" of a vector's first lanes are quick
-    tile: tuple[int, int]  # most rows and vectors of a tile of two or more vectors (bench_kernels.py -k product)
+    tile: tuple[int, ...]  # rows of a tile of one vector, of two, of three (bench_kernels.py -k product)
     samples: int  # at once with four vectors of features each (bench_embed.py)
     horner: bool  # polynomials term by term, for fewer live numbers; else by pairs (bench_kernels.py -k activation)
     few_rows: int  # most rows for which large weights are read row by row (bench_kernels.py -k few)
@@ -27,12 +27,12 @@ class RegisterFile(NamedTuple):
 
 
 REGISTER_FILES = {
-    "avx512": RegisterFile(64, 32, "loads and stores", tile=(8, 3), samples=4, horner=False, few_rows=0, members=2),
+    "avx512": RegisterFile(64, 32, "loads and stores", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),
     "avx": RegisterFile(
-        32, 16, "loads", tile=(6, 2), samples=2, horner=True, few_rows=4, members=1, jacobian_rows=96, features=8
+        32, 16, "loads", tile=(12, 6, 4), samples=2, horner=True, few_rows=4, members=1, jacobian_rows=96, features=8
     ),
-    "neon": RegisterFile(16, 32, "", tile=(8, 3), samples=4, horner=False, few_rows=0, members=2),
-    "sse": RegisterFile(16, 16, "", tile=(6, 2), samples=2, horner=False, few_rows=0, members=2),
+    "neon": RegisterFile(16, 32, "", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),
+    "sse": RegisterFile(16, 16, "", tile=(12, 6), samples=2, horner=False, few_rows=0, members=2),
 }
 
 

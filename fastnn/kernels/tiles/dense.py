@@ -40,16 +40,15 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
 from fastnn.kernels.tiles.passes import copy_block, transpose_block
 
-#: The register tile has LOW rows of two or WIDE vectors, or HIGH rows of one. Its many sums hide fma's latency.
-#: Where no more than half of these rows are left, a tile of half the height takes them.
-LOW, WIDE = REGISTER_FILE.tile
-HIGH, LEAST = 2 * LOW, LOW // 2
+#: The register tile has HIGH rows of one vector, LOW rows of two, FLAT rows of WIDE: many sums hide fma's latency.
+HIGH, LOW, FLAT = REGISTER_FILE.tile[0], REGISTER_FILE.tile[1], REGISTER_FILE.tile[-1]
+WIDE, LEAST = len(REGISTER_FILE.tile), LOW // 2
 
 #: Whether half a vector of two rows is summed as one, which takes a third register beside each row's two.
-SHARED = int(WIDE > 2)
+SHARED = int(REGISTER_FILE.number > 16)
 
-#: Rows of a tile whose numbers are addressed from one pointer: an address a row would be more than there are registers.
-GROUP = 4 if LOW % 4 == 0 else 3
+#: Whether strips are as wide as they can be in small products too; else in large gradients alone.
+WIDEST = REGISTER_FILE.number == 16
 
 #: Vectors of a tile as high as `LEAST`.
 TURNED = LEAST * WIDE
@@ -74,6 +73,7 @@ CRITICAL_STRIDE = 1024
 
 #: Rows of b that are added at once to the sums of few rows.
 TOGETHER = 8
+
 
 @outlined
 def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -104,10 +104,16 @@ def _store(columns, j, row, m, vector):
         store(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)), vector)
 
 
+@inlined(literals=("height",))
+def _group(height):
+    """Rows of a tile whose numbers are addressed from one pointer: one each would be more than there are registers."""
+    return 4 if height % 4 == 0 else 3 if height % 3 == 0 else 2
+
+
 @inlined
-def _group(g, rows, matrix, stride):
+def _group_at(g, group, rows, matrix, stride):
     """Where the group of rows `g` begins; of several, the last ends with the last row, over part of the one before."""
-    return opaque(matrix + max(min(g, rows - GROUP), 0) * stride)
+    return opaque(matrix + max(min(g, rows - group), 0) * stride)
 
 
 class Ahead(NamedTuple):
@@ -132,10 +138,11 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
     """
     (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
     sums, row_of_b = tile(b, HIGH, WIDE), tile(b, WIDE, 1)
+    group = _group(height)
     vectors, tail = columns + shared, m - lanes(b) // 2
-    for g in range(0, height, GROUP):
-        init_g = _group(g, rows, init, init_stride)
-        for i in range(GROUP):
+    for g in range(0, height, group):
+        init_g = _group_at(g, group, rows, init, init_stride)
+        for i in range(group):
             row = init_g + min(i, rows - 1) * init_stride
             for j in range(columns):
                 sums[g + i, j] = _load(vectors, j, row, m)
@@ -145,25 +152,25 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
     line = lanes(b) * CACHE_LINE // REGISTER_BYTES
     for k in range(depth):
         if ahead.n > 0 and k % line == 0:
-            for g in range(0, ahead.n, GROUP):
+            for g in range(0, ahead.n, group):
                 place = opaque(ahead.place + (k // line * ahead.step + g * ahead.stride))
-                for i in range(GROUP):
+                for i in range(group):
                     prefetch(place + i * ahead.stride)
         b_k = b + k * b_stride
         for j in range(columns):
             row_of_b[j, 0] = _load(vectors, j, b_k, m)
-        for g in range(0, height, GROUP):
-            a_g = _group(g, rows, a + k * a_step, a_stride)
-            for i in range(GROUP):
+        for g in range(0, height, group):
+            a_g = _group_at(g, group, rows, a + k * a_step, a_stride)
+            for i in range(group):
                 a_ik = broadcast(a_g[min(i, rows - 1) * a_stride], b)
                 for j in range(columns):
                     sums[g + i, j] = fma(a_ik, row_of_b[j, 0], sums[g + i, j])
                 if shared and i % 2 == 1:
                     a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
                     sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
-    for g in range(0, height, GROUP):
-        c_g = _group(g, rows, c, c_stride)
-        for i in range(GROUP):
+    for g in range(0, height, group):
+        c_g = _group_at(g, group, rows, c, c_stride)
+        for i in range(group):
             row = c_g + min(i, rows - 1) * c_stride
             for j in range(columns):
                 _store(vectors, j, row, m, sums[g + i, j])
@@ -171,9 +178,12 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
                 store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
 
 
-@outlined(literals=("height", "half", "columns", "shared"))
-def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
-    """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left."""
+@outlined(literals=("height", "columns", "shared"))
+def _strip(height, columns, shared, n, m, depth, a, b, init, c):
+    """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left.
+
+    Where that is no more than half of them, a tile of half the height takes it.
+    """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole, nothing = n - n % height, Ahead(0, a, 0, 0)
     for i in range(0, whole, height):
@@ -183,8 +193,8 @@ def _strip(height, half, columns, shared, n, m, depth, a, b, init, c):
     if whole < n:
         rows, a_i = n - whole, (a + whole * a_stride, a_stride, a_step)
         init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
-        if rows <= half:
-            product_tile(half, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
+        if rows <= height // 2:
+            product_tile(height // 2, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
         else:
             product_tile(height, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
 
@@ -212,7 +222,7 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
         product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
     if done < n:
         a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
-        _strip(LOW, LEAST, 2, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
+        _strip(LOW, 2, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
 
 
 @outlined
@@ -228,6 +238,7 @@ def _pack(b, stride, depth, strips, panel):
 
 def _product_of(large):
     """A product, with or without the code that packs b and fetches what comes next: Numba leaves out what is not so."""
+    low = LOW if large else FLAT  # a small product has few rows, of which lower tiles leave fewer over
 
     @callee
     def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -239,8 +250,9 @@ def _product_of(large):
         """
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
-        # a gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
-        wide = WIDE if large and row_stride == 1 and m % width == 0 and not packs else 2
+        # a large gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
+        widest = row_stride == 1 and m % width == 0 and not packs if large else WIDEST
+        wide = WIDE if widest else 2
         panel = scratch(b, PANEL)
         for start in range(0, depth, DEPTH):
             part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
@@ -263,17 +275,17 @@ def _product_of(large):
                     z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
                     # no starred arguments here: with them Numba takes a literal for any number
                     if span <= width:
-                        _strip(HIGH, LOW, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        _strip(HIGH, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif span <= 2 * width:
                         if large:
                             b_after = b_k + (j + span) * b_step, b_stride, b_step
                             _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
                         else:
-                            _strip(LOW, LEAST, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
-                    elif span <= 2 * width + width // 2:
-                        _strip(LOW, LEAST, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
+                            _strip(low, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                    elif SHARED and span <= 2 * width + width // 2:
+                        _strip(low, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
                     else:
-                        _strip(LOW, LEAST, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        _strip(FLAT, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     j += span
 
     return product
