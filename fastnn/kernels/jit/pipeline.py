@@ -86,8 +86,8 @@ def _chosen() -> tuple[dict[str, dict[str, Any]], bool, Any]:
         changes.append(f"{type(error).__name__}: {error}; they are not kept for the next process")
     if changes:
         warnings.warn(
-            f"fastnn does not know Numba {numba.__version__} from inside, so that kernels are compiled in its public "
-            f"ways alone, to the same results ({'; '.join(changes)})",
+            f"fastnn does not know Numba {numba.__version__}'s internals, so that kernels are compiled by its public "
+            f"interface alone, with the same results ({'; '.join(changes)})",
             RuntimeWarning,
             stacklevel=1,
         )
