@@ -168,6 +168,7 @@ def test_a_process_that_fails_is_an_excuse_and_not_the_end():
     assert "oops" in running.answer([sys.executable, "-c", "raise SystemExit('oops')"], 1)["excuse"]
 
 
+@pytest.mark.slow
 def test_a_peer_of_another_environment_is_measured_by_its_interpreter():
     here, _ = running.entrants(["plain_numpy"], threads=1)
     other = elsewhere.entrants([f"plain_numpy-other={sys.executable}", f"plain_numpy={sys.executable}"])

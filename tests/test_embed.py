@@ -46,7 +46,7 @@ NETS = {
     "exp": network((9, 70, 33, 1), ["silu", "softplus"], output_activation="exp"),
 }
 #: Of these the derivatives take longest to compile.
-DEEP = ("analytic", "wide", "exp")
+DEEP = ("analytic", "wide", "exp", "kinked")
 each_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 
 

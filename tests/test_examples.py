@@ -37,6 +37,7 @@ def test_every_example_is_tested():
     }
 
 
+@pytest.mark.slow
 def test_cartpole(tmp_path):
     cartpole = importlib.import_module("cartpole")
     result = cartpole.run(generations=25)

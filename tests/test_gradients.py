@@ -27,7 +27,9 @@ NETS = {
     "one output": network((5, 37, 1), "gelu_tanh", dtype="float32"),
 }
 each_net = pytest.mark.parametrize(
-    "net", [NETS["softmax"], NETS["ascending"], pytest.param(NETS["one output"], marks=pytest.mark.slow)], ids=NETS
+    "net",
+    [NETS["softmax"], *(pytest.param(NETS[name], marks=pytest.mark.slow) for name in ("ascending", "one output"))],
+    ids=NETS,
 )
 
 
