@@ -211,3 +211,15 @@ def test_one_for_each_layer_and_unknown_ones():
     assert net.spec.layers[1].activation is BENT
     with pytest.raises(ValueError, match="activation 'no@ne' is not fastnn's; each process must first make its own"):
         MLP((3, 4, 1), activation="no@ne")
+
+
+def test_the_same_functions_under_two_names_are_one_activation():
+    first = fastnn.Activation(*BENT.functions, name="first")
+    net = MLP((3, 4, 2), activation=first, rng=0)
+    second = MLP((3, 4, 2), activation=fastnn.Activation(*BENT.functions, name="second"), rng=0)
+    assert "first" in repr(net)
+    assert "second" in repr(second)
+    for backend in ("numba", "numpy"):
+        expected = MLP((3, 4, 2), activation=BENT, rng=0).predict(X, backend=backend)
+        np.testing.assert_array_equal(net.predict(X, backend=backend), expected)
+        np.testing.assert_array_equal(second.predict(X, backend=backend), expected)

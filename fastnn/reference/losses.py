@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fastnn.reference import activations
 from fastnn.reference.activations import ascending, back_through_sums, sigmoid, softmax
 from fastnn.settings import own
-from fastnn.settings.catalogue import LOSSES, OWN_LOSSES, Loss
+from fastnn.settings.catalogue import LOSSES, OWN_LOSSES, Loss, own_code
 
 
 def sse(o: NDArray, y: NDArray) -> NDArray:
@@ -164,7 +164,8 @@ class _Table(dict[str, Callable[..., NDArray]]):
         self._derivative = bool(suffix)
 
     def __missing__(self, name: str) -> Callable[..., NDArray]:
-        loss = next(row for row in OWN_LOSSES.values() if isinstance(row, own.Loss) and row.name == name)
+        loss = OWN_LOSSES[own_code(name)]
+        assert isinstance(loss, own.Loss)
         if self._derivative:
             return lambda o, y: own.elementwise(loss.gradient, o.dtype, o, y) / o.shape[1]
         return lambda o, y: own.elementwise(loss.value, o.dtype, o, y).mean(axis=1)

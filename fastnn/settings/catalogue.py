@@ -197,6 +197,14 @@ ACTIVATIONS: dict[str, Activation] = _table(
 OWN_ACTIVATIONS: dict[int, Activation] = {}
 
 
+def own_code(name: str) -> int:
+    """The code of a user's own row: the fingerprint at the end of its name, whatever the user calls it; or -1."""
+    try:
+        return int(name.partition("@")[2], 16)
+    except ValueError:
+        return -1
+
+
 def activation_of(name: str) -> Activation:
     """The activation with this name.
 
@@ -205,7 +213,7 @@ def activation_of(name: str) -> Activation:
     LookupError
         If it is a user's own activation that this process does not have.
     """
-    row = ACTIVATIONS.get(name) or next((row for row in OWN_ACTIVATIONS.values() if row.name == name), None)
+    row = ACTIVATIONS.get(name) or OWN_ACTIVATIONS.get(own_code(name))
     if row is None:
         raise LookupError(
             f"activation {name!r} is not fastnn's; each process must first make its own activations with "

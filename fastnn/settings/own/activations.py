@@ -70,7 +70,7 @@ class Activation(catalogue.Activation):
         digest = fingerprint(*functions)
         super().__init__(own_name(value, name, digest), int(digest, 16), needs_input=True, analytic=False)
         vars(self).update(functions=functions)
-        catalogue.OWN_ACTIVATIONS[self.code] = self
+        catalogue.OWN_ACTIVATIONS.setdefault(self.code, self)  # the same functions under two names are one row
 
     def derived(self, order: int) -> Callable:
         """The function's derivative of an order, or itself.
