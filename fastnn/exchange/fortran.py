@@ -101,7 +101,7 @@ module {name}
         if b is not None:
             yield from _table(f"b{l}", b)
     yield "contains\n"
-    written = ["softplus" if name == "ascending" else name for name in spec.activations]
+    written = ["softplus" if name == "ascending" else name for name in _activations(spec)]
     used = [name for name in dict.fromkeys(written) if name not in ("identity", "softmax")]
     for helper, text in _HELPERS.items():
         if any(helper in _FUNCTIONS[name] for name in used):
@@ -122,6 +122,11 @@ module {name}
     yield from _program(spec, params, name)
 
 
+def _activations(spec: NetworkSpec) -> list[str]:
+    """Each layer's activation; a single output is in ascending order as it is, and compilers warn of empty loops."""
+    return ["identity" if name == "ascending" and spec.n_out == 1 else name for name in spec.activations]
+
+
 def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
     """The outputs of the network, or of one of many."""
     if many:
@@ -132,20 +137,20 @@ def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
     yield "    real(wp), intent(in) :: x(n_in)\n    real(wp), intent(out) :: out(n_out)"
     for l, layer in enumerate(spec.layers[:-1]):
         yield f"    real(wp) :: h{l}({layer.n_out})"
-    if spec.output_activation == "ascending":
+    if "ascending" in _activations(spec):
         yield "    integer :: j"
     here = "x"
-    for l, layer in enumerate(spec.layers):
+    for l, (layer, activation) in enumerate(zip(spec.layers, _activations(spec), strict=True)):
         there = "out" if l == spec.n_layers - 1 else f"h{l}"
         W, b = (f"W{l}(:, :, member)", f"b{l}(:, member)") if many else (f"W{l}", f"b{l}")
         yield f"    {there} = matmul({W}, {here})" + (f" + {b}" if spec.bias else "")
-        if layer.activation.name == "softmax":
+        if activation == "softmax":
             yield f"    {there} = exp({there} - maxval({there}))\n    {there} = {there} / sum({there})"
-        elif layer.activation.name == "ascending":
+        elif activation == "ascending":
             yield f"    {there}(2:) = softplus_of({there}(2:))"
             yield f"    do j = 2, {layer.n_out}\n      {there}(j) = {there}(j) + {there}(j - 1)\n    end do"
-        elif layer.activation.name != "identity":
-            yield f"    {there} = {layer.activation.name}_of({there})"
+        elif activation != "identity":
+            yield f"    {there} = {activation}_of({there})"
         here = there
     yield f"  end subroutine {'forward_of' if many else 'forward'}"
 
