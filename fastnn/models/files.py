@@ -185,7 +185,7 @@ def _activation(name: str, values: dict[str, Any]) -> str:
 
     Its fingerprint may differ, as that of the same function depends on the version of Python.
     """
-    if "@" not in name or any(row.name == name for row in catalogue.OWN_ACTIVATIONS.values()):
+    if "@" not in name or catalogue.own_code(name) in catalogue.OWN_ACTIVATIONS:
         return name
     for row in catalogue.OWN_ACTIVATIONS.values():
         alike = own.plain_name(row.name) == own.plain_name(name)
@@ -224,17 +224,17 @@ def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
         header = json.loads(archive.text("header"))
         if header["format"] == ENSEMBLE:
             return _decode_ensemble(archive, header)
-        spec = read_spec(header, FORMAT)
-        _check_params(archive.claims["params"], spec)
-        return SavedNetwork(spec, archive.read("params"), *read_domain(archive, header, spec))
+        return read_network(archive, header, read_spec(header, FORMAT))
 
 
-def read_domain(archive: Archive, header: Any, spec: NetworkSpec) -> tuple[NDArray[np.float64] | None, str]:
-    """Read a network's domain, if it has one, and what it does with samples outside; neither is trusted."""
-    if "domain" not in archive.claims:
-        return None, _outside(header)
-    _check_domain(archive.claims["domain"], spec)
-    return _finite(archive.read("domain")), _outside(header)
+def read_network(archive: Archive, header: Any, spec: NetworkSpec) -> SavedNetwork:
+    """Read a network and its domain, if it has one; neither is trusted."""
+    _check_params(archive.claims["params"], spec)
+    domain = None
+    if "domain" in archive.claims:
+        _check_domain(archive.claims["domain"], spec)
+        domain = _finite(archive.read("domain"))
+    return SavedNetwork(spec, archive.read("params"), domain, _outside(header))
 
 
 def _check_domain(claim: Claim, spec: NetworkSpec) -> None:

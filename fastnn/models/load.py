@@ -48,8 +48,13 @@ def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> 
             raise TypeError(f"functions must be a sequence of fastnn.Activation; got {describe(function)} among them")
     saved = files.read(path)
     if isinstance(saved, files.SavedNetwork):
-        domain = None if saved.domain is None else aligned(saved.domain, saved.spec.n_in)
-        return MLP._sharing(saved.spec, saved.params, domain, saved.outside)
+        return network_of(saved)
     from fastnn.models.ensemble import Ensemble  # which few need
 
     return Ensemble(*saved)
+
+
+def network_of(saved: files.SavedNetwork) -> MLP:
+    """The network that a file holds."""
+    domain = None if saved.domain is None else aligned(saved.domain, saved.spec.n_in)
+    return MLP._sharing(saved.spec, saved.params, domain, saved.outside)

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_params
-from fastnn.jobs.aligned import aligned_copy
 from fastnn.models import files
-from fastnn.models.domain import aligned
 from fastnn.models.ensemble import Ensemble
+from fastnn.models.load import network_of
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.uncertainty.ranks import check_coverage
@@ -58,13 +56,10 @@ def load(
         if header["method"] not in methods:
             raise ValueError(f"its method is {header['method']!r}")
         header["coverage"] = check_coverage(header["coverage"])
-        params = archive.read("params")
-        if params.ndim == 1:
-            domain, outside = files.read_domain(archive, header, spec)
-            placed = None if domain is None else aligned(domain, spec.n_in)
-            model: MLP | Ensemble = MLP._sharing(spec, aligned_copy(check_params(params, spec)), placed, outside)
+        if len(archive.claims["params"].shape) == 1:
+            model: MLP | Ensemble = network_of(files.read_network(archive, header, spec))
         else:
-            model = Ensemble(spec, params)
+            model = Ensemble(spec, archive.read("params"))
         arrays = {name: archive.read(name) for name in names if name in archive.claims}
         _check(model, header["method"], arrays)
         return model, header, arrays
