@@ -6,6 +6,7 @@ from fastnn import MLP, Ensemble
 from fastnn.exchange.self_test import mean_and_spread, rounding, rounding_of_members
 from fastnn.settings.catalogue import ACTIVATIONS
 
+EXPORTED = [name for name, row in ACTIVATIONS.items() if row.exported]
 WIDTHS = (1, 2, 7, 16, 33, 65)
 DTYPES = ("float32", "float64")
 

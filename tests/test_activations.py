@@ -17,6 +17,7 @@ from fastnn.settings.catalogue import ACTIVATIONS
 LONG = np.longdouble
 DTYPES = (np.float32, np.float64)
 NAMES = tuple(name for name, row in ACTIVATIONS.items() if row.elementwise)
+CURVED = tuple(name for name in NAMES if ACTIVATIONS[name].derivatives >= 2)
 
 # Largest error of the function, in units of eps max(|f|, |z| eps).
 FUNCTION_ERROR = {
@@ -140,7 +141,7 @@ def test_derivative(name, dtype):
 
 @needs_long_double
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CURVED)
 def test_second_derivative(name, dtype):
     """Against a five-point difference of the reference's derivative, away from zero, where some have a kink."""
     z = np.concatenate([np.linspace(-10, -0.1, 500), np.linspace(0.1, 5, 300)]).astype(dtype)
@@ -157,7 +158,7 @@ def test_second_derivative(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CURVED)
 def test_curvatures(name, dtype):
     """Second and third derivatives against the reference's, in float64."""
     z = np.concatenate([np.linspace(-20, 20, 801), [-1e3, 1e3]]).astype(dtype)
@@ -165,7 +166,7 @@ def test_curvatures(name, dtype):
     _, _, d2, d3 = apply(name, z)
     exact = z.astype(np.float64)
     h = reference.FUNCTIONS[name](exact)
-    for got, table in ((d2, curvatures.SECOND), (d3, curvatures.THIRD)):
+    for got, table in ((d2, curvatures.SECOND), (d3, curvatures.THIRD))[: ACTIVATIONS[name].derivatives - 1]:
         error = np.abs(got - table[name](exact, h)) / np.maximum(np.abs(table[name](exact, h)), 1)
         assert error.max() < 100 * np.finfo(dtype).eps
 
@@ -184,8 +185,8 @@ def test_ends(name, dtype):
     np.testing.assert_allclose(h, expected_h, rtol=1e-6, atol=info.tiny)
     np.testing.assert_allclose(d, expected_d, rtol=1e-6, atol=info.tiny)
     assert np.isnan(h[np.isnan(z)]).all()
-    assert np.isfinite(d2[np.isfinite(expected_d)]).all()
-    assert np.isfinite(d3[np.isfinite(expected_d)]).all()
+    for higher in (d2, d3)[: ACTIVATIONS[name].derivatives - 1]:
+        assert np.isfinite(higher[np.isfinite(expected_d)]).all()
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])

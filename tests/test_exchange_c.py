@@ -7,13 +7,12 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, WIDTHS, difference, difference_of_many, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, difference_of_many, ensemble, net, samples
 
 from fastnn import MLP, Ensemble
 from fastnn.exchange import c_functions
 from fastnn.exchange.self_test import PRODUCTS
 from fastnn.reference import activations, network
-from fastnn.settings.catalogue import ACTIVATIONS
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -66,7 +65,7 @@ def points(dtype):
 
 @pytest.mark.parametrize("flags", [STRICT, pytest.param(FAST, marks=pytest.mark.slow)], ids=["strict", "fast"])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name not in ("softmax", "identity")])
+@pytest.mark.parametrize("name", [name for name in EXPORTED if name not in ("softmax", "identity")])
 def test_activations_are_as_near_to_the_truth_as_ours(name, dtype, flags, tmp_path):
     made = MLP((1, 1), output_activation=name, bias=False, dtype=dtype)
     made.params[:] = 1
@@ -84,7 +83,7 @@ def test_activations_are_as_near_to_the_truth_as_ours(name, dtype, flags, tmp_pa
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_outputs_and_derivatives(name, dtype, tmp_path):
     made = net(name, dtype, sizes=(3, 18, 4))
     compiled = Compiled(made, tmp_path, STRICT, derivatives=True)
@@ -137,7 +136,7 @@ def test_an_ensemble(name, dtype, bias, flags, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_an_ensemble_of_every_kind(name, dtype, bias, tmp_path):
     for width in WIDTHS:
         (tmp_path / str(width)).mkdir()

@@ -6,10 +6,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, WIDTHS, difference, net, samples
+from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, net, samples
 
 import fastnn
-from fastnn.settings.catalogue import ACTIVATIONS
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +100,7 @@ COMPILED = [target for target in TARGETS if target.startswith("g")]
 @pytest.mark.parametrize("target", TARGETS)
 def test_outputs_are_ours(target, dtype, tmp_path):
     units = relative = networks = 0
-    cases = itertools.product(enumerate(ACTIVATIONS), (True, False), enumerate(WIDTHS))
+    cases = itertools.product(enumerate(EXPORTED), (True, False), enumerate(WIDTHS))
     for (i, name), bias, (j, width) in cases:
         if target in COMPILED and (i + bias + j) % 2:
             continue

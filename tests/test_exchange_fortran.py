@@ -5,10 +5,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, difference, difference_of_many, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, net, samples
 
 from fastnn import MLP
-from fastnn.settings.catalogue import ACTIVATIONS
 
 pytestmark = pytest.mark.skipif(shutil.which("gfortran") is None, reason="gfortran is not installed")
 
@@ -47,7 +46,7 @@ def outputs_of(made, X, folder, main=MAIN):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_every_activation(name, dtype, tmp_path):
     made = net(name, dtype, bias=dtype == "float64")
     X = samples(made)

@@ -5,10 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, difference, difference_of_many, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, net, samples
 
 from fastnn import MLP
-from fastnn.settings.catalogue import ACTIVATIONS
 
 
 def module_of(made, folder):
@@ -20,7 +19,7 @@ def module_of(made, folder):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_every_activation(name, dtype, bias, tmp_path):
     made = net(name, dtype, bias)
     module, X = module_of(made, tmp_path), samples(made)
@@ -33,7 +32,7 @@ def test_every_activation(name, dtype, bias, tmp_path):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_an_ensemble(name, dtype, bias, tmp_path):
     many = ensemble(name, dtype, bias)
     module, X = module_of(many, tmp_path), samples(many)

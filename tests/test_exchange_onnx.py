@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, WIDTHS, difference, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, ensemble, net, samples
 
 import fastnn
 from fastnn.exchange.onnx_writing import SELF_TEST
-from fastnn.settings.catalogue import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx")
 node = onnx.helper.make_node
@@ -26,7 +25,7 @@ def outputs_of(path, X):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_there_and_back(name, dtype, bias, tmp_path):
     made, path = net(name, dtype, bias), tmp_path / "net.onnx"
     made.to_onnx(path)
@@ -50,7 +49,7 @@ def test_there_and_back(name, dtype, bias, tmp_path):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_an_ensemble(name, dtype, bias, tmp_path):
     many, path = ensemble(name, dtype, bias), tmp_path / "net.onnx"
     many.to_onnx(path)

@@ -4,10 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, WIDTHS, difference, net, samples
+from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, net, samples
 
 import fastnn
-from fastnn.settings.catalogue import ACTIVATIONS
 
 torch = pytest.importorskip("torch")
 nn, weight_norm = torch.nn, torch.nn.utils.parametrizations.weight_norm
@@ -30,7 +29,7 @@ def check(module, n_in=4, dtype="float64"):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_there_and_back(name, dtype, bias):
     made = net(name, dtype, bias)
     module = made.to_torch()

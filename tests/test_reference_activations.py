@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.reference import activations
+from fastnn.reference import activations, curvatures
 from fastnn.settings import catalogue
 
 DTYPES = ["float32", "float64"]
@@ -77,6 +77,9 @@ def test_every_row_has_its_functions():
         assert activations.FUNCTIONS[name] is getattr(activations, name)
     for name in ELEMENTWISE:
         assert activations.DERIVATIVES[name] is getattr(activations, f"{name}_derivative")
+    for order, table, suffix in ((2, curvatures.SECOND, "second"), (3, curvatures.THIRD, "third")):
+        assert list(table) == [name for name in ELEMENTWISE if ROWS[name].derivatives >= order]
+        assert [name for name in ROWS if hasattr(curvatures, f"{name}_{suffix}_derivative")] == list(table)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

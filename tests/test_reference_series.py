@@ -1,5 +1,7 @@
 """Values, slopes and curvatures in the reference, and their derivatives: against complex steps and PyTorch."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ from fastnn import MLP
 from fastnn.reference import activations, curvatures, network, series
 from fastnn.settings.catalogue import ACTIVATIONS
 
-SMOOTH = [name for name, row in ACTIVATIONS.items() if row.analytic and row.elementwise]
-KINKED = [name for name, row in ACTIVATIONS.items() if not row.analytic]
+SMOOTH = [name for name in curvatures.SECOND if ACTIVATIONS[name].analytic]
+KINKED = [name for name in curvatures.SECOND if not ACTIVATIONS[name].analytic]
 
 
 @pytest.mark.parametrize("name", SMOOTH)
@@ -16,9 +18,10 @@ def test_curvatures_are_those_of_a_complex_step(name):
     z = np.linspace(-6, 6, 601)
     h, moved = activations.FUNCTIONS[name](z), activations.FUNCTIONS[name](z + 1e-100j)
     second = activations.DERIVATIVES[name](z + 1e-100j, moved).imag / 1e-100
-    third = curvatures.SECOND[name](z + 1e-100j, moved).imag / 1e-100
     np.testing.assert_allclose(curvatures.SECOND[name](z, h), second, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(curvatures.THIRD[name](z, h), third, rtol=1e-10, atol=1e-13)
+    if name in curvatures.THIRD:
+        third = curvatures.SECOND[name](z + 1e-100j, moved).imag / 1e-100
+        np.testing.assert_allclose(curvatures.THIRD[name](z, h), third, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", KINKED)
@@ -28,7 +31,8 @@ def test_curvatures_away_from_kinks_are_differences(name):
     def at(table, shift):
         return table[name](z + shift, activations.FUNCTIONS[name](z + shift))
 
-    for table, below in ((curvatures.SECOND, activations.DERIVATIVES), (curvatures.THIRD, curvatures.SECOND)):
+    tables = [activations.DERIVATIVES, curvatures.SECOND, curvatures.THIRD][: ACTIVATIONS[name].derivatives]
+    for below, table in pairwise(tables):
         difference = (at(below, step) - at(below, -step)) / (2 * step)
         np.testing.assert_allclose(at(table, 0.0), difference, atol=1e-9)
 

@@ -26,10 +26,11 @@ class Exports:
         if not len(self._params):
             raise ValueError("an ensemble must have members to be written; this one has none")
         for name in self._spec.activations:
-            if name not in catalogue.ACTIVATIONS:
+            if not catalogue.activation_of(name).exported:
+                kind = "only computed here" if name in catalogue.ACTIVATIONS else "a function of your own"
                 raise ValueError(
-                    f"activations must be fastnn's to be written; {own.plain_name(name)!r} is a function of your own: "
-                    "train with one of fastnn's, or write net.weights, net.biases and the function yourself"
+                    f"activations must be known to other languages to be written; {own.plain_name(name)!r} is {kind}: "
+                    "train with another, or write net.weights, net.biases and the function yourself"
                 )
         return self._params
 

@@ -185,10 +185,12 @@ class Table(dict[str, Callable[..., NDArray]]):
         self._order = order
 
     def __missing__(self, name: str) -> Callable[..., NDArray]:
-        row = activation_of(name)
+        lacks, row = own.lacking((name,), self._order), activation_of(name)
+        if lacks is not None:
+            raise ValueError(lacks)
         if not isinstance(row, own.Activation):
             raise KeyError(name)
-        function = row.derived(self._order)
+        function = row.functions[self._order]
         return lambda z, *_: own.elementwise(function, z.dtype, z)
 
 

@@ -128,7 +128,10 @@ def _gate_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return s, s1 * v1, s2 * v1**2 + s1 * v2, s3 * v1**3 + 3 * s2 * v1 * v2 + s1 * v3
 
 
-_NAMES = [row.name for row in ACTIVATIONS.values() if row.elementwise]
+def _table(order: int, suffix: str) -> Table:
+    names = [name for name, row in ACTIVATIONS.items() if row.elementwise and row.derivatives >= order]
+    return Table(order, {name: globals()[name + suffix] for name in names})
 
-SECOND = Table(2, {name: globals()[f"{name}_second_derivative"] for name in _NAMES})
-THIRD = Table(3, {name: globals()[f"{name}_third_derivative"] for name in _NAMES})
+
+SECOND = _table(2, "_second_derivative")
+THIRD = _table(3, "_third_derivative")

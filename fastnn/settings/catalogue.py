@@ -30,6 +30,10 @@ class Activation:
         Smooth, so that a complex step differentiates it.
     elementwise : bool
         Each output depends on its own pre-activation alone; otherwise on all those of its row.
+    derivatives : int
+        The order up to which it has derivatives, from 1 to 3; what needs a higher one is refused.
+    exported : bool
+        It can be written out in other languages (`fastnn.exchange`).
     """
 
     name: str
@@ -38,6 +42,8 @@ class Activation:
     hidden: bool = True
     analytic: bool = True
     elementwise: bool = True
+    derivatives: int = 3
+    exported: bool = True
 
 
 @dataclass(frozen=True)

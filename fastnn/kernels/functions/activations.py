@@ -10,6 +10,8 @@ Kernels come in by `activate` and `derivative`, whose first argument is a litera
 
 from __future__ import annotations
 
+import math
+
 from numba import types
 from numba.extending import overload
 
@@ -22,6 +24,7 @@ from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import absolute, broadcast, fma, select
+from fastnn.settings import own
 from fastnn.settings.catalogue import ACTIVATIONS, OWN_ACTIVATIONS
 
 _LEAKY_SLOPE = 0.01
@@ -186,19 +189,28 @@ def derivative(code, z, h):
     raise NotImplementedError
 
 
-_NAMES = {row.code: row.name for row in ACTIVATIONS.values() if row.elementwise}
-
+_ROWS = {row.code: row for row in ACTIVATIONS.values() if row.elementwise}
 
 #: Endings of the functions' names, by the order of the derivative.
 _SUFFIXES = ("", "_derivative", "_second_derivative", "_third_derivative")
 
 
+@inlined
+def unknown(z, h):
+    """NaN, for a derivative that an activation lacks: calls of it are compiled, but never made (`own.lacking`)."""
+    return broadcast(math.nan, h)
+
+
 def named(functions, code, suffix):
     """The function that is named by a literal code and ends so; None, a typing error, where there is none."""
-    if isinstance(code, types.IntegerLiteral) and code.literal_value in OWN_ACTIVATIONS:
-        return activation_of_vectors(OWN_ACTIVATIONS[code.literal_value], _SUFFIXES.index(suffix))
-    name = _NAMES.get(code.literal_value) if isinstance(code, types.IntegerLiteral) else None
-    return functions.get(f"{name}{suffix}")
+    if not isinstance(code, types.IntegerLiteral):
+        return None
+    order, row = _SUFFIXES.index(suffix), _ROWS.get(code.literal_value) or OWN_ACTIVATIONS.get(code.literal_value)
+    if row is None:
+        return None
+    if order > row.derivatives:
+        return unknown
+    return activation_of_vectors(row, order) if isinstance(row, own.Activation) else functions[f"{row.name}{suffix}"]
 
 
 @overload(activate, prefer_literal=True, jit_options=INLINED)

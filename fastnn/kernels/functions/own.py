@@ -6,7 +6,6 @@ arithmetic in all lanes it takes them together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 
@@ -26,10 +25,6 @@ def of_numbers(function: Callable) -> Dispatcher:
     copy.__qualname__ = f"{copy.__name__}_{fingerprint(function)}"
     copy.__module__ = __name__  # imported where a kernel that was kept is loaded, which needs none of the user's
     return inlined(copy)
-
-
-def _nan(z):
-    return math.nan
 
 
 @cache
@@ -52,12 +47,8 @@ def loss_of_vectors(value: Callable, gradient: Callable) -> Dispatcher:
 
 @cache
 def activation_of_vectors(activation: own.Activation, order: int) -> Dispatcher:
-    """``z -> h`` of vectors, or with an `order` above 0 a derivative ``(z, h) -> d``.
-
-    Of one that the user has not given NaN: Numba types calls of it, but whoever needs it is refused (`own.lacking`).
-    """
-    given = order < len(activation.functions)
-    function = of_numbers(activation.functions[order] if given else _nan)
+    """``z -> h`` of vectors, or with an `order` above 0 a derivative ``(z, h) -> d``."""
+    function = of_numbers(activation.functions[order])
 
     @inlined
     def own_activation(z):

@@ -68,21 +68,16 @@ class Activation(catalogue.Activation):
         given = (value, derivative, second_derivative, third_derivative)
         functions = (value, derivative, *(function for function in given[2:] if function is not None))
         digest = fingerprint(*functions)
-        super().__init__(own_name(value, name, digest), int(digest, 16), needs_input=True, analytic=False)
+        super().__init__(
+            own_name(value, name, digest),
+            int(digest, 16),
+            needs_input=True,
+            analytic=False,
+            derivatives=len(functions) - 1,
+            exported=False,
+        )
         vars(self).update(functions=functions)
         catalogue.OWN_ACTIVATIONS.setdefault(self.code, self)  # the same functions under two names are one row
-
-    def derived(self, order: int) -> Callable:
-        """The function's derivative of an order, or itself.
-
-        Raises
-        ------
-        ValueError
-            If the user has given none.
-        """
-        if order >= len(self.functions):
-            raise ValueError(f"activation {plain_name(self.name)!r} must be made with {PARTS[order]}=; it has none")
-        return self.functions[order]
 
     def __repr__(self) -> str:
         return f"Activation({plain_name(self.name)!r})"
@@ -91,12 +86,15 @@ class Activation(catalogue.Activation):
         return _again, (self.functions, plain_name(self.name))
 
 
-def lacking(spec_activations: tuple[str, ...], order: int) -> str | None:
-    """The sentence on an activation of the user's own that has no derivative of so high an order, if there is one."""
-    for name in spec_activations:
+def lacking(names: tuple[str, ...], order: int) -> str | None:
+    """The sentence on the first of these activations that has no derivative of so high an order, if there is one."""
+    for name in names:
         row = catalogue.activation_of(name)
-        if isinstance(row, Activation) and order >= len(row.functions):
-            return f"activation {plain_name(name)!r} must be made with {PARTS[len(row.functions)]}=, which this needs"
+        if row.derivatives < order:
+            part = PARTS[row.derivatives + 1]
+            if isinstance(row, Activation):
+                return f"activation {plain_name(name)!r} must be made with {part}=, which this needs"
+            return f"activation {name!r} has no {part.replace('_', ' ')}, which this needs"
     return None
 
 
