@@ -14,6 +14,9 @@ from numba.core.errors import TypingError
 
 import fastnn
 from fastnn import MLP, SGD, Activation, Adam, LevenbergMarquardt
+from fastnn.kernels.functions.own import of_numbers, of_vectors
+from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.simd import load, pointer, store, with_lanes
 from fastnn.reference import series
 from fastnn.settings import catalogue
 
@@ -56,6 +59,39 @@ def test_what_says_the_same_as_tanh_trains_the_same(sizes, dtype):
     tolerance = 1e-12 if dtype == "float64" else 1e-5
     np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(nets[0].predict(X), nets[1].predict(X), rtol=tolerance, atol=tolerance)
+    nets[1].params[:] = nets[0].params  # `math.tanh` of vectors is tanh, computed in double precision
+    tolerance = 0.0 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(nets[0].predict(X), nets[1].predict(X), rtol=tolerance, atol=tolerance)
+
+
+def all_that_vectors_have(z):
+    logs = np.log(z * z) + math.log1p(abs(z)) + math.sqrt(1 + math.fabs(z))
+    return logs + math.sin(z) * np.cos(z) - 2 / (1 + math.exp(-z)) + z**3 / 8 + math.expm1(z) ** -1 + np.tanh(z)
+
+
+def branches(z):
+    return z if z > 0 else 0.1 * z
+
+
+FUNCTIONS = all_that_vectors_have, branches
+
+
+def test_what_numbers_are_computed_with_takes_vectors_unless_it_branches():
+    first, second = map(of_numbers, FUNCTIONS)
+    together, in_turn = of_vectors(inlined(lambda z, _: first(z))), of_vectors(inlined(lambda z, _: second(z)))
+
+    @njit
+    def compute(z, results):
+        for i in range(0, z.size, 4):
+            x = load(with_lanes(pointer(z, i), 4))
+            store(pointer(results, i), together(x, x))
+            store(pointer(results, z.size + i), in_turn(x, x))
+
+    assert [f.py_func.__name__ for f in (together, in_turn)] == ["together", "one_by_one"]
+    results = np.empty(2 * X[:36].size)
+    compute(X[:36].ravel(), results)
+    expected = [f(z) for f in FUNCTIONS for z in X[:36].ravel()]
+    np.testing.assert_allclose(results, expected, rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.parametrize("output", ["identity", BENT], ids=["hidden", "output"])

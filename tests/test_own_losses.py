@@ -241,6 +241,10 @@ def test_what_is_used_from_outside_is_part_of_the_fingerprint(monkeypatch):
     monkeypatch.setattr(here, "factor", 2.0)
     assert all(before[way] != fingerprint(function) for way, function in ways.items())
 
+    before = fingerprint(log_cosh)
+    monkeypatch.setattr(here, "cosh", WEIGHT, raising=False)  # which math.cosh is not
+    assert fingerprint(log_cosh) == before
+
     def itself(o, y):
         return itself(o - 1, y) if o > 0 else y
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ def is_python(value: Any) -> bool:
 
 def used_by(function: Callable) -> dict[str, Any]:
     """What a function takes from outside, by the names that it says."""
-    names = _names(function.__code__)
+    names = _globals(function.__code__)
     found = {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return found | {name: cell.cell_contents for name, cell in cells}
@@ -58,9 +59,18 @@ def fingerprint(*functions: Callable) -> str:
     return hasher.hexdigest()[:12]
 
 
+def _globals(code: CodeType) -> set[str]:
+    """The global names that a code reads; `co_names` has attributes among them."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return names.union(*map(_globals, _inner(code)))
+
+
 def _names(code: CodeType) -> set[str]:
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return set(code.co_names).union(*map(_names, inner))
+    return set(code.co_names).union(*map(_names, _inner(code)))
+
+
+def _inner(code: CodeType) -> list[CodeType]:
+    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
 
 
 def _parts(function: Callable, callers: tuple[Callable, ...] = ()) -> Iterator[str]:

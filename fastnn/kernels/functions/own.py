@@ -1,7 +1,7 @@
-"""Functions of the user's, which take numbers, as functions of vectors: compiled in, and called for each lane.
+"""Functions of the user's, which take numbers, as functions of vectors.
 
-They come by their codes, which no row of the catalogue has (`fastnn.settings.own`). Where the compiler finds the same
-arithmetic in all lanes it takes them together.
+They come by their codes, which no row of the catalogue has (`fastnn.settings.own`). What they may call with a vector
+stands in `by_users_names`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from numba import float64
+from numba.core.errors import NumbaError
+
+from fastnn.kernels.functions import by_users_names as by_users_names
 from fastnn.kernels.jit.compiling import Dispatcher, inlined
-from fastnn.kernels.simd import lanes, load, scratch, store
+from fastnn.kernels.simd import as_double, as_numbers_of, lanes, load, scratch, store
+from fastnn.kernels.simd.types import Vector, native_lanes
 from fastnn.settings import own
 from fastnn.settings.fingerprint import fingerprint, with_helpers
 
@@ -28,19 +33,46 @@ def of_numbers(function: Callable) -> Dispatcher:
 
 
 @cache
+def of_vectors(function: Dispatcher) -> Dispatcher:
+    """A piece that takes two numbers as one that takes vectors, of either precision; it computes in double.
+
+    Where its code will do for vectors as it stands it takes all lanes together. Where it will not, since it branches or
+    calls what is not made for vectors, it takes one after the other.
+    """
+    @inlined
+    def together(x, y):
+        return as_numbers_of(function(as_double(x), as_double(y)), x)
+
+    @inlined
+    def one_by_one(x, y):
+        xs, ys, results = scratch(x, 1), scratch(x, 1), scratch(x, 1)
+        store(xs, x)
+        store(ys, y)
+        for i in range(lanes(x)):
+            results[i] = function(float64(xs[i]), float64(ys[i]))
+        return load(results)
+
+    return together if takes_vectors(together) else one_by_one
+
+
+def takes_vectors(function: Dispatcher) -> bool:
+    """Whether a piece that takes two numbers takes two vectors, too."""
+    like = Vector(float64, native_lanes(float64))
+    try:
+        function.compile((like, like))
+    except NumbaError:
+        return False
+    return True
+
+
+@cache
 def loss_of_vectors(value: Callable, gradient: Callable) -> Dispatcher:
     """``(o, y, parameter) -> (loss, derivative)`` of vectors."""
-    value, gradient = of_numbers(value), of_numbers(gradient)
+    value, gradient = of_vectors(of_numbers(value)), of_vectors(of_numbers(gradient))
 
     @inlined
     def own_loss(o, y, parameter):
-        outputs, targets, values, slopes = scratch(o, 1), scratch(o, 1), scratch(o, 1), scratch(o, 1)
-        store(outputs, o)
-        store(targets, y)
-        for i in range(lanes(o)):
-            values[i] = value(outputs[i], targets[i])
-            slopes[i] = gradient(outputs[i], targets[i])
-        return load(values), load(slopes)
+        return value(o, y), gradient(o, y)
 
     return own_loss
 
@@ -49,17 +81,10 @@ def loss_of_vectors(value: Callable, gradient: Callable) -> Dispatcher:
 def activation_of_vectors(activation: own.Activation, order: int) -> Dispatcher:
     """``z -> h`` of vectors, or with an `order` above 0 a derivative ``(z, h) -> d``."""
     function = of_numbers(activation.functions[order])
+    of_pairs = of_vectors(inlined(lambda z, _: function(z)))
 
     @inlined
     def own_activation(z):
-        source, target = scratch(z, 1), scratch(z, 1)
-        store(source, z)
-        for i in range(lanes(z)):
-            target[i] = function(source[i])
-        return load(target)
+        return of_pairs(z, z)
 
-    @inlined
-    def own_derivative(z, h):
-        return own_activation(z)
-
-    return own_activation if order == 0 else own_derivative
+    return own_activation if order == 0 else of_pairs

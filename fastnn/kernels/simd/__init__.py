@@ -19,6 +19,8 @@ from fastnn.kernels.simd.across import any_lane, first, largest, total, total_ev
 from fastnn.kernels.simd.bits import from_bits, to_bits
 from fastnn.kernels.simd.lanewise import (
     absolute,
+    as_double,
+    as_numbers_of,
     broadcast,
     by_dtype,
     copysign,
@@ -29,6 +31,7 @@ from fastnn.kernels.simd.lanewise import (
     polynomial,
     select,
     sqrt,
+    whole_power,
 )
 from fastnn.kernels.simd.memory import (
     first_lanes,
@@ -46,6 +49,8 @@ from fastnn.kernels.simd.tiles import scratch, tile, transpose
 __all__ = [
     "absolute",
     "any_lane",
+    "as_double",
+    "as_numbers_of",
     "broadcast",
     "by_dtype",
     "copysign",
@@ -77,6 +82,7 @@ __all__ = [
     "total_everywhere",
     "totals",
     "transpose",
+    "whole_power",
     "widen",
     "with_lanes",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from llvmlite import ir
+from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.simd.build import call_intrinsic, lanewise, shuffle, splat
 from fastnn.kernels.simd.registers import REGISTER_FILE
-from fastnn.kernels.simd.types import Vector
+from fastnn.kernels.simd.types import Vector, llvm_vector
 
 
 @intrinsic
@@ -15,6 +17,34 @@ def broadcast(typingctx, number, like):
     """The vector that holds `number` in every lane: as long as a vector, or a load from a pointer, `like`."""
     vector = Vector(like.dtype, like.lanes)
     return vector(vector.dtype, like), lambda context, builder, sig, args: splat(builder, args[0], vector.lanes)
+
+
+@intrinsic
+def as_double(typingctx, x):
+    """The same numbers in double precision."""
+    double = Vector(types.float64, x.lanes)
+    return double(x), lambda context, builder, sig, args: _resized(builder, args[0], x, double)
+
+
+@intrinsic
+def as_numbers_of(typingctx, x, like):
+    """The same numbers, or one number in every lane, in the precision of the vector `like`."""
+    if not isinstance(getattr(x, "dtype", x), (types.Float, types.Integer)):
+        return None
+
+    def codegen(context, builder, sig, args):
+        if isinstance(x, Vector):
+            return _resized(builder, args[0], x, like)
+        return splat(builder, context.cast(builder, args[0], x, like.dtype), like.lanes)
+
+    return like(x, like), codegen
+
+
+def _resized(builder, value, given, wanted):
+    widths = given.dtype.bitwidth, wanted.dtype.bitwidth
+    if widths[0] == widths[1]:
+        return value
+    return (builder.fpext if widths[0] < widths[1] else builder.fptrunc)(value, llvm_vector(wanted))
 
 
 @intrinsic
@@ -59,6 +89,25 @@ sqrt = _function("sqrt", "sqrt", "Square root.")
 absolute = _function("absolute", "fabs", "Absolute value.")
 library_sin = _function("library_sin", "sin", "Sine, by the system's library, a lane at a time.")
 library_cos = _function("library_cos", "cos", "Cosine, as `library_sin`.")
+
+
+@intrinsic(prefer_literal=True)
+def whole_power(typingctx, x, exponent):
+    """`x` to the power of a whole number, a literal, by squaring."""
+    if not isinstance(exponent, types.IntegerLiteral):
+        return None
+
+    def codegen(context, builder, sig, args):
+        one, square, left = splat(builder, ir.Constant(args[0].type.element, 1.0), x.lanes), args[0], abs(n)
+        power = one
+        while left:
+            if left & 1:
+                power = square if power is one else builder.fmul(power, square)
+            square, left = builder.fmul(square, square), left >> 1
+        return builder.fdiv(one, power) if n < 0 else power
+
+    n = exponent.literal_value
+    return x(x, exponent), codegen
 
 
 # ---------------------------------------------------------------- polynomials

@@ -25,6 +25,8 @@ _ARITHMETIC = {
     operator.lshift: (None, "shl"),
     operator.rshift: (None, "ashr"),
 }
+#: What masks take, beside `~`.
+_OF_MASKS = {operator.and_, operator.or_}
 _COMPARISON = {
     operator.lt: "<",
     operator.le: "<=",
@@ -52,7 +54,7 @@ def _operand_type(args):
 def _binary(op):
     def signature(*args):
         vector = _operand_type(args) if len(args) == 2 else None
-        if vector is None:
+        if vector is None or (vector.dtype == types.boolean and op not in _OF_MASKS):
             return None
         result = Vector(types.boolean, vector.lanes) if op in _COMPARISON else vector
         return result(vector, vector)
