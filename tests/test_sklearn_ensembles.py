@@ -88,7 +88,7 @@ def test_early_stopping_by_a_validation_set(model):
     assert model.score(X, y) > 0.5
 
 
-@pytest.mark.parametrize("loss", ["poisson", "absolute_error", "huber"])
+@pytest.mark.parametrize("loss", ["poisson", pytest.param("absolute_error", marks=pytest.mark.slow), "huber"])
 def test_losses(loss):
     y = RNG.poisson(np.exp(X)).astype(float)
     model = regressor(loss=loss, delta=0.5, max_iter=100).fit(X, y)

@@ -26,6 +26,7 @@ _LOSSES = {
     "absolute_error": ("mae", 1.0),
     "huber": ("huber", 1.0),
     "poisson": ("poisson", 1.0),
+    **{name: (name, 1.0) for name in ("pinball", "ascending_pinball", "expectile", "gaussian_nll")},
 }
 REGRESSION_LOSSES = tuple(_LOSSES)
 
@@ -86,9 +87,19 @@ def catalogue_loss(name: str, output: str) -> str:
     return _LOSSES[name][0]
 
 
+def loss_row(name: str) -> catalogue.Loss:
+    """The catalogue's row of an estimator's loss for regression."""
+    return catalogue.LOSSES[_LOSSES[name][0]]
+
+
 def output_of(name: str) -> str:
     """The output activation that goes with an estimator's loss for regression."""
-    return catalogue.LOSSES[_LOSSES[name][0]].logits_of or "identity"
+    return loss_row(name).logits_of or "identity"
+
+
+def loss_numbers(estimator: Any) -> dict[str, Any]:
+    """The numbers that losses take, by the names of `fastnn.MLP.fit`, as far as the estimator has them."""
+    return {row.name: getattr(estimator, row.name, row.default) for row in catalogue.PARAMETERS}
 
 
 def batch_rows(solver: str, batch_size: Any, n: int) -> int:

@@ -61,7 +61,8 @@ def to_sklearn(model: Any) -> Any:
     TypeError
         If it is another class.
     ValueError
-        If the network has activations that scikit-learn lacks, or different ones in its hidden layers.
+        If the network has activations that scikit-learn lacks, or different ones in its hidden layers, or variances
+        among its outputs.
     """
     name = type(model).__name__
     if type(model) not in _OURS.values():
@@ -74,6 +75,8 @@ def to_sklearn(model: Any) -> Any:
             "model must have one activation in all hidden layers, identity, logistic, relu or tanh, "
             f"as scikit-learn's have; got {given!r}"
         )
+    if getattr(model, "loss", "") in ("ascending_pinball", "gaussian_nll"):
+        raise ValueError(f"model must have a loss whose predictions scikit-learn can make; got {model.loss!r}")
     target = getattr(theirs, name)()
     params = {key: value for key, value in model.get_params().items() if key in target.get_params()}
     params["activation"] = names.pop() if names else "identity"

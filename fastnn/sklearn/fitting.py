@@ -38,8 +38,8 @@ def fit_estimator(
         if not sample_weight.sum() > 0:
             raise ValueError(f"sample_weight must have a sum above 0; got {sample_weight.sum()}")
     sample_weight = estimator._weigh_classes(y, sample_weight, incremental)
-    y = y.reshape(-1, 1) if y.ndim == 1 else y
-    estimator.n_outputs_ = y.shape[1]
+    y = estimator._targets(y)
+    estimator.n_outputs_ = estimator._outputs_per_target() * y.shape[1]
     estimator._random_state = check_random_state(estimator.random_state)
     if estimator.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")

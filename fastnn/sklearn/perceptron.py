@@ -13,6 +13,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import validate_data
 
+from fastnn.checks import check_loss_parameter
 from fastnn.jobs.job import Job
 from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.conventions import (
@@ -20,6 +21,7 @@ from fastnn.sklearn.conventions import (
     STOCHASTIC_SOLVERS,
     activations_of,
     joined,
+    loss_numbers,
     loss_of,
     output_of,
     spec_of,
@@ -90,6 +92,13 @@ class Perceptron(BaseMultilayerPerceptron):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return outputs(*self._network(np.result_type(X.dtype, self.coefs_[0].dtype)), X)
 
+    def _targets(self, y: NDArray) -> NDArray:
+        """Validated targets with a column for each that the loss takes."""
+        return y.reshape(len(y), -1)
+
+    def _outputs_per_target(self) -> int:
+        return 1
+
     def _weigh_classes(self, y: NDArray, sample_weight: NDArray | None, incremental: bool) -> NDArray | None:
         """The sample weights, times those of classes where the estimator has them."""
         return sample_weight
@@ -101,7 +110,7 @@ class Perceptron(BaseMultilayerPerceptron):
         self.coefs_, self.intercepts_ = spec.weights(params), spec.biases(params)
         loss, convention = loss_of(self.loss, spec)
         weight = None if weight is None else np.ascontiguousarray(weight, dtype)
-        delta = float(getattr(self, "delta", 1.0))
+        parameter = check_loss_parameter(loss, spec, **loss_numbers(self))
         return Job(
             spec,
             params,
@@ -110,7 +119,7 @@ class Perceptron(BaseMultilayerPerceptron):
             loss,
             sample_weight=weight,
             l2=float(self.alpha),
-            loss_parameter=delta,
+            loss_parameter=parameter,
             convention=convention,
             **settings,
         )

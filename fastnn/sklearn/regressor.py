@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 import sklearn.neural_network as theirs
+from numpy.typing import NDArray
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
-from fastnn.sklearn.conventions import REGRESSION_LOSSES, STOCHASTIC_SOLVERS, keep
+from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS, keep
 from fastnn.sklearn.fitting import fit_estimator
 from fastnn.sklearn.perceptron import Perceptron
+from fastnn.sklearn.targets import Targets
 
 
-class MLPRegressor(Perceptron, theirs.MLPRegressor):
+class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
     """A regressor: scikit-learn's `sklearn.neural_network.MLPRegressor`, trained by fastnn.
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson", "absolute_error", "huber"}, default="squared_error"
-        Half the squared error, half the Poisson deviance of an exponential output, the absolute error or Huber's;
-        summed over the outputs.
+    loss : str, default="squared_error"
+        "squared_error", half of it; "poisson", half the deviance of an exponential output; "absolute_error"; "huber";
+        "pinball", "ascending_pinball" or "expectile" for quantiles, quantiles that cannot cross, or expectiles;
+        "gaussian_nll" for a mean and a variance. Summed over the outputs.
     solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop", "levenberg-marquardt"}, default="adam"
         As in `MLPClassifier`, and Levenberg-Marquardt, which takes whole batches and is for squared errors of small
         networks; its losses are summed over the outputs.
@@ -35,13 +39,17 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         As in `MLPClassifier`.
     delta : float, default=1.0
         Where Huber's loss turns from a parabola into a line.
+    quantiles : float or array-like, default=0.5
+        The levels of the quantiles or expectiles, inside (0, 1): several for one target, or one for each target.
+    min_variance : float or array-like, default=1e-6
+        What "gaussian_nll" adds to the variance, so that it cannot collapse; one for all targets or for each.
 
     Attributes
     ----------
     coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, n_iter_, t_
         As in `MLPClassifier`; the score is R2.
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in `MLPClassifier`.
+        As in `MLPClassifier`; "gaussian_nll" has two outputs for each target, the means before the log-variances.
 
     Notes
     -----
@@ -58,9 +66,8 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
 
     _parameter_constraints: ClassVar[dict] = {
         **Perceptron._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        **Targets._loss_constraints,
         "solver": [StrOptions({"lbfgs", "levenberg-marquardt", *STOCHASTIC_SOLVERS})],
-        "delta": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -97,6 +104,8 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         dtype=None,
         threads=1,
         delta=1.0,
+        quantiles=0.5,
+        min_variance=1e-6,
     ):
         keep(self, locals())
 
@@ -126,3 +135,32 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         if self.solver == "levenberg-marquardt" and self.loss != "squared_error":
             raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {self.loss!r}")
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict the targets of samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix}, shape (n, n_features)
+            The samples.
+        return_std : bool, default=False
+            Also return the standard deviation of the noise, which loss="gaussian_nll" learns.
+
+        Returns
+        -------
+        ndarray, shape (n,) or (n, n_targets), or two of them
+            With several quantiles of one target a column for each.
+        """
+        if return_std and self.loss != "gaussian_nll":
+            raise ValueError(
+                f"return_std must be False unless loss is 'gaussian_nll'; got True with loss={self.loss!r}"
+            )
+        check_is_fitted(self)
+        outputs = self._forward_pass_fast(X)
+        mean = _flat(self._means(outputs))
+        return (mean, _flat(np.sqrt(self._variances(outputs)))) if return_std else mean
+
+
+def _flat(columns: NDArray) -> NDArray:
+    """A single column as a vector."""
+    return columns[:, 0] if columns.shape[1] == 1 else columns

@@ -31,7 +31,7 @@ def split(
         seen.warm_start = False
         X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
         weight_val = _check_sample_weight(rest[0], X_val) if rest else None
-        y_val = y_val.reshape(len(y_val), -1)
+        y_val = estimator._targets(y_val)
     elif estimator.early_stopping:
         stratify = y if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
         arrays = (X, y) if weight is None else (X, y, weight)

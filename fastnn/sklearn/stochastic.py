@@ -89,7 +89,8 @@ def _rates(estimator: Perceptron, epochs: int, n: int) -> NDArray[np.float64]:
 def _validate(estimator: Perceptron, job: Job, validation: Data, best: NDArray) -> bool:
     """Score the network on the validation set: whether it improved; the best parameters are kept in `best`."""
     X, y, weight = validation
-    score = (accuracy if is_classifier(estimator) else r2)(outputs(job.spec, job.params, X), y, weight)
+    output = outputs(job.spec, job.params, X)
+    score = accuracy(output, y, weight) if is_classifier(estimator) else r2(output[:, : y.shape[1]], y, weight)
     if estimator.validation_scores_ is None:
         estimator.validation_scores_ = []
     estimator.validation_scores_.append(score)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
-from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, batch_rows, keep, spec_of
+from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, batch_rows, keep, loss_numbers, spec_of
 
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
 
@@ -100,7 +100,7 @@ class Ensemble(BaseEstimator):
             batch_size=batch,
             sample_weight=weight.astype(X.dtype, copy=False),
             l2=l2,
-            delta=float(getattr(self, "delta", 1.0)),
+            **loss_numbers(self),
             rng=int(rng.randint(2**31 - 1)),
             threads=int(self.threads),
             progress=False,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastnn.sklearn.conventions import REGRESSION_LOSSES, catalogue_loss, keep, output_of
+from fastnn.sklearn.conventions import catalogue_loss, keep, output_of
 from fastnn.sklearn.ensembles.base import Ensemble
+from fastnn.sklearn.targets import Targets
 
 
-class MLPEnsembleRegressor(RegressorMixin, Ensemble):
+class MLPEnsembleRegressor(Targets, RegressorMixin, Ensemble):
     """The mean and spread of many small networks, trained together by `fastnn.fit_many`.
 
     Parameters
@@ -48,10 +47,10 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
         Source of the validation set, the bootstraps and the members' seed.
     threads : int, default=1
         Number of threads that share the members; the results are the same bit for bit.
-    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
-        The squared error, the absolute error, Huber's loss or the Poisson deviance; averaged over the outputs.
-    delta : float, default=1.0
-        Where Huber's loss turns from a parabola into a line.
+    loss : str, default="squared_error"
+        As in `MLPRegressor`, averaged over the targets.
+    delta, quantiles, min_variance : float or array-like, default=1.0, 0.5 and 1e-6
+        As in `MLPRegressor`.
 
     Attributes
     ----------
@@ -72,8 +71,7 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
 
     _parameter_constraints: ClassVar[dict] = {
         **Ensemble._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
-        "delta": [Interval(Real, 0, None, closed="neither")],
+        **Targets._loss_constraints,
     }
 
     def __init__(
@@ -96,6 +94,8 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
         threads=1,
         loss="squared_error",
         delta=1.0,
+        quantiles=0.5,
+        min_variance=1e-6,
     ):
         keep(self, locals())
 
@@ -120,21 +120,32 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        self._flat = y.ndim == 1
-        y = np.ascontiguousarray(y.reshape(len(y), -1), X.dtype)
-        output = output_of(self.loss)
-        self._train(X, y, sample_weight, y.shape[1], output, catalogue_loss(self.loss, output))
+        y = self._targets(np.ascontiguousarray(y, X.dtype))
+        self._flat = y.shape[1] == 1
+        output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
+        self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The mean of the members' outputs, (n,) or (n, n_outputs); with `return_std` also their standard deviation."""
+        """The mean of the members' predictions, (n,) or (n, n_targets); with `return_std` also a standard deviation.
+
+        It is that of the predictions, and with ``loss="gaussian_nll"`` that of a target, as if each member was right as
+        often as any other: its variance is the mean of theirs plus the variance of their means (Lakshminarayanan et
+        al., 2017).
+        """
         outputs = self._outputs(X)
-        mean = self._shaped(outputs.mean(axis=0))
-        return (mean, self._shaped(outputs.std(axis=0))) if return_std else mean
+        means = self._means(outputs)
+        mean = self._shaped(means.mean(axis=0))
+        if not return_std:
+            return mean
+        variance = means.var(axis=0)
+        if self.loss == "gaussian_nll":
+            variance = variance + self._variances(outputs).mean(axis=0)
+        return mean, self._shaped(np.sqrt(variance))
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
-        """Quantiles of the members' outputs, (..., n) or (..., n, n_outputs), for quantiles (...) in [0, 1]."""
-        return self._shaped(np.quantile(self._outputs(X), np.asarray(quantiles, dtype=float), axis=0))
+        """Quantiles of the members' predictions, (..., n) or (..., n, n_targets), for quantiles (...) in [0, 1]."""
+        return self._shaped(np.quantile(self._means(self._outputs(X)), np.asarray(quantiles, dtype=float), axis=0))
 
     def _shaped(self, values: NDArray) -> NDArray:
         return values[..., 0] if self._flat else values

@@ -1,0 +1,61 @@
+"""What the outputs of both regressors say about their targets: a mean, quantiles, or a mean and its variance."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastnn.sklearn.conventions import REGRESSION_LOSSES, loss_row
+
+
+class Targets:
+    """The part of a regressor that knows its loss."""
+
+    loss: str
+    quantiles: Any
+    min_variance: Any
+
+    _loss_constraints: ClassVar[dict] = {
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "delta": [Interval(Real, 0, None, closed="neither")],
+        "quantiles": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "min_variance": [Interval(Real, 0, None, closed="neither"), "array-like"],
+    }
+
+    def _targets(self, y: NDArray) -> NDArray:
+        """Validated targets, shape (n, n_targets); one serves several quantiles."""
+        if not np.size(self.quantiles):
+            raise ValueError(f"quantiles must be a number, or at least one; got {self.quantiles!r}")
+        y = y.reshape(len(y), -1)
+        several = loss_row(self.loss).one_target and y.shape[1] == 1
+        return np.repeat(y, np.size(self.quantiles), axis=1) if several else y
+
+    def _outputs_per_target(self) -> int:
+        return loss_row(self.loss).outputs_per_target
+
+    def _means(self, outputs: NDArray) -> NDArray:
+        """Of a network's outputs, shape (..., n_outputs), those that predict a target."""
+        return outputs[..., : outputs.shape[-1] // self._outputs_per_target()]
+
+    def _variances(self, outputs: NDArray) -> NDArray:
+        """The variances that a network gives beside its means."""
+        return np.exp(outputs[..., outputs.shape[-1] // 2 :]) + np.asarray(self.min_variance, outputs.dtype)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2 of the predictions, the mean over the targets, or over several quantiles of one target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+        y : array-like, shape (n,) or (n, n_targets)
+            The targets.
+        sample_weight : array-like, shape (n,), optional
+            Weight of each sample.
+        """
+        return float(r2_score(self._targets(np.asarray(y)), self.predict(X), sample_weight=sample_weight))
