@@ -28,6 +28,14 @@ def test_a_grid_of_settings_seeds_and_folds():
     assert result.records[1]["validation_loss"] == pytest.approx(loss)
 
 
+@pytest.mark.parametrize(("loss", "outputs"), [("pinball", 3), ("gaussian_nll", 2)])
+def test_networks_have_the_outputs_that_the_loss_needs(loss, outputs):
+    quantiles = {"quantiles": (0.1, 0.5, 0.9)} if loss == "pinball" else {}
+    result = fastnn.sweep(X, Y[:, 0], {"hidden": [(4,)]}, seeds=1, folds=2, epochs=1, loss=loss, **quantiles)
+    assert [net.spec.n_out for net in result.networks] == [outputs] * 2
+    assert np.isfinite(result.summary()[0]["validation_loss_mean"])
+
+
 def test_a_run_is_the_one_that_fit_many_makes_of_it():
     result = fastnn.sweep(X, Y, {"learning_rate": [0.05, 0.1]}, seeds=[3, 8], epochs=4, hidden=(4,), optimizer=SGD())
     alone = fit_many(MLP((3, 4, 1)).spec, X, Y, members=1, seeds=[8], epochs=4, optimizer=SGD(0.1), specialize=False)

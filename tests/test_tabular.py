@@ -255,6 +255,37 @@ def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder)
     assert fastnn.load("t.safetensors").distance(inputs) == trained.net.distance(inputs) > 0
 
 
+def test_a_table_whose_noise_is_learned(table, tmp_path):
+    settings = dataclasses.replace(QUICK, epochs=200, repeats=2, loss="gaussian_nll")
+    trained = training.train(table, settings, progress=False).model
+    frame = messy()
+    predicted = trained.predict(frame)
+    assert predicted.columns == ["y", "y_std", "y_low", "y_high"]
+    known, std = frame["a"].is_not_null().to_numpy(), predicted["y_std"].to_numpy()
+    assert std[known].mean() < 0.4 < 1.5 < std[~known].mean() < 2.6  # without a, whose share of y varies by 2
+    outputs = trained.networks.predict(trained._inputs(model.Table(frame, trained.numerals, ""))[0]).astype(float)
+    means, variances = outputs[..., 0], np.exp(outputs[..., 1]) + 1e-6
+    drawn = np.stack([means - np.sqrt(variances), means + np.sqrt(variances)])  # each network as two points
+    np.testing.assert_allclose(std, trained.target.scale * drawn.std(axis=(0, 1)), rtol=1e-5)
+    trained.save(tmp_path / "t.safetensors")
+    assert model.load(tmp_path / "t.safetensors").predict(frame).equals(predicted)
+
+
+@pytest.mark.slow
+def test_train_of_quantiles(folder, capsys):
+    messy(100).write_csv("t.csv")
+    options = ["--loss", "ascending_pinball", "--quantiles", "0.9", "0.1", "0.4", "--hidden", "8", "--epochs", "20"]
+    assert cli.main(["train", "t.csv", "--target", "y", "--no-figure", "--repeats", "1", *options]) == 0
+    assert cli.main(["predict", "t.safetensors", "t.csv", "--output", "p.csv"]) == 0
+    predicted = polars.read_csv("p.csv")
+    assert predicted.columns == ["y", "y_0.1", "y_0.4", "y_0.9"]
+    assert predicted["y"].equals(predicted["y_0.4"])
+    assert (predicted["y_0.1"] <= predicted["y_0.4"]).all()
+    assert (predicted["y_0.4"] <= predicted["y_0.9"]).all()
+    assert cli.main(["info", "t.safetensors"]) == 0
+    assert "loss: ascending_pinball; quantiles: 0.9,0.1,0.4" in " ".join(capsys.readouterr().out.split())
+
+
 def test_train_on_classes_from_parquet_in_silence(folder, capsys):
     rng = np.random.default_rng(0)
     x = rng.normal(size=120)
@@ -313,6 +344,10 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--rate", "-1"], "learning_rate"),
         (["--activation", "rely"], "did you mean 'relu'"),
         (["--output", "m.pkl"], ".safetensors"),
+        (["--loss", "mes"], "did you mean 'mse'"),
+        (["--quantiles", "0.5"], "--quantiles goes with --loss pinball, expectile, ascending_pinball; got --loss mse"),
+        (["--loss", "pinball", "--quantiles", "1.5"], "--quantiles must be a number in (0, 1); got 1.5"),
+        (["--loss", "mae", "--task", "classification", "--target", "colour"], "--loss and --quantiles are for numbers"),
         (["--output", "no/such/m.safetensors"], "the folder of no/such/m.safetensors does not exist"),
     ],
 )

@@ -315,7 +315,7 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
     for name, value in call.items():
         if not isinstance(value, Hashable):  # what shares a call is found by its entries
             raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
-    outputs = _outputs(y, call.get("loss", "mse"))
+    outputs = _outputs(y, call.get("loss", "mse"), call.get("quantiles", 0.5))
     hidden: Any = network.pop("hidden")
     sizes = (np.shape(X)[1], *((hidden,) if isinstance(hidden, int) else hidden), outputs)
     spec = checks.check_spec(sizes, **network)
@@ -336,12 +336,13 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
     return spec, {"optimizer": optimizer, **call}, each
 
 
-def _outputs(y: Any, loss: str | catalogue.Loss) -> int:
+def _outputs(y: Any, loss: str | catalogue.Loss, quantiles: float | Sequence[float]) -> int:
     """The number of outputs that a network needs for the targets."""
     y, row = np.asarray(y), checks.check_loss_row(loss)
     if y.ndim == 1 and row.labels:
         return int(y.max()) + 1
-    return row.outputs_per_target * (y.shape[1] if y.ndim == 2 else 1)
+    n_targets = y.shape[1] if y.ndim == 2 else 1
+    return np.size(quantiles) if row.one_target and n_targets == 1 else row.outputs_per_target * n_targets
 
 
 def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ class Targets:
     loss: str
     quantiles: Any
     min_variance: Any
+    predict: Any
 
     _loss_constraints: ClassVar[dict] = {
         "loss": [StrOptions(set(REGRESSION_LOSSES))],

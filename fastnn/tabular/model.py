@@ -17,6 +17,7 @@ from fastnn.models import files
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
+from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.encoding import Column, encode
 from fastnn.tabular.numerals import Numerals
@@ -95,8 +96,9 @@ class TableModel:
         Returns
         -------
         polars.DataFrame
-            A column with the target's name. For numbers predicted by several networks also ``NAME_low`` and
-            ``NAME_high``, between which nine in ten of the networks lie; this is not an interval for the values
+            A column with the target's name. If the noise was learned also its standard deviation, ``NAME_std``, and of
+            quantiles a column each, such as ``NAME_0.05``. For numbers predicted by several networks also ``NAME_low``
+            and ``NAME_high``, between which nine in ten of the networks lie; this is not an interval for the values
             themselves. For classes also the ``probability`` of the predicted class, and ``probability_CLASS`` of each.
 
         Raises
@@ -161,11 +163,16 @@ class TableModel:
             def real(standardised: NDArray) -> NDArray:
                 return np.round(standardised * target.scale + target.mean, target.decimals)
 
-            more = {}
+            predicted, more = target.prediction(outputs)[..., 0], {}
+            if target.loss == "gaussian_nll":
+                std = np.sqrt(_variance(outputs))
+                more[f"{target.name}_std"] = np.round(std * target.scale, target.decimals)
+            for k, level in enumerate(target.quantiles):
+                more[f"{target.name}_{level:g}"] = real(mean[:, k])
             if len(outputs) > 1:
-                low, high = np.quantile(outputs[:, :, 0], INTERVAL, axis=0) if outputs.shape[1] else np.empty((2, 0))
-                more = {f"{target.name}_low": real(low), f"{target.name}_high": real(high)}
-            return real(mean[:, 0]), more
+                low, high = np.quantile(predicted, INTERVAL, axis=0) if outputs.shape[1] else np.empty((2, 0))
+                more |= {f"{target.name}_low": real(low), f"{target.name}_high": real(high)}
+            return real(predicted.mean(axis=0, dtype=np.float64)), more
         best = mean.argmax(axis=1)
         chances = mean.astype(np.float32)
         each = {f"probability_{name}": chances[:, k] for k, name in enumerate(target.classes)}
@@ -221,8 +228,7 @@ class TableModel:
             left_out = {_text(name): _text(reason) for name, reason in about.get("left_out", {}).items()}
             about_training = {_text(name): _plain(value) for name, value in about.get("about", {}).items()}
             numerals = _numerals(**about.get("numerals", {}))
-            n_out = 1 if target.classes is None else len(target.classes)
-            if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), n_out):
+            if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), target.n_out):
                 raise ValueError("its columns do not fit its network")
             if len({column.name for column in columns}) != len(columns):
                 raise ValueError("a column occurs twice")
@@ -282,8 +288,17 @@ def _column(fields: dict[str, Any], version: int) -> Column:
     )  # fmt: skip
 
 
-def _target(name: str, classes: Any, mean: float, scale: float) -> Target:
-    return Target(_text(name), _texts(classes), _finite(mean), _scale(scale))
+def _target(name: str, classes: Any, mean: float, scale: float, loss: str | None = None, quantiles: Any = ()) -> Target:
+    about = _text(name), _texts(classes), _finite(mean), _scale(scale)
+    if classes is not None:
+        return Target(*about, loss="cross_entropy")
+    return Target(*about).learned_by(loss, tuple(map(_finite, quantiles)))
+
+
+def _variance(outputs: NDArray) -> NDArray[np.float64]:
+    """The variance of a number, of which each network gives a mean and a log-variance, as if each was right in turn."""
+    means, logarithms = np.moveaxis(outputs.astype(np.float64), -1, 0)
+    return (np.exp(logarithms) + catalogue.MIN_VARIANCE.default).mean(axis=0) + means.var(axis=0)
 
 
 def _numerals(decimal: str = ".", thousands: str = "", missing: Any = ()) -> Numerals:

@@ -63,8 +63,8 @@ class PreparedTable:
 
     @property
     def n_out(self) -> int:
-        """Number of outputs of a network: one, or one for each class."""
-        return 1 if self.target.classes is None else len(self.target.classes)
+        """Number of outputs of a network."""
+        return self.target.n_out
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ class PreparedTable:
 
     @property
     def outputs(self) -> NDArray[np.float32]:
-        """The ideal outputs of a network, shape (n, n_out), for the rows to train on."""
+        """The targets of a network, shape (n, 1) or (n, classes), for the rows to train on."""
         y = self.learned[1]
         return y[:, None].astype(np.float32) if self.target.classes is None else np.eye(self.n_out, dtype=np.float32)[y]
 

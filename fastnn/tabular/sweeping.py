@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn.ensembles.sweep import Sweep, sweep
 from fastnn.tabular.preparing import PreparedTable
 from fastnn.tabular.scoring import score
-from fastnn.tabular.training import TableSettings, init, options, row_weights
+from fastnn.tabular.training import TableSettings, init, learned_by, network, options, row_weights
 from fastnn.training.interrupts import Interrupts
 
 
@@ -46,7 +46,7 @@ def compare(
     table : PreparedTable
         The table.
     grid : iterable of TableSettings
-        The settings; all have the same epochs, seed, repeats and threads.
+        The settings; all have the same epochs, seed, repeats, threads, loss and quantiles.
     folds : int, optional
         Number of parts of the rows to train on, each of which is the validation set in turn.
     progress : bool, optional
@@ -65,13 +65,13 @@ def compare(
         After Ctrl-C, if no network was finished; or at a second Ctrl-C.
     """
     grid = list(grid)
+    table = learned_by(table, grid[0])
     shared, common = grid[0], options(table, grid[0])
     X, y, weights, validation = table.learned[0], table.outputs, row_weights(table, grid[0]), None
     if folds is None:
         watched = table.fold == 0
         X, y, weights, validation = X[~watched], y[~watched], weights[~watched], (X[watched], y[watched])
-    if table.target.classes is not None:
-        common["output_activation"] = "softmax"
+    common["output_activation"] = network(table, (), shared).spec.output_activation
     result = sweep(
         X,
         y,
@@ -101,7 +101,7 @@ def _compared(row: dict[str, Any], settings: TableSettings, result: Sweep, table
     scores = [
         np.nan
         if result.records[k]["stopped"] == "diverged"
-        else next(iter(score(result.networks[k].predict(table.held[0]), table).values()))
+        else next(iter(score(table.target.prediction(result.networks[k].predict(table.held[0])), table).values()))
         for k in runs
     ]
     return Compared(settings, row["validation_loss_mean"], row["validation_loss_std"], np.array(scores))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import check_name, check_number
+from fastnn.settings import catalogue
 from fastnn.tabular.encoding import as_texts, examples, finite, is_number, is_text
 from fastnn.tabular.numerals import MISSING, Numerals, values_of
 
+#: The losses by which a standardised number can be learned, and those of them that learn quantiles or expectiles.
+NUMBER_LOSSES = tuple(
+    row.name for row in catalogue.LOSSES.values() if row.metric == "r2" and row.mean and row.targets[0] == -np.inf
+)
+QUANTILE_LOSSES = tuple(name for name in NUMBER_LOSSES if catalogue.LOSSES[name].parameter is catalogue.QUANTILES)
+QUANTILES = (0.05, 0.5, 0.95)  # where none are asked for
 FEW = 20  # whole numbers of so few values may be classes
 WORDS = {"NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "-", "--"}  # may be a class
 _WITH_SIGNS = r"^[+-]?[$€£¥]? ?[+-]?\d[\d.,' ]* ?[%€$£¥]?$"
@@ -28,12 +37,55 @@ class Target:
         Its classes, or None for a number.
     mean, scale : float
         Mean and standard deviation of the number in training.
+    loss : str
+        The loss by which networks learn it, in the catalogue.
+    quantiles : tuple of float
+        The levels of the quantiles or expectiles that are learned, an output each; otherwise empty.
     """
 
     name: str
     classes: tuple[str, ...] | None = None
     mean: float = 0.0
     scale: float = 1.0
+    loss: str = "mse"
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs of a network."""
+        if self.classes is not None:
+            return len(self.classes)
+        return len(self.quantiles) or catalogue.LOSSES[self.loss].outputs_per_target
+
+    def prediction(self, outputs: NDArray) -> NDArray:
+        """Of outputs, shape (..., n_out), all that are of classes, or the one that is the prediction of a number.
+
+        Among quantiles it is the one nearest to the median.
+        """
+        if self.classes is not None:
+            return outputs
+        nearest = int(np.argmin(np.abs(np.array(self.quantiles or 0.5) - 0.5)))
+        return outputs[..., nearest : nearest + 1]
+
+    def learned_by(self, loss: str | None, quantiles: Sequence[float] = ()) -> Target:
+        """The same target, whose networks learn it by a loss; None is that of the squared error, or of classes.
+
+        Raises
+        ------
+        ValueError
+            If the target is a class, the loss is unknown, or the quantiles do not go with it.
+        """
+        if loss is None and not quantiles:
+            return self
+        if self.classes is not None:
+            raise ValueError("--loss and --quantiles are for numbers; the target is a class")
+        row = catalogue.LOSSES[check_name("--loss", "mse" if loss is None else loss, NUMBER_LOSSES)]
+        if row.parameter is not catalogue.QUANTILES:
+            if quantiles:
+                raise ValueError(f"--quantiles goes with --loss {', '.join(QUANTILE_LOSSES)}; got --loss {row.name}")
+            return replace(self, loss=row.name)
+        levels = sorted({check_number("--quantiles", level, row.parameter.interval) for level in quantiles})
+        return replace(self, loss=row.name, quantiles=tuple(levels) or QUANTILES)
 
     @property
     def names(self) -> NDArray[np.str_]:
@@ -162,4 +214,4 @@ def _classes(name: str, texts: Any) -> tuple[Target, NDArray[np.float64]]:
     if len(classes) > 1000:
         raise ValueError(f"column {name!r} has {len(classes):,} classes; at most 1,000 are possible")
     labels = texts.replace_strict(classes, np.arange(len(classes), dtype=float), default=None)
-    return Target(name, tuple(classes)), values_of(labels)
+    return Target(name, tuple(classes), loss="cross_entropy"), values_of(labels)

@@ -16,6 +16,7 @@ from fastnn.ensembles.fit_many import fit_many
 from fastnn.models.domain import measure
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
+from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Adam
 from fastnn.tabular.model import TableModel
@@ -57,6 +58,10 @@ class TableSettings:
         Number of epochs without improvement after which a network stops.
     class_weight : {"balanced"} or None
         Whether every class has the same weight, however many rows it has.
+    loss : str or None
+        The loss by which a number is learned, of those in the catalogue; None for the squared error.
+    quantiles : tuple of float
+        The levels of the quantiles or expectiles, for the losses that learn them.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -70,6 +75,8 @@ class TableSettings:
     batch_size: int | None = None
     patience: int = 20
     class_weight: str | None = None
+    loss: str | None = None
+    quantiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,12 +133,13 @@ def train(
     ValueError
         If training diverged.
     """
+    table = learned_by(table, settings)
     simple = baselines(table)
     many = fit(table, settings, progress)
     with Interrupts() as interrupts:
         sound = many.best(int((many.stopped != "diverged").sum()))
         outputs = sound.mean(table.held[0])
-        scores = {"network": score(outputs, table), **simple}
+        scores = {"network": score(table.target.prediction(outputs), table), **simple}
         saved = settings_to_save(replace(settings, repeats=len(many)))
         about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **saved}
         domain = measure(table.learned[0], sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
@@ -148,9 +156,11 @@ def train(
 def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
     """The settings that a model file keeps."""
     saved = {
-        name: value for name, value in vars(settings).items() if name not in ("threads", "hidden") and value is not None
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in vars(settings).items()
+        if name != "threads" and value is not None and (value != () or name == "hidden")
     }
-    return {"hidden": ",".join(map(str, settings.hidden)), **saved}
+    return saved
 
 
 def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
@@ -158,7 +168,7 @@ def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
     lost = many.stopped == "diverged"
     return np.array(
         [
-            np.nan if bad else next(iter(score(net.predict(table.held[0]), table).values()))
+            np.nan if bad else next(iter(score(table.target.prediction(net.predict(table.held[0])), table).values()))
             for net, bad in zip(many, lost, strict=True)
         ]
     )
@@ -182,12 +192,17 @@ def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
     return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 
+def learned_by(table: PreparedTable, settings: TableSettings) -> PreparedTable:
+    """The table, whose target is learned as the settings say; raises as `Target.learned_by`."""
+    return replace(table, target=table.target.learned_by(settings.loss, settings.quantiles))
+
+
 def network(table: PreparedTable, hidden: Sequence[int], settings: TableSettings) -> MLP:
     """A network for a table, before it is trained."""
     return MLP(
         (table.n_in, *hidden, table.n_out),
         activation=settings.activation,
-        output_activation="identity" if table.target.classes is None else "softmax",
+        output_activation=catalogue.LOSSES[table.target.loss].logits_of or "identity",
         dtype="float32",
         init=init(settings.activation),
         rng=settings.seed,
@@ -202,8 +217,10 @@ def init(activation: str) -> str:
 def options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
     """The options with which every network for a table is trained, whatever is compared."""
     n = len(table.learned[0])
+    levels = table.target.quantiles
     return {
-        "loss": "mse" if table.target.classes is None else "cross_entropy",
+        "loss": table.target.loss,
+        **({"quantiles": levels} if levels else {}),
         "epochs": settings.epochs,
         "batch_size": min(n, settings.batch_size or (32 if n < 20_000 else 256)),
         "early_stopping": EarlyStopping(patience=settings.patience),

@@ -117,7 +117,7 @@ def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     defaults: dict[str, Any] = {
         "task": None, "epochs": 300, "patience": 20, "batch_size": None, "l2": 0.0, "class_weight": None, "seed": 0,
         "separator": None, "decimal": None, "thousands": None, "encoding": None, "comment": None, "sheet": None,
-        "use": [], "leave_out": [], "missing": [],
+        "loss": None, "quantiles": [], "use": [], "leave_out": [], "missing": [],
     }  # fmt: skip
     for name, default in defaults.items():
         value = getattr(args, name)

@@ -45,6 +45,20 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--l2", type=float, default=0.0, help="penalty on the weights, divided by the rows (default: 0)"
     )
+    parser.add_argument(
+        "--loss",
+        metavar="NAME",
+        help="how a number is learned: mse (default), mae, huber, gaussian_nll (a mean and its standard deviation), "
+        "pinball or ascending_pinball (quantiles), expectile",
+    )
+    parser.add_argument(
+        "--quantiles",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="Q",
+        help="for the last three (default: 0.05 0.5 0.95)",
+    )
     parser.add_argument("--class-weight", choices=("balanced",), help="give every class the same total weight")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split and the initial weights (default: 0)")
     parser.add_argument("--threads", type=int, default=1, help="share the work; results do not change (default: 1)")

@@ -28,6 +28,7 @@ examples:
   fastnn train data.csv --target price --dry-run
   fastnn train data.csv --target price
   fastnn train data.parquet --target species --hidden 128 --output species.safetensors
+  fastnn train data.csv --target price --loss ascending_pinball --quantiles 0.1 0.5 0.9
   fastnn train data.csv --target price --missing "<1.0" --decimal , --repeats 100
 """
 
@@ -118,6 +119,8 @@ def settings_of(args: argparse.Namespace, hidden: tuple[int, ...], activation: s
         batch_size=None if args.batch_size is None else check_integer("--batch-size", args.batch_size, 1),
         patience=check_integer("--patience", args.patience, 1),
         class_weight=args.class_weight,
+        loss=args.loss,
+        quantiles=tuple(args.quantiles),
     )
 
 
