@@ -10,15 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba import njit
+from numba.core import serialize
 from numba.core.errors import TypingError
 
 import fastnn
 from fastnn import MLP, SGD, Activation, Adam, LevenbergMarquardt
 from fastnn.kernels.functions.own import of_numbers, of_vectors
+from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import inlined
+from fastnn.kernels.lanes.kind import StepKind, StepKindType
 from fastnn.kernels.simd import load, pointer, store, with_lanes
 from fastnn.reference import series
 from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
 
 
 @njit
@@ -200,6 +204,23 @@ def test_a_pickle_brings_it_along():
     data = pickle.dumps(net)
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=Path(__file__).parent)
     assert done.stdout.decode().strip() == repr(net([0.1, 0.2, 0.3]).tolist()), done.stderr.decode()
+
+
+def test_a_spec_brings_it_along_and_a_kept_kernel_does_not():
+    net = MLP((3, 4, 2), activation=Activation(math_free, one_by_root, name="algebraic"))
+    before = pickle.dumps(NetworkSpec(net.spec.sizes, net.spec.activations))
+    assert net.spec.layers[0].activation.name == net.spec.activations[0]
+    assert pickle.dumps(net.spec) == before, "whatever has been read of it"
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).layers[0].activation)"
+    done = subprocess.run([sys.executable, "-c", code], input=before, capture_output=True, cwd=Path(__file__).parent)
+    assert done.stdout.decode().strip() == "Activation('algebraic')", done.stderr.decode()
+
+    kind = StepKind(net.spec, loss=0, rule=0, lanes=4, rows=1, lanes_hold_samples=True)
+    for compiled_for in (net.numba_type, Architecture(net.spec), StepKindType(kind)):
+        kept = serialize.dumps(compiled_for)
+        assert b"algebraic" in kept
+        assert b"math_free" not in kept, "the user's module may be gone when it is read"
+        assert pickle.loads(kept) is compiled_for
 
 
 @njit

@@ -23,10 +23,9 @@ class EnsembleType(ArraysType):
     """The Numba type of the ensembles with a spec, whatever their number of members."""
 
     def __init__(self, spec: NetworkSpec):
-        self.spec = spec
         self.dtype = number_type(spec)
         self.arrays = {"params": types.Array(self.dtype, 2, "A")}  # a part of an ensemble may skip rows
-        super().__init__(type_name("Ensemble", spec))
+        super().__init__(type_name("Ensemble", spec), spec)
 
 
 @cache

@@ -8,10 +8,11 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import NativeValue, make_attribute_wrapper, models, register_model, unbox
 
+from fastnn.kernels.jit.architecture import TypeOfSpec
 from fastnn.kernels.jit.lowering import cgutils
 
 
-class ArraysType(types.Type):
+class ArraysType(TypeOfSpec):
     """The Numba type of such an object, for `shows` to register.
 
     Attributes

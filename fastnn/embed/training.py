@@ -44,7 +44,7 @@ class TrainStateType(ArraysType):
     """The Numba type of the training states of a spec, given the targets of a row and whether labels are accepted."""
 
     def __init__(self, spec: NetworkSpec, n_targets: int, labels: bool):
-        self.spec, self.n_targets, self.labels = spec, n_targets, labels
+        self.n_targets, self.labels = n_targets, labels
         self.arrays = {
             "records": types.Array(from_dtype(JOB_RECORD), 1, "C"),
             "slots": types.Array(number_type(spec), 2, "C"),
@@ -55,7 +55,7 @@ class TrainStateType(ArraysType):
             "limits": types.Array(types.int64, 1, "C"),
         }
         targets = f"{n_targets} targets, labels={labels}"
-        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, {targets}, kernels {digest()})")
+        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, {targets}, kernels {digest()})", spec)
 
 
 class TrainState:

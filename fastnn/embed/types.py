@@ -29,12 +29,13 @@ class NetworkType(ArraysType):
     """
 
     def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None):
-        self.spec, self.rebuild, self.outside = spec, rebuild, outside
+        self.rebuild, self.outside = rebuild, outside
         self.dtype = number_type(spec)
         self.arrays = {"params": types.Array(self.dtype, 1, "C")}
         if outside is not None:
             self.arrays["domain"] = types.Array(types.float64, 1, "C")
-        super().__init__(type_name("MLP" if outside is None else f"MLP in its domain, outside: {outside}", spec))
+        kind = "MLP" if outside is None else f"MLP in its domain, outside: {outside}"
+        super().__init__(type_name(kind, spec), spec)
 
 
 @cache

@@ -467,12 +467,10 @@ class MLP(SingleSample, InDomain, Exports):
 
     def __getstate__(self) -> tuple[Any, ...]:
         domain = () if self._domain is None else (self._domain, self._outside)
-        rows = [layer.activation for layer in self._spec.layers if isinstance(layer.activation, Activation)]
-        own = [rows] if rows else []  # which another process makes first
-        return (*own, self._spec, self._params, *domain)
+        return (self._spec, self._params, *domain)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        spec, params, *domain = state[1:] if isinstance(state[0], list) else state
+        spec, params, *domain = state
         self._hold(spec, aligned_copy(params), *domain)  # a copy, for copy.copy passes the array itself
 
     def __repr__(self) -> str:

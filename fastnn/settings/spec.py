@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,10 @@ class NetworkSpec:
     activations: tuple[str, ...]
     bias: bool = True
     dtype: str = "float64"
+
+    def __reduce__(self) -> tuple:
+        own = [catalogue.activation_of(name) for name in self.activations if name not in catalogue.ACTIVATIONS]
+        return _again, (own, self.sizes, self.activations, self.bias, self.dtype)
 
     @property
     def n_in(self) -> int:
@@ -111,3 +115,8 @@ class NetworkSpec:
         for biases in self.biases(mask):
             biases[:] = False
         return mask
+
+
+def _again(own: list[catalogue.Activation], *fields: Any) -> NetworkSpec:
+    """A pickled spec; another process has made the user's own activations by now, as they are among the arguments."""
+    return NetworkSpec(*fields)

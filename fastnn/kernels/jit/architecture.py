@@ -7,6 +7,9 @@ cache with it is compiled anew after an upgrade.
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from functools import cache
+
 from numba import types
 from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
 
@@ -14,12 +17,27 @@ from fastnn.kernels.jit.digest import digest
 from fastnn.settings.spec import NetworkSpec
 
 
-class Architecture(types.Type):
+class TypeOfSpec(types.Type):
+    """A type that knows a spec: by its fields, as kept kernels hold their types, and need no function of the user's."""
+
+    def __init__(self, name: str, spec: NetworkSpec):
+        self._fields = astuple(spec)
+        super().__init__(name)
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The spec."""
+        return _spec_of(*self._fields)
+
+
+_spec_of = cache(NetworkSpec)
+
+
+class Architecture(TypeOfSpec):
     """The type of a network's spec."""
 
     def __init__(self, spec: NetworkSpec):
-        self.spec = spec
-        super().__init__(type_name("Architecture", spec))
+        super().__init__(type_name("Architecture", spec), spec)
 
 
 def type_name(kind: str, spec: NetworkSpec) -> str:

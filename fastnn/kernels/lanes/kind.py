@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numba import types
 from numba.extending import NativeValue, models, register_model, unbox
@@ -50,7 +50,7 @@ class StepKind:
     selective: bool = False
 
     def __reduce__(self) -> tuple:
-        return StepKind, tuple(getattr(self, field.name) for field in fields(self))
+        return _again, astuple(self)  # without users' functions, as in `TypeOfSpec`
 
     @cached_property
     def _numba_type_(self) -> StepKindType:  # where Numba looks for the type of an argument first
@@ -88,6 +88,10 @@ class StepKind:
     def n_values(self) -> int:
         """Vectors that the values of a block of rows take."""
         return self.offsets[1]
+
+
+def _again(spec: tuple, *rest: Any) -> StepKind:
+    return StepKind(NetworkSpec(*spec), *rest)
 
 
 class StepKindType(types.Type):
