@@ -7,21 +7,23 @@ A check returns the value that the rest of the package works with, or raises a `
 from fastnn.checks.arrays import (
     all_finite,
     check_apart,
-    check_batch,
     check_columns,
     check_finite,
-    check_finite_data,
-    check_inputs,
     check_means,
     check_numbers,
     check_out,
     check_params,
+    check_scales,
+    check_vector,
+)
+from fastnn.checks.data import (
+    check_batch,
+    check_finite_data,
+    check_inputs,
     check_sample,
     check_sample_weight,
-    check_scales,
     check_some_present,
     check_targets,
-    check_vector,
 )
 from fastnn.checks.jobs import (
     check_job,

@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import (
-    check_finite,
-    check_inputs,
-    check_sample_weight,
-    check_some_present,
-    check_targets,
-)
+from fastnn.checks.arrays import check_finite
+from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import draw_seed
 from fastnn.checks.optimizers import check_optimizer

@@ -8,15 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks.arrays import (
-    _as_floats,
-    _as_numbers,
-    check_finite,
-    check_inputs,
-    check_sample_weight,
-    check_some_present,
-    check_targets,
-)
+from fastnn.checks.arrays import as_floats, as_numbers, check_finite
+from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets
 from fastnn.checks.memory import check_memory
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
@@ -37,7 +30,7 @@ def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:
     ValueError
         If it has another shape, or a value that overflows the network's dtype.
     """
-    params = _as_floats("params", params, np.dtype(spec.dtype), f"(K, {spec.n_params})")
+    params = as_floats("params", params, np.dtype(spec.dtype), f"(K, {spec.n_params})")
     if params.ndim != 2 or params.shape[1] != spec.n_params:
         raise ValueError(f"params must have shape (K, {spec.n_params}), a row for each member; got {params.shape}")
     return params
@@ -103,7 +96,7 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     ValueError
         If it has another shape, or a number is outside the interval.
     """
-    numbers = _as_floats(argument, value, np.dtype(np.float64), f"() or ({members},)")
+    numbers = as_floats(argument, value, np.dtype(np.float64), f"() or ({members},)")
     if numbers.shape not in ((), (members,)):
         raise ValueError(
             f"{argument} must be one number, or one for each of the {members} members; got {numbers.shape}"
@@ -174,7 +167,7 @@ def check_data(
     weights = np.empty((0, n), spec.dtype)
     if sample_weight is not None and np.ndim(sample_weight) == 2:
         _check_blocks("sample_weight", sample_weight, members)
-        weights = _as_floats("sample_weight", sample_weight, np.dtype(spec.dtype), f"({n},) or ({members}, {n})")
+        weights = as_floats("sample_weight", sample_weight, np.dtype(spec.dtype), f"({n},) or ({members}, {n})")
         if weights.shape != (members, n):
             raise ValueError(f"sample_weight must have shape ({n},) or ({members}, {n}); got {weights.shape}")
         if weights.min() < 0:
@@ -214,7 +207,7 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
 
 def _as_array(argument: str, value: Any) -> Any:
     """Lists as arrays, whose dimensions are known; anything else is left for later checks."""
-    return _as_numbers(argument, value, "any") if isinstance(value, (list, tuple)) else value
+    return as_numbers(argument, value, "any") if isinstance(value, (list, tuple)) else value
 
 
 def _check_blocks(argument: str, value: Any, members: int) -> None:
@@ -234,7 +227,7 @@ def check_quantiles(q: ArrayLike) -> NDArray[np.float64]:
     TypeError, ValueError
         If it is not such an array.
     """
-    numbers = _as_numbers("q", q, "any").astype(np.float64)
+    numbers = as_numbers("q", q, "any").astype(np.float64)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(f"q must be numbers from 0 to 1; got {describe(q)}")
     return numbers

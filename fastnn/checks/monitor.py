@@ -7,13 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import (
-    check_finite_data,
-    check_inputs,
-    check_sample_weight,
-    check_some_present,
-    check_targets,
-)
+from fastnn.checks.data import check_finite_data, check_inputs, check_sample_weight, check_some_present, check_targets
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,

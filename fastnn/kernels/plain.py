@@ -31,6 +31,7 @@ from fastnn.settings.catalogue import (
     Activation,
     Loss,
     activation_of,
+    masked_twin,
 )
 from fastnn.settings.spec import NetworkSpec
 
@@ -320,7 +321,7 @@ def _batch(
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
     counted = counted_weights(loss, y, shares)
     total = loss.divisor(spec.n_out) * (counted.sum() if loss.mean and counted.any() else 1.0)
-    code = loss.code if loss.code >= 0 else -1 - loss.code  # that of the loss without missing targets
+    code = masked_twin(loss.code) if loss.masked else loss.code  # below a target that is NaN is left out in any case
     known = _table(spec), code, loss.logits_of is not None
     numbers = np.full(targets.shape[1], parameter, np.float64)
     return *known, numbers, params, targets, shares / total, *_room(spec, X)

@@ -6,8 +6,10 @@ names, in `fastnn.reference` and in `fastnn.kernels.functions`. Tests and docume
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from math import inf
+from typing import Self
 
 from fastnn.settings.intervals import ABOVE_0, INSIDE_UNIT, Interval
 
@@ -108,9 +110,15 @@ class Loss:
     metric: str = "r2"
     masked: bool = False
 
-    def where_present(self) -> Loss:
+    def where_present(self) -> Self:
         """The same loss, except that a target of NaN takes no part in it."""
-        return replace(self, masked=True, code=-1 - self.code)
+        loss = copy(self)
+        vars(loss).update(masked=True, code=masked_twin(self.code))
+        return loss
+
+    def masked_as(self, other: Loss) -> Self:
+        """The same loss, in which a target of NaN takes no part if it takes none in the other."""
+        return self.where_present() if other.masked else self
 
     @property
     def may_be_masked(self) -> bool:
@@ -265,14 +273,19 @@ LOSSES: dict[str, Loss] = _table(
 )
 
 
-#: Users' own losses, by their codes (`fastnn.settings.own`).
+#: Users' own losses, by their codes (`fastnn.settings.own`), for their functions: of those that share them, the first.
 OWN_LOSSES: dict[int, Loss] = {}
+
+
+def masked_twin(code: int) -> int:
+    """The code of the same loss where targets may be missing, which is negative; or from that one back."""
+    return -1 - code
 
 
 def loss_of(code: int) -> Loss:
     """The loss with this code."""
     if code < 0:
-        return loss_of(-1 - code).where_present()
+        return loss_of(masked_twin(code)).where_present()
     return OWN_LOSSES.get(code) or next(row for row in LOSSES.values() if row.code == code)
 
 

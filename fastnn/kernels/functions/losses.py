@@ -233,8 +233,7 @@ def row_loss(code, o, d, y, n, share, parameter):
 def _choose_row_loss(code, o, d, y, n, share, parameter):
     row = catalogue.loss_of(code.literal_value)
     if row.logits_of == "ascending":
-        pinball = catalogue.LOSSES["pinball"]
-        each = (pinball.where_present() if row.masked else pinball).code
+        each = catalogue.LOSSES["pinball"].masked_as(row).code
         return lambda code, o, d, y, n, share, parameter: ascending_pinball(each, o, d, y, n, share, parameter)
     if not row.elementwise:
         function = function_of(row)
@@ -411,8 +410,8 @@ def residuals_of(loss: catalogue.Loss) -> tuple:
     """The residuals of a squared loss, for `address_of`, and the literal that they are compiled for."""
     if isinstance(loss, own.LeastSquares):
         return residuals, types.literal(loss.code)
-    mse = catalogue.LOSSES["mse"]  # whose residuals are those of sse
-    return residuals, types.literal((mse.where_present() if loss.masked else mse).code)
+    mse = catalogue.LOSSES["mse"].masked_as(loss)  # whose residuals are those of sse
+    return residuals, types.literal(mse.code)
 
 
 def callee_of(loss: catalogue.Loss, labels_given: bool) -> tuple:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from math import inf
 from typing import Any
 
@@ -76,18 +75,12 @@ class Loss(catalogue.Loss):
         digest = fingerprint(value, gradient)
         super().__init__(own_name(value, name, digest), int(digest, 16), targets=interval("targets", targets))
         vars(self).update(value=value, gradient=gradient, outputs=interval("outputs", outputs))
-        catalogue.OWN_LOSSES[self.code] = self
+        catalogue.OWN_LOSSES.setdefault(self.code, self)
 
     @property
     def functions(self) -> tuple[Callable, Callable]:
         """Those that the user gave."""
         return self.value, self.gradient
-
-    def where_present(self) -> Loss:
-        """The same loss, in which a target that is NaN takes no part."""
-        loss = copy(self)
-        vars(loss).update(masked=True, code=-1 - self.code)
-        return loss
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({plain_name(self.name)!r})"

@@ -1,0 +1,185 @@
+"""Checks of what a network is trained on: samples, targets, and the samples' weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks.arrays import DTYPES, as_floats, as_numbers, check_finite
+from fastnn.checks.values import describe
+from fastnn.jobs.missing import counted_weights
+from fastnn.settings.catalogue import Loss
+from fastnn.settings.own import plain_name
+from fastnn.settings.spec import NetworkSpec
+
+_INTP = np.dtype(np.intp)
+
+
+def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
+    """Samples, shape (n, n_in) with n of at least `least`.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array of real numbers.
+    ValueError
+        If it is ragged, masked or of another shape, or has a value that overflows the network's dtype.
+    """
+    dtype, n_in = DTYPES[spec.dtype], spec.sizes[0]
+    if not (type(X) is np.ndarray and X.dtype is dtype and X.flags.carray):
+        X = as_floats("X", X, dtype, f"(n, {n_in})")
+    if X.ndim != 2 or X.shape[1] != n_in:
+        hint = "; for one sample x, pass x[None]" if X.shape == (n_in,) else ""
+        raise ValueError(f"X must have shape (n, {n_in}); got {X.shape}{hint}")
+    if len(X) < least:
+        raise ValueError(f"X must have at least {least} row; got shape {X.shape}")
+    return X
+
+
+def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
+    """One sample, shape (n_in,); raises as `check_inputs`."""
+    dtype, n_in = DTYPES[spec.dtype], spec.sizes[0]
+    if not (type(x) is np.ndarray and x.dtype is dtype and x.flags.carray):
+        x = as_floats("x", x, dtype, f"({n_in},)")
+    if x.shape != (n_in,):
+        hint = "; predict takes many samples" if x.ndim == 2 else ""
+        raise ValueError(f"x must have shape ({n_in},); got {x.shape}{hint}")
+    return x
+
+
+def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
+    """Targets of the loss, shape (rows, n_targets), or class labels, shape (rows,) of intp.
+
+    Targets of shape (rows,) become a column if the network has one target and the loss takes no labels; one target
+    serves all outputs if the loss says so. NaN passes here, as it is found while training, or marks a missing target if
+    the loss is masked.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array of real numbers.
+    ValueError
+        If it is ragged, masked or of another shape, or has a value that overflows the network's dtype or for which the
+        loss is not defined, including infinity if the loss is masked.
+    """
+    dtype, n_out, n_targets = DTYPES[spec.dtype], spec.sizes[-1], loss.n_targets(spec.sizes[-1])
+    if loss.labels and type(y) is np.ndarray and y.dtype is _INTP and y.shape == (rows,):
+        return _as_labels(y, n_out)
+    if not (type(y) is np.ndarray and y.dtype is dtype and y.flags.carray and y.ndim == 2):
+        column = n_targets == 1 or loss.one_target
+        labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if column else ""
+        expected = f"(n, {n_targets}){labels}"
+        y = as_numbers("y", y, expected)
+        if y.ndim == 1 and len(y) != rows:
+            raise ValueError(f"y must have as many rows as X, {rows}; got {len(y)}")
+        if y.ndim == 1 and loss.labels:
+            return _as_labels(y, n_out)
+        if y.ndim == 1 and column:
+            y = y[:, None]
+        if y.ndim != 2:
+            raise ValueError(f"y must have shape {expected}; got {y.shape}")
+        y = as_floats("y", y, dtype, expected)
+    if loss.one_target and y.shape == (rows, 1):
+        y = np.repeat(y, n_out, axis=1)
+    if y.shape != (rows, n_targets):
+        raise ValueError(f"y must have shape {(rows, n_targets)}, a row for each of X; got {y.shape}")
+    _check_domain(y, loss)
+    if loss.masked and np.isinf(y).any():
+        i, j = divmod(int(np.argmax(np.isinf(y))), n_targets)
+        raise ValueError(f"y must be finite, or NaN where it is missing; got {y[i, j]} in row {i}, column {j}")
+    return y
+
+
+def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDArray | None:
+    """Weights of the samples, shape (rows,), or None; NaN passes here, as it is found while training.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array of real numbers.
+    ValueError
+        If it has another shape or a negative weight, or sums to zero.
+    """
+    if sample_weight is None:
+        return None
+    weights = as_floats("sample_weight", sample_weight, DTYPES[spec.dtype], f"({rows},)")
+    if weights.shape != (rows,):
+        raise ValueError(f"sample_weight must have shape ({rows},), a weight for each row of X; got {weights.shape}")
+    if weights.min() < 0:
+        row = int(np.argmax(weights < 0))
+        raise ValueError(f"sample_weight must be at least 0; got {weights[row]} in row {row}")
+    if not weights.any():
+        raise ValueError("sample_weight must have a sum above 0; got only zeros")
+    return weights
+
+
+def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:
+    """Refuse targets that are all missing, or present only where the weight is zero.
+
+    Raises
+    ------
+    ValueError
+        If this is so in any block of shape (n, n_targets).
+    """
+    counted = counted_weights(loss, y, sample_weight) if loss.masked else None
+    if counted is not None and not (counted > 0).any(axis=-1).all():
+        raise ValueError("y must hold a target that is not NaN, of a sample whose weight is above 0; got none")
+
+
+def check_batch(batch: Any, number: int, spec: NetworkSpec, loss: Loss) -> tuple[NDArray, NDArray, NDArray | None]:
+    """Samples, targets and weights of a batch that an iterator yielded; raises as the checks of each."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        raise TypeError(f"X must yield (X, y) or (X, y, sample_weight); got {describe(batch)} as batch {number}")
+    try:
+        X = check_inputs(batch[0], spec, least=1)
+        y = check_targets(batch[1], spec, loss, len(X))
+        return X, y, check_sample_weight(batch[2], spec, len(X)) if len(batch) == 3 else None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"batch {number} of X: {error}") from error
+
+
+def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None, *, masked: bool = False) -> None:
+    """Refuse data with NaN or infinity, except in targets that are `masked`; raises as `check_finite`."""
+    check_finite("X", X)
+    if not masked:
+        check_finite("y", y)
+    if sample_weight is not None:
+        check_finite("sample_weight", sample_weight)
+
+
+def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
+    """Class labels as intp."""
+    if y.dtype is _INTP and y.flags.carray and y.size and np.maximum.reduce(np.ndarray(y.shape, np.uintp, y)) < classes:
+        return y  # in less time: a negative number is a large one without its sign
+    bad = (y < 0) | (y >= classes)
+    if y.dtype.kind == "f":
+        bad |= y != np.floor(y)  # NaN, too, is no whole number
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"y must hold class labels, integers from 0 to {classes - 1}; got {y[row]} in row {row}")
+    labels = y.astype(np.intp, order="C", copy=False)
+    return labels if labels.flags.carray else labels.copy()
+
+
+def _check_domain(y: NDArray, loss: Loss) -> None:
+    """Refuse targets for which the loss is not defined."""
+    low, high = loss.targets
+    if low > -np.inf or high < np.inf:
+        bad = (y < low) | (y > high)
+        if bad.any():
+            row, column = divmod(int(np.argmax(bad)), y.shape[1])
+            bounds = f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
+            bounds = f"at most {high:g}" if low == -np.inf else bounds
+            raise ValueError(
+                f"y must be {bounds} for {plain_name(loss.name)}; got {y[row, column]} in row {row}, column {column}"
+            )
+    if loss.labels:
+        sums = y.sum(axis=1)
+        bad = abs(sums - 1) > 1e-3  # rounding stays below, a row that is no distribution does not
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"y must hold class labels or rows that sum to 1 for {loss.name}; got a sum of {sums[row]} in row {row}"
+            )
