@@ -10,7 +10,9 @@ from fastnn.settings import catalogue, optimizers
 
 HIDDEN = [name for name, row in catalogue.ACTIVATIONS.items() if row.hidden]
 OUTPUTS = list(catalogue.ACTIVATIONS)
-PAIRS = [(hidden, output) for hidden in HIDDEN for output in OUTPUTS]
+GOING_TOGETHER = [
+    (output, loss) for output in OUTPUTS for loss, row in catalogue.LOSSES.items() if row.goes_with(output)
+]
 KINK_MARGIN = 1e-3
 
 
@@ -20,18 +22,13 @@ def sized(sizes, loss):
     return (*others, next(n for n in (n_out, n_out + 1) if catalogue.LOSSES[loss].fits(n)))
 
 
-def losses_of(output):
-    """Every loss that goes with the output."""
-    return [name for name, row in catalogue.LOSSES.items() if row.goes_with(output)]
-
-
 @contextmanager
-def about(case):
+def about(*case):
     """An assertion that fails inside says of which case of a loop."""
     try:
         yield
     except AssertionError as failure:
-        failure.add_note(f"The case was {case}.")
+        failure.add_note(f"The case was {', '.join(map(str, case))}.")
         raise
 
 
@@ -93,16 +90,16 @@ def is_analytic(*names):
     return all(catalogue.ACTIVATIONS[name].analytic for name in names)
 
 
-def central_differences(function, point, step=1e-5):
-    """The derivative of `function`, a number or a vector, with respect to each entry of a vector (the last axis)."""
-    directions = step * np.eye(len(point))
-    return np.stack([(np.asarray(function(point + d)) - function(point - d)) / (2 * step) for d in directions], axis=-1)
+def central_differences(function, point, directions=None, step=1e-5):
+    """The derivative of `function`, a number or a vector, along each direction (the last axis), or to each entry."""
+    steps = step * (np.eye(len(point)) if directions is None else directions)
+    return np.stack([(np.asarray(function(point + d)) - function(point - d)) / (2 * step) for d in steps], axis=-1)
 
 
-def complex_step(function, point):
+def complex_step(function, point, directions=None):
     """The same of an analytic function, exact to rounding."""
-    directions = 1e-100j * np.eye(len(point))
-    return np.stack([np.asarray(function(point + d)).imag / 1e-100 for d in directions], axis=-1)
+    steps = 1e-100j * (np.eye(len(point)) if directions is None else directions)
+    return np.stack([np.asarray(function(point + d)).imag / 1e-100 for d in steps], axis=-1)
 
 
 def error(actual, expected):

@@ -1,5 +1,7 @@
 """The matrix product behind the dense layer's three, against NumPy: shapes, strides, either orientation, sums."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numba import njit
@@ -117,12 +119,11 @@ def test_few_rows(n, dtype):
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("init", ["row", "matrix", "itself"])
 @pytest.mark.parametrize("gaps", [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 3, 4)])
-@pytest.mark.parametrize("m", [1, 2])
-def test_columns(m, gaps, init, turned, dtype):
+def test_columns(gaps, init, turned, dtype):
     """A product with a column is a dot product a row, or the other way round, where there are no gaps."""
-    for n in (1, 3, 16, 17, 70):
-        for depth in (1, 3, 16, 17, 70):
-            check(n, m, depth, dtype, turned=turned, gaps=gaps, init=init)
+    lengths = (1, 3, 16, 17, 70)
+    for n, m, depth in itertools.product(lengths, (1, 2), lengths):
+        check(n, m, depth, dtype, turned=turned, gaps=gaps, init=init)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

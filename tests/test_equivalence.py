@@ -1,11 +1,12 @@
 """The two twins on the same networks, data and settings: outputs, loss, gradient and whole runs."""
 
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
 import torch_autograd
-from reference_cases import HIDDEN, OUTPUTS, PAIRS, about, draw, error, losses_of, rules, sized, targets
+from reference_cases import GOING_TOGETHER, HIDDEN, OUTPUTS, about, draw, error, rules, sized, targets
 
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.tiles import predict as kernels
@@ -61,66 +62,69 @@ def assert_same_outputs(spec, params, X):
 
 # ---------------------------------------------------------------- everything that goes together
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("hidden", "output"), PAIRS)
-def test_gradient(hidden, output, dtype):
-    for loss in losses_of(output):
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_gradient(hidden, dtype):
+    for output, loss in GOING_TOGETHER:
         spec = spec_of(sized((5, 9, 7, 3), loss), [hidden], output, dtype=dtype)
         weight = np.random.default_rng(1).integers(0, 3, 19) / 2
         params, X, y, weight = single_or_double(dtype, *draw(spec, loss, 19), weight)
-        with about(loss):
+        with about(output, loss):
             assert_same_gradient(spec, params, X, y, loss, sample_weight=weight, l2=0.1)
             assert_same_gradient(spec, params, X, y, loss)
 
 
-@pytest.mark.parametrize(("hidden", "output"), PAIRS)
-def test_gradient_is_that_of_torch(hidden, output):
-    spec = spec_of((3, 5, 4, 2), [hidden], output)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_gradient_is_that_of_torch(hidden):
     settings = {"sample_weight": np.array([0.5, 1.0, 0.0, 2.0, 0.25, 3.0]), "l2": 0.1}
-    for loss in losses_of(output):
+    for output, loss in GOING_TOGETHER:
+        spec = spec_of((3, 5, 4, 2), [hidden], output)
         row, (params, X, y) = catalogue.LOSSES[loss], draw(spec, loss, 6, seed=2)
         their_value, their_gradient = torch_autograd.loss_and_grad(spec, params, X, y, row, **settings)
         value, gradient = kernels.loss_and_grad(spec, params, X, y, row, **settings)
-        with about(loss):
+        with about(output, loss):
             assert value == pytest.approx(their_value, rel=1e-12)
             assert error(gradient, their_gradient) < 1e-10
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_outputs(hidden, output, dtype):
-    spec = spec_of((4, 9, 17, 11), [hidden], output, dtype=dtype)
-    rng = np.random.default_rng(3)
-    params, X = single_or_double(dtype, rng.normal(size=spec.n_params) / 2, rng.normal(size=(23, 4)))
-    assert_same_outputs(spec, params, X)
+def test_outputs(hidden, dtype):
+    for output in OUTPUTS:
+        spec = spec_of((4, 9, 17, 11), [hidden], output, dtype=dtype)
+        rng = np.random.default_rng(3)
+        params, X = single_or_double(dtype, rng.normal(size=spec.n_params) / 2, rng.normal(size=(23, 4)))
+        with about(output):
+            assert_same_outputs(spec, params, X)
 
 
 # ---------------------------------------------------------------- any shape
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", ROWS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_any_width_and_batch(width, n, dtype):
-    for sizes, bias in [((width, 6, 1), True), ((5, width, width + 1, 2), False), ((4, width), True)]:
+def test_any_width_and_batch(width, dtype):
+    shapes = [((width, 6, 1), True), ((5, width, width + 1, 2), False), ((4, width), True)]
+    for n, (sizes, bias) in product(ROWS, shapes):
         spec = spec_of(sizes, SMOOTH, "identity", bias=bias, dtype=dtype)
         params, X, y = draw_big(spec, "mse", n)
         weight = np.arange(1.0, n + 1, dtype=dtype)
         weight[1:-1:3] = 0
-        assert_same_gradient(spec, params, X, y, "mse", sample_weight=weight, l2=0.01)
-        assert_same_outputs(spec, params, X)
+        with about(n, sizes):
+            assert_same_gradient(spec, params, X, y, "mse", sample_weight=weight, l2=0.01)
+            assert_same_outputs(spec, params, X)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", ROWS)
 @pytest.mark.parametrize("classes", WIDTHS)
-def test_any_number_of_classes(classes, n, dtype):
+def test_any_number_of_classes(classes, dtype):
     spec = spec_of((3, classes), [], "softmax", dtype=dtype)
-    params, X, y = draw_big(spec, "cross_entropy", n)
-    weight = np.linspace(0, 2, n, dtype=dtype) if n > 1 else None
-    assert_same_outputs(spec, params, X)
-    if classes > 1:  # the gradient of one class is zero
+    for n in ROWS:
+        params, X, y = draw_big(spec, "cross_entropy", n)
+        weight = np.linspace(0, 2, n, dtype=dtype) if n > 1 else None
         labels = np.random.default_rng(n).integers(0, classes, n)
-        for y_ in (y, labels, np.eye(classes, dtype=dtype)[labels]):
-            assert_same_gradient(spec, params, X, y_, "cross_entropy", sample_weight=weight)
+        with about(n):
+            assert_same_outputs(spec, params, X)
+            for y_ in (y, labels, np.eye(classes, dtype=dtype)[labels]):
+                if classes > 1:  # the gradient of one class is zero
+                    assert_same_gradient(spec, params, X, y_, "cross_entropy", sample_weight=weight)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -135,10 +139,11 @@ def test_one_class_teaches_nothing(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", [name for name, row in catalogue.LOSSES.items() if row.logits_of is None])
-@pytest.mark.parametrize("n", [1, 8, 16, 63, 64, 65, 300])
-def test_any_batch_of_one_target(n, loss, dtype):
+def test_any_batch_of_one_target(loss, dtype):
     spec = spec_of(sized((3, 1), loss), [], "softplus", dtype=dtype)
-    assert_same_gradient(spec, *draw_big(spec, loss, n), loss, sample_weight=np.linspace(1, 2, n, dtype=dtype))
+    for n in (1, 8, 16, 63, 64, 65, 300):
+        with about(n):
+            assert_same_gradient(spec, *draw_big(spec, loss, n), loss, sample_weight=np.linspace(1, 2, n, dtype=dtype))
 
 
 WIDE = [
@@ -226,19 +231,20 @@ def assert_same_run(spec, params, X, y, loss, rule, **settings):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", RULES, ids=repr)
-@pytest.mark.parametrize("loss", catalogue.LOSSES)
-def test_run(loss, rule, dtype):
+def test_run(rule, dtype):
     """Shuffled batches, the last one short; weights, some zero; l2, and a bound on the gradient."""
-    seed = 10 * RULES.index(rule) + catalogue.LOSSES[loss].code
-    hidden, output = HIDDEN[seed % len(HIDDEN)], catalogue.LOSSES[loss].logits_of or "identity"
-    spec = spec_of(sized((5, 9, 3), loss), [hidden], output, dtype=dtype)
-    draws = np.random.default_rng(seed)
-    # Multiples of one number would let a gradient of signs alone cancel to zero, whose sign Rprop takes.
-    weight = draws.integers(0, 4, 37) * draws.uniform(0.4, 0.6, 37)
-    params, X, y, weight = single_or_double(dtype, *draw(spec, loss, 37, seed), weight)
-    batch_size = None if catalogue.OPTIMIZERS[type(rule).__name__].whole_batch else 8
-    settings = {"sample_weight": weight, "l2": 0.01, "max_grad_norm": 0.5, "member": 2}
-    assert_same_run(spec, params, X, y, loss, rule, batch_size=batch_size, **settings)
+    for loss, row in catalogue.LOSSES.items():
+        seed = 10 * RULES.index(rule) + row.code
+        hidden, output = HIDDEN[seed % len(HIDDEN)], row.logits_of or "identity"
+        spec = spec_of(sized((5, 9, 3), loss), [hidden], output, dtype=dtype)
+        draws = np.random.default_rng(seed)
+        # Multiples of one number would let a gradient of signs alone cancel to zero, whose sign Rprop takes.
+        weight = draws.integers(0, 4, 37) * draws.uniform(0.4, 0.6, 37)
+        params, X, y, weight = single_or_double(dtype, *draw(spec, loss, 37, seed), weight)
+        batch_size = None if catalogue.OPTIMIZERS[type(rule).__name__].whole_batch else 8
+        settings = {"sample_weight": weight, "l2": 0.01, "max_grad_norm": 0.5, "member": 2}
+        with about(loss):
+            assert_same_run(spec, params, X, y, loss, rule, batch_size=batch_size, **settings)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

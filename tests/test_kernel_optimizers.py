@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference_cases import about
 from test_reference_optimizers import BY_HAND, TORCH
 
 from fastnn.jobs.job import Job, State, Status
@@ -47,19 +48,19 @@ def test_steps_by_hand(rule, gradients, expected, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_params", [1, 7, 8, 15, 16, 17, 33, 70])
 @pytest.mark.parametrize("rule", RULES, ids=repr)
-def test_gradients_that_turn_stay_and_vanish(rule, n_params, dtype):
-    rng = np.random.default_rng(n_params)
-    gradients = rng.normal(size=(20, n_params)) * (rng.random((20, n_params)) > 0.1)
-    gradients *= 10.0 ** rng.integers(-3, 3, n_params)
-    params, gradients = rng.normal(size=n_params).astype(dtype), gradients.astype(dtype)
-    ours, slots = follow(rule, params, gradients)
-    expected, expected_slots = follow_by_numpy(rule, params, gradients)
-    tolerance = 100 * np.finfo(dtype).eps
-    np.testing.assert_allclose(ours, expected, rtol=tolerance, atol=tolerance * np.abs(params).max())
-    scale = np.abs(gradients).max(axis=0)
-    assert (np.abs(slots - expected_slots) <= tolerance * (np.abs(expected_slots) + scale)).all()
+def test_gradients_that_turn_stay_and_vanish(rule, dtype):
+    for n_params in (1, 7, 8, 15, 16, 17, 33, 70):
+        rng = np.random.default_rng(n_params)
+        gradients = rng.normal(size=(20, n_params)) * (rng.random((20, n_params)) > 0.1)
+        gradients *= 10.0 ** rng.integers(-3, 3, n_params)
+        params, gradients = rng.normal(size=n_params).astype(dtype), gradients.astype(dtype)
+        ours, slots = follow(rule, params, gradients)
+        expected, expected_slots = follow_by_numpy(rule, params, gradients)
+        tolerance, scale = 100 * np.finfo(dtype).eps, np.abs(gradients).max(axis=0)
+        with about(n_params):
+            np.testing.assert_allclose(ours, expected, rtol=tolerance, atol=tolerance * np.abs(params).max())
+            assert (np.abs(slots - expected_slots) <= tolerance * (np.abs(expected_slots) + scale)).all()
 
 
 @pytest.mark.parametrize("rule", [Adam(0.1), AdamW(0.1, weight_decay=0.0)], ids=repr)
