@@ -13,8 +13,7 @@ from fastnn.embed import from_python as calls
 SPECS = [
     ((3, 17, 18), ("gelu_tanh", "softmax")),
     ((9, 5, 2), ("silu", "identity")),
-    ((33, 70, 1), ("tanh", "sigmoid")),
-    ((33, 150, 37, 3), ("relu", "relu", "identity")),
+    ((33, 150, 37, 1), ("relu", "tanh", "sigmoid")),
 ]
 
 

@@ -74,7 +74,8 @@ def test_the_twins_agree_by_numbas_public_ways_too(tmp_path):
     ignore = ["-W", "ignore:fastnn does not know Numba:RuntimeWarning"]
     equivalence = ["test_run_of_blocks_and_short_batches", "test_depth"]
     tests = ["tests/test_tutorial.py", *(f"tests/test_equivalence.py::{name}" for name in equivalence)]
-    done = run("-m", "pytest", "-q", "-p", "tests.changed_numba", *ignore, *tests, cache=tmp_path)
+    one_dtype = ["-k", "not float32"]  # the compiler's ways are the same for either
+    done = run("-m", "pytest", "-q", "-p", "tests.changed_numba", *ignore, *one_dtype, *tests, cache=tmp_path)
     assert done.returncode == 0, done.stdout
 
 
