@@ -55,6 +55,15 @@ def test_every_example_parses():
             assert cli.build_parser().parse_args(argv).command == name
 
 
+def test_an_unknown_option_is_told_by_its_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["info", "m.npz", "--bogus"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert error.startswith("usage: fastnn info ")
+    assert error.endswith("fastnn info: error: unrecognized arguments: --bogus\n")
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["--version"])

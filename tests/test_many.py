@@ -225,6 +225,15 @@ def test_an_ensemble_is_a_sequence_of_networks():
     assert isinstance(many[1:3], Ensemble)
     assert np.array_equal(many[1:3].loss, many.loss[1:3])
     assert [net.spec for net in many] == [SPEC] * 5
+    assert repr(many[:1]).startswith("<Ensemble of 1 member: <MLP")
+    for index, message in (
+        (5, "one of 5 members; got 5"),
+        (-6, "got -6"),
+        (None, "got None"),
+        ([0, 5], "of 5 members"),
+    ):
+        with pytest.raises(IndexError, match=f"an index must be .*{message}"):
+            many[index]
     outputs = many.predict(X)
     assert outputs.shape == (5, N, 2)
     assert np.array_equal(outputs[2], many[2].predict(X))
@@ -272,6 +281,10 @@ REFUSED = [
     ({"optimizer": SGD(np.array([0.1, 0.2]))}, "learning_rate of SGD must be one number, or one for each of the 4"),
     ({"X": np.full((N, 3), np.nan)}, "X must be finite"),
     ({"seeds": [1, 2]}, "seeds must be integers of at least 0, one for each of the 4 members"),
+    (
+        {"X": np.where(np.arange(4)[:, None, None] == 2, np.nan, X)},
+        "X must be finite; got nan in member 2, row 0, column 0",
+    ),
     ({"seeds": range(4), "rng": 0}, "rng must be None where each member has its seed"),
     ({"chunk": 0}, "chunk must be an integer of at least 1; got 0"),
     ({"early_stopping": EarlyStopping(0)}, "patience of EarlyStopping must be an integer of at least 1"),

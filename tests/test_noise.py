@@ -137,7 +137,7 @@ def test_no_dropout_is_no_dropout(backend):
 BAD = [
     ({"dropout": 1.0}, ValueError, r"dropout must be a number in \[0, 1\); got 1.0"),
     ({"dropout": "half"}, TypeError, r"dropout must be a number in \[0, 1\); got 'half'"),
-    ({"dropout": (0.5,)}, ValueError, "dropout must be one number, or 2, one for each hidden layer; got 1"),
+    ({"dropout": (0.5,)}, ValueError, "dropout must be one number, or one for each of 2 hidden layers; got 1"),
     ({"input_noise": -1}, ValueError, "input_noise must be a finite number of at least 0; got -1"),
     (
         {"dropout": 0.5, "optimizer": LevenbergMarquardt()},

@@ -114,7 +114,7 @@ REFUSED = [
     ({"n_estimators": 0}, "The 'n_estimators' parameter of MLPEnsembleRegressor must be"),
     ({"solver": "lbfgs"}, "The 'solver' parameter"),
     ({"loss": "mse"}, "The 'loss' parameter"),
-    ({"activation": ("relu", "relu")}, "activation must be a name, or one for each of the 1 hidden layers"),
+    ({"activation": ("relu", "relu")}, "activation must be a name, or one for each of 1 hidden layer"),
 ]
 
 

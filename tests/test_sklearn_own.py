@@ -240,7 +240,7 @@ def test_class_weight_is_a_sample_weight(kind):
 
 
 REFUSED = [
-    (regressor(activation=("tanh",)), "activation must be a name, or one for each of the 2 hidden layers"),
+    (regressor(activation=("tanh",)), "activation must be a name, or one for each of 2 hidden layers"),
     (regressor(activation=("tanh", "tanz")), "did you mean 'tanh'"),
     (regressor(solver="adamm"), "The 'solver' parameter of MLPRegressor must be"),
     (regressor(loss="mse"), "The 'loss' parameter of MLPRegressor must be"),

@@ -9,6 +9,7 @@ from fastnn.ensembles import sweep as sweeps
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 1))
+CLASSES = {"loss": "cross_entropy", "output_activation": "softmax"}
 
 
 def test_a_grid_of_settings_seeds_and_folds():
@@ -82,6 +83,18 @@ def test_a_frame_holds_the_records():
         ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
         ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None if folds are given"),
         ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
+        ({"seeds": [1, 2, 1]}, "seeds must differ from each other; got 1 more than once"),
+        ({"settings": {"learning_rate": [True]}}, "learning_rate of Adam must be a finite .*; got True"),
+        ({"settings": {"hidden": [4.0]}}, "hidden must be an integer of at least 1; got 4.0"),
+        ({"learning_rate": [0.1]}, r"learning_rate of settings must be one value, or a tuple; got \[0.1\]"),
+        ({"optimizer": Adam([0.1, 0.2])}, "optimizer of settings must be one value, or a tuple; got Adam"),
+        ({"epochs": None, "settings": [{"l2": 0.0}]}, "epochs must be an integer of at least 1; got None"),
+        ({"validation_data": (X[:, :1], Y)}, r"validation_data: X must have shape \(n, 3\); got \(24, 1\)"),
+        (CLASSES | {"y": np.full(24, -1)}, "y must hold class labels, integers of at least 0; got -1 in row 0"),
+        (CLASSES | {"y": np.full(24, np.nan)}, "y must hold class labels, integers of at least 0; got nan in row 0"),
+        (CLASSES | {"y": np.full(24, "a")}, r"y must be an array of real numbers of shape \(n,\)"),
+        (CLASSES | {"y": np.zeros(0, int)}, r"y must have shape \(n,\), a class label for each row of X; got \(0,\)"),
+        (CLASSES | {"y": np.full(24, 10**10)}, "members must fit into the memory of .* one alone takes"),
         ({"settings": np.array(1)}, "settings must be a grid, or the settings one by one"),
         ({"settings": {"hidden": np.array(2)}}, "hidden of settings must be a sequence of values"),
         ({"settings": {"batch_size": [[1]]}}, r"batch_size of settings must be one value, or a tuple; got \[1\]"),
@@ -93,6 +106,18 @@ def test_a_frame_holds_the_records():
 def test_bad_arguments_are_refused(change, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fastnn.sweep(**({"X": X, "y": Y, "settings": {"l2": [0.0]}, "epochs": 1} | change))
+
+
+def test_epochs_must_be_given():
+    with pytest.raises(TypeError, match="epochs must be given, for all settings or in each; got none"):
+        fastnn.sweep(X, Y, {"l2": [0.0]})
+
+
+def test_one_validation_set_may_weigh_its_samples():
+    weights = np.arange(24.0)
+    result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, epochs=2, validation_data=(X, Y, weights))
+    loss, _ = result.networks[0].loss_and_grad(X, Y, sample_weight=weights)
+    assert result.records[0]["validation_loss"] == pytest.approx(loss)
 
 
 def test_ctrl_c_returns_what_is_finished(monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 polars = pytest.importorskip("polars")
 pytest.importorskip("sklearn")
 
+from fastnn.apps.commands.tables import tell_table  # noqa: E402
+from fastnn.apps.commands.terminal import Terminal  # noqa: E402
 from fastnn.tabular import preparing  # noqa: E402
 from fastnn.tabular.numerals import Numerals  # noqa: E402
 from fastnn.tabular.target import take_target  # noqa: E402
@@ -114,3 +116,30 @@ def test_dates_of_a_time_zone_are_the_moments_they_are():
     texts = polars.Series("at", ["1970-01-02T02:00:00+02:00", "1970-01-03 00:00:00+00:00"])
     assert days(texts[:1], "%Y-%m-%dT%H:%M:%S%z").to_list() == [1.0]
     assert days(texts[1:], "%Y-%m-%d %H:%M:%S%z").to_list() == [2.0]
+
+
+# ---------------------------------------------------------------- what is said of many, of one, and of none
+def told(table, capsys, rows=N):
+    tell_table(table, rows, Terminal())
+    return capsys.readouterr().out
+
+
+def test_a_wide_table_takes_a_few_lines(capsys):
+    wide = {f"x{k}": values for k, values in enumerate(RNG.normal(size=(70, N)))} | {"five": np.full(N, 5.0)}
+    said = told(prepared(**wide), capsys)
+    assert said.count("number") == 12  # one of them the target
+    assert "and 61 more columns of numbers, of which none is missing" in said
+    assert "LEFT OUT: constant" in said
+    assert " more columns" not in told(prepared(**dict(list(wide.items())[:40])), capsys)
+
+
+def test_the_first_of_many_classes_are_named(capsys):
+    said = " ".join(told(prepared([f"k{k % 12:02d}" for k in range(N)]), capsys).split())
+    assert "'y' has 12 classes: k00, k01, k02, k03, k04, k05, k06, k07, k08, k09 and 2 more." in said
+
+
+def test_a_name_that_is_not_there_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="the table has no column 'Y'; it has noise, y; did you mean 'y'"):
+        preparing.prepare(polars.DataFrame({"noise": NOISE, "y": Y}), "Y", None, 0)
+    with pytest.raises(ValueError, match="to predict 'y' from; the table has no others"):
+        preparing.prepare(polars.DataFrame({"y": Y}), "y", None, 0)

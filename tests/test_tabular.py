@@ -226,7 +226,7 @@ def test_train_predict_and_info(folder, capsys):
     messy().write_csv("table.csv")
     assert cli.main(["train", "table.csv", "--target", "y", "--hidden", "8", "--epochs", "60"]) == 0
     said = capsys.readouterr().out
-    for told in ("Regression: 'y'", "6 without 'y' are left out", "LEFT OUT: constant", "a linear model"):
+    for told in ("Regression: 'y'", "6 left out for lack of 'y'", "LEFT OUT: constant", "a linear model"):
         assert told in said
     assert (folder / "table.png").stat().st_size > 1000
     assert cli.main(["predict", "table.safetensors", "table.csv"]) == 0
@@ -250,6 +250,8 @@ def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder)
         assert told == [
             "2 of 4 rows lie outside the range of the training data, the farthest by 2.5 standard deviations, in 'a'."
         ]
+        one = trained.predict_with_remarks({"a": a[2:3], "colour": ["red"], "flag": [True]})[1]
+        assert one[0].startswith("1 of 1 rows lies outside the range of the training data, the farthest by 0.5 ")
         assert trained.predict_with_remarks({"a": a[:1], "colour": ["red"], "flag": [True]})[1] == []
     inputs = np.tile(np.median(trained.domain[:1]), (1, trained.net.spec.n_in))
     assert fastnn.load("t.safetensors").distance(inputs) == trained.net.distance(inputs) > 0
@@ -341,7 +343,14 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--hidden", "3,x"], "--hidden"),
         (["--epochs", "0"], "--epochs"),
         (["--repeats", "0"], "--repeats"),
-        (["--rate", "-1"], "learning_rate"),
+        (["--rate", "-1"], "--rate must be a finite number of at least 0; got -1.0"),
+        (["--l2", "inf"], "--l2 must be a finite number of at least 0; got inf"),
+        (["--decimal", "x"], "--decimal must be neither a letter nor a digit; got 'x'"),
+        (["--decimal", ","], "without currency or percent signs (',' decimal)"),
+        (["--sheet", "1"], "--sheet must be left out for t.csv, which is text"),
+        (["--use", "a", "--leave-out", "a"], "column 'a' cannot be both used and left out"),
+        (["--use", "y"], "column 'y' is the target, and can be neither used nor left out"),
+        (["--activation", "softmax"], "--activation must be one of identity, sigmoid, tanh"),
         (["--activation", "rely"], "did you mean 'relu'"),
         (["--output", "m.pkl"], ".safetensors"),
         (["--loss", "mes"], "did you mean 'mse'"),
@@ -368,7 +377,7 @@ def test_missing_file_and_wrong_columns(outcome, folder, capsys):
     assert "it lacks 'colour'" in capsys.readouterr().err
     messy().with_columns(colour=polars.lit("violet")).write_csv("t.csv")
     assert cli.main(["predict", "m.safetensors", "t.csv"]) == 0
-    assert "300 values belong to no category known" in capsys.readouterr().err
+    assert "300 values of no category known from training" in capsys.readouterr().err
     assert cli.main(["predict", "m.safetensors", "t.csv", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
     messy().with_columns(a=polars.lit("text")).write_csv("t.csv")

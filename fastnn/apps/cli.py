@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
             "-q", "--quiet", action="store_true", help="print only errors, and results that go to standard output"
         )
         module.add_arguments(subparser)
-        subparser.set_defaults(run=module.run)
+        subparser.set_defaults(run=module.run, parser=subparser)
     return parser
 
 
@@ -64,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # whoever started the process closed it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
-    args = build_parser().parse_args(argv)
+    args, unknown = build_parser().parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
 
     def warn(message: Warning | str, *where: object) -> None:
         print(f"fastnn {args.command}: warning: {message}", file=sys.stderr)

@@ -24,6 +24,7 @@ from fastnn.checks.data import (
     check_sample_weight,
     check_some_present,
     check_targets,
+    count_classes,
 )
 from fastnn.checks.jobs import (
     check_job,
@@ -52,8 +53,10 @@ from fastnn.checks.values import (
     check_name,
     check_number,
     check_optional_flag,
+    counted,
     describe,
     is_sequence,
+    listed,
 )
 
 __all__ = [
@@ -103,6 +106,9 @@ __all__ = [
     "check_targets",
     "check_train_state",
     "check_vector",
+    "count_classes",
+    "counted",
     "describe",
     "is_sequence",
+    "listed",
 ]

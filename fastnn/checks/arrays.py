@@ -169,18 +169,18 @@ def all_finite(vector: NDArray) -> bool:
     return (few and isfinite(np.vdot(vector, vector))) or bool(np.isfinite(vector).all())  # vdot does not warn
 
 
-def check_finite(argument: str, array: NDArray) -> None:
+def check_finite(argument: str, array: NDArray, axes: tuple[str, ...] = ("row", "column")) -> None:
     """Refuse NaN and infinity.
 
     Raises
     ------
     ValueError
-        If there is any; the message names the first row.
+        If there is any; the message says where the first one is, by the names of the axes.
     """
     if array.ndim == 1 and array.dtype.kind == "f" and all_finite(array):
         return
     finite = np.isfinite(array)
     if not finite.all():
         place = np.unravel_index(int(np.argmin(finite)), array.shape)
-        where = f"row {place[0]}" + (f", column {place[1]}" if len(place) == 2 else "")
+        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=False))
         raise ValueError(f"{argument} must be finite; got {array[place]} in {where}")

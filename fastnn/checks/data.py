@@ -92,6 +92,26 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     return y
 
 
+def count_classes(y: Any) -> int:
+    """How many classes there are by class labels `y`, shape (n,): one more than the largest.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array of real numbers.
+    ValueError
+        If there are none, or one is no integer of at least 0.
+    """
+    y = as_numbers("y", y, "(n,)")
+    if y.ndim != 1 or not y.size:
+        raise ValueError(f"y must have shape (n,), a class label for each row of X; got {y.shape}")
+    bad = ~(np.isfinite(y) & (y >= 0)) | (y != np.floor(y))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"y must hold class labels, integers of at least 0; got {y[row]} in row {row}")
+    return int(y.max()) + 1
+
+
 def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDArray | None:
     """Weights of the samples, shape (rows,), or None; NaN passes here, as it is found while training.
 

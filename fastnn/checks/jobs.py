@@ -23,6 +23,7 @@ from fastnn.checks.values import (
     check_integer,
     check_number,
     check_optional_flag,
+    counted,
     describe,
     is_sequence,
 )
@@ -72,7 +73,9 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     hidden = spec.n_layers - 1
     given = list(dropout) if is_sequence(dropout) else [dropout] * hidden
     if len(given) != hidden:
-        raise ValueError(f"dropout must be one number, or {hidden}, one for each hidden layer; got {len(given)}")
+        raise ValueError(
+            f"dropout must be one number, or one for each of {counted(hidden, 'hidden layer')}; got {len(given)}"
+        )
     rates = tuple(check_number("dropout", rate, UNIT) for rate in given)
     return rates if any(rates) else ()
 

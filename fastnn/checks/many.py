@@ -128,7 +128,10 @@ def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: i
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {describe(given)}")
     X, y, *rest = given
-    X, y, weights = check_data(X, y, rest[0] if rest else None, spec, loss, members)
+    try:
+        X, y, weights = check_data(X, y, rest[0] if rest else None, spec, loss, members)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data: {error}") from error
     if len(X) > 1 or len(y) > 1:
         raise ValueError("validation_data must be one set for all members, which may weigh its samples differently")
     return X, y, weights

@@ -180,7 +180,8 @@ def check_data(
         weights = weights if shared is None else shared[None]
     for name, array in (("X", blocks), ("y", targets), ("sample_weight", weights)):
         if name != "y" or not loss.masked:
-            check_finite(name, array[0] if len(array) == 1 else array)
+            one = len(array) == 1
+            check_finite(name, array[0] if one else array, ("row", "column") if one else ("member", "row", "column"))
     check_some_present(loss, targets, weights if len(weights) else None)
     return blocks, targets, weights
 

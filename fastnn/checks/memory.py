@@ -28,9 +28,14 @@ def check_memory(argument: str, count: int, bytes_each: int) -> None:
     Raises
     ------
     ValueError
-        If they do not; the message names the largest possible number.
+        If they do not; the message names the largest possible number, if it is not 0.
     """
     if count * bytes_each > (most := physical_memory()):
+        if bytes_each > most:
+            raise ValueError(
+                f"{argument} must fit into the memory of {most / 2**30:.1f} GiB; one alone takes "
+                f"{bytes_each / 2**30:,.1f} GiB"
+            )
         raise ValueError(
             f"{argument} must be at most {int(most // bytes_each):,}, as more do not fit into the memory of "
             f"{most / 2**30:.1f} GiB; got {count:,}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.checks.own import check_own_activation
-from fastnn.checks.values import check_flag, check_integer, check_name, describe
+from fastnn.checks.values import check_flag, check_integer, check_name, counted, describe
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -63,12 +63,12 @@ def check_network_spec(spec: Any) -> NetworkSpec:
 
 
 def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
-    expected = f"activation must be a name, or one for each of the {hidden} hidden layers"
+    expected = f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}"
     if not isinstance(activation, Iterable) or getattr(activation, "ndim", 1) == 0:
         raise TypeError(f"{expected}; got {describe(activation)}")
     names = tuple(activation)
     if len(names) != hidden:
-        raise ValueError(f"{expected}; got {len(names)} names")
+        raise ValueError(f"{expected}; got {counted(len(names), 'name')}")
     return names
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from math import inf
 from typing import Any
 
@@ -20,8 +20,10 @@ __all__ = [
     "check_name",
     "check_number",
     "check_optional_flag",
+    "counted",
     "describe",
     "is_sequence",
+    "listed",
     "nearest",
 ]
 
@@ -40,6 +42,16 @@ def describe(value: object) -> str:
     if len(text) > 50 or "\n" in text:
         text = f"{text.splitlines()[0][:40]}..."
     return text if isinstance(value, (*_NUMBERS, str)) or value is None else f"{text} ({type(value).__name__})"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number of things, with the noun in the plural unless there is one."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few of several names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def is_sequence(value: Any) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -277,7 +277,11 @@ def _seeds(seeds: Any) -> Sequence[int]:
     if isinstance(seeds, range) or checks.is_sequence(seeds):
         if len(seeds) == 0:
             raise ValueError("seeds must be at least one; got none")
-        return [checks.check_integer("every one of seeds", seed, 0) for seed in seeds]
+        numbers = [checks.check_integer("every one of seeds", seed, 0) for seed in seeds]
+        twice = [seed for seed, count in Counter(numbers).items() if count > 1]
+        if twice:
+            raise ValueError(f"seeds must differ from each other; got {twice[0]} more than once")
+        return numbers
     count = checks.check_integer("seeds", seeds, 1)
     checks.check_memory("seeds", count, _BYTES_A_RUN)
     return range(count)
@@ -305,6 +309,14 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
 
 
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
     """A setting's spec, the arguments of its call of `fit_many`, and those in which members of the call differ."""
     known = (*_NETWORK, *_CALL, *_EACH, "optimizer")
@@ -312,13 +324,15 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
         checks.check_name("an entry of settings", name, known)
     network = _NETWORK | {name: setting[name] for name in _NETWORK if name in setting}
     call = {name: setting[name] for name in _CALL if name in setting}
-    for name, value in call.items():
-        if not isinstance(value, Hashable):  # what shares a call is found by its entries
+    if "epochs" not in call:
+        raise TypeError("epochs must be given, for all settings or in each; got none")
+    for name, value in setting.items():
+        if name not in _NETWORK and not _is_hashable(value):  # what shares a call is found by its entries
             raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
     outputs = _outputs(y, call.get("loss", "mse"), call.get("quantiles", 0.5))
     hidden: Any = network.pop("hidden")
-    sizes = (np.shape(X)[1], *((hidden,) if isinstance(hidden, int) else hidden), outputs)
-    spec = checks.check_spec(sizes, **network)
+    widths = hidden if _is_sequence(hidden) else (checks.check_integer("hidden", hidden, 1),)
+    spec = checks.check_spec((np.shape(X)[1], *widths, outputs), **network)
     optimizer = setting.get("optimizer", Adam())
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an update rule, such as fastnn.Adam(); got {checks.describe(optimizer)}")
@@ -327,7 +341,7 @@ def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[s
         if name in setting and not hasattr(optimizer, name):
             raise ValueError(f"{name} must be left out of settings for {type(optimizer).__name__}, which has none")
         value = setting.get(name, getattr(optimizer, name, None))
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
             each[name] = float(value)
             value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
             optimizer = replace(optimizer, **{name: value})
@@ -340,7 +354,7 @@ def _outputs(y: Any, loss: str | catalogue.Loss, quantiles: float | Sequence[flo
     """The number of outputs that a network needs for the targets."""
     y, row = np.asarray(y), checks.check_loss_row(loss)
     if y.ndim == 1 and row.labels:
-        return int(y.max()) + 1
+        return checks.count_classes(y)
     n_targets = y.shape[1] if y.ndim == 2 else 1
     return np.size(quantiles) if row.one_target and n_targets == 1 else row.outputs_per_target * n_targets
 
@@ -353,10 +367,11 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     X = checks.check_inputs(validation[0], many.spec)
     y = checks.check_targets(validation[1], many.spec, row, len(X))
     named = {name: options[name] for name in (row.name for row in catalogue.PARAMETERS) if name in options}
+    given = validation[2] if len(validation) == 3 else None
     losses, parameter = np.empty(len(many)), checks.check_loss_parameter(row, many.spec, **named)
     for k, params in enumerate(many.params):
-        own = validation[2][many.positions[k]] if len(validation) == 3 else None
-        weights = None if own is None else checks.check_sample_weight(own, many.spec, len(X))
+        own = given if given is None or np.ndim(given) == 1 else given[many.positions[k]]
+        weights = checks.check_sample_weight(own, many.spec, len(X))
         network = twin("numpy", "network")
         with np.errstate(all="ignore"):  # a network that diverged may overflow
             losses[k] = network.loss_and_grad(

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.checks import check_name, describe
+from fastnn.checks import check_name, counted, describe
 from fastnn.exchange.activations import activation
 from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of
@@ -23,7 +23,7 @@ def read(weights: Any, biases: Any, activations: Any, layout: str, dtype: Any) -
     weights = _list_of("weights", weights)
     biases = [None] * len(weights) if biases is None else _list_of("biases", biases)
     if len(biases) != len(weights):
-        raise ValueError(f"biases must be one array for each of the {len(weights)} layers; got {len(biases)}")
+        raise ValueError(f"biases must be one array for each of {counted(len(weights), 'layer')}; got {len(biases)}")
     matrices = [floats_of(f"weights[{l}]", matrix, 2) for l, matrix in enumerate(weights)]
     vectors = [None if b is None else floats_of(f"biases[{l}]", b, 1) for l, b in enumerate(biases)]
     denses = [
@@ -42,7 +42,9 @@ def dense(weights: NDArray, biases: NDArray | None, place: str) -> Dense:
         If they do not.
     """
     if biases is not None and len(biases) != weights.shape[1]:
-        raise ValueError(f"{place} must have {weights.shape[1]} biases, one for each output; got {len(biases)}")
+        raise ValueError(
+            f"{place} must have {counted(weights.shape[1], 'bias', 'biases')}, one for each output; got {len(biases)}"
+        )
     return Dense(weights, biases, place)
 
 
@@ -56,9 +58,8 @@ def with_activations(denses: Sequence[Dense], activations: Any) -> list[Step]:
     """
     names = _list_of("activations", activations)
     if len(names) != len(denses):
-        raise ValueError(
-            f"activations must be one name for each of the {len(denses)} layers, the output's last; got {len(names)}"
-        )
+        layers = counted(len(denses), "layer")
+        raise ValueError(f"activations must be one name for each of {layers}, the output's last; got {len(names)}")
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"activations must be names; got {describe(name)}")

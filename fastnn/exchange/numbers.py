@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import describe
+from fastnn.checks import counted, describe
 
 
 def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
@@ -37,7 +37,9 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"{what} must be an array of real numbers; got {describe(array)}")
     if array.ndim != dimensions or 0 in array.shape:
-        raise ValueError(f"{what} must have {dimensions} dimensions, none of them 0; got shape {array.shape}")
+        raise ValueError(
+            f"{what} must have {counted(dimensions, 'dimension')}, none of length 0; got shape {array.shape}"
+        )
     if array.dtype.name in ("float16", "bfloat16", "float32"):
         return array.astype(np.float32)
     exact = array.astype(np.float64)

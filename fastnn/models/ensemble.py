@@ -19,6 +19,8 @@ from fastnn.checks import (
     check_out,
     check_quantiles,
     check_sample,
+    counted,
+    describe,
 )
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -149,11 +151,26 @@ class Ensemble(Exports):
         try:
             number = operator.index(index)
         except TypeError:
-            records = None if self._records is None else self._records[index]
-            return type(self)(self._spec, self._params[index], records, self._seed, self._positions[index])
+            return self._some(index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"an index must be that of one of {counted(len(self), 'member')}; got {number}")
         net = MLP.__new__(MLP)
         net._hold(self._spec, self._params[number])
         return net
+
+    def _some(self, index: Any) -> Ensemble:
+        """The members of a slice, a list or a mask."""
+        try:
+            positions = self._positions[index]
+        except IndexError:
+            positions = None
+        if np.ndim(positions) != 1:
+            raise IndexError(
+                f"an index must be a number, a slice, or a list or mask of {counted(len(self), 'member')}; "
+                f"got {describe(index)}"
+            )
+        records = None if self._records is None else self._records[index]
+        return type(self)(self._spec, self._params[index], records, self._seed, positions)
 
     def __iter__(self) -> Iterator[MLP]:
         return (self[k] for k in range(len(self)))
@@ -208,4 +225,5 @@ class Ensemble(Exports):
         files.save_ensemble(self._spec, self._params, self._seed, self._records, path)
 
     def __repr__(self) -> str:
-        return f"<Ensemble of {len(self):,} members: {self[0]!r}>" if len(self) else "<Ensemble of 0 members>"
+        first = f": {self[0]!r}" if len(self) else ""
+        return f"<Ensemble of {counted(len(self), 'member')}{first}>"

@@ -68,7 +68,7 @@ class MLP(SingleSample, InDomain, Exports):
         rng: Any = None,
     ):
         spec = checks.check_spec(sizes, activation, output_activation, bias, dtype)
-        checks.check_memory("parameters by sizes", spec.n_params, 4 if spec.dtype == "float32" else 8)
+        checks.check_memory("the parameters of all sizes", spec.n_params, 4 if spec.dtype == "float32" else 8)
         scheme = INITIALIZERS[checks.check_name("init", init, INITIALIZERS)]
         generator = checks.check_rng(rng)
         self._hold(spec, aligned_empty(spec.n_params, spec.dtype))
@@ -478,4 +478,4 @@ class MLP(SingleSample, InDomain, Exports):
         names = map(plain_name, spec.activations)
         layers = " -> ".join(f"{size} {name}" for size, name in zip(spec.sizes[1:], names, strict=True))
         biases = "biases" if spec.bias else "no biases"
-        return f"<MLP: {spec.n_in} -> {layers}; {biases}, {spec.n_params:,} parameters, {spec.dtype}>"
+        return f"<MLP: {spec.n_in} -> {layers}; {biases}, {checks.counted(spec.n_params, 'parameter')}, {spec.dtype}>"

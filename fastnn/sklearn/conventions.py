@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from fastnn.checks import check_name
+from fastnn.checks import check_name, counted
 from fastnn.jobs.job import LossConvention
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
@@ -47,7 +47,7 @@ def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:
     names = (activation,) * hidden if isinstance(activation, str) else tuple(activation)
     if len(names) != hidden:
         raise ValueError(
-            f"activation must be a name, or one for each of the {hidden} hidden layers; got {activation!r}"
+            f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}; got {activation!r}"
         )
     return tuple(check_name("activation", name, HIDDEN_ACTIVATIONS) for name in names)
 

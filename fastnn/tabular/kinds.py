@@ -54,6 +54,11 @@ class Taken:
     left_out: str = ""
     remark: str = ""
 
+    @property
+    def told(self) -> bool:
+        """Whether there is anything to be told of it but its kind."""
+        return bool(self.missing or self.left_out or self.remark)
+
 
 def take(series: Any, numerals: Numerals) -> Taken:
     """What a column is taken for, regardless of the target.

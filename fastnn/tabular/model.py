@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import counted, listed
 from fastnn.checks.extras import require
 from fastnn.models import files
 from fastnn.models.ensemble import Ensemble
@@ -121,20 +122,21 @@ class TableModel:
         frame, names = table.frame, [column.name for column in self.columns]
         absent = [name for name in names if name not in frame.columns]
         if absent:
-            raise ValueError(f"the table must have the {len(names)} columns of training; it lacks {_some(absent)}")
+            raise ValueError(f"the table must have the columns of training; it lacks {listed([*map(repr, absent)])}")
         remarks = []
         known = {*names, *self.left_out, self.target.name}
         if extra := [name for name in frame.columns if name not in known]:
-            remarks.append(f"Columns that the training table did not have are ignored: {_some(extra)}.")
+            remarks.append(f"Columns that the training table did not have are ignored: {listed([*map(repr, extra)])}.")
         values = [column.read(frame[column.name], table.numerals) for column in self.columns]
         X, unseen = encode(self.columns, values)
         for name, count in unseen.items():
-            remarks.append(f"Column {name!r}: {count:,} values belong to no category known from training.")
+            remarks.append(f"Column {name!r}: {counted(count, 'value')} of no category known from training.")
         for column, value in zip(self.columns, values, strict=True):
             lost = int(np.isnan(value).sum()) if column.levels is None else value.null_count()
             if lost and not column.missing:
-                how = "they count as the mean" if column.levels is None else "they count as no category"
-                remarks.append(f"Column {column.name!r}: {lost:,} values are missing, though training had none; {how}.")
+                how = "the mean" if column.levels is None else "no category"
+                lacks = f"Column {column.name!r}: {counted(lost, 'value')} missing, though none was in training"
+                remarks.append(f"{lacks}; a missing one counts as {how}.")
         return X, [*remarks, *self._outside(X)]
 
     def _outside(self, X: NDArray[np.float32]) -> list[str]:
@@ -151,8 +153,8 @@ class TableModel:
         most = int(beyond.max(axis=0).argmax())
         column = int(np.repeat(np.arange(len(self.columns)), [c.width for c in self.columns])[most])
         return [
-            f"{count:,} of {len(X):,} rows lie outside the range of the training data, the farthest by "
-            f"{beyond.max():.2g} standard deviations, in {self.columns[column].name!r}."
+            f"{count:,} of {len(X):,} rows {'lie' if count > 1 else 'lies'} outside the range of the training data, "
+            f"the farthest by {beyond.max():.2g} standard deviations, in {self.columns[column].name!r}."
         ]
 
     def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
@@ -257,10 +259,6 @@ def _members(path: Path, spec: NetworkSpec) -> NDArray:
         if len(shape) != 2 or not shape[0] or shape[1] != spec.n_params or dtype != str(spec.dtype):
             raise ValueError(f"its members are of shape {shape}, its network has {spec.n_params} parameters")
         return file.get_tensor("members")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _column(fields: dict[str, Any], version: int) -> Column:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import listed
+from fastnn.checks.values import nearest
 from fastnn.tabular.encoding import Column, encode, many_means
 from fastnn.tabular.kinds import Taken, judge_columns, nearly_constant, take
 from fastnn.tabular.numerals import Numerals
@@ -116,7 +118,13 @@ def prepare(
     frame, numerals = table.frame, table.numerals
     for name in (target, *use, *leave_out):
         if name not in frame.columns:
-            raise ValueError(f"the table has no column {name!r}; it has {', '.join(frame.columns[:20])}")
+            near = nearest(name, frame.columns)
+            raise ValueError(f"the table has no column {name!r}; it has {listed(frame.columns, 20)}{near}")
+    both = [name for name in use if name in leave_out]
+    if both:
+        raise ValueError(f"column {both[0]!r} cannot be both used and left out")
+    if target in (*use, *leave_out):
+        raise ValueError(f"column {target!r} is the target, and can be neither used nor left out")
     goal, y, why = take_target(frame[target], task, numerals) if frame.height else (Target(target), np.empty(0), "")
     rows = np.flatnonzero(~np.isnan(y))
     if len(rows) < 10:
@@ -146,9 +154,9 @@ def prepare(
         elif not one.left_out:
             taken[place] = replace(one, left_out="constant in the training rows")
     if not columns:
-        reasons = "; ".join(f"{one.name}: {one.left_out}" for one in taken)
-        others = f"cannot be used ({reasons})" if reasons else "do not exist"
-        raise ValueError(f"a network needs columns to predict {target!r} from; the table's other columns {others}")
+        reasons = listed([f"{one.name}: {one.left_out}" for one in taken], 20)
+        others = f"the table's other columns cannot be used ({reasons})" if reasons else "the table has no others"
+        raise ValueError(f"a network needs columns to predict {target!r} from; {others}")
     X, _ = encode(columns, values)
     for place, means in crossed.items():
         X[fold >= 0, place : place + means.shape[1]] = means

@@ -111,6 +111,7 @@ def read_table(
     if path != "-" and not Path(path).is_file():
         raise FileNotFoundError(f"{path} is not a file")
     suffix = Path(path).suffix.lower()
+    _refuse_idle(path, reading, suffix)
     try:
         if suffix in _PARQUET + _ARROW:
             with open(path, "rb") as file:  # a path would be taken for a pattern
@@ -127,6 +128,21 @@ def read_table(
     numerals = guess(frame, reading.decimal, reading.thousands, missing, "," in guesses.partition(" ")[0], like)
     shape, _, rest = guesses.partition("; ")
     return Table(frame, numerals, ", ".join(filter(None, [shape, str(numerals), rest])) if guesses else "")
+
+
+def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
+    """Refuse settings that have no meaning for the kind of file."""
+    text_alone = ("separator", "encoding", "comment")
+    idle: tuple[str, ...] = ("sheet",)
+    kind = "text"
+    if suffix in _SPREADSHEETS:
+        idle, kind = text_alone, "a spreadsheet"
+    elif suffix in _PARQUET + _ARROW:
+        idle, kind = (*text_alone, "sheet", "decimal", "thousands", "header"), "a table whose columns have types"
+    for name in idle:
+        if getattr(reading, name) != getattr(Reading, name):
+            option = "--no-header" if name == "header" else f"--{name}"
+            raise ValueError(f"{option} must be left out for {path}, which is {kind}")
 
 
 def _bytes(path: str) -> bytes:

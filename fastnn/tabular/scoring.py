@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import listed
 from fastnn.checks.extras import require
 from fastnn.tabular.preparing import PreparedTable
 
@@ -61,8 +62,7 @@ def warnings_of(table: PreparedTable) -> list[str]:
         counts = np.bincount(y, minlength=table.n_out)
         few = [f"{table.target.classes[k]!r} {counts[k]}" for k in np.flatnonzero(counts < FEW_OF_A_CLASS)]
         if few:
-            more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""
-            said.append(f"Few rows held out of a class: {', '.join(few[:5])}{more}; its recall says little.")
+            said.append(f"Few rows held out of a class, whose recall says little: {listed(few)}.")
         share = counts.max() / len(y)
         if share > 0.9:
             said.append(f"One class makes up {share:.1%} of the rows: accuracy says little, balanced accuracy more.")

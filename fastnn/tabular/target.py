@@ -143,8 +143,9 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
                 )
             target, labels = _classes(name, _present(texts, numerals))
             if task is None and count and parsed.drop_nulls().str.contains(_WITH_SIGNS).all():
+                told = f" ({numerals})" if numerals.decimal != "." or numerals.thousands else ""
                 raise ValueError(
-                    f"column {name!r} must hold numbers without currency or percent signs; it holds "
+                    f"column {name!r} must hold numbers without currency or percent signs{told}; it holds "
                     f"{examples(parsed, strays)}; --task classification makes each a class"
                 )
             if task is None and len(target.classes or ()) > max(2, count // 2):

@@ -54,9 +54,9 @@ def explain(
     noise = checks.check_number("input_noise", input_noise, checks.AT_LEAST_0)
     noisy = bool(check_dropout(dropout, spec)) or noise > 0
     team = checks.check_integer("threads", threads, 1)
-    size = "-".join(map(str, spec.sizes))
+    size, params = "-".join(map(str, spec.sizes)), checks.counted(spec.n_params, "parameter")
     lines = {
-        "network": f"{size}, {spec.n_params} parameters, {spec.dtype}; batches of {rows} rows",
+        "network": f"{size}, {params}, {spec.dtype}; batches of {checks.counted(rows, 'row')}",
         "fit": _fit(spec, rows, optimizer, noisy, team),
         "fit_many": _fit_many(spec, optimizer),
         "predict": "tiles, in blocks of rows, on one thread: the same kernel for every network",

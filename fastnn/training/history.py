@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import counted
 from fastnn.jobs.job import State
 from fastnn.training.evidence import Evidence
 
@@ -93,4 +94,4 @@ class History:
             "callback": "stopped by the callback",
             "diverged": f"diverged in epoch {self.epochs}",
         }.get(self.stopped, self.stopped)
-        return f"<History: {self.epochs} epochs in {self.seconds:.3g} s{ends}, {stopped}>"
+        return f"<History: {counted(self.epochs, 'epoch')} in {self.seconds:.3g} s{ends}, {stopped}>"

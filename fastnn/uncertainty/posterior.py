@@ -141,7 +141,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     row = checks.check_loss("sse", spec)
     layer = spec.layers[-1]
     count = layer.n_in * layer.n_out + (layer.n_out if spec.bias else 0) if last_layer else spec.n_params
-    checks.check_memory("parameters of model", spec.n_params, 16 * spec.n_params)
+    checks.check_memory("matrices of the size of model", 1, 16 * spec.n_params**2)
     X = checks.check_inputs(X, spec, least=1)
     y = checks.check_targets(y, spec, row, len(X))
     checks.check_finite_data(X, y, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +14,22 @@ if TYPE_CHECKING:
 
 
 def check_folder(path: str | Path | None) -> None:
-    """Refuse a file to be written whose folder does not exist; None, for no file, is right.
+    """Refuse a file to be written whose folder does not exist or takes no files; None, for no file, is right.
 
     Raises
     ------
     ValueError
-        If there is no such folder.
+        If it is so.
     """
-    if path is not None and not Path(path).absolute().parent.is_dir():
+    if path is None:
+        return
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
         raise ValueError(f"the folder of {path} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"the folder of {path} cannot be written to")
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder")
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

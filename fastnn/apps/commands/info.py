@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Read the file, and print it in words."""
     import fastnn
+    from fastnn.checks import counted, listed
     from fastnn.tabular import model
 
     terminal.say(f"{fastnn.load(args.model)!r}")
@@ -33,8 +34,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     target = loaded.target
     if len(loaded.networks) > 1:
         terminal.say(f"and {len(loaded.networks) - 1} more of its kind; their mean is the prediction.")
-    what = "a number" if target.classes is None else f"one of {', '.join(target.classes)}"
-    terminal.say(f"\nPredicts {target.name!r}, {what}, from {len(loaded.columns)} columns:\n")
+    what = "a number" if target.classes is None else f"one of {listed(target.classes, 10)}"
+    terminal.say(f"\nPredicts {target.name!r}, {what}, from {counted(len(loaded.columns), 'column')}:\n")
     rows = []
     for column in loaded.columns:
         of = (

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Predict, and write one row for each row of the table."""
     import dataclasses
 
+    from fastnn.checks import counted
     from fastnn.checks.extras import require_all
     from fastnn.tabular import model, reading
 
@@ -67,4 +68,4 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         predicted.write_parquet(args.output)
     else:
         predicted.write_csv(args.output)
-    terminal.say(f"{predicted.height:,} predictions: {args.output}")
+    terminal.say(f"{counted(predicted.height, 'prediction')}: {args.output}")

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train what can share a call together, and print a table of validation losses and scores, best first."""
     import numpy as np
 
-    from fastnn.checks import check_integer
+    from fastnn.checks import check_integer, counted
     from fastnn.checks.extras import require_all
     from fastnn.tabular import sweeping, training
     from fastnn.tabular.reading import extras_for
@@ -81,7 +81,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         scores = training.baselines(table)
         compared, interrupted = sweeping.compare(table, grid, folds, False)
     count, held, measure = args.repeats * (folds or 1), len(table.held[1]), next(iter(scores["linear"]))
-    terminal.say(f"\n{len(grid)} settings, {count} networks of each. {measure} on {held:,} rows held out:\n")
+    trained = f"{counted(len(grid), 'setting')}, {counted(count, 'network')} of each"
+    terminal.say(f"\n{trained}. {measure} on {held:,} rows held out:\n")
     rows = []
     for one in compared:
         s = one.settings

@@ -7,12 +7,16 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.terminal import Terminal, plain
+from fastnn.checks import listed
 
 if TYPE_CHECKING:
     from fastnn.tabular.preparing import PreparedTable
     from fastnn.tabular.reading import Reading, Table
 
 WIDTH = 79  # of what is printed
+
+#: Of tables of more columns than these, only the first few with nothing to be said of them have a line each.
+MANY, FEW = 50, 10
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +84,8 @@ def reading_of(args: argparse.Namespace) -> Reading:
         value = getattr(args, name)
         if value is not None and len(value) != 1:
             raise ValueError(f"--{name} must be one character; got {value!r}")
+        if value is not None and value.isalnum():
+            raise ValueError(f"--{name} must be neither a letter nor a digit; got {value!r}")
     if separator is not None and len(separator) != 1:
         raise ValueError(f"--separator must be one character, or tab; got {args.separator!r}")
     if args.decimal is not None and args.decimal == args.thousands:
@@ -122,16 +128,17 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
             f" of {number_text(target.scale)}."
         )
     else:
-        names = ", ".join(target.classes[:10]) + (", ..." if len(target.classes) > 10 else "")
-        told = f"Classification: {target.name!r} has {len(target.classes)} classes: {names}."
+        told = f"Classification: {target.name!r} has {len(target.classes)} classes: {listed(target.classes, 10)}."
     _wrapped(terminal, told + (f" Decided because of {table.why}." if table.why else ""))
-    dropped = f"; {table.dropped:,} without {target.name!r} are left out" if table.dropped else ""
+    dropped = f"; {table.dropped:,} left out for lack of {target.name!r}" if table.dropped else ""
     _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} for training, {len(table.held[1]):,} held out{dropped}.")
     terminal.say()
     longest = max(12, min(24, max(len(plain(one.name)) for one in table.taken)))
     left = longest + 2 + 10 + 9 + 8 + 2
     terminal.say(f"  {'column':{longest}} {'used as':9}{'missing':>9}{'levels':>8}  remarks".rstrip())
-    for one in table.taken:
+    unremarkable = [k for k, one in enumerate(table.taken) if one.kind == "number" and not one.told]
+    unsaid = set(unremarkable[FEW:]) if len(table.taken) > MANY else set()
+    for one in (one for k, one in enumerate(table.taken) if k not in unsaid):
         name = plain(one.name).replace("\n", "\\n")
         name = name if len(name) <= longest else name[: longest - 1] + "…"
         remark = f"LEFT OUT: {one.left_out}" if one.left_out else one.remark
@@ -142,6 +149,8 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
         terminal.say(f"  {name:{longest}} {kind:9}{missing:>9}{levels:>8}  {first}".rstrip())
         for line in more:
             terminal.say(" " * left + line)
+    if unsaid:
+        terminal.say(f"  and {len(unsaid):,} more columns of numbers, of which none is missing")
     if table.left_out:
         terminal.say("\n--use COLUMN uses a column anyway.")
 

@@ -102,20 +102,19 @@ def _stem(path: str) -> str:
 
 def settings_of(args: argparse.Namespace, hidden: tuple[int, ...], activation: str, rate: float) -> TableSettings:
     """The settings that a command line asks for, checked."""
-    from fastnn.checks import check_integer
+    from fastnn.checks import AT_LEAST_0, check_integer, check_name, check_number
+    from fastnn.settings.catalogue import ACTIVATIONS
     from fastnn.tabular.training import TableSettings
 
-    if not args.l2 >= 0:
-        raise ValueError(f"--l2 must be at least 0; got {args.l2}")
     return TableSettings(
         hidden=hidden,
-        activation=activation,
+        activation=check_name("--activation", activation, [row.name for row in ACTIVATIONS.values() if row.hidden]),
         epochs=check_integer("--epochs", args.epochs, 1),
-        learning_rate=rate,
+        learning_rate=check_number("--rate", rate, AT_LEAST_0),
         seed=check_integer("--seed", args.seed, 0),
         repeats=check_integer("--repeats", args.repeats, 1),
         threads=check_integer("--threads", args.threads, 1),
-        l2=args.l2,
+        l2=check_number("--l2", args.l2, AT_LEAST_0),
         batch_size=None if args.batch_size is None else check_integer("--batch-size", args.batch_size, 1),
         patience=check_integer("--patience", args.patience, 1),
         class_weight=args.class_weight,
