@@ -206,6 +206,21 @@ def test_what_is_done_outside_is_saved_and_copied(net, name, tmp_path):
     assert not np.isnan(careful.with_domain().predict(NEW)).any()
 
 
+def test_what_is_done_outside_is_not_lost_on_the_way(net, tmp_path):
+    careful = net.with_domain(outside="clip")
+    for write in (
+        lambda: careful.to_c(tmp_path / "net.c"),
+        lambda: careful.to_fortran(tmp_path / "net.f90"),
+        lambda: careful.to_onnx(tmp_path / "net.onnx"),
+        careful.to_numpy_source,
+        careful.to_torch,
+        careful.cfunc,
+    ):
+        with pytest.raises(ValueError, match=r"net must not depend on its domain .* got one with outside='clip'"):
+            write()
+    assert "def predict" in careful.with_domain(outside="ignore").to_numpy_source()
+
+
 def test_nothing_is_allocated_to_clip():
     _nrt_python.memsys_enable_stats()
     net = MLP((3, 5, 2), rng=0).with_domain(X, outside="clip")

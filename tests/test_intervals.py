@@ -190,6 +190,30 @@ def test_bad_arguments_are_refused(net, arguments, message):
         fastnn.intervals(net, X, Y, **arguments)
 
 
+@pytest.mark.parametrize("method", ["absolute", "sets", "laplace"])
+def test_a_network_that_diverged_is_not_calibrated(net, classifier, method):
+    lost = (classifier if method == "sets" else net).copy()
+    lost.params[0] = np.nan
+    calibrate = {"absolute": fastnn.intervals, "sets": fastnn.prediction_sets, "laplace": fastnn.laplace}[method]
+    with pytest.raises(
+        ValueError, match=r"must have finite outputs for all of X; got nan|params must be finite; got nan"
+    ):
+        calibrate(lost, NEW, np.zeros(len(NEW), int) if method == "sets" else np.zeros((len(NEW), lost.spec.n_out)))
+
+
+def test_a_sample_without_probabilities_may_be_of_any_class(classifier):
+    sets = fastnn.prediction_sets(classifier, NEW, np.zeros(len(NEW), int))
+    unknown = np.full((1, classifier.spec.n_in), np.nan)
+    np.testing.assert_array_equal(sets.predict(unknown), np.ones((1, classifier.spec.n_out), bool))
+
+
+def test_quantiles_in_the_wrong_order_are_refused(quantile_net):
+    turned = quantile_net.copy()
+    turned.weights[-1][:], turned.biases[-1][:] = quantile_net.weights[-1][:, ::-1], quantile_net.biases[-1][::-1]
+    with pytest.raises(ValueError, match="model must have its lowest quantile as first output"):
+        fastnn.intervals(turned, NEW, np.zeros(len(NEW)), method="quantile")
+
+
 def test_the_jackknife_needs_samples_left_out(many):
     with pytest.raises(
         ValueError, match="sample_weight must be 0 for each sample in at least one member; got none for"

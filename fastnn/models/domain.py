@@ -105,3 +105,12 @@ def refuse_outside(domain: NDArray, X: NDArray) -> None:
             f"X must lie in the network's domain, which was made with outside='raise': column {column} from "
             f"{low[column]:.3g} to {high[column]:.3g}; got {X[row, column]:g} in row {row}"
         )
+
+
+def check_forgettable(outside: str) -> None:
+    """Refuse to hand on a network without its domain, if it looks at it before it computes."""
+    if outside != "ignore":
+        raise ValueError(
+            f"net must not depend on its domain to be written or compiled for others, which do not look at it; got one "
+            f"with outside={outside!r}, which net.with_domain(outside='ignore') leaves behind"
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from fastnn.checks import check_flag
-from fastnn.models import files
+from fastnn.models import domain, files
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -19,10 +19,12 @@ class Exports:
 
     _spec: NetworkSpec
     _params: NDArray
+    _outside: str = "ignore"
 
     @property
     def _written(self) -> NDArray:
         """The parameters, of at least one member."""
+        domain.check_forgettable(self._outside)
         if not len(self._params):
             raise ValueError("an ensemble must have members to be written; this one has none")
         for name in self._spec.activations:

@@ -36,8 +36,8 @@ class InDomain:
             The samples it was trained on. By default the network keeps the domain it already has.
         outside : {"ignore", "clip", "raise", "nan"}
             What `predict`, `forward`, `forward_with` and a call do with a sample that is not `inside`: compute it all
-            the same, move each input to the nearest value seen, raise ValueError, or return NaN. Training, derivatives,
-            `cfunc` and exports do not look at the domain.
+            the same, move each input to the nearest value seen, raise ValueError, or return NaN. Training and
+            derivatives do not look at the domain; `cfunc` and exports refuse all but "ignore".
 
         Raises
         ------

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import checks
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
+from fastnn.models import domain
 from fastnn.models.derivatives import Derivatives
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class SingleSample(Derivatives):
     """The methods of an `MLP` that take one sample; the same ones can be called inside ``@njit``."""
 
     numba_type: Any
+    _outside: str
 
     @property
     def _numba_type_(self) -> Any:  # what Numba asks for when the network is an argument
@@ -147,8 +149,10 @@ class SingleSample(Derivatives):
         Raises
         ------
         ValueError
-            If the network is too wide for its scratch to lie on the stack, or is not what the caller needs.
+            If the network is too wide for its scratch to lie on the stack, is not what the caller needs, or does
+            something of its own outside its domain.
         """
+        domain.check_forgettable(self._outside)
         if compiler_is_off():
             refuse("net.cfunc")
         if caller not in self._cfunctions:

@@ -12,6 +12,7 @@ from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue
 from fastnn.uncertainty import saved
+from fastnn.uncertainty.outputs import finite_outputs
 from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
 
 
@@ -33,9 +34,12 @@ class PredictionSets:
         self.model, self.coverage, self.threshold = model, coverage, threshold
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each class is in the set of each sample of `X`, shape (n, n_in): shape (n, n_out)."""
-        scores = _scores(self.model, X)
-        return (scores <= self.threshold) | (scores == scores.min(axis=1, keepdims=True))
+        """Whether each class is in the set of each sample of `X`, shape (n, n_in): shape (n, n_out).
+
+        A sample for which the model has no probabilities, but NaN, may be of any class.
+        """
+        scores = _scores(self.model.predict(X))
+        return ~(scores > self.threshold) | (scores == scores.min(axis=1, keepdims=True))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the model and its threshold to one ``.npz`` file, for `PredictionSets.load`."""
@@ -88,13 +92,13 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
     if labels.ndim != 1:
         raise ValueError(f"y must have shape ({len(X)},), a class for each row of X; got {labels.shape}")
     rank = rank_of(coverage, len(X))
-    scores = _scores(model, X)[np.arange(len(X)), labels]
+    scores = _scores(finite_outputs(model, X))[np.arange(len(X)), labels]
     return PredictionSets(model, coverage, np.array(smallest(scores, rank)))
 
 
-def _scores(model: MLP | Ensemble, X: ArrayLike) -> NDArray[np.float64]:
+def _scores(outputs: NDArray) -> NDArray[np.float64]:
     """The probability of each class plus those of all more probable ones, shape (n, n_out)."""
-    p = model.predict(X).astype(np.float64)
+    p = outputs.astype(np.float64)
     p = p if p.ndim == 2 else p.mean(axis=0)
     order = np.argsort(-p, axis=1, kind="stable")
     scores = np.empty_like(p)

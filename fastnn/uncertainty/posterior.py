@@ -138,6 +138,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
         raise TypeError(f"model must be a fastnn.MLP; got {checks.describe(model)}")
     last_layer = checks.check_flag("last_layer", last_layer)
     spec, params = _in_double(model)
+    checks.check_finite("model.params", params)
     row = checks.check_loss("sse", spec)
     layer = spec.layers[-1]
     count = layer.n_in * layer.n_out + (layer.n_out if spec.bias else 0) if last_layer else spec.n_params

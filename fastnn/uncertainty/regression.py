@@ -14,6 +14,7 @@ from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue
 from fastnn.uncertainty import saved
+from fastnn.uncertainty.outputs import finite_outputs
 from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
 
 #: How many numbers are held at once where each training sample has its own prediction.
@@ -131,8 +132,8 @@ def intervals(
     method : {"absolute", "normalised", "quantile", "jackknife+"}
         - ``"absolute"``: the same width for all samples, from the errors ``|y - o|`` [1]_.
         - ``"normalised"``: widths proportional to the standard deviation of an ensemble's members [1]_.
-        - ``"quantile"``: for a network trained with ``loss="pinball"`` whose first and last outputs are the quantiles
-          at the ends; both are moved by the same amount [2]_.
+        - ``"quantile"``: for a network trained with ``loss="pinball"`` or ``"ascending_pinball"`` whose first and last
+          outputs are the quantiles at the ends; both are moved by the same amount [2]_.
         - ``"jackknife+"``: for an ensemble whose members were each trained without some of the samples, on bootstraps
           [3]_ or on all folds but one (CV+) [4]_. It needs no calibration set.
     sample_weight : array_like, shape (K, n), optional
@@ -190,14 +191,19 @@ def intervals(
     y = checks.check_targets(y, spec, row, len(X)).astype(np.float64)
     checks.check_finite_data(X, y, None)
     rank = rank_of(coverage, len(X))
-    outputs = model.predict(X).astype(np.float64)
+    outputs = finite_outputs(model, X)
     if method == "jackknife+":
         shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type]
         errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
         return Intervals(model, method, coverage, errors, shares)
     low, _, high, unit = _SPLITS[method](outputs)
     if method == "quantile":
-        y = y[:, :1]
+        y, crossed = y[:, :1], int((low > high).sum())
+        if 2 * crossed > len(X):
+            raise ValueError(
+                "model must have its lowest quantile as first output and its highest as last for method='quantile'; "
+                f"got outputs in the other order for {crossed} of {len(X)} rows of X"
+            )
     if not np.all(unit > 0):
         raise ValueError("model must have members that differ everywhere for method='normalised'; some agree")
     return Intervals(model, method, coverage, smallest(np.maximum(low - y, y - high) / unit, rank))
@@ -205,7 +211,7 @@ def intervals(
 
 def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float64]:
     """Each member's share in the mean of those that left a sample out, shape (n, members)."""
-    weights = np.asarray(sample_weight)
+    weights = checks.check_columns("sample_weight", sample_weight)
     if weights.shape != (members, n):
         raise ValueError(f"sample_weight must have shape ({members}, {n}), a row for each member; got {weights.shape}")
     left_out = (weights == 0).T.astype(np.float64)

@@ -23,6 +23,7 @@ from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import (
     absolute,
+    any_lane,
     broadcast,
     copysign,
     first_lanes,
@@ -30,6 +31,7 @@ from fastnn.kernels.simd import (
     lanes,
     load,
     load_first,
+    polynomial,
     select,
     store,
     store_first,
@@ -40,6 +42,9 @@ from fastnn.kernels.simd import (
 )
 from fastnn.kernels.simd.columns import column
 from fastnn.settings import catalogue, own
+
+#: Up to here ``-log(1 - u) = u * (1 + u / 2 + u**2 / 3 + ...)`` is exact to rounding with these coefficients.
+_FLOOR_IS_SMALL, _LOGARITHM = 2.0**-7, tuple(1 / k for k in range(1, 8))
 
 
 @inlined
@@ -92,7 +97,12 @@ def gaussian_nll(m, s, y, parameter):
     v = e + parameter
     inverse = 1.0 / v
     pull = r * inverse
-    return 0.5 * fma(r, pull, log(v)), pull, 0.5 * (e * inverse) * (1.0 - r * pull)
+    u = parameter * inverse
+    logarithm = fma(u, polynomial(u, _LOGARITHM), s)  # of v = e / (1 - u), as long as the floor is a small part of it
+    far = (u > _FLOOR_IS_SMALL) | (e == np.inf) | (u != u)
+    if any_lane(far):
+        logarithm = select(far, log(v), logarithm)
+    return 0.5 * fma(r, pull, logarithm), pull, 0.5 * (e * inverse) * (1.0 - r * pull)
 
 
 @inlined
