@@ -2,124 +2,40 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
 from fastnn.ensembles.fit_many import fit_many
+from fastnn.ensembles.sweep_result import Sweep
+from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
 from fastnn.models.ensemble import Ensemble
+from fastnn.models.mlp import MLP
 from fastnn.models.reading import path_of
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import Adam, Optimizer
-from fastnn.settings.spec import NetworkSpec
+from fastnn.settings.optimizers import Optimizer
 from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
 
 #: Fewer members than this are trained one after another, as compiling a kernel for them would take longer.
 WORTH_COMPILING = 32
 
-#: Bytes that are kept of each run, at least.
-_BYTES_A_RUN = 1000
 
-_NETWORK = {"hidden": (16,), "activation": "tanh", "output_activation": "identity", "bias": True, "dtype": "float64"}
-_EACH = ("learning_rate", "momentum", "l2")  # in which members of one call may differ
-_CALL = ("loss", "epochs", "batch_size", "max_grad_norm", "delta", "quantiles", "min_variance", "targets", "init",
-         "early_stopping")  # fmt: skip
+class _Run(NamedTuple):
+    """A member of a call of `fit_many`: the number of its setting, its seed and fold, and what it has of its own."""
 
-
-@dataclass(frozen=True)
-class Sweep:
-    """The result of a sweep.
-
-    Attributes
-    ----------
-    records : list of dict
-        One for each setting, seed and fold: the setting's entries, ``setting`` (its number), ``seed``, ``fold``,
-        ``loss``, ``validation_loss``, ``epochs`` and ``stopped``.
-    settings : list of dict
-        The settings, by number.
-    networks : list of MLP
-        The network of each record.
-    fold_of : ndarray of int, shape (n,), or None
-        The fold in which each sample was held out.
-    """
-
-    records: list[dict[str, Any]]
-    settings: list[dict[str, Any]]
-    networks: list[Any]
-    fold_of: NDArray[np.intp] | None = None
-
-    def members(self, setting: int) -> tuple[Ensemble, NDArray[np.float64]]:
-        """The networks of a setting, and the samples that each was trained on, as `fastnn.intervals` takes them.
-
-        Parameters
-        ----------
-        setting : int
-            Number of the setting.
-
-        Returns
-        -------
-        many : Ensemble
-            Its K networks.
-        sample_weight : ndarray of float64, shape (K, n)
-            1 where a network was trained on a sample, 0 where the sample was held out.
-
-        Raises
-        ------
-        ValueError
-            If the sweep had no folds, or no run of this setting was finished.
-        """
-        if self.fold_of is None:
-            raise ValueError("members must come from a sweep with folds, which hold samples out; this one had none")
-        runs = [k for k, record in enumerate(self.records) if record["setting"] == setting]
-        if not runs:
-            raise ValueError(f"setting must be the number of a setting with finished runs; got {setting!r}")
-        params = np.array([self.networks[k].params for k in runs])
-        folds = np.array([self.records[k]["fold"] for k in runs])
-        return Ensemble(self.networks[runs[0]].spec, params), (self.fold_of != folds[:, None]).astype(np.float64)
-
-    def summary(self) -> list[dict[str, Any]]:
-        """One record for each setting, best first: mean and standard deviation of the losses over seeds and folds.
-
-        Settings are ranked by the validation loss, or without one by the loss. Runs that diverged are counted, but left
-        out of the means.
-        """
-        rows = []
-        for i, setting in enumerate(self.settings):
-            runs = [record for record in self.records if record["setting"] == i]
-            sound = [record for record in runs if record["stopped"] != "diverged"]
-            row = {"setting": i, **setting, "runs": len(runs), "diverged": len(runs) - len(sound)}
-            for name in ("loss", "validation_loss"):
-                values = np.array([record[name] for record in sound])
-                row[f"{name}_mean"] = float(values.mean()) if len(values) else np.nan
-                row[f"{name}_std"] = float(values.std()) if len(values) else np.nan
-            rows.append(row)
-        name = "loss_mean" if all(np.isnan(row["validation_loss_mean"]) for row in rows) else "validation_loss_mean"
-        return sorted(rows, key=lambda row: (np.isnan(row[name]), row[name]))
-
-    def frame(self) -> Any:
-        """The records as a data frame of pandas, or of polars if pandas is not installed.
-
-        Raises
-        ------
-        ImportError
-            If neither is installed.
-        """
-        for name in ("pandas", "polars"):
-            try:
-                return importlib.import_module(name).DataFrame(self.records)
-            except ImportError:
-                continue
-        raise ImportError("frame() needs pandas or polars, and neither is installed; records holds the same")
+    setting: int
+    seed: int
+    fold: int
+    each: dict[str, float]
 
 
 def sweep(
@@ -187,46 +103,37 @@ def sweep(
     for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
         if not hasattr(value, "__len__") or np.asarray(value, object).ndim not in dimensions:
             raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(value)}")
-    rows = _settings(settings)
-    numbers = _seeds(seeds)
+    rows, numbers = settings_of(settings), seeds_of(seeds)
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     if folds is not None:
         if validation_data is not None:
             raise ValueError("validation_data must be None if folds are given")
         if checks.check_integer("folds", folds, 2) > np.shape(X)[0]:
             raise ValueError(f"folds must be at most the number of samples, {np.shape(X)[0]}; got {folds}")
-    groups = defaultdict(list)
+    calls = defaultdict(list)  # of `fit_many`, by what all members of one share
     for i, setting in enumerate(rows):
-        spec, call, each = _split(common | setting, X, y)
+        spec, call, each = split(common | setting, X, y)
         for seed, fold in product(numbers, range(folds or 1)):
-            groups[spec, tuple(call.items())].append((i, seed, fold, each))
+            calls[spec, tuple(call.items())].append(_Run(i, seed, fold, each))
 
-    found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]] = {}
-    spec, rows_of_X = next(iter(groups))[0], np.shape(X)[0]
+    found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]] = {}
+    spec, rows_of_X = next(iter(calls))[0], np.shape(X)[0]
     given = checks.check_sample_weight(sample_weight, spec, rows_of_X)
     weights = np.ones(rows_of_X) if given is None else given
-    held = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
+    fold_of = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
+    given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     interrupted = True
     with suppress(KeyboardInterrupt):  # what is finished is returned
-        for number, ((spec, shared), runs) in enumerate(groups.items()):
-            options = dict(shared)
-            own = {name: np.array([run[3][name] for run in runs]) for name in runs[0][3]}
-            optimizer = options.pop("optimizer")
-            changes: dict[str, Any] = {name: own[name] for name in ("learning_rate", "momentum") if name in own}
-            validation, training_weights = validation_data, sample_weight
-            if held is not None:
-                outside = np.array([held == run[2] for run in runs])
-                validation, training_weights = (X, y, outside * weights), ~outside * weights
+        for number, ((spec, shared), runs) in enumerate(calls.items()):
+            options, data = dict(shared), given_data if fold_of is None else _held_out(X, y, weights, fold_of, runs)
             many = fit_many(
                 spec,
                 X,
                 y,
                 members=len(runs),
-                seeds=[run[1] for run in runs],
-                optimizer=replace(optimizer, **changes),
-                l2=own["l2"],
-                sample_weight=training_weights,
-                validation_data=validation,
+                seeds=[run.seed for run in runs],
+                **_each_its_own(options.pop("optimizer"), runs),
+                **data,
                 specialize=None if len(runs) >= WORTH_COMPILING else False,
                 threads=threads,
                 progress=progress,
@@ -236,127 +143,52 @@ def sweep(
                 **options,
             )
             with Interrupts() as interrupts:  # what is finished is written down first
-                _write_down(many, runs, rows, validation, options, folds is not None, found)
+                _write_down(many, runs, rows, data["validation_data"], options, folds is not None, found)
             if interrupts.pending or len(many) < len(runs):
                 raise KeyboardInterrupt
         interrupted = False
     if interrupted and warn:
-        total = sum(map(len, groups.values()))
+        total = sum(map(len, calls.values()))
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
     order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
-    return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], held)
+    return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
+
+
+def _each_its_own(optimizer: Optimizer, runs: list[_Run]) -> dict[str, Any]:
+    """The optimizer and the penalty, with what each run has of its own."""
+    each = {name: np.array([run.each[name] for run in runs]) for name in runs[0].each}
+    return {"l2": each.pop("l2"), "optimizer": replace(optimizer, **each)}  # type: ignore[arg-type]
+
+
+def _held_out(X: ArrayLike, y: ArrayLike, weights: NDArray, fold_of: NDArray, runs: list[_Run]) -> dict[str, Any]:
+    """The weights and the validation set of runs that each hold out a fold."""
+    outside = np.array([fold_of == run.fold for run in runs])
+    return {"sample_weight": ~outside * weights, "validation_data": (X, y, outside * weights)}
 
 
 def _write_down(
     many: Ensemble,
-    runs: list[tuple[int, int, int, dict[str, float]]],
+    runs: list[_Run],
     rows: list[dict[str, Any]],
     validation: Any,
     options: Mapping[str, Any],
     folded: bool,
-    found: dict[tuple[int, int, int], tuple[dict[str, Any], Any]],
+    found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]],
 ) -> None:
     """Add the records and networks of finished runs to `found`."""
     losses = _validation_losses(many, validation, options)
-    for k, (i, seed, fold, _) in enumerate(runs[position] for position in many.positions):
+    for k, run in enumerate(runs[position] for position in many.positions):
         record = {
-            "setting": i,
-            **rows[i],
-            "seed": seed,
-            "fold": fold if folded else None,
+            "setting": run.setting,
+            **rows[run.setting],
+            "seed": run.seed,
+            "fold": run.fold if folded else None,
             "loss": float(many.loss[k]),
             "validation_loss": float(losses[k]),
             "epochs": int(many.records.epochs[k]),
             "stopped": str(many.stopped[k]),
         }
-        found[i, seed, fold] = record, many[k]
-
-
-def _seeds(seeds: Any) -> Sequence[int]:
-    """The seeds, from their number or as given."""
-    if isinstance(seeds, range) or checks.is_sequence(seeds):
-        if len(seeds) == 0:
-            raise ValueError("seeds must be at least one; got none")
-        numbers = [checks.check_integer("every one of seeds", seed, 0) for seed in seeds]
-        twice = [seed for seed, count in Counter(numbers).items() if count > 1]
-        if twice:
-            raise ValueError(f"seeds must differ from each other; got {twice[0]} more than once")
-        return numbers
-    count = checks.check_integer("seeds", seeds, 1)
-    checks.check_memory("seeds", count, _BYTES_A_RUN)
-    return range(count)
-
-
-def _settings(settings: Any) -> list[dict[str, Any]]:
-    """The settings, one by one."""
-    if isinstance(settings, Mapping):
-        for name, values in settings.items():
-            if not _is_sequence(values):
-                raise TypeError(f"{name} of settings must be a sequence of values; got {checks.describe(values)}")
-        rows = [dict(zip(settings, values, strict=True)) for values in product(*settings.values())]
-    else:
-        listed = list(settings) if _is_sequence(settings) else [settings]
-        if not all(isinstance(setting, Mapping) for setting in listed):
-            raise TypeError(f"settings must be a grid, or the settings one by one; got {checks.describe(settings)}")
-        rows = [dict(setting) for setting in listed]
-    if not rows:
-        raise ValueError("settings must be a grid, or at least one setting; got none")
-    return rows
-
-
-def _is_sequence(value: Any) -> bool:
-    """Whether a value is a sequence of values: neither a text nor an array without dimensions."""
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
-    """A setting's spec, the arguments of its call of `fit_many`, and those in which members of the call differ."""
-    known = (*_NETWORK, *_CALL, *_EACH, "optimizer")
-    for name in setting:
-        checks.check_name("an entry of settings", name, known)
-    network = _NETWORK | {name: setting[name] for name in _NETWORK if name in setting}
-    call = {name: setting[name] for name in _CALL if name in setting}
-    if "epochs" not in call:
-        raise TypeError("epochs must be given, for all settings or in each; got none")
-    for name, value in setting.items():
-        if name not in _NETWORK and not _is_hashable(value):  # what shares a call is found by its entries
-            raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
-    outputs = _outputs(y, call.get("loss", "mse"), call.get("quantiles", 0.5))
-    hidden: Any = network.pop("hidden")
-    widths = hidden if _is_sequence(hidden) else (checks.check_integer("hidden", hidden, 1),)
-    spec = checks.check_spec((np.shape(X)[1], *widths, outputs), **network)
-    optimizer = setting.get("optimizer", Adam())
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an update rule, such as fastnn.Adam(); got {checks.describe(optimizer)}")
-    each = {"l2": checks.check_l2(setting.get("l2", 0.0))}
-    for name in ("learning_rate", "momentum"):
-        if name in setting and not hasattr(optimizer, name):
-            raise ValueError(f"{name} must be left out of settings for {type(optimizer).__name__}, which has none")
-        value = setting.get(name, getattr(optimizer, name, None))
-        if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-            each[name] = float(value)
-            value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
-            optimizer = replace(optimizer, **{name: value})
-        elif name in setting:
-            optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type]
-    return spec, {"optimizer": optimizer, **call}, each
-
-
-def _outputs(y: Any, loss: str | catalogue.Loss, quantiles: float | Sequence[float]) -> int:
-    """The number of outputs that a network needs for the targets."""
-    y, row = np.asarray(y), checks.check_loss_row(loss)
-    if y.ndim == 1 and row.labels:
-        return checks.count_classes(y)
-    n_targets = y.shape[1] if y.ndim == 2 else 1
-    return np.size(quantiles) if row.one_target and n_targets == 1 else row.outputs_per_target * n_targets
+        found[run.setting, run.seed, run.fold] = record, many[k]
 
 
 def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensembles.sweep import Sweep, sweep
+from fastnn.ensembles.sweep import sweep
+from fastnn.ensembles.sweep_result import Sweep
 from fastnn.tabular.preparing import PreparedTable
 from fastnn.tabular.scoring import score
 from fastnn.tabular.training import TableSettings, init, learned_by, network, options, row_weights
