@@ -75,7 +75,7 @@ def fit_many(
         The samples, for all K members or for each.
     y : array_like, shape (n, n_out), (n,) or (K, n, n_out)
         The targets, for all members or for each; class labels if the loss takes them. With ``targets="masked"``, NaN in
-        a member's own targets keeps it from learning that output.
+        a member's own targets keeps it from learning that output: a mask of outputs.
     epochs : int
         Number of passes over the samples.
     members : int or array_like of int, shape (K,)
