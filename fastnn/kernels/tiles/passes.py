@@ -112,24 +112,32 @@ def callees_of(activation: catalogue.Activation) -> tuple[tuple, tuple]:
 
 
 @inlined
+def _sum_rows(d, stride, rows, columns, start):
+    """``start + sum_r d[r]`` for the first `columns` of a vector, by four sums: rows 0, 4, 8 ... in the first etc."""
+    a, b, c, e = start, broadcast(0.0, d), broadcast(0.0, d), broadcast(0.0, d)
+    whole = rows - rows % 4
+    for r in range(0, whole, 4):
+        place = d + r * stride
+        a = a + load_first(place, columns)
+        b = b + load_first(place + stride, columns)
+        c = c + load_first(place + 2 * stride, columns)
+        e = e + load_first(place + 3 * stride, columns)
+    for r in range(whole, rows):
+        a = a + load_first(d + r * stride, columns)
+    return (a + b) + (c + e)
+
+
+@inlined
 def sum_columns(d, stride, rows, columns, init, sums):
-    """``sums[j] = init[j] + sum_r d[r, j]``, four running sums at a time: rows 0, 4, 8 ... in the first, and so on."""
-    width = lanes(d)
-    for j in range(0, columns, width):
+    """``sums[j] = init[j] + sum_r d[r, j]``, two vectors of columns at a time."""
+    wide, width = widen(d, 2), lanes(d)
+    whole = columns - columns % lanes(wide)
+    for j in range(0, whole, lanes(wide)):
+        start = load(widen(init, 2) + j)
+        store(widen(sums, 2) + j, _sum_rows(wide + j, stride, rows, lanes(wide), start))
+    for j in range(whole, columns, width):
         left = columns - j
-        a, b, c, e = load_first(init + j, left), broadcast(0.0, d), broadcast(0.0, d), broadcast(0.0, d)
-        r = 0
-        while r + 4 <= rows:
-            place = d + (r * stride + j)
-            a = a + load_first(place, left)
-            b = b + load_first(place + stride, left)
-            c = c + load_first(place + 2 * stride, left)
-            e = e + load_first(place + 3 * stride, left)
-            r += 4
-        while r < rows:
-            a = a + load_first(d + (r * stride + j), left)
-            r += 1
-        store_first(sums + j, (a + b) + (c + e), left)
+        store_first(sums + j, _sum_rows(d + j, stride, rows, left, load_first(init + j, left)), left)
 
 
 @inlined
@@ -144,17 +152,31 @@ def copy_block(source, source_stride, target, target_stride, rows, columns):
 
 @outlined
 def transpose_block(source, source_stride, target, target_stride, rows, columns):
-    """``target = source.T``, square by square, each turned within registers."""
+    """``target = source.T``, square by square, each turned within registers.
+
+    The last squares end with the block, over part of those before, unless the block is smaller than a square.
+    """
     width = lanes(source)
     square = tile(source, width, 1)
+    whole = rows >= width and columns >= width
     for r in range(0, rows, width):
         for j in range(0, columns, width):
-            for i in range(width):
-                row = source + (min(r + i, rows - 1) * source_stride + j)
-                square[i, 0] = load_first(row, columns - j)
-            transpose(square)
-            for i in range(min(width, columns - j)):
-                store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
+            if whole:
+                first_row, first_column = min(r, rows - width), min(j, columns - width)
+                corner = source + (first_row * source_stride + first_column)
+                turned = target + (first_column * target_stride + first_row)
+                for i in range(width):
+                    square[i, 0] = load(corner + i * source_stride)
+                transpose(square)
+                for i in range(width):
+                    store(turned + i * target_stride, square[i, 0])
+            else:
+                for i in range(width):
+                    row = source + (min(r + i, rows - 1) * source_stride + j)
+                    square[i, 0] = load_first(row, columns - j)
+                transpose(square)
+                for i in range(min(width, columns - j)):
+                    store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
 
 
 @outlined
