@@ -43,7 +43,7 @@ def check_memory(argument: str, count: int, bytes_each: int) -> None:
 
 
 def check_epochs(epochs: Any, bytes_an_epoch: int = BYTES_AN_EPOCH) -> int:
-    """The number of epochs: an integer of at least 1, for each of which so many bytes fit into memory.
+    """The number of epochs: an integer of at least 1, for each of which this many bytes fit into memory.
 
     Raises
     ------

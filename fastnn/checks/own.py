@@ -67,7 +67,7 @@ def check_own_activation(activation: own.Activation) -> None:
 
 
 def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
-    """A function of so many numbers, as Numba compiles it where it may."""
+    """A function of this many numbers, as Numba compiles it where it may."""
     import numba  # which networks without functions of the user's do without
 
     function = plain(function)

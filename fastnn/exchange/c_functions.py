@@ -28,7 +28,7 @@ def _horner(x: str, coefficients: tuple[float, ...]) -> str:
 
 
 def _numbers(width: int, terms: int) -> dict[str, str]:
-    """What the functions take of `coefficients`, for floats of so many bits: exp's series is split after some terms."""
+    """What the functions take of `coefficients`, for floats of `width` bits: exp's series is split after some terms."""
 
     def of(name: str) -> Any:
         return getattr(coefficients, f"{name}_{width}")

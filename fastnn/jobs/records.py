@@ -44,7 +44,7 @@ class Records:
 
     @classmethod
     def blank(cls, member: NDArray[np.int64], epochs: int, validates: bool) -> Records:
-        """Records of members that are not yet trained, with room for the losses of so many epochs."""
+        """Records of members that are not yet trained, with room for the losses of this many epochs."""
         k = len(member)
         return cls(
             member=member,

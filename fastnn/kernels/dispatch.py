@@ -1,4 +1,4 @@
-"""Which way a call takes: every threshold, every choice, and the bench that measured it.
+"""Which path a call takes: every threshold, every choice, and the bench that measured it.
 
 A choice is a function of the network, its dtype, the batch and the optimizer alone, never of how many threads or
 members there are, so that the same call gives the same bits. `fastnn.explain` puts these choices into words.
@@ -14,8 +14,9 @@ import numpy as np
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.settings.spec import Layer, NetworkSpec
 
-#: Networks of at most so many parameters are trained with samples in lanes, in batches of at most so many vectors of
-#: rows: within these bounds a step takes a tenth to two fifths of the tiles' time (``pytest bench/bench_paths.py -s``).
+#: Networks of at most this many parameters are trained with samples in lanes, in batches of at most this many
+#: vectors of rows: within these bounds a step takes a tenth to two fifths of the tiles' time
+#: (``pytest bench/bench_paths.py -s``).
 TINY_PARAMS, TINY_ROW_VECTORS = 40, 4
 
 #: A member of more parameters than this is trained by itself: its copies in all lanes would leave the nearest caches.
@@ -23,11 +24,11 @@ TINY_PARAMS, TINY_ROW_VECTORS = 40, 4
 #: parameters, whatever the dtype and the batch; from 4,800 on the two are even where batches are long.
 MEMBER_PARAMS = 4000
 
-#: From so many parameters on, in batches of `MANY_ROWS` or more, products pack their operands and fetch ahead
+#: From this many parameters on, in batches of `MANY_ROWS` or more, products pack their operands and fetch ahead
 #: (``pytest bench/bench_kernels.py -k layer``).
 LARGE_PARAMS = 2**12
 
-#: The rows of a product from which on a panel of its other operand is first copied to where its rows lie side by side.
+#: A product of at least this many rows first copies each panel of its other operand to where its rows lie side by side.
 MANY_ROWS = 64
 
 #: Least bytes of a layer's weights and of one of their rows for which few samples read these rows once, in the order of
@@ -38,16 +39,16 @@ FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
 BLOCK_ROWS = 256
 
-#: Parameters from which on they, their gradient and what the optimizer remembers of them outgrow the nearer caches, so
-#: that each part of them is updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
+#: From this many parameters on, they, their gradient and the optimizer's state outgrow the nearer caches, so that each
+#: part of them is updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
 PARAMS_BY_PARTS = 2**18
 
-#: Operations of a step (ten microseconds of them) from which on two threads are faster than one: 1.2 times here, 1.4
+#: From this many operations a step on, about ten microseconds, two threads are faster than one: 1.2 times here, 1.4
 #: times at 14 million, twice at a billion. What one thread updates the other has to fetch.
 WORTH_SHARING = 3_000_000
 
 #: Inside compiled code a batch goes through a network several samples at once if its weights have more bytes than this;
-#: fewer are fetched fast enough for one sample after the other (``pytest bench/bench_embed.py``).
+#: smaller weights are fetched fast enough sample by sample (``pytest bench/bench_embed.py``).
 POINT_BYTES = 24 * 1024
 
 
@@ -59,7 +60,7 @@ def lanes_for(batch_size: int, dtype: str) -> int:
 
 
 def samples_in_lanes(spec: NetworkSpec, batch_size: int) -> bool:
-    """Whether one network is trained faster with samples in lanes: it is tiny and a batch short."""
+    """Whether one network is trained faster with samples in lanes: if it is tiny and its batches short."""
     width = lanes_for(batch_size, spec.dtype)
     return spec.n_params <= TINY_PARAMS and -(-batch_size // width) <= TINY_ROW_VECTORS
 
@@ -91,7 +92,7 @@ def rows_at_once(spec: NetworkSpec) -> bool:
 
 
 def threads_for(threads: int, batch_size: int, n_params: int) -> int:
-    """How many threads a step is shared by: one, unless it takes long enough; never more than there are processors."""
+    """How many threads share a step: one, unless it takes long enough; never more than there are processors."""
     operations = 6 * batch_size * n_params + 20 * n_params
     return min(threads, _processors()) if operations > WORTH_SHARING else 1
 

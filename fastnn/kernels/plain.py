@@ -300,7 +300,7 @@ def _table(spec: NetworkSpec) -> NDArray[np.int64]:
 
 
 def _room(spec: NetworkSpec, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Z, H and D for so many rows, as wide as the widest layer; X stands in H[0]."""
+    """Z, H and D for this many rows, as wide as the widest layer; X stands in H[0]."""
     Z, D = np.zeros((2, spec.n_layers, len(X), max(spec.sizes)), spec.dtype)
     H = np.zeros((spec.n_layers + 1, len(X), max(spec.sizes)), spec.dtype)
     H[0, :, : spec.n_in] = X

@@ -25,7 +25,7 @@ from fastnn.tabular.scoring import score
 from fastnn.training.blas import blas_threads
 from fastnn.training.interrupts import Interrupts
 
-MANY = 32  # of so many networks a kernel compiled for them alone pays
+MANY = 32  # from this many networks on, a kernel compiled for them alone pays
 MOST_IN_DOMAIN = 500  # inputs; the domain of more would outweigh the networks
 
 

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     cores = min(os.cpu_count() or 1, 4)
     parser.add_argument(
-        "--threads", type=int, default=cores, help="measure fastnn on so many, too (default: %(default)s)"
+        "--threads", type=int, default=cores, help="measure fastnn on this many threads, too (default: %(default)s)"
     )
     parser.add_argument("--seconds", type=float, default=1.0, help="how long to run each peer (default: %(default)s)")
     parser.add_argument("--core", type=int, help="the first core to run on (default: the first available)")

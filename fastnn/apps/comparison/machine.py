@@ -90,7 +90,7 @@ def blas() -> str:
 
 
 def held(threads: int) -> dict[str, str]:
-    """What is set in the environment of a measured process, to hold every library to so many threads."""
+    """What is set in the environment of a measured process, to hold every library to this many threads."""
     variables = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), "JAX_PLATFORMS": "cpu"}
     if threads == 1:
         variables["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()

@@ -5,7 +5,7 @@ by stands in `scale`: one number a row of the batch, its share of the loss. `par
 target.
 
 A loss is a function of the catalogue's name. An elementwise one is ``name(o, y, parameter) -> (loss, derivative)`` on
-vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`; where two outputs speak of
+vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`; where two outputs describe
 one target it is ``name(o, p, y, parameter) -> (loss, derivative by o, derivative by p)``. Any other takes a row as
 vectors, one after another, each with an output of as many rows as it has lanes: ``name(o, d, y, n, share, parameter)``
 writes the derivative times the share to d, and returns the loss times the share.
@@ -157,7 +157,7 @@ def ascending_pinball(code, z, d, y, n, share, parameter):
 
 # ---------------------------------------------------------------- residuals
 def residual(code, o, y):
-    """What the squared loss of this literal code squares, and its derivative; nothing where the target is missing."""
+    """What the squared loss of this literal code squares, and its derivative; zero where the target is missing."""
 
 
 @overload(residual, prefer_literal=True, jit_options=INLINED)
@@ -227,7 +227,7 @@ def _choose_pair(code, o, p, y, parameter):
 
 @inlined
 def part_present(y, n):
-    """The part of a row's targets that are no NaN."""
+    """The share of a row's targets that are not NaN."""
     count = 0
     for j in range(n):
         if y[j] == y[j]:
@@ -236,7 +236,7 @@ def part_present(y, n):
 
 
 def row_loss(code, o, d, y, n, share, parameter):
-    """The loss of this literal code for rows in lanes, times their share, the derivative times it into `d`."""
+    """The loss of this literal code for rows in lanes, times their share; `d` receives the derivative times it."""
 
 
 @overload(row_loss, prefer_literal=True, jit_options=INLINED)

@@ -31,7 +31,7 @@ from fastnn.settings.optimizers import Optimizer
 # ---------------------------------------------------------------- SGD
 @inlined
 def numbers(rate, momentum, settings, debias, spread):
-    """Of a rule that has no numbers of its own."""
+    """The numbers of a rule that has none of its own."""
     return rate, momentum
 
 
@@ -274,7 +274,7 @@ def update(code, p, g, s, t, count, rate, settings, step):
 
 
 class Update(NamedTuple):
-    """What a step's update goes by, besides the parameters and their gradient."""
+    """What a step's update needs, besides the parameters and their gradient."""
 
     rule: int  # address of `update`, 0 for none
     slot_0: Pointer

@@ -17,7 +17,7 @@ from fastnn.kernels.simd.calls import call_system
 
 @kernel
 def _shuffle(next_uint32, state, order, n, orders, m, first, count):
-    """Shuffle ``order[:n]`` by so many times, each time into a row of `orders`, from row ``first % m`` on."""
+    """Shuffle ``order[:n]`` this many times, each time into a row of `orders`, from row ``first % m`` on."""
     order, orders = pointer_at(order, np.int64), pointer_at(orders, np.int64)
     for epoch in range(first, first + count):
         i, mask = n - 1, 1

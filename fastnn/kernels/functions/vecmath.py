@@ -2,7 +2,7 @@
 
 Largest errors in units in the last place, on any processor with a fused multiply-add: exp 1; log and
 log1p 1.5; sin and cos 2.4; expm1 2.1; softplus 2.5; sigmoid and tanh 2.8. Infinities, NaN, signed zeros and
-denormal numbers are treated as the mathematics has it. The coefficients are those of
+denormal numbers give what the mathematics says. The coefficients are those of
 `fastnn.kernels.functions.coefficients`.
 """
 
@@ -71,7 +71,7 @@ def _series(r):
 def _half_tanh(r):
     """``p, q``: ``tanh(r / 2) = p / q``, and so ``exp(r) = (q + p) / (q - p)``, for a reduced argument.
 
-    What ends with a division takes it, for half of the operations of `_series`.
+    Functions that end in a division use it, for half the operations of `_series`.
     """
     u = r * r
     p = by_dtype(r, r, fma(r * u, polynomial(u, HALF_TANH_P), r))

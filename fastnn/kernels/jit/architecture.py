@@ -18,7 +18,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 class TypeOfSpec(types.Type):
-    """A type that knows a spec: by its fields, as kept kernels hold their types, and need no function of the user's."""
+    """A type that knows a spec by its fields: cached kernels hold types, and must not need functions of the user's."""
 
     def __init__(self, name: str, spec: NetworkSpec):
         self._fields = astuple(spec)

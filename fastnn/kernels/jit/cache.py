@@ -1,9 +1,9 @@
 """Compiled kernels on disk, as Numba's dispatchers look for them there.
 
 Numba's own cache does not see an edit in another source file, nor another setting, so that a stale kernel could run;
-two processes that fill it at once can mix up their entries; and it wants a place that can be written to. Here every
-entry is a file named by its key and sealed with a digest of the kernels' code and of its own bytes: one whose seal is
-another, because the file is damaged, is compiled anew and replaced. What cannot be read or written is done without.
+two processes that fill it at once can mix up their entries; and it needs a place that can be written to. Here every
+entry is a file named by its key and sealed with a digest of the kernels' code and of its own bytes: one whose seal does
+not match, as in a damaged file, is compiled anew and replaced. Where nothing can be read or written, nothing is kept.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def _unpacked(data: bytes, target_context: Any) -> CompileResult:
 
 
 def check(kernel: Any) -> None:
-    """See that a compiled function of one whole number computes the same once it has been bytes.
+    """See that a compiled function of one whole number computes the same after it has been turned into bytes.
 
     Raises
     ------
     Exception
-        Of whichever kind, if Numba is not what this file takes it to be.
+        Of whichever kind, if Numba's internals have changed.
     """
     (compiled,) = kernel.overloads.values()
     again = _unpacked(_packed(compiled), kernel.targetctx)

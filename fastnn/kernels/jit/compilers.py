@@ -44,7 +44,7 @@ class _Library(JITCodeLibrary):
     """
 
     def _optimize_functions(self, module: Any) -> None:
-        """Leave it to the whole."""
+        """Do nothing: the whole is optimised at once."""
 
     def _optimize_final_module(self) -> None:
         """Numba's full optimisation."""
@@ -65,7 +65,7 @@ class _PieceLibrary(_Library):
         """Leave it to what calls it."""
 
     def _finalize_final_module(self) -> None:
-        """Keep it from the linker of what is executed."""
+        """Keep it from the linker of executed code."""
         self._finalize_dynamic_globals()
         self._finalized = True
 
@@ -99,7 +99,7 @@ class KernelCompiler(Compiler):
         gc.disable()
         try:
             compiled = super()._compile_core()
-            # What Numba worked with is of no further use, and takes long to be taken away when the process ends.
+            # What Numba worked with is of no further use, and takes long to free when the process ends.
             compiled.fndesc.typemap = compiled.fndesc.calltypes = None
             return compiled._replace(type_annotation="")
         finally:

@@ -27,7 +27,7 @@ def callee(function: Callable) -> Dispatcher:
 
 
 def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:
-    """Have Numba compile a function, look for it on disk before, and finish what it has begun whoever interrupts."""
+    """Have Numba compile a function that is not on disk, and finish what it has begun in spite of Ctrl-C."""
     if compiler_is_off():
         return refusing(function)
     dispatcher = njit(**options)(_named(function))

@@ -1,4 +1,4 @@
-"""What intrinsics are written with and Numba has no public name for; all else of theirs is in `numba.extending`."""
+"""What intrinsics need and Numba has no public name for; the rest is in `numba.extending`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What compiles kernels and keeps them: what this folder knows of Numba's inside, or Numba's public ways alone.
+"""What compiles kernels and keeps them: this folder's compilers and cache, or what Numba offers publicly.
 
-The compilers and the cache of this folder were made for Numba as it was when they were tested. Where a later one is no
-longer so, Numba's own compiler takes their place, and more time; and where the cache fails, kernels are not kept.
+The compilers and the cache of this folder rest on Numba's internals, as they were in the versions that were tested.
+Where a later version has changed them, Numba's own compiler takes their place, which takes longer; where the cache
+fails, kernels are not kept.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numba
 
-#: Versions of Numba with which its inside was as it is taken to be: from the first on, and before the second.
+#: Versions of Numba whose internals were tested: from the first on, and before the second.
 TESTED = (0, 61), (0, 69)
 
 
@@ -26,7 +27,7 @@ def _own_options() -> dict[str, dict[str, Any]]:
     Raises
     ------
     Exception
-        Of whichever kind, if Numba is not what they take it to be.
+        Of whichever kind, if Numba's internals have changed.
     """
     from fastnn.kernels.jit import compilers
 
@@ -45,7 +46,7 @@ def _own_options() -> dict[str, dict[str, Any]]:
 
 
 def _plain_options() -> dict[str, dict[str, Any]]:
-    """Options that anybody may give to Numba."""
+    """Numba's public options."""
     plain: dict[str, Any] = {"error_model": "numpy"}
     return dict.fromkeys(("callee", "outlined", "inlined", "embedded"), plain) | {"kernel": plain | {"nogil": True}}
 
@@ -60,7 +61,7 @@ def _own_cache(options: dict[str, dict[str, Any]]) -> Any:
 
 
 def _trial(options: dict[str, dict[str, Any]]) -> Any:
-    """Compile a kernel of a piece, and see that it computes."""
+    """Compile a kernel of one piece, and see that it computes."""
     piece = numba.njit(**options["inlined"])(_double)
     kernel = numba.njit(**options["kernel"])(lambda x: piece(x) + 1)
     if kernel(3) != 7:

@@ -1,7 +1,7 @@
 """Where compiled kernels are kept: in the user's folder for caches, or in ``NUMBA_CACHE_DIR``.
 
 There each installation of the package has a folder, and in it each version of the kernels. An installation has one
-version at a time: the others are of the past, and their entries are taken away when new ones come.
+version at a time: older ones are removed when new ones come.
 """
 
 from __future__ import annotations
@@ -65,18 +65,18 @@ def bytes_in(folder: Path) -> int:
     """Bytes of all compiled kernels, and drafts of such, in a folder: of a version or above."""
     total = 0
     for path in (*folder.rglob(f"*{ENTRY}"), *folder.rglob(f"*{DRAFT}")):
-        with suppress(OSError):  # another process may have taken it away
+        with suppress(OSError):  # another process may have removed it
             total += path.stat().st_size
     return total
 
 
 def prune(others: bool = False) -> None:
-    """Take away what is of other versions of this installation, and drafts that killed processes left.
+    """Remove the entries of other versions of this installation, and drafts that killed processes left.
 
     Parameters
     ----------
     others : bool
-        Whether to take away what is of other installations too.
+        Whether to remove those of other installations too.
     """
     current = folder()
     if current is None:
@@ -100,12 +100,12 @@ def _abandoned(version: Path) -> Iterator[Path]:
 
 
 def clear() -> None:
-    """Take away all compiled kernels, of whichever version and installation.
+    """Remove all compiled kernels, of any version and installation.
 
     Raises
     ------
     OSError
-        If some cannot be taken away.
+        If some cannot be removed.
     """
     top = root()
     for installation in [] if top is None else list(top.glob(f"{INSTALLATION}*")):

@@ -1,6 +1,6 @@
 """What functions and operators mean for the types of their arguments, worked out once.
 
-Numba does so at each place where they stand.
+Numba works it out wherever they occur.
 """
 
 from __future__ import annotations

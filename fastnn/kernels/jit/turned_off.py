@@ -1,6 +1,6 @@
 """Numba's compiler turned off by ``NUMBA_DISABLE_JIT=1``, for a debugger say: what then stands in, or refuses.
 
-This file imports no Numba, so that who asks need not wait for it.
+This file imports no Numba, so that asking need not wait for it.
 """
 
 from __future__ import annotations

@@ -25,17 +25,17 @@ class StepKind:
     loss, rule : int
         Codes of `fastnn.settings.catalogue.LOSSES` and of `fastnn.kernels.functions.optimizers.RULES`.
     lanes : int
-        Of every vector.
+        Lanes of every vector.
     rows : int
         Rows of a batch (vectors of rows, where lanes hold samples) that go through the network together.
     lanes_hold_samples : bool
         Whether the lanes hold samples of one network; else they hold networks.
     penalised, clipped : bool
-        Whether there is an L2 penalty, and a bound of the gradient's norm.
+        Whether there is an L2 penalty, and a bound on the gradient's norm.
     packed : bool
         Whether every lane has rows of its own, copied to where a vector holds them; else all share those of the data.
     selective : bool
-        Whether a lane's network may see some of the features alone: the weights of the others get no gradient.
+        Whether a lane's network may see only some of the features: the weights of the others get no gradient.
     """
 
     spec: NetworkSpec
@@ -74,7 +74,7 @@ class StepKind:
 
     @cached_property
     def offsets(self) -> tuple[list[tuple[int, int, int]], int]:
-        """Of each layer the offsets of z, h and d among the values, counted in vectors; and how many there are."""
+        """The offsets of each layer's z, h and d among the values, counted in vectors; and the number of values."""
         offsets, size = [], 0
         for l, layer in enumerate(self.spec.layers):
             count = self.rows * layer.n_out

@@ -41,8 +41,8 @@ def linear(rows, last, n, depth, a, biases, has_biases, w, code, z, h):
 def activate_to(code, x, z, h, place):
     """Store a pre-activation and its activation.
 
-    The latter is computed before the former leaves its register: of a `select` between what memory holds and another
-    number LLVM makes a masked store, which takes many times as long where `RegisterFile.masks` names none.
+    The activation is computed before the pre-activation leaves its register: LLVM would make a masked store of a
+    `select` between a number in memory and another, many times slower where `RegisterFile.masks` names none.
     """
     store(z + place, x)
     store(h + place, activate(code, x))

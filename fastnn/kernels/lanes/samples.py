@@ -81,7 +81,7 @@ def _columns_impl(kind):
 def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     """A batch into the lanes, vectors of its rows one after another; its weight.
 
-    Beyond its last row up to `count` lanes repeat it, with no share in the loss.
+    Lanes beyond its last row, up to `count`, repeat that row, with no share in the loss.
     """
     X, Y, labels = pointer_at(job.X, work), pointer_at(job.y, work), pointer_at(job.labels, np.int64)
     weights, order = pointer_at(job.sample_weight, work), pointer_at(job.order, np.int64)
@@ -111,13 +111,13 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
 
 @inlined
 def _hand_over(vectors, numbers, count):
-    """The first lane of so many vectors."""
+    """Write the first lane of this many vectors."""
     for i in range(count):
         numbers[i] = first(load(vectors + i * lanes(vectors)))
 
 
 class LaneSteps(NamedTuple):
-    """What the steps of a tiny network go by; all that they change stands on the stack."""
+    """What the steps of a tiny network need; all that they change stands on the stack."""
 
     kind: StepKind
     pointers: LanePointers

@@ -51,7 +51,7 @@ def _backward_all_impl(kind, pointers, x, last):
 
 
 def gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
-    """Loss of a batch and its gradient, whole: penalty, sum over the lanes of samples, and bound of its norm."""
+    """Loss of a batch and its whole gradient: with the penalty, summed over lanes of samples, its norm bounded."""
 
 
 @overload(gradient_step, jit_options=INLINED)
@@ -99,7 +99,7 @@ def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
 
 
 class Pace(NamedTuple):
-    """Pointers to what of a step differs from lane to lane; see `fastnn.kernels.functions.optimizers`."""
+    """Pointers to whatever in a step differs from lane to lane; see `fastnn.kernels.functions.optimizers`."""
 
     rate: Pointer
     momentum: Pointer

@@ -1,4 +1,4 @@
-"""Backwards through a series: what multiplies each term of the outputs, to the parameters' gradient and the inputs'.
+"""Backwards through a series: from what multiplies the outputs' terms to the gradients of parameters and inputs.
 
 With cotangents ``v, v', v''`` of the terms of a layer's outputs, and c, c', c'' of its activation's slope, those of its
 pre-activations are
@@ -90,7 +90,7 @@ def _place(architecture, terms, term, v, v_stride, work):
 def pull_all(architecture, terms, params, inputs, p, gradient, work):
     """From the last layer to the first: add to the parameters' gradient if the literal `params` is 1.
 
-    If the literal `inputs` is 1, where the cotangents of the inputs are.
+    Returns where the cotangents of the inputs are, if the literal `inputs` is 1.
     """
 
 
@@ -184,7 +184,7 @@ def _through_activation(terms, c, c_row, d, buffer, count):
 
 @inlined(literals=("terms",))
 def _through_softmax(terms, a, a_row, d, buffer, n):
-    """The same for softmax, whose outputs' terms `a` tell its derivatives."""
+    """The same for softmax, whose outputs' terms `a` give its derivatives."""
     softmax_slope(d, a, n)
     if terms > 1:
         add_softmax_bend(1.0, a, a_row, d + buffer, d, n)

@@ -62,7 +62,7 @@ def product(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to,
 
 @inlined(literals=("columns", "last"))
 def features(columns, last, j, place):
-    """Vector `j` of so many, of the last of which only `last` numbers are there, all of them if that is 0."""
+    """Vector `j` of `columns`; of the last one only `last` numbers are there, or all of them if that is 0."""
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 

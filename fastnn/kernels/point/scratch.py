@@ -21,7 +21,7 @@ OPTIONS = {"prefer_literal": True, "jit_options": INLINED}
 
 
 def padded(count: int, spec: NetworkSpec) -> int:
-    """So many numbers, up to whole registers."""
+    """A count of numbers, rounded up to whole registers."""
     unit = REGISTER_BYTES // (4 if spec.dtype == "float32" else 8)
     return -(-count // unit) * unit
 
@@ -55,7 +55,7 @@ class Tapes(NamedTuple):
 
 
 def tapes(spec: NetworkSpec, terms: int) -> Tapes:
-    """The scratch of a series of so many terms, and of its adjoint."""
+    """The scratch of a series of this many terms, and of its adjoint."""
     c = terms * (padded(spec.n_in, spec) + tape_size(spec))
     cotangents = c + terms * tape_size(spec)
     other = cotangents + terms * buffer_size(spec)

@@ -1,4 +1,4 @@
-"""Across the lanes: sums and maxima, whose order is written here, and so are their bits."""
+"""Sums and maxima across the lanes, in an order that is written here, so that their bits are fixed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def totals(typingctx, rows, column):
 
 
 def _joined(builder, vectors):
-    """One vector with a part for each of the vectors, a power of two, in their order; each adds up to what they do."""
+    """One vector with a part for each of the vectors, a power of two of them, in order; a part has its vector's sum."""
     if len(vectors) == 1:
         return vectors[0]
     both = [_joined(builder, vectors[::2]), _joined(builder, vectors[1::2])]

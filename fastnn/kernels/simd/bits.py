@@ -12,7 +12,7 @@ _FLOATS = {32: types.float32, 64: types.float64}
 
 
 def _conversion(name, kind, meaning):
-    """An operation that takes the bits of one kind of number for those of another."""
+    """An operation that reads the bits of one kind of number as those of another."""
 
     def conversion(typingctx, x):
         result = Vector(kind[x.dtype.bitwidth], x.lanes)

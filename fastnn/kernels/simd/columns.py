@@ -40,7 +40,7 @@ def _join(builder, vectors, n):
 
 
 def _columns(builder, vectors, rows, columns):
-    """From vectors that hold as many rows of so many columns each, a vector of each column."""
+    """From vectors that hold `rows` rows of `columns` columns each, a vector of each column."""
     if columns == 1:
         return vectors
     half, result = columns // 2, []

@@ -1,8 +1,8 @@
 """Flushing denormal numbers to zero while a kernel runs.
 
 An update that decays towards zero, such as Adam's means of a gradient that has vanished, ends in numbers so small that
-processors compute with them several times slower. A training kernel takes them for zero, and leaves the processor as
-it was: on x86 by its register MXCSR, on 64-bit ARM by FPCR.
+processors compute with them several times slower. A training kernel treats them as zero, and leaves the processor as it
+found it: on x86 by its register MXCSR, on 64-bit ARM by FPCR.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _x86(builder, name, place):
 
 @intrinsic
 def flush_denormals(typingctx):
-    """Have this thread take denormal numbers for zero; what `restore_denormals` needs to undo it."""
+    """Have this thread treat denormal numbers as zero; what `restore_denormals` needs to undo it."""
     flush = _FLUSH_ALL if _IS_ARM else _FLUSH_RESULTS | _FLUSH_OPERANDS
 
     def codegen(context, builder, sig, args):

@@ -48,7 +48,7 @@ def with_lanes(typingctx, place, count):
 
 @intrinsic(prefer_literal=True)
 def widen(typingctx, place, factor):
-    """The same pointer, but each load takes `factor` times as many lanes, a literal: so many registers at once."""
+    """The same pointer, but each load takes `factor` times as many lanes, a literal: that many registers at once."""
     if not isinstance(factor, types.IntegerLiteral):
         return None
     wide = Pointer(place.dtype, place.lanes * factor.literal_value)

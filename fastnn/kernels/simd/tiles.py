@@ -22,8 +22,8 @@ def _room(builder, vector, count):
 def place_on_stack(context, builder, place, count):
     """A `place`, a type of pointers, for `count` vectors.
 
-    It is the function's whose code this is, and given back where that ends: a piece must not return it, though it is
-    compiled into its caller.
+    It belongs to the function whose code this is, and is freed where that ends: a piece must not return it, even though
+    it is compiled into its caller.
     """
     return builder.bitcast(_room(builder, place.vector, max(1, count)), context.get_value_type(place))
 

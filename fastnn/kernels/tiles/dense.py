@@ -227,7 +227,7 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
 
 @outlined
 def _pack(b, stride, depth, strips, panel):
-    """Copy so many strips of b, two vectors wide each, to where the rows of a strip lie side by side."""
+    """Copy this many strips of b, two vectors wide each, to where the rows of a strip lie side by side."""
     width = lanes(b)
     for k in range(depth):
         for s in range(strips):

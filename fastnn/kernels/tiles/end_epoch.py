@@ -180,7 +180,7 @@ def end_epoch(job, params, n_params, epoch, loss, learning_rates, i, n_rates, te
 def monitor_record(job: Job, loss: int) -> tuple[NDArray, list[NDArray]]:
     """What a job monitors, of the dtype `MONITOR_RECORD`; and arrays to be kept alive with it.
 
-    But for what it is written to, which may be elsewhere in each call: see `PreparedJob.remember_in`.
+    Where results are written may differ from call to call, and is left out: see `PreparedJob.remember_in`.
 
     `loss` is the address of the loss on the validation set's targets.
     """

@@ -1,4 +1,4 @@
-"""All that a compiled training run goes by, as one record: `fastnn.jobs.job.Job` in the form that kernels read."""
+"""All that a compiled training run needs, as one record: `fastnn.jobs.job.Job` in the form that kernels read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ JOB_RECORD = np.dtype(
         ("block_losses", np.intp),  # of each `LOSS_ROWS` rows of a block
         ("work", np.intp),
         # places in `work`
-        ("block_rows", np.intp),  # a batch goes through the network in blocks of so many rows
+        ("block_rows", np.intp),  # a batch goes through the network in blocks of this many rows
         ("zeros", np.intp),
         ("x_place", np.intp),
         ("x_stride", np.intp),  # 0 where blocks are read in place

@@ -111,7 +111,7 @@ class _Space:
         return place
 
     def stride(self, columns: int) -> int:
-        """A row stride for so many columns: whole registers, and not critical."""
+        """A row stride for this many columns: whole registers, and not critical."""
         stride = -(-columns // self.unit) * self.unit
         return stride + self.unit if stride * self.itemsize % CRITICAL_STRIDE == 0 else stride
 
@@ -195,7 +195,7 @@ def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
 
 
 def product_for(batch: int, n_params: int) -> Dispatcher:
-    """The product of a network whose batches have so many rows."""
+    """The product of a network whose batches have this many rows."""
     return dense.large_product if fetches_ahead(batch, n_params) else dense.product
 
 

@@ -3,7 +3,7 @@
 For every sample and output there is a residual ``r = s (o - y)``, with s the sample's scale (a `fastnn.LeastSquares`
 says what stands for the difference), and a row of J, its derivatives with respect to all parameters. What a
 Gauss-Newton step needs is ``[J r]^T [J r]``, of which only the part on and above the diagonal is computed, and J itself
-never exists but for one block of rows.
+never exists beyond one block of rows.
 """
 
 from __future__ import annotations

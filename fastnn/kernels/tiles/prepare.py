@@ -60,14 +60,14 @@ def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
 
 @lru_cache(maxsize=64)
 def _same_for_all(parameter: float, n_targets: int, dtype: str) -> tuple[NDArray, int]:
-    """A loss's parameter for every target, and its address: once, for a short run would feel it."""
+    """A loss's parameter for every target, and its address: made once, as a short run would notice the time."""
     numbers = np.full(n_targets, parameter, dtype)
     return numbers, address(numbers)
 
 
 @lru_cache(maxsize=64)
 def _all_of(n_params: int) -> tuple[NDArray[np.int64], int]:
-    """The one part that is all parameters, and its address; once, likewise."""
+    """The one part that is all parameters, and its address; made once, likewise."""
     whole = np.array([[0, n_params]], np.int64)
     return whole, address(whole)
 
@@ -81,7 +81,7 @@ def _optimizer_address(rule: int, dtype: str) -> int:
 
 @lru_cache
 def _step_address(name: str, dtype: str) -> int:
-    """Address of one of the things that a step does only where it is wanted."""
+    """Address of a part of a step that is called only where it is wanted."""
     place, n = pointer_type(dtype), types.intp
     record = from_dtype(JOB_RECORD)
     match name:
@@ -125,7 +125,7 @@ def _outline(
 ) -> tuple[NDArray, NDArray[np.intp], int]:
     """What the records of all jobs of a kind have in common, as words; their layer table; the size of their workspace.
 
-    Unless `whole`, nothing of what computes a step.
+    Unless `whole`, without what computes a step.
     """
     record, loss = np.zeros(1, JOB_RECORD), catalogue.loss_of(loss_code)
     n_targets = loss.n_targets(spec.n_out)
@@ -161,7 +161,7 @@ class PreparedJob:
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
         Unless `whole`, it is laid out for a kernel that computes the steps by itself, which may ask for an array
-        `vectors` of so many numbers.
+        `vectors` of this many numbers.
         """
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
@@ -254,7 +254,7 @@ class PreparedForTiles(PreparedJob):
     """A job of a network of any size."""
 
     def __init__(self, job: Job, state: State, gradient: NDArray | None = None, threads: int = 1):
-        """A job whose steps so many threads share; with a `gradient` to write to, they leave the parameters alone."""
+        """A job whose steps this many threads share; with a `gradient` to write to, they leave the parameters alone."""
         super().__init__(job, state, gradient, whole=True)
         self.threads = threads
 

@@ -25,7 +25,7 @@ _DONE, _BAD_DATA, _DIVERGED = int(Status.DONE), int(Status.BAD_DATA), int(Status
 
 
 class TileSteps(NamedTuple):
-    """What the steps of a network of any size go by."""
+    """What the steps of a network of any size need."""
 
     params: Pointer
     n_params: int

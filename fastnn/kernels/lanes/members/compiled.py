@@ -37,7 +37,7 @@ def train(
     kind, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, parameter,
     settings, loss,
 ):  # fmt: skip
-    """Steps of the optimizer on one batch, until a loss is not finite; how many were made. The last loss is stored.
+    """Take steps on one batch until a loss is not finite, and store the last loss; returns how many were taken.
 
     Parameters, gradient and slots lie in `work`.
     """
@@ -105,7 +105,7 @@ def _addresses(kind: StepKind, validates: bool) -> tuple[int, int]:
 
 
 class CompiledStep(NamedTuple):
-    """What is compiled for the networks, by address, and what of them the loop over members must know."""
+    """What is compiled for the networks, by address, and what the loop over members must know of them."""
 
     train: int
     batch_loss: int

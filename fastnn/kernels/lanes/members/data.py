@@ -45,7 +45,7 @@ class MemberSettings(NamedTuple):
     momenta: NDArray[np.float64]
     l2: NDArray[np.float64]
     seeds: NDArray[np.int64]
-    limits: NDArray[np.int64]  # a member makes so many steps at most
+    limits: NDArray[np.int64]  # a member makes at most this many steps
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
     epochs: int
     settings: NDArray[np.float64]  # (4,), the optimizer's
@@ -88,7 +88,7 @@ class Block(NamedTuple):
 
 
 def new_block(kind: StepKind, n: int, batch_size: int, n_validation: int, own_order: bool) -> Block:
-    """A block of idle lanes for so many samples."""
+    """A block of idle lanes for this many samples."""
     spec, width = kind.spec, kind.lanes
     size = 0
 

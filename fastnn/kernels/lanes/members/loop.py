@@ -18,9 +18,9 @@ from fastnn.kernels.simd.threads import fetch_add
 
 @inlined
 def _admit_waiting(step, pointers, settings, results, queue, tick, n_batches):
-    """Idle lanes to members that wait, and all rows made ready where they are one batch.
+    """Give idle lanes to waiting members, and prepare all rows where they are one batch.
 
-    Whether any lane has a member, whether all of these end together, and when the first ends.
+    Returns whether any lane has a member, whether all of these end together, and when the first ends.
     """
     here, samples, validation = pointers.lanes, pointers.samples, pointers.validation
     width, n_members, n_epochs = lanes(here.params), results.status.size, settings.epochs
@@ -48,7 +48,7 @@ def _admit_waiting(step, pointers, settings, results, queue, tick, n_batches):
 
 @inlined
 def _begin_epoch(pointers, settings, tick):
-    """Every lane's own order of the samples, and its rate where that changes from epoch to epoch."""
+    """Draw every lane's own order of the samples, and set its rate where that changes from epoch to epoch."""
     here, n = pointers.lanes, pointers.samples.n
     width = lanes(here.params)
     for lane in range(width if settings.own_order else 0):
@@ -77,7 +77,7 @@ def _correct_biases(pointers, settings, tick, first_tick, together, batch, n_bat
 
 @inlined
 def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
-    """Steps on one batch; how many were made, and whether a member left, its limit reached or its loss not finite."""
+    """Take steps on one batch; returns how many, and whether a member left, at its limit or at a non-finite loss."""
     here, samples, table, losses = pointers.lanes, pointers.samples, pointers.table, pointers.losses
     width, n_params, changed = lanes(here.params), step.n_params, False
     start = batch * min(settings.batch_size, samples.n)
@@ -113,7 +113,7 @@ def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
 
 @inlined
 def _look(step, pointers, settings, results, tick, n_batches):
-    """What an epoch's end shows, noted for every member; whether one left, its epochs or its patience at an end."""
+    """Note for every member what the end of an epoch shows; returns whether one left, out of epochs or patience."""
     here, validation, losses = pointers.lanes, pointers.validation, pointers.losses
     monitored = validation.weights
     n_params, n_epochs, changed = step.n_params, settings.epochs, False
@@ -146,7 +146,7 @@ def _look(step, pointers, settings, results, tick, n_batches):
 
 @kernel
 def run(step, data, validation, settings, results, block, queue, max_ticks):
-    """Train members from the queue until none is left, for so many epochs of the block at most; whether any is left."""
+    """Train members from the queue for at most this many epochs of the block; returns whether any is left."""
     control = flush_denormals()
     pointers = block_pointers(block, data, validation)
     losses, weights = pointers.losses, pointers.samples.weights
