@@ -91,7 +91,11 @@ def test_command_without_extras_leaves_the_picture_out_and_names_what_it_needs(t
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--seed", "-1"], "-1"), (["--output", "no/such/folder/demo.png"], "no/such/folder/demo.png")],
+    [
+        (["--seed", "-1"], "--seed must be an integer of at least 0; got -1"),
+        (["--output", "no/such/folder/demo.png"], "no/such/folder/demo.png"),
+        (["--output", "demo.txt"], "--output must end in one of .png, .pdf, .svg"),
+    ],
 )
 def test_command_refuses_in_one_line(options, message, capsys):
     pytest.importorskip("matplotlib")

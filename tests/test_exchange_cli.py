@@ -27,7 +27,7 @@ def test_from_onnx():
     assert fastnn.load("net.safetensors").params.tobytes() == made.params.tobytes()
 
 
-def test_from_a_state_dict():
+def test_from_a_state_dict(capsys):
     made = net("tanh", sizes=(2, 3, 1))
     state = {}
     for l, (W, b) in enumerate(zip(made.weights, made.biases, strict=True)):
@@ -35,6 +35,10 @@ def test_from_a_state_dict():
     save(state, "state.safetensors")
     assert main(["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]) == 0
     assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
+    assert main(["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh", "--layers", "1,0"]) == 1
+    assert "--layers must keep the order of the numbers, 0, 1; got 1, 0" in capsys.readouterr().err
+    assert main(["convert", "net.npz", "other.npz", "--activations", "tanh,tanh"]) == 1
+    assert "--activations must be left out for net.npz, which holds them" in capsys.readouterr().err
 
 
 def test_the_order_of_layers_without_numbers_must_be_said(capsys):
@@ -46,6 +50,8 @@ def test_the_order_of_layers_without_numbers_must_be_said(capsys):
     assert main([*command, "--layers", "trunk,tail"]) == 1
     assert "must name the layers in state.safetensors, head, trunk; got trunk, tail" in capsys.readouterr().err
     assert main([*command, "--layers", "trunk,head"]) == 0
+    assert main([*command[:3], "--layers", "trunk,head"]) == 1
+    assert "--layers must go with --activations" in capsys.readouterr().err
     assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
 
 

@@ -233,6 +233,10 @@ def test_train_predict_and_info(folder, capsys):
     header, *rows = capsys.readouterr().out.splitlines()
     assert header == "y,y_low,y_high"
     assert len(rows) == 300
+    table = messy().with_columns(polars.lit(0).alias("y (given)"))
+    table.write_csv("taken.csv")
+    assert cli.main(["predict", "table.safetensors", "taken.csv", "--keep", "y", "y", "y (given)"]) == 0
+    assert capsys.readouterr().out.startswith("y (given),y (given) (2),y,y_low,y_high\n")
     assert cli.main(["predict", "table.safetensors", "table.csv", "--output", "p.csv"]) == 0
     assert polars.read_csv("p.csv").height == 300
     assert cli.main(["info", "table.safetensors"]) == 0
@@ -425,6 +429,8 @@ def test_sweep_compares_settings(folder, capsys):
     assert "Baselines: a linear model: 0." in said
     assert "LEFT OUT: constant" in said
     assert "To train the best one: fastnn train t.csv --target y --hidden 4" in said
+    assert cli.main([*SWEEP, "--repeats", "1", "--rate", "1e30"]) == 1
+    assert "all networks diverged; a smaller --rate may help" in capsys.readouterr().err
     for option in (["--repeats", "0"], ["--folds", "1"], ["--threads", "0"]):
         assert cli.main([*SWEEP, *option]) == 1
         assert option[0] in capsys.readouterr().err

@@ -128,7 +128,7 @@ def _layers_of(state: Mapping[str, Any]) -> list[Dense]:
         parts.setdefault(layer, {})[name] = value
     names = list(parts)
     if are_numbered(names):
-        names.sort(key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
+        names = by_numbers(names)
     denses = []
     for name in names:
         if "weight" not in parts[name]:
@@ -142,6 +142,11 @@ def _layers_of(state: Mapping[str, Any]) -> list[Dense]:
 def are_numbered(names: Iterable[str]) -> bool:
     """Whether layers' names differ in their numbers alone, which then tell their order."""
     return len({re.sub(r"\d+", "#", name) for name in names}) == 1
+
+
+def by_numbers(names: Iterable[str]) -> list[str]:
+    """Layers' names in the order of their numbers."""
+    return sorted(names, key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
 
 
 # ---------------------------------------------------------------- writing

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_flag
 from fastnn.models import domain, files
+from fastnn.models.reading import path_of
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -59,7 +60,7 @@ class Exports:
         """
         from fastnn.exchange import onnx_writing
 
-        path = Path(path)
+        path = path_of(path)
         if path.suffix != ".onnx":
             raise ValueError(f"path must end in .onnx; got {str(path)!r}")
         files.write_whole(path, onnx_writing.write(self._spec, self._written))
@@ -137,7 +138,7 @@ class Exports:
 
 def _code_path(path: str | PathLike[str], suffix: str) -> Path:
     """The path, checked to be a name that these languages can use, with this suffix."""
-    path = Path(path)
+    path = path_of(path)
     if path.suffix != suffix or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,50}", path.stem):
         raise ValueError(f"path must be a name of letters, digits and _ that ends in {suffix}; got {str(path)!r}")
     return path

@@ -216,7 +216,7 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
         names, frame = [name or "" for name in frame.row(0)], frame[1:]
     else:
         names = [""] * frame.width
-    frame.columns = _distinct(names)
+    frame.columns = distinct(names)
     layout = f"{SEPARATORS.get(shape['sep'], repr(shape['sep']))} between columns"
     guesses = [encoding]
     if shape["quotechar"] == "'":
@@ -306,7 +306,7 @@ def _read_excel(path: str, reading: Reading) -> Any:
     return frame.with_columns(polars.col(texts).str.strip_chars())
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
+def distinct(names: Iterable[str]) -> list[str]:
     """Distinct names of columns: a missing name becomes a number, a repeated one gets a counter."""
     distinct: list[str] = []
     for place, name in enumerate(names, start=1):

@@ -36,17 +36,21 @@ DEFAULT = (
     "tutorial", "regression", "digits", "wide", "deep", "many-tutorials", "many-regressions", "width", "batch"
 )  # fmt: skip
 
+#: The defaults of a workload of one's own.
+OWN = {"batch": 32, "optimizer": "sgd", "activation": "tanh", "loss": "mse", "dtype": "float32"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn bench``."""
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="names from the list below (default: all)")
     own = parser.add_argument_group("a workload of your own")
     own.add_argument("--layers", metavar="N,N,...", help="its layer sizes")
-    own.add_argument("--batch", type=int, default=32, help="rows of a batch (default: %(default)s)")
-    own.add_argument("--optimizer", default="sgd", help="sgd, momentum or adam (default: %(default)s)")
-    own.add_argument("--activation", default="tanh", help="sigmoid, tanh or relu (default: %(default)s)")
-    own.add_argument("--loss", default="mse", help="mse, sse or cross_entropy (default: %(default)s)")
-    own.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
+    own.add_argument("--batch", type=int, help="rows of a batch (default: %(default)s)")
+    own.add_argument("--optimizer", help="sgd, momentum or adam (default: %(default)s)")
+    own.add_argument("--activation", help="sigmoid, tanh or relu (default: %(default)s)")
+    own.add_argument("--loss", help="mse, sse or cross_entropy (default: %(default)s)")
+    own.add_argument("--dtype", help="float32 or float64 (default: %(default)s)")
+    own.set_defaults(**OWN)
     parser.add_argument("--peers", metavar="NAME,...", help="reference, plain_numpy, sklearn, torch, jax, fastnn")
     parser.add_argument(
         "--python", action="append", default=[], metavar="PEER[-LABEL]=PATH",
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Measure, show each workload's table as it is ready, and write the files asked for."""
     from fastnn.apps.comparison import elsewhere, machine, results, running
     from fastnn.apps.comparison.peers import PEERS
-    from fastnn.checks import check_integer, check_name
+    from fastnn.checks import ABOVE_0, check_integer, check_name, check_number
 
     old = results.read(args.compare) if args.compare else None
     for path in (args.json, args.html):
@@ -77,8 +81,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     available = machine.available_cores()
     if args.core is not None and available is not None and args.core not in available:
         raise ValueError(f"--core must be one of {', '.join(map(str, available))}; got {args.core}")
-    if not args.seconds > 0:
-        raise ValueError(f"--seconds must be above 0; got {args.seconds}")
+    check_number("--seconds", args.seconds, ABOVE_0)
     threads = min(check_integer("--threads", args.threads, 1), len(available or range(args.threads)))
     names = args.peers.split(",") if args.peers else list(PEERS)
     runners, absent = running.entrants([check_name("peer", name, PEERS) for name in names], threads)
@@ -120,6 +123,9 @@ def _workloads(args: argparse.Namespace) -> list[Workload]:
     from fastnn.apps.comparison import workloads
 
     if args.layers is None:
+        for name, default in OWN.items():
+            if getattr(args, name) != default:
+                raise ValueError(f"--{name} must go with --layers, as it is of a workload of your own")
         return workloads.named(args.workloads or DEFAULT)
     try:
         layers = [int(size) for size in args.layers.split(",")]

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -49,13 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Read the network, say what it is, and save it."""
     from fastnn.checks.extras import require_all
+    from fastnn.tabular.model import is_table_model
 
     suffixes = {Path(path).suffix for path in (args.source, args.target)}
     packages = {".onnx": ("onnx", "onnx"), ".safetensors": ("safetensors", "io")}
     require_all(dict(packages[suffix] for suffix in packages if suffix in suffixes))
+    check_folder(args.target)
     net = read(Path(args.source), args.activations, args.dtype, args.layers)
     net.save(args.target)
     terminal.say(f"{net!r}\nModel: {args.target}")
+    if Path(args.source).suffix == ".safetensors" and args.activations is None and is_table_model(args.source):
+        terminal.say("This is the best network of a model of `fastnn train`; how columns are encoded is not kept.")
 
 
 def read(source: Path, activations: str | None, dtype: str | None, layers: str | None = None) -> MLP:
@@ -71,6 +76,10 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
 
     if source.suffix in _REFUSED:
         raise ValueError(f"{source} is a file {_INSTEAD.format(_REFUSED[source.suffix])}")
+    if layers is not None and activations is None:
+        raise ValueError("--layers must go with --activations, as both are of a state_dict")
+    if activations is not None and source.suffix != ".safetensors":
+        raise ValueError(f"--activations must be left out for {source}, which holds them; they are for a state_dict")
     if source.suffix == ".onnx":
         return fastnn.from_onnx(source, dtype=dtype)
     if source.suffix == ".safetensors" and activations is not None:
@@ -92,12 +101,14 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
 
 def _ordered(state: dict[str, Any], layers: list[str] | None, source: Path) -> dict[str, Any]:
     """A state in the order of its layers, which a safetensors file does not keep."""
-    from fastnn.exchange.torch import are_numbered
+    from fastnn.exchange.torch import are_numbered, by_numbers
 
     names = sorted({key.rpartition(".")[0] for key in state})
     if layers is None and not are_numbered(names):
         raise ValueError(f"--layers must give the order of the layers in {source}, {', '.join(names)}; got none")
     if layers is not None and sorted(layers) != names:
         raise ValueError(f"--layers must name the layers in {source}, {', '.join(names)}; got {', '.join(layers)}")
+    if layers is not None and are_numbered(names) and layers != (numbered := by_numbers(names)):
+        raise ValueError(f"--layers must keep the order of the numbers, {', '.join(numbered)}; got {', '.join(layers)}")
     keys = sorted(state, key=lambda key: layers.index(key.rpartition(".")[0])) if layers else state
     return {key: state[key] for key in keys}

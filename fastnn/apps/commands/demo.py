@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.folders import check_folder, save_figure
@@ -19,6 +20,9 @@ examples:
   fastnn demo --no-picture
 """
 
+#: What a picture's name may end in.
+PICTURES = (".png", ".pdf", ".svg")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn demo``."""
@@ -30,9 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Run the demo; without the extra ``plot`` the picture is left out, and the extra named."""
     from fastnn.apps import demo
+    from fastnn.checks import check_integer
 
+    check_integer("--seed", args.seed, 0)
     if not args.no_picture:
         check_folder(args.output)
+        if Path(args.output).suffix not in PICTURES:
+            raise ValueError(f"--output must end in one of {', '.join(PICTURES)}; got {args.output!r}")
     with terminal.working("the tutorial's network, in four ways"):
         runs = demo.tutorial(args.seed)
     _tell_tutorial(runs, terminal)

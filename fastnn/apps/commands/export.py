@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     table = None
     if args.model.endswith(".safetensors") and model.is_table_model(args.model):
         table = model.TableModel.load(args.model)
+    check_folder(args.output)
     net = _network(args, table)
     if args.derivatives and args.to != "c":
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")

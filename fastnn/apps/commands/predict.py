@@ -48,15 +48,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         table = reading.read_table(args.data, names, how, loaded.numerals)
         update(f"predicting {loaded.target.name}")
         predicted, remarks = loaded.predict_with_remarks(table)
-    kept = table.frame.columns if args.keep == ["all"] else args.keep
+    kept = table.frame.columns if args.keep == ["all"] else list(dict.fromkeys(args.keep))
     absent = [name for name in kept if name not in table.frame.columns]
     if absent:
         raise ValueError(f"--keep must name columns of the table; it has no {absent[0]!r}")
     if kept:
-        beside = table.frame.select(kept)
-        taken = set(predicted.columns)
-        beside = beside.rename({name: f"{name} (given)" for name in kept if name in taken})
-        predicted = beside.hstack(predicted)
+        taken = predicted.columns
+        names = reading.distinct([*taken, *(f"{name} (given)" if name in taken else name for name in kept)])
+        predicted = table.frame.select(kept).rename(dict(zip(kept, names[len(taken) :], strict=True))).hstack(predicted)
     if table.guesses and not args.quiet:
         remarks = [f"Read as: {table.guesses}.", *remarks]
     for sentence in remarks if not args.quiet else ():

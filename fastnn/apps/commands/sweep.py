@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import shlex
 import subprocess
@@ -101,6 +102,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         done = sum(len(one.scores) for one in compared)
         terminal.say(f"Interrupted: {done} of {len(grid) * count} networks were finished, and are shown here.")
         raise KeyboardInterrupt
+    if not math.isfinite(compared[0].loss):
+        raise ValueError("all networks diverged; a smaller --rate may help")
     best = compared[0].settings
     terminal.say(f"To train the best one: {train_command(args, best)}")
     if args.save is not None:

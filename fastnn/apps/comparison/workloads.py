@@ -182,7 +182,7 @@ def named(names: Sequence[str]) -> list[Workload]:
         if name in FAMILIES:
             chosen.update((w.name, w) for w in FAMILIES[name].values())
         else:
-            chosen[name] = every[check_name("workload", name, [*NAMED, *FAMILIES, *every])]
+            chosen[name] = every[check_name("workload", name, list(NAMED | FAMILIES | every))]
     return list(chosen.values())
 
 
