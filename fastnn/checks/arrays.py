@@ -166,7 +166,7 @@ _FEW = 10_000
 def all_finite(vector: NDArray) -> bool:
     """Whether a vector is free of NaN and infinity; a finite sum of squares shows it quickly."""
     few = vector.size <= _FEW
-    return (few and isfinite(np.vdot(vector, vector))) or bool(np.isfinite(vector).all())  # vdot does not warn
+    return (few and isfinite(vector.dot(vector))) or bool(np.isfinite(vector).all())  # dot does not warn
 
 
 def check_finite(argument: str, array: NDArray, axes: tuple[str, ...] = ("row", "column")) -> None:

@@ -37,7 +37,7 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
     intervals = intervals_of(optimizer)
     for name, value in vars(optimizer).items():
         interval, kind = intervals.get(name, ANY), type(getattr(type(optimizer), name))
-        if type(value) is float is kind and value in interval:
+        if type(value) is kind and kind in (float, bool) and value in interval:
             continue
         argument = f"{name} of {type(optimizer).__name__}"
         if name == "learning_rate" and isinstance(value, Schedule):

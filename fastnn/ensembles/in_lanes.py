@@ -93,7 +93,7 @@ def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray
 
 def _first_ticks(job: MembersJob, lanes: int) -> int:
     """A first number of epochs, which take at most a tenth of a second, before any time is known."""
-    operations = lanes * (job.X.shape[1] + job.X_val.shape[1]) * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
+    operations = lanes * (job.X.shape[1] + job.X_val.shape[1]) * (6 * job.spec.n_params + 50 * job.spec.n_units)
     return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 20e9)))
 
 

@@ -15,7 +15,7 @@ from fastnn.kernels.point.adjoint import pull_all
 from fastnn.kernels.point.scratch import scratch_size, sizes_of, tapes_of
 from fastnn.kernels.point.series import run_series
 from fastnn.kernels.simd import pointer, pointer_at
-from fastnn.kernels.tiles.job_record import JOB_RECORD, put
+from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import address, pointer_type, workspace
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.settings.spec import NetworkSpec
@@ -97,8 +97,7 @@ def lay_out(prepared: PreparedForTiles, job: Job) -> None:
     slopes, loss, work = job.slopes, np.zeros(1), workspace(scratch_size(job.spec, "hvp"), job.spec.dtype)
     assert slopes is not None
     prepared.kept += slopes, loss, work
-    words = prepared.record.view(np.int64)
-    put(words, add_slopes=_address(job.spec), slopes=address(slopes.values))
-    put(words, directions=address(slopes.directions), n_directions=len(slopes.directions))
-    put(words, slopes_work=address(work), slopes_loss=address(loss))
-    prepared.record["slopes_weight"] = slopes.weight
+    fields = prepared.fields
+    fields.add_slopes, fields.slopes, fields.slopes_weight = _address(job.spec), address(slopes.values), slopes.weight
+    fields.directions, fields.n_directions = address(slopes.directions), len(slopes.directions)
+    fields.slopes_work, fields.slopes_loss = address(work), address(loss)

@@ -16,7 +16,8 @@ class Interval:
     open_low: bool = False
 
     def __contains__(self, number: float) -> bool:
-        return self.low <= number < self.high and not (number == self.low and (self.open_low or self.low == -inf))
+        inside = self.low < number < self.high
+        return inside or (number == self.low and not self.open_low and self.low > -inf)
 
     def __str__(self) -> str:
         if self.low == -inf:

@@ -95,6 +95,11 @@ class NetworkSpec:
         """Number of parameters: the length of the flat vector."""
         return sum((n_in + self.bias) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False))
 
+    @cached_property
+    def n_units(self) -> int:
+        """Number of units in all: of the hidden layers and of the output."""
+        return sum(self.sizes[1:])
+
     def weights(self, params: NDArray) -> list[NDArray]:
         """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_in, n_out)`` weights."""
         views = []

@@ -171,15 +171,15 @@ def _trainer(
         solve = partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend), interrupts=interrupts)
         return partial(solve, job), _NOTHING
     trainer = twin(backend, "training").trainer
-    if job.batches is not None:  # each batch is a job of its own, and takes the path of networks of any size
-        options = options | {"specialize": False}
-    if backend == "numba":
-        trainer = partial(trainer, **options)
+    if backend != "numba":
+        options = {}
     if job.batches is None:
-        return trainer(job, state), _NOTHING
+        return trainer(job, state, **options), _NOTHING
     from fastnn.training.batches import Feed
 
-    feed = Feed(job, trainer, _end_epoch(backend))
+    if options:  # each batch is a job of its own, and takes the path of networks of any size
+        options = options | {"specialize": False}
+    feed = Feed(job, partial(trainer, **options), _end_epoch(backend))
     return feed.train, closing(feed)
 
 
@@ -355,5 +355,5 @@ def _first_steps(job: Job, backend: str) -> int:
     if isinstance(job.optimizer, Solver):
         return 1
     overhead = 20e-6 if backend == "numba" else 200e-6
-    operations = job.batch_size * (6 * job.spec.n_params + 50 * sum(job.spec.sizes[1:]))
+    operations = job.batch_size * (6 * job.spec.n_params + 50 * job.spec.n_units)
     return max(1, int(SECONDS_A_CALL / 2 / (overhead + operations / 5e9)))

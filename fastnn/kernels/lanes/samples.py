@@ -30,7 +30,7 @@ from fastnn.kernels.simd.calls import call_float
 from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.simd.types import Pointer, Vector
 from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.job_record import JOB_RECORD, put
+from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE, Team, pointer_type
 from fastnn.kernels.tiles.prepare import PreparedJob
 from fastnn.settings.spec import NetworkSpec
@@ -47,7 +47,7 @@ def _facts_impl(kind, work):
     kind = kind.value
     n_params, row_vectors, width = kind.spec.n_params, kind.rows, kind.lanes
     slots, corrected = RULES[kind.rule].slots, RULES[kind.rule].corrects_bias
-    return lambda kind, work: (with_lanes(pointer(work, 0), width), n_params, row_vectors, slots, corrected)
+    return lambda kind, work: (with_lanes(work, width), n_params, row_vectors, slots, corrected)
 
 
 @intrinsic(prefer_literal=True)
@@ -138,11 +138,13 @@ class LaneSteps(NamedTuple):
 
 
 @kernel
-def run(kind, records, work, params, slots, counters, sums, learning_rates, losses, max_steps, checked_steps):
+def run(kind, records, params, slots, counters, sums, learning_rates, losses, max_steps, checked_steps):
     """Train from where `counters` and `sums` stand; see `fastnn.jobs.job`.
 
     `kind` is known to the compiler; `records` hold one `fastnn.kernels.tiles.job_record.JOB_RECORD`.
     """
+    job = records[0]
+    work = pointer_at(job.vectors, pointer(params, 0))
     x, n_params, row_vectors, n_slots, corrected = _facts(kind, work)
     pointers = LanePointers(
         _room(kind, x, "parameters"),
@@ -153,7 +155,6 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
         x,  # where nothing is read
     )
     pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
-    job = records[0]
     settings = pointer_at(job.settings, np.float64)
     width, (n_in, n_targets) = lanes(x), _columns(kind)
     count = row_vectors * width
@@ -169,7 +170,7 @@ def run(kind, records, work, params, slots, counters, sums, learning_rates, loss
     store(pace.momentum, broadcast(settings[0], x))
     penalty, bound, weight = broadcast(job.l2, x), broadcast(job.max_grad_norm, x), scratch(settings, 1)
     steps = LaneSteps(
-        kind, pointers, pace, batch, penalty, bound, pointer(work, 0), weight, pointer(params, 0), n_params, corrected,
+        kind, pointers, pace, batch, penalty, bound, work, weight, pointer(params, 0), n_params, corrected,
         n_batches, counters[2], checked_steps, job.draw_order != 0 and n_batches > 1, ALONE,
     )  # fmt: skip
     places = pointer(counters, 0), pointer(sums, 0), pointer(learning_rates, 0), pointer(losses, 0)
@@ -249,10 +250,10 @@ class PreparedForLanes(PreparedJob):
         super().__init__(job, state, None, whole=job.monitor is not None, n_vectors=n_vectors)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         self.kind = _kind(spec, job.loss.code, self.rule, width, row_vectors, penalised, clipped)
-        put(self.words, pack=_pack_address(spec.dtype))
+        self.fields.pack = _pack_address(spec.dtype)
 
     def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
         """Train on from a state."""
         self.remember_in(state)
         arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
-        return STATUSES[run(self.kind, self.record, self.vectors, *arrays, max_steps, self.checked_steps)]
+        return STATUSES[run(self.kind, self.record, *arrays, max_steps, self.checked_steps)]

@@ -235,9 +235,10 @@ def backward_address(dtype: str) -> int:
 
 def address(array: NDArray) -> int:
     """Where a contiguous array's numbers begin."""
-    if array.size and array.flags.writeable:
+    try:
         return addressof(c_char.from_buffer(array))  # type: ignore[arg-type] # in a third of the time
-    return array.__array_interface__["data"][0]
+    except (TypeError, ValueError):  # read-only, or empty
+        return array.__array_interface__["data"][0]
 
 
 def workspace(size: int, dtype: str) -> NDArray:

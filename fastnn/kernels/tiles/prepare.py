@@ -18,7 +18,7 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
 from fastnn.kernels.tiles.end_epoch import end_epoch, monitor_record
-from fastnn.kernels.tiles.job_record import JOB_RECORD, put
+from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
 from fastnn.kernels.tiles.layers import (
     ALONE,
     COLUMNS,
@@ -122,8 +122,8 @@ def _outline(
     noisy: bool,
     thresholds: tuple[int, ...],
     whole: bool,
-) -> tuple[NDArray, NDArray[np.intp], int]:
-    """What the records of all jobs of a kind have in common, as words; their layer table; the size of their workspace.
+) -> tuple[bytes, NDArray[np.intp], int]:
+    """What the records of all jobs of a kind have in common; their layer table; the size of their workspace.
 
     Unless `whole`, without what computes a step.
     """
@@ -134,7 +134,7 @@ def _outline(
     if shuffle:
         record["draw_order"] = _step_address("draw_order", spec.dtype)
     if not whole:
-        return record.view(np.int64), np.empty((0, COLUMNS), np.intp), 0
+        return record.tobytes(), np.empty((0, COLUMNS), np.intp), 0
 
     dtype = np.dtype(spec.dtype)
     unit = REGISTER_BYTES // dtype.itemsize
@@ -151,7 +151,7 @@ def _outline(
     record["optimizer"] = _optimizer_address(rule, spec.dtype)
     if record["x_stride"] > 0:
         record["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
-    return record.view(np.int64), layers, scale_place + block_rows
+    return record.tobytes(), layers, scale_place + block_rows
 
 
 class PreparedJob:
@@ -160,8 +160,8 @@ class PreparedJob:
     def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool, n_vectors: int = 0):
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
-        Unless `whole`, it is laid out for a kernel that computes the steps by itself, which may ask for an array
-        `vectors` of this many numbers.
+        Unless `whole`, it is laid out for a kernel that computes the steps by itself, which may ask for room for this
+        many numbers in vectors.
         """
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
@@ -179,8 +179,7 @@ class PreparedJob:
         buffer = np.zeros(n_own + REGISTER_BYTES + n_vectored + n_work * itemsize, np.uint8)
         place = address(buffer)
         vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
-        self.vectors = np.ndarray(n_vectors, spec.dtype, buffer, vectors - place) if n_vectors else None
-        _SETTINGS.pack_into(buffer.data, 0, *settings)
+        _SETTINGS.pack_into(buffer, 0, *settings)
         self.params, self.monitor = job.params, job.monitor
         parameter = job.loss_parameter
         if isinstance(parameter, np.ndarray):
@@ -195,50 +194,49 @@ class PreparedJob:
         kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.monitor, parameter, parts
         self.kept: tuple = kept
 
-        self.words = words = outline.copy()
-        self.record = record = np.ndarray(1, JOB_RECORD, words)
-        targets = "labels" if labelled else "y"
-        put(
-            words, n_rows=n, batch_size=job.batch_size, seed=state.seed, member=job.member, X=address(job.X),
-            settings=place, block_losses=place + 8 * len(settings), bad_data=place + 8 * (n_floats - 1),
-            loss_parameter=parameter_at, parts=parts_at, n_parts=len(parts), **{targets: address(job.y)},
-        )  # fmt: skip
+        self.fields = fields = JobFields.from_buffer_copy(outline)
+        self.record = np.frombuffer(fields, JOB_RECORD)
+        fields.n_rows, fields.batch_size, fields.seed, fields.member = n, job.batch_size, state.seed, job.member
+        fields.X = address(job.X)
+        if labelled:
+            fields.labels = address(job.y)
+        else:
+            fields.y = address(job.y)
+        fields.settings, fields.block_losses = place, place + 8 * len(settings)
+        fields.bad_data, fields.vectors = place + 8 * (n_floats - 1), vectors
+        fields.loss_parameter, fields.parts, fields.n_parts = parameter_at, parts_at, len(parts)
         if whole:
-            work = vectors + n_vectored
-            put(words, work=work, gradient=work + size * itemsize)
+            fields.work = vectors + n_vectored
+            fields.gradient = fields.work + size * itemsize
         if gradient is not None:
-            put(words, gradient=address(gradient), optimizer=0)
+            fields.gradient, fields.optimizer = address(gradient), 0
         if shuffle:
-            put(words, order=place + 8 * n_floats, block_labels=place + 8 * (n_floats + n))
+            fields.order, fields.block_labels = place + 8 * n_floats, place + 8 * (n_floats + n)
             if job.orders is not None:
-                given = _step_address("given_order", spec.dtype)
-                put(words, draw_order=given, orders=address(job.orders), n_orders=len(job.orders))
+                fields.draw_order = _step_address("given_order", spec.dtype)
+                fields.orders, fields.n_orders = address(job.orders), len(job.orders)
         if job.convention is not None:
-            put(words, by_convention=True)
-            record["reported"], record["outputs"] = job.convention.reported, job.convention.divisor
+            fields.by_convention = True
+            fields.reported, fields.outputs = job.convention.reported, job.convention.divisor
         if job.sample_weight is not None:
-            put(words, sample_weight=address(job.sample_weight))
+            fields.sample_weight = address(job.sample_weight)
         if whole and (job.sample_weight is not None or job.loss.masked):
-            put(words, weigh=_step_address("weigh_present" if job.loss.masked else "weigh", spec.dtype))
+            fields.weigh = _step_address("weigh_present" if job.loss.masked else "weigh", spec.dtype)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
-            record["l2"] = job.l2
-            put(words, penalise=_step_address("penalise", spec.dtype) if whole else 0)
+            fields.l2, fields.penalise = job.l2, _step_address("penalise", spec.dtype) if whole else 0
         if clipped:
-            record["max_grad_norm"] = job.max_grad_norm
-            put(words, clip=_step_address("clip", spec.dtype) if whole else 0)
+            fields.max_grad_norm, fields.clip = job.max_grad_norm, _step_address("clip", spec.dtype) if whole else 0
         if whole and gradient is None and dispatch.updates_by_parts(spec.n_params, job.batch_size):
-            whole_gradient = penalised or clipped or job.slopes or job.trainable is not None
-            put(words, by_parts=not whole_gradient)
+            fields.by_parts = not (penalised or clipped or job.slopes or job.trainable is not None)
         if job.dropout or job.input_noise > 0:
-            record["input_noise"] = job.input_noise
-            draw, draw_nothing = _step_address("draw", spec.dtype), _step_address("draw_nothing", spec.dtype)
-            put(words, draw=draw, draw_nothing=draw_nothing, noise_seed=state.seed, noise_member=job.member)
+            fields.draw, fields.draw_nothing = (_step_address(name, spec.dtype) for name in ("draw", "draw_nothing"))
+            fields.noise_seed, fields.noise_member, fields.input_noise = state.seed, job.member, job.input_noise
         if job.monitor is not None:
             labelled = job.monitor.validates and job.monitor.y.ndim == 1
             self.monitored = monitor_record(job, _loss_address(job.loss, labelled, spec.dtype))
-            record["monitor"] = self.monitored[0]
-            put(words, end_epoch=_step_address("end_epoch", spec.dtype))
+            self.record["monitor"] = self.monitored[0]
+            fields.end_epoch = _step_address("end_epoch", spec.dtype)
         self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def remember_in(self, state: State) -> None:
