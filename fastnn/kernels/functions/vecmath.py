@@ -131,7 +131,8 @@ def sigmoid(x):
     p, q = _half_tanh(r)
     # Where the result is denormal, or nearly, 2**n overflows: there it is scaled, and the result in turn.
     a = from_bits((k - select(x < tiny, broadcast(64, k), 0)) << by_dtype(x, 23, 52))
-    return (q - p) / fma(a, q + p, q - p) * select(x < tiny, broadcast(2.0**-64, x), 1.0)
+    scale = select(x < tiny, broadcast(2.0**-64, x), 1.0)
+    return (q - p) * scale / fma(a, q + p, q - p)
 
 
 @inlined

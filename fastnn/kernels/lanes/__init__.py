@@ -1,8 +1,8 @@
 """One training step with a network, or a few samples, in every lane of a vector.
 
 Every number of a network is a vector here. Its lanes hold either many networks (`members`), each at the same place
-of its own training, or many samples of one network (`samples`), whose parameters are then equal in every lane and
-whose gradients are summed over the lanes at the end of a batch. That sum is all that tells the two apart.
+of its own training, or many samples of one network (`samples`), whose parameters are then the same for all lanes and
+whose gradients are summed over the lanes at the end of a batch. That is all that tells the two apart.
 
 A `StepKind` says at compile time what is computed: the sizes are known to the compiler, and layers are unrolled by
 recursion. A batch goes through the network in blocks of `StepKind.rows` rows, products and activations apart, so that

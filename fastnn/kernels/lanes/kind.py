@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from numba import types
 from numba.extending import NativeValue, models, register_model, unbox
 
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -72,6 +73,16 @@ class StepKind:
             return catalogue.ACTIVATIONS["identity"]
         return self.spec.layers[layer].activation
 
+    @property
+    def together(self) -> bool:
+        """Whether parameters lie side by side, to be repeated in every lane as they are read: samples share them."""
+        return self.lanes_hold_samples and REGISTER_FILE.together
+
+    @property
+    def param_vectors(self) -> int:
+        """Vectors that the parameters take."""
+        return -(-self.spec.n_params // self.lanes) if self.together else self.spec.n_params
+
     @cached_property
     def offsets(self) -> tuple[list[tuple[int, int, int]], int]:
         """The offsets of each layer's z, h and d among the values, counted in vectors; and the number of values."""
@@ -113,9 +124,10 @@ def _unbox_kind(typ, kind, context):
 
 
 class LanePointers(NamedTuple):
-    """Pointers to what a step reads and writes, all vectors as long as the kind's."""
+    """Pointers to what a step reads and writes, vectors as long as the kind's, or numbers that stand for all lanes."""
 
     params: Pointer
+    parts: Pointer  # of the gradient, by the lanes; where lanes hold networks the gradient itself
     gradient: Pointer
     slot_0: Pointer
     slot_1: Pointer

@@ -10,6 +10,10 @@ from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import broadcast, fma, lanes, load, store, tile
 from fastnn.kernels.simd.columns import column
 
+#: What sums begin with: added to -0, a first product is itself, so that the compiler does not add. Added to 0 it may
+#: not be: -0 would become 0.
+NOTHING = -0.0
+
 
 # ---------------------------------------------------------------- products
 @inlined(literals=("rows", "code"))
@@ -23,10 +27,10 @@ def linear(rows, last, n, depth, a, biases, has_biases, w, code, z, h):
         j2 = min(j + 1, n - 1)
         sums = tile(z, rows, 2)
         for r in range(rows):
-            sums[r, 0] = load(biases + j * width) if has_biases else broadcast(0.0, z)
-            sums[r, 1] = load(biases + j2 * width) if has_biases else broadcast(0.0, z)
+            sums[r, 0] = column(biases, j, z) if has_biases else broadcast(NOTHING, z)
+            sums[r, 1] = column(biases, j2, z) if has_biases else broadcast(NOTHING, z)
         for k in range(depth):
-            w_1, w_2 = load(w + (k * n + j) * width), load(w + (k * n + j2) * width)
+            w_1, w_2 = column(w, k * n + j, z), column(w, k * n + j2, z)
             for r in range(rows):
                 a_rk = column(a, min(r, last) * depth + k, z)
                 sums[r, 0] = fma(a_rk, w_1, sums[r, 0])
@@ -50,23 +54,33 @@ def activate_to(code, x, z, h, place):
 
 @inlined(literals=("rows", "code"))
 def linear_back(rows, n, depth, d, w, code, z, h, c):
-    """``c = (d W^T) f'(z)`` with d (rows, depth), W (n, depth), and z, ``h = f(z)`` and c (rows, n)."""
+    """``c = (d W^T) f'(z)`` with d (rows, depth), W (n, depth), and z, ``h = f(z)`` and c (rows, n).
+
+    Where the layer above has one unit, W and f' are multiplied first: for these no operation waits for d.
+    """
     width = lanes(c)
     for j in range(0, n, 2):
         j2 = min(j + 1, n - 1)
         sums = tile(c, rows, 2)
         for r in range(rows):
-            sums[r, 0], sums[r, 1] = broadcast(0.0, c), broadcast(0.0, c)
+            sums[r, 0], sums[r, 1] = broadcast(NOTHING, c), broadcast(NOTHING, c)
         for k in range(depth):
-            w_1, w_2 = load(w + (j * depth + k) * width), load(w + (j2 * depth + k) * width)
+            w_1, w_2 = column(w, j * depth + k, c), column(w, j2 * depth + k, c)
             for r in range(rows):
                 d_rk = load(d + (r * depth + k) * width)
                 sums[r, 0] = fma(d_rk, w_1, sums[r, 0])
                 sums[r, 1] = fma(d_rk, w_2, sums[r, 1])
         for r in range(rows):
             place, place_2 = (r * n + j) * width, (r * n + j2) * width
-            store(c + place, sums[r, 0] * derivative(code, load(z + place), load(h + place)))
-            store(c + place_2, sums[r, 1] * derivative(code, load(z + place_2), load(h + place_2)))
+            slope = derivative(code, load(z + place), load(h + place))
+            slope_2 = derivative(code, load(z + place_2), load(h + place_2))
+            if depth == 1:
+                d_r = load(d + r * width)
+                store(c + place, d_r * (column(w, j, c) * slope))
+                store(c + place_2, d_r * (column(w, j2, c) * slope_2))
+            else:
+                store(c + place, sums[r, 0] * slope)
+                store(c + place_2, sums[r, 1] * slope_2)
 
 
 @inlined(literals=("rows",))
@@ -111,9 +125,9 @@ def _forward(kind, l, pointers, a, last):
     rows, following, bottom = kind.rows, l + 1, kind.rows - 1
 
     def impl(kind, l, pointers, a, last):
-        p, v, width = pointers.params, pointers.values, lanes(pointers.params)
-        z_l, h_l = v + z * width, v + h * width
-        linear(rows, last, n_out, n_in, a, p + biases * width, has_biases, p + weights * width, code, z_l, h_l)
+        p, v, width = pointers.params, pointers.values, lanes(pointers.values)
+        z_l, h_l, one = v + z * width, v + h * width, lanes(p)
+        linear(rows, last, n_out, n_in, a, p + biases * one, has_biases, p + weights * one, code, z_l, h_l)
         forward(kind, following, pointers, h_l, bottom)
 
     return impl
@@ -133,7 +147,7 @@ def _backward(kind, l, pointers, x, last):
     if l == 0:
 
         def first(kind, l, pointers, x, last):
-            g, width = pointers.gradient, lanes(pointers.gradient)
+            g, width = pointers.parts, lanes(pointers.parts)
             d_l = pointers.values + d * width
             accumulate(rows, last, n_out, n_in, x, d_l, g + weights * width, g + biases * width, has_biases)
 
@@ -143,10 +157,10 @@ def _backward(kind, l, pointers, x, last):
     code, below = kind.activation(l - 1).code, l - 1
 
     def impl(kind, l, pointers, x, last):
-        p, g, v, width = pointers.params, pointers.gradient, pointers.values, lanes(pointers.gradient)
+        p, g, v, width = pointers.params, pointers.parts, pointers.values, lanes(pointers.values)
         d_l, z_b, h_b, d_b = v + d * width, v + z_below * width, v + h_below * width, v + d_below * width
         accumulate(rows, bottom, n_out, n_in, h_b, d_l, g + weights * width, g + biases * width, has_biases)
-        linear_back(rows, n_in, n_out, d_l, p + weights * width, code, z_b, h_b, d_b)
+        linear_back(rows, n_in, n_out, d_l, p + weights * lanes(p), code, z_b, h_b, d_b)
         backward(kind, below, pointers, x, last)
 
     return impl

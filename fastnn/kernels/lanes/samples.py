@@ -1,10 +1,10 @@
 """One tiny network with samples in the lanes: whole epochs without a trip to memory.
 
-Where a network is so small that a step is a chain of dependent operations, its parameters stay in registers, each
-in every lane, and a vector holds a number of as many samples: the kernels of `lanes`, whose gradients are summed
-over the lanes. The loop over epochs, `fastnn.kernels.loop.loop`, is compiled into the kernel: parameters, slots and
-gradient are local to it, so that the compiler keeps them in registers from one step to the next, which takes a tenth
-of a microsecond.
+Where a network is so small that a step is a chain of dependent operations, a vector holds a number of as many samples:
+the kernels of `lanes`, whose gradients are summed over the lanes. Parameters have a register each, or, where these are
+few, lie side by side (`StepKind.together`), so that the optimizer takes as many at once as there are lanes. The loop
+over epochs, `fastnn.kernels.loop.loop`, is compiled into the kernel, to which all of this is local; a step takes a
+tenth of a microsecond.
 """
 
 from __future__ import annotations
@@ -25,7 +25,19 @@ from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_step, update
 from fastnn.kernels.loop import loop, present_params, take_step
-from fastnn.kernels.simd import broadcast, first, lanes, load, pointer, pointer_at, scratch, store, with_lanes
+from fastnn.kernels.simd import (
+    broadcast,
+    first,
+    first_lanes,
+    lanes,
+    load,
+    pointer,
+    pointer_at,
+    scratch,
+    select,
+    store,
+    with_lanes,
+)
 from fastnn.kernels.simd.calls import call_float
 from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.simd.types import Pointer, Vector
@@ -52,19 +64,22 @@ def _facts_impl(kind, work):
 
 @intrinsic(prefer_literal=True)
 def _room(typingctx, kind, like, what):
-    """Pointer to room on the stack for the vectors of a kind's step that are called so."""
-    n_params, slots = kind.value.spec.n_params, RULES[kind.value.rule].slots
-    count = {
-        "parameters": n_params,
-        "slot_0": n_params * (slots > 0),
-        "slot_1": n_params * (slots > 1),
-        "values": kind.value.n_values,
+    """Pointer to room on the stack for the numbers or vectors of a kind's step that are called so."""
+    kind_, slots = kind.value, RULES[kind.value.rule].slots
+    numbers = Pointer(like.dtype, 1 if kind_.together else like.lanes)
+    place, count = {
+        "parameters": (numbers, kind_.param_vectors),
+        "slot_0": (numbers, kind_.param_vectors * (slots > 0)),
+        "slot_1": (numbers, kind_.param_vectors * (slots > 1)),
+        "parts": (like, kind_.spec.n_params),
+        "values": (like, kind_.n_values),
     }[what.literal_value]
 
     def codegen(context, builder, sig, args):
-        return place_on_stack(context, builder, like, count)
+        there = place_on_stack(context, builder, like, count)
+        return builder.bitcast(there, context.get_value_type(place))
 
-    return like(kind, like, what), codegen
+    return place(kind, like, what), codegen
 
 
 def _columns(kind):
@@ -109,6 +124,24 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     return weight
 
 
+def _take_over(kind, numbers, there):
+    """Put numbers where each is in every lane, or all are side by side, with zeros to the end of the last vector."""
+
+
+@overload(_take_over, jit_options=INLINED)
+def _take_over_impl(kind, numbers, there):
+    count, width = kind.value.param_vectors, kind.value.lanes
+
+    def impl(kind, numbers, there):
+        vectors = with_lanes(there, width)
+        for i in range(count):
+            store(vectors + i * width, broadcast(0.0, vectors))
+        for i in range(numbers.size):
+            store(there + i * lanes(there), broadcast(numbers[i], there))
+
+    return impl
+
+
 @inlined
 def _hand_over(vectors, numbers, count):
     """Write the first lane of this many vectors."""
@@ -148,6 +181,7 @@ def run(kind, records, params, slots, counters, sums, learning_rates, losses, ma
     x, n_params, row_vectors, n_slots, corrected = _facts(kind, work)
     pointers = LanePointers(
         _room(kind, x, "parameters"),
+        _room(kind, x, "parts"),
         _room(kind, x, "parameters"),
         _room(kind, x, "slot_0"),
         _room(kind, x, "slot_1"),
@@ -161,14 +195,14 @@ def run(kind, records, params, slots, counters, sums, learning_rates, losses, ma
     batch = Batch(x, x + count * n_in, x + count * (n_in + n_targets), 1, row_vectors)
     n_batches = (job.n_rows + job.batch_size - 1) // job.batch_size
 
-    for i in range(n_params):
-        store(pointers.params + i * width, broadcast(params[i], x))
-        if n_slots > 0:
-            store(pointers.slot_0 + i * width, broadcast(slots[0, i], x))
-        if n_slots > 1:
-            store(pointers.slot_1 + i * width, broadcast(slots[1, i], x))
+    _take_over(kind, params, pointers.params)
+    if n_slots > 0:
+        _take_over(kind, slots[0], pointers.slot_0)
+    if n_slots > 1:
+        _take_over(kind, slots[1], pointers.slot_1)
     store(pace.momentum, broadcast(settings[0], x))
-    penalty, bound, weight = broadcast(job.l2, x), broadcast(job.max_grad_norm, x), scratch(settings, 1)
+    penalty = select(first_lanes(1, x), broadcast(job.l2, x), 0.0)
+    bound, weight = broadcast(job.max_grad_norm, x), scratch(settings, 1)
     steps = LaneSteps(
         kind, pointers, pace, batch, penalty, bound, work, weight, pointer(params, 0), n_params, corrected,
         n_batches, counters[2], checked_steps, job.draw_order != 0 and n_batches > 1, ALONE,

@@ -9,9 +9,22 @@ from numba.extending import overload
 from fastnn.kernels.functions.optimizers import RULES, apply_rule, numbers_of
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.lanes.layers import backward, forward
+from fastnn.kernels.lanes.layers import NOTHING, backward, forward
 from fastnn.kernels.lanes.losses import output_loss
-from fastnn.kernels.simd import broadcast, fma, lanes, load, select, sqrt, store, total_everywhere
+from fastnn.kernels.simd import (
+    broadcast,
+    fma,
+    lanes,
+    load,
+    select,
+    sqrt,
+    store,
+    tile,
+    total_everywhere,
+    totals,
+    with_lanes,
+)
+from fastnn.kernels.simd.columns import column
 from fastnn.kernels.simd.types import Pointer
 
 
@@ -51,26 +64,25 @@ def _backward_all_impl(kind, pointers, x, last):
 
 
 def gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
-    """Loss of a batch and its whole gradient: with the penalty, summed over lanes of samples, its norm bounded."""
+    """Loss of a batch and its whole gradient: with the penalty, summed over lanes of samples, its norm bounded.
+
+    For lanes of samples `l2` holds in the first lane alone, so that the penalty counts once.
+    """
 
 
 @overload(gradient_step, jit_options=INLINED)
 def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
     kind = kind.value
     n_params, samples, penalised, clipped = kind.spec.n_params, kind.lanes_hold_samples, kind.penalised, kind.clipped
-    first, selective = kind.spec.layers[0], kind.selective
+    first, selective, together, count = kind.spec.layers[0], kind.selective, kind.together, kind.param_vectors
     start, n_in, n_hidden = first.weights, first.n_in, first.n_out
     spans = tuple((layer.weights, layer.weights + layer.n_in * layer.n_out) for layer in kind.spec.layers)
 
     def impl(kind, pointers, batch, l2, max_grad_norm, parameter):
-        p, g, width = pointers.params, pointers.gradient, lanes(pointers.gradient)
+        p, g, width = pointers.params, pointers.parts, lanes(pointers.parts)
         for i in range(n_params):
-            store(g + i * width, broadcast(0.0, g))
+            store(g + i * width, broadcast(NOTHING, g))
         loss = pass_batch(kind, pointers, batch, parameter, True)
-        if samples:
-            loss = total_everywhere(loss)
-            for i in range(n_params):
-                store(g + i * width, total_everywhere(load(g + i * width)))
         if selective:
             for i in range(n_in):
                 seen = load(pointers.features + i * width)
@@ -80,22 +92,52 @@ def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
             squares = broadcast(0.0, g)
             for begin, end in spans:
                 for i in range(begin, end):
-                    p_i = load(p + i * width)
+                    p_i = column(p, i, g)
                     squares = fma(p_i, p_i, squares)
                     store(g + i * width, fma(l2, p_i, load(g + i * width)))
             loss = fma(0.5 * l2, squares, loss)
+        if samples:
+            loss = total_everywhere(loss)
+            _sum_lanes(kind, pointers)
         if clipped:
+            g = with_lanes(pointers.gradient, width)
             squares = broadcast(0.0, g)
-            for i in range(n_params):
+            for i in range(count):
                 g_i = load(g + i * width)
                 squares = fma(g_i, g_i, squares)
+            squares = total_everywhere(squares) if together else squares
             factor = max_grad_norm / (sqrt(squares) + 1e-6)
             factor = select(factor < 1.0, factor, broadcast(1.0, g))
-            for i in range(n_params):
+            for i in range(count):
                 store(g + i * width, factor * load(g + i * width))
         return loss
 
     return impl
+
+
+def _sum_lanes(kind, pointers):
+    """The gradient, from its parts in each lane."""
+
+
+@overload(_sum_lanes, jit_options=INLINED)
+def _sum_lanes_impl(kind, pointers):
+    kind = kind.value
+    n_params, width = kind.spec.n_params, kind.lanes
+
+    def into_every_lane(kind, pointers):
+        for i in range(n_params):
+            store(pointers.gradient + i * width, total_everywhere(load(pointers.parts + i * width)))
+
+    def side_by_side(kind, pointers):
+        parts, gradient = pointers.parts, with_lanes(pointers.gradient, width)
+        for start in range(0, n_params, width):
+            block = tile(parts, width, 1)
+            for r in range(width):
+                i = start + r
+                block[r, 0] = load(parts + i * width) if i < n_params else broadcast(0.0, parts)
+            store(gradient + start, totals(block, 0))
+
+    return side_by_side if kind.together else into_every_lane
 
 
 class Pace(NamedTuple):
@@ -113,15 +155,16 @@ def update(kind, pointers, pace, settings):
 
 @overload(update, jit_options=INLINED)
 def _update(kind, pointers, pace, settings):
-    rule, n_params = kind.value.rule, kind.value.spec.n_params
+    rule, count, width = kind.value.rule, kind.value.param_vectors, kind.value.lanes
     slots, corrected = RULES[rule].slots, RULES[rule].corrects_bias
 
     def impl(kind, pointers, pace, settings):
-        p, g, s, t, width = pointers.params, pointers.gradient, pointers.slot_0, pointers.slot_1, lanes(pointers.params)
+        p, g = with_lanes(pointers.params, width), with_lanes(pointers.gradient, width)
+        s, t = with_lanes(pointers.slot_0, width), with_lanes(pointers.slot_1, width)
         rate = load(pace.rate)
         debias, spread = (load(pace.debias), load(pace.spread)) if corrected else (rate, rate)
         c = numbers_of(rule, rate, load(pace.momentum), settings, debias, spread)
-        for i in range(n_params):
+        for i in range(count):
             g_i = load(g + i * width)
             s_i = load(s + i * width) if slots > 0 else g_i
             t_i = load(t + i * width) if slots > 1 else g_i

@@ -23,13 +23,24 @@ class RegisterFile(NamedTuple):
     few_rows: int  # most rows for which large weights are read row by row (bench_kernels.py -k few)
     members: int  # registers that hold a number of each member of a block (bench_many.py)
     jacobian_rows: int = 256  # at most of a block of a Jacobian (bench_least_squares.py -k normal)
+    together: bool = False  # a tiny network's parameters are, several to a register; else each has one (bench_paths.py)
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
 
 
 REGISTER_FILES = {
     "avx512": RegisterFile(64, 32, "loads and stores", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),
     "avx": RegisterFile(
-        32, 16, "loads", tile=(12, 6, 4), samples=2, horner=True, few_rows=4, members=1, jacobian_rows=96, features=8
+        32,
+        16,
+        "loads",
+        tile=(12, 6, 4),
+        samples=2,
+        horner=True,
+        few_rows=4,
+        members=1,
+        jacobian_rows=96,
+        together=True,
+        features=8,
     ),
     "neon": RegisterFile(16, 32, "", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),
     "sse": RegisterFile(16, 16, "", tile=(12, 6), samples=2, horner=False, few_rows=0, members=2),

@@ -72,7 +72,7 @@ def _pointers_impl(kind, work, values):
 
     def impl(kind, work, values):
         size = n_params * lanes(work)
-        return LanePointers(work, work + size, work + 2 * size, work + 3 * size, values, work + 4 * size)
+        return LanePointers(work, work + size, work + size, work + 2 * size, work + 3 * size, values, work + 4 * size)
 
     return impl
 
