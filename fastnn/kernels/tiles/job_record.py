@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastnn.kernels.tiles.end_epoch import MONITOR_RECORD
@@ -85,4 +87,4 @@ JOB_RECORD = np.dtype(
 )
 
 #: The same as a structure, whose fields are set in a tenth of the time that NumPy takes.
-JobFields = np.ctypeslib.as_ctypes_type(JOB_RECORD)
+JobFields: Any = np.ctypeslib.as_ctypes_type(JOB_RECORD)  # type: ignore[arg-type] # which NumPy types for scalars alone

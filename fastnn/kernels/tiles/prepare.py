@@ -179,7 +179,7 @@ class PreparedJob:
         buffer = np.zeros(n_own + REGISTER_BYTES + n_vectored + n_work * itemsize, np.uint8)
         place = address(buffer)
         vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
-        _SETTINGS.pack_into(buffer, 0, *settings)
+        _SETTINGS.pack_into(buffer.data, 0, *settings)
         self.params, self.monitor = job.params, job.monitor
         parameter = job.loss_parameter
         if isinstance(parameter, np.ndarray):
