@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastnn import MLP
+from fastnn import MLP, Activation, Loss
 from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
 from fastnn.sklearn.conventions import first_weights
@@ -282,6 +282,36 @@ def test_clone_and_pickle():
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     same_weights(again.partial_fit(X, LABELS), model.partial_fit(X, LABELS), rtol=0, atol=0)
+
+
+def half_square(o, y):
+    return (o - y) ** 2 / 2
+
+
+def difference(o, y):
+    return o - y
+
+
+def bent(z):
+    return np.tanh(z)
+
+
+def slope(z):
+    return 1 - bent(z) ** 2
+
+
+def test_functions_of_ones_own_go_where_names_go():
+    loss, activation = Loss(half_square, difference, targets=(-9, 9)), Activation(bent, slope)
+    model = regressor(loss=loss, activation=activation, alpha=0).fit(X, Y)
+    other = regressor(activation="tanh", alpha=0).fit(X, Y)
+    same_weights(model, other, rtol=1e-10)
+    assert model.loss_ == pytest.approx(other.loss_ * 2)  # summed over two outputs, and not their mean
+    again = clone(pickle.loads(pickle.dumps(model)))
+    same_weights(again.fit(X, Y), model, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="y must be from -9 to 9 for half_square; got 10"):
+        model.fit(X, Y + [0, 10 - Y[0, 1]])
+    with pytest.raises(ValueError, match="must have one activation in all hidden layers, identity"):
+        to_sklearn(model)
 
 
 def test_pipeline_and_grid_search_on_threads():

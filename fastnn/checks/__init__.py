@@ -18,6 +18,7 @@ from fastnn.checks.arrays import (
 )
 from fastnn.checks.data import (
     check_batch,
+    check_domain,
     check_finite_data,
     check_inputs,
     check_sample,
@@ -41,7 +42,7 @@ from fastnn.checks.members import (
 )
 from fastnn.checks.memory import check_epochs, check_memory
 from fastnn.checks.monitor import check_early_stopping, check_monitor, check_schedule
-from fastnn.checks.networks import check_network_spec, check_rng, check_spec
+from fastnn.checks.networks import check_hidden, check_network_spec, check_rng, check_spec
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.train_state import check_train_state
 from fastnn.checks.values import (
@@ -67,12 +68,14 @@ __all__ = [
     "check_batch",
     "check_callback",
     "check_columns",
+    "check_domain",
     "check_early_stopping",
     "check_ensemble_params",
     "check_epochs",
     "check_finite",
     "check_finite_data",
     "check_flag",
+    "check_hidden",
     "check_inputs",
     "check_integer",
     "check_job",

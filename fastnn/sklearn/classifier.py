@@ -25,7 +25,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     ----------
     hidden_layer_sizes : array-like of int or int, default=(100,)
         Width of each hidden layer.
-    activation : str or one for each hidden layer, default="relu"
+    activation : str, fastnn.Activation, or one for each hidden layer, default="relu"
         scikit-learn's ``"identity"``, ``"logistic"``, ``"tanh"`` and ``"relu"``, and every other activation that fastnn
         allows in hidden layers.
     solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop"}, default="adam"

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from fastnn.checks import check_name, counted
+from fastnn.checks import check_hidden, check_loss_row, check_name, counted
 from fastnn.jobs.job import LossConvention
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
+from fastnn.settings.own import Activation, Loss
 from fastnn.settings.spec import NetworkSpec
 
 STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "rprop")
@@ -37,19 +38,22 @@ def keep(estimator: Any, arguments: dict[str, Any]) -> None:
 
 
 def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:
-    """The name of each hidden layer's activation, from one name for all or one for each.
+    """The name of each hidden layer's activation, from one for all or one for each, a name or a user's own.
 
     Raises
     ------
     ValueError
         If a name is unknown, or there is another number of them than of hidden layers.
     """
-    names = (activation,) * hidden if isinstance(activation, str) else tuple(activation)
+    names = (activation,) * hidden if isinstance(activation, (str, Activation)) else tuple(activation)
     if len(names) != hidden:
         raise ValueError(
             f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}; got {activation!r}"
         )
-    return tuple(check_name("activation", name, HIDDEN_ACTIVATIONS) for name in names)
+    return tuple(
+        check_hidden(name) if isinstance(name, Activation) else check_name("activation", name, HIDDEN_ACTIVATIONS)
+        for name in names
+    )
 
 
 def spec_of(sizes: Iterable[int], activations: Iterable[str], output: str, dtype: np.dtype) -> NetworkSpec:
@@ -80,19 +84,21 @@ def joined(coefs: list[NDArray], intercepts: list[NDArray], dtype: np.dtype) -> 
     return np.concatenate(parts, dtype=dtype, casting="same_kind")
 
 
-def catalogue_loss(name: str, output: str) -> str:
-    """Fastnn's name of an estimator's loss, on outputs of this activation."""
+def catalogue_loss(name: str | Loss, output: str) -> str | Loss:
+    """Fastnn's name of an estimator's loss, on outputs of this activation; or a user's own."""
+    if isinstance(name, Loss):
+        return name
     if name == "log_loss":
         return "cross_entropy" if output == "softmax" else "binary_cross_entropy"
     return _LOSSES[name][0]
 
 
-def loss_row(name: str) -> catalogue.Loss:
-    """The catalogue's row of an estimator's loss for regression."""
-    return catalogue.LOSSES[_LOSSES[name][0]]
+def loss_row(name: str | Loss) -> catalogue.Loss:
+    """The row of an estimator's loss for regression; raises as `check_loss_row`."""
+    return check_loss_row(catalogue_loss(name, "identity"))
 
 
-def output_of(name: str) -> str:
+def output_of(name: str | Loss) -> str:
     """The output activation that goes with an estimator's loss for regression."""
     return loss_row(name).logits_of or "identity"
 
@@ -109,14 +115,16 @@ def batch_rows(solver: str, batch_size: Any, n: int) -> int:
     return min(200 if batch_size == "auto" else int(batch_size), n)
 
 
-def loss_of(name: str, spec: NetworkSpec) -> tuple[catalogue.Loss, LossConvention]:
-    """The catalogue's row of an estimator's loss, and how scikit-learn counts it.
+def loss_of(name: str | Loss, spec: NetworkSpec) -> tuple[catalogue.Loss, LossConvention]:
+    """The row of an estimator's loss, and how scikit-learn counts it.
 
     It descends half the squared error summed over the outputs, and writes down half their mean.
     """
-    row = catalogue.LOSSES[catalogue_loss(name, spec.output_activation)]
+    row = check_loss_row(catalogue_loss(name, spec.output_activation))
     if name == "log_loss":
         return row, LossConvention()
+    if isinstance(name, Loss):
+        return row, LossConvention(1.0, 1.0)
     reported = 1.0 / spec.n_out if name == "squared_error" else 1.0
     return row, LossConvention(_LOSSES[name][1], reported)
 

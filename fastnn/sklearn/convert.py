@@ -8,6 +8,7 @@ from typing import Any
 import sklearn.neural_network as theirs
 
 from fastnn.checks import describe
+from fastnn.settings.own import Activation, Loss
 from fastnn.sklearn.classifier import MLPClassifier
 from fastnn.sklearn.conventions import activations_of
 from fastnn.sklearn.regressor import MLPRegressor
@@ -68,14 +69,14 @@ def to_sklearn(model: Any) -> Any:
     if type(model) not in _OURS.values():
         raise TypeError(f"model must be an MLPClassifier or MLPRegressor of fastnn; got {describe(model)}")
     given = model.activation
-    names = {given} if isinstance(given, str) else set(activations_of(given, len(given)))
-    names = {_ACTIVATIONS.get(activation, "") for activation in names}
+    names = {given} if isinstance(given, (str, Activation)) else set(activations_of(given, len(given)))
+    names = {_ACTIVATIONS.get(str(activation), "") for activation in names}
     if len(names) > 1 or "" in names:
         raise ValueError(
             "model must have one activation in all hidden layers, identity, logistic, relu or tanh, "
             f"as scikit-learn's have; got {given!r}"
         )
-    if getattr(model, "loss", "") in ("ascending_pinball", "gaussian_nll"):
+    if isinstance(loss := getattr(model, "loss", ""), Loss) or loss in ("ascending_pinball", "gaussian_nll"):
         raise ValueError(f"model must have a loss whose predictions scikit-learn can make; got {model.loss!r}")
     target = getattr(theirs, name)()
     params = {key: value for key, value in model.get_params().items() if key in target.get_params()}

@@ -13,8 +13,9 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastnn.checks import check_loss_parameter
+from fastnn.checks import check_domain, check_loss_parameter
 from fastnn.jobs.job import Job
+from fastnn.settings.own import Activation, Loss
 from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.conventions import (
     HIDDEN_ACTIVATIONS,
@@ -47,7 +48,7 @@ class Perceptron(BaseMultilayerPerceptron):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseMultilayerPerceptron._parameter_constraints,
-        "activation": [StrOptions(set(HIDDEN_ACTIVATIONS)), tuple, list],
+        "activation": [StrOptions(set(HIDDEN_ACTIVATIONS)), Activation, tuple, list],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "decay": [Interval(Real, 0, 1, closed="left")],
@@ -109,6 +110,8 @@ class Perceptron(BaseMultilayerPerceptron):
         spec, params = self._network(dtype)
         self.coefs_, self.intercepts_ = spec.weights(params), spec.biases(params)
         loss, convention = loss_of(self.loss, spec)
+        if isinstance(loss, Loss):
+            check_domain(y, loss)
         weight = None if weight is None else np.ascontiguousarray(weight, dtype)
         parameter = check_loss_parameter(loss, spec, **loss_numbers(self))
         return Job(

@@ -22,7 +22,7 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
 
     Parameters
     ----------
-    loss : str, default="squared_error"
+    loss : str or fastnn.Loss, default="squared_error"
         "squared_error", half of it; "poisson", half the deviance of an exponential output; "absolute_error"; "huber";
         "pinball", "ascending_pinball" or "expectile" for quantiles, quantiles that cannot cross, or expectiles;
         "gaussian_nll" for a mean and a variance. Summed over the outputs.

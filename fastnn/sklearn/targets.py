@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastnn.settings.own import Loss
 from fastnn.sklearn.conventions import REGRESSION_LOSSES, loss_row
 
 
 class Targets:
     """The part of a regressor that knows its loss."""
 
-    loss: str
+    loss: str | Loss
     quantiles: Any
     min_variance: Any
     predict: Any
 
     _loss_constraints: ClassVar[dict] = {
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
         "delta": [Interval(Real, 0, None, closed="neither")],
         "quantiles": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "min_variance": [Interval(Real, 0, None, closed="neither"), "array-like"],

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
+from fastnn.settings.own import Activation, Loss
 from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, batch_rows, keep, loss_numbers, spec_of
 
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
@@ -27,7 +28,7 @@ class Ensemble(BaseEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(HIDDEN_ACTIVATIONS)), tuple, list],
+        "activation": [StrOptions(set(HIDDEN_ACTIVATIONS)), Activation, tuple, list],
         "solver": [StrOptions(set(_RULES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -63,7 +64,7 @@ class Ensemble(BaseEstimator):
     ):
         keep(self, locals())
 
-    def _train(self, X: NDArray, y: NDArray, sample_weight: Any, n_out: int, output: str, loss: str) -> None:
+    def _train(self, X: NDArray, y: NDArray, sample_weight: Any, n_out: int, output: str, loss: str | Loss) -> None:
         """Train the members on validated samples and targets, or labels."""
         weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
         if not weight.sum() > 0 or weight.min() < 0:

@@ -24,7 +24,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, Ensemble):
         Number of members.
     hidden_layer_sizes : array-like of int or int, default=(32,)
         Width of each hidden layer.
-    activation : str or one for each hidden layer, default="tanh"
+    activation : str, fastnn.Activation, or one for each hidden layer, default="tanh"
         As in `MLPRegressor`.
     solver : {"adam", "adamw", "rmsprop", "rprop", "sgd"}, default="adam"
         The update rule; Rprop uses full batches.
@@ -47,7 +47,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, Ensemble):
         Source of the validation set, the bootstraps and the members' seed.
     threads : int, default=1
         Number of threads that share the members; the results are the same bit for bit.
-    loss : str, default="squared_error"
+    loss : str or fastnn.Loss, default="squared_error"
         As in `MLPRegressor`, averaged over the targets.
     delta, quantiles, min_variance : float or array-like, default=1.0, 0.5 and 1e-6
         As in `MLPRegressor`.
