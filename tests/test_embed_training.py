@@ -82,8 +82,15 @@ def test_what_is_refused():
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec, max_batch=2)
     for x, y in [(X[:3], Y[:3]), (X[:2], Y[:1]), (X[:0], Y[:0]), (X[:1, :2].copy(), Y[:1]), (X[0], Y[0, :1])]:
-        with pytest.raises(ValueError, match=r"net.train_step: x must have shape"):
+        with pytest.raises(ValueError, match=r"net.train_step: x must have shape .*; got x of shape .* and y of shape"):
             net.train_step(x, y, state)
+    for foreign in (X[0].astype(">f8"), np.ma.array(X[0])):
+        with pytest.raises(TypeError, match=r"^x must be a plain array in the machine's byte order; got "):
+            net.train_step(foreign, Y[0], state)
+    with pytest.raises(TypeError, match=r"^grad must be a plain array in the machine's byte order; got "):
+        state.apply(net, np.zeros(32, ">f8"))
+    with pytest.raises(ValueError, match=r"^state.apply: grad must have shape \(32,\); got \(3,\)$"):
+        state.apply(net, np.zeros(3))
     with pytest.raises(TypingError, match=r"y must be a contiguous 2-D array of float64; got"):
         net.train_step(X[:2], LABELS[:2], state)
     with pytest.raises(TypingError, match=r"x must be a contiguous"):

@@ -13,6 +13,8 @@ import pytest
 
 import fastnn
 from fastnn.apps import cli
+from fastnn.apps.commands import sweep as sweep_command
+from fastnn.apps.commands import train as train_command
 
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
@@ -46,7 +48,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def outcome(table):
-    return training.train(table, QUICK, progress=False)
+    return training.train(table, QUICK, training.baselines(table), progress=False)
 
 
 def test_columns_are_used_or_left_out_with_the_reason(table):
@@ -135,7 +137,8 @@ def test_repeats_give_the_spread():
     frame = polars.DataFrame({"x": rng.normal(size=200), "z": rng.normal(size=200)})
     frame = frame.with_columns(t=polars.col("x") - polars.col("z"))
     settings = training.TableSettings(hidden=(4,), epochs=40, repeats=5)
-    outcome = training.train(preparing.prepare(frame, "t", None, 0), settings, progress=False)
+    table = preparing.prepare(frame, "t", None, 0)
+    outcome = training.train(table, settings, training.baselines(table), progress=False)
     assert outcome.spread.shape == (5,)
     assert len(set(outcome.spread)) == 5
     assert outcome.scores["network"]["r2"] > np.median(outcome.spread)
@@ -263,7 +266,7 @@ def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder)
 
 def test_a_table_whose_noise_is_learned(table, tmp_path):
     settings = dataclasses.replace(QUICK, epochs=200, repeats=2, loss="gaussian_nll")
-    trained = training.train(table, settings, progress=False).model
+    trained = training.train(table, settings, training.baselines(training.learned_by(table, settings)), False).model
     frame = messy()
     predicted = trained.predict(frame)
     assert predicted.columns == ["y", "y_std", "y_low", "y_high"]
@@ -448,7 +451,7 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
         return fastnn.sweep(X, y, settings, **options)
 
     monkeypatch.setattr(sweeping, "sweep", spy)
-    compared, _ = sweeping.compare(table, grid([1e-5, 0.02], repeats=2), progress=False)
+    compared = sweeping.compare(table, grid([1e-5, 0.02], repeats=2), progress=False)
     assert [one.settings.learning_rate for one in compared] == [0.02, 1e-5]
     assert compared[0].loss < compared[1].loss
     [(n, settings, options)] = calls
@@ -466,7 +469,7 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
 
 
 def test_sweep_with_folds_uses_all_rows_that_are_not_held_out(table):
-    [one], _ = sweeping.compare(table, grid([0.02], repeats=2), folds=3, progress=False)
+    [one] = sweeping.compare(table, grid([0.02], repeats=2), folds=3, progress=False)
     assert one.scores.shape == (6,)
     assert len(set(one.scores)) == 6
 
@@ -479,7 +482,7 @@ def test_sweep_of_classes_of_which_one_is_rare():
     frame = polars.DataFrame({"x": x, "kind": kind.astype(str)})
     for seed in range(4):
         table = preparing.prepare(frame, "kind", None, seed)
-        [one], _ = sweeping.compare(table, grid([0.05], seed=seed), progress=False)
+        [one] = sweeping.compare(table, grid([0.05], seed=seed), progress=False)
         assert one.scores[0] > 0.5
 
 
@@ -537,16 +540,62 @@ def test_ctrl_c_saves_and_tells_the_networks_that_are_finished(folder, monkeypat
     assert not list(folder.glob("*.png"))
 
 
-def test_ctrl_c_between_training_and_saving_loses_nothing(folder, table, monkeypatch):
-    def judges(*args):
-        signal.raise_signal(signal.SIGINT)
-        return real(*args)
+def interrupts(monkeypatch, owner, name, before):
+    """Ctrl-C before or after each call of a function."""
+    real = getattr(owner, name)
 
-    real = training.judges
-    monkeypatch.setattr(training, "judges", judges)
-    outcome = training.train(table, QUICK, False, "t.safetensors")
-    assert outcome.interrupted
-    assert len(model.TableModel.load("t.safetensors").networks) == len(outcome.many) == QUICK.repeats
+    def interrupted(*args, **settings):
+        if before:
+            signal.raise_signal(signal.SIGINT)
+        result = real(*args, **settings)
+        if not before:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (training, "judges"),
+        (model.TableModel, "save"),
+        (model.files, "write_whole"),
+        (train_command, "_tell_outcome"),
+        (train_command, "tell_scores"),
+        (train_command, "_draw"),
+    ],
+)
+def test_ctrl_c_after_the_last_epoch_loses_nothing_and_says_so(owner, name, before, folder, monkeypatch, capsys):
+    messy().write_csv("t.csv")
+    interrupts(monkeypatch, owner, name, before)
+    monkeypatch.setattr(train_command, "save_figure", lambda *args: None)
+    assert cli.main(["train", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "4"]) == 130
+    out, error = capsys.readouterr()
+    assert "Model: t.safetensors" in out
+    assert out.endswith("Interrupted: 4 of 4 networks were finished, and are saved.\n")
+    assert error == "fastnn train: interrupted\n"
+    assert len(model.TableModel.load("t.safetensors").networks) == 4
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "told"),
+    [
+        (sweeping, "sweep", "4 of 4 networks were finished, and are shown here"),
+        (sweep_command, "_tell_comparison", "4 of 4 networks were finished, and are shown here"),
+        (model.TableModel, "save", "2 of 2 networks were finished, and are saved"),
+    ],
+)
+def test_ctrl_c_late_in_a_sweep_loses_nothing_and_says_so(owner, name, told, folder, monkeypatch, capsys):
+    messy().write_csv("t.csv")
+    interrupts(monkeypatch, owner, name, before=False)
+    argv = ["sweep", "t.csv", "--target", "y", "--hidden", "8", "--epochs", "2", "--repeats", "2", "--save"]
+    assert cli.main([*argv, "t.safetensors"]) == 130
+    out, error = capsys.readouterr()
+    assert out.endswith(f"Interrupted: {told}.\n")
+    assert error == "fastnn sweep: interrupted\n"
+    assert (folder / "t.safetensors").exists() == told.endswith("saved")
 
 
 def test_ctrl_c_in_a_sweep_tells_the_networks_that_are_finished(folder, monkeypatch, capsys):
@@ -567,21 +616,25 @@ def test_ctrl_c_in_a_sweep_tells_the_networks_that_are_finished(folder, monkeypa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [1.0, 2.0, 4.0, 7.0])
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 3.0, 6.0])
 @pytest.mark.parametrize("command", ["train", "sweep"])
 def test_ctrl_c_at_any_moment(command, seconds, folder):
     """Either nothing is written, or a whole model of as many networks as are told of."""
     messy(1000).write_csv("t.csv")
-    argv = [sys.executable, "-m", "fastnn", command, "t.csv", "--target", "y", "--repeats", "2000"]
+    # Without a patience they are at work for minutes, on any machine; what is imported is not what is asked about.
+    code = "import sys; from fastnn.apps import cli; print('begins', flush=True); sys.exit(cli.main())"
+    options = ["--target", "y", "--repeats", "2000", "--epochs", "3000", "--patience", "3000"]
+    argv = [sys.executable, "-c", code, command, "t.csv", *options]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begins\n"
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=120)
-    assert error == f"fastnn {command}: interrupted\n"
+    assert error in (f"fastnn {command}: interrupted\n", "fastnn: interrupted\n")  # or before it knew the command
     # A shell sees 130 either way: an import that was interrupted may have Python end itself by the signal.
     assert process.returncode in (130, -signal.SIGINT)
-    told = re.search(r"Interrupted: (\d+) of \d+ networks are finished", out)
+    told = re.search(r"Interrupted: (\d+) of \d+ networks were finished", out)
     written = {path.name for path in folder.iterdir()} - {"t.csv"}
     assert written == ({"t.safetensors"} if told and command == "train" else set())
     if written:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 
@@ -61,30 +63,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # whoever started the process closed it
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
-    args, unknown = build_parser().parse_known_args(argv)
-    if unknown:
-        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # whoever started the process closed it
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
+    name = "fastnn"
 
     def warn(message: Warning | str, *where: object) -> None:
-        print(f"fastnn {args.command}: warning: {message}", file=sys.stderr)
+        print(f"{name}: warning: {message}", file=sys.stderr)
 
     try:
+        args, unknown = build_parser().parse_known_args(argv)
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        name = f"fastnn {args.command}"
         with warnings.catch_warnings():
             warnings.showwarning = warn  # type: ignore[assignment]
             args.run(args, Terminal(quiet=args.quiet))
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"fastnn {args.command}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, `head` say, has left: nothing more may be written, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        print(f"fastnn {args.command}: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
+        print(f"{name}: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return 1
+    finally:
+        in_main = threading.current_thread() is threading.main_thread()
+        if argv is None and in_main:  # all is said, and the process about to end: Ctrl-C has nothing left to do
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 

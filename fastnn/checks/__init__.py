@@ -13,6 +13,7 @@ from fastnn.checks.arrays import (
     check_numbers,
     check_out,
     check_params,
+    check_plain,
     check_scales,
     check_vector,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "check_out",
     "check_params",
     "check_place",
+    "check_plain",
     "check_quantiles",
     "check_rng",
     "check_sample",

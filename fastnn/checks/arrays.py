@@ -151,6 +151,21 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
     return out
 
 
+def check_plain(**arrays: Any) -> None:
+    """Refuse arrays that compiled code may take for others: Numba's memory of types knows no byte order and no masks.
+
+    Anything but an array is left to the compiler, which refuses it.
+
+    Raises
+    ------
+    TypeError
+        If one is of foreign byte order, or masked.
+    """
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray) and not (array.dtype.isnative and not isinstance(array, np.ma.MaskedArray)):
+            raise TypeError(f"{name} must be a plain array in the machine's byte order; got {describe(array)}")
+
+
 def check_apart(**arrays: NDArray | None) -> None:
     """Refuse an array to write to, the first argument, that shares memory with another."""
     (name, out), *others = arrays.items()

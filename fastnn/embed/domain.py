@@ -31,7 +31,7 @@ def _distance(net, x):
     _check(net, "distance", x)
     n, step = net.spec.n_in, stride_of(net.spec.n_in)
     at_once = LINE // native_lanes(types.float64)
-    message = shapes_message("distance", {"x": (n,)}, 0)
+    message = shapes_message("distance", {"x": (n,)})
 
     def distance(net, x):
         if not fits(x, (n,)):
@@ -62,7 +62,7 @@ def _distance(net, x):
 def _inside(net, x):
     _check(net, "inside", x)
     n = net.spec.n_in
-    message = shapes_message("inside", {"x": (n,)}, 0)
+    message = shapes_message("inside", {"x": (n,)})
 
     def inside(net, x):
         if not fits(x, (n,)):

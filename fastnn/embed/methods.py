@@ -71,12 +71,12 @@ def require_derivatives(net: Any, method: str, order: int) -> None:
         raise Refusal(f"net.{method}: {lacks}")
 
 
-def shapes_message(method: str, shapes: dict[str, tuple], scratch: int) -> str:
-    """The error message for arrays of the wrong shape."""
+def shapes_message(method: str, shapes: dict[str, tuple], scratch: int | None = None) -> str:
+    """The error message for arrays of the wrong shape, and for a workspace that is too short if one may be given."""
     (first, shape), *others = ((name, str(shape).replace("'", "")) for name, shape in shapes.items())
     arrays = "".join(f", {name} {shape}" for name, shape in others)
-    workspace = f"a workspace, if it is given, at least {scratch} numbers"
-    return f"net.{method}: {first} must have shape {shape}{arrays}; {workspace}"
+    workspace = "" if scratch is None else f"; a workspace, if it is given, at least {scratch} numbers"
+    return f"net.{method}: {first} must have shape {shape}{arrays}{workspace}"
 
 
 # ---------------------------------------------------------------- outputs

@@ -149,10 +149,14 @@ class TrainState:
 
         Raises
         ------
-        numba.core.errors.TypingError, ValueError
+        TypeError, numba.core.errors.TypingError, ValueError
             If an argument has the wrong type or shape.
         """
-        return bool(apply(self, net, grad))
+        checks.check_plain(grad=grad)
+        try:
+            return bool(apply(self, net, grad))
+        except ValueError as error:  # whose text compiled code cannot make
+            raise ValueError(f"{error}; got {grad.shape}") from None
 
 
 def _run_address(dtype: str) -> int:

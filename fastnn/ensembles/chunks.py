@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -12,6 +13,7 @@ from fastnn.ensembles.checkpoint import Checkpoint
 from fastnn.ensembles.executor import run_on_executor
 from fastnn.ensembles.train import train_members
 from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.training.interrupts import Interrupts
 from fastnn.training.progress import MembersBar
 
 #: Bytes that a chunk may take, and the most members of one.
@@ -26,13 +28,15 @@ def train_in_chunks(
     progress: bool | None,
     executor: Executor | None,
     checkpoint: str | os.PathLike[str] | None,
-) -> MembersOutcome:
+) -> tuple[MembersOutcome, bool]:
     """Train all members of a job, chunk by chunk; the arguments are `fastnn.ensembles.fit_many.fit_many`'s.
 
     Returns
     -------
-    MembersOutcome
+    outcome : MembersOutcome
         A member with status 0 was not finished when the run was interrupted.
+    interrupted : bool
+        Whether Ctrl-C was pressed.
     """
     if executor is not None and not hasattr(executor, "submit"):
         raise TypeError(f"executor must be a concurrent.futures.Executor; got {describe(executor)}")
@@ -46,17 +50,35 @@ def train_in_chunks(
             if store is None or not store.load(i, outcome.part(part), job.streams[part]):
                 waiting.append((i, part))
         bar.report(int(outcome.records.ended.sum()))
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), Interrupts() as interrupts:
+
+            def report(before: int, more: int = 0) -> None:
+                bar.report(before, more)
+                if interrupts.pending:
+                    raise KeyboardInterrupt
+
             if executor is not None:
-                run_on_executor(job, waiting, outcome, store, executor, bar)
-                return outcome
-            done = int(outcome.records.ended.sum())
-            for i, part in waiting:
-                piece = train_members(job.part(part), threads, partial(bar.report, done), outcome.part(part))
-                done += part.stop - part.start
-                if store is not None:
-                    store.save(i, piece)
-    return outcome
+                run_on_executor(job, waiting, outcome, store, executor, report)
+            else:
+                _run_here(job, waiting, outcome, store, threads, report)
+            return outcome, interrupts.pending
+    return outcome, True
+
+
+def _run_here(
+    job: MembersJob,
+    waiting: list[tuple[int, slice]],
+    outcome: MembersOutcome,
+    store: Checkpoint | None,
+    threads: int,
+    report: Callable[[int, int], None],
+) -> None:
+    done = int(outcome.records.ended.sum())
+    for i, part in waiting:
+        piece = train_members(job.part(part), threads, partial(report, done), outcome.part(part))
+        done += part.stop - part.start
+        if store is not None:
+            store.save(i, piece)
 
 
 def _chunk_size(job: MembersJob) -> int:

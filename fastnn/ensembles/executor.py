@@ -6,9 +6,9 @@ import os
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
 from fastnn.ensembles.checkpoint import Checkpoint
+from fastnn.ensembles.threads import SECONDS_A_CALL, Report
 from fastnn.ensembles.train import train_members
 from fastnn.jobs.members import MembersJob, MembersOutcome
-from fastnn.training.progress import MembersBar
 
 
 def run_on_executor(
@@ -17,9 +17,9 @@ def run_on_executor(
     outcome: MembersOutcome,
     store: Checkpoint | None,
     executor: Executor,
-    bar: MembersBar,
+    report: Report,
 ) -> None:
-    """Train chunks on an executor's workers; the outcome, the checkpoint and the bar follow as they finish.
+    """Train chunks on an executor's workers; the outcome, the checkpoint and the report follow as they finish.
 
     A few more chunks are submitted than are likely to run at once, so that no worker waits and memory stays bounded.
 
@@ -43,7 +43,7 @@ def run_on_executor(
                     failure = error
             if not running:
                 break
-            for future in _first_done(running):
+            for future in _some_done(running):
                 i, part = running.pop(future)
                 try:
                     piece = future.result()
@@ -53,7 +53,7 @@ def run_on_executor(
                 outcome.put(part, piece)
                 if store is not None:
                     store.save(i, piece)
-                bar.report(int(outcome.records.ended.sum()))
+            report(int(outcome.records.ended.sum()))
     finally:
         for future in running:
             future.cancel()
@@ -61,5 +61,6 @@ def run_on_executor(
         raise failure
 
 
-def _first_done(running: dict[Future, tuple[int, slice]]) -> set[Future]:
-    return wait(running, return_when=FIRST_COMPLETED).done
+def _some_done(running: dict[Future, tuple[int, slice]]) -> set[Future]:
+    """Those that are done: none, if none is for so long that it is time for a report."""
+    return wait(running, timeout=SECONDS_A_CALL, return_when=FIRST_COMPLETED).done

@@ -162,7 +162,7 @@ def fit_many(
         history=history, specialize=specialize,
     )  # fmt: skip
     job, warn = replace(job, specialize=_in_lanes(job)), checks.check_flag("warn", warn)
-    outcome = train_in_chunks(
+    outcome, interrupted = train_in_chunks(
         job,
         chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
         threads=checks.check_integer("threads", threads, 1),
@@ -173,9 +173,9 @@ def fit_many(
     seed = None if seeds is not None else int(job.seeds[0])
     many = Ensemble(spec, outcome.params, outcome.records, seed)
     done = outcome.records.ended
+    if interrupted and warn:
+        warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
     if not done.all():
-        if warn:
-            warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
         many = many[done]
     diverged = int(many.records.diverged.sum())
     if diverged and warn:

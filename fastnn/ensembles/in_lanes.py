@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensembles.threads import SECONDS_A_CALL, Piece, share, silent
+from fastnn.ensembles.threads import SECONDS_A_CALL, Piece, Report, share
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.records import DIVERGED
@@ -97,17 +97,18 @@ def _first_ticks(job: MembersJob, lanes: int) -> int:
     return max(1, int(SECONDS_A_CALL / 2 / (20e-6 + operations / 20e9)))
 
 
-def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome) -> None:
+def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome, report: Report) -> None:
     """Bring members that diverged back to their last finite parameters, by training them again and stopping sooner."""
     if np.isfinite(outcome.params).all():
         return
+    ended = int(outcome.records.ended.sum())
     lost = np.flatnonzero(outcome.records.ended & ~np.isfinite(outcome.params).all(axis=1))
     while len(lost):
         limits = np.maximum(outcome.records.steps[lost] - 1, 0)
         part = replace(job.part(lost), params=first[lost])
         again = MembersOutcome.blank(part)
         again.params[:] = first[lost]
-        share(in_lanes(part, again, limits), 1, again, silent)
+        share(in_lanes(part, again, limits), 1, again, lambda done: report(ended))
         again.records.status[:] = DIVERGED
         again.records.loss[:] = np.nan
         outcome.put(lost, again)

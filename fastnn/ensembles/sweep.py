@@ -123,7 +123,7 @@ def sweep(
     fold_of = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     interrupted = True
-    with suppress(KeyboardInterrupt):  # what is finished is returned
+    with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
         for number, ((spec, shared), runs) in enumerate(calls.items()):
             options, data = dict(shared), given_data if fold_of is None else _held_out(X, y, weights, fold_of, runs)
             many = fit_many(
@@ -142,8 +142,7 @@ def sweep(
                 warn=False,  # the records say it
                 **options,
             )
-            with Interrupts() as interrupts:  # what is finished is written down first
-                _write_down(many, runs, rows, data["validation_data"], options, folds is not None, found)
+            _write_down(many, runs, rows, data["validation_data"], options, folds is not None, found)
             if interrupts.pending or len(many) < len(runs):
                 raise KeyboardInterrupt
         interrupted = False

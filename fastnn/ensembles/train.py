@@ -48,8 +48,10 @@ def train_members(
     try:
         share(work, min(threads, len(job)), outcome, report, halt)
         if job.specialize:
-            rewind(job, first, outcome)
+            rewind(job, first, outcome, report)
     except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found
         outcome.records.status[~np.isfinite(outcome.params).all(axis=1)] = 0
         raise
+    finally:
+        outcome.records.end_histories()
     return outcome

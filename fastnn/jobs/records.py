@@ -44,7 +44,10 @@ class Records:
 
     @classmethod
     def blank(cls, member: NDArray[np.int64], epochs: int, validates: bool) -> Records:
-        """Records of members that are not yet trained, with room for the losses of this many epochs."""
+        """Records of members that are not yet trained, with room for the losses of this many epochs.
+
+        That room is not touched, so that a run takes memory only for the epochs that it comes to.
+        """
         k = len(member)
         return cls(
             member=member,
@@ -53,8 +56,8 @@ class Records:
             steps=np.zeros(k, np.int64),
             loss=np.full(k, np.nan),
             best=np.full(k, np.inf),
-            history=np.full((k, epochs), np.nan),
-            validation=np.full((k, epochs if validates else 0), np.nan),
+            history=np.empty((k, epochs)),
+            validation=np.empty((k, epochs if validates else 0)),
         )
 
     def __getitem__(self, index: Any) -> Records:
@@ -64,6 +67,12 @@ class Records:
         """Replace the records of some members."""
         for name, array in vars(other).items():
             getattr(self, name)[index] = array
+
+    def end_histories(self) -> None:
+        """Write NaN after the end of each member's training."""
+        if self.history.size:
+            for k in np.flatnonzero(self.ended):
+                self.history[k, self.epochs[k] :] = self.validation[k, self.epochs[k] :] = np.nan
 
     @property
     def ended(self) -> NDArray[np.bool_]:

@@ -108,14 +108,18 @@ class SingleSample(Derivatives):
 
         Raises
         ------
-        numba.TypingError, ValueError
+        TypeError, numba.TypingError, ValueError
             If an array has the wrong type or shape.
         """
         if compiler_is_off():
             refuse("net.train_step")
         from fastnn.embed import training
 
-        return training.train_step(self, x, y, state)
+        checks.check_plain(x=x, y=y)
+        try:
+            return training.train_step(self, x, y, state)
+        except ValueError as error:  # whose text compiled code cannot make
+            raise ValueError(f"{error}; got x of shape {x.shape} and y of shape {y.shape}") from None
 
     @cached_property
     def _cfunctions(self) -> dict[str, CFunction]:

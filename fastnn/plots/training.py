@@ -116,6 +116,7 @@ def spread(
     ax.set(title=title, xlabel=unit, ylabel="networks")
     ax.set_ylim(top=ax.get_ylim()[1] * 1.35)  # room for the legend
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper left")
+    if finite.size or marked:
+        ax.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper left")
     tidy(ax, grid="y")
     return ax

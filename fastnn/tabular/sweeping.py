@@ -14,7 +14,6 @@ from fastnn.ensembles.sweep_result import Sweep
 from fastnn.tabular.preparing import PreparedTable
 from fastnn.tabular.scoring import score
 from fastnn.tabular.training import TableSettings, init, learned_by, network, options, row_weights
-from fastnn.training.interrupts import Interrupts
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Compared:
 
 def compare(
     table: PreparedTable, grid: Iterable[TableSettings], folds: int | None = None, progress: bool | None = None
-) -> tuple[list[Compared], bool]:
+) -> list[Compared]:
     """Train the networks of every setting, in as few calls as possible.
 
     Parameters
@@ -55,15 +54,13 @@ def compare(
 
     Returns
     -------
-    compared : list of Compared
+    list of Compared
         The lowest validation loss first; after Ctrl-C only the networks that were finished.
-    interrupted : bool
-        Whether Ctrl-C was pressed.
 
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C, if no network was finished; or at a second Ctrl-C.
+        After Ctrl-C, if no network was finished.
     """
     grid = list(grid)
     table = learned_by(table, grid[0])
@@ -90,10 +87,7 @@ def compare(
     )
     if not result.records:
         raise KeyboardInterrupt
-    with Interrupts() as interrupts:  # what is finished is told
-        compared = [_compared(row, grid[row["setting"]], result, table) for row in result.summary() if row["runs"]]
-    total = len(grid) * shared.repeats * (folds or 1)
-    return compared, interrupts.pending or len(result.records) < total
+    return [_compared(row, grid[row["setting"]], result, table) for row in result.summary() if row["runs"]]
 
 
 def _compared(row: dict[str, Any], settings: TableSettings, result: Sweep, table: PreparedTable) -> Compared:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,6 @@ from fastnn.tabular.model import TableModel
 from fastnn.tabular.preparing import FOLDS, PreparedTable
 from fastnn.tabular.scoring import score
 from fastnn.training.blas import blas_threads
-from fastnn.training.interrupts import Interrupts
 
 MANY = 32  # from this many networks on, a kernel compiled for them alone pays
 MOST_IN_DOMAIN = 500  # inputs; the domain of more would outweigh the networks
@@ -95,8 +93,6 @@ class TrainingResult:
         The first score of each network; NaN if it diverged.
     predicted : ndarray, shape (n,)
         Predictions for the rows held out.
-    interrupted : bool
-        Whether Ctrl-C was pressed; the networks are then those that were finished.
     """
 
     model: TableModel
@@ -104,16 +100,12 @@ class TrainingResult:
     scores: dict[str, dict[str, float]]
     spread: NDArray
     predicted: NDArray
-    interrupted: bool = False
 
 
 def train(
-    table: PreparedTable,
-    settings: TableSettings,
-    progress: bool | None = None,
-    path: str | os.PathLike[str] | None = None,
+    table: PreparedTable, settings: TableSettings, simple: dict[str, dict[str, float]], progress: bool | None = None
 ) -> TrainingResult:
-    """Train networks on a table.
+    """Train networks on a table; after Ctrl-C the result is that of the networks that were finished.
 
     Parameters
     ----------
@@ -121,36 +113,30 @@ def train(
         The table.
     settings : TableSettings
         How to train.
+    simple : dict of str to dict
+        Scores of simple models, from `baselines`.
     progress : bool, optional
         As in `fit_many`.
-    path : path_like, optional
-        Where to save the model, before Ctrl-C can intervene.
 
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C, if no network was finished; or at a second Ctrl-C.
+        After Ctrl-C, if no network was finished.
     ValueError
         If training diverged.
     """
     table = learned_by(table, settings)
-    simple = baselines(table)
     many = fit(table, settings, progress)
-    with Interrupts() as interrupts:
-        sound = many.best(int((many.stopped != "diverged").sum()))
-        outputs = sound.mean(table.held[0])
-        scores = {"network": score(table.target.prediction(outputs), table), **simple}
-        saved = settings_to_save(replace(settings, repeats=len(many)))
-        about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **saved}
-        domain = measure(table.learned[0], sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
-        model = TableModel(
-            sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals, domain
-        )
-        if path is not None:
-            model.save(path)
-        spread, predicted = judges(many, table), model.decode(outputs[None])[0]
-    interrupted = interrupts.pending or len(many) < settings.repeats
-    return TrainingResult(model, many, scores, spread, predicted, interrupted)
+    sound = many.best(int((many.stopped != "diverged").sum()))
+    outputs = sound.mean(table.held[0])
+    scores = {"network": score(table.target.prediction(outputs), table), **simple}
+    saved = settings_to_save(replace(settings, repeats=len(many)))
+    about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **saved}
+    domain = measure(table.learned[0], sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
+    model = TableModel(
+        sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals, domain
+    )
+    return TrainingResult(model, many, scores, judges(many, table), model.decode(outputs[None])[0])
 
 
 def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
@@ -270,7 +256,7 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
         progress=progress,
         threads=settings.threads,
         specialize=settings.repeats >= MANY,
-        history=True,
+        history=settings.repeats == 1,  # for the figure
         warn=False,  # said below
         **options(table, settings),
     )

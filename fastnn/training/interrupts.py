@@ -14,8 +14,8 @@ class Interrupted(Exception):
 class Interrupts:
     """A context in which Ctrl-C sets `pending` instead of raising; a second Ctrl-C raises `KeyboardInterrupt`.
 
-    It changes nothing in a program that handles Ctrl-C itself, or in threads other than the main one, which Ctrl-C does
-    not reach.
+    Within another such context what the outer one has noted is pending, too. It changes nothing in a program that
+    handles Ctrl-C itself, or in threads other than the main one, which Ctrl-C does not reach.
 
     Parameters
     ----------
@@ -26,17 +26,24 @@ class Interrupts:
     def __init__(self, halt: threading.Event | None = None) -> None:
         self._came = self._installed = False
         self._halt = halt
+        self._outer: Interrupts | None = None
 
     @property
     def pending(self) -> bool:
         """Whether the run is to end."""
-        return self._came or (self._halt is not None and self._halt.is_set())
+        if self._halt is not None and self._halt.is_set():
+            return True
+        return self._came or (self._outer is not None and self._outer.pending)
 
     def __enter__(self) -> Interrupts:
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
-            self._installed = True
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            outer = getattr(handler, "__self__", None)
+            if isinstance(outer, Interrupts):
+                self._outer = outer
+            elif handler is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self._note)
+                self._installed = True
         return self
 
     def answer(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
+from fastnn.kernels.jit.held import InterruptsHeld
 
 if TYPE_CHECKING:
     from fastnn import MLP
@@ -57,8 +58,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     require_all(dict(packages[suffix] for suffix in packages if suffix in suffixes))
     check_folder(args.target)
     net = read(Path(args.source), args.activations, args.dtype, args.layers)
-    net.save(args.target)
-    terminal.say(f"{net!r}\nModel: {args.target}")
+    with InterruptsHeld():
+        net.save(args.target)
+        terminal.say(f"{net!r}\nModel: {args.target}")
     if Path(args.source).suffix == ".safetensors" and args.activations is None and is_table_model(args.source):
         terminal.say("This is the best network of a model of `fastnn train`; how columns are encoded is not kept.")
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
+from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.models.files import write_whole
 
 if TYPE_CHECKING:
     from fastnn import MLP, Ensemble, TableModel
@@ -52,6 +54,18 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if args.derivatives and args.to != "c":
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")
     output = Path(args.output or Path(args.model).with_suffix(_SUFFIXES[args.to]).name)
+    with InterruptsHeld():
+        _write(net, args, output)
+        terminal.say(f"{net!r}\nWritten: {output}")
+    if table is not None:
+        about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
+        description = output.with_suffix(".json")
+        with InterruptsHeld():
+            write_whole(description, json.dumps({"format": "fastnn.table", **about}, indent=2).encode())
+            terminal.say(f"What its inputs and outputs mean: {description}")
+
+
+def _write(net: MLP | Ensemble, args: argparse.Namespace, output: Path) -> None:
     if args.to == "c":
         net.to_c(output, derivatives=args.derivatives)
     elif args.to == "fortran":
@@ -61,13 +75,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     elif output.suffix != ".py":
         raise ValueError(f"--output must end in .py; got {str(output)!r}")
     else:
-        output.write_text(net.to_numpy_source(), encoding="utf-8")
-    terminal.say(f"{net!r}\nWritten: {output}")
-    if table is not None:
-        about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
-        description = output.with_suffix(".json")
-        description.write_text(json.dumps({"format": "fastnn.table", **about}, indent=2), encoding="utf-8")
-        terminal.say(f"What its inputs and outputs mean: {description}")
+        write_whole(output, net.to_numpy_source().encode())
 
 
 def _network(args: argparse.Namespace, table: TableModel | None) -> MLP | Ensemble:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from io import BytesIO
 from pathlib import Path
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
+from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.models.files import write_whole
 
 SUMMARY = "predict the target of each row of a table with a model that `fastnn train` saved"
 EXAMPLES = """\
@@ -63,8 +66,11 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if args.output is None:
         sys.stdout.write(predicted.write_csv())
         return
+    written = BytesIO()
     if args.output.lower().endswith(".parquet"):
-        predicted.write_parquet(args.output)
+        predicted.write_parquet(written)
     else:
-        predicted.write_csv(args.output)
-    terminal.say(f"{counted(predicted.height, 'prediction')}: {args.output}")
+        predicted.write_csv(written)
+    with InterruptsHeld():
+        write_whole(Path(args.output), written.getvalue())
+        terminal.say(f"{counted(predicted.height, 'prediction')}: {args.output}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.folders import check_folder
+from fastnn.apps.commands.saving import saving
 from fastnn.apps.commands.tables import (
     add_table_arguments,
     read_and_prepare,
@@ -20,9 +21,12 @@ from fastnn.apps.commands.tables import (
     tell_scores,
 )
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.apps.commands.train import layers, settings_of, tell_interrupted
+from fastnn.apps.commands.train import layers, settings_of
+from fastnn.training.interrupts import Interrupts
 
 if TYPE_CHECKING:
+    from fastnn.tabular.preparing import PreparedTable
+    from fastnn.tabular.sweeping import Compared
     from fastnn.tabular.training import TableSettings
 
 SUMMARY = "compare widths and learning rates on a table, with many networks of each"
@@ -60,8 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train what can share a call together, and print a table of validation losses and scores, best first."""
-    import numpy as np
-
     from fastnn.checks import check_integer, counted
     from fastnn.checks.extras import require_all
     from fastnn.tabular import sweeping, training
@@ -77,13 +79,46 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     ]
     require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.save is None else {"safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
-    progress = False if args.quiet else None
-    with terminal.working("training; new kernels are compiled first, once"):
-        scores = training.baselines(table)
-        compared, interrupted = sweeping.compare(table, grid, folds, False)
-    count, held, measure = args.repeats * (folds or 1), len(table.held[1]), next(iter(scores["linear"]))
-    trained = f"{counted(len(grid), 'setting')}, {counted(count, 'network')} of each"
-    terminal.say(f"\n{trained}. {measure} on {held:,} rows held out:\n")
+    scores = training.baselines(table)
+    with Interrupts() as interrupts:  # what is finished is told
+        with terminal.working("training; new kernels are compiled first, once"):
+            compared = sweeping.compare(table, grid, folds, False)
+        count = args.repeats * (folds or 1)
+        trained = f"{counted(len(grid), 'setting')}, {counted(count, 'network')} of each"
+        _tell_comparison(trained, compared, scores, table, terminal)
+        done, total = sum(len(one.scores) for one in compared), len(grid) * count
+        if done < total or interrupts.pending:
+            terminal.say(f"Interrupted: {done} of {total} networks were finished, and are shown here.")
+            raise KeyboardInterrupt
+    if not math.isfinite(compared[0].loss):
+        raise ValueError("all networks diverged; a smaller --rate may help")
+    best = compared[0].settings
+    terminal.say(f"To train the best one: {train_command(args, best)}")
+    if args.save is not None:
+        simple = training.baselines(training.learned_by(table, best))
+        with saving(Path(args.save), best.repeats, terminal) as save:
+            with Interrupts() as interrupts:  # what is finished is saved and told
+                outcome = training.train(table, best, simple, False if args.quiet else None)
+                save(outcome)
+                terminal.say()
+                tell_scores({"network": "the best", **simple_models(table)}, outcome.scores, table, terminal)
+                terminal.say(f"\nModel: {args.save}")
+            if interrupts.pending or len(outcome.many) < best.repeats:
+                raise KeyboardInterrupt
+
+
+def _tell_comparison(
+    trained: str,
+    compared: list[Compared],
+    scores: dict[str, dict[str, float]],
+    table: PreparedTable,
+    terminal: Terminal,
+) -> None:
+    """A table of the settings, best first."""
+    import numpy as np
+
+    measure = next(iter(scores["linear"]))
+    terminal.say(f"\n{trained}. {measure} on {len(table.held[1]):,} rows held out:\n")
     rows = []
     for one in compared:
         s = one.settings
@@ -98,20 +133,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     terminal.table(header, rows)
     told = "; ".join(f"{title}: {score_text(scores[name][measure])}" for name, title in simple_models(table).items())
     terminal.say(f"\nBaselines: {told}.")
-    if interrupted:
-        done = sum(len(one.scores) for one in compared)
-        terminal.say(f"Interrupted: {done} of {len(grid) * count} networks were finished, and are shown here.")
-        raise KeyboardInterrupt
-    if not math.isfinite(compared[0].loss):
-        raise ValueError("all networks diverged; a smaller --rate may help")
-    best = compared[0].settings
-    terminal.say(f"To train the best one: {train_command(args, best)}")
-    if args.save is not None:
-        outcome = training.train(table, best, progress, args.save)
-        terminal.say()
-        tell_scores({"network": "the best", **simple_models(table)}, outcome.scores, table, terminal)
-        terminal.say(f"\nModel: {args.save}")
-        tell_interrupted(outcome, best, terminal)
 
 
 def train_command(args: argparse.Namespace, best: TableSettings) -> str:

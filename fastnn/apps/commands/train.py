@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.folders import check_folder, save_figure
+from fastnn.apps.commands.saving import saving
 from fastnn.apps.commands.tables import (
     add_table_arguments,
     read_and_prepare,
@@ -15,6 +16,7 @@ from fastnn.apps.commands.tables import (
     tell_scores,
 )
 from fastnn.apps.commands.terminal import Terminal
+from fastnn.training.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,26 +74,18 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if settings.repeats >= training.MANY:
         several = f"{settings.repeats} networks need kernels made for their shape"
         terminal.say(f"{several}, which are compiled first unless an earlier run has done so.")
-    with terminal.working("training; new kernels are compiled first, once"):
-        outcome = training.train(table, settings, False, output)
-    _tell_outcome(outcome, table, terminal)
-    terminal.say(f"\nModel: {output}")
-    tell_interrupted(outcome, settings, terminal)
-    if not args.no_figure:
-        picture = output.with_suffix(".png")
-        try:
-            with terminal.working("the figure"):
-                save_figure(_figure(outcome, table), picture)
-            terminal.say(f"Figure: {picture}")
-        except ImportError as error:
-            terminal.say(f"Figure left out: {error}.")
-
-
-def tell_interrupted(outcome: TrainingResult, settings: TableSettings, terminal: Terminal) -> None:
-    """Say which networks were finished, if Ctrl-C has come, and end there: raises `KeyboardInterrupt`."""
-    if outcome.interrupted:
-        terminal.say(f"Interrupted: {len(outcome.many)} of {settings.repeats} networks were finished, and are saved.")
-        raise KeyboardInterrupt
+    simple = training.baselines(training.learned_by(table, settings))
+    with saving(output, settings.repeats, terminal) as save:
+        with Interrupts() as interrupts:  # what is finished is saved and told
+            with terminal.working("training; new kernels are compiled first, once"):
+                outcome = training.train(table, settings, simple, False)
+            save(outcome)
+            _tell_outcome(outcome, table, terminal)
+            terminal.say(f"\nModel: {output}")
+        if interrupts.pending or len(outcome.many) < settings.repeats:
+            raise KeyboardInterrupt
+        if not args.no_figure:
+            _draw(outcome, table, output.with_suffix(".png"), terminal)
 
 
 def _stem(path: str) -> str:
@@ -165,6 +159,15 @@ def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Termi
             )
 
 
+def _draw(outcome: TrainingResult, table: PreparedTable, path: Path, terminal: Terminal) -> None:
+    try:
+        with terminal.working("the figure"):
+            save_figure(_figure(outcome, table), path)
+        terminal.say(f"Figure: {path}")
+    except ImportError as error:
+        terminal.say(f"Figure left out: {error}.")
+
+
 def _figure(outcome: TrainingResult, table: PreparedTable) -> Figure:
     import numpy as np
 
@@ -179,8 +182,9 @@ def _figure(outcome: TrainingResult, table: PreparedTable) -> Figure:
     else:
         plots.confusion(table.true(), outcome.predicted, axes[0], classes=target.classes)
     linear = outcome.scores["linear"][measure]
-    if len(outcome.many) > 1 and np.isfinite(linear) and np.isfinite(outcome.spread).any():
-        plots.spread(outcome.spread, axes[1], unit=measure, marked={"linear model": linear})
+    if len(outcome.many) > 1:
+        marked = {"linear model": linear} if np.isfinite(linear) else {}
+        plots.spread(outcome.spread, axes[1], unit=measure, marked=marked)
     else:
         records = outcome.many.records
         plots.loss_curves({"validation": records.validation[0][: records.epochs[0]]}, axes[1])
