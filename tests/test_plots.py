@@ -230,6 +230,28 @@ def test_coverage(ax):
     assert ax.get_xlim() == ax.get_ylim()
 
 
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda ax: plots.intervals([1, 2], [0], [1], [2], ax), "low must be as long as x, 2; got 1"),
+        (lambda ax: plots.intervals([1], *np.ones((3, 1, 2)), ax), r"low must have shape \(n,\) or \(n, 1\)"),
+        (lambda ax: plots.intervals([1], [0], [1], [2], ax, targets=[1, 2]), "targets must be as long as x, 1; got 2"),
+        (lambda ax: plots.reliability([1, 0], [[0.2, 0.8]], ax), "a row for each of the 2 labels; got 1"),
+        (lambda ax: plots.reliability([1], [[-3.0, 8.0]], ax), "probabilities must lie between 0 and 1; got -3 to 8"),
+        (lambda ax: plots.reliability([1], [[np.nan, np.nan]], ax), "probabilities must lie between 0 and 1; got nan"),
+        (lambda ax: plots.reliability([1], [[0.2, 0.8]], ax, bins=0), "bins must be an integer of at least 1; got 0"),
+        (
+            lambda ax: plots.coverage([0.8, 0.9], {"absolute": [0.8]}, ax),
+            "absolute must be as long as levels, 2; got 1",
+        ),
+        (lambda ax: plots.error_over_distance([], [], ax), "distances must have shape .* at least one number"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(ax, draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw(ax)
+
+
 def test_error_over_distance(ax):
     distances = np.arange(1.0, 41.0)[::-1]
     plots.error_over_distance(distances, -2 * distances, ax)

@@ -77,7 +77,7 @@ def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
     """Mahalanobis distances of samples, shape (n, n_in)."""
     n_in = X.shape[1]
     away = X.astype(np.float64) - domain[2 * n_in : 3 * n_in]
-    with nullcontext() if len(X) == 1 else blas_threads():
+    with np.errstate(invalid="ignore"), nullcontext() if len(X) == 1 else blas_threads():  # of an infinite input
         whitened = away @ _whitening(domain, n_in)
     return np.sqrt((whitened**2).sum(axis=1))
 

@@ -67,7 +67,7 @@ class InDomain:
         Returns
         -------
         float, or ndarray of float64, shape (n,)
-            NaN where a sample contains NaN.
+            NaN where a sample contains NaN or infinity.
 
         Raises
         ------

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from fastnn.checks import check_integer
 from fastnn.plots.style import STYLES, axes_or_new, styles, tidy
 
 #: Groups of as many samples each, of which the middle error is drawn.
@@ -44,7 +45,7 @@ def intervals(
     Axes
     """
     ax = axes_or_new(ax)
-    x, low, middle, high = (np.asarray(values, dtype=float).ravel() for values in (x, low, middle, high))
+    x, low, middle, high = _vectors(x=x, low=low, middle=middle, high=high)
     order = np.argsort(x)
     ax.fill_between(
         x[order], low[order], high[order], color=STYLES[0]["color"], alpha=0.4, linewidth=0, label="interval"
@@ -52,7 +53,7 @@ def intervals(
     ax.plot(x[order], middle[order], color=STYLES[1]["color"], linewidth=2, label="prediction")
     title = "Intervals"
     if targets is not None:
-        y = np.asarray(targets, dtype=float).ravel()
+        _, y = _vectors(x=x, targets=targets)
         inside = (low <= y) & (y <= high)
         ax.scatter(x[inside], y[inside], s=14, color="0.3", linewidth=0, label="target inside")
         ax.scatter(x[~inside], y[~inside], s=34, color="#c03000", marker="x", label="target outside")
@@ -84,9 +85,17 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
         G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015).
     """
     ax = axes_or_new(ax)
-    labels, given = np.asarray(labels), np.asarray(probabilities, dtype=float)
+    labels, given, bins = (
+        *_vectors(labels=labels),
+        np.asarray(probabilities, dtype=float),
+        check_integer("bins", bins, 1),
+    )
     if given.ndim == 1 or given.shape[1] == 1:
         given = np.stack([1 - given.ravel(), given.ravel()], axis=1)
+    if len(given) != len(labels):
+        raise ValueError(f"probabilities must have a row for each of the {len(labels)} labels; got {len(given)}")
+    if not ((given >= 0) & (given <= 1 + 1e-6)).all():  # rounding apart
+        raise ValueError(f"probabilities must lie between 0 and 1; got {given.min():g} to {given.max():g}")
     confidence, right = given.max(axis=1), given.argmax(axis=1) == labels
     part = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(part, minlength=bins)
@@ -121,12 +130,13 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
     Axes
     """
     ax = axes_or_new(ax)
-    levels = np.asarray(levels, dtype=float)
+    (levels,) = _vectors(levels=levels)
+    lines = {name: _vectors(levels=levels, **{name: shares})[1] for name, shares in found.items()}
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=6, alpha=0.5, label="as asked for")
-    for (name, shares), style in zip(found.items(), styles(len(found)), strict=True):
-        ax.plot(levels, np.asarray(shares, dtype=float), label=name, **style)
+    for (name, shares), style in zip(lines.items(), styles(len(lines)), strict=True):
+        ax.plot(levels, shares, label=name, **style)
     ax.set(title="Coverage", xlabel="asked for", ylabel="found", aspect="equal")
-    ends = np.concatenate([levels, *(np.asarray(shares, dtype=float) for shares in found.values())])
+    ends = np.concatenate([levels, *lines.values()])
     room = 0.03
     ax.set(xlim=(max(0, ends.min() - room), min(1, ends.max() + room) + 0.005))
     ax.set(ylim=ax.get_xlim())
@@ -153,7 +163,8 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
         It also shows the median of each tenth of the samples.
     """
     ax = axes_or_new(ax)
-    distances, errors = np.asarray(distances, dtype=float).ravel(), abs(np.asarray(errors, dtype=float).ravel())
+    distances, errors = _vectors(distances=distances, errors=errors)
+    errors = abs(errors)
     ax.scatter(distances, errors, s=16, color=STYLES[1]["color"], alpha=0.4, linewidth=0, label="sample")
     groups = np.array_split(np.argsort(distances), min(_GROUPS, len(distances)))
     medians = [(np.median(distances[group]), np.median(errors[group])) for group in groups]
@@ -164,3 +175,23 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     tidy(ax, grid="both")
     return ax
+
+
+def _vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
+    """The arguments as vectors, all as long as the first and of at least one number.
+
+    Raises
+    ------
+    ValueError
+        If one has another shape.
+    """
+    vectors: list[NDArray[np.float64]] = []
+    for name, values in given.items():
+        array = np.asarray(values, dtype=float)
+        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        if array.ndim != 1 or not len(array):
+            raise ValueError(f"{name} must have shape (n,) or (n, 1) with at least one number; got {array.shape}")
+        if vectors and len(array) != len(vectors[0]):
+            raise ValueError(f"{name} must be as long as {next(iter(given))}, {len(vectors[0])}; got {len(array)}")
+        vectors.append(array)
+    return vectors
