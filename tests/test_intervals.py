@@ -77,6 +77,19 @@ def test_normalised_widths_follow_the_members(many):
     np.testing.assert_allclose((high - low) / 2, sure.margin * many.std(NEW))
 
 
+def test_normalised_widths_follow_the_noise(tmp_path):
+    noisy = fastnn.MLP((2, 6, 2), rng=0)
+    sure = fastnn.intervals(noisy, X[80:], Y[80:], coverage=0.8, method="normalised")
+    mean, log_variance = noisy.predict(X[80:]).T
+    scores = np.sort(abs(Y[80:] - mean) / np.exp(log_variance / 2))
+    np.testing.assert_allclose(sure.margin, scores[32])  # the 33rd, ceil(41 * 0.8)
+    sure.save(tmp_path / "sure.npz")
+    low, middle, high = fastnn.Intervals.load(tmp_path / "sure.npz").predict(NEW)
+    mean, log_variance = noisy.predict(NEW).T
+    np.testing.assert_array_equal(middle[:, 0], mean)
+    np.testing.assert_allclose((high - low)[:, 0] / 2, sure.margin * np.exp(log_variance / 2))
+
+
 def test_the_jackknife_is_that_of_plain_loops(many):
     low, middle, high = fastnn.intervals(many, X, Y, coverage=0.9, method="jackknife+", sample_weight=COUNTS).predict(
         NEW
@@ -180,7 +193,7 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
         ({"coverage": 1.0}, r"coverage must be a number in \(0, 1\); got 1.0"),
         ({"coverage": 0.999}, "X must have at least 999 rows for a coverage of 0.999; got 120"),
         ({"method": "bootstrap"}, "method must be one of"),
-        ({"method": "normalised"}, "model must be an ensemble for method='normalised'"),
+        ({"method": "normalised"}, "model must be an ensemble, or a network of means and log-variances"),
         ({"method": "quantile"}, "model must be a network with at least two quantiles"),
         ({"sample_weight": COUNTS}, "sample_weight must be None for method='absolute'"),
     ],

@@ -34,10 +34,10 @@ class Intervals:
         One of the methods of `intervals`.
     coverage : float
         The coverage that was asked for.
-    margin : ndarray of float64, shape (n_out,), or (n, n_out) for ``"jackknife+"``
+    margin : ndarray of float64, shape (n_targets,), or (n, n_targets) for ``"jackknife+"``
         How far an interval extends beyond the prediction, in the target's units or, for ``"normalised"``, in standard
-        deviations of the members. In compiled code an interval is the network's output minus and plus the margin. For
-        ``"jackknife+"`` it is the error of each training sample.
+        deviations, of the members or of the noise. In compiled code an interval is the network's output minus and plus
+        the margin. For ``"jackknife+"`` it is the error of each training sample.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Intervals:
 
         Returns
         -------
-        low, middle, high : ndarray of float64, shape (n, n_out)
+        low, middle, high : ndarray of float64, shape (n, n_targets)
             `middle` is the network's output, or the mean of the members'; for ``"quantile"``, with one column, it is
             the middle quantile, or the mean of the middle two. Where quantiles cross, it may lie outside the interval.
 
@@ -131,7 +131,8 @@ def intervals(
         The probability to be guaranteed, in (0, 1), for each output separately.
     method : {"absolute", "normalised", "quantile", "jackknife+"}
         - ``"absolute"``: the same width for all samples, from the errors ``|y - o|`` [1]_.
-        - ``"normalised"``: widths proportional to the standard deviation of an ensemble's members [1]_.
+        - ``"normalised"``: widths proportional to the standard deviation of an ensemble's members, or to that of the
+          noise by a network trained with ``loss="gaussian_nll"`` [1]_.
         - ``"quantile"``: for a network trained with ``loss="pinball"`` or ``"ascending_pinball"`` whose first and last
           outputs are the quantiles at the ends; both are moved by the same amount [2]_.
         - ``"jackknife+"``: for an ensemble whose members were each trained without some of the samples, on bootstraps
@@ -181,14 +182,17 @@ def intervals(
         raise ValueError("model must not be a classifier, for which there is fastnn.prediction_sets")
     if method == "quantile" and (isinstance(model, Ensemble) or spec.n_out < 2):
         raise ValueError(f"model must be a network with at least two quantiles as outputs; got {model!r}")
-    if method in ("normalised", "jackknife+") and not isinstance(model, Ensemble):
+    if method == "jackknife+" and not isinstance(model, Ensemble):
         raise ValueError(f"model must be an ensemble for method={method!r}; got {model!r}")
+    if method == "normalised" and isinstance(model, MLP) and spec.n_out % 2:
+        raise ValueError(
+            f"model must be an ensemble, or a network of means and log-variances, for method={method!r}; got {model!r}"
+        )
     if (sample_weight is None) == (method == "jackknife+"):
         needed = "what fit_many was given" if sample_weight is None else f"None for method={method!r}"
         raise ValueError(f"sample_weight must be {needed}; got {checks.describe(sample_weight)}")
     X = checks.check_inputs(X, spec, least=1)
-    row = catalogue.LOSSES["pinball" if method == "quantile" else "mse"]
-    y = checks.check_targets(y, spec, row, len(X)).astype(np.float64)
+    y = checks.check_targets(y, spec, catalogue.LOSSES[_loss(model, method)], len(X)).astype(np.float64)
     checks.check_finite_data(X, y, None)
     rank = rank_of(coverage, len(X))
     outputs = finite_outputs(model, X)
@@ -207,6 +211,13 @@ def intervals(
     if not np.all(unit > 0):
         raise ValueError("model must have members that differ everywhere for method='normalised'; some agree")
     return Intervals(model, method, coverage, smallest(np.maximum(low - y, y - high) / unit, rank))
+
+
+def _loss(model: MLP | Ensemble, method: str) -> str:
+    """A loss that takes the targets which the method compares with the model's outputs."""
+    if method == "normalised" and isinstance(model, MLP):
+        return "gaussian_nll"
+    return "pinball" if method == "quantile" else "mse"
 
 
 def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float64]:
@@ -232,6 +243,9 @@ def _absolute(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
 
 
 def _normalised(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+    if outputs.ndim == 2:
+        middle, log_variance = np.split(outputs, 2, axis=1)
+        return middle, middle, middle, np.exp(log_variance / 2)
     middle = outputs.mean(axis=0)
     return middle, middle, middle, outputs.std(axis=0)
 
