@@ -12,7 +12,7 @@ import pytest
 from numba import njit
 
 import fastnn
-from fastnn import MLP, SGD, Adam, LevenbergMarquardt, Loss, TrainState
+from fastnn import MLP, SGD, Activation, Adam, LeastSquares, LevenbergMarquardt, Loss, TrainState
 from fastnn.checks.own import check_own_loss
 from fastnn.settings.fingerprint import fingerprint
 
@@ -250,6 +250,21 @@ def test_what_is_used_from_outside_is_part_of_the_fingerprint(monkeypatch):
 
     with pytest.raises(TypeError, match="a function must not call itself; itself does"):
         fingerprint(itself)
+
+
+def test_functions_are_those_of_when_they_were_given(monkeypatch):
+    rows = [
+        Loss(lambda o, y: helper(o - y) ** 2, lambda o, y: 2 * factor * helper(o - y), name="given"),
+        LeastSquares(lambda o, y: helper(o - y), lambda o, y: factor, name="given"),
+        Activation(helper, lambda z: factor),
+    ]
+    arguments = (3.0, 1.0), (3.0, 1.0), (3.0,)
+    before = [function(*numbers) for row, numbers in zip(rows, arguments, strict=True) for function in row.functions]
+    monkeypatch.setattr(sys.modules[__name__], "factor", 2.0)
+    after = [function(*numbers) for row, numbers in zip(rows, arguments, strict=True) for function in row.functions]
+    assert after == before == [4.0, 4.0, 2.0, 1.0, 3.0, 1.0]
+    assert rows[1].value(3.0, 1.0) == 4.0
+    assert rows[2].name.endswith(fingerprint(*rows[2].functions)), "what is compiled is what the fingerprint is of"
 
 
 def test_a_loss_is_looked_at_once(monkeypatch):

@@ -44,6 +44,11 @@ def with_helpers(function: Callable, decorate: Callable) -> FunctionType:
     return FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
 
 
+def frozen(function: Callable) -> FunctionType:
+    """A copy of a Python function that takes from outside what there is now, whatever becomes of it later."""
+    return with_helpers(function, frozen)
+
+
 def fingerprint(*functions: Callable) -> str:
     """Twelve hexadecimal digits of the functions' bytecode, constants and all that they take from outside.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastnn.settings import catalogue
-from fastnn.settings.fingerprint import fingerprint
+from fastnn.settings.fingerprint import fingerprint, frozen
 from fastnn.settings.own.names import own_name, plain_name
 
 #: What an activation's functions are called, each the derivative of the one before.
@@ -52,7 +52,9 @@ class Activation(catalogue.Activation):
     >>> net = fastnn.MLP((1, 8, 1), activation=fastnn.Activation(squared, twice), rng=0)
     """
 
+    #: The user's, as they were when the fingerprint was taken.
     functions: tuple[Callable, ...]
+    _given: tuple[Callable, ...]
 
     def __init__(
         self,
@@ -65,25 +67,25 @@ class Activation(catalogue.Activation):
     ):
         if second_derivative is None and third_derivative is not None:
             raise TypeError("second_derivative must be given where third_derivative is; got None")
-        given = (value, derivative, second_derivative, third_derivative)
-        functions = (value, derivative, *(function for function in given[2:] if function is not None))
-        digest = fingerprint(*functions)
+        higher = (function for function in (second_derivative, third_derivative) if function is not None)
+        given = (value, derivative, *higher)
+        digest = fingerprint(*given)
         super().__init__(
             own_name(value, name, digest),
             int(digest, 16),
             needs_input=True,
             analytic=False,
-            derivatives=len(functions) - 1,
+            derivatives=len(given) - 1,
             exported=False,
         )
-        vars(self).update(functions=functions)
+        vars(self).update(functions=tuple(map(frozen, given)), _given=given)
         catalogue.OWN_ACTIVATIONS.setdefault(self.code, self)  # the same functions under two names are one row
 
     def __repr__(self) -> str:
         return f"Activation({plain_name(self.name)!r})"
 
     def __reduce__(self) -> tuple:
-        return _again, (self.functions, plain_name(self.name))
+        return _again, (self._given, plain_name(self.name))
 
 
 def lacking(names: tuple[str, ...], order: int) -> str | None:

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from fastnn.settings import catalogue
-from fastnn.settings.fingerprint import fingerprint, plain
+from fastnn.settings.fingerprint import fingerprint, frozen, plain
 from fastnn.settings.own.names import interval, own_name, plain_name
 
 
@@ -59,6 +59,7 @@ class Loss(catalogue.Loss):
     value: Callable
     gradient: Callable
     outputs: tuple[float, float]
+    _given: tuple[Callable, ...]
 
     #: What the functions that a user gives are called; the second is the derivative of the first.
     PARTS = ("value", "gradient")
@@ -74,12 +75,17 @@ class Loss(catalogue.Loss):
     ):
         digest = fingerprint(value, gradient)
         super().__init__(own_name(value, name, digest), int(digest, 16), targets=interval("targets", targets))
-        vars(self).update(value=value, gradient=gradient, outputs=interval("outputs", outputs))
+        self._keep(value=value, gradient=gradient)
+        vars(self).update(outputs=interval("outputs", outputs))
         catalogue.OWN_LOSSES.setdefault(self.code, self)
+
+    def _keep(self, **given: Callable) -> None:
+        """Compute with the user's functions as they are now, and let pickles name them as the user does."""
+        vars(self).update({name: frozen(function) for name, function in given.items()}, _given=tuple(given.values()))
 
     @property
     def functions(self) -> tuple[Callable, Callable]:
-        """Those that the user gave."""
+        """Those that the user gave, as they were."""
         return self.value, self.gradient
 
     def __repr__(self) -> str:
@@ -87,7 +93,7 @@ class Loss(catalogue.Loss):
 
     def __reduce__(self) -> tuple:
         settings = {"name": plain_name(self.name), "outputs": self.outputs, "targets": self.targets}
-        return _again, (type(self), self.functions, settings, self.masked)
+        return _again, (type(self), self._given, settings, self.masked)
 
 
 class LeastSquares(Loss):
@@ -143,11 +149,12 @@ class LeastSquares(Loss):
         fingerprint(residual, derivative)  # which refuses what is no function
         name = plain(residual).__name__ if name is None else name
         super().__init__(*_square(residual, derivative), name=name, outputs=outputs, targets=targets)
-        vars(self).update(residual=residual, derivative=derivative, squared=True)
+        self._keep(residual=residual, derivative=derivative)
+        vars(self).update(squared=True)
 
     @property
     def functions(self) -> tuple[Callable, Callable]:
-        """Those that the user gave."""
+        """Those that the user gave, as they were."""
         return self.residual, self.derivative
 
 
