@@ -35,13 +35,14 @@ def widths(n, seed):
     return tuple(int(size) for size in np.random.default_rng(seed).choice([1, 3, 7, 9, 17, 37], n))
 
 
-#: Between them all activations, in both dtypes, outputs from one to more than inputs, no hidden layer, no biases.
+#: Between them all activations, in both dtypes, outputs from one to more than inputs, no hidden layer, no biases, and
+#: weights so many that rows of the Jacobian, and columns, are computed together.
 NETS = {
     "analytic": network((5, *widths(len(ANALYTIC), 1), 1), ANALYTIC),
     "kinked": network((3, *widths(len(KINKED), 2), 2), KINKED, output_activation="sigmoid"),
-    "wide": network((4, 131, 9), "tanh", dtype="float32"),
+    "wide": network((4, 131, 60), "tanh", dtype="float32"),
     "one layer": network((7, 1), output_activation="sigmoid"),
-    "softmax": network((6, 17, 3), "gelu_tanh", output_activation="softmax", bias=False),
+    "softmax": network((6, 353, 3), "gelu_tanh", output_activation="softmax", bias=False),
     "ascending": network((3, 9, 3), "tanh", output_activation="ascending"),
     "exp": network((9, 70, 33, 1), ["silu", "softplus"], output_activation="exp"),
 }

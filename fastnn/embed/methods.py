@@ -25,6 +25,9 @@ from fastnn.settings import own
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
 STACK_BYTES = 32 * 1024
 
+#: The same for the rows of a large network's Jacobian, whose product takes as much of the stack beside.
+JACOBIAN_STACK_BYTES = 128 * 1024
+
 
 # ---------------------------------------------------------------- checks while compiling
 def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
@@ -48,16 +51,18 @@ def absent(argument: Any) -> bool:
     return argument is None or isinstance(argument, (types.NoneType, types.Omitted))
 
 
-def scratch(net: Any, method: str, workspace: Any) -> int:
-    """The size of a method's scratch; refuse networks too wide for the stack, and a workspace of the wrong type."""
+def scratch(net: Any, method: str, workspace: Any, least: int | None = None) -> int:
+    """The size of a method's scratch; refuse networks too wide for the stack, and a workspace of the wrong type.
+
+    A method that can do with less, down to `least`, takes what it wants of the stack by itself.
+    """
     count = point.scratch_size(net.spec, method)
-    size = count * net.dtype.bitwidth // 8
     if absent(workspace):
-        if size > STACK_BYTES:
+        if (count if least is None else least) * net.dtype.bitwidth // 8 > STACK_BYTES:
             raise Refusal(
-                f"net.{method}: this network needs {size:,} bytes of scratch, more than the {STACK_BYTES:,} that are "
-                f"taken from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
-                f'such as net.workspace("{method}")'
+                f"net.{method}: this network needs {count * net.dtype.bitwidth // 8:,} bytes of scratch, more than the "
+                f"{STACK_BYTES:,} that are taken from the stack; pass workspace=, an array of {count} {net.dtype} for "
+                f'each thread, such as net.workspace("{method}")'
             )
     elif workspace != types.Array(net.dtype, 1, "C"):
         raise Refusal(f"net.{method}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")
@@ -224,16 +229,20 @@ def _jacobian(net, x, out, jac, workspace=None):
     check_array(net, "jacobian", "x", x, (1, 2), False)
     check_array(net, "jacobian", "out", out, (x.ndim,), True)
     check_array(net, "jacobian", "jac", jac, (x.ndim + 1,), True)
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "jacobian", workspace)
-    jacobian_of = point.jacobian_by_rows if n_out <= n_in else point.jacobian_by_columns
+    n_in, n_out, at_once = net.spec.n_in, net.spec.n_out, point.jacobian_rows(net.spec)
+    size = scratch(net, "jacobian", workspace, point.jacobian_scratch(net.spec, 1))
+    if absent(workspace):
+        at_once = point.jacobian_rows(net.spec, JACOBIAN_STACK_BYTES * 8 // net.dtype.bitwidth)
+        size = point.jacobian_scratch(net.spec, at_once)
 
     def one(net, x, out, jac, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, out_0, jac_0 = parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
         work = memory(p, size, workspace)
-        jacobian_of(
-            architecture(net), p, x_0, stride(x, 0), out_0, stride(out, 0), jac_0, stride(jac, 0), stride(jac, 1), work
+        row, column = stride(jac, 0), stride(jac, 1)
+        point.jacobian(
+            architecture(net), p, x_0, stride(x, 0), out_0, stride(out, 0), jac_0, row, column, np.intp(at_once), work
         )
 
     def many(net, x, out, jac, workspace=None):
@@ -246,7 +255,10 @@ def _jacobian(net, x, out, jac, workspace=None):
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
             jac_r, row, column = pointer(jac, r * stride(jac, 0)), stride(jac, 1), stride(jac, 2)
-            jacobian_of(architecture(net), p, x_r, stride(x, 1), out_r, stride(out, 1), jac_r, row, column, work)
+            x_column, out_column = stride(x, 1), stride(out, 1)
+            point.jacobian(
+                architecture(net), p, x_r, x_column, out_r, out_column, jac_r, row, column, np.intp(at_once), work
+            )
 
     rows = () if x.ndim == 1 else ("n",)
     shapes = {"x": (*rows, n_in), "out": (*rows, n_out), "jac": (*rows, n_out, n_in)}

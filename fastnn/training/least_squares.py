@@ -191,13 +191,12 @@ class _Problem:
         job, here = self.job, self.job.params
         if self.slopes is not None:  # whose own bend would take third derivatives: steps go without acceleration
             return np.zeros(len(here))
-        probe = (PROBE * step).astype(here.dtype)
-        ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
-        second = (ahead - 2 * self.residuals(here) + behind) / PROBE**2
-        scale = self.scale[:, np.newaxis]
-        second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
+        probe, scale = (PROBE * step).astype(here.dtype), self.scale[:, np.newaxis]
         outputs = self.network.predict(self.spec, here, job.X)
-        _, slopes = self.equations.residuals(job, outputs)
+        errors, slopes = self.equations.residuals(job, outputs)
+        ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
+        second = (ahead - 2 * (scale * errors).astype(np.float64) + behind) / PROBE**2
+        second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
         targets = (outputs - slopes * second).astype(here.dtype)  # whose error is r'', times what it is chained with
         loss = catalogue.LOSSES["mse" if job.loss.mean else "sse"]
         if job.loss.masked:

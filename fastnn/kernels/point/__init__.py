@@ -10,13 +10,14 @@ is read or written number by number is a pointer and a stride, the distance from
 """
 
 from fastnn.kernels.point.adjoint import curvature_vjp_params, hvp, slope_vjp_params, vjp_params, vjp_with_params
-from fastnn.kernels.point.derivatives import jacobian_by_columns, jacobian_by_rows, jvp, vjp
+from fastnn.kernels.point.derivatives import vjp
 from fastnn.kernels.point.forward import forward
 from fastnn.kernels.point.hessian import hessian
+from fastnn.kernels.point.jacobian import jacobian
 from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.point.rows import forward_rows
-from fastnn.kernels.point.scratch import METHODS, scratch_size
-from fastnn.kernels.point.series import curvatures, slopes
+from fastnn.kernels.point.scratch import METHODS, jacobian_rows, jacobian_scratch, scratch_size
+from fastnn.kernels.point.series import curvatures, jvp, slopes
 
 __all__ = [
     "METHODS",
@@ -27,8 +28,9 @@ __all__ = [
     "forward_rows",
     "hessian",
     "hvp",
-    "jacobian_by_columns",
-    "jacobian_by_rows",
+    "jacobian",
+    "jacobian_rows",
+    "jacobian_scratch",
     "jvp",
     "scratch_size",
     "slope_vjp_params",

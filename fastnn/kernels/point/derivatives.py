@@ -1,6 +1,6 @@
-"""First derivatives at one sample: backwards from the outputs (`vjp`), forwards from the inputs (`jvp`), all of them.
+"""The derivative of a product with the outputs at one sample: backwards from them.
 
-Each runs the layers once with a tape of the activations' slopes, then pulls gradients back or pushes tangents on.
+The layers run once with a tape of the activations' slopes, along which gradients are pulled back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from numba.extending import overload
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.back import back, back_from_one, rows_of
 from fastnn.kernels.point.forward import layers, write
-from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
 from fastnn.kernels.tiles import passes
@@ -33,82 +32,12 @@ def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
     write(pull_all(architecture, 1, p, here, there, end, end), out, out_stride, size.n_in)
 
 
-@callee
-def jvp(architecture, p, x, x_stride, t, t_stride, out, out_stride, work):
-    """The derivative of the outputs along `t`."""
-    size = sizes_of(architecture)
-    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
-    layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
-    write(_push(architecture, 0, p, (t, t_stride), here, there, slopes), out, out_stride, size.n_out)
-
-
-@callee
-def jacobian_by_rows(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, work):
-    """The outputs, and their derivatives: backwards, an output at a time."""
-    size = sizes_of(architecture)
-    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
-    write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
-    end = slopes + size.last
-    for j in range(size.n_out):
-        unit_vector(here, j, size.n_out)
-        gradient = pull_all(architecture, 1, p, here, there, end, end)
-        write(gradient, jac + j * row_stride, column_stride, size.n_in)
-
-
-@callee
-def jacobian_by_columns(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, work):
-    """The outputs, and their derivatives: forwards, an input at a time."""
-    size = sizes_of(architecture)
-    here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
-    write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
-    for i in range(size.n_in):
-        unit_vector(there, i, size.n_in)
-        tangent = _push(architecture, 0, p, (there, 1), here, there, slopes)
-        write(tangent, jac + i * column_stride, row_stride, size.n_out)
-
-
 @inlined
 def unit_vector(place, index, count):
     """Zeros, but for a one at `index`."""
     for i in range(0, count, lanes(place)):
         store(place + i, broadcast(0.0, place))
     place[index] = 1.0
-
-
-# ---------------------------------------------------------------- forwards
-def _push(architecture, l, p, t, here, there, slopes):
-    """A tangent `t` of the inputs of layer `l`, a literal, through the layers; where the outputs' is.
-
-    `t` is a place and a stride.
-    """
-
-
-@overload(_push, **OPTIONS)
-def _choose_push(architecture, l, p, t, here, there, slopes):
-    spec, this = architecture.spec, l.literal_value
-    following, n_out, width = this + 1, spec.n_out, padded(spec.sizes[this + 1], spec)
-
-    def onward(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -1, p, t, (here, slopes, slopes))
-        return _push(architecture, following, p, (here, 1), there, here, slopes + width)
-
-    def outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -1, p, t, (here, slopes, slopes))
-        return here
-
-    def softmax_outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -2, p, t, (here, slopes, slopes))
-        softmax_slope(here, slopes, n_out)
-        return here
-
-    def ascending_outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -1, p, t, (here, slopes, slopes))
-        passes.cumulate(here, n_out)
-        return here
-
-    if following < spec.n_layers:
-        return onward
-    return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
 
 
 # ---------------------------------------------------------------- backwards

@@ -6,15 +6,19 @@ from typing import NamedTuple
 
 from numba.extending import overload
 
+from fastnn.kernels.dispatch import rows_at_once
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.settings.spec import NetworkSpec
 
-#: Terms of the series that some methods take a sample through, see `series`.
-TERMS = {"vjp_params": 1, "hvp": 2, "taylor": 3, "taylor_vjp_params": 3}
+#: Terms of the series that some methods take a sample through, see `series`: there alone, and back, along tapes.
+TERMS, TERMS_BACK = {"jvp": 2, "taylor": 3}, {"vjp_params": 1, "hvp": 2, "taylor_vjp_params": 3}
 
 #: What a network can be asked for, as far as it differs in scratch.
-METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian", *TERMS)
+METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params")
+
+#: Rows of a Jacobian that go through a large network together, at most: whole tiles, whose inputs stay in the cache.
+JACOBIAN_ROWS = 24
 
 #: How an ``@overload`` is compiled that is chosen by literals: into its caller.
 OPTIONS = {"prefer_literal": True, "jit_options": INLINED}
@@ -38,11 +42,31 @@ def tape_size(spec: NetworkSpec) -> int:
 
 def scratch_size(spec: NetworkSpec, method: str) -> int:
     """Numbers of scratch that a method takes."""
+    if method == "jacobian":
+        return jacobian_scratch(spec, jacobian_rows(spec))
+    if method in TERMS_BACK:
+        return tapes(spec, TERMS_BACK[method]).size
     if method in TERMS:
-        return tapes(spec, TERMS[method]).size
-    buffers = 2 * spec.n_in if method == "hessian" else 0
+        return TERMS[method] * (2 * buffer_size(spec) + padded(spec.n_out, spec))
+    tangents = 2 * spec.n_in if method == "hessian" else 0
     kept = {"forward": 0, "hessian": 2}.get(method, 1)
-    return (2 + buffers) * buffer_size(spec) + kept * tape_size(spec)
+    return (2 + tangents) * buffer_size(spec) + kept * tape_size(spec)
+
+
+def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
+    """How many rows or columns of a Jacobian go through a network together.
+
+    One, unless its weights are many; and if `room` is given, no more than so many numbers of scratch allow.
+    """
+    rows = min(spec.n_in, spec.n_out, JACOBIAN_ROWS) if rows_at_once(spec) else 1
+    while room is not None and rows > 1 and jacobian_scratch(spec, rows) > room:
+        rows -= 1
+    return rows
+
+
+def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
+    """Numbers of scratch for so many of them: two buffers each, and a tape."""
+    return 2 * rows * buffer_size(spec) + tape_size(spec)
 
 
 class Tapes(NamedTuple):

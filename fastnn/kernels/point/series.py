@@ -20,7 +20,7 @@ from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.products import ALONE, BLOCK, features, parts_of
-from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of, tapes
+from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
@@ -39,6 +39,13 @@ def slopes(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride
 
 
 @callee
+def jvp(architecture, p, x, x_stride, t, t_stride, out, out_stride, work):
+    """The outputs' derivatives along `t` alone."""
+    size, end = sizes_of(architecture), run_series(architecture, 2, 0, p, x, x_stride, t, t_stride, work)
+    write(end + size.row, out, out_stride, size.n_out)
+
+
+@callee
 def curvatures(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride, u2, u2_stride, work):
     """The outputs, their derivatives along `t`, and their second derivatives."""
     size, end = sizes_of(architecture), run_series(architecture, 3, 0, p, x, x_stride, t, t_stride, work)
@@ -48,7 +55,7 @@ def curvatures(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_st
 
 
 def run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
-    """Fill the tape of h, and with a literal `taped` of 1 that of c; where the outputs' terms are.
+    """All layers, with a literal `taped` of 1 along the tapes of h and c; where the outputs' terms are.
 
     The number of terms is a literal, too; with 1 nothing is read of `t`.
     """
@@ -57,7 +64,9 @@ def run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
 @overload(run_series, **OPTIONS)
 def _choose_run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
     spec, count = architecture.spec, terms.literal_value
-    n_in, row, c = spec.n_in, padded(spec.n_in, spec), tapes(spec, count).c
+    n_in, row = spec.n_in, padded(spec.n_in, spec)
+    buffer, on_tapes = count * buffer_size(spec), taped.literal_value == 1
+    to, c = (count * row, tapes(spec, count).c) if on_tapes else (buffer, 2 * buffer)
 
     def run(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
         for i in range(n_in):
@@ -66,41 +75,48 @@ def _choose_run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, 
                 work[row + i] = t[i * t_stride]
             if count > 2:
                 work[2 * row + i] = 0.0
-        return _layers(architecture, 0, terms, taped, p, work, work + c)
+        return _layers(architecture, 0, terms, taped, p, work, work + to, work + c)
 
     return run
 
 
-def _layers(architecture, l, terms, taped, p, h, c):
-    """The layers from `l` on, a literal, whose inputs lie at `h`; where the outputs' terms are."""
+def _layers(architecture, l, terms, taped, p, h, to, c):
+    """The layers from `l` on, a literal, whose inputs lie at `h`; where the outputs' terms are.
+
+    On tapes each layer's terms lie behind those of the one before; otherwise layers write to `to` and to `h` in turn.
+    """
 
 
 @overload(_layers, **OPTIONS)
-def _choose_layers(architecture, l, terms, taped, p, h, c):
+def _choose_layers(architecture, l, terms, taped, p, h, to, c):
     spec, this, count = architecture.spec, l.literal_value, terms.literal_value
     following, n_out = this + 1, spec.n_out
-    step, width = count * padded(spec.sizes[this], spec), count * padded(spec.sizes[following], spec)
+    width = count * padded(spec.sizes[following], spec)
 
-    def onward(architecture, l, terms, taped, p, h, c):
-        _layer(architecture, this, terms, taped, p, h, h + step, c)
-        return _layers(architecture, following, terms, taped, p, h + step, c + width)
+    def along_tapes(architecture, l, terms, taped, p, h, to, c):
+        _layer(architecture, this, terms, taped, p, h, to, c)
+        return _layers(architecture, following, terms, taped, p, to, to + width, c + width)
 
-    def outputs(architecture, l, terms, taped, p, h, c):
-        _layer(architecture, this, terms, taped, p, h, h + step, c)
-        return h + step
+    def in_turn(architecture, l, terms, taped, p, h, to, c):
+        _layer(architecture, this, terms, taped, p, h, to, c)
+        return _layers(architecture, following, terms, taped, p, to, h, c)
 
-    def softmax_outputs(architecture, l, terms, taped, p, h, c):
-        _layer(architecture, this, terms, 0, p, h, h + step, c)
-        _softmax(count, h + step, c, n_out, width // count)
-        return h + step
+    def outputs(architecture, l, terms, taped, p, h, to, c):
+        _layer(architecture, this, terms, taped, p, h, to, c)
+        return to
 
-    def ascending_outputs(architecture, l, terms, taped, p, h, c):
-        _layer(architecture, this, terms, 0, p, h, h + step, c)
-        _ascend(terms, taped, h + step, c, n_out, width // count)
-        return h + step
+    def softmax_outputs(architecture, l, terms, taped, p, h, to, c):
+        _layer(architecture, this, terms, 0, p, h, to, c)
+        _softmax(count, to, c, n_out, width // count)
+        return to
+
+    def ascending_outputs(architecture, l, terms, taped, p, h, to, c):
+        _layer(architecture, this, terms, 0, p, h, to, c)
+        _ascend(terms, taped, to, c, n_out, width // count)
+        return to
 
     if following < spec.n_layers:
-        return onward
+        return along_tapes if taped.literal_value == 1 else in_turn
     return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import aligned_empty
 from fastnn.jobs.job import Job
 from fastnn.kernels.functions import losses
 from fastnn.kernels.jit.compiling import address_of, inlined, kernel
@@ -242,7 +243,7 @@ def cholesky(
     """The Cholesky factor of a damped matrix: the contract of `fastnn.reference.normal_equations.cholesky`."""
     n = len(matrix)
     stride = _stride(n, "float64")
-    factor = workspace(n * stride, "float64").reshape(n, stride)
+    factor = aligned_empty(n * stride, "float64").reshape(n, stride)
     factor[:, :n] = matrix
     np.einsum("ii->i", factor[:, :n])[:] += damping
     negative = workspace(_PIVOTS * stride, "float64")

@@ -1,0 +1,217 @@
+"""The Jacobian at one sample: backwards from the outputs or forwards from the inputs, whichever are fewer.
+
+The layers run once with a tape of the activations' slopes, then a gradient is pulled back for each output, or a tangent
+pushed on for each input. Through a large network many go together, as the rows of a matrix: a weight that is fetched
+serves them all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import overload
+
+from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.point.derivatives import multiply, pull_all, softmax_slope, unit_vector
+from fastnn.kernels.point.forward import layers, write
+from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.scratch import OPTIONS, jacobian_rows, padded, sizes_of
+from fastnn.kernels.simd import broadcast, lanes, store
+from fastnn.kernels.tiles import passes
+from fastnn.kernels.tiles.dense import product
+from fastnn.settings import catalogue
+from fastnn.settings.spec import Layer
+
+_SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
+
+
+@callee
+def jacobian(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, rows, work):
+    """The outputs, and their derivatives; `rows` of these go together, if the network is large."""
+    size = sizes_of(architecture)
+    here, there, slopes = work, work + rows * size.buffer, work + 2 * rows * size.buffer
+    write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
+    _fill(architecture, rows, p, here, there, slopes, (jac, row_stride, column_stride))
+
+
+def _fill(architecture, rows, p, here, there, slopes, jac):
+    """All derivatives; `jac` is a place, and the strides from one row to the next and from one column to the next."""
+
+
+@overload(_fill, **OPTIONS)
+def _choose_fill(architecture, rows, p, here, there, slopes, jac):
+    spec, last = architecture.spec, architecture.spec.n_layers - 1
+
+    def row_by_row(architecture, rows, p, here, there, slopes, jac):
+        size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
+        end = slopes + size.last
+        for j in range(size.n_out):
+            unit_vector(here, j, size.n_out)
+            gradient = pull_all(architecture, 1, p, here, there, end, end)
+            write(gradient, jac + j * row_stride, column_stride, size.n_in)
+
+    def column_by_column(architecture, rows, p, here, there, slopes, jac):
+        size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
+        for i in range(size.n_in):
+            unit_vector(there, i, size.n_in)
+            tangent = _push(architecture, 0, p, (there, 1), here, there, slopes)
+            write(tangent, jac + i * column_stride, row_stride, size.n_out)
+
+    def rows_together(architecture, rows, p, here, there, slopes, jac):
+        size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
+        for first in range(0, size.n_out, rows):
+            n = min(rows, size.n_out - first)
+            for r in range(n):
+                unit_vector(here + r * size.buffer, first + r, size.n_out)
+            gradients = _pull_together(architecture, last, n, p, here, there, slopes + size.last)
+            for r in range(n):
+                write(gradients + r * size.buffer, jac + (first + r) * row_stride, column_stride, size.n_in)
+
+    def columns_together(architecture, rows, p, here, there, slopes, jac):
+        size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
+        for first in range(0, size.n_in, rows):
+            n = min(rows, size.n_in - first)
+            for r in range(n):
+                unit_vector(here + r * size.buffer, first + r, size.n_in)
+            tangents = _push_together(architecture, 0, n, p, here, there, slopes)
+            for r in range(n):
+                write(tangents + r * size.buffer, jac + (first + r) * column_stride, row_stride, size.n_out)
+
+    if jacobian_rows(spec) == 1:
+        return row_by_row if spec.n_out <= spec.n_in else column_by_column
+    return rows_together if spec.n_out <= spec.n_in else columns_together
+
+
+# ---------------------------------------------------------------- one tangent, forwards
+def _push(architecture, l, p, t, here, there, slopes):
+    """A tangent `t` of the inputs of layer `l`, a literal, through the layers; where the outputs' is.
+
+    `t` is a place and a stride.
+    """
+
+
+@overload(_push, **OPTIONS)
+def _choose_push(architecture, l, p, t, here, there, slopes):
+    spec, this = architecture.spec, l.literal_value
+    following, n_out, width = this + 1, spec.n_out, padded(spec.sizes[this + 1], spec)
+
+    def onward(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        return _push(architecture, following, p, (here, 1), there, here, slopes + width)
+
+    def outputs(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        return here
+
+    def softmax_outputs(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -2, p, t, (here, slopes, slopes))
+        softmax_slope(here, slopes, n_out)
+        return here
+
+    def ascending_outputs(architecture, l, p, t, here, there, slopes):
+        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        passes.cumulate(here, n_out)
+        return here
+
+    if following < spec.n_layers:
+        return onward
+    return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
+
+
+# ---------------------------------------------------------------- many at once: rows that lie a buffer apart
+def _push_together(architecture, l, n, p, t, other, slopes):
+    """`n` tangents of the inputs of layer `l`, a literal, through the layers; where the outputs' are."""
+
+
+@overload(_push_together, **OPTIONS)
+def _choose_push_together(architecture, l, n, p, t, other, slopes):
+    spec, this = architecture.spec, l.literal_value
+    following, width = this + 1, padded(spec.sizes[this + 1], spec)
+
+    def onward(architecture, l, n, p, t, other, slopes):
+        _push_layer(architecture, this, n, p, t, other, slopes)
+        return _push_together(architecture, following, n, p, other, t, slopes + width)
+
+    def outputs(architecture, l, n, p, t, other, slopes):
+        _push_layer(architecture, this, n, p, t, other, slopes)
+        return other
+
+    return onward if following < spec.n_layers else outputs
+
+
+def _push_layer(architecture, l, n, p, t, other, slopes):
+    """Layer `l` forwards, from `t` to `other`."""
+
+
+@overload(_push_layer, **OPTIONS)
+def _choose_push_layer(architecture, l, n, p, t, other, slopes):
+    row: Layer = architecture.spec.layers[l.literal_value]
+    n_in, n_out, weights = row.n_in, row.n_out, row.weights
+    softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
+
+    def push_layer(architecture, l, n, p, t, other, slopes):
+        buffer, depth, m = sizes_of(architecture).buffer, np.intp(n_in), np.intp(n_out)
+        _multiply(n, m, depth, t, p + weights, m, np.intp(1), other, buffer)
+        for r in range(n):
+            tangent = other + r * buffer
+            if softmax:
+                softmax_slope(tangent, slopes, n_out)
+            else:
+                multiply(tangent, slopes, n_out)
+            if summed:
+                passes.cumulate(tangent, n_out)
+
+    return push_layer
+
+
+def _pull_together(architecture, l, n, p, d, other, slopes):
+    """`n` gradients with respect to the outputs of layer `l`, a literal, back to the inputs; where they are."""
+
+
+@overload(_pull_together, **OPTIONS)
+def _choose_pull_together(architecture, l, n, p, d, other, slopes):
+    spec, this = architecture.spec, l.literal_value
+    before, step = this - 1, -padded(spec.sizes[this], spec)
+
+    def onward(architecture, l, n, p, d, other, slopes):
+        _pull_layer(architecture, this, n, p, d, other, slopes)
+        return _pull_together(architecture, before, n, p, other, d, slopes + step)
+
+    def inputs(architecture, l, n, p, d, other, slopes):
+        _pull_layer(architecture, this, n, p, d, other, slopes)
+        return other
+
+    return onward if this > 0 else inputs
+
+
+def _pull_layer(architecture, l, n, p, d, other, slopes):
+    """Layer `l` backwards, from `d` to `other`."""
+
+
+@overload(_pull_layer, **OPTIONS)
+def _choose_pull_layer(architecture, l, n, p, d, other, slopes):
+    row: Layer = architecture.spec.layers[l.literal_value]
+    n_in, n_out, weights = row.n_in, row.n_out, row.weights
+    softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
+
+    def pull_layer(architecture, l, n, p, d, other, slopes):
+        buffer, depth, m = sizes_of(architecture).buffer, np.intp(n_out), np.intp(n_in)
+        for r in range(n):
+            gradient = d + r * buffer
+            if summed:
+                passes.cumulate_back(gradient, n_out)
+            if softmax:
+                softmax_slope(gradient, slopes, n_out)
+            else:
+                multiply(gradient, slopes, n_out)
+        _multiply(n, m, depth, d, p + weights, np.intp(1), depth, other, buffer)
+
+    return pull_layer
+
+
+@inlined
+def _multiply(n, m, depth, rows, weights, stride, step, to, buffer):
+    """``to = rows weights``, where the weights lie as `product` says."""
+    for r in range(n):
+        for j in range(0, m, lanes(to)):
+            store(to + (r * buffer + j), broadcast(0.0, to))
+    product(n, m, depth, rows, buffer, np.intp(1), weights, stride, step, to, buffer, to, buffer)
