@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,27 +37,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         selective=job.features is not None,
         validates=job.X_val.shape[1] > 0,
     )
-    stopping = job.stopping
-    parameters = members.MemberSettings(
-        rates=job.rates,
-        momenta=job.momenta,
-        l2=job.l2,
-        seeds=job.seeds,
-        limits=np.empty(0, np.int64) if limits is None else limits,
-        schedule=job.schedule,
-        epochs=job.epochs,
-        settings=np.array(settings, np.float64),
-        loss_parameter=np.full(job.loss.n_targets(job.spec.n_out), job.loss_parameter, job.spec.dtype),
-        outputs=job.loss.divisor(job.spec.n_out),
-        mean=job.loss.mean,
-        max_grad_norm=float(job.max_grad_norm),
-        batch_size=job.batch_size,
-        own_order=own_order,
-        patience=stopping.patience if stopping is not None else 0,
-        min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
-        restore_best=stopping is not None and stopping.restore_best,
-        features=np.empty((0, 0), bool) if job.features is None else job.features,
-    )
+    parameters = _member_settings(job, settings, limits, own_order)
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
     data = members.Data(job.X, job.y, *_weights(job.loss, job.y, job.weights), rows)
     of_validation = _weights(job.loss, job.y_val, job.weights_val)
@@ -80,6 +61,33 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         return step
 
     return work
+
+
+def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArray | None, own_order: bool) -> Any:
+    """How the members are trained, as the kernel takes it; `settings` are the optimizer's."""
+    from fastnn.kernels.lanes import members
+
+    stopping = job.stopping
+    return members.MemberSettings(
+        rates=job.rates,
+        momenta=job.momenta,
+        l2=job.l2,
+        seeds=job.seeds,
+        limits=np.empty(0, np.int64) if limits is None else limits,
+        schedule=job.schedule,
+        epochs=job.epochs,
+        settings=np.array(settings, np.float64),
+        loss_parameter=np.full(job.loss.n_targets(job.spec.n_out), job.loss_parameter, job.spec.dtype),
+        outputs=job.loss.divisor(job.spec.n_out),
+        mean=job.loss.mean,
+        max_grad_norm=float(job.max_grad_norm),
+        batch_size=job.batch_size,
+        own_order=own_order,
+        patience=stopping.patience if stopping is not None else 0,
+        min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
+        restore_best=stopping is not None and stopping.restore_best,
+        features=np.empty((0, 0), bool) if job.features is None else job.features,
+    )
 
 
 def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:

@@ -215,6 +215,12 @@ class PreparedJob:
             if job.orders is not None:
                 fields.draw_order = _step_address("given_order", spec.dtype)
                 fields.orders, fields.n_orders = address(job.orders), len(job.orders)
+        self._put_options(job, state, whole, updates=whole and gradient is None)
+        self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
+
+    def _put_options(self, job: Job, state: State, whole: bool, updates: bool) -> None:
+        """Write what only some jobs ask for; `updates` says whether the steps change the parameters."""
+        spec, fields = job.spec, self.fields
         if job.convention is not None:
             fields.by_convention = True
             fields.reported, fields.outputs = job.convention.reported, job.convention.divisor
@@ -227,7 +233,7 @@ class PreparedJob:
             fields.l2, fields.penalise = job.l2, _step_address("penalise", spec.dtype) if whole else 0
         if clipped:
             fields.max_grad_norm, fields.clip = job.max_grad_norm, _step_address("clip", spec.dtype) if whole else 0
-        if whole and gradient is None and dispatch.updates_by_parts(spec.n_params, job.batch_size):
+        if updates and dispatch.updates_by_parts(spec.n_params, job.batch_size):
             fields.by_parts = not (penalised or clipped or job.slopes or job.trainable is not None)
         if job.dropout or job.input_noise > 0:
             fields.draw, fields.draw_nothing = (_step_address(name, spec.dtype) for name in ("draw", "draw_nothing"))
@@ -237,7 +243,6 @@ class PreparedJob:
             self.monitored = monitor_record(job, _loss_address(job.loss, labelled, spec.dtype))
             self.record["monitor"] = self.monitored[0]
             fields.end_epoch = _step_address("end_epoch", spec.dtype)
-        self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
 
     def remember_in(self, state: State) -> None:
         """Have what is monitored written to a state, and to where the monitor has room now."""
