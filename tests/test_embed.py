@@ -320,6 +320,8 @@ def test_as_an_attribute_of_a_jitclass():
     same.params[:] = 0
     simulation.run(x)
     assert not x.any()
+    with pytest.raises(TypingError, match=r"a place of MLP\(\(3, 5, 3\), .* cannot hold MLP\(\(3, 4, 3\), [^:]*$"):
+        Simulation(network((3, 4, 3)), 2)
 
 
 def test_a_network_that_is_returned_shares_its_parameters():

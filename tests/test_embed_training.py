@@ -91,6 +91,8 @@ def test_what_is_refused():
         state.apply(net, np.zeros(32, ">f8"))
     with pytest.raises(ValueError, match=r"^state.apply: grad must have shape \(32,\); got \(3,\)$"):
         state.apply(net, np.zeros(3))
+    assert repr(state).startswith("<TrainState: Adam(learning_rate=0.001, ")
+    assert repr(state).endswith(", mse, batches of at most 2, 0 steps>")
     with pytest.raises(TypingError, match=r"y must be a contiguous 2-D array of float64; got"):
         net.train_step(X[:2], LABELS[:2], state)
     with pytest.raises(TypingError, match=r"x must be a contiguous"):

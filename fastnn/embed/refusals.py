@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from numba.core.errors import ForceLiteralArg, NumbaError, TypingError
-from numba.core.imputils import lower_constant, lower_setattr_generic
+from numba.core.imputils import lower_cast, lower_constant, lower_setattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import overload_method
 
@@ -68,6 +69,10 @@ class _Parameters(inspect.Signature):
             raise Refusal(f"{self.method} takes ({', '.join(map(str, takes))}): {error}") from None
 
 
+#: The names of the methods of a type, for the error for another name.
+_METHODS: defaultdict[type, list[str]] = defaultdict(list)
+
+
 def method(kind: type, name: str, **options: Any) -> Callable:
     """Decorate a function that chooses a method of `kind` by the types of its arguments, like ``overload_method``."""
 
@@ -76,6 +81,7 @@ def method(kind: type, name: str, **options: Any) -> Callable:
         parameters = _Parameters(list(signature.parameters.values()))
         parameters.method = f"{next(iter(signature.parameters))}.{name}"
         choose.__signature__ = parameters  # type: ignore[attr-defined]
+        _METHODS[kind].append(name)
         return overload_method(kind, name, **options)(choose)
 
     return declare
@@ -95,7 +101,10 @@ class _NoAttribute(AttributeTemplate):
 
     def generic_resolve(self, kind, name):
         if not name.startswith("__") or name == "__call__":  # str, say, asks for the others
-            raise Refusal(f"{named(kind)} has no attribute {name} inside compiled code")
+            methods = ", ".join(sorted(one for one in _METHODS[type(kind)] if not one.startswith("__")))
+            raise Refusal(
+                f"{named(kind)} has no attribute {name} inside compiled code; its methods there are {methods}"
+            )
 
 
 @lower_setattr_generic(ArraysType)
@@ -103,6 +112,11 @@ def _assign(context, builder, sig, args, name):
     raise Refusal(
         f"{name} of {named(sig.args[0])} cannot be assigned to inside compiled code; write into it, {name}[:] = ..."
     )
+
+
+@lower_cast(ArraysType, ArraysType)
+def _cast(context, builder, given, wanted, value):
+    raise Refusal(f"a place of {named(wanted)} cannot hold {named(given)}")
 
 
 @lower_constant(ArraysType)

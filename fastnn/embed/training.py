@@ -33,7 +33,7 @@ from fastnn.kernels.tiles.layers import ALONE, TEAM
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.kernels.tiles.run import run
 from fastnn.settings.optimizers import Adam, Optimizer
-from fastnn.settings.own import Loss
+from fastnn.settings.own import Loss, plain_name
 from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # steps
@@ -117,6 +117,10 @@ class TrainState:
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(spec.dtype), job.batch_size])
         self._numba_type_ = TrainStateType(spec, job.y.shape[1], job.loss.labels)
+        self._made_for = f"{job.optimizer}, {plain_name(job.loss.name)}, batches of at most {job.batch_size}"
+
+    def __repr__(self) -> str:
+        return f"<TrainState: {self._made_for}, {checks.counted(self.steps, 'step')}>"
 
     @property
     def steps(self) -> int:
