@@ -124,15 +124,15 @@ def tanh(x):
 @inlined
 def sigmoid(x):
     """``1 / (1 + exp(-x))``."""
-    largest, smallest, tiny = by_dtype(x, (80.0, -105.0, -85.0), (700.0, -746.0, -705.0))
+    largest, smallest = by_dtype(x, (20.0, -105.0), (40.0, -746.0))
     y = select(x > largest, largest, x)
     y = select(y < smallest, smallest, y)
+    # Both parts of the fraction are scaled by 2**-64, as 2**n alone overflows where the result is denormal.
     k, r = _reduce(y, -1.0)
     p, q = _half_tanh(r)
-    # Where the result is denormal, or nearly, 2**n overflows: there it is scaled, and the result in turn.
-    a = from_bits((k - select(x < tiny, broadcast(64, k), 0)) << by_dtype(x, 23, 52))
-    scale = select(x < tiny, broadcast(2.0**-64, x), 1.0)
-    return (q - p) * scale / fma(a, q + p, q - p)
+    a = from_bits((k - 64) << by_dtype(x, 23, 52))
+    less = from_bits(to_bits(q - p) - by_dtype(x, 64 << 23, 64 << 52))
+    return less / fma(a, q + p, less)
 
 
 @inlined
