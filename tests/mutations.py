@@ -53,7 +53,7 @@ MUTATIONS = [
     ("kernels/functions/losses.py", "output + (softplus(z_j) if j > 0 else z_j)", "output + softplus(z_j)", QUANTILES),
     ("kernels/functions/losses.py", "slope = function(o, y, parameter)", "slope = function(o, o, parameter)", MISSING),
     ("jobs/missing.py", "(1 - np.isnan(y).mean(axis=-1))", "np.isnan(y).any(axis=-1)", MISSING),
-    ("kernels/functions/own.py", "target[i] = function(source[i])", "target[i] = function(source[0])", OWN),
+    ("kernels/functions/own.py", "of_numbers(activation.functions[order])", "of_numbers(activation.functions[0])", OWN),
     ("models/domain.py", "(1 - share) * S + share * np.eye(p)", "S", "test_domain.py -k distance_is"),
     ("embed/domain.py", "if rows % 2 == 1:", "if False:", "test_domain.py -k in_compiled_code"),
     ("embed/methods.py", "array.ndim not in dims:", "False:", "test_embed_refusals.py"),
