@@ -1,12 +1,14 @@
 """Bad input: refused in one sentence that names the argument, what was expected and what came; the rest just works."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
 
 import fastnn
 from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop
-from fastnn.checks import check_optimizer
+from fastnn.checks import all_finite, check_optimizer
 
 X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
 Y = np.array([[0.0], [1], [1], [0]])
@@ -508,3 +510,10 @@ def test_standardizing_the_largest_numbers():
 def test_a_float_is_no_integer_and_no_flag(optimizer, message):
     with pytest.raises(TypeError, match=message):
         check_optimizer(optimizer)
+
+
+def test_what_is_finite_is_told_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all_finite(np.full(3, 1e300))
+        assert not all_finite(np.array([1e300, np.inf, np.nan]))

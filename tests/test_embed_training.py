@@ -1,5 +1,8 @@
 """Training inside compiled code: what `fit` does on the same stream of batches."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from numba import njit
@@ -76,6 +79,20 @@ def test_what_is_not_finite_changes_nothing():
     assert np.array_equal(net.params, before)
     assert state.steps == 0
     assert np.isfinite(net.train_step(X[0], Y[0], state))
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
+def test_a_copy_of_a_state_goes_on_by_itself(again):
+    net = MLP((3, 5, 2), rng=1)
+    state = fastnn.TrainState(net.spec, optimizer=fastnn.Adam(0.1), max_batch=4, l2=0.01)
+    state.learning_rate = 0.05
+    net.train_step(X[:4], Y[:4], state)
+    twin, second = net.copy(), again(state)
+    net.train_step(X[:4], Y[:4], state)
+    assert (second.steps, second.learning_rate) == (1, 0.05)
+    del state
+    twin.train_step(X[:4], Y[:4], second)
+    assert twin.params.tobytes() == net.params.tobytes()
 
 
 def test_what_is_refused():

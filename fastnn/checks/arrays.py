@@ -180,8 +180,11 @@ _FEW = 10_000
 
 def all_finite(vector: NDArray) -> bool:
     """Whether a vector is free of NaN and infinity; a finite sum of squares shows it quickly."""
-    few = vector.size <= _FEW
-    return (few and isfinite(vector.dot(vector))) or bool(np.isfinite(vector).all())  # dot does not warn
+    if vector.size <= _FEW:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if isfinite(vector.dot(vector)):
+                return True
+    return bool(np.isfinite(vector).all())
 
 
 def check_finite(argument: str, array: NDArray, axes: tuple[str, ...] = ("row", "column")) -> None:

@@ -105,10 +105,11 @@ class TrainState:
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
-        job = checks.check_train_state(
-            spec, loss=loss, targets=targets, optimizer=optimizer, max_batch=max_batch, l2=l2,
-            max_grad_norm=max_grad_norm, delta=delta, quantiles=quantiles, min_variance=min_variance,
-        )  # fmt: skip
+        self._settings = {
+            "loss": loss, "optimizer": optimizer, "max_batch": max_batch, "l2": l2, "max_grad_norm": max_grad_norm,
+            "delta": delta, "quantiles": quantiles, "min_variance": min_variance, "targets": targets,
+        }  # fmt: skip
+        job = checks.check_train_state(spec, **self._settings)
         jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
         rule, state = job.update_rule, State.fresh(spec, job.optimizer, 0)
         self._prepared = [PreparedForTiles(job, state) for job in jobs]  # which hold what the records point to
@@ -121,6 +122,10 @@ class TrainState:
 
     def __repr__(self) -> str:
         return f"<TrainState: {self._made_for}, {checks.counted(self.steps, 'step')}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # of copies, too: the records point to this state's own arrays
+        kept = self._slots, self._counters, self._sums, self._rates
+        return _rebuilt, (self._numba_type_.spec, self._settings, kept)
 
     @property
     def steps(self) -> int:
@@ -161,6 +166,14 @@ class TrainState:
             return bool(apply(self, net, grad))
         except ValueError as error:  # whose text compiled code cannot make
             raise ValueError(f"{error}; got {grad.shape}") from None
+
+
+def _rebuilt(spec: NetworkSpec, settings: dict[str, Any], kept: tuple[NDArray, ...]) -> TrainState:
+    """A state with what another has kept."""
+    state = TrainState(spec, **settings)
+    for array, values in zip((state._slots, state._counters, state._sums, state._rates), kept, strict=True):
+        array[...] = values
+    return state
 
 
 def _run_address(dtype: str) -> int:
