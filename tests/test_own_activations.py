@@ -252,7 +252,7 @@ WRONG = {
         lambda z: z**3 / 6, lambda z: z * z / 2, lambda z: z, lambda z: 1.0 if z > 0 else 2.0),
     r"value of the activation 'root' must be finite; at z = -11.37 it is nan": (
         lambda z: math.sqrt(z), lambda z: 0.5 / math.sqrt(z)),
-    r"derivative of the activation 'two' must take 1 numbers?, z; it takes 2": (lambda z: z, lambda z, h: 1.0),
+    r"derivative of the activation 'two' must take 1 number, z; it takes 2": (lambda z: z, lambda z, h: 1.0),
 }  # fmt: skip
 
 

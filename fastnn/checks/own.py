@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.checks.values import counted
 from fastnn.settings import own
 from fastnn.settings.fingerprint import plain, with_helpers
 from fastnn.settings.own.activations import PARTS
@@ -73,7 +74,7 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     function = plain(function)
     n = len(inspect.signature(function).parameters)
     if n != len(arguments):
-        raise TypeError(f"{what} must take {len(arguments)} numbers, {', '.join(arguments)}; it takes {n}")
+        raise TypeError(f"{what} must take {counted(len(arguments), 'number')}, {', '.join(arguments)}; it takes {n}")
     if numba.config.DISABLE_JIT:
         return own.or_nan(function)
     compiled = _with_helpers_compiled(function)
