@@ -152,31 +152,17 @@ def copy_block(source, source_stride, target, target_stride, rows, columns):
 
 @outlined
 def transpose_block(source, source_stride, target, target_stride, rows, columns):
-    """``target = source.T``, square by square, each turned within registers.
-
-    The last squares end with the block, over part of those before, unless the block is smaller than a square.
-    """
+    """``target = source.T``, square by square, each turned within registers."""
     width = lanes(source)
     square = tile(source, width, 1)
-    whole = rows >= width and columns >= width
     for r in range(0, rows, width):
         for j in range(0, columns, width):
-            if whole:
-                first_row, first_column = min(r, rows - width), min(j, columns - width)
-                corner = source + (first_row * source_stride + first_column)
-                turned = target + (first_column * target_stride + first_row)
-                for i in range(width):
-                    square[i, 0] = load(corner + i * source_stride)
-                transpose(square)
-                for i in range(width):
-                    store(turned + i * target_stride, square[i, 0])
-            else:
-                for i in range(width):
-                    row = source + (min(r + i, rows - 1) * source_stride + j)
-                    square[i, 0] = load_first(row, columns - j)
-                transpose(square)
-                for i in range(min(width, columns - j)):
-                    store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
+            for i in range(width):
+                row = source + (min(r + i, rows - 1) * source_stride + j)
+                square[i, 0] = load_first(row, columns - j)
+            transpose(square)
+            for i in range(min(width, columns - j)):
+                store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
 
 
 @outlined
