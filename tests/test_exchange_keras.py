@@ -19,7 +19,7 @@ class Imported:
         self.name = name
 
     def __getattr__(self, attribute):
-        if attribute.startswith("__"):  # pytest asks for some of these as it collects
+        if attribute.startswith("_"):  # pytest asks for some of these as it collects
             raise AttributeError(attribute)
         os.environ.setdefault("KERAS_BACKEND", "torch")
         pytest.importorskip("torch")

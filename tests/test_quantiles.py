@@ -54,7 +54,8 @@ def test_every_path_trains_alike(loss):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_constant_is_the_quantile_or_the_expectile(loss):
     net, y = network((1, 3), loss), Y[:7]  # whose quantiles are the first, the middle and the last
-    net.fit(np.zeros((7, 1)), y, loss=loss, quantiles=QUANTILES, epochs=5000, optimizer=fastnn.SGD(0.1), rng=0)
+    settings = {"quantiles": QUANTILES, "epochs": 5000, "optimizer": fastnn.SGD(0.1), "rng": 0, "specialize": False}
+    net.fit(np.zeros((7, 1)), y, loss=loss, **settings)
     outputs = net.predict(np.zeros((1, 1)))[0]
     if loss != "expectile":
         np.testing.assert_allclose(outputs, np.sort(y)[[0, 3, 6]], atol=0.1)

@@ -10,6 +10,8 @@ from fastnn.kernels import simd
 from fastnn.kernels.simd import (
     absolute,
     any_lane,
+    as_double,
+    as_numbers_of,
     broadcast,
     by_dtype,
     copysign,
@@ -41,6 +43,7 @@ from fastnn.kernels.simd import (
     total_everywhere,
     totals,
     transpose,
+    whole_power,
     widen,
     with_lanes,
 )
@@ -115,6 +118,10 @@ def lanewise(n):
                 from_bits(to_bits(a) + to_bits(b) - 5),
                 broadcast(1.25, a),
                 by_dtype(a, one, a),
+                as_numbers_of(as_double(a) * as_double(b), a),
+                as_numbers_of(2, a),
+                whole_power(a, 3),
+                whole_power(a, -2),
             )
             for k in range(len(rows)):
                 store(with_lanes(pointer(results, k * x.size + i), n), rows[k])
@@ -154,6 +161,10 @@ def lanewise_by_numpy(a, b):
         (i + j - 5).view(a.dtype),
         np.full_like(a, 1.25),
         np.ones_like(a) if a.dtype == np.float32 else a,
+        (a.astype(float) * b.astype(float)).astype(a.dtype),
+        np.full_like(a, 2),
+        a * (a * a),
+        1 / (a * a),
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -59,26 +58,15 @@ def train_in_chunks(
 
             if executor is not None:
                 run_on_executor(job, waiting, outcome, store, executor, report)
-            else:
-                _run_here(job, waiting, outcome, store, threads, report)
+                return outcome, interrupts.pending
+            done = int(outcome.records.ended.sum())
+            for i, part in waiting:
+                piece = train_members(job.part(part), threads, partial(report, done), outcome.part(part))
+                done += part.stop - part.start
+                if store is not None:
+                    store.save(i, piece)
             return outcome, interrupts.pending
     return outcome, True
-
-
-def _run_here(
-    job: MembersJob,
-    waiting: list[tuple[int, slice]],
-    outcome: MembersOutcome,
-    store: Checkpoint | None,
-    threads: int,
-    report: Callable[[int, int], None],
-) -> None:
-    done = int(outcome.records.ended.sum())
-    for i, part in waiting:
-        piece = train_members(job.part(part), threads, partial(report, done), outcome.part(part))
-        done += part.stop - part.start
-        if store is not None:
-            store.save(i, piece)
 
 
 def _chunk_size(job: MembersJob) -> int:
