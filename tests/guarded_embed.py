@@ -18,7 +18,7 @@ SPECS = [
 
 
 def main(dtype, at_end):
-    """All methods."""
+    """All methods of the networks that this dtype has."""
     rng = np.random.default_rng(0)
 
     def numbers(*shape):
@@ -27,7 +27,9 @@ def main(dtype, at_end):
     def room(*shape):
         return empty(shape, dtype, at_end)
 
-    for sizes, activations in SPECS:
+    # Compiling takes minutes, and the code is the same for either dtype: each has its part.
+    specs = SPECS[::2] if dtype == "float32" else SPECS[1::2]
+    for sizes, activations in specs:
         print(sizes, flush=True)
         spec = NetworkSpec(sizes, activations, dtype=dtype)
         net, n_in, n_out = MLP._sharing(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
@@ -42,9 +44,11 @@ def main(dtype, at_end):
         calls._jvp(net, x, numbers(n_in), out, work["jvp"])
         if n_out == 1:
             calls._hessian(net, x, room(n_in, n_in), guarded(net.workspace("hessian"), at_end), None)
-    differentiate(numbers, room, NetworkSpec(*SPECS[0], dtype=dtype), at_end)
-    ask(numbers, room, NetworkSpec(*SPECS[1], dtype=dtype))
-    train(numbers, NetworkSpec(*SPECS[1], dtype=dtype), at_end)
+    if dtype == "float32":
+        differentiate(numbers, room, NetworkSpec(*SPECS[0], dtype=dtype), at_end)
+    else:
+        ask(numbers, room, NetworkSpec(*SPECS[1], dtype=dtype))
+        train(numbers, NetworkSpec(*SPECS[1], dtype=dtype), at_end)
 
 
 def differentiate(numbers, room, spec, at_end):
