@@ -15,6 +15,7 @@ import pytest
 from numba.core.event import RecordingListener, install_listener
 
 import fastnn
+from fastnn.embed import from_python
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.tiles import predict as predicting
@@ -229,6 +230,24 @@ def test_predicting_many_rows_is_several_calls_of_the_same_bits(monkeypatch):
     monkeypatch.setattr(predicting, "_predict", lambda *args: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         net.predict(X)
+
+
+def test_derivatives_of_many_rows_are_several_calls_of_the_same_bits(monkeypatch):
+    net, rng = fastnn.MLP((3, 5, 2), rng=0), np.random.default_rng(0)
+    X, V = rng.normal(size=(11, 3)), rng.normal(size=(11, 2))
+
+    def derivatives():
+        out, jac, grad = np.empty((11, 2)), np.empty((11, 2, 3)), np.zeros(net.spec.n_params)
+        net.jacobian(X, out, jac)
+        net.vjp_params(X, V, grad)
+        return out.tobytes() + jac.tobytes() + grad.tobytes()
+
+    whole = derivatives()
+    monkeypatch.setattr(from_python, "PRODUCTS_A_CALL", 9 * net.spec.n_params)
+    assert derivatives() == whole
+    monkeypatch.setattr(from_python, "_jacobian", lambda *args: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        derivatives()
 
 
 def test_whoever_reads_the_records_is_not_warned():

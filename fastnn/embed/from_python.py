@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from fastnn.embed.methods import STACK_BYTES
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import kernel
+from fastnn.kernels.tiles.predict import PRODUCTS_A_CALL
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -82,8 +85,17 @@ class Compiled:
         """Scratch for a method, if it is too large for the stack."""
         return self.workspace(method) if self._wide[method] else None
 
+    def _parts(self, x: NDArray, passes: int) -> Iterator[slice | EllipsisType]:
+        """The parts of the samples for one call each, so that Ctrl-C is answered in between; one sample is one part."""
+        rows = max(1, PRODUCTS_A_CALL // (self._spec.n_params * passes))
+        if x.ndim == 1 or len(x) <= rows:
+            yield ...
+            return
+        for start in range(0, len(x), rows):
+            yield slice(start, start + rows)
+
     def forward(self, net: Any, x: NDArray, out: NDArray) -> None:
-        """Outputs of one sample or of several."""
+        """Outputs of one sample."""
         _forward(net, x, out, self.scratch("forward"))
 
     def forward_with(self, net: Any, params: NDArray, x: NDArray, out: NDArray) -> None:
@@ -92,7 +104,9 @@ class Compiled:
 
     def jacobian(self, net: Any, x: NDArray, out: NDArray, jac: NDArray) -> None:
         """Outputs and their derivatives."""
-        _jacobian(net, x, out, jac, self.scratch("jacobian"))
+        workspace, columns = self.scratch("jacobian"), min(self._spec.n_in, self._spec.n_out)
+        for part in self._parts(x, 1 + columns):
+            _jacobian(net, x[part], out[part], jac[part], workspace)
 
     def vjp(self, net: Any, x: NDArray, v: NDArray, out: NDArray, grad: NDArray | None) -> None:
         """A vector times the Jacobian, and, added to `grad`, times the derivative with respect to the parameters."""
@@ -116,7 +130,9 @@ class Compiled:
 
     def vjp_params(self, net: Any, x: NDArray, v: NDArray, grad: NDArray) -> None:
         """A vector times the derivative with respect to the parameters."""
-        _vjp_params(net, x, v, grad, self.scratch("vjp_params"))
+        workspace = self.scratch("vjp_params")
+        for part in self._parts(x, 3):
+            _vjp_params(net, x[part], v[part], grad, workspace)
 
     def taylor_vjp_params(
         self,
