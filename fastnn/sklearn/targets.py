@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastnn.models.normal_outputs import means_and_variances
 from fastnn.settings.own import Loss
 from fastnn.sklearn.conventions import REGRESSION_LOSSES, loss_row
 
@@ -46,7 +47,7 @@ class Targets:
 
     def _variances(self, outputs: NDArray) -> NDArray:
         """The variances that a network gives beside its means."""
-        return np.exp(outputs[..., outputs.shape[-1] // 2 :]) + np.asarray(self.min_variance, outputs.dtype)
+        return means_and_variances(outputs, self.min_variance)[1]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2 of the predictions, the mean over the targets, or over several quantiles of one target.

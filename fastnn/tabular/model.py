@@ -17,6 +17,7 @@ from fastnn.checks.extras import require
 from fastnn.models import files
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
+from fastnn.models.normal_outputs import means_and_variances, variance_of_mixture
 from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -167,7 +168,8 @@ class TableModel:
 
             predicted, more = target.prediction(outputs)[..., 0], {}
             if target.loss == "gaussian_nll":
-                std = np.sqrt(_variance(outputs))
+                means, variances = means_and_variances(outputs.astype(np.float64), catalogue.MIN_VARIANCE.default)
+                std = np.sqrt(variance_of_mixture(means, variances))[:, 0]
                 more[f"{target.name}_std"] = np.round(std * target.scale, target.decimals)
             for k, level in enumerate(target.quantiles):
                 more[f"{target.name}_{level:g}"] = real(mean[:, k])
@@ -291,12 +293,6 @@ def _target(name: str, classes: Any, mean: float, scale: float, loss: str | None
     if classes is not None:
         return Target(*about, loss="cross_entropy")
     return Target(*about).learned_by(loss, tuple(map(_finite, quantiles)))
-
-
-def _variance(outputs: NDArray) -> NDArray[np.float64]:
-    """The variance of a number, of which each network gives a mean and a log-variance, as if each was right in turn."""
-    means, logarithms = np.moveaxis(outputs.astype(np.float64), -1, 0)
-    return (np.exp(logarithms) + catalogue.MIN_VARIANCE.default).mean(axis=0) + means.var(axis=0)
 
 
 def _numerals(decimal: str = ".", thousands: str = "", missing: Any = ()) -> Numerals:

@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
+from fastnn.models.normal_outputs import variance_of_mixture
 from fastnn.sklearn.conventions import catalogue_loss, keep, output_of
 from fastnn.sklearn.ensembles.base import Ensemble
 from fastnn.sklearn.targets import Targets
@@ -138,9 +139,8 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, Ensemble):
         mean = self._shaped(means.mean(axis=0))
         if not return_std:
             return mean
-        variance = means.var(axis=0)
-        if self.loss == "gaussian_nll":
-            variance = variance + self._variances(outputs).mean(axis=0)
+        noisy = self.loss == "gaussian_nll"
+        variance = variance_of_mixture(means, self._variances(outputs)) if noisy else means.var(axis=0)
         return mean, self._shaped(np.sqrt(variance))
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:

@@ -1,0 +1,21 @@
+"""What networks say of a target that learned its variance beside its mean, by the loss ``"gaussian_nll"``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def means_and_variances(outputs: NDArray, min_variance: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Of outputs, shape (..., 2 n_targets), which are the means and then the log-variances: both, (..., n_targets)."""
+    means, log_variances = np.split(outputs, 2, axis=-1)
+    return means, np.exp(log_variances) + np.asarray(min_variance, outputs.dtype)
+
+
+def variance_of_mixture(means: NDArray, variances: NDArray) -> NDArray:
+    """The variance of targets, shape (n, n_targets), as if each of K networks was right as often as any other.
+
+    It is the mean of their variances plus the variance of their means, both (K, n, n_targets) (Lakshminarayanan et al.,
+    2017).
+    """
+    return variances.mean(axis=0) + means.var(axis=0)
