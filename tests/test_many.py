@@ -33,7 +33,7 @@ def alone(spec, start, k, *, seed=0, epochs, optimizer, loss="mse", y=Y, weights
         sample_weight=weights, member=k, **more,
     )  # fmt: skip
     losses = np.empty(epochs)
-    rates = optimizer.schedule.rates(0, epochs)
+    rates = optimizer.rates(0, epochs)
     reference.train(job, State.fresh(spec, optimizer, seed), rates, losses, 10**9)
     return job.params, losses
 

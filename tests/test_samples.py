@@ -43,7 +43,7 @@ def run(trainer, job, calls=((6, 10**9),), seed=3):
     for epochs, steps in calls:
         done = int(state.counters[0])
         epochs = min(epochs, len(losses) - done)
-        rates = job.optimizer.schedule.rates(done, epochs)
+        rates = job.optimizer.rates(done, epochs)
         status = train(state, rates, losses[done : done + epochs], steps)
     return job.params, state, losses, status
 

@@ -178,13 +178,11 @@ def check_apart(**arrays: NDArray | None) -> None:
 _FEW = 10_000
 
 
-def all_finite(vector: NDArray) -> bool:
-    """Whether a vector is free of NaN and infinity; a finite sum of squares shows it quickly."""
-    if vector.size <= _FEW:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if isfinite(vector.dot(vector)):
-                return True
-    return bool(np.isfinite(vector).all())
+def all_finite(array: NDArray) -> bool:
+    """Whether an array is free of NaN and infinity; a finite sum of squares shows it quickly."""
+    if array.size <= _FEW and isfinite(np.vdot(array, array)):  # unlike `dot`, it does not warn of an overflow
+        return True
+    return bool(np.isfinite(array).all())
 
 
 def check_finite(argument: str, array: NDArray, axes: tuple[str, ...] = ("row", "column")) -> None:
@@ -195,7 +193,7 @@ def check_finite(argument: str, array: NDArray, axes: tuple[str, ...] = ("row", 
     ValueError
         If there is any; the message says where the first one is, by the names of the axes.
     """
-    if array.ndim == 1 and array.dtype.kind == "f" and all_finite(array):
+    if array.dtype.kind == "f" and all_finite(array):
         return
     finite = np.isfinite(array)
     if not finite.all():

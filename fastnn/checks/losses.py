@@ -67,7 +67,7 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
         value = given.get(parameter.name, parameter.default)
         if is_sequence(value):
             value = _check_for_each_target(parameter, value, loss, spec)
-        else:
+        elif not (type(value) is float and value in parameter.interval):
             value = check_number(parameter.name, value, parameter.interval)
         if parameter is loss.parameter:
             checked = value

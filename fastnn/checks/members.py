@@ -122,7 +122,7 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
         value = getattr(optimizer, name, None)
         if isinstance(value, (list, tuple, np.ndarray)):
             argument = f"{name} of {type(optimizer).__name__}"
-            each[name] = check_for_each(argument, value, members, intervals_of(optimizer)[name])
+            each[name] = check_for_each(argument, value, members, intervals_of(type(optimizer))[name])
     plain = check_optimizer(
         replace(optimizer, **{name: float(max(values)) for name, values in each.items()}) if each else optimizer
     )

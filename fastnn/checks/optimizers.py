@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 from fastnn.checks.monitor import check_schedule
 from fastnn.checks.values import check_flag, check_integer, check_name, check_number, describe, nearest
 from fastnn.settings import catalogue, optimizers, solvers
-from fastnn.settings.intervals import ANY, intervals_of
+from fastnn.settings.intervals import ANY, Interval, intervals_of
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.solvers import Solver
@@ -16,6 +17,13 @@ from fastnn.settings.solvers import Solver
 _SOLVERS = {"LevenbergMarquardt": solvers.LevenbergMarquardt, "LBFGS": solvers.LBFGS}
 _OPTIMIZERS = {name: getattr(optimizers, name) for name in catalogue.OPTIMIZERS} | _SOLVERS
 _KNOWN = frozenset(_OPTIMIZERS.values())
+
+
+@cache
+def _settings_of(kind: type[Optimizer | Solver]) -> list[tuple[str, type, Interval]]:
+    """Each setting of a class: its name, the type of its default, and the numbers it may take."""
+    intervals = intervals_of(kind)
+    return [(row.name, type(row.default), intervals.get(row.name, ANY)) for row in fields(kind)]
 
 
 def check_optimizer(optimizer: Any) -> Optimizer | Solver:
@@ -34,10 +42,9 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
         names = ", ".join(f"fastnn.{name}" for name in _OPTIMIZERS)
         raise TypeError(f"optimizer must be an instance of {names}; got {describe(optimizer)}{hint}")
     converted: dict[str, Any] = {}
-    intervals = intervals_of(optimizer)
-    for name, value in vars(optimizer).items():
-        interval, kind = intervals.get(name, ANY), type(getattr(type(optimizer), name))
-        if type(value) is kind and kind in (float, bool) and value in interval:
+    for name, kind, interval in _settings_of(type(optimizer)):  # type: ignore[arg-type] # taken for an instance
+        value = getattr(optimizer, name)
+        if (kind is float and type(value) is float and value in interval) or (kind is bool and type(value) is bool):
             continue
         argument = f"{name} of {type(optimizer).__name__}"
         if name == "learning_rate" and isinstance(value, Schedule):

@@ -44,13 +44,7 @@ def one_of(*names: str) -> Any:
     return field(default=None, metadata={"names": names})
 
 
-_FOUND: dict[type, dict[str, Interval]] = {}
-
-
-def intervals_of(settings: Any) -> dict[str, Interval]:
+def intervals_of(settings: type) -> dict[str, Interval]:
     """The interval of each of a dataclass's settings that is a number; of those that state none, any finite number."""
-    found = _FOUND.get(type(settings))
-    if found is None:  # once a class, for a short run would feel it
-        numbers = [row for row in fields(settings) if type(row.default) in (int, float)]
-        found = _FOUND[type(settings)] = {row.name: row.metadata.get("interval", ANY) for row in numbers}
-    return found
+    numbers = [row for row in fields(settings) if type(row.default) in (int, float)]
+    return {row.name: row.metadata.get("interval", ANY) for row in numbers}

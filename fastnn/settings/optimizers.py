@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, UNIT, Interval, within
-from fastnn.settings.schedules import Constant, Schedule
+from fastnn.settings.schedules import Schedule, constant
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,10 @@ class Optimizer:
 
     learning_rate: float | Schedule
 
-    @property
-    def schedule(self) -> Schedule:
-        """The learning rate of each epoch."""
+    def rates(self, first: int, count: int) -> NDArray[np.float64]:
+        """The learning rates of `count` epochs from number `first`, shape (count,)."""
         rate = self.learning_rate
-        return rate if isinstance(rate, Schedule) else Constant(rate)
+        return rate.rates(first, count) if isinstance(rate, Schedule) else constant(rate, count)
 
     @property
     def variant(self) -> str:

@@ -33,15 +33,20 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} does not say what its rates are")
 
 
+def constant(rate: float, count: int) -> NDArray[np.float64]:
+    """The same rate for `count` epochs, shape (count,)."""
+    rates = np.empty(count)
+    rates.fill(rate)  # in half of np.full's time
+    return rates
+
+
 @dataclass(frozen=True)
 class Constant(Schedule):
     """The same rate in every epoch, as a plain number gives."""
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
         """The rate, `count` times."""
-        rates = np.empty(count)
-        rates.fill(self.learning_rate)  # in half of np.full's time
-        return rates
+        return constant(self.learning_rate, count)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ones."""

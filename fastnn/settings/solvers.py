@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval, one_of, within
-from fastnn.settings.schedules import Constant, Schedule
 
 
 @dataclass(frozen=True)
 class Solver:
     """Base of every solver."""
 
-    @property
-    def schedule(self) -> Schedule:
-        """Constantly 1, as a solver has no learning rate."""
-        return Constant(1.0)
+    def rates(self, first: int, count: int) -> NDArray[np.float64]:
+        """Ones, shape (count,), as a solver has no learning rate."""
+        return np.ones(count)
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ class _Run:
         self.first_steps = first_steps
         self.first = int(state.counters[0])
         room = min(epochs, FIRST_ROOM)
-        self.learning_rates = job.optimizer.schedule.rates(self.first, room)
+        self.learning_rates = job.optimizer.rates(self.first, room)
         self.losses = np.empty(room)
         self.plateau = self.keeps_best = False
         self.validation: Monitor | None = None  # the monitor, where it has a validation set
@@ -236,7 +236,7 @@ class _Run:
         """For twice as many epochs: who asks for very many has a run in mind that ends before."""
         room = len(self.losses)
         more = min(room, self.epochs - room)
-        rates = self.job.optimizer.schedule.rates(self.first + room, more)
+        rates = self.job.optimizer.rates(self.first + room, more)
         self.learning_rates = np.concatenate([self.learning_rates, rates])
         self.losses = np.concatenate([self.losses, np.empty(more)])
         if self.job.monitor is not None:

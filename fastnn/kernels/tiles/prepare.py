@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from struct import Struct
 from threading import Thread
 
 import numpy as np
@@ -21,7 +20,6 @@ from fastnn.kernels.tiles.end_epoch import end_epoch, monitor_record
 from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
 from fastnn.kernels.tiles.layers import (
     ALONE,
-    COLUMNS,
     INTEGERS,
     TEAM,
     Team,
@@ -47,29 +45,12 @@ from fastnn.kernels.tiles.step import (
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
-#: The optimizer's settings in memory.
-_SETTINGS = Struct(f"{optimizers.MOST_SETTINGS}d")
-
 
 @lru_cache(maxsize=64)
 def _loss_address(loss: catalogue.Loss, labels_given: bool, dtype: str) -> int:
     place, n = pointer_type(dtype), types.intp
     function = losses.callee_of(loss, labels_given)
     return address_of(*function, place, place, place, INTEGERS, place, n, n, place)
-
-
-@lru_cache(maxsize=64)
-def _same_for_all(parameter: float, n_targets: int, dtype: str) -> tuple[NDArray, int]:
-    """A loss's parameter for every target, and its address: made once, as a short run would notice the time."""
-    numbers = np.full(n_targets, parameter, dtype)
-    return numbers, address(numbers)
-
-
-@lru_cache(maxsize=64)
-def _all_of(n_params: int) -> tuple[NDArray[np.int64], int]:
-    """The one part that is all parameters, and its address; made once, likewise."""
-    whole = np.array([[0, n_params]], np.int64)
-    return whole, address(whole)
 
 
 @lru_cache(maxsize=64)
@@ -116,25 +97,33 @@ def _outline(
     spec: NetworkSpec,
     block_rows: int,
     loss_code: int,
+    loss_parameter: float,
     labelled: bool,
     rule: int,
+    settings: tuple[float, ...],
     shuffle: bool,
     noisy: bool,
     thresholds: tuple[int, ...],
     whole: bool,
-) -> tuple[bytes, NDArray[np.intp], int]:
-    """What the records of all jobs of a kind have in common; their layer table; the size of their workspace.
+) -> tuple[bytes, tuple[NDArray, ...], int]:
+    """What the records of all jobs of a kind have in common; the arrays this points to; the size of their workspace.
 
-    Unless `whole`, without what computes a step.
+    One parameter of the loss serves all targets, and all parameters of the network are updated. Unless `whole`, what
+    computes a step is left out.
     """
     record, loss = np.zeros(1, JOB_RECORD), catalogue.loss_of(loss_code)
     n_targets = loss.n_targets(spec.n_out)
     record["mean"], record["n_targets"], record["masked"] = loss.mean, n_targets, loss.masked
     record["outputs"], record["reported"] = loss.divisor(spec.n_out), 1.0
+    numbers, parameters = np.array(settings, np.float64), np.full(n_targets, loss_parameter, spec.dtype)
+    all_params = np.array([[0, spec.n_params]], np.int64)
+    shared: tuple[NDArray, ...] = numbers, parameters, all_params
+    record["settings"], record["loss_parameter"] = address(numbers), address(parameters)
+    record["parts"], record["n_parts"] = address(all_params), 1
     if shuffle:
         record["draw_order"] = _step_address("draw_order", spec.dtype)
     if not whole:
-        return record.tobytes(), np.empty((0, COLUMNS), np.intp), 0
+        return record.tobytes(), shared, 0
 
     dtype = np.dtype(spec.dtype)
     unit = REGISTER_BYTES // dtype.itemsize
@@ -151,7 +140,7 @@ def _outline(
     record["optimizer"] = _optimizer_address(rule, spec.dtype)
     if record["x_stride"] > 0:
         record["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
-    return record.tobytes(), layers, scale_place + block_rows
+    return record.tobytes(), (*shared, layers), scale_place + block_rows
 
 
 class PreparedJob:
@@ -166,11 +155,13 @@ class PreparedJob:
         spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
         self.rule, settings = optimizers.rule_of(job.update_rule)
-        thresholds = tuple(map(threshold, job.dropout))
-        outline, layers, size = _outline(
-            spec, block_rows, job.loss.code, labelled, self.rule, shuffle, job.input_noise > 0, thresholds, whole
-        )
-        n_floats = len(settings) + -(-block_rows // LOSS_ROWS) + 1
+        thresholds = tuple(map(threshold, job.dropout)) if job.dropout else ()
+        for_all = job.loss.default if isinstance(job.loss_parameter, np.ndarray) else job.loss_parameter
+        outline, shared, size = _outline(
+            spec, block_rows, job.loss.code, for_all, labelled, self.rule, settings, shuffle, job.input_noise > 0,
+            thresholds, whole,
+        )  # fmt: skip
+        n_floats = -(-block_rows // LOSS_ROWS) + 1
         n_integers = n + block_rows if shuffle else 0
         itemsize = job.params.itemsize
         n_work = size + spec.n_params if whole and gradient is None else size
@@ -179,20 +170,10 @@ class PreparedJob:
         buffer = np.zeros(n_own + REGISTER_BYTES + n_vectored + n_work * itemsize, np.uint8)
         place = address(buffer)
         vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
-        _SETTINGS.pack_into(buffer.data, 0, *settings)
         self.params, self.monitor = job.params, job.monitor
-        parameter = job.loss_parameter
-        if isinstance(parameter, np.ndarray):
-            parameter_at = address(parameter)
-        else:
-            parameter, parameter_at = _same_for_all(parameter, job.loss.n_targets(spec.n_out), spec.dtype)
-        if job.trainable is None:
-            parts, parts_at = _all_of(spec.n_params)
-        else:
-            parts, parts_at = job.trainable, address(job.trainable)
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
-        kept = layers, buffer, gradient, job.X, job.y, job.sample_weight, job.orders, job.monitor, parameter, parts
-        self.kept: tuple = kept
+        own = job.X, job.y, job.sample_weight, job.orders, job.monitor, job.loss_parameter, job.trainable
+        self.kept: tuple = shared, buffer, gradient, *own
 
         self.fields = fields = JobFields.from_buffer_copy(outline)
         self.record = np.frombuffer(fields, JOB_RECORD)
@@ -202,9 +183,7 @@ class PreparedJob:
             fields.labels = address(job.y)
         else:
             fields.y = address(job.y)
-        fields.settings, fields.block_losses = place, place + 8 * len(settings)
-        fields.bad_data, fields.vectors = place + 8 * (n_floats - 1), vectors
-        fields.loss_parameter, fields.parts, fields.n_parts = parameter_at, parts_at, len(parts)
+        fields.block_losses, fields.bad_data, fields.vectors = place, place + 8 * (n_floats - 1), vectors
         if whole:
             fields.work = vectors + n_vectored
             fields.gradient = fields.work + size * itemsize
@@ -221,6 +200,10 @@ class PreparedJob:
     def _put_options(self, job: Job, state: State, whole: bool, updates: bool) -> None:
         """Write what only some jobs ask for; `updates` says whether the steps change the parameters."""
         spec, fields = job.spec, self.fields
+        if isinstance(job.loss_parameter, np.ndarray):
+            fields.loss_parameter = address(job.loss_parameter)
+        if job.trainable is not None:
+            fields.parts, fields.n_parts = address(job.trainable), len(job.trainable)
         if job.convention is not None:
             fields.by_convention = True
             fields.reported, fields.outputs = job.convention.reported, job.convention.divisor
