@@ -48,7 +48,11 @@ NETS = {
 }
 #: Of these the derivatives take longest to compile.
 DEEP = ("analytic", "wide", "exp", "kinked")
-each_net = pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+each_net = pytest.mark.parametrize(
+    "net",
+    [pytest.param(net, marks=pytest.mark.slow if name in ("softmax", "exp") else ()) for name, net in NETS.items()],
+    ids=NETS,
+)
 
 
 def tolerance(net, double=1e-12, single=1e-5):

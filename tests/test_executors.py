@@ -152,6 +152,7 @@ def kill_one(pool):
     next(iter(pool._processes.values())).kill()
 
 
+@pytest.mark.slow
 def test_a_process_pool_whose_worker_is_killed(tmp_path):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         same(fit_many(SPEC, X, Y, executor=pool, chunk=8, **SETTINGS), expected())

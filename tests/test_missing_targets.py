@@ -94,7 +94,14 @@ def test_every_path_trains_alike(loss, dtype):
 
 def test_a_row_without_targets_is_as_if_it_were_not_there(backend):
     nets, kept = [network("mse") for _ in range(2)], [i for i in range(N) if i != 3]
-    settings = {"targets": "masked", "epochs": 3, "optimizer": fastnn.SGD(0.1), "backend": backend, "l2": 0.1}
+    settings = {
+        "targets": "masked",
+        "epochs": 3,
+        "optimizer": fastnn.SGD(0.1),
+        "l2": 0.1,
+        "backend": backend,
+        "specialize": False,
+    }
     histories = [net.fit(X[rows], Y[rows], **settings) for net, rows in zip(nets, (slice(None), kept), strict=True)]
     np.testing.assert_allclose(nets[0].params, nets[1].params, rtol=1e-12)
     np.testing.assert_allclose(histories[0].loss, histories[1].loss, rtol=1e-12)
@@ -104,7 +111,7 @@ def test_an_output_without_targets_learns_nothing_and_does_not_harm(backend):
     net, y = network("mse"), COMPLETE.copy()
     y[:, 1] = np.nan
     before = net.biases[-1].copy()
-    history = net.fit(X, y, targets="masked", epochs=3, validation_data=(X, y), backend=backend)
+    history = net.fit(X, y, targets="masked", epochs=3, validation_data=(X, y), backend=backend, specialize=False)
     after = net.biases[-1]
     assert after[1] == before[1]
     assert (after[[0, 2]] != before[[0, 2]]).all()
@@ -161,7 +168,8 @@ def test_compiled_code_masks_what_the_state_says():
 
 def test_a_held_out_part_batches_of_a_callable_and_a_sweep():
     net, settings = network("mse"), {"targets": "masked", "epochs": 2, "optimizer": fastnn.SGD(0.1)}
-    history = net.fit(X, Y, validation_fraction=0.3, early_stopping=fastnn.EarlyStopping(5), rng=0, **settings)
+    watched = {"validation_fraction": 0.3, "early_stopping": fastnn.EarlyStopping(5)}
+    history = net.fit(X, Y, rng=0, specialize=False, **watched, **settings)
     assert np.isfinite([history.loss, history.validation_loss, history.validation_metric]).all()
     nets = [network("mse") for _ in range(2)]
     batches = [(X[:11], Y[:11], WEIGHT[:11]), (X[11:], Y[11:], WEIGHT[11:])]
@@ -177,9 +185,9 @@ def test_a_held_out_part_batches_of_a_callable_and_a_sweep():
 def test_without_the_name_nothing_may_be_missing(backend):
     net = network("mse")
     with pytest.raises(ValueError, match="y must be finite; got nan"):
-        net.fit(X, Y, epochs=1, backend=backend)
+        net.fit(X, Y, epochs=1, backend=backend, specialize=False)
     with pytest.raises(ValueError, match="y must be finite; got nan"):
-        fastnn.fit_many(net.spec, X, Y, members=2, epochs=1)
+        fastnn.fit_many(net.spec, X, Y, members=2, epochs=1, specialize=False)
 
 
 @pytest.mark.parametrize(

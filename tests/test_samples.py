@@ -87,7 +87,7 @@ LABELS = (X[:, 0] > 0).astype(np.intp)
 WATCHED = {
     "validation": {"validation_data": (X[:5] + 0.5, Y[:5])},
     "early stopping": {"early_stopping": EarlyStopping(2, 5e-3), "validation_fraction": 0.3},
-    "plateau": {"optimizer": SGD(ReduceOnPlateau(0.2, 0.5, 1, 1e-2, 1, 1e-3), 0.9)},
+    "plateau": {"optimizer": Adam(ReduceOnPlateau(0.2, 0.5, 1, 1e-2, 1, 1e-3))},
     "a metric of classes": {
         "early_stopping": EarlyStopping(3, 1e-3, "metric"),
         "validation_fraction": 0.3,

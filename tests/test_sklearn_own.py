@@ -144,7 +144,13 @@ TOGETHER = {
 @pytest.mark.parametrize(
     "weight", [pytest.param(None, marks=pytest.mark.slow), RNG.random(80)], ids=["even", "weighted"]
 )
-@pytest.mark.parametrize("kind", TOGETHER)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in ("in lanes", "huber", "early", "float32") else pytest.mark.slow)
+        for kind in TOGETHER
+    ],
+)
 def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight, monkeypatch):
     model, y = TOGETHER[kind]
     together, in_turn = (clone(model).set_params(n_restarts=4) for _ in range(2))

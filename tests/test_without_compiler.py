@@ -122,7 +122,11 @@ def one_warning():
     assert {str(warning.message)[:17] for warning in caught} == {"NUMBA_DISABLE_JIT"}, [w.message for w in caught]
 
 
-@pytest.mark.parametrize("part", [one_warning, one_sample, estimators, refusals], ids=lambda part: part.__name__)
+@pytest.mark.parametrize(
+    "part",
+    [one_warning, one_sample, pytest.param(estimators, marks=pytest.mark.slow), refusals],
+    ids=lambda part: part.__name__,
+)
 def test_without_the_compiler(part):
     program = f"import test_without_compiler as tests; tests.{part.__name__}()"
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
