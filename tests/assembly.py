@@ -69,7 +69,7 @@ def main(triple: str, cpu: str) -> None:
             function.compile(signature)
             report[f"{name} {dtype}"] = loops(assembly(function, signature), stack)
     choices = {"packed": False, "penalised": False, "clipped": False, "selective": False, "validates": False}
-    compiled.new_step(MLP((2, 16, 1), activation="relu").spec, LOSSES["mse"], rule_of(SGD())[0], 32, **choices)
+    compiled.new_step(MLP((2, 16, 1), activation="relu").spec, LOSSES["mse"].code, rule_of(SGD())[0], 32, **choices)
     masked = len(MASKED_STORE.findall(assembly(compiled.train, next(iter(compiled.train.overloads)))))
     print(json.dumps({"loops": report, "masked stores": masked}))
 

@@ -40,6 +40,8 @@ def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
 
 def as_floats(argument: str, value: Any, dtype: np.dtype, shape: str) -> NDArray:
     """An array of the dtype; C-contiguous, aligned and writable."""
+    if type(value) is np.ndarray and value.dtype is dtype and value.flags.carray:
+        return value
     numbers = as_numbers(argument, value, shape)
     try:
         with np.errstate(over="raise"):

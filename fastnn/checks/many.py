@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -119,7 +118,7 @@ def check_members_job(
             "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support"
         )
     if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
-        return replace(job, schedule=optimizer.learning_rate.rates(0, epochs))
+        job.schedule = optimizer.learning_rate.rates(0, epochs)
     return job
 
 

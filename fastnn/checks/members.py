@@ -16,7 +16,7 @@ from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.intervals import intervals_of
 from fastnn.settings.optimizers import Optimizer
-from fastnn.settings.schedules import Schedule
+from fastnn.settings.schedules import Schedule, constant
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -96,6 +96,8 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     ValueError
         If it has another shape, or a number is outside the interval.
     """
+    if type(value) is float and value in interval:
+        return constant(value, members)
     numbers = as_floats(argument, value, np.dtype(np.float64), f"() or ({members},)")
     if numbers.shape not in ((), (members,)):
         raise ValueError(
@@ -131,8 +133,8 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
             f"optimizer must be an update rule, such as fastnn.Adam(), for members; got {describe(optimizer)}"
         )
     one_rate = 1.0 if isinstance(plain.learning_rate, Schedule) else plain.learning_rate
-    rates = each.get("learning_rate", np.full(members, one_rate))
-    return plain, rates, each.get("momentum", np.full(members, getattr(plain, "momentum", 0.0)))
+    rates = each.get("learning_rate", constant(one_rate, members))
+    return plain, rates, each.get("momentum", constant(getattr(plain, "momentum", 0.0), members))
 
 
 def check_data(

@@ -48,7 +48,7 @@ def train_in_chunks(
         for i, part in enumerate(parts):
             if store is None or not store.load(i, outcome.part(part), job.streams[part]):
                 waiting.append((i, part))
-        bar.report(int(outcome.records.ended.sum()))
+        bar.report(outcome.records.n_ended)
         with suppress(KeyboardInterrupt), Interrupts() as interrupts:
 
             def report(before: int, more: int = 0) -> None:
@@ -59,7 +59,7 @@ def train_in_chunks(
             if executor is not None:
                 run_on_executor(job, waiting, outcome, store, executor, report)
                 return outcome, interrupts.pending
-            done = int(outcome.records.ended.sum())
+            done = outcome.records.n_ended
             for i, part in waiting:
                 piece = train_members(job.part(part), threads, partial(report, done), outcome.part(part))
                 done += part.stop - part.start

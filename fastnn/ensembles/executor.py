@@ -53,7 +53,7 @@ def run_on_executor(
                 outcome.put(part, piece)
                 if store is not None:
                     store.save(i, piece)
-            report(int(outcome.records.ended.sum()))
+            report(outcome.records.n_ended)
     finally:
         for future in running:
             future.cancel()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import cache
 from os import PathLike
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
@@ -161,7 +161,7 @@ def fit_many(
         validation_data=validation_data, early_stopping=early_stopping, init=init, rng=rng, seeds=seeds,
         history=history, specialize=specialize,
     )  # fmt: skip
-    job, warn = replace(job, specialize=_in_lanes(job)), checks.check_flag("warn", warn)
+    job.specialize, warn = _in_lanes(job), checks.check_flag("warn", warn)
     outcome, interrupted = train_in_chunks(
         job,
         chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
@@ -172,12 +172,12 @@ def fit_many(
     )
     seed = None if seeds is not None else int(job.seeds[0])
     many = Ensemble(spec, outcome.params, outcome.records, seed)
-    done = outcome.records.ended
+    done = outcome.records.n_ended
     if interrupted and warn:
-        warnings.warn(f"interrupted: {done.sum()} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
-    if not done.all():
-        many = many[done]
-    diverged = int(many.records.diverged.sum())
+        warnings.warn(f"interrupted: {done} of {len(job)} members are finished", RuntimeWarning, stacklevel=2)
+    if done < len(job):
+        many = many[outcome.records.ended]
+    diverged = np.count_nonzero(many.records.diverged)
     if diverged and warn:
         warnings.warn(
             f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "

@@ -10,30 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import all_finite
 from fastnn.ensembles.threads import SECONDS_A_CALL, Piece, Report, share
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.records import DIVERGED
+from fastnn.kernels.functions.optimizers import rule_of
+from fastnn.kernels.lanes import members
 from fastnn.settings.catalogue import Loss
 
 
 def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
     """Train members in lanes: each thread has its own block of lanes, and takes members from a common queue."""
-    from fastnn.kernels.functions.optimizers import rule_of
-    from fastnn.kernels.lanes import members
-
     rule, settings = rule_of(job.optimizer)
     n = job.X.shape[1]
     own_order = job.shuffle and job.batch_size < n
     packed = own_order or len(job.X) > 1 or len(job.y) > 1
     kind, compiled = members.new_step(
         job.spec,
-        job.loss,
+        job.loss.code,
         rule,
         job.batch_size,
         packed=packed,
-        penalised=bool(job.l2.any()),
-        clipped=bool(np.isfinite(job.max_grad_norm)),
+        penalised=np.count_nonzero(job.l2) > 0,
+        clipped=job.max_grad_norm < np.inf,
         selective=job.features is not None,
         validates=job.X_val.shape[1] > 0,
     )
@@ -65,8 +65,6 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
 
 def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArray | None, own_order: bool) -> Any:
     """How the members are trained, as the kernel takes it; `settings` are the optimizer's."""
-    from fastnn.kernels.lanes import members
-
     stopping = job.stopping
     return members.MemberSettings(
         rates=job.rates,
@@ -107,9 +105,9 @@ def _first_ticks(job: MembersJob, lanes: int) -> int:
 
 def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome, report: Report) -> None:
     """Bring members that diverged back to their last finite parameters, by training them again and stopping sooner."""
-    if np.isfinite(outcome.params).all():
+    if all_finite(outcome.params):
         return
-    ended = int(outcome.records.ended.sum())
+    ended = outcome.records.n_ended
     lost = np.flatnonzero(outcome.records.ended & ~np.isfinite(outcome.params).all(axis=1))
     while len(lost):
         limits = np.maximum(outcome.records.steps[lost] - 1, 0)

@@ -41,7 +41,7 @@ def share(
     def show() -> None:
         if failures:
             raise failures[0]
-        report(int(outcome.records.ended.sum()))
+        report(outcome.records.n_ended)
 
     helpers = [Thread(target=help_out, name=f"fastnn-member-{i}") for i in range(1, threads)]
     for helper in helpers:

@@ -7,7 +7,6 @@ from threading import Event
 import numpy as np
 
 from fastnn.ensembles.features import unseen
-from fastnn.ensembles.in_lanes import in_lanes, rewind
 from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
 from fastnn.ensembles.threads import Report, share, silent
@@ -44,7 +43,12 @@ def train_members(
         first[unseen(job.spec, job.features)] = 0
     outcome.params[:] = first
     halt = Event()
-    work = in_lanes(job, outcome) if job.specialize else one_by_one(job, outcome, halt)
+    if job.specialize:
+        from fastnn.ensembles.in_lanes import in_lanes, rewind  # which imports Numba
+
+        work = in_lanes(job, outcome)
+    else:
+        work = one_by_one(job, outcome, halt)
     try:
         share(work, min(threads, len(job)), outcome, report, halt)
         if job.specialize:

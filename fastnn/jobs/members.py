@@ -17,7 +17,7 @@ from fastnn.settings.schedules import ReduceOnPlateau
 from fastnn.settings.spec import NetworkSpec
 
 
-@dataclass(frozen=True)
+@dataclass
 class MembersJob:
     """Members to be trained, after validation; a first axis that counts members has length K, or 1 if all share it.
 

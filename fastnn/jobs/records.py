@@ -80,6 +80,11 @@ class Records:
         return self.status > 0
 
     @property
+    def n_ended(self) -> int:
+        """Number of members whose training has ended."""
+        return int(np.count_nonzero(self.status))
+
+    @property
     def diverged(self) -> NDArray[np.bool_]:
         """Whether each member's loss or parameters became infinite or NaN, shape (K,)."""
         return self.status == DIVERGED

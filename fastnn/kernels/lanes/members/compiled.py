@@ -25,7 +25,6 @@ from fastnn.kernels.lanes import (
 from fastnn.kernels.simd import any_lane, broadcast, lanes, load, store, with_lanes
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer, native_lanes
-from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
 #: Rows of a batch that go through the networks together.
@@ -124,7 +123,7 @@ def lanes_of(dtype: types.Type) -> int:
 @lru_cache(maxsize=256)
 def new_step(
     spec: NetworkSpec,
-    loss: catalogue.Loss,
+    loss: int,
     rule: int,
     batch_size: int,
     *,
@@ -134,9 +133,9 @@ def new_step(
     selective: bool,
     validates: bool,
 ) -> tuple[StepKind, CompiledStep]:
-    """The kind of step for networks in lanes, and what is compiled for it."""
+    """The kind of step for networks in lanes, by the codes of loss and rule, and what is compiled for it."""
     width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
-    kind = StepKind(spec, loss.code, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed, selective)
+    kind = StepKind(spec, loss, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed, selective)
     steps, batch_loss = _addresses(kind, validates)
     row = RULES[rule]
     traits = row.slots, row.corrects_bias, row.keeps_step_sizes
