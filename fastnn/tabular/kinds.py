@@ -72,17 +72,8 @@ def take(series: Any, numerals: Numerals) -> Taken:
 
     name, kind = series.name, str(series.dtype.base_type())
     if is_number(series):
-        return _numbers(
-            name,
-            finite(
-                name,
-                values_of(
-                    series.fill_nan(None).cast(polars.Float64)
-                    if series.dtype.is_float()
-                    else series.cast(polars.Float64)
-                ),
-            ),
-        )
+        present = series.fill_nan(None) if series.dtype.is_float() else series
+        return _numbers(name, finite(name, values_of(present.cast(polars.Float64))))
     if kind in ("Date", "Datetime"):
         return _numbers(name, values_of(days(series, "")), kind="date", remark="days since 1970")
     if not is_text(series):

@@ -112,22 +112,23 @@ def read_table(
         raise FileNotFoundError(f"{path} is not a file")
     suffix = Path(path).suffix.lower()
     _refuse_idle(path, reading, suffix)
+    layout, separator = "", ""
+    guesses: list[str] = []
     try:
         if suffix in _PARQUET + _ARROW:
             with open(path, "rb") as file:  # a path would be taken for a pattern
                 frame = polars.read_parquet(file) if suffix in _PARQUET else polars.read_ipc(file)
-            guesses = ""
         elif suffix in _SPREADSHEETS:
             frame = _read_excel(path, reading)
-            guesses = f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
+            layout = f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
         else:
-            frame, guesses = _read_csv(_bytes(path), path, known, reading)
+            frame, separator, guesses = _read_csv(_bytes(path), path, known, reading)
+            layout = f"{SEPARATORS.get(separator, repr(separator))} between columns"
     except polars.exceptions.PolarsError as error:
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     missing = tuple(text.strip() for text in reading.missing)
-    numerals = guess(frame, reading.decimal, reading.thousands, missing, "," in guesses.partition(" ")[0], like)
-    shape, _, rest = guesses.partition("; ")
-    return Table(frame, numerals, ", ".join(filter(None, [shape, str(numerals), rest])) if guesses else "")
+    numerals = guess(frame, reading.decimal, reading.thousands, missing, separator == ",", like)
+    return Table(frame, numerals, ", ".join([layout, str(numerals), *guesses]) if layout else "")
 
 
 def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
@@ -183,8 +184,8 @@ def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
     )
 
 
-def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tuple[Any, str]:
-    """A CSV file as columns of texts, and what was guessed about it."""
+def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tuple[Any, str, list[str]]:
+    """A CSV file as columns of texts, its separator, and what else was guessed about it, in words."""
     polars, duckdb = require("polars", extra="data"), require("duckdb", extra="data")
     text, encoding = _decode(data, path, reading.encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -217,13 +218,12 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
     else:
         names = [""] * frame.width
     frame.columns = distinct(names)
-    layout = f"{SEPARATORS.get(shape['sep'], repr(shape['sep']))} between columns"
     guesses = [encoding]
     if shape["quotechar"] == "'":
         guesses.append("quotes '")
     if skipped:
         guesses.append(f"{skipped} line{'s' if skipped > 1 else ''} above the header")
-    return frame, f"{layout}; {', '.join(guesses)}"
+    return frame, shape["sep"], guesses
 
 
 def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, str]:
