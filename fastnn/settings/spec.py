@@ -60,22 +60,29 @@ class NetworkSpec:
         own = [catalogue.activation_of(name) for name in self.activations if name not in catalogue.ACTIVATIONS]
         return _again, (own, self.sizes, self.activations, self.bias, self.dtype)
 
-    @property
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.sizes, self.activations, self.bias, self.dtype))
+
+    def __hash__(self) -> int:
+        return self._hash  # kept, for every call looks up compiled code by it
+
+    @cached_property
     def n_in(self) -> int:
         """Width of the input."""
         return self.sizes[0]
 
-    @property
+    @cached_property
     def n_out(self) -> int:
         """Width of the output."""
         return self.sizes[-1]
 
-    @property
+    @cached_property
     def n_layers(self) -> int:
         """Number of dense layers: the hidden ones and the output layer."""
         return len(self.sizes) - 1
 
-    @property
+    @cached_property
     def output_activation(self) -> str:
         """Name of the last layer's activation."""
         return self.activations[-1]
