@@ -7,6 +7,7 @@ that again in each of its callers; here only what is called gets that far.
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -35,6 +36,10 @@ _IDLE = {
     "NoPythonSupportedFeatureValidation",
     "DumpParforDiagnostics",
 }
+
+
+#: Words of Python's stack. It lays out a power of two above these, so that nearly as many are left for calls.
+_ROOM = 17_000
 
 
 class _Library(JITCodeLibrary):
@@ -70,6 +75,23 @@ class _PieceLibrary(_Library):
         self._finalized = True
 
 
+def _with_room_for_calls(function: Callable) -> Callable:
+    """Have Python lay out a large piece of stack when it calls a function, which then holds what that calls in turn.
+
+    Python lays out 16 kilobytes at a time and gives them back as soon as the first call there returns. Where a piece
+    happens to end within a busy loop, it does so for every call.
+    """
+    function.__code__ = function.__code__.replace(co_stacksize=_ROOM)
+    return function
+
+
+def _count_as_old() -> None:
+    """Spare Python's next search for garbage what has been made since the last, most of which stays."""
+    if gc.get_freeze_count() == 0:  # else what others froze would thaw
+        gc.freeze()
+        gc.unfreeze()
+
+
 class KernelCompiler(Compiler):
     """Numba's compiler for such libraries, with fewer passes, and which does not look for garbage meanwhile."""
 
@@ -94,6 +116,7 @@ class KernelCompiler(Compiler):
         pipeline.finalize()
         return [pipeline]
 
+    @_with_room_for_calls
     def _compile_core(self) -> Any:
         collects = gc.isenabled()
         gc.disable()
@@ -104,6 +127,7 @@ class KernelCompiler(Compiler):
             return compiled._replace(type_annotation="")
         finally:
             if collects:
+                _count_as_old()
                 gc.enable()
 
 
