@@ -189,8 +189,14 @@ def test_ends(name, dtype):
         assert np.isfinite(higher[np.isfinite(expected_d)]).all()
 
 
+#: Between them these branch by masks, divide and take exponentials.
+SOME = ("relu", "tanh", "gelu_tanh", "softplus")
+
+
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_one_lane(name, dtype):
     """A vector of one lane gives the bits of a native one."""
     z = points(dtype)[::7]

@@ -130,7 +130,9 @@ def test_one_sample(net):
         net.forward(X[0], np.empty(9, net.spec.dtype))
 
 
-@each_net
+@pytest.mark.parametrize(
+    "net", [pytest.param(net, marks=pytest.mark.slow if name == "deep" else ()) for name, net in NETS.items()], ids=NETS
+)
 def test_jacobian(net):
     n_out = net.spec.n_out
     out, jac = np.empty(n_out, net.spec.dtype), np.empty((n_out, 3), net.spec.dtype)
