@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any
 
 from numba import _dynfunc
@@ -17,26 +18,8 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.runtime import rtsys
 
+from fastnn.kernels.jit import passes
 from fastnn.kernels.jit.resolution import remembering
-
-#: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ... Many work
-#: out anew where all variables live. Another, IRLegalization, marks where counted references end.
-_IDLE = {
-    "IRProcessing",
-    "WithLifting",
-    "InlineClosureLikes",
-    "RewriteDynamicRaises",
-    "MakeFunctionToJitFunction",
-    "InlineInlinables",
-    "FindLiterallyCalls",
-    "LiteralUnroll",
-    "LiteralPropagationSubPipelinePass",
-    "InlineOverloads",
-    "NopythonRewrites",
-    "NoPythonSupportedFeatureValidation",
-    "DumpParforDiagnostics",
-}
-
 
 #: Words of Python's stack. It lays out a power of two above these, so that nearly as many are left for calls.
 _ROOM = 17_000
@@ -53,8 +36,8 @@ class _Library(JITCodeLibrary):
 
     def _optimize_final_module(self) -> None:
         """Numba's full optimisation."""
-        passes = self._codegen._module_pass_manager()
-        manager, *builder = passes if isinstance(passes, tuple) else (passes,)  # there is none before Numba 0.62
+        made = self._codegen._module_pass_manager()
+        manager, *builder = made if isinstance(made, tuple) else (made,)  # there is none before Numba 0.62
         manager.run(self._final_module, *builder)
 
 
@@ -92,12 +75,28 @@ def _count_as_old() -> None:
         gc.unfreeze()
 
 
+@cache
+def _put_off_scipy() -> None:
+    """Have Numba load SciPy when it compiles linear algebra, rather than before it compiles anything."""
+    from numba.np import linalg
+
+    if find_spec("scipy") is None:
+        return
+    load = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None  # all that this module asks is whether SciPy is there
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        linalg.ensure_blas = load
+
+
 class KernelCompiler(Compiler):
     """Numba's compiler for such libraries, with fewer passes, and which does not look for garbage meanwhile."""
 
     library_class: type[JITCodeLibrary] = _Library
 
     def __init__(self, typing_context: Any, target_context: Any, _: None, *args: Any):
+        _put_off_scipy()
         library = self.library_class(target_context.codegen(), "kernel")
         library.enable_object_caching()
         typing_context = remembering(typing_context)
@@ -109,10 +108,9 @@ class KernelCompiler(Compiler):
         )
 
     def define_pipelines(self) -> list[PassManager]:
-        """Numba's, without the passes that find nothing to do in kernels."""
+        """Numba's, of those passes alone that kernels need."""
         (pipeline,) = super().define_pipelines()
-        idle = _IDLE if self.state.targetctx.enable_nrt else _IDLE | {"IRLegalization"}
-        pipeline.passes = [entry for entry in pipeline.passes if entry[0].__name__ not in idle]
+        pipeline.passes = passes.needed(pipeline.passes, counts=self.state.targetctx.enable_nrt)
         pipeline.finalize()
         return [pipeline]
 

@@ -1,0 +1,85 @@
+"""Numba's passes as kernels need them: some left out, some cut short.
+
+Many of Numba's passes end by working out anew where all variables live, which only closures, generators, code that is
+lifted out and counted references ask for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core.compiler_machinery import register_pass
+from numba.core.ir_utils import build_definitions
+from numba.core.rewrites import rewrite_registry
+from numba.core.ssa import reconstruct_ssa
+from numba.core.typed_passes import PreLowerStripPhis
+from numba.core.untyped_passes import GenericRewrites, ReconstructSSA
+
+#: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
+_IDLE = {
+    "IRProcessing",
+    "WithLifting",
+    "InlineClosureLikes",
+    "RewriteDynamicRaises",
+    "MakeFunctionToJitFunction",
+    "InlineInlinables",
+    "FindLiterallyCalls",
+    "LiteralUnroll",
+    "LiteralPropagationSubPipelinePass",
+    "InlineOverloads",
+    "NopythonRewrites",
+    "NoPythonSupportedFeatureValidation",
+    "DumpParforDiagnostics",
+}
+
+#: The pass that marks where counted references end.
+_COUNTING = "IRLegalization"
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _Rewrites(GenericRewrites):
+    """Indices and powers that are known; without lifetimes."""
+
+    _name = "fastnn_rewrites"
+
+    def run_pass(self, state: Any) -> bool:
+        blocks = state.func_ir.blocks
+        for rewriting in rewrite_registry.rewrites["before-inference"]:
+            rewrite = rewriting(state)
+            for label in blocks:
+                while rewrite.match(state.func_ir, blocks[label], state.typemap, state.calltypes):
+                    blocks[label] = rewrite.apply()
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _SSA(ReconstructSSA):
+    """A variable for each assignment; without lifetimes."""
+
+    _name = "fastnn_ssa"
+
+    def run_pass(self, state: Any) -> bool:
+        state.func_ir = reconstruct_ssa(state.func_ir)
+        state.func_ir._definitions = build_definitions(state.func_ir.blocks)
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _StripPhis(PreLowerStripPhis):
+    """The variables of assignments that meet joined again; without lifetimes."""
+
+    _name = "fastnn_strip_phis"
+
+    def run_pass(self, state: Any) -> bool:
+        state.func_ir = self._strip_phi_nodes(state.func_ir)
+        state.func_ir._definitions = build_definitions(state.func_ir.blocks)
+        return True
+
+
+_SHORT = {GenericRewrites: _Rewrites, ReconstructSSA: _SSA, PreLowerStripPhis: _StripPhis}
+
+
+def needed(passes: list[tuple[Any, str]], counts: bool) -> list[tuple[Any, str]]:
+    """Of Numba's passes with their descriptions those that a kernel needs; `counts`: whether references are counted."""
+    idle = _IDLE if counts else _IDLE | {_COUNTING}
+    return [(_SHORT.get(each, each), description) for each, description in passes if each.__name__ not in idle]
