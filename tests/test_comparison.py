@@ -71,10 +71,7 @@ def record():
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize(
     "workload",
-    [
-        pytest.param(w, marks=pytest.mark.slow) if w in VARIANTS[3:] + MANY[1:] else w
-        for w in (*VARIANTS, TUTORIAL, *MANY)
-    ],
+    [pytest.param(w, marks=pytest.mark.slow) if w in VARIANTS[3:] + MANY else w for w in (*VARIANTS, TUTORIAL, *MANY)],
     ids=lambda w: f"{w.loss}-{w.optimizer}-{w.dtype}-{w.members}",
 )
 def test_peer_takes_the_references_steps(name, workload):
@@ -162,7 +159,7 @@ def test_compare_runs_each_in_a_process_of_its_own():
     assert seen[0]["minimum"] > 0
     assert seen[0]["title"] == "NumPy"
     assert seen[0]["import"] > 0.01  # of NumPy itself: nothing has imported it before
-    assert record["peak"]["float32"] > 1.5 * record["peak"]["float64"] > 1e8
+    assert record["peak"]["float32"] > 1.2 * record["peak"]["float64"] > 1e8
     assert record["machine"]["versions"]["numpy"] == np.__version__
     json.dumps(record)
 

@@ -21,7 +21,15 @@ SETTINGS = {"optimizer": Adam(), "l2": 0.01, "max_grad_norm": 0.5, "progress": F
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_shape = pytest.mark.parametrize(("sizes", "n", "batch_size"), SHAPES, ids=repr)
-tiny_too = pytest.mark.parametrize(("sizes", "n", "batch_size"), [TINY, *SHAPES], ids=repr)
+each_dtype_of_tiny_too = pytest.mark.parametrize(
+    ("sizes", "n", "batch_size", "dtype"),
+    [
+        pytest.param(*TINY, "float32", marks=pytest.mark.slow),
+        (*TINY, "float64"),
+        *((*shape, dtype) for shape in SHAPES for dtype in DTYPES),
+    ],
+    ids=repr,
+)
 
 
 def data(sizes, n, dtype, seed=1):
@@ -44,15 +52,13 @@ def shared(monkeypatch):
     monkeypatch.setattr(dispatch, "threads_for", lambda threads, batch_size, n_params: threads)
 
 
-@every_dtype
-@tiny_too
+@each_dtype_of_tiny_too
 def test_runs_repeat(sizes, n, batch_size, dtype):
     assert trained(sizes, n, batch_size, dtype) == trained(sizes, n, batch_size, dtype)
     assert trained(sizes, n, batch_size, dtype) != trained(sizes, n, batch_size, dtype, epochs=6)
 
 
-@every_dtype
-@tiny_too
+@each_dtype_of_tiny_too
 def test_pieces_make_the_whole(sizes, n, batch_size, dtype, shared):
     X, y = data(sizes, n, dtype)
     whole, pieces = (MLP(sizes, activation="tanh", dtype=dtype, rng=0) for _ in range(2))

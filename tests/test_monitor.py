@@ -311,7 +311,12 @@ def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
     following = training._Run.following
     monkeypatch.setattr(training._Run, "following", lambda *arguments: calls.append(1) or following(*arguments))
     _, targets = problem("mse")
-    settings = {"validation_fraction": 0.3, "early_stopping": EarlyStopping(10**6), "backend": backend}
+    settings = {
+        "validation_fraction": 0.3,
+        "early_stopping": EarlyStopping(10**6),
+        "backend": backend,
+        "specialize": False,
+    }
     history = MLP((3, 5, 3), rng=0).fit(
         X, targets(X), epochs=2000 if backend == "numba" else 100, optimizer=SGD(1e-3), **settings
     )

@@ -34,9 +34,7 @@ def test_gradients_agree(loss, dtype, outputs):
         np.testing.assert_allclose(gradient, by_numpy[1], atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    "loss", ["ascending_pinball", *[pytest.param(loss, marks=pytest.mark.slow) for loss in ("pinball", "expectile")]]
-)
+@pytest.mark.parametrize("loss", [pytest.param(loss, marks=pytest.mark.slow) for loss in LOSSES])
 def test_every_path_trains_alike(loss):
     options = {"loss": loss, "quantiles": QUANTILES, "epochs": 5, "optimizer": fastnn.SGD(0.1)}
     start = network((2, 3, 3), loss)

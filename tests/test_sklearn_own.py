@@ -147,7 +147,7 @@ TOGETHER = {
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=() if kind in ("in lanes", "huber", "early", "float32") else pytest.mark.slow)
+        pytest.param(kind, marks=() if kind in ("in lanes", "early", "float32") else pytest.mark.slow)
         for kind in TOGETHER
     ],
 )

@@ -229,7 +229,11 @@ def test_divergence_ends_the_run_and_keeps_the_last_finite_parameters(dtype, bat
 def overshooting():
     """A target near the end of the floats, overshot by momentum: the parameter overflows while the loss is finite."""
     one = MLP((1, 1), bias=False, rng=0)
-    return one, ([[1.0]], [1.7e308]), {"epochs": 50, "loss": "mae", "optimizer": SGD(1e306, momentum=0.99)}
+    return (
+        one,
+        ([[1.0]], [1.7e308]),
+        {"epochs": 50, "loss": "mae", "optimizer": SGD(1e306, momentum=0.99), "specialize": False},
+    )
 
 
 @pytest.mark.parametrize("calls_a_copy", [1, 3, 10**9])

@@ -94,7 +94,7 @@ def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray
         return weights, weights
     ones = np.ones(y.shape[:2], y.dtype) if len(weights) == 0 else weights
     counted = counted_weights(loss, y, ones)
-    return np.ascontiguousarray(np.broadcast_to(ones, counted.shape)), counted
+    return np.broadcast_to(ones, counted.shape).copy(), counted  # writable, for what is not has a type of its own
 
 
 def _first_ticks(job: MembersJob, lanes: int) -> int:
