@@ -286,6 +286,11 @@ def test_nothing_is_allocated(net):
     assert after.free - before.free == after.alloc - before.alloc
 
 
+def test_no_references_to_slices_are_counted():
+    rows(network((3, 5, 2)), np.zeros((1, 3)), np.empty((1, 2)))
+    assert all("@NRT_incref" not in code for code in rows.inspect_llvm().values())
+
+
 # ---------------------------------------------------------------- where it may stand
 def test_in_a_parallel_loop_without_the_interpreters_lock():
     @njit(parallel=True, nogil=True)

@@ -19,6 +19,7 @@ from numba.core.compiler_machinery import PassManager
 from numba.core.runtime import rtsys
 
 from fastnn.kernels.jit import passes
+from fastnn.kernels.jit.raising import marking
 from fastnn.kernels.jit.resolution import remembering
 
 #: Words of Python's stack. It lays out a power of two above these, so that nearly as many are left for calls.
@@ -150,6 +151,10 @@ class EmbeddedCompiler(PieceCompiler):
     """The same for a piece that others call, whose functions Numba compiles as usual."""
 
     library_class = _EmbeddedLibrary
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.state.targetctx = marking(self.state.targetctx)
 
 
 @cache

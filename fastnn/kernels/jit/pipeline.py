@@ -61,8 +61,8 @@ def _own_cache(options: dict[str, dict[str, Any]]) -> Any:
 
 
 def _trial(options: dict[str, dict[str, Any]]) -> Any:
-    """Compile a kernel of one piece, and see that it computes."""
-    piece = numba.njit(**options["inlined"])(_double)
+    """Compile a kernel of one piece, of the compiler that asks most of Numba, and see that it computes."""
+    piece = numba.njit(**options["embedded"])(_double)
     kernel = numba.njit(**options["kernel"])(lambda x: piece(x) + 1)
     if kernel(3) != 7:
         raise ArithmeticError("twice 3 and 1 is 7")
