@@ -69,13 +69,6 @@ def _with_room_for_calls(function: Callable) -> Callable:
     return function
 
 
-def _count_as_old() -> None:
-    """Spare Python's next search for garbage what has been made since the last, most of which stays."""
-    if gc.get_freeze_count() == 0:  # else what others froze would thaw
-        gc.freeze()
-        gc.unfreeze()
-
-
 @cache
 def _put_off_scipy() -> None:
     """Have Numba load SciPy when it compiles linear algebra, rather than before it compiles anything."""
@@ -126,7 +119,6 @@ class KernelCompiler(Compiler):
             return compiled._replace(type_annotation="")
         finally:
             if collects:
-                _count_as_old()
                 gc.enable()
 
 
