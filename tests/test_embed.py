@@ -288,7 +288,7 @@ def test_nothing_is_allocated(net):
 
 def test_no_references_to_slices_are_counted():
     rows(network((3, 5, 2)), np.zeros((1, 3)), np.empty((1, 2)))
-    assert all("@NRT_incref" not in code for code in rows.inspect_llvm().values())
+    assert all("call void @NRT_incref" not in code for code in rows.inspect_llvm().values())
 
 
 # ---------------------------------------------------------------- where it may stand
