@@ -212,6 +212,7 @@ def test_another_version_of_fastnn_elsewhere_is_refused(monkeypatch):
         elsewhere.entrants([f"jax={sys.executable}"] * 2)
 
 
+@pytest.mark.slow
 def test_scikit_learn_is_found_beside_the_package_that_has_its_name():
     pytest.importorskip("sklearn")
     code = "import json, sklearn, fastnn; print(json.dumps([sklearn.__name__, fastnn.__file__]))"

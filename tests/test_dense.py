@@ -177,7 +177,7 @@ def test_many_rows(n, turned, b_turned, dtype):
 @pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("stride", [128, *(pytest.param(n, marks=pytest.mark.slow) for n in (256, 512)), 1024])
+@pytest.mark.parametrize("stride", [128, *(pytest.param(n, marks=pytest.mark.slow) for n in (256, 512, 1024))])
 def test_critical_strides(stride, turned, dtype, multiply):
     check(HIGH + 1, stride, 40, dtype, turned=turned, multiply=multiply)
     check(40, HIGH + 1, stride, dtype, turned=turned, multiply=multiply)

@@ -209,6 +209,7 @@ def test_denormal_numbers_are_what_they_were_after_training(threads, dtype, shar
     assert np.array([half])[0] * 2 == np.finfo(dtype).tiny
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits():
     code = "import test_determinism as t; print(t.digest_of_runs())"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}

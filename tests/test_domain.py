@@ -154,7 +154,9 @@ def with_other_params(net, params, x, out):
     net.forward_with(params, x, out)
 
 
-@pytest.mark.parametrize(("outside", "dtype"), [("clip", "float64"), ("nan", "float32")])
+@pytest.mark.parametrize(
+    ("outside", "dtype"), [("clip", "float64"), pytest.param("nan", "float32", marks=pytest.mark.slow)]
+)
 def test_samples_outside_are_clipped_or_have_no_outputs(outside, dtype):
     plain = MLP((3, 5, 2), dtype=dtype, rng=0).with_domain(X)
     plain.weights[0][:] *= 0.02  # so that no unit is saturated

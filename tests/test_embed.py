@@ -50,7 +50,10 @@ NETS = {
 DEEP = ("analytic", "wide", "exp", "kinked")
 each_net = pytest.mark.parametrize(
     "net",
-    [pytest.param(net, marks=pytest.mark.slow if name in ("softmax", "exp") else ()) for name, net in NETS.items()],
+    [
+        pytest.param(net, marks=pytest.mark.slow if name in ("softmax", "exp", "ascending", "wide") else ())
+        for name, net in NETS.items()
+    ],
     ids=NETS,
 )
 

@@ -26,7 +26,8 @@ def test_gradients_agree(n_targets, dtype):
         np.testing.assert_allclose(gradient, by_numpy[1], atol=tolerance)
 
 
-@pytest.mark.parametrize("n_targets", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_targets", [1, 2])
 def test_every_path_trains_alike(n_targets):
     y, validation = Y[:, :n_targets], (X[:9], Y[:9, :n_targets])
     settings = {"loss": "gaussian_nll", "epochs": 4, "optimizer": fastnn.SGD(0.1), "batch_size": 16}

@@ -157,7 +157,8 @@ def test_the_package_runs_as_a_program():
     assert fastnn.__version__ in done.stdout
 
 
-@pytest.mark.parametrize("version", ["1.6.1", *(pytest.param(v, marks=pytest.mark.slow) for v in ("1.8.0", "1.10.0"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["1.6.1", "1.8.0", "1.10.0"])
 def test_an_older_scikit_learn_is_told_in_one_sentence(version):
     pytest.importorskip("sklearn")
     done = run(f"import sklearn; sklearn.__version__ = {version!r}; import fastnn.sklearn")

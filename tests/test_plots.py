@@ -168,6 +168,7 @@ def test_decision_regions_are_the_networks_answers(ax):
         plots.decision_regions(fastnn.MLP((3, 1), rng=0), X, y)
 
 
+@pytest.mark.slow
 def test_animation_of_the_tutorial(tmp_path):
     image = pytest.importorskip("PIL.Image")
     net = fastnn.MLP.tutorial(rng=1)

@@ -74,7 +74,10 @@ def _put_off_scipy() -> None:
     """Have Numba load SciPy when it compiles linear algebra, rather than before it compiles anything."""
     from numba.np import linalg
 
-    if find_spec("scipy") is None:
+    try:
+        if find_spec("scipy") is None:
+            return
+    except ImportError:  # from whatever keeps it from being imported
         return
     load = linalg.ensure_blas
     linalg.ensure_blas = lambda: None  # all that this module asks is whether SciPy is there
