@@ -339,6 +339,7 @@ def test_bad_options_are_refused_in_one_line(argv, said, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_files_and_tells_what_changed(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)

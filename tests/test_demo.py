@@ -63,6 +63,7 @@ def test_figure_has_its_five_panels(runs, learned):
     ]
 
 
+@pytest.mark.slow
 def test_command_prints_the_figures_and_names_the_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     picture = tmp_path / "demo.png"

@@ -139,7 +139,7 @@ def test_an_ensemble(name, dtype, bias, flags, tmp_path):
 @pytest.mark.parametrize(("dtype", "bias"), [(DTYPES[0], True), (DTYPES[1], False)])
 @pytest.mark.parametrize("name", EXPORTED)
 def test_an_ensemble_of_every_kind(name, dtype, bias, tmp_path):
-    for width in WIDTHS:
+    for width in WIDTHS[::2]:
         (tmp_path / str(width)).mkdir()
         many = ensemble(name, dtype, bias, sizes=(3, width, min(width, 5)))
         X = samples(many)

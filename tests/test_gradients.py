@@ -75,8 +75,9 @@ def test_by_parameters(net):
 
 
 @pytest.mark.slow
-@each_net
-def test_along_a_line(net):
+@pytest.mark.parametrize("name", ["softmax", "one output"])
+def test_along_a_line(name):
+    net = NETS[name]
     spec = net.spec
     x, t, v, v1, v2 = numbers(net, spec.n_in, spec.n_in, spec.n_out, spec.n_out, spec.n_out)
     out, slope, curvature = (np.empty_like(v) for _ in range(3))
@@ -135,6 +136,7 @@ def test_a_gradient_for_each_thread():
     close(net, grads.sum(axis=0), whole)
 
 
+@pytest.mark.slow
 def test_nothing_is_allocated():
     _nrt_python.memsys_enable_stats()
     net = NETS["softmax"]

@@ -116,6 +116,7 @@ def test_many_networks_and_levenberg_marquardt():
     assert net.fit(X, Y[:, :1], epochs=20, optimizer=LevenbergMarquardt()).loss[-1] < first / 2
 
 
+@pytest.mark.slow
 def test_inside_compiled_code_with_derivatives():
     net = MLP((3, 17, 2), activation=BENT, rng=0)
     x, t, v = X[0], X[1], Y[0]

@@ -182,7 +182,7 @@ def test_fit_many(data, dtype, n):
 
 @examples(40)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]))
-@pytest.mark.parametrize("method", ["forward", "jacobian", "vjp", "jvp"])
+@pytest.mark.parametrize("method", ["forward", pytest.param("jacobian", marks=pytest.mark.slow), "vjp", "jvp"])
 def test_one_sample(method, data, dtype):
     net, x, v = NETS[dtype], data.draw(arrays((3,))), data.draw(arrays((3,)))
 

@@ -94,11 +94,15 @@ WATCHED = {
         "loss": "cross_entropy",
     },
 }
+SOME = ("early stopping", "a metric of classes")  # of which whole batches take a kernel each
 
 
-@pytest.mark.parametrize("settings", WATCHED.values(), ids=WATCHED)
-@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 4])
-def test_what_is_watched_is_what_the_reference_sees(settings, batch_size):
+@pytest.mark.parametrize(
+    ("watched", "batch_size"),
+    [*((name, 4) for name in WATCHED), *(pytest.param(name, None, marks=pytest.mark.slow) for name in SOME)],
+)
+def test_what_is_watched_is_what_the_reference_sees(watched, batch_size):
+    settings = WATCHED[watched]
     labelled = settings.get("loss") == "cross_entropy"
     net = MLP((3, 4, 2), output_activation="softmax" if labelled else "identity", rng=0)
     other, y = net.copy(), LABELS if labelled else Y
