@@ -138,7 +138,19 @@ def sigmoid(x):
 @inlined
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
+    return _softplus(x, exp(-absolute(x)))
+
+
+@inlined
+def softplus_and_sigmoid(x):
+    """Both, from the same exponential."""
     e = exp(-absolute(x))
+    return _softplus(x, e), select(x < 0.0, e, 1.0) / (e + 1.0)
+
+
+@inlined
+def _softplus(x, e):
+    """Of x and ``e = exp(-|x|)``."""
     log1p_e = fma(-e * e, polynomial(e, by_dtype(x, LOG1P_32, LOG1P_64)), e)
     return select(x < 0.0, 0.0, x) + log1p_e
 
