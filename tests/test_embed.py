@@ -47,7 +47,7 @@ NETS = {
     "exp": network((9, 70, 33, 1), ["silu", "softplus"], output_activation="exp"),
 }
 #: Of these the derivatives take longest to compile.
-DEEP = ("analytic", "wide", "exp", "kinked")
+DEEP = ("analytic", "wide", "exp", "kinked", "softmax")
 each_net = pytest.mark.parametrize(
     "net",
     [

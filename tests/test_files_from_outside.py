@@ -259,6 +259,7 @@ print("memory", peak() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits memory as Linux does")
+@pytest.mark.slow
 def test_harmful_files_are_refused_in_little_memory():
     command = [sys.executable, "-c", LOAD, str(Path(__file__).parent), "once"]
     process = subprocess.run(command, capture_output=True, text=True)

@@ -131,7 +131,9 @@ def test_one_sample(net):
 
 
 @pytest.mark.parametrize(
-    "net", [pytest.param(net, marks=pytest.mark.slow if name == "deep" else ()) for name, net in NETS.items()], ids=NETS
+    "net",
+    [pytest.param(net, marks=pytest.mark.slow if name in ("deep", "tutorial") else ()) for name, net in NETS.items()],
+    ids=NETS,
 )
 def test_jacobian(net):
     n_out = net.spec.n_out

@@ -198,6 +198,7 @@ def test_a_file_holds_no_code_and_asks_for_it(suffix, tmp_path, monkeypatch):
         fastnn.load(path, functions=["isru"])
 
 
+@pytest.mark.slow
 def test_a_pickle_brings_it_along():
     code = "import pickle, sys; net = pickle.load(sys.stdin.buffer); print(repr(net([0.1, 0.2, 0.3]).tolist()))"
     net = MLP((3, 4, 2), activation=Activation(math_free, one_by_root, name="algebraic"), rng=0)

@@ -124,7 +124,7 @@ def one_warning():
 
 @pytest.mark.parametrize(
     "part",
-    [one_warning, one_sample, pytest.param(estimators, marks=pytest.mark.slow), refusals],
+    [one_warning, *(pytest.param(part, marks=pytest.mark.slow) for part in (one_sample, estimators)), refusals],
     ids=lambda part: part.__name__,
 )
 def test_without_the_compiler(part):
