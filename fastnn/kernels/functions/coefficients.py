@@ -35,6 +35,16 @@ HALF_TANH_P = (0.027774844305524559, 6.608871014549043e-05)  # none in float32
 HALF_TANH_Q_32 = (2.0, 0.16666626, -0.0027667585)
 HALF_TANH_Q_64 = (2.0, 0.22221635527771291, 0.001983540360333614)
 
+
+def _at_twice(factor: float, coefficients: tuple[float, ...]) -> tuple[float, ...]:
+    """The coefficients, in r**2, of `factor` times a polynomial in (2 r)**2; exact, as the factor is a power of two."""
+    return tuple(factor * 4.0**k * c for k, c in enumerate(coefficients))
+
+
+# The same fraction: tanh(r) = (r + r**3 P(r**2)) / Q(r**2) on |r| <= ln(2) / 4.
+TANH_P = _at_twice(4.0, HALF_TANH_P)
+TANH_Q_32, TANH_Q_64 = _at_twice(0.5, HALF_TANH_Q_32), _at_twice(0.5, HALF_TANH_Q_64)
+
 # (2 atanh(s) / s - 2) / s**2 in s**2, on |s| <= (sqrt 2 - 1) / (sqrt 2 + 1); error of atanh 2**-30.2, 2**-59.4.
 LOG_32 = (0.66666776, 0.39977536, 0.29871863)
 LOG_64 = (

@@ -31,6 +31,9 @@ from fastnn.kernels.functions.coefficients import (
     SHIFTER_64,
     SIN_32,
     SIN_64,
+    TANH_P,
+    TANH_Q_32,
+    TANH_Q_64,
     TURNS_32,
     TURNS_64,
 )
@@ -68,14 +71,14 @@ def _series(r):
 
 
 @inlined
-def _half_tanh(r):
-    """``p, q``: ``tanh(r / 2) = p / q``, and so ``exp(r) = (q + p) / (q - p)``, for a reduced argument.
+def _fraction(r, p, q):
+    """``r + r**3 p(r**2)`` and ``q(r**2)``, with no p in float32.
 
-    Functions that end in a division use it, for half the operations of `_series`.
+    Coefficients of tanh(r / 2) make it ``exp(r) = (q + p) / (q - p)``: half the operations of `_series`, for
+    functions that end in a division.
     """
     u = r * r
-    p = by_dtype(r, r, fma(r * u, polynomial(u, HALF_TANH_P), r))
-    return p, polynomial(u, by_dtype(r, HALF_TANH_Q_32, HALF_TANH_Q_64))
+    return by_dtype(r, r, fma(r * u, polynomial(u, p), r)), polynomial(u, q)
 
 
 @inlined
@@ -112,10 +115,11 @@ def tanh(x):
     largest = by_dtype(x, 10.0, 22.0)
     y = select(x > largest, largest, x)
     y = select(y < -largest, -largest, y)
-    # As `_reduce`, but ln 2 to one rounding will do: an error of e matters less, the larger e is.
+    # As `_reduce`, of 2 x and halved, but ln 2 to one rounding will do: an error of e matters less, the larger e is.
     shifter = by_dtype(x, SHIFTER_32, SHIFTER_64)
     shifted = fma(y, 2.0 * LOG2_E, shifter)
-    p, q = _half_tanh(fma(shifted - shifter, -LN2, y + y))
+    r = fma(shifted - shifter, -0.5 * LN2, y)
+    p, q = _fraction(r, TANH_P, by_dtype(x, TANH_Q_32, TANH_Q_64))
     a = from_bits(to_bits(shifted) << by_dtype(x, 23, 52))
     less, more = 1.0 - a, a + 1.0  # 1 - a, not a - 1, beside which -0 would lose its sign
     return fma(less, -q, more * p) / fma(more, q, -less * p)
@@ -129,7 +133,7 @@ def sigmoid(x):
     y = select(y < smallest, smallest, y)
     # Both parts of the fraction are scaled by 2**-64, as 2**n alone overflows where the result is denormal.
     k, r = _reduce(y, -1.0)
-    p, q = _half_tanh(r)
+    p, q = _fraction(r, HALF_TANH_P, by_dtype(x, HALF_TANH_Q_32, HALF_TANH_Q_64))
     a = from_bits((k - 64) << by_dtype(x, 23, 52))
     less = from_bits(to_bits(q - p) - by_dtype(x, 64 << 23, 64 << 52))
     return less / fma(a, q + p, less)
