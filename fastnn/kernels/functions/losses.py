@@ -32,6 +32,7 @@ from fastnn.kernels.simd import (
     load,
     load_first,
     polynomial,
+    scratch,
     select,
     store,
     store_first,
@@ -40,11 +41,16 @@ from fastnn.kernels.simd import (
     transpose,
     with_lanes,
 )
+from fastnn.kernels.simd.blocks import transpose_block
 from fastnn.kernels.simd.columns import column
 from fastnn.settings import catalogue, own
 
 #: Up to here ``-log(1 - u) = u * (1 + u / 2 + u**2 / 3 + ...)`` is exact to rounding with these coefficients.
 _FLOOR_IS_SMALL, _LOGARITHM = 2.0**-7, tuple(1 / k for k in range(1, 8))
+
+
+#: Outputs of a softmax that are turned at once, and stay turned where there are no more.
+TURNED = 256
 
 
 @inlined
@@ -367,50 +373,54 @@ def cross_entropy_of_rows(labels_given, z, d, y, labels, scale, rows, n_out, par
     one output of as many rows as it has lanes.
     """
     width = lanes(z)
-    z_k, y_k = tile(z, width, 1), tile(z, width, 1)
+    z_turned, y_turned, hits_of_labels = scratch(z, TURNED), scratch(z, TURNED), scratch(z, 1)
     loss = broadcast(0.0, z)
     for r in range(0, rows, width):
         n, place = min(width, rows - r), r * n_out
         share = load_first(scale + r, n)
 
         top = broadcast(-np.inf, z)
-        for j in range(0, n_out, width):
-            _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
-            for k in range(min(width, n_out - j)):
-                top = select(z_k[k, 0] > top, z_k[k, 0], top)
+        for j in range(0, n_out, TURNED):
+            columns = min(TURNED, n_out - j)
+            transpose_block(z + (place + j), n_out, z_turned, width, n, columns)
+            for k in range(0, columns * width, width):
+                z_k = load(z_turned + k)
+                top = select(z_k > top, z_k, top)
 
         exps, hits, targets = broadcast(0.0, z), broadcast(0.0, z), broadcast(0.0, z)
-        for j in range(0, n_out, width):
-            if n_out > width:
-                _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+        for j in range(0, n_out, TURNED):
+            columns = min(TURNED, n_out - j)
+            if n_out > TURNED:
+                transpose_block(z + (place + j), n_out, z_turned, width, n, columns)
             if not labels_given:
-                _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
-            for k in range(min(width, n_out - j)):
-                above = z_k[k, 0] - top
+                transpose_block(y + (place + j), n_out, y_turned, width, n, columns)
+            for k in range(0, columns * width, width):
+                above = load(z_turned + k) - top
                 if not labels_given:
-                    hits, targets = fma(y_k[k, 0], above, hits), targets + y_k[k, 0]
-                z_k[k, 0] = exp(above)
-                exps = exps + z_k[k, 0]
+                    y_k = load(y_turned + k)
+                    hits, targets = fma(y_k, above, hits), targets + y_k
+                e_k = exp(above)
+                store(z_turned + k, e_k)
+                exps = exps + e_k
+            if n_out > TURNED:
+                transpose_block(z_turned, width, d + (place + j), n_out, columns, n)
         if labels_given:
             for i in range(n):
-                d[place + i] = z[place + i * n_out + labels[r + i]]
-            hits, targets = load_first(d + place, n) - top, broadcast(1.0, z)
+                hits_of_labels[i] = z[place + i * n_out + labels[r + i]]
+            hits, targets = load_first(hits_of_labels, n) - top, broadcast(1.0, z)
         loss = fma(share, select(first_lanes(n, z), targets * log(exps) - hits, 0.0), loss)
 
         factor = targets / exps
-        for j in range(0, n_out, width):
-            if n_out > width:
-                _load_turned(z_k, z + (place + j), n_out, n, n_out - j)
+        for j in range(0, n_out, TURNED):
+            columns = min(TURNED, n_out - j)
+            if n_out > TURNED:
+                transpose_block(d + (place + j), n_out, z_turned, width, n, columns)
                 if not labels_given:
-                    _load_turned(y_k, y + (place + j), n_out, n, n_out - j)
-                for k in range(min(width, n_out - j)):
-                    z_k[k, 0] = exp(z_k[k, 0] - top)
-            for k in range(min(width, n_out - j)):
-                p = factor * z_k[k, 0]
-                z_k[k, 0] = share * (p if labels_given else p - y_k[k, 0])
-            transpose(z_k)
-            for i in range(n):
-                store_first(d + (place + i * n_out + j), z_k[i, 0], n_out - j)
+                    transpose_block(y + (place + j), n_out, y_turned, width, n, columns)
+            for k in range(0, columns * width, width):
+                p = factor * load(z_turned + k)
+                store(z_turned + k, share * (p if labels_given else p - load(y_turned + k)))
+            transpose_block(z_turned, width, d + (place + j), n_out, columns, n)
         if labels_given:
             for i in range(n):
                 d[place + i * n_out + labels[r + i]] -= scale[r + i]

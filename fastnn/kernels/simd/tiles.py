@@ -90,17 +90,39 @@ def transpose(typingctx, square):
     def codegen(context, builder, sig, args):
         places = [builder.gep(args[0], [ir.Constant(INT32, i)]) for i in range(n)]
         rows = [builder.load(place) for place in places]
+        quads = n >= 4 and square.vector.dtype.bitwidth == 32
         half = n // 2
-        while half:  # exchange blocks of `half` lanes between rows that are `half` apart
-            first = [lane + n - half if lane & half else lane for lane in range(n)]
-            second = [lane + n if lane & half else lane + half for lane in range(n)]
-            for i in range(n):
-                if not i & half:
-                    upper, lower = rows[i], rows[i + half]
-                    rows[i], rows[i + half] = (shuffle(builder, upper, lower, lanes) for lanes in (first, second))
+        while half > (2 if quads else 0):
+            rows = _exchange(builder, rows, half, half)
             half //= 2
+        if quads:
+            rows = _turn_quads(builder, rows)
         for row, place in zip(rows, places, strict=True):
             builder.store(row, place)
         return context.get_dummy_value()
 
     return types.void(square), codegen
+
+
+def _exchange(builder, rows, half, distance):
+    """Exchange blocks of `half` lanes, the second of one row and the first of that which is `distance` rows on."""
+    n, result = len(rows), list(rows)
+    first = [lane + n - half if lane & half else lane for lane in range(n)]
+    second = [lane + n if lane & half else lane + half for lane in range(n)]
+    for i in range(n):
+        if not i & distance:
+            pair = rows[i], rows[i + distance]
+            result[i], result[i + distance] = (shuffle(builder, *pair, lanes) for lanes in (first, second))
+    return result
+
+
+def _turn_quads(builder, rows):
+    """Turn each square of four lanes and rows by what x86 does to 16 bytes in one instruction each."""
+    n, result = len(rows), []
+    pairs = _exchange(builder, rows, 2, 1)  # a0 a1 b0 b1, a2 a3 b2 b3, c0 c1 d0 d1, c2 c3 d2 d3
+    even = [part + lane for part in range(0, n, 4) for lane in (0, 2, n, n + 2)]
+    for i in range(0, n, 4):
+        for k in (0, 1):
+            upper, lower = pairs[i + k], pairs[i + k + 2]
+            result += [shuffle(builder, upper, lower, [lane + odd for lane in even]) for odd in (0, 1)]
+    return result

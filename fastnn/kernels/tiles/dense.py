@@ -35,10 +35,11 @@ from fastnn.kernels.simd import (
     tile,
     transpose,
 )
+from fastnn.kernels.simd.blocks import transpose_block
 from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
-from fastnn.kernels.tiles.passes import copy_block, transpose_block
+from fastnn.kernels.tiles.passes import copy_block
 
 #: The register tile has HIGH rows of one vector, LOW rows of two, FLAT rows of WIDE: many sums hide fma's latency.
 HIGH, LOW, FLAT = REGISTER_FILE.tile[0], REGISTER_FILE.tile[1], REGISTER_FILE.tile[-1]

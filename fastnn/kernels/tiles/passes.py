@@ -1,4 +1,4 @@
-"""Loops over a block of a matrix: activations, their derivatives, sums of columns, copies, transposes.
+"""Loops over a block of a matrix: activations, their derivatives, sums of columns, copies.
 
 A block is `rows x columns` numbers whose rows lie `stride` apart.
 """
@@ -24,7 +24,6 @@ from fastnn.kernels.simd import (
     store_first,
     tile,
     total,
-    transpose,
     widen,
 )
 from fastnn.settings import catalogue
@@ -148,21 +147,6 @@ def copy_block(source, source_stride, target, target_stride, rows, columns):
         for j in range(0, columns, width):
             left = columns - j
             store_first(target + (r * target_stride + j), load_first(source + (r * source_stride + j), left), left)
-
-
-@outlined
-def transpose_block(source, source_stride, target, target_stride, rows, columns):
-    """``target = source.T``, square by square, each turned within registers."""
-    width = lanes(source)
-    square = tile(source, width, 1)
-    for r in range(0, rows, width):
-        for j in range(0, columns, width):
-            for i in range(width):
-                row = source + (min(r + i, rows - 1) * source_stride + j)
-                square[i, 0] = load_first(row, columns - j)
-            transpose(square)
-            for i in range(min(width, columns - j)):
-                store_first(target + ((j + i) * target_stride + r), square[i, 0], rows - r)
 
 
 @outlined
