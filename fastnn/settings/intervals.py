@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from math import inf
+from functools import cached_property
+from math import inf, nextafter
 from typing import Any
 
 
@@ -15,9 +16,13 @@ class Interval:
     high: float = inf
     open_low: bool = False
 
+    @cached_property
+    def least(self) -> float:
+        """The least number that belongs to it."""
+        return nextafter(self.low, inf) if self.open_low or self.low == -inf else self.low
+
     def __contains__(self, number: float) -> bool:
-        inside = self.low < number < self.high
-        return inside or (number == self.low and not self.open_low and self.low > -inf)
+        return self.least <= number < self.high
 
     def __str__(self) -> str:
         if self.low == -inf:

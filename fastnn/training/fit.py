@@ -115,7 +115,7 @@ def fit(
     with limited_blas, interruptible as interrupts:
         before = job.params.copy()
         if job.monitor is not None:
-            job.monitor.begin(int(state.counters[0]), min(epochs, FIRST_ROOM))
+            job.monitor.begin(state.counters.item(0), min(epochs, FIRST_ROOM))
         train, thread = _trainer(job, state, backend, options, interrupts)
         with thread:
             run = _Run(train, job, state, epochs, before, first_steps)
@@ -194,7 +194,7 @@ class _Run:
     def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray, first_steps: int):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps = first_steps
-        self.first = int(state.counters[0])
+        self.first, _, steps = state.counters.tolist()
         room = min(epochs, FIRST_ROOM)
         self.learning_rates = job.optimizer.rates(self.first, room)
         self.losses = np.empty(room)
@@ -205,7 +205,7 @@ class _Run:
         if state.last is not None:
             before = state.last
             job.params[:], state.last = before, None
-        begins = job.monitor is None and not state.counters[2]
+        begins = job.monitor is None and steps == 0
         self.kept = before, None if begins else state.copy()
 
     def _begin_monitoring(self) -> None:
@@ -221,11 +221,11 @@ class _Run:
     @property
     def done(self) -> int:
         """Number of whole epochs that this run has done."""
-        return int(self.state.counters[0]) - self.first
+        return self.state.counters.item(0) - self.first
 
     def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The learning rates of the next epochs, and room for their losses."""
-        done = int(state.counters[0]) - self.first
+        done = state.counters.item(0) - self.first
         if done == len(self.losses):
             self._make_room()
         if self.plateau:
@@ -250,7 +250,7 @@ class _Run:
         while True:
             calls += 1
             keeping = calls >= CALLS_A_COPY
-            done, steps, clock = self.done, int(self.state.counters[2]), perf_counter()
+            done, steps, clock = self.done, self.state.counters.item(2), perf_counter()
             steps_now = self._whole_epochs(max_steps) if keeping else max_steps
             status = self.train(self.state, *self.following(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock

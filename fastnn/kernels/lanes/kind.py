@@ -95,6 +95,11 @@ class StepKind:
             size = h + 2 * count
         return offsets, size
 
+    @cached_property
+    def n_batch(self) -> int:
+        """Numbers that a batch takes, with the rows' shares in the loss."""
+        return self.rows * (self.spec.n_in + self.n_targets + 1) * self.lanes
+
     @property
     def n_values(self) -> int:
         """Vectors that the values of a block of rows take."""

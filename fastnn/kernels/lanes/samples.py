@@ -39,6 +39,7 @@ from fastnn.kernels.simd import (
     with_lanes,
 )
 from fastnn.kernels.simd.calls import call_float
+from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.simd.types import Pointer, Vector
 from fastnn.kernels.tiles import passes
@@ -171,13 +172,14 @@ class LaneSteps(NamedTuple):
 
 
 @kernel
-def run(kind, records, params, slots, counters, sums, learning_rates, losses, max_steps, checked_steps):
+def run(kind, records, room, params, slots, counters, sums, learning_rates, losses, max_steps, checked_steps):
     """Train from where `counters` and `sums` stand; see `fastnn.jobs.job`.
 
-    `kind` is known to the compiler; `records` hold one `fastnn.kernels.tiles.job_record.JOB_RECORD`.
+    `kind` is known to the compiler; `records` hold one `fastnn.kernels.tiles.job_record.JOB_RECORD`; a batch has `room`
+    from its first whole register on.
     """
     job = records[0]
-    work = pointer_at(job.vectors, pointer(params, 0))
+    work = pointer_at(-(-room.ctypes.data // REGISTER_BYTES) * REGISTER_BYTES, pointer(params, 0))
     x, n_params, row_vectors, n_slots, corrected = _facts(kind, work)
     pointers = LanePointers(
         _room(kind, x, "parameters"),
@@ -261,10 +263,9 @@ def _step(steps, job, batch, step, rate):
 
 # ---------------------------------------------------------------- from Python
 @lru_cache(maxsize=256)
-def _kind(
-    spec: NetworkSpec, loss: int, rule: int, width: int, row_vectors: int, penalised: bool, clipped: bool
-) -> StepKind:
-    return StepKind(spec, loss, rule, width, row_vectors, True, penalised, clipped, True)
+def _kind(spec: NetworkSpec, loss: int, rule: int, batch_size: int, penalised: bool, clipped: bool) -> StepKind:
+    width = lanes_for(batch_size, spec.dtype)
+    return StepKind(spec, loss, rule, width, -(-batch_size // width), True, penalised, clipped, True)
 
 
 @lru_cache
@@ -277,17 +278,14 @@ class PreparedForLanes(PreparedJob):
     """A job of a tiny network, with its kind of step and its buffers."""
 
     def __init__(self, job: Job, state: State):
-        spec = job.spec
-        width = lanes_for(job.batch_size, spec.dtype)
-        row_vectors = -(-job.batch_size // width)
-        n_vectors = row_vectors * (spec.n_in + job.loss.n_targets(spec.n_out) + 1) * width
-        super().__init__(job, state, None, whole=job.monitor is not None, n_vectors=n_vectors)
+        super().__init__(job, state, None, whole=job.monitor is not None)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
-        self.kind = _kind(spec, job.loss.code, self.rule, width, row_vectors, penalised, clipped)
-        self.fields.pack = _pack_address(spec.dtype)
+        self.kind = _kind(job.spec, job.loss.code, self.rule, job.batch_size, penalised, clipped)
+        self.room = np.empty(self.kind.n_batch + REGISTER_BYTES // 4, self.params.dtype)
+        self.fields.pack = _pack_address(job.spec.dtype)
 
     def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
         """Train on from a state."""
         self.remember_in(state)
-        arrays = self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
+        arrays = self.room, self.params, state.slots, state.counters, state.sums, learning_rates, epoch_losses
         return STATUSES[run(self.kind, self.record, *arrays, max_steps, self.checked_steps)]

@@ -58,7 +58,6 @@ JOB_RECORD = np.dtype(
         ("block_labels", np.intp),
         ("block_losses", np.intp),  # of each `LOSS_ROWS` rows of a block
         ("work", np.intp),
-        ("vectors", np.intp),  # in the lanes' loop: a batch
         # places in `work`
         ("block_rows", np.intp),  # a batch goes through the network in blocks of this many rows
         ("zeros", np.intp),

@@ -146,56 +146,62 @@ def _outline(
 class PreparedJob:
     """A job as a training loop takes it: its record, and the arrays that the record points to."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool, n_vectors: int = 0):
+    def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool):
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
-        Unless `whole`, it is laid out for a kernel that computes the steps by itself, which may ask for room for this
-        many numbers in vectors.
+        Unless `whole`, it is laid out for a kernel that computes the steps by itself.
         """
-        spec, n, shuffle, labelled = job.spec, len(job.X), job.shuffle, job.y.ndim == 1
+        labelled, noisy = job.y.ndim == 1, job.input_noise > 0
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
-        self.rule, settings = optimizers.rule_of(job.update_rule)
         thresholds = tuple(map(threshold, job.dropout)) if job.dropout else ()
         for_all = job.loss.default if isinstance(job.loss_parameter, np.ndarray) else job.loss_parameter
-        outline, shared, size = _outline(
-            spec, block_rows, job.loss.code, for_all, labelled, self.rule, settings, shuffle, job.input_noise > 0,
+        self.rule, settings = optimizers.rule_of(job.update_rule)
+        outline, shared, n_work = _outline(
+            job.spec, block_rows, job.loss.code, for_all, labelled, self.rule, settings, job.shuffle, noisy,
             thresholds, whole,
         )  # fmt: skip
-        n_floats = -(-block_rows // LOSS_ROWS) + 1
-        n_integers = n + block_rows if shuffle else 0
-        itemsize = job.params.itemsize
-        n_work = size + spec.n_params if whole and gradient is None else size
-        # One array for all: what takes eight bytes a number; from the start of a register on vectors, work, gradient.
-        n_own, n_vectored = 8 * (n_floats + n_integers), -(-n_vectors * itemsize // REGISTER_BYTES) * REGISTER_BYTES
-        buffer = np.zeros(n_own + REGISTER_BYTES + n_vectored + n_work * itemsize, np.uint8)
-        place = address(buffer)
-        vectors = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+        self.fields = fields = JobFields.from_buffer_copy(outline)
+        self.record = np.frombuffer(fields, JOB_RECORD)
         self.params, self.monitor = job.params, job.monitor
         # What the record points to; not the job, which may hold this: both would stay until garbage is collected.
         own = job.X, job.y, job.sample_weight, job.orders, job.monitor, job.loss_parameter, job.trainable
-        self.kept: tuple = shared, buffer, gradient, *own
+        self.kept: tuple = shared, gradient, *own
 
-        self.fields = fields = JobFields.from_buffer_copy(outline)
-        self.record = np.frombuffer(fields, JOB_RECORD)
-        fields.n_rows, fields.batch_size, fields.seed, fields.member = n, job.batch_size, state.seed, job.member
-        fields.X = address(job.X)
+        fields.n_rows, fields.batch_size, fields.X = len(job.X), job.batch_size, address(job.X)
         if labelled:
             fields.labels = address(job.y)
         else:
             fields.y = address(job.y)
-        fields.block_losses, fields.bad_data, fields.vectors = place, place + 8 * (n_floats - 1), vectors
-        if whole:
-            fields.work = vectors + n_vectored
-            fields.gradient = fields.work + size * itemsize
+        if whole or job.shuffle:
+            self._put_buffers(job, block_rows, n_work, whole)
         if gradient is not None:
             fields.gradient, fields.optimizer = address(gradient), 0
-        if shuffle:
-            fields.order, fields.block_labels = place + 8 * n_floats, place + 8 * (n_floats + n)
+        if job.shuffle:
+            fields.seed, fields.member = state.seed, job.member
             if job.orders is not None:
-                fields.draw_order = _step_address("given_order", spec.dtype)
+                fields.draw_order = _step_address("given_order", job.spec.dtype)
                 fields.orders, fields.n_orders = address(job.orders), len(job.orders)
         self._put_options(job, state, whole, updates=whole and gradient is None)
-        self.checked_steps = int(state.counters[2]) + job.n_batches  # after one pass the data are known to be finite
+        # After one pass the data are known to be finite.
+        self.checked_steps = state.counters.item(2) + job.n_batches
+
+    def _put_buffers(self, job: Job, block_rows: int, n_work: int, whole: bool) -> None:
+        """One array for all: what takes eight bytes a number; from the start of a register on work and gradient."""
+        fields, n, itemsize = self.fields, len(job.X), job.params.itemsize
+        n_losses = -(-block_rows // LOSS_ROWS)
+        n_integers = n + block_rows if job.shuffle else 0
+        n_own = 8 * (n_losses + 1 + n_integers)
+        n_floats = n_work + job.spec.n_params if whole else 0
+        buffer = np.zeros(n_own + REGISTER_BYTES + n_floats * itemsize, np.uint8)
+        self.kept += (buffer,)
+        place = address(buffer)
+        fields.block_losses, fields.bad_data = place, place + 8 * n_losses
+        if job.shuffle:
+            fields.order = place + 8 * (n_losses + 1)
+            fields.block_labels = fields.order + 8 * n
+        if whole:
+            fields.work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
+            fields.gradient = fields.work + n_work * itemsize
 
     def _put_options(self, job: Job, state: State, whole: bool, updates: bool) -> None:
         """Write what only some jobs ask for; `updates` says whether the steps change the parameters."""
