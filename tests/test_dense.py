@@ -157,8 +157,9 @@ def test_deep(depth, turned, dtype, multiply):
 def test_more_rows_than_a_chunk(dtype, multiply):
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
     n = CHUNK_VECTORS * width // DEPTH + HIGH + 1
-    for b_turned in (False, True):
-        check(n, 2 * width + 3, DEPTH + 3, dtype, b_turned=b_turned, gaps=(1, 0, 2), multiply=multiply)
+    for a_turned, b_turned, m in ((False, False, 2), (False, True, 2), (True, False, 8)):
+        layout = {"turned": a_turned, "b_turned": b_turned, "gaps": (1, 0, 2)}
+        check(n, m * width + 3, DEPTH + 3, dtype, **layout, multiply=multiply)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

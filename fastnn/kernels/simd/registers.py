@@ -24,6 +24,10 @@ class RegisterFile(NamedTuple):
     members: int  # registers that hold a number of each member of a block (bench_many.py)
     jacobian_rows: int = 256  # at most of a block of a Jacobian (bench_least_squares.py -k normal)
     together: bool = False  # a tiny network's parameters are, several to a register; else each has one (bench_paths.py)
+    depth: int = 400  # of the parts in which deeper products are summed (bench_kernels.py -k product)
+    chunk: int = 6400  # vectors of the left operand that are multiplied by all of the right one at once (likewise)
+    packs_rows: bool = False  # of the left operand of large gradients (likewise)
+    fetches_sums: bool = False  # of the next tile of large products (likewise)
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
 
 
@@ -40,6 +44,10 @@ REGISTER_FILES = {
         members=1,
         jacobian_rows=96,
         together=True,
+        depth=264,
+        chunk=4356,
+        packs_rows=True,
+        fetches_sums=True,
         features=8,
     ),
     "neon": RegisterFile(16, 32, "", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),

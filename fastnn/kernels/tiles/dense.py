@@ -54,8 +54,8 @@ WIDEST = REGISTER_FILE.number == 16
 #: Vectors of a tile as high as `LEAST`.
 TURNED = LEAST * WIDE
 
-#: Deeper products are summed in parts of this depth: two vectors of b for all of it nearly fill the first-level cache.
-DEPTH = 400
+#: Deeper products are summed in parts of this depth: two vectors of b for all of it stay in the first-level cache.
+DEPTH = REGISTER_FILE.depth
 
 #: Strips of b that are packed at once: where its rows lie pages apart, longer pieces of them are read in less time.
 STRIPS = 4
@@ -63,8 +63,11 @@ STRIPS = 4
 #: Vectors of a panel of b: of its depth, as wide as these strips, which are two vectors wide.
 PANEL = 2 * STRIPS * DEPTH
 
-#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache (400 KiB) while all of b goes by.
-CHUNK_VECTORS = 6400
+#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache while all of b goes by.
+CHUNK_VECTORS = REGISTER_FILE.chunk
+
+#: Vectors of such rows once packed: a column more for each tile.
+PACKED = CHUNK_VECTORS * (DEPTH + 1) // DEPTH + 1 if REGISTER_FILE.packs_rows else 1
 
 #: Bytes of a line of the caches.
 CACHE_LINE = 64
@@ -150,6 +153,9 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
             if shared and i % 2 == 1:
                 above = init_g + min(i - 1, rows - 1) * init_stride
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
+    if REGISTER_FILE.fetches_sums and height == LOW:  # the next tile's; in small products none is as high
+        for i in range(height):
+            prefetch(c + (height + i) * c_stride)
     line = lanes(b) * CACHE_LINE // REGISTER_BYTES
     for k in range(depth):
         if ahead.n > 0 and k % line == 0:
@@ -179,20 +185,22 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
                 store_halves(c_g + min(i - 1, rows - 1) * c_stride + tail, row + tail, sums[g + i, columns])
 
 
-@outlined(literals=("height", "columns", "shared"))
-def _strip(height, columns, shared, n, m, depth, a, b, init, c):
+@outlined(literals=("height", "columns", "shared", "packed"))
+def _strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
     """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left.
 
-    Where that is no more than half of them, a tile of half the height takes it.
+    Where that is no more than half of them, a tile of half the height takes it. Where a is `packed`, as `_pack_rows`
+    does it, this is 1, otherwise 0.
     """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole, nothing = n - n % height, Ahead(0, a, 0, 0)
+    a_row = depth + 1 if packed else a_stride
     for i in range(0, whole, height):
-        a_i = a + i * a_stride, a_stride, a_step
+        a_i = a + i * a_row, a_stride, a_step
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
         product_tile(height, columns, shared, height, m, depth, a_i, b, init_i, c_i, nothing)
     if whole < n:
-        rows, a_i = n - whole, (a + whole * a_stride, a_stride, a_step)
+        rows, a_i = n - whole, (a + whole * a_row, a_stride, a_step)
         init_i, c_i = (init + whole * init_stride, init_stride), (c + whole * c_stride, c_stride)
         if rows <= height // 2:
             product_tile(height // 2, columns, shared, rows, m, depth, a_i, b, init_i, c_i, nothing)
@@ -223,7 +231,7 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
         product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
     if done < n:
         a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
-        _strip(LOW, 2, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
+        _strip(LOW, 2, 0, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
 
 
 @outlined
@@ -235,6 +243,20 @@ def _pack(b, stride, depth, strips, panel):
             row, packed = b + (k * stride + 2 * s * width), panel + 2 * (s * DEPTH + k) * width
             store(packed, load(row))
             store(packed + width, load(row + width))
+
+
+@outlined
+def _pack_rows(a, stride, n, depth, panel):
+    """Copy `n` rows of a transposed a to where the columns of a tile, of `LOW` rows each, lie one after another.
+
+    As they lie in memory, each step of a tile's depth would touch another page. The last vector of a column reaches
+    into the place of the next, which is written after it.
+    """
+    for k in range(depth):
+        for i in range(0, n, LOW):
+            column, packed, rows = a + (k * stride + i), panel + (i * (depth + 1) + k * LOW), min(LOW, n - i)
+            for j in range(0, LOW, lanes(a)):
+                store(packed + j, load_first(column + j, rows - j))
 
 
 def _product_of(large):
@@ -251,15 +273,19 @@ def _product_of(large):
         """
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+        gradient = large and row_stride == 1
+        packs_rows = gradient and REGISTER_FILE.packs_rows and n >= MANY_ROWS and m >= 2 * STRIPS * width
         # a large gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
-        widest = row_stride == 1 and m % width == 0 and not packs if large else WIDEST
+        widest = gradient and m % width == 0 and not (packs or packs_rows) if large else WIDEST
         wide = WIDE if widest else 2
-        panel = scratch(b, PANEL)
+        panel, rows_panel = scratch(b, PANEL), scratch(b, PACKED)
         for start in range(0, depth, DEPTH):
             part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
             z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
             for i in range(0, n, chunk):
                 rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
+                if packs_rows:
+                    _pack_rows(a_i[0], depth_stride, rows, part, rows_panel)
                 j = 0
                 while j < m:
                     left = m - j
@@ -276,17 +302,19 @@ def _product_of(large):
                     z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
                     # no starred arguments here: with them Numba takes a literal for any number
                     if span <= width:
-                        _strip(HIGH, 1, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        _strip(HIGH, 1, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif span <= 2 * width:
-                        if large:
+                        if packs_rows:
+                            _strip(LOW, 2, 0, 1, rows, span, part, (rows_panel, 1, LOW), b_j, z_ij, c_ij)
+                        elif large:
                             b_after = b_k + (j + span) * b_step, b_stride, b_step
                             _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
                         else:
-                            _strip(low, 2, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                            _strip(low, 2, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif SHARED and span <= 2 * width + width // 2:
-                        _strip(low, 2, SHARED, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        _strip(low, 2, SHARED, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     else:
-                        _strip(FLAT, WIDE, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        _strip(FLAT, WIDE, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     j += span
 
     return product
