@@ -6,6 +6,8 @@ which interval, and with which largest relative error.
 
 LOG2_E = 1.4426950408889634
 LN2 = 0.6931471805599453
+# What ln 2 has beyond its nearest number.
+LN2_REST_32, LN2_REST_64 = -1.904654299957768e-09, 2.3190468138462996e-17
 
 # ln 2 in two parts, the first so short that its product with any exponent is exact.
 LN2_HIGH_32, LN2_LOW_32 = 0.693145751953125, 1.4286068203094173e-06
