@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from reference_cases import HIDDEN, rules, sized, targets
 
+from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.monitor import Monitor
 from fastnn.kernels import train as training
@@ -150,11 +151,11 @@ def predict(job, at_end):
         def empty(shape, dtype):
             return empty(shape, dtype, at_end)
 
-    network.np, network.workspace = Guard, lambda size, dtype: guarded(np.zeros(size, dtype), at_end)
+    network.np, network.aligned_zeros = Guard, lambda size, dtype: guarded(np.zeros(size, dtype), at_end)
     try:
         np.testing.assert_array_equal(network.predict(job.spec, job.params, job.X), expected)
     finally:
-        network.np, network.workspace = np, layers.workspace
+        network.np, network.aligned_zeros = np, aligned_zeros
 
 
 if __name__ == "__main__":

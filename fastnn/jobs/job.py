@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.monitor import Monitor, fresh_monitor_state
 from fastnn.jobs.slopes import Slopes
 from fastnn.settings import catalogue
@@ -184,11 +185,11 @@ class State:
     def fresh(cls, spec: NetworkSpec, optimizer: Optimizer | Solver, seed: int) -> State:
         """The state before the first step."""
         name = type(optimizer).__name__
-        if isinstance(optimizer, Solver):
+        if isinstance(optimizer, Solver) or catalogue.OPTIMIZERS[name].slots == 0:
             slots = np.zeros((0, spec.n_params), dtype=spec.dtype)
         else:
             row = catalogue.OPTIMIZERS[name]
-            slots = np.zeros((row.slots, spec.n_params), dtype=spec.dtype)
+            slots = aligned_zeros(row.slots * spec.n_params, spec.dtype).reshape(row.slots, spec.n_params)
             if row.keeps_step_sizes:
                 slots[1] = optimizer.learning_rate
         return cls(name, seed, slots, np.zeros(3, np.int64), np.zeros(2))

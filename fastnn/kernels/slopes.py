@@ -8,6 +8,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import address, aligned_zeros
 from fastnn.jobs.job import Job
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of, callee, kernel
@@ -16,7 +17,7 @@ from fastnn.kernels.point.scratch import scratch_size, sizes_of, tapes_of
 from fastnn.kernels.point.series import run_series
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.tiles.job_record import JOB_RECORD
-from fastnn.kernels.tiles.layers import address, pointer_type, workspace
+from fastnn.kernels.tiles.layers import pointer_type
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.settings.spec import NetworkSpec
 
@@ -71,7 +72,7 @@ def _fill(architecture, params, X, directions, slopes, jacobian, work):
 def slope_values(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
     """The contract of `fastnn.reference.slopes.slope_values`."""
     slopes = np.empty((len(X), len(directions), spec.n_out), spec.dtype)
-    work = workspace(scratch_size(spec, "hvp"), spec.dtype)
+    work = aligned_zeros(scratch_size(spec, "hvp"), spec.dtype)
     _fill(spec, params, X, directions, slopes, np.empty((0, 0, 0, 0), spec.dtype), work)
     return slopes
 
@@ -80,7 +81,7 @@ def slope_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray, directions: N
     """The contract of `fastnn.reference.slopes.slope_jacobian`."""
     slopes = np.empty((len(X), len(directions), spec.n_out), spec.dtype)
     jacobian = np.zeros((*slopes.shape, spec.n_params), spec.dtype)
-    work = workspace(scratch_size(spec, "hvp"), spec.dtype)
+    work = aligned_zeros(scratch_size(spec, "hvp"), spec.dtype)
     _fill(spec, params, X, directions, slopes, jacobian, work)
     return slopes, jacobian
 
@@ -94,7 +95,7 @@ def _address(spec: NetworkSpec) -> int:
 
 def lay_out(prepared: PreparedForTiles, job: Job) -> None:
     """Have the steps of a prepared job add its slopes."""
-    slopes, loss, work = job.slopes, np.zeros(1), workspace(scratch_size(job.spec, "hvp"), job.spec.dtype)
+    slopes, loss, work = job.slopes, np.zeros(1), aligned_zeros(scratch_size(job.spec, "hvp"), job.spec.dtype)
     assert slopes is not None
     prepared.kept += slopes, loss, work
     fields = prepared.fields

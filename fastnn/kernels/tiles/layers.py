@@ -9,7 +9,6 @@ the arithmetic of each element stays the same.
 
 from __future__ import annotations
 
-from ctypes import addressof, c_char
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -231,20 +230,6 @@ def backward_address(dtype: str) -> int:
     place, n = pointer_type(dtype), types.intp
     update = update_type(place, pointer_type("float64"))
     return address_of(backward, INTEGERS, n, n, place, place, types.boolean, place, n, n, place, TEAM, update)
-
-
-def address(array: NDArray) -> int:
-    """Where a contiguous array's numbers begin."""
-    try:
-        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type] # in a third of the time
-    except (TypeError, ValueError):  # read-only, or empty
-        return array.__array_interface__["data"][0]
-
-
-def workspace(size: int, dtype: str) -> NDArray:
-    """An array of zeros that starts at the start of a cache line."""
-    raw = np.zeros(size * np.dtype(dtype).itemsize + REGISTER_BYTES, np.uint8)
-    return np.ndarray(size, dtype, raw, -address(raw) % REGISTER_BYTES)
 
 
 # ---------------------------------------------------------------- forward

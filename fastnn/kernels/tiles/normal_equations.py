@@ -16,7 +16,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fastnn.jobs.aligned import aligned_empty
+from fastnn.jobs.aligned import aligned_empty, aligned_zeros
 from fastnn.jobs.job import Job
 from fastnn.kernels.functions import losses
 from fastnn.kernels.jit.compiling import address_of, inlined, kernel
@@ -42,7 +42,6 @@ from fastnn.kernels.tiles.layers import (
     layout,
     pointer_type,
     product_address,
-    workspace,
 )
 from fastnn.settings import catalogue
 
@@ -213,10 +212,10 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     layers, zeros, size = layout(spec, block_rows, False, True)
     stride = _stride(spec.n_params + 1, dtype)
     if not job.buffers:
-        rows = workspace(block_rows * spec.n_out * stride, dtype)
-        sums = workspace((spec.n_params + 1) * stride, dtype)
-        room = workspace(2 * block_rows * spec.n_out, dtype)
-        job.buffers = workspace(size, dtype), room, rows, sums
+        rows = aligned_zeros(block_rows * spec.n_out * stride, dtype)
+        sums = aligned_zeros((spec.n_params + 1) * stride, dtype)
+        room = aligned_zeros(2 * block_rows * spec.n_out, dtype)
+        job.buffers = aligned_zeros(size, dtype), room, rows, sums
     work, room, rows, sums = job.buffers
     sums[:] = 0
     addresses = forward_address(dtype), _residuals_address(job.loss, dtype)
@@ -246,7 +245,7 @@ def cholesky(
     factor = aligned_empty(n * stride, "float64").reshape(n, stride)
     factor[:, :n] = matrix
     np.einsum("ii->i", factor[:, :n])[:] += damping
-    negative = workspace(_PIVOTS * stride, "float64")
+    negative = aligned_zeros(_PIVOTS * stride, "float64")
     rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
     for start in range(0, n, rows):
         answer()
@@ -258,7 +257,7 @@ def cholesky(
 def trace_of_inverse(factor: NDArray[np.float64], n: int, answer: Callable[[], None]) -> float:
     """The trace of ``(R^T R)^-1``: the contract of `fastnn.reference.normal_equations.trace_of_inverse`."""
     stride = _stride(n, "float64")
-    inverse = workspace(n * stride, "float64").reshape(n, stride)
+    inverse = aligned_zeros(n * stride, "float64").reshape(n, stride)
     rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
     for stop in range(n, 0, -rows):
         answer()

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.job import Job, State
 from fastnn.kernels.dispatch import BLOCK_ROWS
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.calls import call
 from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.layers import ALONE, COLUMNS, H, forward_address, layout, workspace
+from fastnn.kernels.tiles.layers import ALONE, COLUMNS, H, forward_address, layout
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD
@@ -49,7 +50,7 @@ class _OneRow:
         try:
             work = self.spare.pop()
         except IndexError:
-            work = workspace(self.size, str(self.dtype))
+            work = aligned_zeros(self.size, str(self.dtype))
         _predict(self.layers, *self.settings, params, X, work, 1, out)
         self.spare.append(work)
         return out
@@ -64,7 +65,7 @@ def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
         return _one_row(spec)(params, X)
     block_rows = max(1, min(len(X), BLOCK_ROWS))
     layers, zeros, size = layout(spec, block_rows, False, False)
-    out, work = np.empty((len(X), spec.n_out), spec.dtype), workspace(size, spec.dtype)
+    out, work = np.empty((len(X), spec.n_out), spec.dtype), aligned_zeros(size, spec.dtype)
     rows = len(X)
     if rows > BLOCK_ROWS:  # whole blocks, whose outputs are the same to the bit
         rows = max(1, PRODUCTS_A_CALL // (spec.n_params * BLOCK_ROWS)) * BLOCK_ROWS

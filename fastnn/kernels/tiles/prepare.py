@@ -9,6 +9,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import address, aligned_zeros
 from fastnn.jobs.job import STATUSES, Job, State, Status
 from fastnn.kernels import dispatch
 from fastnn.kernels.functions import losses, optimizers
@@ -23,7 +24,6 @@ from fastnn.kernels.tiles.layers import (
     INTEGERS,
     TEAM,
     Team,
-    address,
     backward_address,
     forward_address,
     layout,
@@ -192,7 +192,8 @@ class PreparedJob:
         n_integers = n + block_rows if job.shuffle else 0
         n_own = 8 * (n_losses + 1 + n_integers)
         n_floats = n_work + job.spec.n_params if whole else 0
-        buffer = np.zeros(n_own + REGISTER_BYTES + n_floats * itemsize, np.uint8)
+        new = aligned_zeros if whole else np.zeros
+        buffer = new(n_own + REGISTER_BYTES + n_floats * itemsize, np.uint8)
         self.kept += (buffer,)
         place = address(buffer)
         fields.block_losses, fields.bad_data = place, place + 8 * n_losses

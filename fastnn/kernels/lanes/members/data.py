@@ -10,10 +10,10 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.records import Records
 from fastnn.kernels.lanes import StepKind
 from fastnn.kernels.simd.columns import chunk_of
-from fastnn.kernels.tiles.layers import workspace
 
 
 class Data(NamedTuple):
@@ -109,7 +109,7 @@ def new_block(kind: StepKind, n: int, batch_size: int, n_validation: int, own_or
         "best_params": take(spec.n_params),
     }
     return Block(
-        work=workspace(size * width, spec.dtype),
+        work=aligned_zeros(size * width, spec.dtype),
         members=np.full(width, -1, np.intp),
         started=np.zeros(width, np.int64),
         waits=np.zeros(width, np.int64),
