@@ -18,6 +18,7 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.runtime import rtsys
 
+from fastnn.jobs.aligned import LINE
 from fastnn.kernels.jit import passes
 from fastnn.kernels.jit.raising import marking
 from fastnn.kernels.jit.resolution import remembering
@@ -101,7 +102,10 @@ class KernelCompiler(Compiler):
         context = self.state.targetctx
         counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
         self.state.targetctx = context.subtarget(
-            typing_context=typing_context, enable_nrt=counts, get_abi_sizeof=partial(_size, context.target_data)
+            typing_context=typing_context,
+            enable_nrt=counts,
+            get_abi_sizeof=partial(_size, context.target_data),
+            declare_function=partial(_with_aligned_stack, context.declare_function),
         )
 
     def define_pipelines(self) -> list[PassManager]:
@@ -156,6 +160,17 @@ class EmbeddedCompiler(PieceCompiler):
 def _size(target: Any, kind: Any) -> int:
     """Bytes that a value of an LLVM type takes. Numba has LLVM read a module for every answer."""
     return kind.get_abi_size(target)
+
+
+def _with_aligned_stack(declare: Callable, module: Any, descriptor: Any) -> Any:
+    """Numba's declaration of a function, with its stack aligned, so that no register saved there spans cache lines.
+
+    LLVM aligns it for arrays, but not for saved registers.
+    """
+    function = declare(module, descriptor)
+    function.attributes.add("nounwind")  # llvmlite writes no alignment where it is the only attribute
+    function.attributes.alignstack = LINE
+    return function
 
 
 def _nothing_to_execute(library: _PieceLibrary, descriptor: Any, environment: Any) -> Any:
