@@ -92,7 +92,7 @@ def test_what_others_embed_is_tidied(options):
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_the_collector_is_left_as_it_was(collects):
+def test_the_collector_and_numba_are_left_as_they_were(collects):
     assert gc.isenabled()
     try:
         if not collects:
@@ -102,5 +102,6 @@ def test_the_collector_is_left_as_it_was(collects):
         assert gc.isenabled() == collects
         _root.compile((types.float32,))
         assert gc.isenabled() == collects
+        assert not any("load_additional_registries" in vars(each) for each in (_root.typingctx, _root.targetctx))
     finally:
         gc.enable()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import cache, partial
-from importlib.util import find_spec
 from typing import Any
 
 from numba import _dynfunc
@@ -20,6 +19,7 @@ from numba.core.runtime import rtsys
 
 from fastnn.jobs.aligned import LINE
 from fastnn.kernels.jit import passes
+from fastnn.kernels.jit.loading import all_loaded, put_off_scipy
 from fastnn.kernels.jit.raising import marking
 from fastnn.kernels.jit.resolution import remembering
 
@@ -70,35 +70,19 @@ def _with_room_for_calls(function: Callable) -> Callable:
     return function
 
 
-@cache
-def _put_off_scipy() -> None:
-    """Have Numba load SciPy when it compiles linear algebra, rather than before it compiles anything."""
-    from numba.np import linalg
-
-    try:
-        if find_spec("scipy") is None:
-            return
-    except ImportError:  # from whatever keeps it from being imported
-        return
-    load = linalg.ensure_blas
-    linalg.ensure_blas = lambda: None  # all that this module asks is whether SciPy is there
-    try:
-        import numba.np.arraymath  # noqa: F401
-    finally:
-        linalg.ensure_blas = load
-
-
 class KernelCompiler(Compiler):
     """Numba's compiler for such libraries, with fewer passes, and which does not look for garbage meanwhile."""
 
     library_class: type[JITCodeLibrary] = _Library
 
     def __init__(self, typing_context: Any, target_context: Any, _: None, *args: Any):
-        _put_off_scipy()
+        put_off_scipy()
         library = self.library_class(target_context.codegen(), "kernel")
         library.enable_object_caching()
+        self._contexts = typing_context, target_context
         typing_context = remembering(typing_context)
-        super().__init__(typing_context, target_context, library, *args)
+        with all_loaded(*self._contexts):
+            super().__init__(typing_context, target_context, library, *args)
         context = self.state.targetctx
         counts = any(context.data_model_manager[arg].contains_nrt_meminfo() for arg in self.state.args)
         self.state.targetctx = context.subtarget(
@@ -120,7 +104,8 @@ class KernelCompiler(Compiler):
         collects = gc.isenabled()
         gc.disable()
         try:
-            compiled = super()._compile_core()
+            with all_loaded(*self._contexts):
+                compiled = super()._compile_core()
             # What Numba worked with is of no further use, and takes long to free when the process ends.
             compiled.fndesc.typemap = compiled.fndesc.calltypes = None
             return compiled._replace(type_annotation="")

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from numba.core.compiler_machinery import register_pass
+from numba.core.interpreter import Interpreter
 from numba.core.ir_utils import build_definitions
 from numba.core.rewrites import rewrite_registry
 from numba.core.ssa import reconstruct_ssa
 from numba.core.typed_passes import PreLowerStripPhis
-from numba.core.untyped_passes import GenericRewrites, ReconstructSSA
+from numba.core.untyped_passes import GenericRewrites, ReconstructSSA, TranslateByteCode
 
 #: Passes for what kernels do without: closures, comprehensions, with, literal_unroll, array expressions ...
 _IDLE = {
@@ -32,8 +33,30 @@ _IDLE = {
     "DumpParforDiagnostics",
 }
 
+#: What tidies with statements and dictionaries once bytecode has been read.
+_UNTIDIED = {"peep_hole_delete_with_exit", "peep_hole_fuse_dict_add_updates"}
+
 #: The pass that marks where counted references end.
 _COUNTING = "IRLegalization"
+
+
+class _Interpreter(Interpreter):
+    """Reads bytecode, and tidies less."""
+
+    def post_process(self, peepholes: list[Any], func_ir: Any) -> Any:
+        """Have those of these functions tidy the code that kernels need."""
+        return super().post_process([each for each in peepholes if each.__name__ not in _UNTIDIED], func_ir)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Translation(TranslateByteCode):
+    """From bytecode to Numba's code, by this interpreter."""
+
+    _name = "fastnn_translation"
+
+    def run_pass(self, state: Any) -> bool:
+        state.func_ir = _Interpreter(state.func_id).interpret(state.bc)
+        return True
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
@@ -76,7 +99,12 @@ class _StripPhis(PreLowerStripPhis):
         return True
 
 
-_SHORT = {GenericRewrites: _Rewrites, ReconstructSSA: _SSA, PreLowerStripPhis: _StripPhis}
+_SHORT = {
+    TranslateByteCode: _Translation,
+    GenericRewrites: _Rewrites,
+    ReconstructSSA: _SSA,
+    PreLowerStripPhis: _StripPhis,
+}
 
 
 def needed(passes: list[tuple[Any, str]], counts: bool) -> list[tuple[Any, str]]:

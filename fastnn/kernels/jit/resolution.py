@@ -58,7 +58,10 @@ class _TypingContext:
 
     def resolve_value_type(self, value: Any) -> Any:
         """The type of a value of Python's."""
-        function = self._context.resolve_value_type(value)
+        # Numba would first ask whether a function is a number, an array ..., which takes longer than all the rest.
+        function = self._context._lookup_global(value) if isinstance(value, BuiltinFunctionType) else None
+        if function is None:
+            function = self._context.resolve_value_type(value)
         if type(function) is not types.Function:
             return function
         if function not in self._functions:
