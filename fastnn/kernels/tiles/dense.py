@@ -274,7 +274,7 @@ def _product_of(large):
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
         gradient = large and row_stride == 1
-        packs_rows = gradient and REGISTER_FILE.packs_rows and n >= MANY_ROWS and m >= 2 * STRIPS * width
+        packs_rows = gradient and REGISTER_FILE.packs_rows and n >= STRIPS * LOW and m >= 2 * STRIPS * width
         # a large gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
         widest = gradient and m % width == 0 and not (packs or packs_rows) if large else WIDEST
         wide = WIDE if widest else 2
