@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from fastnn.kernels.jit.compiling import inlined, outlined
-from fastnn.kernels.simd.memory import load_first, store_first
+from fastnn.kernels.simd.memory import load, load_first, store, store_first
+from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.pointers import lanes
 from fastnn.kernels.simd.tiles import tile, transpose
 
 
 @inlined
-def _transpose_square(source, source_stride, target, target_stride, rows, columns):
-    """`transpose_block` of at most as many rows and columns as a vector has lanes."""
+def _transpose_square(source, source_stride, target, target_stride):
+    """`transpose_block` of as many rows and columns as a vector has lanes; LLVM would keep an address for each."""
     width = lanes(source)
     square = tile(source, width, 1)
     for i in range(width):
-        square[i, 0] = load_first(source + min(i, rows - 1) * source_stride, columns)
+        square[i, 0] = load(source)
+        source = opaque(source + source_stride)
     transpose(square)
-    for i in range(width - 1, -1, -1):  # the last column takes the place of what is written for those beyond it
-        store_first(target + min(i, columns - 1) * target_stride, square[i, 0], rows)
+    for i in range(width):
+        store(target, square[i, 0])
+        target = opaque(target + target_stride)
+
+
+@inlined
+def _transpose_part(source, source_stride, target, target_stride, rows, columns):
+    """The same of at most as many rows and columns."""
+    width = lanes(source)
+    square = tile(source, width, 1)  # what is in the other rows ends in lanes that are not stored
+    for i in range(min(rows, width)):
+        square[i, 0] = load_first(source + i * source_stride, columns)
+    transpose(square)
+    for i in range(min(columns, width)):
+        store_first(target + i * target_stride, square[i, 0], rows)
 
 
 @outlined
@@ -31,9 +46,8 @@ def transpose_block(source, source_stride, target, target_stride, rows, columns)
         row = max(0, min(r, rows - width))
         for j in range(0, columns, width):
             column = max(0, min(j, columns - width))
-            source_rc = source + (row * source_stride + column)
-            target_cr = target + (column * target_stride + row)
-            if rows >= width and columns >= width:  # as LLVM knows then
-                _transpose_square(source_rc, source_stride, target_cr, target_stride, width, width)
+            from_, to = source + (row * source_stride + column), target + (column * target_stride + row)
+            if rows >= width and columns >= width:
+                _transpose_square(from_, source_stride, to, target_stride)
             else:
-                _transpose_square(source_rc, source_stride, target_cr, target_stride, rows - row, columns - column)
+                _transpose_part(from_, source_stride, to, target_stride, rows - row, columns - column)
