@@ -281,6 +281,7 @@ class PreparedForLanes(PreparedJob):
         super().__init__(job, state, None, whole=job.monitor is not None)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         self.kind = _kind(job.spec, job.loss.code, self.rule, job.batch_size, penalised, clipped)
+        # Not `aligned_empty`, which would make a call of `fit` 4 us longer: the kernel begins at a whole register.
         self.room = np.empty(self.kind.n_batch + REGISTER_BYTES // 4, self.params.dtype)
         self.fields.pack = _pack_address(job.spec.dtype)
 
