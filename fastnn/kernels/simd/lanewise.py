@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit.lowering import cgutils
-from fastnn.kernels.simd.build import call_intrinsic, lanewise, shuffle, splat
+from fastnn.kernels.simd.build import call_intrinsic, lanewise, splat
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import Vector, llvm_vector
 
@@ -52,14 +52,6 @@ def select(typingctx, mask, x, y):
     """`x` where the mask holds, `y` elsewhere."""
     vector = x if isinstance(x, Vector) else y
     return vector(mask, vector, vector), lambda context, builder, sig, args: builder.select(*args)
-
-
-@intrinsic
-def halves(typingctx, low, high):
-    """The lower half of one vector and the upper half of another."""
-    half, lanes = low.lanes // 2, low.lanes
-    chosen = [*range(half), *range(lanes + half, 2 * lanes)]
-    return low(low, low), lambda context, builder, sig, args: shuffle(builder, args[0], args[1], chosen)
 
 
 @intrinsic
@@ -124,7 +116,8 @@ def polynomial(typingctx, x, coefficients):
     """``c[0] + c[1] x + c[2] x**2 + ...``; `coefficients` a tuple of floats.
 
     Either term by term (Horner's scheme), or neighbours in pairs, then the pairs in x**2, and so on (Estrin's): then
-    the chain of dependent operations has the length of the logarithm of the degree, and more numbers are alive.
+    the chain of dependent operations has the length of the logarithm of the degree, and more numbers are alive. For
+    three terms both chains are as long, and the first scheme does without a square.
     """
 
     def codegen(context, builder, sig, args):
@@ -133,16 +126,16 @@ def polynomial(typingctx, x, coefficients):
             splat(builder, context.cast(builder, number, dtype, x.dtype), x.lanes)
             for number, dtype in zip(numbers, sig.args[1], strict=True)
         ]
-        while REGISTER_FILE.horner and len(terms) > 1:
-            low, high = terms[-2:]
-            terms[-2:] = [call_intrinsic(builder, "fmuladd", x, power.type, [high, power, low])]
-        while len(terms) > 1:
+        while len(terms) > 3 and not REGISTER_FILE.horner:
             pairs = [
                 call_intrinsic(builder, "fmuladd", x, power.type, [high, power, low])
                 for low, high in zip(terms[::2], terms[1::2], strict=False)
             ]
             terms = pairs + terms[len(pairs) * 2 :]
             power = builder.fmul(power, power)
+        while len(terms) > 1:
+            low, high = terms[-2:]
+            terms[-2:] = [call_intrinsic(builder, "fmuladd", x, power.type, [high, power, low])]
         return terms[0]
 
     return x(x, coefficients), codegen

@@ -21,14 +21,15 @@ from fastnn.kernels.dispatch import MANY_ROWS
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import (
     broadcast,
+    first_lanes,
     fma,
-    halves,
     lanes,
     load,
     load_first,
     load_halves,
     prefetch,
     scratch,
+    select,
     store,
     store_first,
     store_halves,
@@ -144,6 +145,8 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
     sums, row_of_b = tile(b, HIGH, WIDE), tile(b, WIDE, 1)
     group = _group(height)
     vectors, tail = columns + shared, m - lanes(b) // 2
+    # If LLVM knew that these are halves, it would permute numbers in a unit that multiplies, where AVX-512 can blend
+    first_half = first_lanes(opaque(lanes(b) // 2), b)
     for g in range(0, height, group):
         init_g = _group_at(g, group, rows, init, init_stride)
         for i in range(group):
@@ -173,7 +176,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
                 for j in range(columns):
                     sums[g + i, j] = fma(a_ik, row_of_b[j, 0], sums[g + i, j])
                 if shared and i % 2 == 1:
-                    a_pair = halves(broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
+                    a_pair = select(first_half, broadcast(a_g[min(i - 1, rows - 1) * a_stride], b), a_ik)
                     sums[g + i, columns] = fma(a_pair, load_halves(b_k + tail, b_k + tail), sums[g + i, columns])
     for g in range(0, height, group):
         c_g = _group_at(g, group, rows, c, c_stride)
