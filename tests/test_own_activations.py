@@ -88,8 +88,8 @@ def test_what_numbers_are_computed_with_takes_vectors_unless_it_branches():
     def compute(z, results):
         for i in range(0, z.size, 4):
             x = load(with_lanes(pointer(z, i), 4))
-            store(pointer(results, i), together(x, x))
-            store(pointer(results, z.size + i), in_turn(x, x))
+            store(with_lanes(pointer(results, i), 4), together(x, x))
+            store(with_lanes(pointer(results, z.size + i), 4), in_turn(x, x))
 
     assert [f.py_func.__name__ for f in (together, in_turn)] == ["together", "one_by_one"]
     results = np.empty(2 * X[:36].size)
