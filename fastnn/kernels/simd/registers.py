@@ -33,7 +33,16 @@ class RegisterFile(NamedTuple):
 
 REGISTER_FILES = {
     "avx512": RegisterFile(
-        64, 32, "loads and stores", tile=(16, 8, 8), samples=4, horner=False, few_rows=1, members=2, together=True, features=8
+        64,
+        32,
+        "loads and stores",
+        tile=(16, 8, 8),
+        samples=4,
+        horner=False,
+        few_rows=1,
+        members=2,
+        together=True,
+        features=8,
     ),
     "avx": RegisterFile(
         32,
