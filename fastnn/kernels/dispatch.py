@@ -15,9 +15,10 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.settings.spec import Layer, NetworkSpec
 
 #: Networks of at most this many parameters are trained with samples in lanes, in batches of at most this many
-#: vectors of rows: within these bounds a step takes a tenth to two thirds of the tiles' time
-#: (``pytest bench/bench_paths.py -s``).
-TINY_PARAMS, TINY_ROW_VECTORS = 40, 32
+#: vectors of rows: within these bounds a step takes a tenth to two fifths of the tiles' time
+#: (``pytest bench/bench_paths.py -s``). Longer batches gain as well, but each number of vectors compiles a kernel of
+#: its own, whose values for all of them stand on the stack.
+TINY_PARAMS, TINY_ROW_VECTORS = 40, 4
 
 #: A member of more parameters than this is trained by itself: its copies in all lanes would leave the nearest caches.
 #: ``pytest bench/bench_lanes.py`` measures it: with AVX-512 a step in lanes took 1/3.2 to 1/1.2 of the time up to 3,200
