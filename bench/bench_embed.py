@@ -1,7 +1,7 @@
 """Time of one call of a network from inside a caller's compiled loop, and from Python: ``pytest bench/bench_embed.py``.
 
-The network is 8-64-64-1 in float32. The timer divides by the number of calls in the loop; compiling happens before
-the timing.
+The network is 8-64-64-1 in float32, or a wide one. The timer divides by the number of calls in the loop; compiling
+happens before the timing.
 """
 
 from time import perf_counter
@@ -49,6 +49,18 @@ def bench_loop(benchmark, loop):
         return (NET, np.zeros(8, "f"), np.ones(1, "f"), np.empty((1, 8), "f"), CALLS), {}
 
     benchmark.pedantic(loop, setup=start, rounds=30, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="wide layers, one sample", timer=per_call)
+@pytest.mark.parametrize(("width", "layers"), [(256, 5), (512, 6), (1024, 3)])
+def bench_wide(benchmark, width, layers):
+    """Weights that come from beyond the first-level cache."""
+    net = fastnn.MLP((25, *[width] * layers, 198), activation="silu", dtype="float32", rng=0)
+
+    def start():
+        return (net, np.zeros(25, "f"), np.ones(198, "f"), np.empty((1, 25), "f"), CALLS), {}
+
+    benchmark.pedantic(outputs, setup=start, rounds=5, warmup_rounds=1)
 
 
 @njit

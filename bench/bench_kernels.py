@@ -73,7 +73,7 @@ def test_product(benchmark, peaks, name, n, m, depth, turned, dtype):
     benchmark.extra_info["share of peak"] = f"{rate / peaks[dtype]:.0%}"
 
 
-@pytest.mark.parametrize("rows", [1, 4, 8])
+@pytest.mark.parametrize("rows", [1, 2, 4, 8])
 @pytest.mark.parametrize("kind", ["few_rows_product", "product"])
 def test_few_rows(benchmark, kind, rows):
     """Few rows through a layer of 512 by 512 float32."""
