@@ -9,7 +9,7 @@ from fastnn.kernels import dispatch
 CASES = [
     (MLP((3, 4, 1)), {"batch_size": 4}, "fit", "lanes, a sample in each"),
     (MLP((3, 4, 1)), {"batch_size": 4, "input_noise": 0.1}, "fit", "only tiles have dropout and noise"),
-    (MLP((3, 4, 1)), {"batch_size": 1000}, "fit", "a batch has more than"),
+    (MLP((3, 4, 1)), {"batch_size": 1000}, "fit", "rows (specialize=True compiles one"),
     (MLP((3, 40, 1)), {"threads": 2}, "fit", "more than 40 parameters; one thread"),
     (MLP((64, 100, 1)), {"batch_size": 64}, "fit", "pack and fetch ahead"),
     (MLP((3, 4, 1)), {"optimizer": fastnn.LevenbergMarquardt()}, "fit", "LevenbergMarquardt uses all samples"),

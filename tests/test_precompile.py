@@ -38,6 +38,7 @@ for dtype in ("float32", "float64"):
     options = dict(batch_size=4, l2=1e-3, max_grad_norm=1.0, input_noise=0.1, validation_data=(X, labels))
     net.fit(X, labels, epochs=2, loss="cross_entropy", **options, specialize=False)
     net = fastnn.MLP((5, 4, 5), dtype=dtype, rng=0)
+    net.fit(X, Y, epochs=2, input_noise=0.1)
     net.fit(X, Y, epochs=2, optimizer=fastnn.LevenbergMarquardt())
     net.fit(X, Y, epochs=2, optimizer=fastnn.LevenbergMarquardt(regularisation="bayesian"))
 """

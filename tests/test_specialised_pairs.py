@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from fastnn import MLP
+from fastnn.kernels.dispatch import lanes_for
+from fastnn.kernels.lanes.samples import run
 from fastnn.settings import catalogue, optimizers
 
 HIDDEN = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
@@ -25,14 +27,14 @@ FACTORS = {
     "optimizer": RULES,
     "sizes": [(3, 4), (1, 1), (2, 7), (3, 2, 3)],
     "n_out": [1, 2, 3],
-    "batch_size": [1, 3, 8, 17],
+    "batch_size": [1, 3, 8, 17, 133],  # the last, in vectors, more than one block
     "dtype": ["float64", "float32"],
     "bias": [True, False],
     "l2": [0.0, 0.1],
     "max_grad_norm": [None, 0.2],
     "weighted": [False, True],
 }
-ROWS = 17
+MORE_ROWS = 7  # than a batch has
 MOST = 40  # pairs of settings of two factors that are worth as many jobs
 
 
@@ -95,8 +97,9 @@ def test_the_jobs_are_few_and_leave_no_setting_out():
 def test_both_paths_agree(choice):
     job = settings(choice)
     row, rng = catalogue.LOSSES[job["loss"]], np.random.default_rng(0)
+    rows = job["batch_size"] + MORE_ROWS
     n_out = max(2, job["n_out"]) if row.labels else job["n_out"]
-    X, y = rng.normal(size=(ROWS, job["sizes"][0])), rng.random((ROWS, n_out))
+    X, y = rng.normal(size=(rows, job["sizes"][0])), rng.random((rows, n_out))
     if row.labels:
         y /= y.sum(axis=1, keepdims=True)
     net = MLP(
@@ -116,7 +119,7 @@ def test_both_paths_agree(choice):
         "batch_size": None if whole else job["batch_size"],
         "l2": job["l2"],
         "max_grad_norm": job["max_grad_norm"],
-        "sample_weight": rng.random(ROWS) + 0.1 if job["weighted"] else None,
+        "sample_weight": rng.random(rows) + 0.1 if job["weighted"] else None,
         "delta": 0.5,
         "epochs": 3,
         "rng": 0,
@@ -126,3 +129,16 @@ def test_both_paths_agree(choice):
     tolerance = 1e-10 if job["dtype"] == "float64" else 2e-4
     np.testing.assert_allclose(net.params, other.params, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(history.loss, expected.loss, rtol=tolerance)
+
+
+def test_long_batches_of_any_length_share_a_kernel():
+    net = MLP((3, 4, 2), output_activation="softmax", rng=0)
+    rng, labels, compiled = np.random.default_rng(0), net.spec.n_out, len(run.signatures)
+    for size in (9 * lanes_for(200, "float64"), 200, 347):
+        X, y = rng.normal(size=(size + 25, 3)), rng.integers(labels, size=size + 25)
+        options = {"loss": "cross_entropy", "batch_size": size, "epochs": 3, "rng": 0, "optimizer": optimizers.Adam()}
+        one, other = net.copy(), net.copy()
+        one.fit(X, y, specialize=True, **options)
+        other.fit(X, y, backend="numpy", **options)
+        np.testing.assert_allclose(one.params, other.params, rtol=1e-10)
+    assert len(run.signatures) == compiled + 1

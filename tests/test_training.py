@@ -133,6 +133,17 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_order(backen
     assert run(None) != run(None)
 
 
+@pytest.mark.parametrize("settings", [{}, {"validation_fraction": 0.5, "batch_size": 20}])  # of 12 that are left
+def test_a_batch_of_all_samples_is_not_shuffled(settings, backend):
+    runs = [MLP((3, 4, 2), rng=0) for _ in range(4)]
+    for net, shuffle, size in zip(runs, [True, False] * 2, [None, None, 3, 3], strict=True):
+        options = settings if size is None else settings | {"batch_size": size}
+        net.fit(X, Y, epochs=3, shuffle=shuffle, rng=1, backend=backend, specialize=False, **options)
+    whole, in_order, batches, batches_in_order = (net.params for net in runs)
+    assert (whole == in_order).all()
+    assert (batches != batches_in_order).any()
+
+
 def test_the_seed_is_drawn_from_the_generator():
     state = net().fit(X, Y, epochs=1, rng=7, backend="numpy").state
     assert state.seed == np.random.default_rng(7).integers(2**63)

@@ -60,6 +60,17 @@ def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) 
     return size
 
 
+def check_shuffle(shuffle: Any, batch_size: int, rows: int) -> bool:
+    """Whether the rows are visited in random orders: in a batch of all rows an order would be seen by rounding alone.
+
+    Raises
+    ------
+    TypeError
+        If it is not a flag.
+    """
+    return check_flag("shuffle", shuffle) and batch_size < rows
+
+
 def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
     """The dropout rate of each hidden layer, from one for all or one for each; empty if all are 0.
 
@@ -152,7 +163,7 @@ def check_job(
         batch_size=batch_size,
         sample_weight=weights,
         loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
-        shuffle=check_flag("shuffle", shuffle),
+        shuffle=check_shuffle(shuffle, batch_size, rows),
         l2=check_l2(l2),
         dropout=rates,
         input_noise=input_noise,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.jobs import check_batch_size, check_max_grad_norm
+from fastnn.checks.jobs import check_batch_size, check_max_grad_norm, check_shuffle
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.members import (
     check_data,
@@ -106,7 +106,7 @@ def check_members_job(
         init=check_name("init", init, INITIALIZERS),
         params=params,
         epochs=epochs,
-        shuffle=check_flag("shuffle", shuffle),
+        shuffle=check_shuffle(shuffle, batch_size, X.shape[1]),
         stopping=check_early_stopping(early_stopping, X_val.shape[1] > 0),
         history=history,
         features=check_features(features, spec, k),

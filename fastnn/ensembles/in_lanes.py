@@ -24,8 +24,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
     """Train members in lanes: each thread has its own block of lanes, and takes members from a common queue."""
     rule, settings = rule_of(job.optimizer)
     n = job.X.shape[1]
-    own_order = job.shuffle and job.batch_size < n
-    packed = own_order or len(job.X) > 1 or len(job.y) > 1
+    packed = job.shuffle or len(job.X) > 1 or len(job.y) > 1
     kind, compiled = members.new_step(
         job.spec,
         job.loss.code,
@@ -37,7 +36,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         selective=job.features is not None,
         validates=job.X_val.shape[1] > 0,
     )
-    parameters = _member_settings(job, settings, limits, own_order)
+    parameters = _member_settings(job, settings, limits)
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
     data = members.Data(job.X, job.y, *_weights(job.loss, job.y, job.weights), rows)
     of_validation = _weights(job.loss, job.y_val, job.weights_val)
@@ -46,7 +45,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
     queue = np.zeros(1, np.int64)
 
     def work() -> Piece:
-        block = members.new_block(kind, n, job.batch_size, job.X_val.shape[1], own_order)
+        block = members.new_block(kind, n, job.batch_size, job.X_val.shape[1], job.shuffle)
         ticks = _first_ticks(job, kind.lanes)
 
         def step() -> bool:
@@ -63,7 +62,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
     return work
 
 
-def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArray | None, own_order: bool) -> Any:
+def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArray | None) -> Any:
     """How the members are trained, as the kernel takes it; `settings` are the optimizer's."""
     stopping = job.stopping
     return members.MemberSettings(
@@ -80,7 +79,7 @@ def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArr
         mean=job.loss.mean,
         max_grad_norm=float(job.max_grad_norm),
         batch_size=job.batch_size,
-        own_order=own_order,
+        own_order=job.shuffle,
         patience=stopping.patience if stopping is not None else 0,
         min_improvement=float(stopping.min_improvement) if stopping is not None else 0.0,
         restore_best=stopping is not None and stopping.restore_best,

@@ -16,8 +16,8 @@ from fastnn.settings.spec import Layer, NetworkSpec
 
 #: Networks of at most this many parameters are trained with samples in lanes, in batches of at most this many
 #: vectors of rows: within these bounds a step takes a tenth to two fifths of the tiles' time
-#: (``pytest bench/bench_paths.py -s``). Longer batches gain as well, but each number of vectors compiles a kernel of
-#: its own, whose values for all of them stand on the stack.
+#: (``pytest bench/bench_paths.py -s``). In longer batches it takes a sixth to two thirds, for which users would seldom
+#: wait until one more kernel is compiled: they may ask for it (`specialize`).
 TINY_PARAMS, TINY_ROW_VECTORS = 40, 4
 
 #: A member of more parameters than this is trained by itself: its copies in all lanes would leave the nearest caches.
@@ -61,10 +61,14 @@ def lanes_for(batch_size: int, dtype: str) -> int:
     return min(2 * register, max(register // 2, 1 << (batch_size - 1).bit_length()))
 
 
+def row_vectors(batch_size: int, dtype: str) -> int:
+    """Vectors that the samples of a batch take, one in each lane."""
+    return -(-batch_size // lanes_for(batch_size, dtype))
+
+
 def samples_in_lanes(spec: NetworkSpec, batch_size: int) -> bool:
     """Whether one network is trained faster with samples in lanes: if it is tiny and its batches short."""
-    width = lanes_for(batch_size, spec.dtype)
-    return spec.n_params <= TINY_PARAMS and -(-batch_size // width) <= TINY_ROW_VECTORS
+    return spec.n_params <= TINY_PARAMS and row_vectors(batch_size, spec.dtype) <= TINY_ROW_VECTORS
 
 
 def members_in_lanes(spec: NetworkSpec) -> bool:

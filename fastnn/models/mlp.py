@@ -266,7 +266,7 @@ class MLP(SingleSample, InDomain, Exports):
         batch_size : int, optional
             Number of samples in a batch; the last batch of an epoch may be smaller. By default all samples.
         shuffle : bool
-            Whether each epoch visits the samples in a new random order.
+            Whether each epoch visits the samples in a new random order. A batch of all samples is not shuffled.
         sample_weight : array_like, shape (n,), optional
             Weight of each sample, at least 0.
         l2 : float
@@ -330,8 +330,8 @@ class MLP(SingleSample, InDomain, Exports):
             For the NumPy twin, the number of threads of its BLAS, on which the last bits do depend.
         specialize : bool, optional
             Whether to compile a kernel for just this network, which takes some seconds once; results differ by
-            rounding. By default for networks as small as the tutorial's, which run several times faster. The NumPy
-            twin has nothing to compile.
+            rounding. By default for networks as small as the tutorial's in short batches, which run several times
+            faster; in long batches they gain as well, but less. The NumPy twin has nothing to compile.
 
         Returns
         -------

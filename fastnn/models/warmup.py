@@ -54,8 +54,9 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"options, {dtype}", _training(dtype, **_OPTIONS)
 
 
-#: Layers large enough for every kind of matrix product in either dtype, and a single output, which has its own product.
-_WIDE = (128, 128, 1)
+#: Layers large enough for every kind of matrix product in either dtype, samples of a critical stride, which are copied,
+#: and a single output, which has its own product.
+_WIDE = (256, 128, 1)
 
 #: What a training step does only if asked.
 _OPTIONS: dict[str, Any] = {

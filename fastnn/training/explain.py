@@ -81,7 +81,7 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
     if noisy and tiny:
         why = "only tiles have dropout and noise"
     elif tiny:
-        why = f"a batch has more than {most} rows"
+        why = f"a batch has more than {most} rows (specialize=True compiles one for this network)"
     else:
         why = f"more than {dispatch.TINY_PARAMS} parameters"
     parts = [f"tiles, by the kernel that all networks share: {why}"]

@@ -45,7 +45,9 @@ def hold_out(job: Job, seed: int) -> Job:
     rows = n - len(monitor.X)
     slopes = job.slopes and job.slopes.rows(~held)
     batch_size = min(job.batch_size, rows)
-    return replace(job, X=job.X[~held], y=job.y[~held], slopes=slopes, sample_weight=weights, batch_size=batch_size)
+    shuffle = job.shuffle and batch_size < rows
+    X, y = job.X[~held], job.y[~held]
+    return replace(job, X=X, y=y, slopes=slopes, sample_weight=weights, batch_size=batch_size, shuffle=shuffle)
 
 
 def _classes(job: Job) -> NDArray:

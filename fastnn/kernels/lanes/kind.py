@@ -37,6 +37,8 @@ class StepKind:
         Whether every lane has rows of its own, copied to where a vector holds them; else all share those of the data.
     selective : bool
         Whether a lane's network may see only some of the features: the weights of the others get no gradient.
+    one_block : bool
+        Whether a batch is one block of rows, so that their number is known to the compiler.
     """
 
     spec: NetworkSpec
@@ -49,6 +51,7 @@ class StepKind:
     clipped: bool = False
     packed: bool = False
     selective: bool = False
+    one_block: bool = False
 
     def __reduce__(self) -> tuple:
         return _again, astuple(self)  # without users' functions, as in `TypeOfSpec`
@@ -95,10 +98,10 @@ class StepKind:
             size = h + 2 * count
         return offsets, size
 
-    @cached_property
-    def n_batch(self) -> int:
-        """Numbers that a batch takes, with the rows' shares in the loss."""
-        return self.rows * (self.spec.n_in + self.n_targets + 1) * self.lanes
+    @property
+    def columns(self) -> int:
+        """Numbers that a row of a batch takes, with its share in the loss."""
+        return self.spec.n_in + self.n_targets + 1
 
     @property
     def n_values(self) -> int:

@@ -18,7 +18,7 @@ from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import STATUSES, Job, State, Status
-from fastnn.kernels.dispatch import lanes_for
+from fastnn.kernels import dispatch
 from fastnn.kernels.functions.losses import part_present
 from fastnn.kernels.functions.optimizers import RULES
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
@@ -48,19 +48,40 @@ from fastnn.kernels.tiles.layers import ALONE, Team, pointer_type
 from fastnn.kernels.tiles.prepare import PreparedJob
 from fastnn.settings.spec import NetworkSpec
 
+#: Vectors of rows that go through the network together.
+BLOCK_VECTORS = 4
+
 _DONE, _BAD_DATA, _DIVERGED = int(Status.DONE), int(Status.BAD_DATA), int(Status.DIVERGED)
 
 
 def _facts(kind, work):
-    """Where vectors of a batch begin; parameters, vectors of rows in a batch, slots; whether a bias is corrected."""
+    """Where vectors of a batch begin; how many parameters and slots there are; whether a bias is corrected."""
 
 
 @overload(_facts, jit_options=INLINED)
 def _facts_impl(kind, work):
     kind = kind.value
-    n_params, row_vectors, width = kind.spec.n_params, kind.rows, kind.lanes
+    n_params, width = kind.spec.n_params, kind.lanes
     slots, corrected = RULES[kind.rule].slots, RULES[kind.rule].corrects_bias
-    return lambda kind, work: (with_lanes(work, width), n_params, row_vectors, slots, corrected)
+    return lambda kind, work: (with_lanes(work, width), n_params, slots, corrected)
+
+
+def _batch(kind, x, rows):
+    """Pointers to a batch of this many rows, whose vectors begin at `x`."""
+
+
+@overload(_batch, jit_options=INLINED)
+def _batch_impl(kind, x, rows):
+    kind = kind.value
+    n_in, n_targets, width = kind.spec.n_in, kind.n_targets, kind.lanes
+    block_rows, one_block = kind.rows, kind.one_block
+
+    def impl(kind, x, rows):
+        vectors = block_rows if one_block else (rows + width - 1) // width
+        y = x + vectors * n_in * width
+        return Batch(x, y, y + vectors * n_targets * width, 1, vectors)
+
+    return impl
 
 
 @intrinsic(prefer_literal=True)
@@ -101,27 +122,29 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     """
     X, Y, labels = pointer_at(job.X, work), pointer_at(job.y, work), pointer_at(job.labels, np.int64)
     weights, order = pointer_at(job.sample_weight, work), pointer_at(job.order, np.int64)
+    weighted, labelled, masked = job.sample_weight != 0, job.labels != 0, job.masked != 0
     weight = float(rows)
-    if job.sample_weight != 0 or job.masked != 0:
+    if weighted or masked:
         weight = 0.0
         for r in range(start, start + rows):
             row = order[r] if ordered != 0 else r
-            w = weights[row] if job.sample_weight != 0 else 1.0
-            weight += w * part_present(Y + row * n_targets, n_targets) if job.masked != 0 else w
+            w = weights[row] if weighted else 1.0
+            weight += w * part_present(Y + row * n_targets, n_targets) if masked else w
     divisor = job.outputs * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
     x, y, share = work, work + count * n_in, work + count * (n_in + n_targets)
-    for r in range(count):
-        row = start + min(r, rows - 1)
-        row = order[row] if ordered != 0 else row
-        vector, lane = r // width, r % width
-        for i in range(n_in):
-            x[(vector * n_in + i) * width + lane] = X[row * n_in + i]
-        for j in range(n_targets):
-            target = Y[row * n_targets + j] if job.labels == 0 else 1.0 if labels[row] == j else 0.0
-            y[(vector * n_targets + j) * width + lane] = target
-        w = weights[row] if job.sample_weight != 0 else 1.0
-        share[r] = factor * w if r < rows else 0.0
+    for begin in range(0, count, width):
+        for r in range(begin, begin + width):
+            row = start + min(r, rows - 1)
+            row = order[row] if ordered != 0 else row
+            x_r, y_r = x + begin * n_in + (r - begin), y + begin * n_targets + (r - begin)
+            for i in range(n_in):
+                x_r[i * width] = X[row * n_in + i]
+            for j in range(n_targets):
+                target = Y[row * n_targets + j] if not labelled else 1.0 if labels[row] == j else 0.0
+                y_r[j * width] = target
+            w = weights[row] if weighted else 1.0
+            share[r] = factor * w if r < rows else 0.0
     return weight
 
 
@@ -156,10 +179,10 @@ class LaneSteps(NamedTuple):
     kind: StepKind
     pointers: LanePointers
     pace: Pace
-    batch: Batch
+    x: Pointer  # where the vectors of a batch begin
     penalty: Vector
     bound: Vector
-    numbers: Pointer  # the batch in the lanes, one number after the other
+    numbers: Pointer  # the same, one number after the other
     weight: Pointer  # of that batch
     params: Pointer  # where the parameters are handed over
     n_params: int
@@ -180,7 +203,7 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
     """
     job = records[0]
     work = pointer_at(-(-room.ctypes.data // REGISTER_BYTES) * REGISTER_BYTES, pointer(params, 0))
-    x, n_params, row_vectors, n_slots, corrected = _facts(kind, work)
+    x, n_params, n_slots, corrected = _facts(kind, work)
     pointers = LanePointers(
         _room(kind, x, "parameters"),
         _room(kind, x, "parts"),
@@ -192,9 +215,6 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
     )
     pace = Pace(scratch(x, 1), scratch(x, 1), scratch(x, 1), scratch(x, 1))
     settings = pointer_at(job.settings, np.float64)
-    width, (n_in, n_targets) = lanes(x), _columns(kind)
-    count = row_vectors * width
-    batch = Batch(x, x + count * n_in, x + count * (n_in + n_targets), 1, row_vectors)
     n_batches = (job.n_rows + job.batch_size - 1) // job.batch_size
 
     _take_over(kind, params, pointers.params)
@@ -206,7 +226,7 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
     penalty = select(first_lanes(1, x), broadcast(job.l2, x), 0.0)
     bound, weight = broadcast(job.max_grad_norm, x), scratch(settings, 1)
     steps = LaneSteps(
-        kind, pointers, pace, batch, penalty, bound, work, weight, pointer(params, 0), n_params, corrected,
+        kind, pointers, pace, x, penalty, bound, work, weight, pointer(params, 0), n_params, corrected,
         n_batches, counters[2], checked_steps, job.draw_order != 0 and n_batches > 1, ALONE,
     )  # fmt: skip
     places = pointer(counters, 0), pointer(sums, 0), pointer(learning_rates, 0), pointer(losses, 0)
@@ -238,18 +258,19 @@ def _take_step(steps, job, batch, step, rate):
 
 
 def _step(steps, job, batch, step, rate):
-    x, pace, (n_in, n_targets) = steps.batch.x, steps.pace, _columns(steps.kind)
+    x, pace, width, (n_in, n_targets) = steps.x, steps.pace, lanes(steps.x), _columns(steps.kind)
     settings, parameter = pointer_at(job.settings, np.float64), pointer_at(job.loss_parameter, steps.numbers)
+    start = batch * job.batch_size
+    rows = min(job.batch_size, job.n_rows - start)
+    samples = _batch(steps.kind, x, rows)
     if steps.n_batches > 1 or step == steps.first_step:  # one batch stays in the lanes
-        start, width = batch * job.batch_size, lanes(x)
-        rows, count = min(job.batch_size, job.n_rows - start), steps.batch.rows * width
-        ordered = np.intp(steps.ordered)
+        ordered, count = np.intp(steps.ordered), samples.rows * width
         steps.weight[0] = call_float(job.pack, job, ordered, start, rows, count, width, n_in, n_targets, x)
         if step < steps.checked_steps:
             size = count * (n_in if job.masked != 0 else n_in + n_targets)
             if not (np.isfinite(steps.weight[0]) and passes.block_finite(steps.numbers, size, 1, size)):
                 return np.nan, 0.0, _BAD_DATA
-    loss = gradient_step(steps.kind, steps.pointers, steps.batch, steps.penalty, steps.bound, parameter)
+    loss = gradient_step(steps.kind, steps.pointers, samples, steps.penalty, steps.bound, parameter)
     loss = np.float64(first(loss))
     if not np.isfinite(loss):
         return loss, 0.0, _DIVERGED
@@ -263,9 +284,16 @@ def _step(steps, job, batch, step, rate):
 
 # ---------------------------------------------------------------- from Python
 @lru_cache(maxsize=256)
-def _kind(spec: NetworkSpec, loss: int, rule: int, batch_size: int, penalised: bool, clipped: bool) -> StepKind:
-    width = lanes_for(batch_size, spec.dtype)
-    return StepKind(spec, loss, rule, width, -(-batch_size // width), True, penalised, clipped, True)
+def _kind(
+    spec: NetworkSpec, loss: int, rule: int, batch_size: int, penalised: bool, clipped: bool
+) -> tuple[StepKind, int]:
+    """The kind of step, and the numbers that a batch takes."""
+    width, vectors = dispatch.lanes_for(batch_size, spec.dtype), dispatch.row_vectors(batch_size, spec.dtype)
+    kind = StepKind(
+        spec, loss, rule, width, min(vectors, BLOCK_VECTORS), True, penalised, clipped, True,
+        one_block=vectors <= BLOCK_VECTORS,
+    )  # fmt: skip
+    return kind, vectors * kind.columns * width
 
 
 @lru_cache
@@ -280,9 +308,9 @@ class PreparedForLanes(PreparedJob):
     def __init__(self, job: Job, state: State):
         super().__init__(job, state, None, whole=job.monitor is not None)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
-        self.kind = _kind(job.spec, job.loss.code, self.rule, job.batch_size, penalised, clipped)
+        self.kind, numbers = _kind(job.spec, job.loss.code, self.rule, job.batch_size, penalised, clipped)
         # Not `aligned_empty`, which would make a call of `fit` 4 us longer: the kernel begins at a whole register.
-        self.room = np.empty(self.kind.n_batch + REGISTER_BYTES // 4, self.params.dtype)
+        self.room = np.empty(numbers + REGISTER_BYTES // 4, self.params.dtype)
         self.fields.pack = _pack_address(job.spec.dtype)
 
     def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:
