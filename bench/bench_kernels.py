@@ -85,6 +85,22 @@ def test_few_rows(benchmark, kind, rows):
     benchmark.pedantic(multiply, (*arguments, zeros, c, width), rounds=30, warmup_rounds=2)
 
 
+@pytest.mark.parametrize("rows", [2, 8, 32])
+@pytest.mark.parametrize("kind", ["few_rows_product", "product", "fetching_product"])
+def test_few_rows_of_large_weights(benchmark, kind, rows):
+    """Few rows through two layers of 1,000 by 1,000 float64, which are too large to stay in the second-level cache."""
+    rng, width = np.random.default_rng(0), 1000
+    a, weights = rng.random((rows, width)), rng.random((2, width, width))
+    multiply, c, zeros = _repeating(getattr(dense, kind)), np.empty_like(a), np.zeros(width)
+
+    def both_layers():
+        for b in weights:
+            multiply(1, rows, width, width, a, width, 1, b, width, zeros, c, width)
+
+    benchmark.group = f"few rows, large weights: {rows}"
+    benchmark.pedantic(both_layers, rounds=30, warmup_rounds=2)
+
+
 def _time_pass(benchmark, group, function, arguments, numbers):
     benchmark.group = group
     benchmark.pedantic(function, arguments, rounds=200, warmup_rounds=2)

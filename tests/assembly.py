@@ -64,7 +64,7 @@ def main(triple: str, cpu: str) -> None:
     for dtype in ("float32", "float64"):
         place, n = pointer_type(dtype), types.intp
         signature = n, n, n, place, n, n, place, n, n, place, n, place, n
-        for name in ("product", "large_product"):
+        for name in ("product", "large_product", "fetching_product"):
             function = getattr(dense, name)
             function.compile(signature)
             report[f"{name} {dtype}"] = loops(assembly(function, signature), stack)

@@ -41,5 +41,6 @@ def test_sums_stay_in_registers_and_stores_are_whole(triple, cpu, features, tmp_
     report = json.loads(done.stdout)
     assert report["masked stores"] == 0
     for name, loops in report["loops"].items():
-        assert max(fused for fused, _ in loops) == most, name
+        largest = 2 * rows[1] if name.startswith("fetching_product") else most
+        assert max(fused for fused, _ in loops) == largest, name
         assert sum(stack for _, stack in loops) == 0, name

@@ -17,6 +17,7 @@ from fastnn.kernels.tiles.dense import (
     LOW,
     TOGETHER,
     WIDE,
+    fetching_product,
     few_rows_product,
     large_product,
     plain_product,
@@ -40,7 +41,7 @@ def caller(function):
 
 multiply, multiply_large, multiply_few = caller(product), caller(large_product), caller(turned)
 multiply_plain = caller(plain_product)
-multiply_rows = caller(few_rows_product)
+multiply_rows, multiply_fetching = caller(few_rows_product), caller(fetching_product)
 
 
 def matrix(rng, rows, columns, gap, dtype):
@@ -113,6 +114,23 @@ def test_few_rows(n, dtype):
     for function, c in zip((multiply, multiply_rows), results, strict=True):
         function(n, 67, 70, a.reshape(-1), 70, 1, b.reshape(-1), 67, 1, row, 0, c.reshape(-1), 67)
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, LEAST, LEAST + 1, LOW, 2 * LOW + 1, MANY_ROWS - 1])
+def test_few_rows_that_fetch_weights(n, dtype):
+    """Strip after strip, and part after part of the depth: to the bits of a product that fetches nothing."""
+    for m in edges(dtype):
+        for a_turned, init in ((False, "row"), (True, "matrix"), (False, "itself")):
+            check(n, m, 7, dtype, turned=a_turned, gaps=(3, 1, 2), init=init, multiply=multiply_fetching)
+    rng, m, depth = np.random.default_rng(0), 181, DEPTH + 5
+    a, b, row = (rng.normal(size=size).astype(dtype) for size in ((n, depth), (depth, m), m))
+    results = np.empty((2, n, m), dtype)
+    for function, c in zip((multiply, multiply_fetching), results, strict=True):
+        function(n, m, depth, a.reshape(-1), depth, 1, b.reshape(-1), m, 1, row, 0, c.reshape(-1), m)
+    np.testing.assert_array_equal(*results)
+    tolerance = 1e-3 if dtype == "float32" else 1e-11
+    np.testing.assert_allclose(results[1], row + a.astype(float) @ b, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

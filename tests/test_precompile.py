@@ -33,6 +33,9 @@ for dtype in ("float32", "float64"):
     wide.fit(rows, rows[:, :1], epochs=2, validation_data=(rows, rows[:, :1]), sample_weight=rows[:, 0], dropout=0.3)
     for n in (1, 3, 70):
         wide.predict(rows[:n])
+    large = fastnn.MLP((5, 900, 800, 5), dtype=dtype, rng=0)
+    large.fit(X, Y, epochs=1)
+    large.predict(X)
     net = fastnn.MLP((5, 4, 3), output_activation="softmax", dtype=dtype, rng=0)
     labels = np.arange(9) % 3
     options = dict(batch_size=4, l2=1e-3, max_grad_norm=1.0, input_noise=0.1, validation_data=(X, labels))
@@ -50,7 +53,8 @@ height,colour,price,species
 
 def names_of_all_pieces():
     rows = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden]
-    rows += [*catalogue.LOSSES, *catalogue.OPTIMIZERS, "labels", "LevenbergMarquardt", "wide layers", "options"]
+    rows += [*catalogue.LOSSES, *catalogue.OPTIMIZERS, "labels", "LevenbergMarquardt"]
+    rows += ["wide layers", "large weights", "options"]
     return {f"{row}, {dtype}" for row in rows for dtype in ("float32", "float64")}
 
 

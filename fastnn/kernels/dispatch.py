@@ -38,6 +38,12 @@ MANY_ROWS = 64
 #: (``pytest bench/bench_kernels.py -k few``).
 FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 
+#: Least bytes of a layer's weights for which fewer rows than `MANY_ROWS` fetch the next strip of them ahead, where
+#: `RegisterFile.fetches_weights` says so: they outgrow the second-level cache, here of 1 MB. From 4 MB on 2 to 60 rows
+#: took 1/5 to 4/5 of the time, a step of training 2/3 to all of it; from 2 MB on 3/4 to all, below that nothing less
+#: (``pytest bench/bench_kernels.py -k few``).
+FAR_BYTES = 2**21
+
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
 BLOCK_ROWS = 256
 
@@ -81,10 +87,17 @@ def fetches_ahead(batch_size: int, n_params: int) -> bool:
     return batch_size >= MANY_ROWS and n_params >= LARGE_PARAMS
 
 
+def fetches_weights(layer: Layer, dtype: str, batch_size: int) -> bool:
+    """Whether few samples fetch a layer's weights ahead."""
+    large = layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= FAR_BYTES
+    return REGISTER_FILE.fetches_weights and large and batch_size < MANY_ROWS
+
+
 def reads_weights_once(layer: Layer, dtype: str, batch_size: int) -> bool:
     """Whether a layer's weights are read row by row, for few samples."""
     stride = layer.n_out * np.dtype(dtype).itemsize
-    return batch_size <= REGISTER_FILE.few_rows and stride >= FEW_ROWS_STRIDE and layer.n_in * stride >= FEW_ROWS_BYTES
+    few = 1 if fetches_weights(layer, dtype, batch_size) else REGISTER_FILE.few_rows
+    return batch_size <= few and stride >= FEW_ROWS_STRIDE and layer.n_in * stride >= FEW_ROWS_BYTES
 
 
 def updates_by_parts(n_params: int, batch_size: int) -> bool:

@@ -51,12 +51,16 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
         solver = LevenbergMarquardt(regularisation="bayesian")  # which does all that the plain one does
         yield f"LevenbergMarquardt, {dtype}", _training(dtype, optimizer=solver)
         yield f"wide layers, {dtype}", _training(dtype, layer_sizes=_WIDE, n=dispatch.MANY_ROWS)
+        yield f"large weights, {dtype}", _training(dtype, layer_sizes=_LARGE)
         yield f"options, {dtype}", _training(dtype, **_OPTIONS)
 
 
 #: Layers large enough for every kind of matrix product in either dtype, samples of a critical stride, which are copied,
 #: and a single output, which has its own product.
 _WIDE = (256, 128, 1)
+
+#: Weights that outgrow the second-level cache in either dtype, which few samples fetch ahead.
+_LARGE = (1, 1024, 512)
 
 #: What a training step does only if asked.
 _OPTIONS: dict[str, Any] = {

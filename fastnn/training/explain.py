@@ -89,6 +89,8 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
         parts.append(
             f"products pack and fetch ahead: {dispatch.LARGE_PARAMS} parameters, {dispatch.MANY_ROWS} rows or more"
         )
+    if any(dispatch.fetches_weights(layer, spec.dtype, rows) for layer in spec.layers):
+        parts.append(f"few rows fetch ahead the weights of layers of {dispatch.FAR_BYTES >> 20} MB or more")
     if dispatch.updates_by_parts(spec.n_params, rows):
         parts.append("parameters are updated a part at a time, as they outgrow the caches")
     team = dispatch.threads_for(threads, rows, spec.n_params)

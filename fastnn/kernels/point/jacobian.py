@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import overload
 
+from fastnn.kernels.dispatch import fetches_weights
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.derivatives import multiply, pull_all, softmax_slope, unit_vector
 from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
-from fastnn.kernels.point.scratch import OPTIONS, jacobian_rows, padded, sizes_of
+from fastnn.kernels.point.scratch import JACOBIAN_ROWS, OPTIONS, jacobian_rows, padded, sizes_of
 from fastnn.kernels.simd import broadcast, lanes, store
-from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.dense import product
+from fastnn.kernels.tiles import dense, passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
@@ -147,10 +147,12 @@ def _choose_push_layer(architecture, l, n, p, t, other, slopes):
     row: Layer = architecture.spec.layers[l.literal_value]
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
     softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
+    fetches = fetches_weights(row, architecture.spec.dtype, JACOBIAN_ROWS)
+    product = dense.fetching_product if fetches else dense.product
 
     def push_layer(architecture, l, n, p, t, other, slopes):
         buffer, depth, m = sizes_of(architecture).buffer, np.intp(n_in), np.intp(n_out)
-        _multiply(n, m, depth, t, p + weights, m, np.intp(1), other, buffer)
+        _multiply(product, n, m, depth, t, p + weights, m, np.intp(1), other, buffer)
         for r in range(n):
             tangent = other + r * buffer
             if softmax:
@@ -203,13 +205,13 @@ def _choose_pull_layer(architecture, l, n, p, d, other, slopes):
                 softmax_slope(gradient, slopes, n_out)
             else:
                 multiply(gradient, slopes, n_out)
-        _multiply(n, m, depth, d, p + weights, np.intp(1), depth, other, buffer)
+        _multiply(dense.product, n, m, depth, d, p + weights, np.intp(1), depth, other, buffer)
 
     return pull_layer
 
 
 @inlined
-def _multiply(n, m, depth, rows, weights, stride, step, to, buffer):
+def _multiply(product, n, m, depth, rows, weights, stride, step, to, buffer):
     """``to = rows weights``, where the weights lie as `product` says."""
     for r in range(n):
         for j in range(0, m, lanes(to)):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import rows_at_once
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd.registers import REGISTER_BYTES
+from fastnn.kernels.tiles.dense import stride_for
 from fastnn.settings.spec import NetworkSpec
 
 #: Terms of the series that some methods take a sample through, see `series`: there alone, and back, along tapes.
@@ -17,8 +19,8 @@ TERMS, TERMS_BACK = {"jvp": 2, "taylor": 3}, {"vjp_params": 1, "hvp": 2, "taylor
 #: What a network can be asked for, as far as it differs in scratch.
 METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params")
 
-#: Rows of a Jacobian that go through a large network together, at most: whole tiles, whose inputs stay in the cache.
-JACOBIAN_ROWS = 24
+#: Rows of a Jacobian that go through a large network together, at most: few enough that they stay in the cache.
+JACOBIAN_ROWS = 32
 
 #: How an ``@overload`` is compiled that is chosen by literals: into its caller.
 OPTIONS = {"prefer_literal": True, "jit_options": INLINED}
@@ -31,8 +33,8 @@ def padded(count: int, spec: NetworkSpec) -> int:
 
 
 def buffer_size(spec: NetworkSpec) -> int:
-    """Numbers of a buffer that takes any layer's inputs and outputs."""
-    return padded(max(spec.sizes), spec)
+    """Numbers of a buffer that takes any layer's inputs and outputs; several are the rows of a matrix."""
+    return stride_for(max(spec.sizes), np.dtype(spec.dtype).itemsize)
 
 
 def tape_size(spec: NetworkSpec) -> int:

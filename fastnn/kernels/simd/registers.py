@@ -27,6 +27,7 @@ class RegisterFile(NamedTuple):
     depth: int = 400  # of the parts in which deeper products are summed (bench_kernels.py -k product)
     chunk: int = 6400  # vectors of the left operand that are multiplied by all of the right one at once (likewise)
     packs_rows: bool = False  # of the left operand of large gradients (likewise)
+    fetches_weights: bool = False  # of large layers, for few rows (bench_kernels.py -k few)
     fetches_sums: bool = False  # of the next tile of large products (likewise)
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
 
@@ -42,6 +43,7 @@ REGISTER_FILES = {
         few_rows=1,
         members=2,
         together=True,
+        fetches_weights=True,
         features=8,
     ),
     "avx": RegisterFile(
@@ -58,6 +60,7 @@ REGISTER_FILES = {
         depth=264,
         chunk=4356,
         packs_rows=True,
+        fetches_weights=True,
         fetches_sums=True,
         features=8,
     ),

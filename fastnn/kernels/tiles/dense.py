@@ -80,6 +80,13 @@ CRITICAL_STRIDE = 1024
 TOGETHER = 8
 
 
+def stride_for(columns: int, itemsize: int) -> int:
+    """A stride for rows of this many numbers: whole registers, and not critical."""
+    unit = REGISTER_BYTES // itemsize
+    stride = -(-columns // unit) * unit
+    return stride + unit if stride * itemsize % CRITICAL_STRIDE == 0 else stride
+
+
 @outlined
 def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """What all of this file computes, number by number; the arguments are `product`'s."""
@@ -131,6 +138,7 @@ class Ahead(NamedTuple):
     place: Pointer  # of the first line
     stride: int  # from one of these to the next
     step: int  # from these to those that come with the next line of a
+    beside: bool  # whether it fetches what is beside it in every row of b, too, which LLVM knows
 
 
 @inlined
@@ -169,6 +177,9 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
         b_k = b + k * b_stride
         for j in range(columns):
             row_of_b[j, 0] = _load(vectors, j, b_k, m)
+        # by the ends of lines: a strip that begins within a line shares its last one with the next strip
+        for j in range(line, columns * lanes(b) + 1 if ahead.beside else 0, line):
+            prefetch(b_k + (columns * lanes(b) + j - 1))
         for g in range(0, height, group):
             a_g = _group_at(g, group, rows, a + k * a_step, a_stride)
             for i in range(group):
@@ -196,7 +207,7 @@ def _strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
     does it, this is 1, otherwise 0.
     """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
-    whole, nothing = n - n % height, Ahead(0, a, 0, 0)
+    whole, nothing = n - n % height, Ahead(0, a, 0, 0, False)
     a_row = depth + 1 if packed else a_stride
     for i in range(0, whole, height):
         a_i = a + i * a_row, a_stride, a_step
@@ -229,7 +240,7 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
         done = n
     done = min(done, n) // LOW * LOW
     for i in range(0, done, LOW):
-        a_i, ahead = (a + i * a_stride, a_stride, a_step), Ahead(LOW, place + i // LOW * tile_step, stride, step)
+        a_i, ahead = (a + i * a_stride, a_stride, a_step), Ahead(LOW, place + i // LOW * tile_step, stride, step, False)
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
         product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
     if done < n:
@@ -365,6 +376,42 @@ def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_st
             _add_rows(1, m, a + (i * row_stride + k * depth_stride), 1, b + k * b_stride, b_stride, c + i * c_stride)
 
 
+@outlined
+def _strip_of_few(n, m, depth, a, b, init, c):
+    """A strip of two vectors, whose first tile fetches the next strip's rows of b."""
+    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
+    beside, a_0, init_0, c_0 = Ahead(0, a, 0, 0, True), (a, a_stride, a_step), (init, init_stride), (c, c_stride)
+    if n >= LOW:
+        done = LOW
+        product_tile(LOW, 2, 0, LOW, m, depth, a_0, b, init_0, c_0, beside)
+    else:
+        done = min(n, LEAST)
+        product_tile(LEAST, 2, 0, done, m, depth, a_0, b, init_0, c_0, beside)
+    if done < n:
+        a, init, c, rest = a + done * a_stride, init + done * init_stride, c + done * c_stride, n - done
+        _strip(LOW, 2, 0, 0, rest, m, depth, (a, a_stride, a_step), b, (init, init_stride), (c, c_stride))
+
+
+@callee
+def fetching_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the second-level cache.
+
+    Few tiles pass over a strip of b, too few to make up for the wait for each of its rows: they are fetched while the
+    strip before is multiplied.
+    """
+    span = 2 * lanes(b)
+    for start in range(0, depth, DEPTH):
+        part, b_k = min(DEPTH, depth - start), b + start * b_stride
+        a_k = a + start * depth_stride, row_stride, depth_stride
+        z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
+        for j in range(0, m, span):
+            b_j, z_j, c_j = (b_k + j, b_stride), (z + j, z_stride), (c + j, c_stride)
+            if m - j > lanes(b):
+                _strip_of_few(n, min(span, m - j), part, a_k, b_j, z_j, c_j)
+            else:
+                _strip(HIGH, 1, 0, 0, n, m - j, part, a_k, b_j, z_j, c_j)
+
+
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
 @callee
 def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -429,7 +476,7 @@ def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, 
     wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
     for j in range(0, wide, width):
         store(zeros + j, broadcast(0.0, b))
-    done, nothing = 0, Ahead(0, a, 0, 0)
+    done, nothing = 0, Ahead(0, a, 0, 0, False)
     while done < n:
         span = wide if n >= wide else min(width, n - done)
         first = min(done, n - span)  # a last tile begins within the one before

@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fastnn.kernels.dispatch import fetches_ahead, reads_weights_once
+from fastnn.kernels.dispatch import fetches_ahead, fetches_weights, reads_weights_once
 from fastnn.kernels.functions.optimizers import update_part, update_type
 from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
@@ -25,7 +25,7 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
 from fastnn.kernels.simd.types import Pointer, native_lanes
 from fastnn.kernels.tiles import dense, passes
-from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LEAST, LOW
+from fastnn.kernels.tiles.dense import LEAST, LOW
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
@@ -110,9 +110,8 @@ class _Space:
         return place
 
     def stride(self, columns: int) -> int:
-        """A row stride for this many columns: whole registers, and not critical."""
-        stride = -(-columns // self.unit) * self.unit
-        return stride + self.unit if stride * self.itemsize % CRITICAL_STRIDE == 0 else stride
+        """A row stride for this many columns."""
+        return dense.stride_for(columns, self.itemsize)
 
 
 @lru_cache(maxsize=256)
@@ -156,6 +155,8 @@ def layout(
             kinds = product, product, dense.turned, product
         elif reads_weights_once(layer, spec.dtype, batch):
             kinds = product, dense.few_rows_product, product, product
+        elif fetches_weights(layer, spec.dtype, batch):
+            kinds = product, dense.fetching_product, product, product
         row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])

@@ -22,9 +22,9 @@ from fastnn.kernels.functions import losses
 from fastnn.kernels.jit.compiling import address_of, inlined, kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, store_first, total
 from fastnn.kernels.simd.calls import KNOWN, call
-from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, LOW
+from fastnn.kernels.tiles.dense import LOW, stride_for
 from fastnn.kernels.tiles.layers import (
     ALONE,
     BIASES,
@@ -210,7 +210,7 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     spec, dtype = job.spec, job.spec.dtype
     block_rows = min(block_rows, max(1, REGISTER_FILE.jacobian_rows // spec.n_out))
     layers, zeros, size = layout(spec, block_rows, False, True)
-    stride = _stride(spec.n_params + 1, dtype)
+    stride = stride_for(spec.n_params + 1, np.dtype(dtype).itemsize)
     if not job.buffers:
         rows = aligned_zeros(block_rows * spec.n_out * stride, dtype)
         sums = aligned_zeros((spec.n_params + 1) * stride, dtype)
@@ -228,20 +228,12 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
     return sums.reshape(-1, stride)[:, : spec.n_params + 1]
 
 
-def _stride(columns: int, dtype: str) -> int:
-    """Of the rows of a matrix: whole registers, and not critical."""
-    itemsize = np.dtype(dtype).itemsize
-    unit = REGISTER_BYTES // itemsize
-    stride = -(-columns // unit) * unit
-    return stride + unit if stride * itemsize % CRITICAL_STRIDE == 0 else stride
-
-
 def cholesky(
     matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]
 ) -> NDArray[np.float64] | None:
     """The Cholesky factor of a damped matrix: the contract of `fastnn.reference.normal_equations.cholesky`."""
     n = len(matrix)
-    stride = _stride(n, "float64")
+    stride = stride_for(n, 8)
     factor = aligned_empty(n * stride, "float64").reshape(n, stride)
     factor[:, :n] = matrix
     np.einsum("ii->i", factor[:, :n])[:] += damping
@@ -256,7 +248,7 @@ def cholesky(
 
 def trace_of_inverse(factor: NDArray[np.float64], n: int, answer: Callable[[], None]) -> float:
     """The trace of ``(R^T R)^-1``: the contract of `fastnn.reference.normal_equations.trace_of_inverse`."""
-    stride = _stride(n, "float64")
+    stride = stride_for(n, 8)
     inverse = aligned_zeros(n * stride, "float64").reshape(n, stride)
     rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
     for stop in range(n, 0, -rows):
