@@ -64,6 +64,21 @@ def bench_wide(benchmark, width, layers):
 
 
 @njit
+def outputs_of_rows(net, x, out, calls):
+    for _ in range(calls):
+        net.forward(x, out)
+        x[0, 0] = 1e-3 * out[0, 0]
+
+
+@pytest.mark.benchmark(group="three layers of 1,000 in float64, a compiled loop", timer=lambda: perf_counter() / 10)
+@pytest.mark.parametrize("rows", [1, 2])
+def bench_large(benchmark, rows):
+    """Weights that outgrow the second-level cache."""
+    net, x, out = fastnn.MLP((1000,) * 4, activation="relu", rng=0), np.ones((rows, 1000)), np.empty((rows, 1000))
+    benchmark.pedantic(outputs_of_rows, (net, x, out, 10), rounds=30, warmup_rounds=1)
+
+
+@njit
 def distances(net, x, calls):
     for _ in range(calls):
         x[0] = 1e-3 * net.distance(x)

@@ -11,9 +11,11 @@ from numba.experimental import jitclass
 
 import fastnn
 from fastnn import MLP
+from fastnn.embed.methods import STACK_BYTES
 from fastnn.kernels import point as kernels_point
 from fastnn.kernels import point as sample
-from fastnn.kernels.dispatch import rows_at_once
+from fastnn.kernels.dispatch import fetches_weights, rows_at_once
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.models import one_sample
 from fastnn.settings import catalogue
 
@@ -149,6 +151,29 @@ def test_several_samples_at_once_give_the_same_bits(net):
     if n_in == n_out:  # over the inputs
         batch(net, X, X)
         assert np.array_equal(X, out[1:-1, :, 1])
+
+
+def test_weights_that_are_fetched_ahead():
+    net = network((3, 1024, 517, 5), dtype="float32")
+    assert any(fetches_weights(layer, "float32", 1) for layer in net.spec.layers) == REGISTER_FILE.fetches_weights
+    X = RNG.normal(size=(sample.ROWS + 1, 3)).astype("float32")
+    out = np.empty((len(X), 5), "float32")
+    batch(net, X, out)
+    assert np.array_equal(out, [net(x) for x in X])
+    assert close(out, net.predict(X, backend="numpy"), 1e-5)
+    jac, column = np.empty((5, 3), "float32"), np.empty(5, "float32")
+    net.jacobian(X[0], np.empty(5, "float32"), jac)
+    for i in range(3):
+        net.jvp(X[0], np.eye(3, dtype="float32")[i], column)
+        assert close(jac[:, i], column, 1e-5)
+
+
+def test_networks_that_just_fit_the_stack():
+    """Their scratch is as large as what is taken from the stack; more would ask users for a workspace."""
+    spec = network((2, 2048, 1)).spec
+    assert 8 * sample.scratch_size(spec, "forward") == STACK_BYTES
+    spec = network((2, 1024, 1024)).spec
+    assert 8 * sample.jacobian_scratch(spec, 1) == STACK_BYTES
 
 
 def test_strided_arrays():

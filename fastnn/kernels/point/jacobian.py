@@ -28,20 +28,21 @@ _SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
 def jacobian(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, rows, work):
     """The outputs, and their derivatives; `rows` of these go together, if the network is large."""
     size = sizes_of(architecture)
-    here, there, slopes = work, work + rows * size.buffer, work + 2 * rows * size.buffer
+    stride = size.stride if rows > 1 else size.buffer
+    here, there, slopes = work, work + rows * stride, work + 2 * rows * stride
     write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
-    _fill(architecture, rows, p, here, there, slopes, (jac, row_stride, column_stride))
+    _fill(architecture, rows, stride, p, here, there, slopes, (jac, row_stride, column_stride))
 
 
-def _fill(architecture, rows, p, here, there, slopes, jac):
+def _fill(architecture, rows, stride, p, here, there, slopes, jac):
     """All derivatives; `jac` is a place, and the strides from one row to the next and from one column to the next."""
 
 
 @overload(_fill, **OPTIONS)
-def _choose_fill(architecture, rows, p, here, there, slopes, jac):
+def _choose_fill(architecture, rows, stride, p, here, there, slopes, jac):
     spec, last = architecture.spec, architecture.spec.n_layers - 1
 
-    def row_by_row(architecture, rows, p, here, there, slopes, jac):
+    def row_by_row(architecture, rows, stride, p, here, there, slopes, jac):
         size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
         end = slopes + size.last
         for j in range(size.n_out):
@@ -49,32 +50,32 @@ def _choose_fill(architecture, rows, p, here, there, slopes, jac):
             gradient = pull_all(architecture, 1, p, here, there, end, end)
             write(gradient, jac + j * row_stride, column_stride, size.n_in)
 
-    def column_by_column(architecture, rows, p, here, there, slopes, jac):
+    def column_by_column(architecture, rows, stride, p, here, there, slopes, jac):
         size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
         for i in range(size.n_in):
             unit_vector(there, i, size.n_in)
             tangent = _push(architecture, 0, p, (there, 1), here, there, slopes)
             write(tangent, jac + i * column_stride, row_stride, size.n_out)
 
-    def rows_together(architecture, rows, p, here, there, slopes, jac):
+    def rows_together(architecture, rows, stride, p, here, there, slopes, jac):
         size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
         for first in range(0, size.n_out, rows):
             n = min(rows, size.n_out - first)
             for r in range(n):
-                unit_vector(here + r * size.buffer, first + r, size.n_out)
-            gradients = _pull_together(architecture, last, n, p, here, there, slopes + size.last)
+                unit_vector(here + r * stride, first + r, size.n_out)
+            gradients = _pull_together(architecture, last, n, stride, p, here, there, slopes + size.last)
             for r in range(n):
-                write(gradients + r * size.buffer, jac + (first + r) * row_stride, column_stride, size.n_in)
+                write(gradients + r * stride, jac + (first + r) * row_stride, column_stride, size.n_in)
 
-    def columns_together(architecture, rows, p, here, there, slopes, jac):
+    def columns_together(architecture, rows, stride, p, here, there, slopes, jac):
         size, (jac, row_stride, column_stride) = sizes_of(architecture), jac
         for first in range(0, size.n_in, rows):
             n = min(rows, size.n_in - first)
             for r in range(n):
-                unit_vector(here + r * size.buffer, first + r, size.n_in)
-            tangents = _push_together(architecture, 0, n, p, here, there, slopes)
+                unit_vector(here + r * stride, first + r, size.n_in)
+            tangents = _push_together(architecture, 0, n, stride, p, here, there, slopes)
             for r in range(n):
-                write(tangents + r * size.buffer, jac + (first + r) * column_stride, row_stride, size.n_out)
+                write(tangents + r * stride, jac + (first + r) * column_stride, row_stride, size.n_out)
 
     if jacobian_rows(spec) == 1:
         return row_by_row if spec.n_out <= spec.n_in else column_by_column
@@ -117,44 +118,44 @@ def _choose_push(architecture, l, p, t, here, there, slopes):
     return {"softmax": softmax_outputs, "ascending": ascending_outputs}.get(spec.output_activation, outputs)
 
 
-# ---------------------------------------------------------------- many at once: rows that lie a buffer apart
-def _push_together(architecture, l, n, p, t, other, slopes):
+# ---------------------------------------------------------------- many at once: rows that lie a stride apart
+def _push_together(architecture, l, n, stride, p, t, other, slopes):
     """`n` tangents of the inputs of layer `l`, a literal, through the layers; where the outputs' are."""
 
 
 @overload(_push_together, **OPTIONS)
-def _choose_push_together(architecture, l, n, p, t, other, slopes):
+def _choose_push_together(architecture, l, n, stride, p, t, other, slopes):
     spec, this = architecture.spec, l.literal_value
     following, width = this + 1, padded(spec.sizes[this + 1], spec)
 
-    def onward(architecture, l, n, p, t, other, slopes):
-        _push_layer(architecture, this, n, p, t, other, slopes)
-        return _push_together(architecture, following, n, p, other, t, slopes + width)
+    def onward(architecture, l, n, stride, p, t, other, slopes):
+        _push_layer(architecture, this, n, stride, p, t, other, slopes)
+        return _push_together(architecture, following, n, stride, p, other, t, slopes + width)
 
-    def outputs(architecture, l, n, p, t, other, slopes):
-        _push_layer(architecture, this, n, p, t, other, slopes)
+    def outputs(architecture, l, n, stride, p, t, other, slopes):
+        _push_layer(architecture, this, n, stride, p, t, other, slopes)
         return other
 
     return onward if following < spec.n_layers else outputs
 
 
-def _push_layer(architecture, l, n, p, t, other, slopes):
+def _push_layer(architecture, l, n, stride, p, t, other, slopes):
     """Layer `l` forwards, from `t` to `other`."""
 
 
 @overload(_push_layer, **OPTIONS)
-def _choose_push_layer(architecture, l, n, p, t, other, slopes):
+def _choose_push_layer(architecture, l, n, stride, p, t, other, slopes):
     row: Layer = architecture.spec.layers[l.literal_value]
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
     softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
     fetches = fetches_weights(row, architecture.spec.dtype, JACOBIAN_ROWS)
     product = dense.fetching_product if fetches else dense.product
 
-    def push_layer(architecture, l, n, p, t, other, slopes):
-        buffer, depth, m = sizes_of(architecture).buffer, np.intp(n_in), np.intp(n_out)
-        _multiply(product, n, m, depth, t, p + weights, m, np.intp(1), other, buffer)
+    def push_layer(architecture, l, n, stride, p, t, other, slopes):
+        depth, m = np.intp(n_in), np.intp(n_out)
+        _multiply(product, n, m, depth, t, p + weights, m, np.intp(1), other, stride)
         for r in range(n):
-            tangent = other + r * buffer
+            tangent = other + r * stride
             if softmax:
                 softmax_slope(tangent, slopes, n_out)
             else:
@@ -165,55 +166,55 @@ def _choose_push_layer(architecture, l, n, p, t, other, slopes):
     return push_layer
 
 
-def _pull_together(architecture, l, n, p, d, other, slopes):
+def _pull_together(architecture, l, n, stride, p, d, other, slopes):
     """`n` gradients with respect to the outputs of layer `l`, a literal, back to the inputs; where they are."""
 
 
 @overload(_pull_together, **OPTIONS)
-def _choose_pull_together(architecture, l, n, p, d, other, slopes):
+def _choose_pull_together(architecture, l, n, stride, p, d, other, slopes):
     spec, this = architecture.spec, l.literal_value
     before, step = this - 1, -padded(spec.sizes[this], spec)
 
-    def onward(architecture, l, n, p, d, other, slopes):
-        _pull_layer(architecture, this, n, p, d, other, slopes)
-        return _pull_together(architecture, before, n, p, other, d, slopes + step)
+    def onward(architecture, l, n, stride, p, d, other, slopes):
+        _pull_layer(architecture, this, n, stride, p, d, other, slopes)
+        return _pull_together(architecture, before, n, stride, p, other, d, slopes + step)
 
-    def inputs(architecture, l, n, p, d, other, slopes):
-        _pull_layer(architecture, this, n, p, d, other, slopes)
+    def inputs(architecture, l, n, stride, p, d, other, slopes):
+        _pull_layer(architecture, this, n, stride, p, d, other, slopes)
         return other
 
     return onward if this > 0 else inputs
 
 
-def _pull_layer(architecture, l, n, p, d, other, slopes):
+def _pull_layer(architecture, l, n, stride, p, d, other, slopes):
     """Layer `l` backwards, from `d` to `other`."""
 
 
 @overload(_pull_layer, **OPTIONS)
-def _choose_pull_layer(architecture, l, n, p, d, other, slopes):
+def _choose_pull_layer(architecture, l, n, stride, p, d, other, slopes):
     row: Layer = architecture.spec.layers[l.literal_value]
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
     softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
 
-    def pull_layer(architecture, l, n, p, d, other, slopes):
-        buffer, depth, m = sizes_of(architecture).buffer, np.intp(n_out), np.intp(n_in)
+    def pull_layer(architecture, l, n, stride, p, d, other, slopes):
+        depth, m = np.intp(n_out), np.intp(n_in)
         for r in range(n):
-            gradient = d + r * buffer
+            gradient = d + r * stride
             if summed:
                 passes.cumulate_back(gradient, n_out)
             if softmax:
                 softmax_slope(gradient, slopes, n_out)
             else:
                 multiply(gradient, slopes, n_out)
-        _multiply(dense.product, n, m, depth, d, p + weights, np.intp(1), depth, other, buffer)
+        _multiply(dense.product, n, m, depth, d, p + weights, np.intp(1), depth, other, stride)
 
     return pull_layer
 
 
 @inlined
-def _multiply(product, n, m, depth, rows, weights, stride, step, to, buffer):
+def _multiply(product, n, m, depth, rows, weights, weights_stride, weights_step, to, stride):
     """``to = rows weights``, where the weights lie as `product` says."""
     for r in range(n):
         for j in range(0, m, lanes(to)):
-            store(to + (r * buffer + j), broadcast(0.0, to))
-    product(n, m, depth, rows, buffer, np.intp(1), weights, stride, step, to, buffer, to, buffer)
+            store(to + (r * stride + j), broadcast(0.0, to))
+    product(n, m, depth, rows, stride, np.intp(1), weights, weights_stride, weights_step, to, stride, to, stride)

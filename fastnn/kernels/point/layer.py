@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
+from fastnn.kernels.dispatch import fetches_weights
 from fastnn.kernels.point.products import ALONE, BLOCK, dot, dots, parts_of, product, product_of_rows
 from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
@@ -29,6 +30,7 @@ def _choose_layer(architecture, l, order, p, x, to):
     biased = int(spec.bias and order >= 0)
     code = _IDENTITY if not row.activation.elementwise or order < 0 else row.activation.code
 
+    far = int(fetches_weights(row, spec.dtype, 1))
     width, alone = padded(1, spec), len(x) == 2
     n_blocks, rest = divmod(n_out, ALONE * width)
     columns, last, begin = -(-rest // width), rest % width, n_blocks * ALONE * width
@@ -45,15 +47,17 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     def blocks(architecture, l, order, p, x, to):
         for j in range(0, begin, block):
-            product_of(code, order, biased, at_once, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
+            product_of(code, order, biased, far, at_once, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
 
     def remainder(architecture, l, order, p, x, to):
-        product_of(code, order, biased, columns, last, rest_parts, n_in, n_out, p + weights, p + biases, x, to, begin)
+        w, b = p + weights, p + biases
+        product_of(code, order, biased, far, columns, last, rest_parts, n_in, n_out, w, b, x, to, begin)
 
     def both(architecture, l, order, p, x, to):
+        w, b = p + weights, p + biases
         for j in range(0, begin, block):
-            product_of(code, order, biased, at_once, 0, parts, n_in, n_out, p + weights, p + biases, x, to, j)
-        product_of(code, order, biased, columns, last, rest_parts, n_in, n_out, p + weights, p + biases, x, to, begin)
+            product_of(code, order, biased, far, at_once, 0, parts, n_in, n_out, w, b, x, to, j)
+        product_of(code, order, biased, far, columns, last, rest_parts, n_in, n_out, w, b, x, to, begin)
 
     if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
         return one_feature

@@ -8,7 +8,7 @@ from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.point.scratch import OPTIONS
-from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, prefetch, scratch, store, tile, total
 from fastnn.kernels.simd.registers import REGISTER_FILE
 
 #: Vectors of features side by side, and running sums in all: as many as hide the latency of fma.
@@ -16,6 +16,9 @@ BLOCK, SUMS = 4, 8
 
 #: Vectors of features side by side where there is one sample; as many sums hide the latency by themselves.
 ALONE = REGISTER_FILE.features
+
+#: How many rows ahead weights are fetched that outgrow the second-level cache (bench_embed.py -k large).
+AHEAD = 48
 
 #: Samples at once: with BLOCK vectors each, their sums fill the registers.
 ROWS = REGISTER_FILE.samples
@@ -30,11 +33,12 @@ def parts_of(columns: int, n_in: int) -> int:
     return parts
 
 
-@inlined(literals=("code", "order", "biased", "columns", "last", "parts"))
-def product(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to, first):
+@inlined(literals=("code", "order", "biased", "far", "columns", "last", "parts"))
+def product(code, order, biased, far, columns, last, parts, n_in, n_out, w, b, x, to, first):
     """``h = f(x W + b)`` for `columns` vectors of features, the sum over the inputs in `parts`, both literals.
 
-    The features begin at `first`. Of the last vector only `last` are there, all of them if the literal `last` is 0.
+    The features begin at `first`. Of the last vector only `last` are there, all of them if the literal `last` is 0. The
+    weights are fetched ahead if the literal `far` is 1.
     """
     (x, x_stride), w, b, width = x, w + first, b + first, lanes(w)
     sums = tile(w, parts, columns)
@@ -47,6 +51,8 @@ def product(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to,
     for k in range(0, whole, parts):
         for s in range(parts):
             x_k = broadcast(x[(k + s) * x_stride], w)
+            for j in range(columns if far else 0):
+                prefetch(w + ((k + s + AHEAD) * n_out + j * width))
             for j in range(columns):
                 sums[s, j] = fma(x_k, features(columns, last, j, w + ((k + s) * n_out + j * width)), sums[s, j])
     for k in range(whole, n_in):
@@ -115,8 +121,8 @@ def _choosefinish(code, order, z, to, j):
 
 
 # ---------------------------------------------------------------- several samples
-@inlined(literals=("code", "order", "biased", "columns", "last", "parts"))
-def product_of_rows(code, order, biased, columns, last, parts, n_in, n_out, w, b, x, to, first):
+@inlined(literals=("code", "order", "biased", "far", "columns", "last", "parts"))
+def product_of_rows(code, order, biased, far, columns, last, parts, n_in, n_out, w, b, x, to, first):
     """`product` for `ROWS` samples: a weight that is loaded serves them all.
 
     The parts of the sums are taken one after the other, for the same bits. `x` holds a place, the strides from one
@@ -134,9 +140,9 @@ def product_of_rows(code, order, biased, columns, last, parts, n_in, n_out, w, b
             for i in range(ROWS):
                 sums[i, j] = start
         for k in range(s, whole, parts):
-            _add_input(columns, last, n_out, w, x, k, sums)
+            _add_input(far, columns, last, n_out, w, x, k, sums)
         for k in range(whole, n_in if s == 0 else whole):
-            _add_input(columns, last, n_out, w, x, k, sums)
+            _add_input(far, columns, last, n_out, w, x, k, sums)
         for i in range(ROWS):
             for j in range(columns):
                 store(summed + ((s * ROWS + i) * columns + j) * width, sums[i, j])
@@ -149,10 +155,12 @@ def product_of_rows(code, order, biased, columns, last, parts, n_in, n_out, w, b
             finish(code, order, load(place), to, i * to[1] + first + j * width)
 
 
-@inlined(literals=("columns", "last"))
-def _add_input(columns, last, n_out, w, x, k, sums):
+@inlined(literals=("far", "columns", "last"))
+def _add_input(far, columns, last, n_out, w, x, k, sums):
     """Add what input `k` contributes to the sums of `columns` vectors of features of each sample."""
     x, x_row, x_stride, rows = x
+    for j in range(columns if far else 0):
+        prefetch(w + ((k + AHEAD) * n_out + j * lanes(w)))
     for j in range(columns):
         w_kj = features(columns, last, j, w + (k * n_out + j * lanes(w)))
         for i in range(ROWS):

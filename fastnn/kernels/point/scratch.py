@@ -33,8 +33,13 @@ def padded(count: int, spec: NetworkSpec) -> int:
 
 
 def buffer_size(spec: NetworkSpec) -> int:
-    """Numbers of a buffer that takes any layer's inputs and outputs; several are the rows of a matrix."""
-    return stride_for(max(spec.sizes), np.dtype(spec.dtype).itemsize)
+    """Numbers of a buffer that takes any layer's inputs and outputs."""
+    return padded(max(spec.sizes), spec)
+
+
+def row_stride(spec: NetworkSpec, rows: int) -> int:
+    """Numbers from one of the rows of a Jacobian that go together to the next: a buffer, of no critical stride."""
+    return stride_for(max(spec.sizes), np.dtype(spec.dtype).itemsize) if rows > 1 else buffer_size(spec)
 
 
 def tape_size(spec: NetworkSpec) -> int:
@@ -68,7 +73,7 @@ def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
 
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
     """Numbers of scratch for so many of them: two buffers each, and a tape."""
-    return 2 * rows * buffer_size(spec) + tape_size(spec)
+    return 2 * rows * row_stride(spec, rows) + tape_size(spec)
 
 
 class Tapes(NamedTuple):
@@ -89,7 +94,10 @@ def tapes(spec: NetworkSpec, terms: int) -> Tapes:
 
 
 class Sizes(NamedTuple):
-    """Numbers of inputs and outputs, of the outputs padded, of a buffer and a tape, and where its last layer begins."""
+    """Numbers of inputs and outputs, of the outputs padded, of a buffer and a tape, and where its last layer begins.
+
+    And from one of several rows of a Jacobian to the next.
+    """
 
     n_in: int
     n_out: int
@@ -97,6 +105,7 @@ class Sizes(NamedTuple):
     buffer: int
     tape: int
     last: int
+    stride: int
 
 
 def sizes_of(architecture):
@@ -107,7 +116,7 @@ def sizes_of(architecture):
 def _choose_sizes(architecture):
     spec = architecture.spec
     tape, row = tape_size(spec), padded(spec.n_out, spec)
-    sizes = Sizes(spec.n_in, spec.n_out, row, buffer_size(spec), tape, tape - row)
+    sizes = Sizes(spec.n_in, spec.n_out, row, buffer_size(spec), tape, tape - row, row_stride(spec, JACOBIAN_ROWS))
     return lambda architecture: sizes
 
 
