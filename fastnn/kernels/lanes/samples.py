@@ -39,6 +39,7 @@ from fastnn.kernels.simd import (
     with_lanes,
 )
 from fastnn.kernels.simd.calls import call_float
+from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.tiles import place_on_stack
 from fastnn.kernels.simd.types import Pointer, Vector
@@ -138,11 +139,11 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
             row = start + min(r, rows - 1)
             row = order[row] if ordered != 0 else row
             x_r, y_r = x + begin * n_in + (r - begin), y + begin * n_targets + (r - begin)
-            for i in range(n_in):
-                x_r[i * width] = X[row * n_in + i]
+            for i in range(n_in):  # which are few: LLVM, if it knew their stride, would make long code for many
+                opaque(x_r + i * width)[0] = X[row * n_in + i]
             for j in range(n_targets):
                 target = Y[row * n_targets + j] if not labelled else 1.0 if labels[row] == j else 0.0
-                y_r[j * width] = target
+                opaque(y_r + j * width)[0] = target
             w = weights[row] if weighted else 1.0
             share[r] = factor * w if r < rows else 0.0
     return weight
