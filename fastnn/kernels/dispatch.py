@@ -33,9 +33,9 @@ LARGE_PARAMS = 2**12
 MANY_ROWS = 64
 
 #: Least bytes of a layer's weights and of one of their rows for which few samples read these rows once, in the order of
-#: memory (`RegisterFile.few_rows` says how many samples): they outgrow the first-level cache. With AVX2, 1 to 4 rows
-#: through 512-512 took 1/3 to 3/5 of the tiles' time, 8 rows more; with AVX-512 one row 1/2, two as much, four more
-#: (``pytest bench/bench_kernels.py -k few``).
+#: memory: they outgrow the first-level cache. `RegisterFile.few_rows` says how many samples; where weights are fetched
+#: ahead it is one. With AVX2, 1 to 4 rows through 512-512 took 1/3 to 3/5 of the tiles' time, 8 rows more; with AVX-512
+#: one row 1/2, two as much, four more (``pytest bench/bench_kernels.py -k few``).
 FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 
 #: Least bytes of a layer's weights for which fewer rows than `MANY_ROWS` fetch the next strip of them ahead, where
