@@ -154,7 +154,7 @@ def test_several_samples_at_once_give_the_same_bits(net):
 
 
 def test_weights_that_are_fetched_ahead():
-    net = network((3, 1024, 517, 5), dtype="float32")
+    net = network((3, 1024, 1030, 5), dtype="float32")
     assert any(fetches_weights(layer, "float32", 1) for layer in net.spec.layers) == REGISTER_FILE.fetches_weights
     X = RNG.normal(size=(sample.ROWS + 1, 3)).astype("float32")
     out = np.empty((len(X), 5), "float32")

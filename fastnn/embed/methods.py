@@ -25,8 +25,8 @@ from fastnn.settings import own
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
 STACK_BYTES = 32 * 1024
 
-#: The same for the rows of a large network's Jacobian, whose product takes as much of the stack beside.
-JACOBIAN_STACK_BYTES = 128 * 1024
+#: The same where samples, or rows of a Jacobian, go through a large network together: its products take as much beside.
+TOGETHER_STACK_BYTES = 128 * 1024
 
 
 # ---------------------------------------------------------------- checks while compiling
@@ -124,7 +124,7 @@ def _forward(net, x, out, workspace=None):
     if x.ndim == 1:
         return one
     at_once, size_at_once = point.ROWS, point.ROWS * size
-    fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= STACK_BYTES
+    fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= TOGETHER_STACK_BYTES
     looks_outside = net.outside not in (None, "ignore")
     return several_at_once if rows_at_once(net.spec) and fits_the_stack and not looks_outside else many
 
@@ -232,7 +232,7 @@ def _jacobian(net, x, out, jac, workspace=None):
     n_in, n_out, at_once = net.spec.n_in, net.spec.n_out, point.jacobian_rows(net.spec)
     size = scratch(net, "jacobian", workspace, point.jacobian_scratch(net.spec, 1))
     if absent(workspace):
-        at_once = point.jacobian_rows(net.spec, JACOBIAN_STACK_BYTES * 8 // net.dtype.bitwidth)
+        at_once = point.jacobian_rows(net.spec, TOGETHER_STACK_BYTES * 8 // net.dtype.bitwidth)
         size = point.jacobian_scratch(net.spec, at_once)
 
     def one(net, x, out, jac, workspace=None):

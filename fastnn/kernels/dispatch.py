@@ -88,8 +88,9 @@ def fetches_ahead(batch_size: int, n_params: int) -> bool:
 
 
 def fetches_weights(layer: Layer, dtype: str, batch_size: int) -> bool:
-    """Whether few samples fetch a layer's weights ahead."""
-    large = layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= FAR_BYTES
+    """Whether few samples fetch a layer's weights ahead; one alone only from twice as many bytes on."""
+    least = FAR_BYTES if batch_size > 1 else 2 * FAR_BYTES
+    large = layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= least
     return REGISTER_FILE.fetches_weights and large and batch_size < MANY_ROWS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights
-from fastnn.kernels.point.products import ALONE, BLOCK, dot, dots, parts_of, product, product_of_rows
+from fastnn.kernels.point.products import ALONE, BLOCK, ROWS, dot, dots, parts_of, product, product_of_rows
 from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -30,8 +30,8 @@ def _choose_layer(architecture, l, order, p, x, to):
     biased = int(spec.bias and order >= 0)
     code = _IDENTITY if not row.activation.elementwise or order < 0 else row.activation.code
 
-    far = int(fetches_weights(row, spec.dtype, 1))
     width, alone = padded(1, spec), len(x) == 2
+    far = int(fetches_weights(row, spec.dtype, 1 if alone else ROWS))
     n_blocks, rest = divmod(n_out, ALONE * width)
     columns, last, begin = -(-rest // width), rest % width, n_blocks * ALONE * width
     parts = parts_of(ALONE, n_in)
