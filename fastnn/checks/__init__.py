@@ -32,6 +32,7 @@ from fastnn.checks.jobs import (
     check_job,
     check_l2,
     check_place,
+    check_shuffle,
     check_specialize,
     check_state,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "check_sample_weight",
     "check_scales",
     "check_schedule",
+    "check_shuffle",
     "check_some_present",
     "check_spec",
     "check_specialize",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_finite_data
+from fastnn.checks import check_finite_data, check_shuffle
 from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
 from fastnn.reference import random
@@ -45,7 +45,7 @@ def hold_out(job: Job, seed: int) -> Job:
     rows = n - len(monitor.X)
     slopes = job.slopes and job.slopes.rows(~held)
     batch_size = min(job.batch_size, rows)
-    shuffle = job.shuffle and batch_size < rows
+    shuffle = check_shuffle(job.shuffle, batch_size, rows)
     X, y = job.X[~held], job.y[~held]
     return replace(job, X=X, y=y, slopes=slopes, sample_weight=weights, batch_size=batch_size, shuffle=shuffle)
 

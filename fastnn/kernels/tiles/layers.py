@@ -101,17 +101,12 @@ class _Space:
 
     def __init__(self, dtype: np.dtype):
         self.unit = REGISTER_BYTES // dtype.itemsize
-        self.itemsize = dtype.itemsize
         self.size = 0
 
     def take(self, count: int) -> int:
         place = self.size
         self.size += -(-count // self.unit) * self.unit
         return place
-
-    def stride(self, columns: int) -> int:
-        """A row stride for this many columns."""
-        return dense.stride_for(columns, self.itemsize)
 
 
 @lru_cache(maxsize=256)
@@ -137,7 +132,7 @@ def layout(
     zeros = space.take(max(spec.sizes))
     layers = np.zeros((spec.n_layers, len(Column)), np.intp)
     product = product_for(batch, spec.n_params)
-    strides = [space.stride(layer.n_out) for layer in spec.layers]
+    strides = [dense.stride_for(layer.n_out, dtype.itemsize) for layer in spec.layers]
     strides[-1] = spec.n_out  # the losses take the output as one piece
     # three: while one thread writes those of a layer, another may still read those of the layer but one above
     deltas = [space.take(batch * max(strides)) if training else 0 for _ in range(min(3, spec.n_layers))]

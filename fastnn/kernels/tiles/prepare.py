@@ -16,7 +16,7 @@ from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
-from fastnn.kernels.tiles.dense import CRITICAL_STRIDE
+from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, stride_for
 from fastnn.kernels.tiles.end_epoch import end_epoch, monitor_record
 from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
 from fastnn.kernels.tiles.layers import (
@@ -131,7 +131,7 @@ def _outline(
     layers, zeros, size = layout(spec, block_rows, loss.logits_of is not None, True, thresholds)
     record["layers"], record["n_layers"], record["zeros"] = address(layers), spec.n_layers, zeros
     record["block_rows"] = block_rows
-    record["x_stride"] = -(-(spec.n_in + critical) // unit) * unit if shuffle or critical or noisy else 0
+    record["x_stride"] = stride_for(spec.n_in, dtype.itemsize) if shuffle or critical or noisy else 0
     record["x_place"] = size
     record["y_place"] = y_place = size + block_rows * int(record["x_stride"][0])
     record["scale_place"] = scale_place = y_place + (-(-block_rows * n_targets // unit) * unit if shuffle else 0)
