@@ -42,6 +42,17 @@ def test_one_number_for_all_columns():
     assert np.allclose(scaled.predict(x), 1 + 3 * net.predict(x / 2), rtol=1e-5)
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "identity"])
+@pytest.mark.parametrize("sizes", [(3, 5, 2), (3, 2)])
+def test_samples_alone_are_scaled(sizes, output):
+    net = MLP(sizes, output_activation=output, rng=0)
+    x_mean, x_scale = scales = fastnn.standardize(X)
+    assert all(np.array_equal(one, other) for one, other in zip(scales, fastnn.standardize(X, Y)[:2], strict=True))
+    scaled = net.with_scaling(*scales)
+    assert scaled.spec == net.spec
+    assert np.allclose(scaled.predict(X), net.predict((X - x_mean) / x_scale), rtol=1e-12)
+
+
 def test_what_is_refused():
     net = MLP((3, 5, 2), rng=0)
     with pytest.raises(ValueError, match=r"x_scale must be above 0; got 0.0"):
@@ -54,6 +65,11 @@ def test_what_is_refused():
         MLP((3, 2), bias=False).with_scaling(0, 1, 0, 1)
     with pytest.raises(ValueError, match=r"output activation is identity; got sigmoid"):
         MLP((3, 2), output_activation="sigmoid").with_scaling(0, 1, 0, 1)
+    for one_alone in ({"y_mean": 0}, {"y_scale": 1}):
+        with pytest.raises(ValueError, match=r"y_mean and y_scale must be given together"):
+            net.with_scaling(0, 1, **one_alone)
+    with pytest.raises(ValueError, match=r"x_mean and x_scale must give parameters that fit into float64"):
+        net.with_scaling(0, 1e-320)
     with pytest.raises(ValueError, match=r"y must have as many rows as X"):
         fastnn.standardize(X, Y[:-1])
     with pytest.raises(ValueError, match=r"at least one row"):

@@ -392,24 +392,33 @@ class MLP(SingleSample, InDomain, Exports):
             specialize=specialize,
         )
 
-    def with_scaling(self, x_mean: ArrayLike, x_scale: ArrayLike, y_mean: ArrayLike, y_scale: ArrayLike) -> MLP:
+    def with_scaling(
+        self,
+        x_mean: ArrayLike,
+        x_scale: ArrayLike,
+        y_mean: ArrayLike | None = None,
+        y_scale: ArrayLike | None = None,
+    ) -> MLP:
         """Make a network of the same layers for samples and outputs in other units.
 
-        At x it computes ``y_mean + y_scale * self((x - x_mean) / x_scale)``. The scaling is folded into the first and
-        the last layer, so that it costs nothing.
+        At x it computes ``y_mean + y_scale * self((x - x_mean) / x_scale)``, or without `y_mean` and `y_scale`
+        ``self((x - x_mean) / x_scale)``. The scaling is folded into the first and the last layer, so that it costs
+        nothing.
 
         Parameters
         ----------
         x_mean, x_scale : array_like, shape (n_in,), or float
             Mean and scale by which this network's samples were standardised; scales above 0. See `fastnn.standardize`.
-        y_mean, y_scale : array_like, shape (n_out,), or float
-            Mean and scale by which its targets were standardised.
+        y_mean, y_scale : array_like, shape (n_out,), or float, optional
+            Mean and scale by which its targets were standardised; for a network whose output activation is the
+            identity. Both, or neither: the outputs then stay as they are.
 
         Raises
         ------
         TypeError, ValueError
-            If the network has no biases, an output activation other than the identity, or a domain, which is in its
-            present units; or if an argument is invalid.
+            If the network has no biases, or a domain, which is in its present units; if `y_mean` and `y_scale` are
+            given for another output activation than the identity, or one without the other; or if an argument is
+            invalid.
         """
         if self._domain is not None:
             raise ValueError("with_scaling must be called before with_domain, whose samples are in the final units")

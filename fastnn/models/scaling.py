@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,21 +11,28 @@ from fastnn import checks
 from fastnn.settings.spec import NetworkSpec
 
 
-def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+@overload
+def standardize(X: ArrayLike) -> tuple[NDArray, NDArray]: ...
+@overload
+def standardize(X: ArrayLike, y: None) -> tuple[NDArray, NDArray]: ...
+@overload
+def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]: ...
+def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray, ...]:
     """Compute the mean and standard deviation of each column of samples and targets, for ``net.with_scaling``.
 
     Parameters
     ----------
     X : array_like, shape (n, n_in)
         The samples.
-    y : array_like, shape (n, n_out) or (n,)
-        The targets.
+    y : array_like, shape (n, n_out) or (n,), optional
+        The targets. Leave out those that keep their units: classes, counts.
 
     Returns
     -------
     x_mean, x_scale : ndarray of float64, shape (n_in,)
-    y_mean, y_scale : ndarray of float64, shape (n_out,)
         A constant column has the scale 1.
+    y_mean, y_scale : ndarray of float64, shape (n_out,)
+        The same of the targets; only where `y` is given.
 
     Raises
     ------
@@ -38,8 +45,17 @@ def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, 
     >>> net.fit((X - x_mean) / x_scale, (y - y_mean) / y_scale, epochs=100)
     >>> slopes = dydx * x_scale / y_scale[:, None]  # for fit's dydx, of shape (n, n_out, n_in)
     >>> net = net.with_scaling(x_mean, x_scale, y_mean, y_scale)  # from the units of X to those of y
+
+    A classifier's targets stay as they are:
+
+    >>> x_mean, x_scale = fastnn.standardize(X)
+    >>> net.fit((X - x_mean) / x_scale, classes, loss="cross_entropy", epochs=100)
+    >>> net = net.with_scaling(x_mean, x_scale)
     """
-    X, y = checks.check_columns("X", X), checks.check_columns("y", y)
+    X = checks.check_columns("X", X)
+    if y is None:
+        return _mean_and_scale(X)
+    y = checks.check_columns("y", y)
     if len(X) != len(y):
         raise ValueError(f"y must have as many rows as X, {len(X)}; got {len(y)}")
     return *_mean_and_scale(X), *_mean_and_scale(y)
@@ -59,31 +75,38 @@ def fold(spec: NetworkSpec, params: NDArray, x_mean: Any, x_scale: Any, y_mean: 
     """The parameters, as float64, of the network in other units: see `MLP.with_scaling`.
 
     With u = (x - m) / s, the first layer's ``u W + b`` is ``x (W / s) + (b - (m / s) W)``; the last layer's outputs are
-    multiplied and moved.
+    multiplied and moved, unless `y_mean` and `y_scale` are None.
     """
     if not spec.bias:
         raise ValueError("with_scaling needs a network with biases; got one without")
-    if spec.output_activation != "identity":
+    if (y_mean is None) != (y_scale is None):
+        raise ValueError("y_mean and y_scale must be given together, or neither")
+    outputs_scaled = y_mean is not None
+    if outputs_scaled and spec.output_activation != "identity":
         raise ValueError(
-            f"with_scaling needs a network whose output activation is identity; got {spec.output_activation}"
+            "y_mean and y_scale need a network whose output activation is identity; "
+            f"got {spec.output_activation}, whose inputs alone can be scaled"
         )
     mean, scale = checks.check_means("x_mean", x_mean, spec.n_in), checks.check_scales("x_scale", x_scale, spec.n_in)
-    shift = checks.check_means("y_mean", y_mean, spec.n_out)
-    factor = checks.check_scales("y_scale", y_scale, spec.n_out)
     params = params.astype(np.float64)
     weights, biases = spec.weights(params), spec.biases(params)
     was_finite = np.isfinite(params).all()
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         biases[0] -= ((mean / scale)[:, np.newaxis] * weights[0]).sum(axis=0)
         weights[0] /= scale[:, np.newaxis]
-        weights[-1] *= factor
-        biases[-1] *= factor
-        biases[-1] += shift
+    names, scales = "x_mean and x_scale", scale
+    if outputs_scaled:
+        shift = checks.check_means("y_mean", y_mean, spec.n_out)
+        factor = checks.check_scales("y_scale", y_scale, spec.n_out)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            weights[-1] *= factor
+            biases[-1] *= factor
+            biases[-1] += shift
+        names, scales = "x_mean, x_scale, y_mean and y_scale", np.concatenate([scale, factor])
     with np.errstate(over="ignore", invalid="ignore"):
         fits = np.isfinite(params.astype(spec.dtype)).all()
     if was_finite and not fits:
         raise ValueError(
-            f"x_mean, x_scale, y_mean and y_scale must give parameters that fit into {spec.dtype}; "
-            f"got scales from {min(scale.min(), factor.min())} to {max(scale.max(), factor.max())}"
+            f"{names} must give parameters that fit into {spec.dtype}; got scales from {scales.min()} to {scales.max()}"
         )
     return params
