@@ -104,7 +104,7 @@ def fit_many(
     early_stopping : EarlyStopping, optional
         When to stop a member, whose lane then goes to the next one waiting.
     init : str
-        How initial parameters are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
+        How initial parameters are drawn: a name in `fastnn.initializers.INITIALIZERS`.
     rng : anything `numpy.random.default_rng` takes
         Source of the initial parameters and the shuffles, together with the member's number.
     seeds : array_like of int, shape (K,), optional

@@ -29,7 +29,7 @@ def from_arrays(
     biases : list of array_like or None, or None
         The biases of each layer, shape (n_out,), or None for zeros. None alone makes a network without biases.
     activations : list of str
-        A name in `fastnn.settings.catalogue.ACTIVATIONS` for each layer, the output layer last.
+        A name in `fastnn.catalogue.ACTIVATIONS` for each layer, the output layer last.
     layout : {"in_out", "out_in"}
         The order of the weights' axes: "in_out" as in Keras and scikit-learn, "out_in" as in PyTorch.
     dtype : {"float32", "float64"}, optional

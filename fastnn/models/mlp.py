@@ -37,7 +37,7 @@ class MLP(SingleSample, InDomain, Exports):
         Width of the input, of each hidden layer, and of the output.
     activation : str, Activation, or iterable of them
         Activation of the hidden layers, one for all of them or one for each: a name in
-        `fastnn.settings.catalogue.ACTIVATIONS`, or your own.
+        `fastnn.catalogue.ACTIVATIONS`, or your own.
     output_activation : str or Activation
         Activation of the output layer.
     bias : bool
@@ -45,14 +45,14 @@ class MLP(SingleSample, InDomain, Exports):
     dtype : {"float64", "float32"}
         Type of the parameters and of every computation.
     init : str
-        How the initial weights are drawn: a name in `fastnn.settings.initializers.INITIALIZERS`.
+        How the initial weights are drawn: a name in `fastnn.initializers.INITIALIZERS`.
     rng : anything `numpy.random.default_rng` takes
         Source of the initial weights.
 
     Examples
     --------
     >>> net = fastnn.MLP((3, 16, 1), rng=0)
-    >>> history = net.fit(X, y, epochs=100)
+    >>> history = net.fit(X, y, epochs=100, batch_size=32)
     >>> net.predict(X)
     """
 
@@ -260,11 +260,12 @@ class MLP(SingleSample, InDomain, Exports):
         epochs : int
             Number of passes over the samples.
         loss : str or Loss
-            A name in `fastnn.settings.catalogue.LOSSES` that suits the output activation, or your own.
+            A name in `fastnn.catalogue.LOSSES` that suits the output activation, or your own.
         optimizer : Optimizer or Solver
             The update rule and its settings. It starts afresh in every run, unless `state` resumes one.
         batch_size : int, optional
-            Number of samples in a batch; the last batch of an epoch may be smaller. By default all samples.
+            Number of samples in a batch; the last batch of an epoch may be smaller. By default all samples, so that an
+            epoch is a single step: with a first-order optimizer, set it (32 is a usual choice).
         shuffle : bool
             Whether each epoch visits the samples in a new random order. A batch of all samples is not shuffled.
         sample_weight : array_like, shape (n,), optional
