@@ -1,10 +1,16 @@
 """Small feedforward networks: explicit loops that Numba compiles, beside a NumPy twin written for reading.
 
-`MLP` is a network; `SGD`, `RMSprop`, `Adam`, `AdamW`, `Rprop` and two variants are the update rules its
-``fit`` takes, with `schedules` for their learning rates, and `LevenbergMarquardt` what it takes instead;
-`EarlyStopping` says when to end; `load` reads what its ``save`` wrote; `warmup` compiles ahead of the first use;
-`reference` is the NumPy twin. Networks go into compiled code as arguments, and learn there by a `TrainState`;
-`standardize` finds the scales for `MLP.with_scaling`.
+`MLP` is a network. Its ``fit`` takes an update rule (`SGD`, `RMSprop`, `Adam`, `AdamW`, `Rprop`, and two variants),
+with `schedules` for learning rates, or a solver, `LevenbergMarquardt` or `LBFGS`. `EarlyStopping` says when to end;
+`standardize` finds the scales for `MLP.with_scaling`; `Activation`, `Loss` and `LeastSquares` make your own functions.
+`load` reads what ``save`` wrote; `explain` says which path a call takes, and `warmup` compiles ahead of the first use.
+
+`fit_many` trains many networks in one call, an `Ensemble`, and `sweep` a grid of settings. `intervals`,
+`prediction_sets` and `laplace` say how sure a network is. `TableModel` is what ``fastnn train`` saves. Networks go into
+compiled code as arguments, and learn there by a `TrainState`; ``from_arrays``, ``from_torch``, ``from_keras`` and
+``from_onnx`` read other packages' networks, and the methods ``to_...`` write ours.
+
+`fastnn.sklearn` has scikit-learn's estimators, `fastnn.plots` figures; `reference` is the NumPy twin.
 """
 
 from __future__ import annotations
@@ -80,8 +86,14 @@ __all__ = [
 ]
 
 # What a user chooses can be imported from the top too: ``from fastnn.schedules import OneCycle``.
-for _module in (catalogue, initializers, optimizers, schedules, solvers):
-    sys.modules[f"fastnn.{_module.__name__.rpartition('.')[2]}"] = _module
+_SETTINGS = {
+    "catalogue": catalogue,
+    "initializers": initializers,
+    "optimizers": optimizers,
+    "schedules": schedules,
+    "solvers": solvers,
+}
+sys.modules.update({f"fastnn.{name}": module for name, module in _SETTINGS.items()})
 
 # Imported when first used, as are the kernels.
 _LATE = {
@@ -121,4 +133,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE, *_LATE_MODULES})
+    return sorted({*__all__, *_SETTINGS, *_LATE_MODULES})

@@ -53,6 +53,13 @@ def run(code):
     return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT)
 
 
+def test_dir_names_what_is_public():
+    names = dir(fastnn)
+    assert set(fastnn.__all__) | {"catalogue", "initializers", "plots", "sklearn"} <= set(names)
+    assert not {"Any", "annotations", "importlib", "sys"} & set(names)
+    assert [name for name in names if name.startswith("_")] == []
+
+
 def test_core_imports_and_trains_with_numpy_and_numba_alone():
     done = run(CORE_ALONE)
     assert done.returncode == 0, done.stderr

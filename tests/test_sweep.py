@@ -16,6 +16,7 @@ def test_a_grid_of_settings_seeds_and_folds():
     grid = {"hidden": [(4,), (5,)], "learning_rate": [0.05, 0.1], "l2": [0.0, 0.1]}
     result = fastnn.sweep(X, Y, grid, seeds=2, folds=3, epochs=4, optimizer=SGD())
     assert len(result.records) == len(result.networks) == 8 * 2 * 3
+    assert repr(result) == "<Sweep: 8 settings, 48 runs>"
     assert len({(r["setting"], r["seed"], r["fold"]) for r in result.records}) == 48
     best = result.summary()
     assert [row["validation_loss_mean"] for row in best] == sorted(row["validation_loss_mean"] for row in best)

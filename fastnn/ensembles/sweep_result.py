@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import counted
 from fastnn.models.ensemble import Ensemble
 
 
@@ -33,6 +34,9 @@ class Sweep:
     settings: list[dict[str, Any]]
     networks: list[Any]
     fold_of: NDArray[np.intp] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Sweep: {counted(len(self.settings), 'setting')}, {counted(len(self.records), 'run')}>"
 
     def members(self, setting: int) -> tuple[Ensemble, NDArray[np.float64]]:
         """The networks of a setting, and the samples that each was trained on, as `fastnn.intervals` takes them.
