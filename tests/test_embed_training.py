@@ -71,6 +71,27 @@ def test_one_sample_and_other_rates_from_python():
     assert state.steps == 2
 
 
+def test_the_learning_rate_in_compiled_code():
+    @njit
+    def halve(state):
+        state.rates[0] /= 2
+
+    @njit
+    def by_its_name_in_python(state):
+        return state.learning_rate
+
+    @njit
+    def assign(state):
+        state.learning_rate = 0.1
+
+    state = fastnn.TrainState(MLP((3, 5, 2)).spec, optimizer=fastnn.SGD(0.1))
+    halve(state)
+    assert state.learning_rate == 0.05
+    for function in by_its_name_in_python, assign:
+        with pytest.raises(TypingError, match=r"no attribute learning_rate .* there it is rates\[0\]"):
+            function(state)
+
+
 def test_what_is_not_finite_changes_nothing():
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec)

@@ -69,6 +69,9 @@ class _Parameters(inspect.Signature):
             raise Refusal(f"{self.method} takes ({', '.join(map(str, takes))}): {error}") from None
 
 
+#: Attributes of a training state that are numbers in Python, and the elements that hold them.
+_ELEMENTS = {"learning_rate": "rates[0]", "steps": "counters[2]"}
+
 #: The names of the methods of a type, for the error for another name.
 _METHODS: defaultdict[type, list[str]] = defaultdict(list)
 
@@ -101,6 +104,9 @@ class _NoAttribute(AttributeTemplate):
 
     def generic_resolve(self, kind, name):
         if not name.startswith("__") or name == "__call__":  # str, say, asks for the others
+            element = _ELEMENTS.get(name, "")
+            if element.partition("[")[0] in kind.arrays:
+                raise Refusal(f"{named(kind)} has no attribute {name} inside compiled code; there it is {element}")
             methods = ", ".join(sorted(one for one in _METHODS[type(kind)] if not one.startswith("__")))
             raise Refusal(
                 f"{named(kind)} has no attribute {name} inside compiled code; its methods there are {methods}"

@@ -77,7 +77,8 @@ class TrainState:
     steps : int
         Number of steps taken.
     learning_rate : float
-        The optimizer's learning rate, which may be changed at any time.
+        The optimizer's learning rate, which may be changed between two steps. Inside compiled code it is
+        ``state.rates[0]``.
 
     Raises
     ------
@@ -134,7 +135,7 @@ class TrainState:
 
     @property
     def learning_rate(self) -> float:
-        """The optimizer's learning rate."""
+        """The optimizer's learning rate; inside compiled code ``state.rates[0]``."""
         return float(self._rates[0])
 
     @learning_rate.setter
