@@ -29,15 +29,17 @@ STEPS = 2000
 REYNOLDS = 1e6
 DEGREE = math.pi / 180
 
-#: A cambered airfoil of 12 % thickness, in the parameters that the network takes.
+#: A cambered airfoil of 12% thickness, in the parameters that the network takes.
 UPPER = np.array([0.19, 0.20, 0.18, 0.22, 0.19, 0.20, 0.20, 0.21])
 LOWER = np.array([-0.15, -0.09, -0.10, -0.06, -0.08, -0.06, -0.06, -0.06])
 
 
 def load(size: str = "medium") -> fastnn.MLP:
     """NeuralFoil's network, of its outputs lift and drag alone: the second and third of 198."""
-    folder = find_spec("neuralfoil").submodule_search_locations[0]
-    arrays = np.load(Path(folder) / "nn_weights_and_biases" / f"nn-{size}.npz")
+    package = find_spec("neuralfoil")
+    if package is None:
+        raise SystemExit("this example reads NeuralFoil's weights: pip install neuralfoil")
+    arrays = np.load(Path(package.submodule_search_locations[0]) / "nn_weights_and_biases" / f"nn-{size}.npz")
     layers = sorted({int(key.split(".")[1]) for key in arrays})
     weights = [arrays[f"net.{i}.weight"] for i in layers]
     biases = [arrays[f"net.{i}.bias"] for i in layers]
