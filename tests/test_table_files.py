@@ -104,5 +104,5 @@ def test_a_sweep_saves_the_best_and_tells_the_command_that_trains_it(folder, cap
 
 def test_a_sweep_refuses_another_kind_of_file_before_it_trains(folder, capsys):
     (folder / "t.csv").write_text("x,y\n")
-    assert cli.main(["sweep", "t.csv", "--target", "y", "--save", "best.npz"]) == 1
-    assert "--save must end in .safetensors; got 'best.npz'" in capsys.readouterr().err
+    assert cli.main(["sweep", "t.csv", "--target", "y", "--output", "best.npz"]) == 1
+    assert "--output must end in .safetensors; got 'best.npz'" in capsys.readouterr().err

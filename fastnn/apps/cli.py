@@ -15,6 +15,12 @@ from fastnn import __version__
 from fastnn.apps.commands import COMMANDS
 from fastnn.apps.commands.terminal import Terminal, plain
 
+EXAMPLES = """\
+examples:
+  fastnn demo
+  fastnn train data.csv --target price
+  fastnn train --help
+"""
 EXIT_CODES = """\
 exit codes:
   0    done
@@ -28,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastnn",
         description="Small feedforward networks, compiled by Numba.",
-        epilog=f"examples:\n  fastnn demo\n  fastnn demo --help\n\n{EXIT_CODES}",
+        epilog=f"{EXAMPLES}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fastnn {__version__}")

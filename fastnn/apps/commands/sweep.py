@@ -33,6 +33,7 @@ SUMMARY = "compare widths and learning rates on a table, with many networks of e
 EXAMPLES = """\
 examples:
   fastnn sweep data.csv --target price
+  fastnn sweep data.csv --target price --output best.safetensors
   fastnn sweep data.csv --target price --hidden 8 32 32,32 --rate 0.001 0.01 --repeats 50
   fastnn sweep data.csv --target price --activation relu tanh --repeats 5 --folds 5
 
@@ -58,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate", nargs="+", type=float, default=[1e-3, 1e-2], help="Adam's learning rates (default: 0.001 0.01)"
     )
     parser.add_argument("--repeats", type=int, default=20, help="networks of each setting (default: %(default)s)")
-    parser.add_argument("--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save it")
+    parser.add_argument(
+        "--output", "--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save it"
+    )
     parser.add_argument("--folds", type=int, help="number of parts of the rows for cross-validation")
 
 
@@ -70,14 +73,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.tabular.reading import extras_for
 
     folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
-    if args.save is not None and Path(args.save).suffix != ".safetensors":
-        raise ValueError(f"--save must end in .safetensors; got {args.save!r}")
-    check_folder(args.save)
+    if args.output is not None and Path(args.output).suffix != ".safetensors":
+        raise ValueError(f"--output must end in .safetensors; got {args.output!r}")
+    check_folder(args.output)
     grid = [
         settings_of(args, hidden, activation, rate)
         for hidden, activation, rate in itertools.product(map(layers, args.hidden), args.activation, args.rate)
     ]
-    require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.save is None else {"safetensors": "io"}))
+    require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.output is None else {"safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
     scores = training.baselines(table)
     with Interrupts() as interrupts:  # what is finished is told
@@ -94,15 +97,15 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError("all networks diverged; a smaller --rate may help")
     best = compared[0].settings
     terminal.say(f"To train the best one: {train_command(args, best)}")
-    if args.save is not None:
+    if args.output is not None:
         simple = training.baselines(training.learned_by(table, best))
-        with saving(Path(args.save), best.repeats, terminal) as save:
+        with saving(Path(args.output), best.repeats, terminal) as save:
             with Interrupts() as interrupts:  # what is finished is saved and told
                 outcome = training.train(table, best, simple, False if args.quiet else None)
                 save(outcome)
                 terminal.say()
                 tell_scores({"network": "the best", **simple_models(table)}, outcome.scores, table, terminal)
-                terminal.say(f"\nModel: {args.save}")
+                terminal.say(f"\nModel: {args.output}")
             if interrupts.pending or len(outcome.many) < best.repeats:
                 raise KeyboardInterrupt
 
