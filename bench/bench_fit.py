@@ -1,4 +1,4 @@
-"""Time of one training iteration by NumPy code for just this network, and on each backend: ``pytest bench``.
+"""Time of a training iteration by NumPy code for just this network, and on each backend: ``pytest bench/bench_fit.py``.
 
 One call of ``fit`` runs many iterations; the timer divides by their number, so the tables show one
 iteration, with its share of the call. Compiling happens before the timing.

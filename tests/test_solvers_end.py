@@ -185,7 +185,7 @@ def test_ctrl_c_in_the_midst_of_a_step(rule):
         process.kill()
     stopped, ended = answer.split()
     assert stopped == "interrupted"
-    assert float(ended) - sent < 1.5  # 0.2 s, on a machine that others use too
+    assert float(ended) - sent < 1.5  # a tenth of a second, on a machine that others use too
 
 
 def test_no_thread_is_left():

@@ -328,7 +328,7 @@ def test_ctrl_c_is_answered_within_a_call(backend):
     timer = Timer(0.5, interrupt)
     timer.start()
     history = one.fit(X, Y, epochs=3_000_000, **settings)
-    assert perf_counter() - sent[0] < 1.0  # 0.2 s, on a machine that others use too
+    assert perf_counter() - sent[0] < 1.0  # a tenth of a second, on a machine that others use too
     assert history.stopped == "interrupted"
     assert repr(history).endswith(", interrupted>")
     assert np.isfinite(one.params).all()

@@ -153,7 +153,7 @@ plots.loss_curves({"fastnn": history.loss}, curve, unit="iteration")
 # Readable or fast
 # ----------------
 # ``backend="numpy"`` computes the lines above, generalised to any depth (:doc:`/api/twin`); ``backend="plain"`` does so
-# in plain loops; by default the tuned kernels do, in about a hundredth of the time. They agree to rounding.
+# in plain loops; by default the tuned kernels do, in less than a hundredth of the time. They agree to rounding.
 
 other = fastnn.MLP.tutorial(rng=1)
 other.fit(X, y, loss="sse", optimizer=fastnn.SGD(learning_rate=1.0), epochs=1500, backend="numpy")
