@@ -83,7 +83,7 @@ def test_neural_ode(tmp_path):
     neural_ode = importlib.import_module("neural_ode")
     result = neural_ode.run(steps=60, iterations=900)  # compares the gradient with JAX's where that is installed
     assert result["loss"][-1] < 0.01
-    assert np.abs(result["exact"] - result["learnt"])[:, 0].max() < 0.5
+    assert np.abs(result["exact"] - result["learned"])[:, 0].max() < 0.5
     assert drawn(neural_ode, result, tmp_path / "neural_ode.png")
 
 

@@ -2,7 +2,7 @@
 A neural ordinary differential equation
 =======================================
 
-A pendulum with friction is learnt from how it swings.
+A pendulum with friction is learned from how it swings.
 
 A network is the right-hand side of ``y' = net(y)``, with angle and angular velocity in y. What is compared with the
 measurements is its solution by the classical Runge-Kutta method, and the gradient comes back through every stage of
@@ -117,7 +117,7 @@ def run(steps=100, iterations=3000, hidden=16):
     track = np.empty_like(exact)
     track[0] = exact[0]
     solve(net, track, np.empty((steps, 4, 2)))
-    return {"loss": np.concatenate(history), "exact": exact, "learnt": track, "seconds": compare(net, data)}
+    return {"loss": np.concatenate(history), "exact": exact, "learned": track, "seconds": compare(net, data)}
 
 
 # ---------------------------------------------------------------- beside JAX
@@ -189,7 +189,7 @@ def draw(result):
     left.set(xlabel="iteration", ylabel="mean squared error", title="on longer and longer swings")
     time = DT * np.arange(len(result["exact"]))
     middle.plot(time, result["exact"][:, 0], color="0.6", linewidth=4, label="pendulum")
-    middle.plot(time, result["learnt"][:, 0], label="network")
+    middle.plot(time, result["learned"][:, 0], label="network")
     middle.set(xlabel="time", ylabel="angle", title="from an angle never seen")
     middle.legend()
     names = list(result["seconds"])
@@ -206,7 +206,7 @@ def main():
     parser.add_argument("--figure", default="neural_ode.png", help="where the figure goes")
     path = parser.parse_args().figure
     result = run()
-    error = np.abs(result["exact"] - result["learnt"])[:, 0].max()
+    error = np.abs(result["exact"] - result["learned"])[:, 0].max()
     print(f"largest error of the angle on a swing never seen: {error:.3f}")
     for name, seconds in result["seconds"].items():
         print(f"one gradient by {name}: {1e3 * seconds:.3g} ms")

@@ -295,7 +295,7 @@ class MLP(SingleSample, InDomain, Exports):
         input_noise : float
             Standard deviation of the Gaussian noise that is added to the samples, drawn anew in every step.
         dydx : array_like, shape (n, n_out, n_in), or (n, n_in) for a network of one output, optional
-            Derivatives of the targets with respect to the inputs, to be learnt as well; NaN where one is missing. The
+            Derivatives of the targets with respect to the inputs, to be learned as well; NaN where one is missing. The
             mean of their squared errors, over samples (weighted as in a mean loss), outputs and inputs, is added to
             each batch's loss; a missing one counts as an error of zero. If X and y are standardised by
             `fastnn.standardize`, pass ``dydx * x_scale / y_scale[:, None]``.
