@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 import fastnn
-from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop
+from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.checks import all_finite, check_optimizer
 
 X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
@@ -372,6 +372,7 @@ BAD_SETTINGS = [
     ({"optimizer": Adam(np.array(0.1))}, TypeError, r"learning_rate of Adam must be .*; got an array of shape \(\)"),
     ({"optimizer": SGD(momentum=1.0)}, ValueError, r"momentum of SGD must be a number in \[0, 1\); got 1\.0"),
     ({"optimizer": SGD(nesterov=True)}, ValueError, r"momentum of SGD must be above 0 with nesterov=True; got 0\.0"),
+    ({"optimizer": VelocitySGD(momentum=0.0, nesterov=True)}, ValueError, "momentum of VelocitySGD must be above 0"),
     ({"optimizer": SGD(nesterov=0)}, TypeError, r"nesterov of SGD must be True or False; got 0"),
     ({"optimizer": RMSprop(decay=-0.1)}, ValueError, r"decay of RMSprop must be a number in \[0, 1\); got -0\.1"),
     ({"optimizer": RMSprop(epsilon=0)}, ValueError, r"epsilon of RMSprop must be a finite number above 0; got 0"),

@@ -62,7 +62,7 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
             converted[name] = checked
     optimizer = replace(optimizer, **converted) if converted else optimizer
     if isinstance(optimizer, optimizers.SGD) and optimizer.nesterov and optimizer.momentum == 0:
-        raise ValueError("momentum of SGD must be above 0 with nesterov=True; got 0.0")
+        raise ValueError(f"momentum of {type(optimizer).__name__} must be above 0 with nesterov=True; got 0.0")
     row = catalogue.OPTIMIZERS.get(type(optimizer).__name__)
     if row is not None and row.keeps_step_sizes and isinstance(optimizer.learning_rate, Schedule):
         raise TypeError(
