@@ -176,7 +176,7 @@ def test_a_peer_of_another_environment_is_measured_by_its_interpreter():
     record = running.compare([TINY], [*other[:1], *here], {}, seconds=0.0)
     assert record["elsewhere"] == {"NumPy other": f"numpy {np.__version__}"}
     assert [r["elsewhere"] for r in record["results"]] == [True, False]
-    assert results.bar(record["results"]) == record["results"][1]["minimum"]  # this environment's NumPy
+    assert results.baseline_of(record["results"]) is record["results"][1]  # this environment's NumPy
 
 
 def test_another_interpreter_does_not_see_this_environments_libraries(monkeypatch, tmp_path):
@@ -402,6 +402,12 @@ def test_pictures_draw_what_was_measured(record):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fastnn", "fastnn, 2 threads"]
     without = {**record, "results": [r for r in record["results"] if r["peer"] != "plain_numpy"]}
     assert pictures.speed_ups(without, Figure().add_subplot()).get_title() == "Speed-up over the slowest"
+
+    elsewhere = {**result("plain_numpy", 2e-6), "title": "NumPy other", "elsewhere": True}
+    ax = pictures.speed_ups({**without, "results": [elsewhere, *without["results"]]}, Figure().add_subplot())
+    assert ax.get_title() == "Speed-up over the slowest"
+    level = {**record, "results": [result("plain_numpy", 1e-6), result("fastnn", 1e-6)]}
+    assert len(pictures.speed_ups(level, Figure().add_subplot()).patches) == 1  # fastnn
 
     ax = pictures.roofline(record, Figure().add_subplot())
     points = np.concatenate([c.get_offsets() for c in ax.collections])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastnn.apps.comparison.results import bar, of, share
+from fastnn.apps.comparison.results import baseline_of, numpy_of, of, share
 from fastnn.apps.comparison.workloads import FAMILIES
 from fastnn.checks.extras import require
 
@@ -76,10 +76,12 @@ def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
     low, high = 1.0, 1.0
     for place, name in enumerate(names):
         results = of(record, name)
-        slowest = bar(results)
-        others = [r for r in _in_order(results) if "minimum" in r and r["minimum"] != slowest]
+        baseline = baseline_of(results)
+        if baseline is None:
+            continue
+        others = [r for r in _in_order(results) if "minimum" in r and r["title"] != baseline["title"]]
         for k, r in enumerate(others):
-            ratio, y = (slowest or 1.0) / r["minimum"], place + (k - (len(others) - 1) / 2) * height
+            ratio, y = baseline["minimum"] / r["minimum"], place + (k - (len(others) - 1) / 2) * height
             colour, _, _, hatch = _look(r)
             label = None if r["title"] in labelled else r["title"]
             labelled.add(r["title"])
@@ -88,7 +90,7 @@ def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
             at: Any = {"xytext": (3 * side, 0), "textcoords": "offset points", "ha": "left" if side > 0 else "right"}
             ax.annotate(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}", (ratio, y), va="center", fontsize=8, **at)
             low, high = min(low, ratio), max(high, ratio)
-    over = "plain NumPy" if all(_has_numpy(of(record, name)) for name in names) else "the slowest"
+    over = "plain NumPy" if all(numpy_of(of(record, name)) for name in names) else "the slowest"
     ax.set_xscale("log")
     ax.axvline(1, color="0.2", linewidth=1)
     ax.set_xlim(low / 2, high * 2)  # room for the numbers
@@ -172,10 +174,6 @@ def _legend_below(ax: Axes, titles: Sequence[str]) -> None:
         bbox_transform=below,
         ncols=4,
     )
-
-
-def _has_numpy(results: Iterable[dict[str, Any]]) -> bool:
-    return any(r["peer"] == "plain_numpy" and "minimum" in r for r in results)
 
 
 def _look(result: dict[str, Any]) -> tuple[str, str, str, str]:

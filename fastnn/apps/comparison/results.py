@@ -18,15 +18,15 @@ IMPOSSIBLE = "above 100%!"
 NOTABLE = 0.05  # a change smaller than this is noise
 
 
-def bar(results: Sequence[dict[str, Any]]) -> float | None:
-    """Seconds a step of plain NumPy, which the speed-ups refer to; of the slowest, if NumPy was not measured."""
-    times = [r["minimum"] for r in results if "minimum" in r and r["threads"] == 1]
-    return _numpy(results) or max(times, default=None)
+def baseline_of(results: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The result that the speed-ups refer to: plain NumPy's, or the slowest peer's if NumPy was not measured."""
+    measured = (r for r in results if "minimum" in r and r["threads"] == 1)
+    return numpy_of(results) or max(measured, key=lambda r: r["minimum"], default=None)
 
 
 def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict[str, float]) -> list[list[str]]:
     """The cells under `HEADER`, a row for each peer that was measured."""
-    slowest = bar(results)
+    baseline = baseline_of(results)
     table = []
     for r in results:
         if "minimum" not in r:
@@ -37,7 +37,7 @@ def rows(workload: dict[str, Any], results: Sequence[dict[str, Any]], peak: dict
                 r["title"],
                 duration(r["minimum"]),
                 duration(r["median"]),
-                f"{slowest / r['minimum']:.3g}x" if slowest else "",
+                f"{baseline['minimum'] / r['minimum']:.3g}x" if baseline else "",
                 "" if used is None else f"{100 * used:.2g}%" if used <= 1 else IMPOSSIBLE,
                 duration(r["import"]),
                 duration(r["build"] + r["first"]),
@@ -123,18 +123,19 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         if workload not in same or (workload, title) not in before:
             continue
         times = before[workload, title]["minimum"], result["minimum"]
-        bars = [_numpy(r for r in measured.values() if r["workload"] == workload) for measured in (before, now)]
-        if result["peer"] == "plain_numpy" or None in bars:
+        numpys = [numpy_of(r for r in measured.values() if r["workload"] == workload) for measured in (before, now)]
+        if result["peer"] == "plain_numpy" or None in numpys:
             found.append(Change(workload, title, *times, of_times=True))
         else:
-            found.append(Change(workload, title, *(b / t for b, t in zip(bars, times, strict=True) if b is not None)))
+            speed_ups = (numpy["minimum"] / time for numpy, time in zip(numpys, times, strict=True) if numpy)
+            found.append(Change(workload, title, *speed_ups))
     return found
 
 
-def _numpy(results: Iterable[dict[str, Any]]) -> float | None:
-    """Seconds a step of this environment's plain NumPy, if it was measured."""
-    times = (r["minimum"] for r in results if r["peer"] == "plain_numpy" and not r.get("elsewhere") and "minimum" in r)
-    return next(times, None)
+def numpy_of(results: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The result of this environment's plain NumPy, if it was measured."""
+    found = (r for r in results if r["peer"] == "plain_numpy" and not r.get("elsewhere") and "minimum" in r)
+    return next(found, None)
 
 
 def read(path: str) -> dict[str, Any]:
