@@ -55,7 +55,16 @@ class Training(Protocol):
 class EndOfEpoch(Protocol):
     """The decisions at the end of an epoch, for loops in Python; see `fastnn.reference.end_epoch`."""
 
-    end_epoch: Callable[..., bool]
+    def end_epoch(
+        self,
+        job: Job,
+        state: State,
+        loss: float,
+        learning_rates: NDArray[np.float64],
+        i: int,
+        evaluate: Callable[[Job], tuple[float, float]] = ...,
+    ) -> bool:
+        """Evaluate, stop or reduce the learning rate after an epoch; whether to stop."""
 
 
 class NormalEquations(Protocol):
@@ -91,7 +100,8 @@ class Slopes(Protocol):
         """The slopes, and their derivatives, shape (n, n_directions, n_out, n_params)."""
 
 
-_MODULES = {
+#: Where each backend has its parts.
+MODULES = {
     "numba": {
         "network": "fastnn.kernels.tiles.predict",
         "training": "fastnn.kernels.train",
@@ -115,7 +125,7 @@ _MODULES = {
         "shuffle": "fastnn.reference.shuffle",
     },
 }
-BACKENDS = tuple(_MODULES)
+BACKENDS = tuple(MODULES)
 _modules: dict[tuple[str, str], Any] = {}
 
 
@@ -146,7 +156,7 @@ def twin(backend: str, module: str) -> Any:
     RuntimeWarning
         If plain loops replace the tuned kernels, because Numba's compiler is turned off.
     """
-    name = check_name("backend", backend, _MODULES)
+    name = check_name("backend", backend, MODULES)
     return _modules.get((name, module)) or _load(name, module)
 
 
@@ -156,5 +166,5 @@ def _load(name: str, module: str) -> Any:
         warn_of_stand_in(stacklevel=4)
         name = "plain"
     with InterruptsHeld():
-        found = _modules[name, module] = importlib.import_module(_MODULES[name][module])
+        found = _modules[name, module] = importlib.import_module(MODULES[name][module])
     return found
