@@ -2,5 +2,5 @@
 
 What is read becomes a list of steps (`steps`), which are folded into dense layers (`folding`): a spec and its
 parameters. What is written is made of a spec and its parameters alone. No framework is imported in order to read its
-objects: they are known by their class and its module, and read by their attributes.
+objects: they are known by their class and its module, and read by their attributes. Files of ONNX are parsed by `onnx`.
 """

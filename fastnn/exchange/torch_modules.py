@@ -1,4 +1,4 @@
-"""The activations that PyTorch has no modules for; the only file that imports PyTorch, when a network is written."""
+"""The activations that PyTorch has no modules for; imported only where a network is written."""
 
 import torch
 

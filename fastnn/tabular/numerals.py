@@ -15,7 +15,7 @@ MISSING = (
     "null", "NULL", "Null",     "None", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!", "#NAME?", "#NULL!",
 )  # fmt: skip
 
-#: Ways to write a date, of which the first that fits all of a column is taken; None stands for ISO 8601.
+#: Ways to write a date, of which the first that fits all of a column is taken.
 DATES = {
     "%Y-%m-%d": "year-month-day", "%Y/%m/%d": "year/month/day", "%d.%m.%Y": "day.month.year",
     "%d/%m/%Y": "day/month/year", "%m/%d/%Y": "month/day/year", "%d-%m-%Y": "day-month-year",

@@ -2,8 +2,8 @@
 
 A module has a ``SUMMARY`` (one line, no full stop), ``EXAMPLES`` (the text that ``--help`` ends with),
 ``add_arguments(parser)`` and ``run(args, terminal)``. It imports what it needs inside ``run``, so
-that ``fastnn --help`` stays quick, and reports failure by an ImportError, OSError or ValueError
-whose message is one line.
+that ``fastnn --help`` stays quick, and reports failure by an ImportError, OSError,
+RuntimeError or ValueError whose message is one line.
 """
 
 #: In the order in which ``fastnn --help`` lists them.
