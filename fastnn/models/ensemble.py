@@ -194,21 +194,34 @@ class Ensemble(Exports):
         return out
 
     def mean(self, X: ArrayLike) -> NDArray:
-        """Mean of the members' outputs, shape (n, n_out)."""
+        """Mean of the members' outputs, shape (n, n_out); raises as `predict`."""
         return self.predict(X).mean(axis=0)
 
     def std(self, X: ArrayLike) -> NDArray:
-        """Standard deviation of the members' outputs, shape (n, n_out)."""
+        """Standard deviation of the members' outputs, shape (n, n_out); raises as `predict`."""
         return self.predict(X).std(axis=0)
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
-        """Quantiles of the members' outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1]."""
+        """Quantiles of the members' outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1].
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `predict`, or if `q` is not such an array.
+        """
         return np.quantile(self.predict(X), check_quantiles(q), axis=0)
 
     def best(self, n: int) -> Ensemble:
         """The `n` members with the lowest loss, in ascending order; diverged members come last.
 
         The loss is the best one monitored by early stopping, or without early stopping that of the last epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n` is not an integer from 1 to the number of members.
+        AttributeError
+            If the members were not trained together.
         """
         n = check_integer("n", n, 1)
         if n > len(self):
@@ -219,7 +232,15 @@ class Ensemble(Exports):
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the members and their records to an ``.npz`` file, which `fastnn.load` reads."""
+        """Save the members and their records to an ``.npz`` file, which `fastnn.load` reads.
+
+        Raises
+        ------
+        ValueError
+            If the path has another ending.
+        OSError
+            If the file cannot be written.
+        """
         from fastnn.models import files
 
         files.save_ensemble(self._spec, self._params, self._seed, self._records, path)

@@ -91,6 +91,11 @@ class MLP(SingleSample, InDomain, Exports):
             The description of the network, such as another network's ``spec``.
         params : array_like, shape (n_params,)
             Its parameters, in the order of `MLP.params`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `spec` is no `NetworkSpec`, or `params` is not a real array of this shape whose values fit the dtype.
         """
         net = cls.__new__(cls)
         net._hold(checks.check_network_spec(spec), aligned_copy(checks.check_params(params, spec)))
@@ -345,6 +350,10 @@ class MLP(SingleSample, InDomain, Exports):
         ValueError
             If an argument is invalid, does not fit the others, or holds NaN or infinity. The parameters are then
             unchanged.
+        ImportError
+            If SciPy is not installed for `LBFGS`, or rich for ``progress=True``.
+        RuntimeError
+            If the data changed while the network was trained on them. The parameters are then unchanged.
 
         Warns
         -----

@@ -71,19 +71,26 @@ class SingleSample(Derivatives):
         return self._compiled.workspace(method)
 
     def forward(self, x: ArrayLike, out: NDArray) -> None:
-        """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype."""
+        """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array has the wrong type or shape, or `x` lies outside the domain of a network made by
+            ``with_domain(..., outside="raise")``.
+        """
         spec = self._spec
         x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
         self._compiled.forward(self, x, out)
 
     def __call__(self, x: ArrayLike) -> NDArray:
-        """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,)."""
+        """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`."""
         out = np.empty(self._spec.n_out, self._spec.dtype)
         self._compiled.forward(self, checks.check_sample(x, self._spec), out)
         return out
 
     def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray) -> None:
-        """Do what `forward` does, with other parameters, shape (n_params,)."""
+        """Do what `forward` does, with other parameters, shape (n_params,); raises as it does."""
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))

@@ -43,6 +43,11 @@ def intervals(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If the arrays are empty, or not vectors or columns of one length.
     """
     ax = axes_or_new(ax)
     x, low, middle, high = _vectors(x=x, low=low, middle=middle, high=high)
@@ -83,6 +88,12 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
     Axes
         The title shows the expected calibration error: the mean distance from the diagonal over the samples (M. Naeini,
         G. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `bins` is not an integer of at least 1, there are no labels, or the probabilities lack a row for each label
+        or do not lie between 0 and 1.
     """
     ax = axes_or_new(ax)
     labels, given, bins = (
@@ -128,6 +139,11 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If there are no levels, or another number of coverages than of levels.
     """
     ax = axes_or_new(ax)
     (levels,) = _vectors(levels=levels)
@@ -161,6 +177,11 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     -------
     Axes
         It also shows the median of each tenth of the samples.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are empty, or not vectors or columns of one length.
     """
     ax = axes_or_new(ax)
     distances, errors = _vectors(distances=distances, errors=errors)

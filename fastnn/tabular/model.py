@@ -183,7 +183,17 @@ class TableModel:
         return target.names[best], {"probability": chances[np.arange(len(best)), best], **each}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all; from it `fastnn.load` reads only the best network."""
+        """Write the file, whole or not at all; from it `fastnn.load` reads only the best network.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed.
+        OSError
+            If the file cannot be written.
+        ValueError
+            If the path is not a file, or the table has too many names for its header.
+        """
         about = {
             "version": VERSION,
             "columns": [asdict(column) for column in self.columns],

@@ -88,6 +88,10 @@ def fit(
     ------
     ValueError
         If the data are not finite; the parameters are then unchanged.
+    ImportError
+        If SciPy is not installed for `LBFGS`, or rich for ``progress=True``.
+    RuntimeError
+        If the data changed while the network was trained on them; the parameters are then those before.
     KeyboardInterrupt
         If Ctrl-C was pressed when the run had just ended by itself.
 

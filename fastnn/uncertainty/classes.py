@@ -37,12 +37,25 @@ class PredictionSets:
         """Whether each class is in the set of each sample of `X`, shape (n, n_in): shape (n, n_out).
 
         A sample for which the model has no probabilities, but NaN, may be of any class.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `MLP.predict`.
         """
         scores = _scores(self.model.predict(X))
         return ~(scores > self.threshold) | (scores == scores.min(axis=1, keepdims=True))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model and its threshold to one ``.npz`` file, for `PredictionSets.load`."""
+        """Save the model and its threshold to one ``.npz`` file, for `PredictionSets.load`.
+
+        Raises
+        ------
+        ValueError
+            If the path has another ending.
+        OSError
+            If the file cannot be written.
+        """
         saved.save(path, self.model, {"method": "aps", "coverage": self.coverage}, {"threshold": self.threshold})
 
     @classmethod

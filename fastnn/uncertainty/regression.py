@@ -85,7 +85,15 @@ class Intervals:
         return low, outputs.mean(axis=0), high
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model and its margins to one ``.npz`` file, for `Intervals.load`."""
+        """Save the model and its margins to one ``.npz`` file, for `Intervals.load`.
+
+        Raises
+        ------
+        ValueError
+            If the path has another ending.
+        OSError
+            If the file cannot be written.
+        """
         arrays = {"margin": self.margin} | ({} if self._shares is None else {"shares": self._shares})
         saved.save(path, self.model, {"method": self.method, "coverage": self.coverage}, arrays)
 
