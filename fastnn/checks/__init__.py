@@ -19,12 +19,12 @@ from fastnn.checks.arrays import (
 )
 from fastnn.checks.data import (
     check_batch,
-    check_domain,
     check_finite_data,
     check_inputs,
     check_sample,
     check_sample_weight,
     check_some_present,
+    check_target_range,
     check_targets,
     count_classes,
 )
@@ -70,7 +70,6 @@ __all__ = [
     "check_batch",
     "check_callback",
     "check_columns",
-    "check_domain",
     "check_early_stopping",
     "check_ensemble_params",
     "check_epochs",
@@ -110,6 +109,7 @@ __all__ = [
     "check_spec",
     "check_specialize",
     "check_state",
+    "check_target_range",
     "check_targets",
     "check_train_state",
     "check_vector",

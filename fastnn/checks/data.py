@@ -85,7 +85,7 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         y = np.repeat(y, n_out, axis=1)
     if y.shape != (rows, n_targets):
         raise ValueError(f"y must have shape {(rows, n_targets)}, a row for each of X; got {y.shape}")
-    check_domain(y, loss)
+    check_target_range(y, loss)
     if loss.masked and np.isinf(y).any():
         i, j = divmod(int(np.argmax(np.isinf(y))), n_targets)
         raise ValueError(f"y must be finite, or NaN where it is missing; got {y[i, j]} in row {i}, column {j}")
@@ -183,7 +183,7 @@ def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
     return labels if labels.flags.carray else labels.copy()
 
 
-def check_domain(y: NDArray, loss: Loss) -> None:
+def check_target_range(y: NDArray, loss: Loss) -> None:
     """Refuse targets for which the loss is not defined."""
     low, high = loss.targets
     if low > -np.inf or high < np.inf:

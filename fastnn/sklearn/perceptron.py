@@ -13,7 +13,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastnn.checks import check_domain, check_loss_parameter
+from fastnn.checks import check_loss_parameter, check_target_range
 from fastnn.jobs.job import Job
 from fastnn.settings.own import Activation, Loss
 from fastnn.settings.spec import NetworkSpec
@@ -111,7 +111,7 @@ class Perceptron(BaseMultilayerPerceptron):
         self.coefs_, self.intercepts_ = spec.weights(params), spec.biases(params)
         loss, convention = loss_of(self.loss, spec)
         if isinstance(loss, Loss):
-            check_domain(y, loss)
+            check_target_range(y, loss)
         weight = None if weight is None else np.ascontiguousarray(weight, dtype)
         parameter = check_loss_parameter(loss, spec, **loss_numbers(self))
         return Job(
