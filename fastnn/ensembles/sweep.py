@@ -194,18 +194,19 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     """Each member's loss on its validation set; NaN if it has none."""
     if validation is None:
         return np.full(len(many), np.nan)
-    row = checks.check_loss(options.get("loss", "mse"), many.spec, options.get("targets", "complete"))
-    X = checks.check_inputs(validation[0], many.spec)
-    y = checks.check_targets(validation[1], many.spec, row, len(X))
-    named = {name: options[name] for name in (row.name for row in catalogue.PARAMETERS) if name in options}
+    spec, network = many.spec, twin("numpy", "network")
+    loss = checks.check_loss(options.get("loss", "mse"), spec, options.get("targets", "complete"))
+    X = checks.check_inputs(validation[0], spec)
+    y = checks.check_targets(validation[1], spec, loss, len(X))
+    named = {row.name: options[row.name] for row in catalogue.PARAMETERS if row.name in options}
+    parameter = checks.check_loss_parameter(loss, spec, **named)
     given = validation[2] if len(validation) == 3 else None
-    losses, parameter = np.empty(len(many)), checks.check_loss_parameter(row, many.spec, **named)
+    losses = np.empty(len(many))
     for k, params in enumerate(many.params):
         own = given if given is None or np.ndim(given) == 1 else given[many.positions[k]]
-        weights = checks.check_sample_weight(own, many.spec, len(X))
-        network = twin("numpy", "network")
+        weights = checks.check_sample_weight(own, spec, len(X))
         with np.errstate(all="ignore"):  # a network that diverged may overflow
-            losses[k] = network.loss_and_grad(
-                many.spec, params, X, y, row, sample_weight=weights, loss_parameter=parameter
-            )[0]
+            losses[k], _ = network.loss_and_grad(
+                spec, params, X, y, loss, sample_weight=weights, loss_parameter=parameter
+            )
     return losses
