@@ -6,9 +6,10 @@ import os
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
 from fastnn.ensembles.checkpoint import Checkpoint
-from fastnn.ensembles.threads import SECONDS_A_CALL, Report
+from fastnn.ensembles.threads import Report
 from fastnn.ensembles.train import train_members
 from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.training.interrupts import SECONDS_A_CALL
 
 
 def run_on_executor(

@@ -24,6 +24,9 @@ from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.own import Loss
 from fastnn.settings.spec import NetworkSpec
 
+#: Fewer members than this are trained sooner one after another than a kernel for them is compiled.
+WORTH_COMPILING = 32
+
 
 def fit_many(
     spec: NetworkSpec,

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import all_finite
-from fastnn.ensembles.threads import SECONDS_A_CALL, Piece, Report, share
+from fastnn.ensembles.threads import Piece, Report, share
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.records import DIVERGED
 from fastnn.kernels.functions.optimizers import rule_of
 from fastnn.kernels.lanes import members
 from fastnn.settings.catalogue import Loss
+from fastnn.training.interrupts import SECONDS_A_CALL
 
 
 def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Piece]:

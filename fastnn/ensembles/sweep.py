@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
-from fastnn.ensembles.fit_many import fit_many
+from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
 from fastnn.models.ensemble import Ensemble
@@ -24,9 +24,6 @@ from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Optimizer
 from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
-
-#: Fewer members than this are trained one after another, as compiling a kernel for them would take longer.
-WORTH_COMPILING = 32
 
 
 class _Run(NamedTuple):

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from fastnn.jobs.members import MembersOutcome
-
-SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
+from fastnn.training.interrupts import SECONDS_A_CALL
 
 #: Called with the number of members done; what it raises ends the training.
 Report = Callable[[int], None]

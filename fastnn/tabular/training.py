@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
-from fastnn.ensembles.fit_many import fit_many
+from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.models.domain import measure
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
@@ -23,7 +23,6 @@ from fastnn.tabular.preparing import FOLDS, PreparedTable
 from fastnn.tabular.scoring import score
 from fastnn.training.blas import blas_threads
 
-MANY = 32  # from this many networks on, a kernel compiled for them alone pays
 MOST_IN_DOMAIN = 500  # inputs; the domain of more would outweigh the networks
 
 
@@ -255,7 +254,7 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
         rng=settings.seed,
         progress=progress,
         threads=settings.threads,
-        specialize=settings.repeats >= MANY,
+        specialize=settings.repeats >= WORTH_COMPILING,
         history=settings.repeats == 1,  # for the figure
         warn=False,  # said below
         **options(table, settings),

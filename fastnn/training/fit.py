@@ -31,11 +31,10 @@ from fastnn.settings.solvers import LBFGS, Solver, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
-from fastnn.training.interrupts import Interrupts, NoInterrupts
+from fastnn.training.interrupts import SECONDS_A_CALL, Interrupts, NoInterrupts
 from fastnn.training.progress import ProgressBar
 from fastnn.training.twins import BACKENDS, twin
 
-SECONDS_A_CALL = 0.1  # between two calls Python may answer Ctrl-C and show progress
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
 UNBOUNDED = 2**62  # steps
 FIRST_ROOM = 2**16  # epochs whose losses and rates there is room for at first; it grows with the run

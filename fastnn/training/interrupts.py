@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
+
 
 class Interrupted(Exception):
     """Raised in the middle of a step, which is discarded, after Ctrl-C."""

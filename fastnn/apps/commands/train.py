@@ -69,9 +69,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         read_and_prepare(args, terminal)
         return
     _, table = read_and_prepare(args, terminal)
+    from fastnn.ensembles.fit_many import WORTH_COMPILING
     from fastnn.tabular import training
 
-    if settings.repeats >= training.MANY:
+    if settings.repeats >= WORTH_COMPILING:
         several = f"{settings.repeats} networks need kernels made for their shape"
         terminal.say(f"{several}, which are compiled first unless an earlier run has done so.")
     simple = training.baselines(training.learned_by(table, settings))
