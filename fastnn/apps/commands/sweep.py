@@ -9,7 +9,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.saving import saving
@@ -142,14 +142,13 @@ def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     """The command that trains a setting of a sweep alone."""
     words = ["fastnn", "train", args.data, "--target", args.target, "--hidden", ",".join(map(str, best.hidden))]
     words += ["--activation", best.activation, "--rate", f"{best.learning_rate:g}", "--repeats", str(best.repeats)]
-    defaults: dict[str, Any] = {
-        "task": None, "epochs": 300, "patience": 20, "batch_size": None, "l2": 0.0, "class_weight": None, "seed": 0,
-        "separator": None, "decimal": None, "thousands": None, "encoding": None, "comment": None, "sheet": None,
-        "loss": None, "quantiles": [], "use": [], "leave_out": [], "missing": [],
-    }  # fmt: skip
-    for name, default in defaults.items():
+    shared = (
+        "task", "epochs", "patience", "batch_size", "l2", "class_weight", "seed", "separator", "decimal", "thousands",
+        "encoding", "comment", "sheet", "loss", "quantiles", "use", "leave_out", "missing",
+    )  # fmt: skip
+    for name in shared:
         value = getattr(args, name)
-        if value != default:
+        if value != args.parser.get_default(name):
             words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     words += ["--no-header"] * args.no_header
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
