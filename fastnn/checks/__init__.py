@@ -43,7 +43,7 @@ from fastnn.checks.members import (
     check_quantiles,
 )
 from fastnn.checks.memory import check_epochs, check_memory
-from fastnn.checks.monitor import check_early_stopping, check_monitor, check_schedule
+from fastnn.checks.monitor import check_monitor
 from fastnn.checks.networks import check_hidden, check_network_spec, check_rng, check_spec
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.train_state import check_train_state
@@ -70,7 +70,6 @@ __all__ = [
     "check_batch",
     "check_callback",
     "check_columns",
-    "check_early_stopping",
     "check_ensemble_params",
     "check_epochs",
     "check_finite",
@@ -103,7 +102,6 @@ __all__ = [
     "check_sample",
     "check_sample_weight",
     "check_scales",
-    "check_schedule",
     "check_shuffle",
     "check_some_present",
     "check_spec",

@@ -1,81 +1,18 @@
-"""Checks of schedules, early stopping and validation sets."""
+"""Checks of early stopping and validation sets."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from fastnn.checks.data import check_finite_data, check_inputs, check_sample_weight, check_some_present, check_targets
-from fastnn.checks.values import (
-    ABOVE_0,
-    AT_LEAST_0,
-    Interval,
-    check_flag,
-    check_integer,
-    check_name,
-    check_number,
-    describe,
-)
+from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
 from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Monitor
-from fastnn.settings import schedules
 from fastnn.settings.early_stopping import EarlyStopping
-
-_SCHEDULES = tuple(getattr(schedules, name) for name in schedules.NAMES)
-_WHOLE = {"every": 1, "epochs": 1, "patience": 1, "cooldown": 0}
-_SETTINGS = {
-    "learning_rate": AT_LEAST_0,
-    "factor": ABOVE_0,
-    "power": AT_LEAST_0,
-    "scale": AT_LEAST_0,
-    "start": AT_LEAST_0,
-    "final": AT_LEAST_0,
-    "min_improvement": AT_LEAST_0,
-    "min_rate": AT_LEAST_0,
-}
-_FRACTION = Interval(0, 1, open_low=True)
-
-
-def check_schedule(schedule: Any) -> schedules.Schedule:
-    """A learning rate schedule whose settings are within their bounds.
-
-    Raises
-    ------
-    TypeError
-        If it is none of fastnn's schedules, or a setting has the wrong type.
-    ValueError
-        If a setting is out of its bounds.
-    """
-    if type(schedule) not in _SCHEDULES:
-        names = ", ".join(f"fastnn.settings.schedules.{name}" for name in schedules.NAMES)
-        raise TypeError(f"learning_rate must be a number or an instance of {names}; got {describe(schedule)}")
-    kind = type(schedule).__name__
-    checked: dict[str, Any] = {}
-    for name, value in vars(schedule).items():
-        argument = f"{name} of {kind}"
-        if name == "warm_up":
-            one_cycle = isinstance(schedule, schedules.OneCycle)
-            checked[name] = (
-                check_number(argument, value, Interval(0, 1)) if one_cycle else check_integer(argument, value, 0)
-            )
-        elif name in _WHOLE:
-            checked[name] = check_integer(argument, value, _WHOLE[name])
-        else:
-            checked[name] = check_number(argument, value, _SETTINGS[name])
-    if isinstance(schedule, schedules.OneCycle):
-        check_integer("epochs of OneCycle", schedule.epochs, 2)
-    if isinstance(schedule, schedules.Cosine) and schedule.warm_up >= schedule.epochs:
-        raise ValueError(f"warm_up of Cosine must be less than its epochs, {schedule.epochs}; got {schedule.warm_up}")
-    if isinstance(schedule, schedules.ReduceOnPlateau):
-        check_number("factor of ReduceOnPlateau", schedule.factor, _FRACTION)
-        if schedule.min_rate > schedule.learning_rate:
-            raise ValueError(
-                f"min_rate of ReduceOnPlateau must be at most its learning_rate, {schedule.learning_rate}; "
-                f"got {schedule.min_rate}"
-            )
-    return replace(schedule, **checked)
+from fastnn.settings.intervals import INSIDE_UNIT
+from fastnn.settings.schedules import ReduceOnPlateau
 
 
 def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping | None:
@@ -112,7 +49,7 @@ def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, earl
         If an argument is invalid, or does not fit the others.
     """
     rate = getattr(job.optimizer, "learning_rate", None)
-    plateau = rate if isinstance(rate, schedules.ReduceOnPlateau) else None
+    plateau = rate if isinstance(rate, ReduceOnPlateau) else None
     if validation_data is None and validation_fraction is None and early_stopping is None and plateau is None:
         return None
     monitor = Monitor(plateau=plateau)
@@ -123,7 +60,7 @@ def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, earl
     elif validation_fraction is not None:
         if job.batches is not None:
             raise ValueError("validation_fraction must be None where X yields batches; validation_data may be given")
-        monitor.fraction = check_number("validation_fraction", validation_fraction, _FRACTION)
+        monitor.fraction = check_number("validation_fraction", validation_fraction, INSIDE_UNIT)
         n = len(job.X)
         if not 1 <= int(n * monitor.fraction) < n:
             raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {monitor.fraction}")

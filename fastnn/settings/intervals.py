@@ -34,6 +34,8 @@ class Interval:
 
 AT_LEAST_0 = Interval(0)
 ABOVE_0 = Interval(0, open_low=True)
+AT_LEAST_1 = Interval(1)
+AT_LEAST_2 = Interval(2)
 UNIT = Interval(0, 1)
 INSIDE_UNIT = Interval(0, 1, open_low=True)
 ANY = Interval(-inf)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, UNIT, Interval, within
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, INSIDE_UNIT, UNIT, Interval, within
 from fastnn.settings.schedules import Schedule, constant
 
 
@@ -139,7 +139,7 @@ class Rprop(Optimizer):
     """
 
     learning_rate: float = within(AT_LEAST_0, 1e-2)
-    decrease: float = within(Interval(0, 1, open_low=True), 0.5)
+    decrease: float = within(INSIDE_UNIT, 0.5)
     increase: float = within(Interval(1, open_low=True), 1.2)
     step_min: float = within(ABOVE_0, 1e-6)
     step_max: float = within(ABOVE_0, 50.0)

@@ -6,10 +6,12 @@ continues as if it had not stopped. `ReduceOnPlateau` is the exception: its rate
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, INSIDE_UNIT, UNIT, within
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Schedule:
         The rate that the schedule multiplies; at least 0.
     """
 
-    learning_rate: float
+    learning_rate: float = field(metadata={"interval": AT_LEAST_0})
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
         """The learning rates of `count` epochs from number `first`, shape (count,)."""
@@ -67,8 +69,8 @@ class Step(Schedule):
         Above 0.
     """
 
-    every: int
-    factor: float = 0.1
+    every: int = field(metadata={"interval": AT_LEAST_1})
+    factor: float = within(ABOVE_0, 0.1)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """``factor**(epoch // every)``."""
@@ -87,7 +89,7 @@ class Exponential(Schedule):
         Above 0.
     """
 
-    factor: float = 0.95
+    factor: float = within(ABOVE_0, 0.95)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """``factor**epoch``."""
@@ -108,8 +110,8 @@ class InverseScaling(Schedule):
         Time that an epoch takes; at least 0. The number of samples gives scikit-learn's ``invscaling``.
     """
 
-    power: float = 0.5
-    scale: float = 1.0
+    power: float = within(AT_LEAST_0, 0.5)
+    scale: float = within(AT_LEAST_0, 1.0)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """``(1 + scale * epoch)**-power``."""
@@ -132,9 +134,9 @@ class Cosine(Schedule):
         Last rate, as a fraction of `learning_rate`; at least 0.
     """
 
-    epochs: int
-    warm_up: int = 0
-    final: float = 0.0
+    epochs: int = field(metadata={"interval": AT_LEAST_1})
+    warm_up: int = within(AT_LEAST_0, 0)
+    final: float = within(AT_LEAST_0, 0.0)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """``(epoch + 1) / (warm_up + 1)``, then ``final + (1 - final) * (1 + cos(pi t)) / 2`` with t from 0 to 1."""
@@ -159,10 +161,10 @@ class OneCycle(Schedule):
         First and last rate, as fractions of `learning_rate`; at least 0.
     """
 
-    epochs: int
-    warm_up: float = 0.3
-    start: float = 0.04
-    final: float = 4e-6
+    epochs: int = field(metadata={"interval": AT_LEAST_2})
+    warm_up: float = within(UNIT, 0.3)
+    start: float = within(AT_LEAST_0, 0.04)
+    final: float = within(AT_LEAST_0, 4e-6)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """From `start` to 1, then to `final`, each along half a cosine."""
@@ -196,11 +198,11 @@ class ReduceOnPlateau(Schedule):
         Lower bound of the rate; at least 0.
     """
 
-    factor: float = 0.1
-    patience: int = 10
-    min_improvement: float = 1e-4
-    cooldown: int = 0
-    min_rate: float = 0.0
+    factor: float = within(INSIDE_UNIT, 0.1)
+    patience: int = within(AT_LEAST_1, 10)
+    min_improvement: float = within(AT_LEAST_0, 1e-4)
+    cooldown: int = within(AT_LEAST_0, 0)
+    min_rate: float = within(AT_LEAST_0, 0.0)
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ones, until the rate is reduced."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval, one_of, within
+from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, AT_LEAST_1, one_of, within
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LevenbergMarquardt(Solver):
     """
 
     damping: float = within(ABOVE_0, 1e-3)
-    memory: int = within(Interval(1), 2**26)
+    memory: int = within(AT_LEAST_1, 2**26)
     regularisation: str | None = one_of("bayesian")
 
 
@@ -66,6 +66,6 @@ class LBFGS(Solver):
         promises no more; at least 0.
     """
 
-    memory: int = within(Interval(1), 10)
+    memory: int = within(AT_LEAST_1, 10)
     gradient_tolerance: float = within(AT_LEAST_0, 1e-8)
     loss_tolerance: float = within(AT_LEAST_0, 1e-12)

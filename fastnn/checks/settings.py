@@ -1,0 +1,78 @@
+"""Checks of dataclasses of settings: each setting has the type of its annotation and lies in the interval beside it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+from fastnn.checks.values import check_flag, check_integer, check_name, check_number, describe
+from fastnn.settings import schedules
+from fastnn.settings.intervals import ANY, Interval
+from fastnn.settings.schedules import Schedule
+
+_SCHEDULES = tuple(getattr(schedules, name) for name in schedules.NAMES)
+
+
+@cache
+def _settings_of(kind: type) -> list[tuple[str, str, Interval, tuple[str, ...]]]:
+    """Each setting of a class: its name and annotation, and the numbers and names it may take."""
+    return [
+        (row.name, str(row.type), row.metadata.get("interval", ANY), row.metadata.get("names", ()))
+        for row in fields(kind)
+    ]
+
+
+def check_settings(settings: Any) -> Any:
+    """An instance of one of fastnn's dataclasses whose settings are within their bounds.
+
+    Raises
+    ------
+    TypeError
+        If a setting has the wrong type.
+    ValueError
+        If a setting is out of its bounds.
+    """
+    converted: dict[str, Any] = {}
+    for name, kind, interval, names in _settings_of(type(settings)):  # type: ignore[arg-type] # taken for an instance
+        value = getattr(settings, name)
+        if (type(value) is float and "float" in kind and value in interval) or (type(value) is bool and kind == "bool"):
+            continue
+        argument = f"{name} of {type(settings).__name__}"
+        if isinstance(value, Schedule) and "Schedule" in kind:
+            checked: Any = check_schedule(value)
+        elif kind == "bool":
+            checked = check_flag(argument, value)
+        elif kind == "int":
+            checked = check_integer(argument, value, int(interval.low))
+        elif names:
+            checked = value if value is None else check_name(argument, value, names)
+        else:
+            checked = check_number(argument, value, interval)
+        if checked is not value:
+            converted[name] = checked
+    return replace(settings, **converted) if converted else settings
+
+
+def check_schedule(schedule: Any) -> Schedule:
+    """A learning rate schedule whose settings are within their bounds.
+
+    Raises
+    ------
+    TypeError
+        If it is none of fastnn's schedules, or a setting has the wrong type.
+    ValueError
+        If a setting is out of its bounds.
+    """
+    if type(schedule) not in _SCHEDULES:
+        names = ", ".join(f"fastnn.settings.schedules.{name}" for name in schedules.NAMES)
+        raise TypeError(f"learning_rate must be a number or an instance of {names}; got {describe(schedule)}")
+    schedule = check_settings(schedule)
+    if isinstance(schedule, schedules.Cosine) and schedule.warm_up >= schedule.epochs:
+        raise ValueError(f"warm_up of Cosine must be less than its epochs, {schedule.epochs}; got {schedule.warm_up}")
+    if isinstance(schedule, schedules.ReduceOnPlateau) and schedule.min_rate > schedule.learning_rate:
+        raise ValueError(
+            f"min_rate of ReduceOnPlateau must be at most its learning_rate, {schedule.learning_rate}; "
+            f"got {schedule.min_rate}"
+        )
+    return schedule
