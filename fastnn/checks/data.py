@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -150,14 +152,26 @@ def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) ->
 
 def check_batch(batch: Any, number: int, spec: NetworkSpec, loss: Loss) -> tuple[NDArray, NDArray, NDArray | None]:
     """Samples, targets and weights of a batch that an iterator yielded; raises as the checks of each."""
-    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-        raise TypeError(f"X must yield (X, y) or (X, y, sample_weight); got {describe(batch)} as batch {number}")
+    X, y, weights = split_data(batch, "X must yield", f" as batch {number}")
+    with naming(f"batch {number} of X"):
+        X = check_inputs(X, spec, least=1)
+        return X, check_targets(y, spec, loss, len(X)), check_sample_weight(weights, spec, len(X))
+
+
+def split_data(given: Any, must: str, where: str = "") -> tuple[Any, Any, Any]:
+    """Samples, targets and weights, None without, that came as two or three; raises TypeError if they did not."""
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError(f"{must} (X, y) or (X, y, sample_weight); got {describe(given)}{where}")
+    return given[0], given[1], given[2] if len(given) == 3 else None
+
+
+@contextmanager
+def naming(data: str) -> Iterator[None]:
+    """A context in which errors about samples, targets and weights say first whose these are."""
     try:
-        X = check_inputs(batch[0], spec, least=1)
-        y = check_targets(batch[1], spec, loss, len(X))
-        return X, y, check_sample_weight(batch[2], spec, len(X)) if len(batch) == 3 else None
+        yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"batch {number} of X: {error}") from error
+        raise type(error)(f"{data}: {error}") from error
 
 
 def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None, *, masked: bool = False) -> None:

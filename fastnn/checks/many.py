@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.data import naming, split_data
 from fastnn.checks.jobs import check_batch_size, check_max_grad_norm, check_shuffle
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.members import (
@@ -124,13 +125,9 @@ def check_members_job(
 
 def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: int) -> tuple[NDArray, NDArray, NDArray]:
     """One validation set for all members, as `check_data` returns it."""
-    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-        raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {describe(given)}")
-    X, y, *rest = given
-    try:
-        X, y, weights = check_data(X, y, rest[0] if rest else None, spec, loss, members)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data: {error}") from error
+    X, y, weights = split_data(given, "validation_data must be")
+    with naming("validation_data"):
+        X, y, weights = check_data(X, y, weights, spec, loss, members)
     if len(X) > 1 or len(y) > 1:
         raise ValueError("validation_data must be one set for all members, which may weigh its samples differently")
     return X, y, weights

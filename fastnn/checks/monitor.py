@@ -6,7 +6,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.checks.data import check_finite_data, check_inputs, check_sample_weight, check_some_present, check_targets
+from fastnn.checks.data import (
+    check_finite_data,
+    check_inputs,
+    check_sample_weight,
+    check_some_present,
+    check_targets,
+    naming,
+    split_data,
+)
 from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
 from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Monitor
@@ -69,14 +77,11 @@ def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, earl
 
 
 def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArray | None]:
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {describe(data)}")
-    try:
-        X = check_inputs(data[0], job.spec, least=1)
-        y = check_targets(data[1], job.spec, job.loss, len(X))
-        weights = check_sample_weight(data[2], job.spec, len(X)) if len(data) == 3 else None
+    X, y, weights = split_data(data, "validation_data must be")
+    with naming("validation_data"):
+        X = check_inputs(X, job.spec, least=1)
+        y = check_targets(y, job.spec, job.loss, len(X))
+        weights = check_sample_weight(weights, job.spec, len(X))
         check_finite_data(X, y, weights, masked=job.loss.masked)
         check_some_present(job.loss, y, weights)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data: {error}") from error
     return X, y, weights
