@@ -58,6 +58,7 @@ from fastnn.checks.values import (
     check_optional_flag,
     counted,
     describe,
+    is_iterable,
     is_sequence,
     listed,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "count_classes",
     "counted",
     "describe",
+    "is_iterable",
     "is_sequence",
     "listed",
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fastnn.checks.own import check_own_activation
-from fastnn.checks.values import check_flag, check_integer, check_name, counted, describe
+from fastnn.checks.values import check_flag, check_integer, check_name, counted, describe, is_iterable
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -41,7 +40,7 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     ValueError
         If a size, a name or the number of names is invalid.
     """
-    if not isinstance(sizes, Iterable) or isinstance(sizes, (str, bytes)) or getattr(sizes, "ndim", 1) == 0:
+    if not is_iterable(sizes):
         raise TypeError(f"sizes must be two or more integers, as in (3, 16, 1); got {describe(sizes)}")
     sizes = tuple(check_integer("every one of sizes", size, 1) for size in sizes)
     if len(sizes) < 2:
@@ -64,7 +63,7 @@ def check_network_spec(spec: Any) -> NetworkSpec:
 
 def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
     expected = f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}"
-    if not isinstance(activation, Iterable) or getattr(activation, "ndim", 1) == 0:
+    if not is_iterable(activation):
         raise TypeError(f"{expected}; got {describe(activation)}")
     names = tuple(activation)
     if len(names) != hidden:

@@ -22,6 +22,7 @@ __all__ = [
     "check_optional_flag",
     "counted",
     "describe",
+    "is_iterable",
     "is_sequence",
     "listed",
     "nearest",
@@ -57,6 +58,11 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 def is_sequence(value: Any) -> bool:
     """Whether it is a list, a tuple or an array of one or more dimensions, as settings for each output are."""
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def is_iterable(value: Any) -> bool:
+    """Whether it holds values one after another: neither a text nor an array without dimensions."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
 
 
 def check_number(argument: str, value: Any, interval: Interval) -> float:

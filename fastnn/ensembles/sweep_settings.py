@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -28,22 +28,17 @@ def settings_of(settings: Any) -> list[dict[str, Any]]:
     """The settings, one by one."""
     if isinstance(settings, Mapping):
         for name, values in settings.items():
-            if not _is_sequence(values):
+            if not checks.is_iterable(values):
                 raise TypeError(f"{name} of settings must be a sequence of values; got {checks.describe(values)}")
         rows = [dict(zip(settings, values, strict=True)) for values in product(*settings.values())]
     else:
-        listed = list(settings) if _is_sequence(settings) else [settings]
+        listed = list(settings) if checks.is_iterable(settings) else [settings]
         if not all(isinstance(setting, Mapping) for setting in listed):
             raise TypeError(f"settings must be a grid, or the settings one by one; got {checks.describe(settings)}")
         rows = [dict(setting) for setting in listed]
     if not rows:
         raise ValueError("settings must be a grid, or at least one setting; got none")
     return rows
-
-
-def _is_sequence(value: Any) -> bool:
-    """Whether a value is a sequence of values: neither a text nor an array without dimensions."""
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
 
 
 def seeds_of(seeds: Any) -> Sequence[int]:
@@ -81,7 +76,7 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
             raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
     outputs = _outputs(y, call.get("loss", "mse"), call.get("quantiles", 0.5))
     hidden: Any = network.pop("hidden")
-    widths = hidden if _is_sequence(hidden) else (checks.check_integer("hidden", hidden, 1),)
+    widths = hidden if checks.is_iterable(hidden) else (checks.check_integer("hidden", hidden, 1),)
     spec = checks.check_spec((np.shape(X)[1], *widths, outputs), **network)
     optimizer = setting.get("optimizer", Adam())
     if not isinstance(optimizer, Optimizer):
