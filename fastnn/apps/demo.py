@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 import fastnn
 from fastnn.apps import handwritten_digits
 from fastnn.apps.tutorial import train_in_loops, train_in_numpy
+from fastnn.apps.tutorial_samples import TUTORIAL_X, TUTORIAL_Y
 from fastnn.checks.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: The tutorial's four samples: two bits and a constant 1, which stands in for a bias; the targets are the bits' xor.
-TUTORIAL_X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
-TUTORIAL_Y = np.array([[0.0], [1], [1], [0]])
 ITERATIONS = 1500
 #: What all times are compared with, and the best of ours.
 BAR, TUNED = "tutorial's NumPy", "tuned kernels"

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
 def _tell_tutorial(runs: dict[str, Run], terminal: Terminal) -> None:
     from fastnn.apps import demo
+    from fastnn.apps.tutorial_samples import TUTORIAL_X, TUTORIAL_Y
 
     terminal.say(
         "The tutorial: a 3-4-1 sigmoid network learns xor from four samples, in\n"
@@ -68,7 +69,7 @@ def _tell_tutorial(runs: dict[str, Run], terminal: Terminal) -> None:
     )
     rows = [
         [" ".join(f"{bit:.0f}" for bit in sample), f"{target:.0f}", *(f"{run.outputs[k]:.6f}" for run in runs.values())]
-        for k, (sample, target) in enumerate(zip(demo.TUTORIAL_X, demo.TUTORIAL_Y[:, 0], strict=True))
+        for k, (sample, target) in enumerate(zip(TUTORIAL_X, TUTORIAL_Y[:, 0], strict=True))
     ]
     terminal.table(["input", "target", *runs], rows)
     terminal.say()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.apps.tutorial_samples import TUTORIAL_X, TUTORIAL_Y
 from fastnn.checks import check_integer, check_name, check_spec
 from fastnn.models.mlp import MLP
 from fastnn.settings import optimizers
@@ -107,7 +108,7 @@ class Workload:
     def data(self) -> tuple[NDArray, NDArray]:
         """Samples, shape (n, n_in), and targets, shape (n, n_out), or labels, shape (n,): the same in every process."""
         if self.name in TUTORIALS:
-            return np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]), np.array([[0.0], [1], [1], [0]])
+            return TUTORIAL_X, TUTORIAL_Y
         rng = np.random.default_rng(5)
         X = rng.random((self.batch_size * self.batches, self.sizes[0]), dtype=np.float32) * 2 - 1
         X = X.astype(self.dtype, copy=False)
