@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from fastnn.ensembles.sweep import sweep
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.tabular.preparing import PreparedTable
-from fastnn.tabular.scoring import score
-from fastnn.tabular.training import TableSettings, init, learned_by, network, options, row_weights
+from fastnn.tabular.training import TableSettings, first_score, init, learned_by, network, options, row_weights
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,7 @@ def compare(
 def _compared(row: dict[str, Any], settings: TableSettings, result: Sweep, table: PreparedTable) -> Compared:
     """The result of a setting, from its row of the sweep's summary."""
     runs = [k for k, record in enumerate(result.records) if record["setting"] == row["setting"]]
-    scores = [
-        np.nan
-        if result.records[k]["stopped"] == "diverged"
-        else next(iter(score(table.target.prediction(result.networks[k].predict(table.held[0])), table).values()))
-        for k in runs
-    ]
+    scores = [first_score(result.networks[k], result.records[k]["stopped"], table) for k in runs]
     return Compared(settings, row["validation_loss_mean"], row["validation_loss_std"], np.array(scores))
 
 

@@ -150,13 +150,14 @@ def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
 
 def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
     """The first score of each member, shape (K,); NaN if it diverged."""
-    lost = many.stopped == "diverged"
-    return np.array(
-        [
-            np.nan if bad else next(iter(score(table.target.prediction(net.predict(table.held[0])), table).values()))
-            for net, bad in zip(many, lost, strict=True)
-        ]
-    )
+    return np.array([first_score(net, stopped, table) for net, stopped in zip(many, many.stopped, strict=True)])
+
+
+def first_score(net: MLP, stopped: str, table: PreparedTable) -> float:
+    """The first score of a network on the rows held out; NaN if it diverged."""
+    if stopped == "diverged":
+        return np.nan
+    return next(iter(score(table.target.prediction(net.predict(table.held[0])), table).values()))
 
 
 def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
