@@ -295,9 +295,9 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
             raise ValueError("its header is too long")
         told = json.loads(header)
         spec = read_spec(told, FORMAT)
-        _check_params(_claim(file, "params"), spec)
+        _check_params(claim_of(file, "params"), spec)
         if "domain" in file.keys():  # noqa: SIM118 - a file is no dict
-            _check_domain(_claim(file, "domain"), spec)
+            _check_domain(claim_of(file, "domain"), spec)
             domain = _finite(file.get_tensor("domain"))
     params = aligned_empty(spec.n_params, spec.dtype)
     with open(path, "rb") as raw:  # the library, which would hold them twice, has found that they fill the file's end
@@ -307,7 +307,7 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
     return SavedNetwork(spec, params, domain, _outside(told)), metadata
 
 
-def _claim(file: Any, name: str) -> Claim:
+def claim_of(file: Any, name: str) -> Claim:
     """What a file claims about one of its arrays, before it is read."""
     array = file.get_slice(name)
     dtype = {"F32": "float32", "F64": "float64"}.get(array.get_dtype(), "int8")

@@ -266,9 +266,8 @@ def is_table_model(path: str) -> bool:
 def _members(path: Path, spec: NetworkSpec) -> NDArray:
     """The parameters of all the networks, of which `fastnn.load` reads the first."""
     with open_safetensors(path) as file:
-        claim = file.get_slice("members")
-        shape, dtype = tuple(claim.get_shape()), {"F32": "float32", "F64": "float64"}.get(claim.get_dtype())
-        if len(shape) != 2 or not shape[0] or shape[1] != spec.n_params or dtype != str(spec.dtype):
+        shape, dtype = files.claim_of(file, "members")
+        if len(shape) != 2 or not shape[0] or shape[1] != spec.n_params or dtype != spec.dtype:
             raise ValueError(f"its members are of shape {shape}, its network has {spec.n_params} parameters")
         return file.get_tensor("members")
 
