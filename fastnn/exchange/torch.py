@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastnn.checks import describe
 from fastnn.exchange import arrays
 from fastnn.exchange.activations import activation
+from fastnn.exchange.contents import weights_and_biases
 from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of
 from fastnn.exchange.steps import Dense, Step, normalisation
@@ -175,8 +176,7 @@ def write(spec: NetworkSpec, params: NDArray) -> Any:
         "ascending": Ascending,
     }
     sequence = []
-    biases = spec.biases(params) if spec.bias else [None] * spec.n_layers
-    for layer, W, b in zip(spec.layers, spec.weights(params), biases, strict=True):
+    for layer, (W, b) in zip(spec.layers, weights_and_biases(spec, params), strict=True):
         # On "meta" nothing is drawn from PyTorch's random numbers.
         linear = nn.Linear(layer.n_in, layer.n_out, bias=spec.bias, device="meta", dtype=getattr(torch, spec.dtype))
         linear.weight = nn.Parameter(torch.from_numpy(W.T.copy()))
