@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastnn.apps.comparison.results import baseline_of, numpy_of, of, share
-from fastnn.apps.comparison.workloads import FAMILIES
+from fastnn.apps.comparison.workloads import CURVES, FAMILIES
 from fastnn.checks.extras import require
 
 require("matplotlib", extra="plot")
@@ -149,8 +149,7 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
 
 def named(record: dict[str, Any]) -> list[str]:
     """The workloads measured that are not points of a curve."""
-    curves = {w.name for family in FAMILIES.values() for w in family.values()}
-    return [w["name"] for w in record["workloads"] if w["name"] not in curves]
+    return [w["name"] for w in record["workloads"] if w["name"] not in CURVES]
 
 
 def _in_order(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

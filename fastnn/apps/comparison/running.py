@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastnn.apps.comparison import machine
 from fastnn.apps.comparison.peers import PEERS, Peer
-from fastnn.apps.comparison.workloads import Workload
+from fastnn.apps.comparison.workloads import CURVES, Workload
 from fastnn.models.mlp import MLP
 
 FORMAT = "fastnn.apps.comparison"
@@ -179,7 +179,7 @@ def _measure(
         "workload": workload.name, "peer": entrant.peer.name, "threads": entrant.threads, "title": entrant.title,
         "elsewhere": bool(entrant.python),
     }  # fmt: skip
-    if entrant == Entrant(PEERS["fastnn"]) and not workload.name.startswith(("width", "batch")):
+    if entrant == Entrant(PEERS["fastnn"]) and workload.name not in CURVES:
         with tempfile.TemporaryDirectory(dir=folder) as empty:
             cold = _child({**request, "reference": None}, entrant, {"NUMBA_CACHE_DIR": empty})
         result["compiled_first"] = cold.get("first")

@@ -167,6 +167,8 @@ FAMILIES: dict[str, dict[int, Workload]] = {
     "width": {n: sized(f"width-{n}", (16, n, n, 1), 32) for n in (4, 16, 64, 256, 1024)},
     "batch": {n: sized(f"batch-{n}", (16, 64, 64, 1), n) for n in (1, 8, 64, 512, 4096)},
 }
+#: Names of the workloads that are points of a curve.
+CURVES = frozenset(w.name for family in FAMILIES.values() for w in family.values())
 
 
 def named(names: Sequence[str]) -> list[Workload]:
