@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from fastnn.plots.style import STYLES, axes_or_new, styles, tidy
+from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP
@@ -79,7 +79,7 @@ def sample_images(
         left, top = column * 1.15, row * 1.5
         ax.imshow(image, cmap="Greys", extent=(left, left + 1, top + 1, top), interpolation="nearest")
         right = guess == label
-        colour, width = ("0.75", 0.8) if right else ("#c03000", 2.5)
+        colour, width = ("0.75", 0.8) if right else (RED, 2.5)
         ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=colour, linewidth=width))
         caption = f"{guess}" if right else f"{guess}, is {label}"
         ax.text(left + 0.5, top + 1.2, caption, ha="center", va="center", weight="normal" if right else "bold")

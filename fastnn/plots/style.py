@@ -6,10 +6,13 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 
+DARK_BLUE = "#123a66"
+RED = "#c03000"  # of what is wrong
+
 #: Style of the first, second ... series: a broad light line first, so that a dark one on top of it leaves both visible.
 STYLES = (
     {"color": "#f0a63c", "linewidth": 4.5, "linestyle": "-", "marker": "s"},
-    {"color": "#123a66", "linewidth": 1.6, "linestyle": "--", "marker": "o"},
+    {"color": DARK_BLUE, "linewidth": 1.6, "linestyle": "--", "marker": "o"},
     {"color": "#3c9d8f", "linewidth": 2.2, "linestyle": "-.", "marker": "^"},
     {"color": "#8c4a9c", "linewidth": 1.6, "linestyle": ":", "marker": "v"},
 )

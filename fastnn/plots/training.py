@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from fastnn.plots.style import axes_or_new, styles, tidy
+from fastnn.plots.style import DARK_BLUE, axes_or_new, styles, tidy
 
 
 def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit: str = "epoch") -> Axes:
@@ -104,11 +104,11 @@ def spread(
     if finite.size:
         ax.hist(finite, bins="auto" if len(finite) > 20 else 10, color="#b7cfe6", edgecolor="white")
         ax.plot(
-            finite, np.full(len(finite), 0.02), "|", color="#123a66", markersize=9, transform=ax.get_xaxis_transform()
+            finite, np.full(len(finite), 0.02), "|", color=DARK_BLUE, markersize=9, transform=ax.get_xaxis_transform()
         )
         low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
-        ax.axvspan(low, high, color="#123a66", alpha=0.12, linewidth=0, label=f"5 to 95%: {low:.3g} to {high:.3g}")
-        ax.axvline(middle, color="#123a66", linewidth=2.2, label=f"median: {middle:.3g}")
+        ax.axvspan(low, high, color=DARK_BLUE, alpha=0.12, linewidth=0, label=f"5 to 95%: {low:.3g} to {high:.3g}")
+        ax.axvline(middle, color=DARK_BLUE, linewidth=2.2, label=f"median: {middle:.3g}")
     for (name, value), style in zip((marked or {}).items(), styles(len(marked or {})), strict=True):
         ax.axvline(value, color=style["color"], linestyle="--", linewidth=2.2, label=f"{name}: {value:.3g}")
     lost = len(values) - len(finite)

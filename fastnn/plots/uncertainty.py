@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import check_integer
-from fastnn.plots.style import STYLES, axes_or_new, styles, tidy
+from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
 
 #: Groups of as many samples each, of which the middle error is drawn.
 _GROUPS = 10
@@ -61,7 +61,7 @@ def intervals(
         _, y = _vectors(x=x, targets=targets)
         inside = (low <= y) & (y <= high)
         ax.scatter(x[inside], y[inside], s=14, color="0.3", linewidth=0, label="target inside")
-        ax.scatter(x[~inside], y[~inside], s=34, color="#c03000", marker="x", label="target outside")
+        ax.scatter(x[~inside], y[~inside], s=34, color=RED, marker="x", label="target outside")
         title += f": {inside.mean():.1%} of {len(y):,} targets inside"
     ax.set(title=title, xlabel=name, ylabel="output")
     ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
