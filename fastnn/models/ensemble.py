@@ -140,9 +140,16 @@ class Ensemble(Exports):
         if compiler_is_off():
             out[:] = self.predict(x[np.newaxis])[:, 0]
             return
-        from fastnn.embed import ensembles, from_python
+        scratch = self._compiled.scratch("forward")
+        from fastnn.embed import ensembles
 
-        ensembles.forward(self, x, out, from_python.Compiled(spec).scratch("forward"))
+        ensembles.forward(self, x, out, scratch)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        with InterruptsHeld():
+            from fastnn.embed import from_python
+        return from_python.Compiled(self._spec)
 
     def __len__(self) -> int:
         return len(self._params)
