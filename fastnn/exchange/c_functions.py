@@ -262,7 +262,6 @@ static inline real gelu_tanh_slope(real z)
     ),
     "exp_slope": Function((), "static inline real exp_slope(real h) { return h; }"),
     "sin_slope": Function((), "static inline real sin_slope(real z) { return @COS@(z); }"),
-    "identity_slope": Function((), ""),
 }
 
 #: Activations whose derivative is taken at z; the others' at h.
@@ -276,7 +275,7 @@ def sources(names: Iterable[str], dtype: str) -> str:
     def choose(name: str) -> None:
         for needed in _FUNCTIONS[name].needs:
             choose(needed)
-        if name not in chosen and _FUNCTIONS[name].source:
+        if name not in chosen:
             chosen.append(name)
 
     for name in names:
