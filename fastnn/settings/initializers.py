@@ -24,14 +24,11 @@ class Initializer:
         ``draw(rng, shape)``: a float64 array of variance 1 or, for the uniform schemes, limit 1.
     scale : callable
         ``scale(layer)``: the factor of the draws for a `fastnn.settings.spec.Layer`.
-    source : str
-        The source of the scale.
     """
 
     name: str
     draw: Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
     scale: Callable[[Layer], float]
-    source: str
 
 
 def _unit(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -58,20 +55,19 @@ def _siren(layer: Layer) -> float:
 INITIALIZERS: dict[str, Initializer] = {
     row.name: row
     for row in (
-        Initializer("unit_uniform", _unit, lambda layer: 1.0, "uniform on [0, 1), as in the tutorial"),
-        Initializer(
-            "glorot_uniform", _uniform, lambda layer: sqrt(6 / (layer.n_in + layer.n_out)), "Glorot and Bengio, 2010"
-        ),
-        Initializer(
-            "glorot_normal", _normal, lambda layer: sqrt(2 / (layer.n_in + layer.n_out)), "Glorot and Bengio, 2010"
-        ),
-        Initializer("he_uniform", _uniform, lambda layer: sqrt(6 / layer.n_in), "He et al., 2015"),
-        Initializer("he_normal", _normal, lambda layer: sqrt(2 / layer.n_in), "He et al., 2015"),
-        Initializer("lecun_uniform", _uniform, lambda layer: sqrt(3 / layer.n_in), "LeCun et al., 1998"),
-        Initializer("lecun_normal", _normal, lambda layer: sqrt(1 / layer.n_in), "LeCun et al., 1998"),
-        Initializer("uniform", _uniform, lambda layer: 0.05, "uniform on [-0.05, 0.05), Keras's RandomUniform"),
-        Initializer("siren", _uniform, _siren, "Sitzmann et al., 2020, for layers of sin"),
-        Initializer("normal", _normal, lambda layer: 0.05, "standard deviation 0.05, Keras's RandomNormal"),
+        Initializer("unit_uniform", _unit, lambda layer: 1.0),  # on [0, 1), as in the tutorial
+        # Glorot and Bengio, 2010
+        Initializer("glorot_uniform", _uniform, lambda layer: sqrt(6 / (layer.n_in + layer.n_out))),
+        Initializer("glorot_normal", _normal, lambda layer: sqrt(2 / (layer.n_in + layer.n_out))),
+        # He et al., 2015
+        Initializer("he_uniform", _uniform, lambda layer: sqrt(6 / layer.n_in)),
+        Initializer("he_normal", _normal, lambda layer: sqrt(2 / layer.n_in)),
+        # LeCun et al., 1998
+        Initializer("lecun_uniform", _uniform, lambda layer: sqrt(3 / layer.n_in)),
+        Initializer("lecun_normal", _normal, lambda layer: sqrt(1 / layer.n_in)),
+        Initializer("uniform", _uniform, lambda layer: 0.05),  # on [-0.05, 0.05): Keras's RandomUniform
+        Initializer("siren", _uniform, _siren),  # Sitzmann et al., 2020, for layers of sin
+        Initializer("normal", _normal, lambda layer: 0.05),  # of standard deviation 0.05: Keras's RandomNormal
     )
 }
 
