@@ -147,7 +147,7 @@ def test_repeats_give_the_spread():
 def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     path = str(tmp_path / "m.safetensors")
     outcome.model.save(path)
-    loaded = model.load(path)
+    loaded = model.TableModel.load(path)
     assert (loaded.columns, loaded.target) == (outcome.model.columns, outcome.model.target)
     assert (loaded.scores, loaded.left_out) == (outcome.model.scores, outcome.model.left_out)
     assert loaded.about == outcome.model.about
@@ -277,7 +277,7 @@ def test_a_table_whose_noise_is_learned(table, tmp_path):
     drawn = np.stack([means - np.sqrt(variances), means + np.sqrt(variances)])  # each network as two points
     np.testing.assert_allclose(std, trained.target.scale * drawn.std(axis=(0, 1)), rtol=1e-5)
     trained.save(tmp_path / "t.safetensors")
-    assert model.load(tmp_path / "t.safetensors").predict(frame).equals(predicted)
+    assert model.TableModel.load(tmp_path / "t.safetensors").predict(frame).equals(predicted)
 
 
 @pytest.mark.slow

@@ -250,11 +250,6 @@ class TableModel:
         return cls(Ensemble(spec, members), columns, target, scores, left_out, about_training, numerals, domain)
 
 
-def load(path: str) -> TableModel:
-    """As `TableModel.load`."""
-    return TableModel.load(path)
-
-
 def is_table_model(path: str) -> bool:
     """Whether a file that `fastnn.load` reads was written by `TableModel.save`."""
     place = path_of(path)
