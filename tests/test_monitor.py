@@ -104,7 +104,7 @@ def test_both_twins_decide_the_same(loss, run, dtype):
     np.testing.assert_allclose(nets["numba"].params, nets["numpy"].params, rtol=tolerance, atol=tolerance)
 
 
-def test_early_stopping_by_hand(backend, monkeypatch):
+def test_early_stopping_by_hand(backend):
     net, targets = problem("mse")
     history = net.fit(
         X, targets(X), epochs=500, optimizer=SGD(0.1), early_stopping=EarlyStopping(3, 0.02), backend=backend, rng=0

@@ -102,7 +102,7 @@ def test_time_per_iteration_tells_the_ratio(ax):
     assert [text.get_text() for text in ax.texts] == ["slow: 12 µs", "fast: 0.1 µs, 120x faster"]
 
 
-def test_without_axes_a_new_figure_is_made(monkeypatch):
+def test_without_axes_a_new_figure_is_made():
     matplotlib.use("agg")
     from matplotlib import pyplot
 

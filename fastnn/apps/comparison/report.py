@@ -105,14 +105,14 @@ def _figure(draw: Callable[..., Any], record: dict[str, Any], *details: str, siz
 
 
 def _table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
-    lines = ["".join(f"<th>{escape(name)}</th>" for name in header)]
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(
         f"<tr{' class=fastnn' if row[0].startswith('fastnn') and 'reference' not in row[0] else ''}>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in row)
         + "</tr>"
         for row in cells
     )
-    return f'<div class="wide"><table><thead><tr>{lines[0]}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _workload(record: dict[str, Any], workload: dict[str, Any]) -> str:
