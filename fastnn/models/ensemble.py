@@ -161,9 +161,7 @@ class Ensemble(Exports):
             return self._some(index)
         if not -len(self) <= number < len(self):
             raise IndexError(f"an index must be that of one of {counted(len(self), 'member')}; got {number}")
-        net = MLP.__new__(MLP)
-        net._hold(self._spec, self._params[number])
-        return net
+        return MLP._sharing(self._spec, self._params[number])
 
     def _some(self, index: Any) -> Ensemble:
         """The members of a slice, a list or a mask."""
