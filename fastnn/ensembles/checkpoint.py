@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.models.files import write_whole
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 
@@ -58,7 +59,8 @@ class Checkpoint:
                 if archive.claims[name] != (place.shape, place.dtype):
                     raise ValueError(f"its {name} is {archive.claims[name]}")
             arrays = {name: archive.read(name) for name in places}
-            if not (np.array_equal(arrays["member"], members) and np.isin(arrays["status"], (1, 2, 3)).all()):
+            ended = np.isin(arrays["status"], (FINISHED, EARLY, DIVERGED))
+            if not (np.array_equal(arrays["member"], members) and ended.all()):
                 raise ValueError("it is about other members")
         for name, place in places.items():
             place[...] = arrays[name]

@@ -5,6 +5,7 @@ Only plain arrays of numbers and one short text are read, never objects; memory 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zipfile
@@ -57,7 +58,7 @@ def require_file(path: Path) -> int:
     """
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(21, os.strerror(21), str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"path must be a file; got {str(path)!r}, a device or a pipe")
     return status.st_size

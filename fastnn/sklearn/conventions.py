@@ -124,7 +124,7 @@ def loss_of(name: str | Loss, spec: NetworkSpec) -> tuple[catalogue.Loss, LossCo
     if name == "log_loss":
         return row, LossConvention()
     if isinstance(name, Loss):
-        return row, LossConvention(1.0, 1.0)
+        return row, LossConvention()
     reported = 1.0 / spec.n_out if name == "squared_error" else 1.0
     return row, LossConvention(_LOSSES[name][1], reported)
 
