@@ -22,7 +22,7 @@ from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, batch
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
 
 
-class Ensemble(BaseEstimator):
+class EnsembleBase(BaseEstimator):
     """Many networks that differ by their seed, or by their bootstrap."""
 
     _parameter_constraints: ClassVar[dict] = {

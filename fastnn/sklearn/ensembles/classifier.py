@@ -10,10 +10,10 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from fastnn.sklearn.ensembles.base import Ensemble
+from fastnn.sklearn.ensembles.base import EnsembleBase
 
 
-class MLPEnsembleClassifier(ClassifierMixin, Ensemble):
+class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
     """The mean of the probabilities from many small networks, trained together by `fastnn.fit_many`.
 
     Parameters

@@ -12,11 +12,11 @@ from sklearn.utils.validation import validate_data
 
 from fastnn.models.normal_outputs import variance_of_mixture
 from fastnn.sklearn.conventions import catalogue_loss, keep, output_of
-from fastnn.sklearn.ensembles.base import Ensemble
+from fastnn.sklearn.ensembles.base import EnsembleBase
 from fastnn.sklearn.targets import Targets
 
 
-class MLPEnsembleRegressor(Targets, RegressorMixin, Ensemble):
+class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
     """The mean and spread of many small networks, trained together by `fastnn.fit_many`.
 
     Parameters
@@ -71,7 +71,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, Ensemble):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **Ensemble._parameter_constraints,
+        **EnsembleBase._parameter_constraints,
         **Targets._loss_constraints,
     }
 
