@@ -149,7 +149,7 @@ class Digits:
         return float(np.mean(self.predicted == self.labels))
 
 
-def digits(rng: Any = 1, epochs: int = 30) -> Digits:
+def digits(rng: int = 1, epochs: int = 30) -> Digits:
     """Train a 64-100-10 network on four fifths of the handwritten digits; the other fifth is held out.
 
     Parameters
