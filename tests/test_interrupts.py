@@ -162,7 +162,7 @@ def test_what_is_interrupted_while_it_compiles_is_whole_afterwards(seed, tmp_pat
 
 def test_what_is_held_is_answered_at_the_end():
     ran = []
-    with pytest.raises(KeyboardInterrupt), InterruptsHeld():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), InterruptsHeld():  # noqa: PT012 - what comes after the signal is run
         signal.raise_signal(signal.SIGINT)
         ran.append("on")
     assert ran == ["on"]
@@ -186,7 +186,10 @@ def test_a_kernel_is_complete_before_an_interrupt_is_answered(monkeypatch):
     def successor(i):
         return i + 1
 
-    interrupt = lambda event: signal.raise_signal(signal.SIGINT) if event.is_start else None  # noqa: E731
+    def interrupt(event):
+        if event.is_start:
+            signal.raise_signal(signal.SIGINT)
+
     with install_listener("numba:compile", RecordingListener()) as listener:
         monkeypatch.setattr(listener, "notify", interrupt)
         with pytest.raises(KeyboardInterrupt):

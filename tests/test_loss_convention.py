@@ -13,7 +13,12 @@ from fastnn.training.twins import twin
 N, EPOCHS = 11, 4
 
 
-def make_job(loss="mse", optimizer=VelocitySGD(0.1, 0.9, nesterov=True), dtype="float64", **settings):  # noqa: B008
+def make_job(
+    loss="mse",
+    optimizer=VelocitySGD(0.1, 0.9, nesterov=True),  # noqa: B008 - frozen
+    dtype="float64",
+    **settings,
+):
     rng = np.random.default_rng(1)
     spec = NetworkSpec((3, 5, 2), ("tanh", catalogue.LOSSES[loss].logits_of or "identity"), dtype=dtype)
     arrays = {"X": rng.normal(size=(N, 3)), "y": targets(loss, N, 2, rng), "params": rng.normal(size=spec.n_params) / 2}

@@ -6,11 +6,11 @@ import pytest
 import fastnn
 
 matplotlib = pytest.importorskip("matplotlib")
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.colors import to_rgb  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402 - after importorskip()
+from matplotlib.colors import to_rgb  # noqa: E402 - after importorskip()
+from matplotlib.figure import Figure  # noqa: E402 - after importorskip()
 
-from fastnn import plots  # noqa: E402
+from fastnn import plots  # noqa: E402 - after importorskip()
 
 LIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 

@@ -162,7 +162,9 @@ def test_every_parameter(kind, params):
 
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "multioutput"])
 def test_early_stopping_with_weights(kind):
-    call = lambda model: model.fit(X, DATA[kind][1], WEIGHT)  # noqa: E731
+    def call(model):
+        return model.fit(X, DATA[kind][1], WEIGHT)
+
     assert_same(*both(call, kind, early_stopping=True, max_iter=30, n_iter_no_change=3))
 
 
@@ -318,7 +320,9 @@ def test_what_overflows_is_refused():
 
 
 def test_lbfgs_that_overflows_at_once_warns():
-    call = lambda model: model.fit(1e200 * X, 1e200 * SCORES[:, 0])  # noqa: E731
+    def call(model):
+        return model.fit(1e200 * X, 1e200 * SCORES[:, 0])
+
     for module in (theirs, ours):
         _, warned = recorded(partial(call, estimator(module, "regression", solver="lbfgs")))
         assert warned[-1][0] is ConvergenceWarning

@@ -6,11 +6,11 @@ import pytest
 polars = pytest.importorskip("polars")
 pytest.importorskip("sklearn")
 
-from fastnn.apps.commands.tables import tell_table  # noqa: E402
-from fastnn.apps.commands.terminal import Terminal  # noqa: E402
-from fastnn.tabular import preparing  # noqa: E402
-from fastnn.tabular.numerals import Numerals  # noqa: E402
-from fastnn.tabular.target import take_target  # noqa: E402
+from fastnn.apps.commands.tables import tell_table  # noqa: E402 - after importorskip()
+from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importorskip()
+from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
+from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
+from fastnn.tabular.target import take_target  # noqa: E402 - after importorskip()
 
 N = 200
 RNG = np.random.default_rng(0)

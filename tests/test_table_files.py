@@ -11,7 +11,7 @@ from fastnn.apps import cli
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
 
-from fastnn import TableModel  # noqa: E402
+from fastnn import TableModel  # noqa: E402 - after importorskip()
 
 #: Made by the code that knew version 1 alone, and what that code predicted for the rows below.
 VERSION_1 = Path(__file__).parent / "version_1"

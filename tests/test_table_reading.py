@@ -11,8 +11,8 @@ from odd_tables import ODD, PEOPLE, people
 polars = pytest.importorskip("polars")
 pytest.importorskip("duckdb")
 
-from fastnn.tabular.numerals import Numerals  # noqa: E402
-from fastnn.tabular.reading import Reading, as_frame, read_table  # noqa: E402
+from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
+from fastnn.tabular.reading import Reading, as_frame, read_table  # noqa: E402 - after importorskip()
 
 
 def values(series, numerals):

@@ -19,9 +19,9 @@ from fastnn.apps.commands import train as train_command
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
 
-from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402
-from fastnn.tabular.encoding import Column, encode  # noqa: E402
-from fastnn.tabular.numerals import Numerals  # noqa: E402
+from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402 - after importorskip()
+from fastnn.tabular.encoding import Column, encode  # noqa: E402 - after importorskip()
+from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 
 QUICK = training.TableSettings(hidden=(8,), epochs=60, repeats=3)
 

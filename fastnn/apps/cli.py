@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         name = f"fastnn {args.command}"
         with warnings.catch_warnings():
-            warnings.showwarning = warn  # type: ignore[assignment]
+            warnings.showwarning = warn  # type: ignore[assignment] # which needs two of its arguments
             args.run(args, Terminal(quiet=args.quiet))
         sys.stdout.flush()
     except KeyboardInterrupt:

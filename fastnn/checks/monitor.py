@@ -41,7 +41,7 @@ def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping 
     return EarlyStopping(
         check_integer("patience of EarlyStopping", early_stopping.patience, 1),
         check_number("min_improvement of EarlyStopping", early_stopping.min_improvement, AT_LEAST_0),
-        monitor,  # type: ignore[arg-type]
+        monitor,  # type: ignore[arg-type] # one of the two names, as was checked
         check_flag("restore_best of EarlyStopping", early_stopping.restore_best),
     )
 

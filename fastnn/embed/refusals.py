@@ -37,12 +37,12 @@ class Refusal(ForceLiteralArg, TypingError):
     def __str__(self) -> str:
         return f"{self._place}{self._sentence}"
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc] # final there
     def requested_args(self) -> Any:
         """Where a caller, and in the end Python, looks for what to do about it."""
         raise self.with_traceback(None)
 
-    def fold_arguments(self, *args: Any) -> Any:  # type: ignore[misc]
+    def fold_arguments(self, *args: Any) -> Any:  # type: ignore[misc] # likewise
         """The same."""
         raise self.with_traceback(None)
 
@@ -83,7 +83,7 @@ def method(kind: type, name: str, **options: Any) -> Callable:
         signature = inspect.signature(choose)
         parameters = _Parameters(list(signature.parameters.values()))
         parameters.method = f"{next(iter(signature.parameters))}.{name}"
-        choose.__signature__ = parameters  # type: ignore[attr-defined]
+        choose.__signature__ = parameters  # type: ignore[attr-defined] # which inspect looks for
         _METHODS[kind].append(name)
         return overload_method(kind, name, **options)(choose)
 

@@ -42,7 +42,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
     data = members.Data(job.X, job.y, *_weights(job.loss, job.y, job.weights), rows)
     of_validation = _weights(job.loss, job.y_val, job.weights_val)
     validation = members.Data(job.X_val, job.y_val, *of_validation, np.empty((0, n, 0), job.X.dtype))
-    results = members.Results(outcome.params, **vars(outcome.records))  # type: ignore[call-arg]
+    results = members.Results(outcome.params, **vars(outcome.records))  # type: ignore[call-arg] # as Records
     queue = np.zeros(1, np.int64)
 
     def work() -> Piece:

@@ -53,5 +53,5 @@ def initialize_members(
 ) -> NDArray:
     """Initial parameters of members, shape (K, n_params)."""
     params = np.empty((len(seeds), spec.n_params), spec.dtype)
-    initialize(spec, init, MemberStreams(seeds, streams), params)  # type: ignore[arg-type]
+    initialize(spec, init, MemberStreams(seeds, streams), params)  # type: ignore[arg-type] # in place of a Generator
     return params

@@ -153,7 +153,7 @@ def sweep(
 def _each_its_own(optimizer: Optimizer, runs: list[_Run]) -> dict[str, Any]:
     """The optimizer and the penalty, with what each run has of its own."""
     each = {name: np.array([run.each[name] for run in runs]) for name in runs[0].each}
-    return {"l2": each.pop("l2"), "optimizer": replace(optimizer, **each)}  # type: ignore[arg-type]
+    return {"l2": each.pop("l2"), "optimizer": replace(optimizer, **each)}  # type: ignore[arg-type] # one for each
 
 
 def _held_out(X: ArrayLike, y: ArrayLike, weights: NDArray, fold_of: NDArray, runs: list[_Run]) -> dict[str, Any]:

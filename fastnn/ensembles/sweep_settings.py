@@ -91,7 +91,7 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
             value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
             optimizer = replace(optimizer, **{name: value})
         elif name in setting:
-            optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type]
+            optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type] # checked later
     return spec, {"optimizer": optimizer, **call}, each
 
 

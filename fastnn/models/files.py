@@ -302,7 +302,7 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
     params = aligned_empty(spec.n_params, spec.dtype)
     with open(path, "rb") as raw:  # the library, which would hold them twice, has found that they fill the file's end
         raw.seek(-params.nbytes, os.SEEK_END)
-        if raw.readinto(memoryview(params.view(np.uint8))) != params.nbytes:  # type: ignore[arg-type]
+        if raw.readinto(memoryview(params.view(np.uint8))) != params.nbytes:  # type: ignore[arg-type] # a buffer
             raise EOFError("it ends too early")
     return SavedNetwork(spec, params, domain, _outside(told)), metadata
 

@@ -147,7 +147,7 @@ class Archive:
         """Read an array, aligned to a cache line."""
         claim = self.claims[name]
         array = aligned_empty(prod(claim.shape), claim.dtype)
-        start, place = 0, memoryview(array.view(np.uint8))  # type: ignore[arg-type]
+        start, place = 0, memoryview(array.view(np.uint8))  # type: ignore[arg-type] # which is a buffer
         with self._open(name) as member:
             while start < len(place):
                 data = member.read(min(CHUNK, len(place) - start))

@@ -8,18 +8,23 @@ from fastnn.checks.extras import require
 
 require("matplotlib", extra="plot")
 
-from fastnn.plots.animation import learning  # noqa: E402
-from fastnn.plots.networks import network_diagram, weight_images  # noqa: E402
-from fastnn.plots.outputs import (  # noqa: E402
+from fastnn.plots.animation import learning  # noqa: E402 - after require()
+from fastnn.plots.networks import network_diagram, weight_images  # noqa: E402 - after require()
+from fastnn.plots.outputs import (  # noqa: E402 - after require()
     confusion,
     decision_regions,
     outputs_against_targets,
     predicted_against_true,
     sample_images,
 )
-from fastnn.plots.style import STYLES  # noqa: E402
-from fastnn.plots.training import loss_curves, spread, time_per_iteration  # noqa: E402
-from fastnn.plots.uncertainty import coverage, error_over_distance, intervals, reliability  # noqa: E402
+from fastnn.plots.style import STYLES  # noqa: E402 - after require()
+from fastnn.plots.training import loss_curves, spread, time_per_iteration  # noqa: E402 - after require()
+from fastnn.plots.uncertainty import (  # noqa: E402 - after require()
+    coverage,
+    error_over_distance,
+    intervals,
+    reliability,
+)
 
 __all__ = [
     "STYLES",

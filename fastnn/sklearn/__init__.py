@@ -16,11 +16,11 @@ if tuple(map(int, _installed.split(".")[:2])) < (1, 9):
         'pip install --upgrade "fastnn-jit[sklearn]" installs it'
     )
 
-from fastnn.sklearn.classifier import MLPClassifier  # noqa: E402
-from fastnn.sklearn.convert import from_sklearn, to_sklearn  # noqa: E402
-from fastnn.sklearn.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor  # noqa: E402
-from fastnn.sklearn.onnx import register_skl2onnx  # noqa: E402
-from fastnn.sklearn.regressor import MLPRegressor  # noqa: E402
+from fastnn.sklearn.classifier import MLPClassifier  # noqa: E402 - after require()
+from fastnn.sklearn.convert import from_sklearn, to_sklearn  # noqa: E402 - after require()
+from fastnn.sklearn.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor  # noqa: E402 - after require()
+from fastnn.sklearn.onnx import register_skl2onnx  # noqa: E402 - after require()
+from fastnn.sklearn.regressor import MLPRegressor  # noqa: E402 - after require()
 
 __all__ = [
     "MLPClassifier",

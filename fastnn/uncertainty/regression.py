@@ -205,7 +205,7 @@ def intervals(
     rank = rank_of(coverage, len(X))
     outputs = finite_outputs(model, X)
     if method == "jackknife+":
-        shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type]
+        shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type] # checked above
         errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
         return Intervals(model, method, coverage, errors, shares)
     low, _, high, unit = _SPLITS[method](outputs)

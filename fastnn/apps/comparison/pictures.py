@@ -11,9 +11,9 @@ from fastnn.checks.extras import require
 
 require("matplotlib", extra="plot")
 
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
-from matplotlib.transforms import offset_copy  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402 - after require()
+from matplotlib.ticker import FuncFormatter  # noqa: E402 - after require()
+from matplotlib.transforms import offset_copy  # noqa: E402 - after require()
 
 #: Colour, marker, line and hatching of each peer: they differ in lightness and in shape as well as in hue.
 LOOKS = {
