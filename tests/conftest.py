@@ -12,5 +12,5 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(params=["numpy", "numba"])
 def backend(request):
-    """Either twin, as the public face names it."""
+    """Either twin, as the public API names it."""
     return request.param

@@ -1,4 +1,4 @@
-"""Where was measured: processor, versions, threads, BLAS, and what in the environment would spoil the comparison."""
+"""Where the measurements were made: processor, versions, threads, BLAS, and what would spoil the comparison."""
 
 from __future__ import annotations
 

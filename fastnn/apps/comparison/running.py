@@ -82,7 +82,7 @@ def compare(
     before: Callable[[Workload, Entrant], None] = lambda workload, entrant: None,
     after: Report = lambda result: None,
 ) -> dict[str, Any]:
-    """Measure.
+    """Measure every workload with every entrant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""fastnn, by its public face."""
+"""fastnn, by its public API."""
 
 from __future__ import annotations
 

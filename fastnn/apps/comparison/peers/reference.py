@@ -1,4 +1,4 @@
-"""fastnn's reference twin, by the same public face."""
+"""fastnn's reference twin, by the same public API."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from fastnn.apps.comparison.workloads import MOMENTUM, NotComparable, Workload
 
 
 class Training:
-    """A pass is one ``partial_fit``; what is not learned from the first call is set beneath its public face."""
+    """A pass is one ``partial_fit``; what is not learned from the first call is set beneath its public API."""
 
     def __init__(self, workload: Workload, threads: int):
         if not workload.bias or workload.loss == "sse":
