@@ -1,4 +1,8 @@
 import gc
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -14,3 +18,26 @@ def pytest_collection_finish(session):
 def backend(request):
     """Either twin, as the public API names it."""
     return request.param
+
+
+@pytest.fixture
+def interrupt():
+    """Run a script that says "ready", and send it Ctrl-C some seconds later: why its run ended, and after how long."""
+
+    def run(script, arguments, seconds):
+        command = [sys.executable, "-c", script, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout.readline() == "ready\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            process.send_signal(signal.SIGINT)
+            sent = time.time()
+            answer, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert process.returncode == 0
+        stopped, ended = answer.split()
+        return stopped, float(ended) - sent
+
+    return run
