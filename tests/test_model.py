@@ -52,7 +52,7 @@ def test_the_tutorials_network():
     net = MLP.tutorial(rng=0)
     assert net.spec == NetworkSpec((3, 4, 1), ("sigmoid", "sigmoid"), False, "float64")
     assert np.array_equal(net.params, np.random.default_rng(0).random(16))
-    assert net.biases == []
+    assert net.biases == ()
 
 
 @each_net

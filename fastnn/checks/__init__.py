@@ -6,6 +6,7 @@ A check returns the value that the rest of the package works with, or raises a `
 
 from fastnn.checks.arrays import (
     all_finite,
+    as_numbers,
     check_apart,
     check_columns,
     check_finite,
@@ -43,7 +44,7 @@ from fastnn.checks.members import (
     check_quantiles,
 )
 from fastnn.checks.memory import check_epochs, check_memory
-from fastnn.checks.monitor import check_monitor
+from fastnn.checks.monitor import check_metric_exists, check_monitor
 from fastnn.checks.networks import check_hidden, check_network_spec, check_rng, check_spec
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.train_state import check_train_state
@@ -67,6 +68,7 @@ __all__ = [
     "ABOVE_0",
     "AT_LEAST_0",
     "all_finite",
+    "as_numbers",
     "check_apart",
     "check_batch",
     "check_callback",
@@ -87,6 +89,7 @@ __all__ = [
     "check_means",
     "check_members_job",
     "check_memory",
+    "check_metric_exists",
     "check_monitor",
     "check_name",
     "check_network_spec",

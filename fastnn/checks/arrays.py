@@ -23,19 +23,34 @@ def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
     expected = f"{argument} must be an array of real numbers of shape {shape}"
     if hasattr(value, "toarray"):
         raise TypeError(f"{expected}; got the sparse {describe(value)}, whose toarray() is dense")
-    subclassed = isinstance(value, np.ndarray) and type(value) is not np.ndarray
-    if subclassed and np.ma.is_masked(value):  # np.ma is imported only where it may be needed
+    if has_masked(value):
         raise ValueError(f"{expected}; got a masked array, whose masked values would be lost")
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{expected}; got a ragged {type(value).__name__}") from error
+    except Exception as error:  # whatever the array of another library raises
+        raise TypeError(f"{expected}; got {describe(value)}, of which NumPy makes no array: {error}") from error
     if array.dtype.kind not in "biuf":
         came = describe(value if array.ndim == 0 else array)
         if array.dtype.kind == "O" and array.ndim:
             came += "; astype(float) converts it if it holds numbers"
         raise TypeError(f"{expected}; got {came}")
     return array
+
+
+def has_masked(value: Any) -> bool:
+    """Whether a masked value hides in an array, or in one of a list's."""
+    if isinstance(value, np.ndarray):  # np.ma is imported only where it may be needed
+        return type(value) is not np.ndarray and np.ma.is_masked(value)
+    return isinstance(value, (list, tuple)) and any(map(has_masked, value))
+
+
+def has_flags(value: Any) -> bool:
+    """Whether truth values are among the numbers of an array or a list, whose array would hide them."""
+    if isinstance(value, (list, tuple)):
+        return any(map(has_flags, value))
+    return isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == np.bool_
 
 
 def as_floats(argument: str, value: Any, dtype: np.dtype, shape: str) -> NDArray:
@@ -143,7 +158,7 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
     ValueError
         If it has another shape, or is not C-contiguous, aligned and writable.
     """
-    if not isinstance(out, np.ndarray) or out.dtype is not DTYPES[spec.dtype]:
+    if not isinstance(out, np.ndarray) or out.dtype != DTYPES[spec.dtype]:
         raise TypeError(f"{argument} must be an array of shape {shape} and dtype {spec.dtype}; got {describe(out)}")
     if out.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}; got {out.shape}")
@@ -168,7 +183,7 @@ def check_plain(**arrays: Any) -> None:
             raise TypeError(f"{name} must be a plain array in the machine's byte order; got {describe(array)}")
 
 
-def check_apart(**arrays: NDArray | None) -> None:
+def check_apart(**arrays: Any) -> None:
     """Refuse an array to write to, the first argument, that shares memory with another."""
     (name, out), *others = arrays.items()
     for other, array in others:

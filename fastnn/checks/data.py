@@ -94,6 +94,11 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     return y
 
 
+def own_labels(y: NDArray) -> NDArray:
+    """Targets of a run: labels are copied, as kernels index by them, and a callback may change the user's array."""
+    return y.copy() if y.ndim == 1 else y
+
+
 def count_classes(y: Any) -> int:
     """How many classes there are by class labels `y`, shape (n,): one more than the largest.
 
@@ -129,12 +134,39 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     weights = as_floats("sample_weight", sample_weight, DTYPES[spec.dtype], f"({rows},)")
     if weights.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), a weight for each row of X; got {weights.shape}")
-    if weights.min() < 0:
-        row = int(np.argmax(weights < 0))
-        raise ValueError(f"sample_weight must be at least 0; got {weights[row]} in row {row}")
-    if not weights.any():
-        raise ValueError("sample_weight must have a sum above 0; got only zeros")
+    check_weights(weights, spec)
     return weights
+
+
+def check_weights(weights: NDArray, spec: NetworkSpec) -> None:
+    """Refuse weights, shape (rows,) or (K, rows), that are negative, or whose sums a loss cannot be divided by.
+
+    Raises
+    ------
+    ValueError
+        If a weight is below 0, or above 0 and smaller than the smallest normal number; or if a row of the weights is
+        all zeros, or its sum, times the number of outputs, overflows.
+    """
+    limits = np.finfo(weights.dtype)
+    members = weights.ndim > 1
+    bad = weights < limits.smallest_normal
+    bad &= weights != 0
+    if bad.any():
+        place = np.unravel_index(int(np.argmax(bad)), weights.shape)
+        where = ", ".join(f"{axis} {i}" for axis, i in zip(("member", "row")[-len(place) :], place, strict=True))
+        least = "at least 0" if weights[place] < 0 else f"0, or at least {limits.smallest_normal} in {weights.dtype}"
+        raise ValueError(f"sample_weight must be {least}; got {weights[place]} in {where}")
+    with np.errstate(over="ignore"):
+        sums = np.atleast_1d(weights.sum(axis=-1, dtype=np.float64))
+    most = float(limits.max) / spec.n_out
+    bad = ~((sums > 0) & (sums <= most)) & ~np.isnan(sums)
+    if bad.any():
+        which = int(np.argmax(bad))
+        of = f" for member {which}" if members else ""
+        if sums[which] == 0:
+            raise ValueError(f"sample_weight must have a sum above 0; got only zeros{of}")
+        if np.isfinite(weights[which] if members else weights).all():
+            raise ValueError(f"sample_weight must have a sum of at most {most:.3g}; got {sums[which]:.3g}{of}")
 
 
 def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.arrays import check_finite
-from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets
+from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets, own_labels
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import draw_seed
 from fastnn.checks.optimizers import check_optimizer
+from fastnn.checks.settings import check_rounded_settings
 from fastnn.checks.slopes import check_slopes
 from fastnn.checks.solvers import refuse_with_solver
 from fastnn.checks.trainable import check_same_frozen, check_trainable
@@ -23,6 +24,7 @@ from fastnn.checks.values import (
     check_integer,
     check_number,
     check_optional_flag,
+    check_rounded,
     counted,
     describe,
     is_sequence,
@@ -43,6 +45,22 @@ def check_l2(l2: Any) -> float:
 def check_max_grad_norm(max_grad_norm: Any) -> float:
     """The largest 2-norm of a gradient: a number above 0, or infinity for None."""
     return inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0)
+
+
+def check_params_to_train(params: NDArray, **data: NDArray | None) -> None:
+    """Refuse parameters that are not finite, cannot be written to, or share their memory with the data.
+
+    Raises
+    ------
+    ValueError
+        If they are so.
+    """
+    check_finite("params", params)
+    if not params.flags.writeable:
+        raise ValueError("params must be writable to be trained; got a read-only array")
+    for name, array in data.items():
+        if array is not None and np.may_share_memory(array, params):
+            raise ValueError(f"{name} must be an array of its own; got one that shares the memory of params")
 
 
 def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) -> int:
@@ -142,12 +160,18 @@ def check_job(
         y = np.zeros(1) if row.labels else np.zeros((1, n_targets))  # both stand for what will come
     X = check_inputs(X, spec, least=1)
     rows = len(X)
-    y = check_targets(y, spec, row, rows)
+    y = own_labels(check_targets(y, spec, row, rows))
     weights = check_sample_weight(sample_weight, spec, rows)
     check_some_present(row, y, weights)
     batch_size = check_batch_size(batch_size, rows, optimizer)
-    check_finite("params", params)
+    check_params_to_train(params, X=X, y=y, sample_weight=weights)
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
+    l2, max_grad_norm = check_l2(l2), check_max_grad_norm(max_grad_norm)
+    if spec.dtype == "float32":
+        if isinstance(optimizer, Optimizer):  # solvers compute in float64
+            check_rounded_settings(optimizer, spec.dtype)
+        check_rounded("input_noise", input_noise, AT_LEAST_0, spec.dtype)
+        check_rounded("l2", l2, AT_LEAST_0, spec.dtype)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
     if slopes is not None and (rates or input_noise):
         raise ValueError("dydx must be None with dropout or input_noise, which take values alone")
@@ -164,11 +188,11 @@ def check_job(
         sample_weight=weights,
         loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
         shuffle=check_shuffle(shuffle, batch_size, rows),
-        l2=check_l2(l2),
+        l2=l2,
         dropout=rates,
         input_noise=input_noise,
         slopes=slopes,
-        max_grad_norm=check_max_grad_norm(max_grad_norm),
+        max_grad_norm=max_grad_norm,
     )
     if isinstance(optimizer, Solver):
         refuse_with_solver(job)
@@ -213,13 +237,37 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     if rng is not None:
         raise ValueError(f"rng must be None where state resumes a run, whose seed it holds; got {describe(rng)}")
     name, n_params, dtype = type(job.optimizer).__name__, job.spec.n_params, job.spec.dtype
-    if state.optimizer != name or state.slots.shape[1] != n_params or state.slots.dtype != dtype:
+    slots = np.asarray(state.slots)
+    if state.optimizer != name or slots.shape[1:] != (n_params,) or slots.dtype != dtype:
         raise ValueError(
             f"state must be that of a run of {name} on {n_params} parameters of {dtype}; "
-            f"got one of {state.optimizer} on {state.slots.shape[1]} of {state.slots.dtype}"
+            f"got one of {state.optimizer} on {slots.shape[-1]} of {slots.dtype}"
         )
+    _check_fields(state, State.fresh(job.spec, job.optimizer, 0))
     check_same_frozen(state, job)
     return state.copy()
+
+
+def _check_fields(state: State, fresh: State) -> None:
+    """Refuse a state that no run has left: its fields must be like those of a fresh one of the same run.
+
+    Raises
+    ------
+    ValueError
+        If one has another type, dtype or shape, or the seed or a counter is out of its range.
+    """
+    like = {name: array for name, array in vars(fresh).items() if isinstance(array, np.ndarray) and array.size}
+    for name in ("best", "last"):  # which a run may be without
+        if getattr(state, name) is not None and np.size(getattr(state, name)):
+            like[name] = np.empty(fresh.slots.shape[1], fresh.slots.dtype)
+    for name, array in like.items():
+        given = getattr(state, name)
+        if type(given) is not np.ndarray or given.dtype != array.dtype or given.shape != array.shape:
+            expected = f"{name} of state must be an array of shape {array.shape} and dtype {array.dtype}"
+            raise ValueError(f"{expected}; got {describe(given)}")
+    check_integer("seed of state", state.seed, 0)
+    if state.counters.min() < 0:
+        raise ValueError(f"counters of state must be at least 0; got {state.counters.min()}")
 
 
 def check_place(state: State, job: Job) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.own import check_own_loss
-from fastnn.checks.values import check_name, check_number, describe, is_sequence
+from fastnn.checks.values import check_name, check_number, check_rounded, describe, is_sequence
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -71,6 +71,8 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
             value = check_number(parameter.name, value, parameter.interval)
         if parameter is loss.parameter:
             checked = value
+            if spec.dtype == "float32":
+                check_rounded(parameter.name, value, parameter.interval, spec.dtype)
     return checked
 
 
@@ -81,7 +83,9 @@ def _check_for_each_target(
     if len(values) != n_targets:
         each = "output" if n_targets == spec.n_out else "target"
         raise ValueError(f"{parameter.name} must be one number or {n_targets}, one for each {each}; got {len(values)}")
-    numbers = np.array([check_number(parameter.name, value, parameter.interval) for value in values], spec.dtype)
+    given = [check_number(parameter.name, value, parameter.interval) for value in values]
+    check_rounded(parameter.name, given, parameter.interval, spec.dtype)
+    numbers = np.array(given, spec.dtype)
     if parameter is loss.parameter and loss.logits_of == "ascending" and np.any(np.diff(numbers) < 0):
         raise ValueError(f"{parameter.name} must be in ascending order for {loss.name!r}; got {list(values)}")
     return numbers

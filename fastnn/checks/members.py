@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks.arrays import as_floats, as_numbers, check_finite
-from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets
+from fastnn.checks.arrays import as_floats, as_numbers, check_finite, has_flags, has_masked
+from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets, check_weights
 from fastnn.checks.memory import check_memory
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
@@ -76,7 +76,7 @@ def check_seeds(seeds: Any, members: int) -> NDArray[np.int64]:
 def _as_integers(values: Any, expected: str) -> NDArray[np.int64]:
     """Integers of at least 0 that fit into int64, in one dimension."""
     try:
-        numbers = np.asarray(values)
+        numbers = np.empty((0, 0)) if has_masked(values) or has_flags(values) else np.asarray(values)
     except ValueError:  # ragged
         numbers = np.empty((0, 0))
     if numbers.size == 0 and numbers.ndim == 1:
@@ -99,6 +99,8 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     if type(value) is float and value in interval:
         return constant(value, members)
     numbers = as_floats(argument, value, np.dtype(np.float64), f"() or ({members},)")
+    if has_flags(value):
+        raise TypeError(f"{argument} must be {interval}, or one for each of the members; got {describe(value)}")
     if numbers.shape not in ((), (members,)):
         raise ValueError(
             f"{argument} must be one number, or one for each of the {members} members; got {numbers.shape}"
@@ -172,11 +174,7 @@ def check_data(
         weights = as_floats("sample_weight", sample_weight, np.dtype(spec.dtype), f"({n},) or ({members}, {n})")
         if weights.shape != (members, n):
             raise ValueError(f"sample_weight must have shape ({n},) or ({members}, {n}); got {weights.shape}")
-        if weights.min() < 0:
-            raise ValueError(f"sample_weight must be at least 0; got {weights.min()}")
-        empty = ~weights.any(axis=1)
-        if empty.any():
-            raise ValueError(f"sample_weight must have a sum above 0; got only zeros for member {int(empty.argmax())}")
+        check_weights(weights, spec)
     elif sample_weight is not None:
         shared = check_sample_weight(sample_weight, spec, n)
         weights = weights if shared is None else shared[None]
@@ -198,7 +196,7 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
     """
     if features is None:
         return None
-    seen = np.array(features, order="C")
+    seen = as_numbers("features", features, str((members, spec.n_in))).copy("C")
     if seen.dtype != np.bool_ or seen.shape != (members, spec.n_in):
         expected = f"features must be an array of bool of shape {(members, spec.n_in)}"
         raise (TypeError if seen.dtype != np.bool_ else ValueError)(f"{expected}; got {describe(seen)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.data import (
@@ -13,11 +14,13 @@ from fastnn.checks.data import (
     check_some_present,
     check_targets,
     naming,
+    own_labels,
     split_data,
 )
 from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
 from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Monitor
+from fastnn.settings.catalogue import Loss
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.intervals import INSIDE_UNIT
 from fastnn.settings.schedules import ReduceOnPlateau
@@ -73,14 +76,31 @@ def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, earl
         if not 1 <= int(n * monitor.fraction) < n:
             raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {monitor.fraction}")
     monitor.stopping = check_early_stopping(early_stopping, monitor.validates)
+    if monitor.stopping is not None and monitor.stopping.monitor == "metric" and monitor.y is not None:
+        check_metric_exists(monitor, job.loss)
     return monitor
+
+
+def check_metric_exists(monitor: Monitor, loss: Loss) -> None:
+    """Refuse a validation set by whose metric a run is to stop although it has none.
+
+    Raises
+    ------
+    ValueError
+        If the metric is r2 and no output's targets vary.
+    """
+    if loss.metric == "r2" and np.isnan(monitor.shares()).any():
+        raise ValueError(
+            "monitor of EarlyStopping must be 'loss' where the targets of the validation set are constant, and have no "
+            "r2; got 'metric'"
+        )
 
 
 def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArray | None]:
     X, y, weights = split_data(data, "validation_data must be")
     with naming("validation_data"):
         X = check_inputs(X, job.spec, least=1)
-        y = check_targets(y, job.spec, job.loss, len(X))
+        y = own_labels(check_targets(y, job.spec, job.loss, len(X)))
         weights = check_sample_weight(weights, job.spec, len(X))
         check_finite_data(X, y, weights, masked=job.loss.masked)
         check_some_present(job.loss, y, weights)

@@ -81,8 +81,9 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     signature = (numba.types.float64,) * n
     try:
         compiled.compile(signature)
-    except numba.core.errors.NumbaError as error:
-        reason = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), "no reason is given")
+    except (numba.core.errors.NumbaError, numba.core.errors.UnsupportedBytecodeError) as error:
+        first, *lines = str(error).splitlines() or ["no reason is given"]
+        reason = next((line.strip() for line in lines if line.strip()), first)
         raise TypeError(f"{what} must be a function that Numba can compile for floats; {reason}") from error
     result, code = compiled.overloads[signature].signature.return_type, compiled.inspect_llvm(signature)
     if not isinstance(result, (numba.types.Float, numba.types.Integer)):

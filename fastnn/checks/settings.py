@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
-from fastnn.checks.values import check_flag, check_integer, check_name, check_number, describe
+from fastnn.checks.values import check_flag, check_integer, check_name, check_number, check_rounded, describe
 from fastnn.settings import schedules
 from fastnn.settings.intervals import ANY, Interval
 from fastnn.settings.schedules import Schedule
@@ -52,6 +52,14 @@ def check_settings(settings: Any) -> Any:
         if checked is not value:
             converted[name] = checked
     return replace(settings, **converted) if converted else settings
+
+
+def check_rounded_settings(settings: Any, dtype: str) -> None:
+    """Refuse settings of an update rule that leave their interval in the dtype; raises as `check_rounded`."""
+    for name, _, interval, _ in _settings_of(type(settings)):  # type: ignore[arg-type] # taken for an instance
+        value = getattr(settings, name)
+        if type(value) is float:
+            check_rounded(f"{name} of {type(settings).__name__}", value, interval, dtype)
 
 
 def check_schedule(schedule: Any) -> Schedule:

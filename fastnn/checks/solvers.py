@@ -31,7 +31,8 @@ def refuse_with_solver(job: Job) -> None:
             )
         _refuse_large_matrices(job.spec, 4 if is_bayesian(solver) else 2)
     if isinstance(solver, LBFGS):
-        check_memory("memory of LBFGS", solver.memory, 2 * 8 * job.spec.n_params)  # a step and a gradient each
+        # A step and a gradient each, and what SciPy keeps of their products: 11 m**2 numbers.
+        check_memory("memory of LBFGS", solver.memory, 8 * (2 * job.spec.n_params + 11 * solver.memory))
     if job.max_grad_norm < inf:
         raise ValueError(f"max_grad_norm must be None for {name}, which chooses the length of its steps")
     if job.dropout or job.input_noise:

@@ -10,7 +10,8 @@ from fastnn.checks.jobs import check_l2, check_max_grad_norm
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import check_network_spec
 from fastnn.checks.optimizers import check_optimizer
-from fastnn.checks.values import check_integer, describe
+from fastnn.checks.settings import check_rounded_settings
+from fastnn.checks.values import AT_LEAST_0, check_integer, check_rounded, describe
 from fastnn.jobs.job import Job
 from fastnn.settings.optimizers import Optimizer
 
@@ -44,6 +45,10 @@ def check_train_state(
             "optimizer must be an update rule whose learning rate is a number, as a TrainState has no epochs; "
             f"got {describe(optimizer)}"
         )
+    l2, parameter = check_l2(l2), check_loss_parameter(row, spec, **parameters)
+    if spec.dtype == "float32":
+        check_rounded_settings(rule, spec.dtype)
+        check_rounded("l2", l2, AT_LEAST_0, spec.dtype)
     return Job(
         spec=spec,
         params=np.empty(0, spec.dtype),
@@ -52,8 +57,8 @@ def check_train_state(
         loss=row,
         optimizer=rule,
         batch_size=rows,
-        loss_parameter=check_loss_parameter(row, spec, **parameters),
+        loss_parameter=parameter,
         shuffle=False,
-        l2=check_l2(l2),
+        l2=l2,
         max_grad_norm=check_max_grad_norm(max_grad_norm),
     )

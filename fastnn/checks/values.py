@@ -20,6 +20,7 @@ __all__ = [
     "check_name",
     "check_number",
     "check_optional_flag",
+    "check_rounded",
     "counted",
     "describe",
     "is_iterable",
@@ -61,8 +62,12 @@ def is_sequence(value: Any) -> bool:
 
 
 def is_iterable(value: Any) -> bool:
-    """Whether it holds values one after another: neither a text nor an array without dimensions."""
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) > 0
+    """Whether it holds values in an order: it is neither a text, nor a set, nor an array without dimensions."""
+    return (
+        isinstance(value, Iterable)
+        and not isinstance(value, (str, bytes, set, frozenset))
+        and getattr(value, "ndim", 1) > 0
+    )
 
 
 def check_number(argument: str, value: Any, interval: Interval) -> float:
@@ -88,6 +93,23 @@ def check_number(argument: str, value: Any, interval: Interval) -> float:
     return number
 
 
+def check_rounded(argument: str, numbers: Any, interval: Interval, dtype: str) -> None:
+    """Refuse numbers that leave their interval where kernels round them to the dtype, and flush what is too small.
+
+    Raises
+    ------
+    ValueError
+        If this is so for any.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = np.array(numbers, dtype).astype(np.float64)
+    rounded[abs(rounded) < np.finfo(dtype).smallest_normal] = 0
+    bad = ~((rounded >= interval.least) & (rounded < interval.high))
+    if bad.any():
+        number, becomes = np.asarray(numbers)[bad][0], rounded[bad][0]
+        raise ValueError(f"{argument} must be {interval} in {dtype}, too; got {number}, which becomes {becomes}")
+
+
 def check_integer(argument: str, value: Any, low: int) -> int:
     """An integer of at least `low`, as an int.
 
@@ -99,7 +121,8 @@ def check_integer(argument: str, value: Any, low: int) -> int:
         If it is less than `low`, or does not fit into 64 bits.
     """
     if type(value) is not int:
-        if isinstance(value, (bool, np.ndarray)) or not hasattr(value, "__index__"):
+        is_array = hasattr(value, "shape") and not isinstance(value, np.integer)
+        if isinstance(value, (bool, type)) or is_array or not hasattr(value, "__index__"):
             raise TypeError(f"{argument} must be an integer of at least {low}; got {describe(value)}")
         value = operator.index(value)
     if value < low:

@@ -37,7 +37,7 @@ def train_in_chunks(
     interrupted : bool
         Whether Ctrl-C was pressed.
     """
-    if executor is not None and not hasattr(executor, "submit"):
+    if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
         raise TypeError(f"executor must be a concurrent.futures.Executor; got {describe(executor)}")
     size = chunk or _chunk_size(job)
     parts = [slice(start, min(start + size, len(job))) for start in range(0, len(job), size)]

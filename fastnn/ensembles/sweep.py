@@ -111,18 +111,22 @@ def sweep(
     for i, setting in enumerate(rows):
         spec, call, each = split(common | setting, X, y)
         for seed, fold in product(numbers, range(folds or 1)):
-            calls[spec, tuple(call.items())].append(_Run(i, seed, fold, each))
+            # By types, too: True and 1 are equal, but one of them may have to be refused.
+            calls[spec, tuple((name, type(value), value) for name, value in call.items())].append(
+                _Run(i, seed, fold, each)
+            )
 
     found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]] = {}
     spec, rows_of_X = next(iter(calls))[0], np.shape(X)[0]
-    given = checks.check_sample_weight(sample_weight, spec, rows_of_X)
+    given = checks.check_sample_weight(sample_weight, replace(spec, dtype="float64"), rows_of_X)
     weights = np.ones(rows_of_X) if given is None else given
     fold_of = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
         for number, ((spec, shared), runs) in enumerate(calls.items()):
-            options, data = dict(shared), given_data if fold_of is None else _held_out(X, y, weights, fold_of, runs)
+            options = {name: value for name, _, value in shared}
+            data = given_data if fold_of is None else _held_out(X, y, weights, fold_of, runs)
             many = fit_many(
                 spec,
                 X,

@@ -13,7 +13,7 @@ from fastnn.checks import counted
 from fastnn.models.ensemble import Ensemble
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """The result of a sweep.
 

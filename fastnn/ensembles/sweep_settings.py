@@ -87,7 +87,7 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
             raise ValueError(f"{name} must be left out of settings for {type(optimizer).__name__}, which has none")
         value = setting.get(name, getattr(optimizer, name, None))
         if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-            each[name] = float(value)
+            each[name] = checks.check_number(name, value, checks.AT_LEAST_0)
             value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
             optimizer = replace(optimizer, **{name: value})
         elif name in setting:

@@ -148,7 +148,7 @@ class Job:
 _NOTHING = np.empty(0)  # shared, for nothing can be written to it
 
 
-@dataclass
+@dataclass(eq=False)
 class State:
     """The progress of a run: together with the parameters, all that is needed to resume it bit for bit.
 

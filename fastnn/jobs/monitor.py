@@ -91,7 +91,7 @@ class Monitor:
         """The factors, shape (n_targets,), in ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 
         This is the mean of the outputs' coefficients of determination. An output whose target is constant has none and
-        does not count; neither does a missing target.
+        does not count; neither does a missing target. NaN if no output has one.
         """
         missing = np.isnan(self.y)
         y = np.where(missing, 0.0, self.y.astype(np.float64))
@@ -102,9 +102,10 @@ class Monitor:
         total = weight.sum(axis=0)
         mean = (weight * y).sum(axis=0) / np.where(total > 0, total, 1.0)
         spread = (weight * (y - mean) ** 2).sum(axis=0)
-        varies = np.where(missing, np.inf, y).min(axis=0) < np.where(missing, -np.inf, y).max(axis=0)
-        varies &= spread > 0
-        return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / max(1, varies.sum())
+        idle = weight == 0
+        varies = np.where(idle, np.inf, y).min(axis=0) < np.where(idle, -np.inf, y).max(axis=0)
+        varies &= (spread > 0) & np.isfinite(spread)
+        return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / (varies.sum() or np.nan)
 
     def judge(self, outputs: NDArray, loss: Loss) -> float:
         """The metric of outputs for the validation set: the accuracy, or the coefficient of determination."""

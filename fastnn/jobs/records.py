@@ -13,7 +13,7 @@ STOPPED = ("waiting", "finished", "early", "diverged")
 FINISHED, EARLY, DIVERGED = 1, 2, 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Records:
     """How the training of each member went; the first axis of every array counts members.
 

@@ -14,7 +14,8 @@ from fastnn.settings.spec import NetworkSpec
 class Derivatives:
     """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
 
-    All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype, or is not writeable.
+    All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; or if one to write to is not
+    writeable, or shares its memory with another argument or the parameters.
     """
 
     _spec: NetworkSpec
@@ -36,8 +37,8 @@ class Derivatives:
         """
         spec = self._spec
         x, rows = self._samples(x)
-        out = checks.check_out("out", out, (*rows, spec.n_out), spec)
-        checks.check_apart(jac=checks.check_out("jac", jac, (*rows, spec.n_out, spec.n_in), spec), out=out)
+        out = self._receiver("out", out, (*rows, spec.n_out), x=x)
+        jac = self._receiver("jac", jac, (*rows, spec.n_out, spec.n_in), x=x, out=out)
         self._compiled.jacobian(self, x, out, jac)
 
     def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray, *, grad: NDArray | None = None) -> None:
@@ -56,8 +57,8 @@ class Derivatives:
         """
         spec = self._spec
         x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
-        out = checks.check_out("out", out, (spec.n_in,), spec)
-        self._compiled.vjp(self, x, v, out, None if grad is None else self._gradient(grad))
+        out = self._receiver("out", out, (spec.n_in,), x=x, v=v)
+        self._compiled.vjp(self, x, v, out, None if grad is None else self._gradient(grad, x=x, v=v, out=out))
 
     def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
         """Write ``J t``, where J is the Jacobian at a sample: the derivative of the outputs along `t`.
@@ -71,7 +72,7 @@ class Derivatives:
         """
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
-        self._compiled.jvp(self, x, t, checks.check_out("out", out, (spec.n_out,), spec))
+        self._compiled.jvp(self, x, t, self._receiver("out", out, (spec.n_out,), x=x, t=t))
 
     # ---------------------------------------------------------------- of second order
     def hessian(self, x: ArrayLike, h: NDArray, *, v: ArrayLike | None = None) -> None:
@@ -90,7 +91,7 @@ class Derivatives:
         if v is None and spec.n_out != 1:
             raise ValueError(f"v must say which outputs, as the network has {spec.n_out}; got None")
         x, v = checks.check_sample(x, spec), None if v is None else self._vector("v", v, spec.n_out)
-        self._compiled.hessian(self, x, checks.check_out("h", h, (spec.n_in, spec.n_in), spec), v)
+        self._compiled.hessian(self, x, self._receiver("h", h, (spec.n_in, spec.n_in), x=x, v=v), v)
 
     def hvp(self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray) -> None:
         """Write the derivative of ``v^T J`` along `t`: the Hessian of ``v^T outputs`` times `t`.
@@ -108,7 +109,7 @@ class Derivatives:
         """
         spec = self._spec
         x, v, t = checks.check_sample(x, spec), self._vector("v", v, spec.n_out), self._vector("t", t, spec.n_in)
-        self._compiled.hvp(self, x, v, t, checks.check_out("out", out, (spec.n_in,), spec))
+        self._compiled.hvp(self, x, v, t, self._receiver("out", out, (spec.n_in,), x=x, v=v, t=t))
 
     def taylor(
         self, x: ArrayLike, t: ArrayLike, out: NDArray, slope: NDArray, curvature: NDArray | None = None
@@ -126,9 +127,10 @@ class Derivatives:
         """
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
-        out, slope = (checks.check_out(*pair, (spec.n_out,), spec) for pair in (("out", out), ("slope", slope)))
+        out = self._receiver("out", out, (spec.n_out,), x=x, t=t)
+        slope = self._receiver("slope", slope, (spec.n_out,), x=x, t=t, out=out)
         if curvature is not None:
-            checks.check_out("curvature", curvature, (spec.n_out,), spec)
+            self._receiver("curvature", curvature, (spec.n_out,), x=x, t=t, out=out, slope=slope)
         self._compiled.taylor(self, x, t, out, slope, curvature)
 
     # ---------------------------------------------------------------- with respect to the parameters
@@ -146,7 +148,7 @@ class Derivatives:
         """
         x, rows = self._samples(x)
         v = checks.check_numbers("v", v, (*rows, self._spec.n_out), self._spec)
-        self._compiled.vjp_params(self, x, v, self._gradient(grad))
+        self._compiled.vjp_params(self, x, v, self._gradient(grad, x=x, v=v))
 
     def taylor_vjp_params(
         self,
@@ -173,7 +175,8 @@ class Derivatives:
         v, v_slope = self._vector("v", v, spec.n_out), self._vector("v_slope", v_slope, spec.n_out)
         if v_curvature is not None:
             v_curvature = self._vector("v_curvature", v_curvature, spec.n_out)
-        self._compiled.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, self._gradient(grad))
+        grad = self._gradient(grad, x=x, t=t, v=v, v_slope=v_slope, v_curvature=v_curvature)
+        self._compiled.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, grad)
 
     # ---------------------------------------------------------------- checks
     def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray:
@@ -182,14 +185,18 @@ class Derivatives:
 
     def _samples(self, x: ArrayLike) -> tuple[NDArray, tuple[int, ...]]:
         """One sample or several, and the leading dimension that several add to a shape."""
-        if np.ndim(x) == 2:
+        x = x if isinstance(x, np.ndarray) else checks.as_numbers("x", x, f"({self._spec.n_in},)")
+        if x.ndim == 2:
             X = checks.check_inputs(x, self._spec)
             return X, (len(X),)
         return checks.check_sample(x, self._spec), ()
 
-    def _gradient(self, grad: NDArray) -> NDArray:
-        """A gradient to add to, checked not to be the parameters themselves."""
-        checks.check_out("grad", grad, (self._spec.n_params,), self._spec)
-        if np.may_share_memory(grad, self._params):
-            raise ValueError("grad must be an array of its own; got one that shares the memory of params")
-        return grad
+    def _receiver(self, argument: str, array: NDArray, shape: tuple[int, ...], **others: NDArray | None) -> NDArray:
+        """An array to write to, checked to lie apart from the others and from the parameters."""
+        array = checks.check_out(argument, array, shape, self._spec)
+        checks.check_apart(**{argument: array}, params=self._params, **others)
+        return array
+
+    def _gradient(self, grad: NDArray, **others: NDArray | None) -> NDArray:
+        """A gradient to add to."""
+        return self._receiver("grad", grad, (self._spec.n_params,), **others)

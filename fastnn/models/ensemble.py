@@ -167,7 +167,7 @@ class Ensemble(Exports):
         """The members of a slice, a list or a mask."""
         try:
             positions = self._positions[index]
-        except IndexError:
+        except (IndexError, TypeError):
             positions = None
         if np.ndim(positions) != 1:
             raise IndexError(

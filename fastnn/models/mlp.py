@@ -112,7 +112,7 @@ class MLP(SingleSample, InDomain, Exports):
 
     def _hold(self, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None, outside: str = "ignore") -> None:
         self._spec, self._params, self._domain, self._outside = spec, params, domain, outside
-        self._weights, self._biases = spec.weights(params), spec.biases(params)
+        self._weights, self._biases = tuple(spec.weights(params)), tuple(spec.biases(params))
 
     @property
     def spec(self) -> NetworkSpec:
@@ -132,13 +132,13 @@ class MLP(SingleSample, InDomain, Exports):
         self._params[:] = checks.check_params(values, self._spec)
 
     @property
-    def weights(self) -> list[NDArray]:
+    def weights(self) -> tuple[NDArray, ...]:
         """Each layer's weights, shape (n_in, n_out), as views of the parameters."""
         return self._weights
 
     @property
-    def biases(self) -> list[NDArray]:
-        """Each layer's biases, shape (n_out,), as views of the parameters; an empty list without biases."""
+    def biases(self) -> tuple[NDArray, ...]:
+        """Each layer's biases, shape (n_out,), as views of the parameters; an empty tuple without biases."""
         return self._biases
 
     def predict(self, X: ArrayLike, *, backend: str = "numba") -> NDArray:

@@ -6,6 +6,7 @@ import dis
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
+from enum import EnumType
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -38,10 +39,27 @@ def used_by(function: Callable) -> dict[str, Any]:
 def with_helpers(function: Callable, decorate: Callable) -> FunctionType:
     """A copy of a Python function in which those that it calls by name are decorated."""
     function = plain(function)
-    found = used_by(function)
-    found |= {name: decorate(value) for name, value in found.items() if is_python(value)}
+    names, found = _names(function.__code__), used_by(function)
+    found = {name: _decorated(value, names, decorate) for name, value in found.items()}
     cells = tuple(CellType(found[name]) for name in function.__code__.co_freevars)
-    return FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
+    copy = FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def _decorated(value: Any, names: set[str], decorate: Callable) -> Any:
+    """What a function takes from outside: a function decorated, a module of the user's with what `names` say of it."""
+    if is_python(value):
+        return decorate(value)
+    if not _is_users_module(value):
+        return value
+    copy = ModuleType(value.__name__)
+    vars(copy).update({name: _decorated(vars(value)[name], names, decorate) for name in names & vars(value).keys()})
+    return copy
+
+
+def _is_users_module(value: Any) -> bool:
+    return isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _KNOWN
 
 
 def frozen(function: Callable) -> FunctionType:
@@ -85,7 +103,7 @@ def _parts(function: Callable, callers: tuple[Callable, ...] = ()) -> Iterator[s
     if function in callers:
         raise TypeError(f"a function must not call itself; {function.__name__} does")
     yield from _code(function.__code__)
-    yield repr(function.__defaults__)
+    yield repr((function.__defaults__, function.__kwdefaults__))
     for name, value in used_by(function).items():
         yield name
         yield from _parts_outside(name, value, (*callers, function))
@@ -100,7 +118,9 @@ def _parts_outside(name: str, value: Any, callers: tuple[Callable, ...]) -> Iter
         yield from _parts(plain(value), callers)
     elif isinstance(value, (ModuleType, BuiltinFunctionType, np.ufunc, type)):
         yield value.__name__
-        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _KNOWN:
+        if isinstance(value, EnumType):
+            yield repr([(member.name, member.value) for member in list[Any](value)])
+        if _is_users_module(value):
             for part in sorted(_names(user.__code__) & vars(value).keys()):
                 yield part
                 yield from _parts_outside(f"{name}.{part}", vars(value)[part], callers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import inf, nextafter
+from sys import float_info
 from typing import Any
 
 
@@ -18,7 +19,9 @@ class Interval:
 
     @cached_property
     def least(self) -> float:
-        """The least number that belongs to it."""
+        """The least number that belongs to it; above 0 it is a normal one, as kernels take smaller ones for 0."""
+        if self.open_low and self.low == 0:
+            return float_info.min
         return nextafter(self.low, inf) if self.open_low or self.low == -inf else self.low
 
     def __contains__(self, number: float) -> bool:

@@ -55,7 +55,7 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
     *hidden, output = spec.activations
     net = MLP(spec.sizes, activation=hidden, output_activation=output, dtype=spec.dtype)
     net.params[:] = params
-    estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = net.weights, net.biases, 0
+    estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = list(net.weights), list(net.biases), 0
     scale = 2.0 * (len(X) if weight is None else float(weight.sum()))
 
     def tell(epoch: Epoch) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_batch
+from fastnn.checks import check_batch, describe
 from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.missing import counted_weights
 
@@ -70,7 +70,12 @@ class Feed:
         """A batch of an epoch, None after the last; the one after it is then fetched."""
         if self._place != (epoch, number) or self._fetched is None:
             assert self._job.batches is not None
-            self._iterator = iter(self._job.batches())
+            batches = self._job.batches()
+            if not isinstance(batches, Iterable):
+                raise TypeError(
+                    f"X must yield batches, as a generator function does; got {describe(batches)} of its call"
+                )
+            self._iterator = iter(batches)
             for _ in range(number):
                 next(self._iterator, None)
             self._fetched = self._thread.submit(self._fetch, number)
@@ -82,7 +87,11 @@ class Feed:
     def _fetch(self, number: int) -> Batch | None:
         missing = object()
         batch = next(self._iterator, missing)
-        return None if batch is missing else check_batch(batch, number, self._job.spec, self._job.loss)
+        if batch is missing:
+            return None
+        X, y, weight = check_batch(batch, number, self._job.spec, self._job.loss)
+        # Copies, for who yields batches may fill the same arrays anew while these are trained on.
+        return X.copy(), y.copy(), None if weight is None else weight.copy()
 
     def _step(self, state: State, batch: Batch, learning_rate: NDArray[np.float64]) -> Status:
         """Take one step of the optimizer on a batch."""

@@ -35,7 +35,7 @@ class Epoch(NamedTuple):
     validation_metric: float | None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # as arrays have no one truth value
 class History:
     """The record of one training run.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import check_finite_data, check_shuffle
+from fastnn.checks import check_finite_data, check_metric_exists, check_shuffle
 from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
 from fastnn.reference import random
@@ -42,6 +42,8 @@ def hold_out(job: Job, seed: int) -> Job:
     counted = counted_weights(job.loss, job.y, job.sample_weight)
     if masked and counted is not None and not (counted[held].any() and counted[~held].any()):
         raise ValueError("y must hold a target that is not NaN on both sides of validation_fraction")
+    if monitor.stopping is not None and monitor.stopping.monitor == "metric":
+        check_metric_exists(monitor, job.loss)
     rows = n - len(monitor.X)
     slopes = job.slopes and job.slopes.rows(~held)
     batch_size = min(job.batch_size, rows)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastnn.settings import catalogue
 from fastnn.settings.fingerprint import fingerprint, frozen
-from fastnn.settings.own.names import own_name, plain_name
+from fastnn.settings.own.names import kept, own_name, plain_name
 
 #: What an activation's functions are called, each the derivative of the one before.
 PARTS = ("value", "derivative", "second_derivative", "third_derivative")
@@ -85,7 +85,13 @@ class Activation(catalogue.Activation):
         return f"Activation({plain_name(self.name)!r})"
 
     def __reduce__(self) -> tuple:
-        return _again, (self._given, plain_name(self.name))
+        return _again, (self._given, self.name)
+
+    def __copy__(self) -> Activation:
+        return self  # for it never changes
+
+    def __deepcopy__(self, memo: dict) -> Activation:
+        return self
 
 
 def lacking(names: tuple[str, ...], order: int) -> str | None:
@@ -101,4 +107,8 @@ def lacking(names: tuple[str, ...], order: int) -> str | None:
 
 
 def _again(functions: tuple[Callable, ...], name: str) -> Activation:
-    return Activation(*functions, name=name)
+    """An activation from a pickle, made of the same functions."""
+    activation = Activation(*functions, name=plain_name(name))
+    if activation.name != name:  # what the functions take from outside has changed
+        activation = Activation(*kept(catalogue.OWN_ACTIVATIONS, "activation", name).functions, name=plain_name(name))
+    return activation

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn.settings import catalogue
 from fastnn.settings.fingerprint import fingerprint, frozen, plain
-from fastnn.settings.own.names import interval, own_name, plain_name
+from fastnn.settings.own.names import interval, kept, own_name, plain_name
 
 
 class Loss(catalogue.Loss):
@@ -92,8 +92,13 @@ class Loss(catalogue.Loss):
         return f"{type(self).__name__}({plain_name(self.name)!r})"
 
     def __reduce__(self) -> tuple:
-        settings = {"name": plain_name(self.name), "outputs": self.outputs, "targets": self.targets}
-        return _again, (type(self), self._given, settings, self.masked)
+        return _again, (type(self), self._given, self.name, self.outputs, self.targets, self.masked)
+
+    def __copy__(self) -> Loss:
+        return self  # for it never changes
+
+    def __deepcopy__(self, memo: dict) -> Loss:
+        return self
 
 
 class LeastSquares(Loss):
@@ -174,6 +179,17 @@ def _square(residual: Callable, derivative: Callable) -> tuple[Callable, Callabl
     return value, gradient
 
 
-def _again(kind: type[Loss], functions: tuple[Callable, Callable], settings: dict[str, Any], masked: bool) -> Loss:
+def _again(
+    kind: type[Loss],
+    functions: tuple[Callable, Callable],
+    name: str,
+    outputs: tuple[float, float],
+    targets: tuple[float, float],
+    masked: bool,
+) -> Loss:
+    """A loss from a pickle, made of the same functions."""
+    settings: Any = {"name": plain_name(name), "outputs": outputs, "targets": targets}
     loss = kind(*functions, **settings)
+    if loss.name != name:  # what the functions take from outside has changed
+        loss = kind(*kept(catalogue.OWN_LOSSES, "loss", name).functions, **settings)
     return loss.where_present() if masked else loss

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from fastnn.settings.fingerprint import plain
 
@@ -11,6 +13,22 @@ from fastnn.settings.fingerprint import plain
 def plain_name(name: str) -> str:
     """What the user called a row of that name."""
     return name.partition("@")[0]
+
+
+def kept(rows: Mapping[int, Any], what: str, name: str) -> Any:
+    """The row of that name which this process knows already; its functions are as they were when it was made.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    row = rows.get(int(name.partition("@")[2], 16))
+    if row is None:
+        raise ValueError(
+            f"the functions of {what} {plain_name(name)!r} must be those it was pickled with; got others of these names"
+        )
+    return row
 
 
 def own_name(function: Callable, name: str | None, digest: str) -> str:
@@ -32,8 +50,10 @@ def interval(argument: str, given: Any) -> tuple[float, float]:
         If the second is not above the first.
     """
     try:
+        if isinstance(given, (str, bytes, set, frozenset)) or any(map(np.iscomplexobj, given)):
+            raise TypeError
         low, high = (float(end) for end in given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {given!r}") from error
     if not low < high:
         raise ValueError(f"{argument} must be two numbers, the second above the first; got {given!r}")

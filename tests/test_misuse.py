@@ -1,0 +1,322 @@
+"""What happens to a run when its arrays, its state or its settings are not left alone, or lie where they must not."""
+
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import MLP, EarlyStopping, TrainState, fit_many, sweep
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(64, 2))
+y = X.sum(axis=1)
+
+
+def net(*sizes, **settings):
+    return MLP(sizes or (2, 4, 1), rng=0, **settings)
+
+
+# ---------------------------------------------------------------- arrays that change or overlap
+@pytest.mark.parametrize("settings", [{}, {"specialize": False}, {"batch_size": 8}])
+def test_labels_that_a_callback_changes_do_not_matter(settings):
+    labels = np.zeros(64, np.intp)
+
+    def spoil(epoch):
+        labels[:] = 10**12
+
+    one, other = (net(2, 8, 3, output_activation="softmax") for _ in range(2))
+    one.fit(X, labels, epochs=3, loss="cross_entropy", rng=0, callback=spoil, progress=False, **settings)
+    other.fit(X, np.zeros(64, int), epochs=3, loss="cross_entropy", rng=0, progress=False, **settings)
+    assert np.array_equal(one.params, other.params)
+
+
+def test_who_yields_batches_may_fill_the_same_arrays_anew():
+    place_x, place_y = np.empty((16, 2)), np.empty((16, 1))
+
+    def reused():
+        for i in range(0, 64, 16):
+            place_x[:], place_y[:, 0] = X[i : i + 16], y[i : i + 16]
+            yield place_x, place_y
+
+    def fresh():
+        for i in range(0, 64, 16):
+            yield X[i : i + 16].copy(), y[i : i + 16].copy()
+
+    losses = [net().fit(batches, epochs=20, rng=0, progress=False).loss for batches in (reused, fresh)]
+    assert np.array_equal(*losses)
+
+
+def overlapping():
+    three, x = net(3, 8, 3), np.ones(3)
+    out, grad = np.empty(3), np.zeros(three.spec.n_params)
+    block = np.empty((20, 3, 3))
+    yield lambda: three.taylor(x, x, out, out), "slope .* memory of out"
+    yield lambda: three.taylor(x, x, out, np.empty(3), out), "curvature .* memory of out"
+    yield lambda: three.vjp(x, x, grad[:3], grad=grad), "grad .* memory of out"
+    yield lambda: three.vjp_params(grad[:3], x, grad), "grad .* memory of x"
+    yield lambda: three.jacobian(block.reshape(60, 3)[10:30], np.empty((20, 3)), block), "jac .* memory of x"
+    yield lambda: three.jacobian(x, out, three.params[:9].reshape(3, 3)), "jac .* memory of params"
+    yield lambda: three.hessian(x, three.params[:9].reshape(3, 3), v=x), "h .* memory of params"
+    yield lambda: three.jvp(x, x, x), "out .* memory of x"
+
+
+@pytest.mark.parametrize(("call", "message"), list(overlapping()))
+def test_an_array_to_write_to_lies_apart(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_parameters_are_no_data_and_must_be_writable():
+    one = net()
+    with pytest.raises(ValueError, match="X must be an array of its own; got one that shares the memory of params"):
+        one.fit(one.params[:16].reshape(8, 2), np.ones(8), epochs=1)
+    one.params.setflags(write=False)
+    with pytest.raises(ValueError, match="params must be writable to be trained; got a read-only array"):
+        one.fit(X, y, epochs=1)
+
+
+def test_a_layers_weights_cannot_be_replaced_to_no_effect():
+    with pytest.raises(TypeError):
+        net().weights[0] = np.zeros((2, 4))
+
+
+def test_an_array_made_like_unpickled_parameters_receives():
+    one = pickle.loads(pickle.dumps(net()))
+    grad = np.zeros_like(one.params)
+    one.vjp_params(X, y[:, None], grad)
+    assert grad.any()
+
+
+# ---------------------------------------------------------------- states
+BROKEN = {
+    "slots": lambda state: state.slots[:0],
+    "counters": lambda state: -state.counters - 1,
+    "sums": lambda state: state.sums[:1],
+    "monitor_state": lambda state: state.monitor_state[:3],
+    "best": lambda state: np.ones(3),
+    "last": lambda state: np.ones(3),
+    "seed": lambda state: 1.5,
+}
+
+
+@pytest.mark.parametrize("field", BROKEN)
+def test_a_state_that_no_run_has_left_is_refused(field):
+    one = net()
+    state = one.fit(X, y, epochs=2, progress=False).state
+    broken = dataclasses.replace(state, **{field: BROKEN[field](state)})
+    with pytest.raises((TypeError, ValueError), match=f"{field} of state"):
+        one.fit(X, y, epochs=2, state=broken, progress=False)
+    one.fit(X, y, epochs=2, state=state, progress=False)
+
+
+# ---------------------------------------------------------------- numbers that kernels round
+@pytest.mark.parametrize(
+    ("dtype", "weight", "message"),
+    [
+        ("float64", 1e308, "sample_weight must have a sum of at most"),
+        ("float64", 1e-310, r"sample_weight must be 0, or at least 2.2\d+e-308 in float64; got 1e-310 in row 0"),
+        ("float32", 1e-40, r"sample_weight must be 0, or at least 1.17\d+e-38 in float32; got .* in row 0"),
+    ],
+)
+def test_weights_whose_sum_is_no_divisor_are_refused(dtype, weight, message):
+    weights = np.full(64, weight)
+    calls = (
+        lambda: net(dtype=dtype).loss_and_grad(X, y, sample_weight=weights),
+        lambda: net(dtype=dtype).fit(X, y, sample_weight=weights, epochs=1),
+        lambda: net(dtype=dtype).fit(X, y, validation_data=(X, y, weights), epochs=1),
+        lambda: fit_many(net(dtype=dtype).spec, X, y, members=2, sample_weight=weights, epochs=1),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(ValueError, match=message.replace("in row 0", "in member 1, row 0")):
+        fit_many(net(dtype=dtype).spec, X, y, members=2, sample_weight=[np.ones(64), weights], epochs=1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "huber", "delta": 1e-50},
+        {"loss": "huber", "delta": [1e39]},
+        {"loss": "pinball", "quantiles": 1 - 1e-10},
+        {"loss": "pinball", "quantiles": [1 - 1e-10]},
+        {"optimizer": fastnn.Adam(epsilon=1e-50)},
+        {"optimizer": fastnn.SGD(momentum=1 - 1e-10)},
+        {"l2": 1e39},
+        {"input_noise": 1e39},
+    ],
+)
+def test_settings_stay_in_their_interval_in_float32(settings):
+    with pytest.raises(ValueError, match=r"must be a .* in float32, too; got .*, which becomes"):
+        net(dtype="float32").fit(X, y, epochs=1, **settings)
+    if "input_noise" not in settings:
+        with pytest.raises(ValueError, match="in float32, too"):
+            TrainState(net(dtype="float32").spec, **settings)
+        with pytest.raises(ValueError, match="in float32, too"):
+            fit_many(net(dtype="float32").spec, X, y, members=2, epochs=1, **settings)
+
+
+def test_a_constant_target_has_no_r2():
+    history = net().fit(X, y, epochs=1, validation_data=(X, np.ones(64)))
+    assert np.isnan(history.validation_metric).all()
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_rows_that_do_not_count_do_not_make_a_target_vary(backend):
+    validation = X[:5], np.array([0.1, 0.1, 0.1, 0.3, 0.7]), np.array([1.0, 1, 1, 0, 0])
+    history = net().fit(X, y, epochs=1, validation_data=validation, backend=backend)
+    assert np.isnan(history.validation_metric).all()
+
+
+def test_stopping_by_a_metric_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match=r"monitor of EarlyStopping must be 'loss' where the targets .* are constant"):
+        net().fit(X, y, epochs=1, validation_data=(X, np.ones(64)), early_stopping=EarlyStopping(monitor="metric"))
+
+
+# ---------------------------------------------------------------- what would be guessed, cast or lost
+MASKED = np.ma.array([1.0, 1e6], mask=[False, True])
+REFUSED = {
+    "masks in a list": (lambda: net().predict([MASKED, MASKED]), "masked"),
+    "masked members": (
+        lambda: fit_many(net().spec, X, y, members=np.ma.array([0, 1], mask=[0, 1]), epochs=1),
+        "members",
+    ),
+    "masked features": (
+        lambda: fit_many(net().spec, X, y, members=1, epochs=1, features=np.ma.array([[True, True]], mask=[[0, 1]])),
+        "masked",
+    ),
+    "flags as rates": (
+        lambda: fit_many(net().spec, X, y, members=2, epochs=1, optimizer=fastnn.SGD([True, False])),
+        "learning_rate of SGD",
+    ),
+    "a flag as penalty": (lambda: fit_many(net().spec, X, y, members=2, epochs=1, l2=True), "l2"),
+    "a flag among members": (lambda: fit_many(net().spec, X, y, members=[True, 2], epochs=1), "members"),
+    "a flag among seeds": (lambda: fit_many(net().spec, X, y, members=2, seeds=[True, 2], epochs=1), "seeds"),
+    "1 and True as one setting": (lambda: sweep(X, y, {"batch_size": [1, True]}, epochs=2), "batch_size"),
+    "2 and 2.0 as one setting": (lambda: sweep(X, y, {"epochs": [2, 2.0]}), "epochs"),
+    "sizes without order": (lambda: MLP({3, 16, 1}), "sizes"),
+    "activations without order": (lambda: MLP((2, 3, 4, 1), activation={"tanh", "relu"}), "activation"),
+    "no dtype": (lambda: MLP((2, 1), dtype="(2,"), "dtype"),
+    "a class for a number": (lambda: net().fit(X, y, epochs=int), "epochs"),
+    "a text as interval": (lambda: fastnn.Loss(abs_error, sign, targets="01"), "targets"),
+    "a ragged sample": (lambda: net().jacobian([[1, 2], [1]], np.empty(1), np.empty((1, 2))), "x"),
+    "ragged features": (lambda: fit_many(net().spec, X, y, members=2, epochs=1, features=[[True], []]), "features"),
+    "no iterator": (lambda: net().fit(lambda: 5, epochs=1), "X must yield"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_nothing_is_guessed_cast_or_lost(case):
+    call, named = REFUSED[case]
+    with pytest.raises((TypeError, ValueError), match=named) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+class Foreign:
+    """An array of another library, which does not want to become NumPy's."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("can't convert")
+
+
+def test_what_refuses_to_become_an_array_is_refused():
+    with pytest.raises(TypeError, match=r"X must be an array of real numbers .* can't convert"):
+        net().predict(Foreign())
+
+
+# ---------------------------------------------------------------- functions of the user's
+FACTOR = 1.0
+
+
+def abs_error(o, y):
+    return abs(o - y)
+
+
+def sign(o, y):
+    return 1.0 if o > y else -1.0
+
+
+def scaled(o, y):
+    return FACTOR * (o - y) ** 2
+
+
+def scaled_slope(o, y):
+    return 2 * FACTOR * (o - y)
+
+
+def test_copies_of_a_loss_are_the_loss(monkeypatch):
+    loss = fastnn.Loss(scaled, scaled_slope)
+    packed = pickle.dumps(loss)
+    monkeypatch.setitem(globals(), "FACTOR", 100.0)
+    value = net().loss_and_grad(X, y, loss)[0]
+    for other in (copy.copy(loss), copy.deepcopy(loss), pickle.loads(packed)):
+        assert other.name == loss.name
+        assert net().loss_and_grad(X, y, other)[0] == value
+    assert fastnn.Loss(scaled, scaled_slope).name != loss.name
+
+
+MODULE = """
+import enum
+
+C = 1.0
+
+class E(enum.IntEnum):
+    A = {a}
+
+def helper(z):
+    return C * z
+"""
+PROGRAM = """
+import sys
+import numpy as np, fastnn, outside_of_it
+
+def value(o, y):
+    return outside_of_it.C * (o - y) ** 2 + 0 * outside_of_it.helper(o)
+
+def gradient(o, y):
+    return 2 * outside_of_it.C * (o - y)
+
+def times(z):
+    return z * outside_of_it.E.A.value
+
+def one(z):
+    return 1.0 * outside_of_it.E.A.value
+
+loss, activation = fastnn.Loss(value, gradient), fastnn.Activation(times, one)
+outside_of_it.C = float(sys.argv[1])
+net = fastnn.MLP((2, 4, 1), activation=activation, rng=0)
+X = np.ones((3, 2))
+for backend in ("numba", "numpy"):
+    print(net.loss_and_grad(X, np.ones((3, 1)), loss, backend=backend)[0], net.predict(X, backend=backend)[0, 0])
+"""
+
+
+def test_modules_and_enumerations_are_taken_as_they_were(tmp_path):
+    def run(c, a):
+        (tmp_path / "outside_of_it.py").write_text(MODULE.format(a=a))
+        result = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(c)], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        compiled, reference = (np.array(line.split(), float) for line in result.stdout.splitlines())
+        assert np.allclose(compiled, reference, rtol=1e-12)
+        return compiled
+
+    first = run(100.0, 1)
+    assert np.allclose(run(1.0, 1), first, rtol=1e-12)  # C is 1 where the loss is made, both times
+    assert run(1.0, 3)[1] != first[1]
+
+
+def test_a_checkpoint_knows_losses_of_one_name_apart(tmp_path):
+    def loss(factor):
+        return fastnn.Loss(lambda o, y: factor * (o - y) ** 2, lambda o, y: 2 * factor * (o - y), name="mine")
+
+    for factor in (1.0, 1.0):
+        fit_many(net().spec, X, y, members=2, epochs=1, rng=0, loss=loss(factor), checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match="another run"):
+        fit_many(net().spec, X, y, members=2, epochs=1, rng=0, loss=loss(100.0), checkpoint=tmp_path / "run")
