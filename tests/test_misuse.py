@@ -178,6 +178,73 @@ def test_stopping_by_a_metric_that_does_not_exist_is_refused():
         net().fit(X, y, epochs=1, validation_data=(X, np.ones(64)), early_stopping=EarlyStopping(monitor="metric"))
 
 
+# ---------------------------------------------------------------- what overflows or cancels
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [(fastnn.SGD(1e-10), {"max_grad_norm": 1.0}), (fastnn.RMSprop(1e-2), {}), (fastnn.Adam(1e-2), {})],
+)
+def test_a_gradient_whose_square_overflows_is_a_divergence(optimizer, settings, backend):
+    one = net(1, 1, bias=False, dtype="float32")
+    one.params[:] = 1e-8
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        history = one.fit([[1e14]], [[0.0]], optimizer=optimizer, epochs=50, backend=backend, **settings)
+    assert history.stopped == "diverged"
+    assert abs(one.params[0]) < 0.011  # what Adam's first step makes of it
+
+
+def test_a_members_gradient_whose_norm_overflows_is_a_divergence():
+    spec = net(1, 1, bias=False, dtype="float32").spec
+    many = fit_many(spec, [[1e25]], [[0.0]], members=2, epochs=3, loss="mae", max_grad_norm=1.0, warn=False)
+    assert many.records.diverged.all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("backend", ["numba", "plain", "numpy"])
+def test_the_loss_of_confident_probabilities_does_not_cancel(backend, dtype):
+    one = net(1, 1, bias=False, output_activation="sigmoid", dtype=dtype)
+    for z in (0.1, 1.0, 10.0, 16.0, 30.0, 80.0):
+        one.params[:] = z
+        loss = one.loss_and_grad([[1.0]], [[1.0]], "binary_cross_entropy", backend=backend)[0]
+        exact = np.log1p(np.exp(-np.longdouble(z)))
+        assert abs(loss - exact) <= 4 * np.finfo(dtype).eps * exact
+        one.params[:] = -z
+        assert one.loss_and_grad([[1.0]], [[0.0]], "binary_cross_entropy", backend=backend)[0] == loss
+
+
+@pytest.mark.parametrize("backend", ["numba", "plain", "numpy"])
+@pytest.mark.parametrize("size", [1e4, 1e30])
+def test_large_logits_alike_cost_their_entropy(backend, size):
+    one = net(1, 2, bias=False, output_activation="softmax", dtype="float32")
+    one.params[:] = size
+    assert np.isclose(one.loss_and_grad([[1.0]], [0], "cross_entropy", backend=backend)[0], np.log(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e8])
+def test_evidence_for_no_parameter_is_said(scale):
+    samples = rng.normal(size=(40, 1))[:, [0, 0, 0]]
+    target = scale * np.random.default_rng(5).normal(size=(40, 1))
+    one = net(3, 4, 1)
+    rule = fastnn.LevenbergMarquardt(regularisation="bayesian")
+    one.params[:] = 0
+    with pytest.warns(RuntimeWarning, match="the data determine no parameter"):
+        assert one.fit(samples, target, epochs=50, optimizer=rule, rng=0).stopped == "stalled"
+
+
+def test_the_scale_of_tiny_columns_is_theirs():
+    scale = fastnn.standardize([[0.0], [1e-170]], [0.0, 1.0])[1]
+    assert np.isclose(scale, 5e-171, rtol=1e-12)
+
+
+@pytest.mark.parametrize("epochs", [3, 10, 100])
+def test_one_cycle_is_that_of_pytorch(epochs):
+    rates = fastnn.schedules.OneCycle(1.0, epochs=epochs).rates(0, epochs)
+    steps, end = np.arange(epochs), 0.3 * epochs - 1  # PyTorch's two phases, by their ends
+    up = 0.04 + (1 - 0.04) * (1 - np.cos(np.pi * steps / end)) / 2 if end > 0 else np.ones(epochs)
+    down = 4e-6 + (1 - 4e-6) * (1 + np.cos(np.pi * (steps - end) / (epochs - 1 - end))) / 2
+    assert np.allclose(rates, np.where(steps <= end, up, down), rtol=1e-12)
+
+
 # ---------------------------------------------------------------- what would be guessed, cast or lost
 MASKED = np.ma.array([1.0, 1e6], mask=[False, True])
 REFUSED = {

@@ -134,7 +134,7 @@ def element_loss(code, o, y, parameter):
     if code == _POISSON:
         return math.exp(o) - y * o, math.exp(o) - y
     if code == _BINARY:
-        return max(o, 0.0) + math.log1p(math.exp(-abs(o))) - y * o, sigmoid(o) - y
+        return max(o, 0.0) - y * o + math.log1p(math.exp(-abs(o))), sigmoid(o) - y
     return r * r, 2 * r
 
 

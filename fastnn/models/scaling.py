@@ -64,10 +64,11 @@ def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray, ...]
 def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = columns.mean(axis=0), columns.std(axis=0)
-    if not np.isfinite(scale).all():  # sums or squares overflow: of numbers below 1 neither does
-        size = np.maximum(abs(columns).max(axis=0), 1.0)
-        mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
     constant = columns.min(axis=0) == columns.max(axis=0)  # whose deviation need not be exactly zero
+    if not (np.isfinite(scale) & ((scale > 1e-150) | constant)).all():  # sums or squares overflow, or squares underflow
+        size = abs(columns).max(axis=0)
+        size[size == 0] = 1.0
+        mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 
 

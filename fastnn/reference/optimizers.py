@@ -116,7 +116,8 @@ def step(
 def clip(gradient: NDArray, max_grad_norm: float) -> None:
     """Scale a gradient down, in place, to a 2-norm of about `max_grad_norm`; a smaller one is left alone.
 
-    The factor is ``max_grad_norm / (norm + 1e-6)``, at most 1, as PyTorch's ``clip_grad_norm_`` has it.
+    The factor is ``max_grad_norm / (norm + 1e-6)``, at most 1, as PyTorch's ``clip_grad_norm_`` has it. A gradient
+    whose norm overflows becomes NaN, so that the run is known to diverge: scaled down by infinity it would be zero.
 
     Parameters
     ----------
@@ -125,6 +126,6 @@ def clip(gradient: NDArray, max_grad_norm: float) -> None:
     max_grad_norm : float
         Above 0; infinity leaves every gradient alone.
     """
-    factor = max_grad_norm / (float(np.linalg.norm(gradient)) + 1e-6)
-    if factor < 1:
-        gradient *= factor
+    norm = float(np.linalg.norm(gradient))
+    if max_grad_norm < np.inf:
+        gradient *= min(1.0, max_grad_norm / (norm + 1e-6)) if norm < np.inf else np.nan

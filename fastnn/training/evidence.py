@@ -24,6 +24,9 @@ from fastnn.training.twins import NormalEquations
 #: The precisions have settled when an update changes gamma by no more than this.
 SETTLED = 1e-3
 
+#: Parameters whose squares have a smaller sum are none: the evidence finds nothing that the data determine.
+LEAST_SQUARES = 1e-100
+
 
 class Evidence(NamedTuple):
     """The result of a run with ``regularisation="bayesian"``.
@@ -46,7 +49,7 @@ class Evidence(NamedTuple):
 def precisions(gamma: float, n: float, squares: float, params: NDArray[np.float64]) -> tuple[float, float]:
     """Alpha and beta for gamma, n targets and the sum of their squared errors."""
     tiny = float(np.finfo(np.float64).tiny)
-    return max(gamma, 1e-6) / max(float(params @ params), tiny), max(n - gamma, 1e-6 * n) / max(squares, tiny)
+    return max(gamma, 1e-6) / max(float(params @ params), LEAST_SQUARES), max(n - gamma, 1e-6 * n) / max(squares, tiny)
 
 
 def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:

@@ -128,7 +128,7 @@ def fit(
                 job.params[:] = before
                 check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
                 raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-            if stopped == "diverged" or not all_finite(job.params):
+            if stopped == "diverged" or not run.is_finite(state):
                 stopped = "diverged"
                 if not solves:  # which take no step to where anything is infinite
                     run.rewind()
@@ -226,6 +226,10 @@ class _Run:
         """Number of whole epochs that this run has done."""
         return self.state.counters.item(0) - self.first
 
+    def is_finite(self, state: State) -> bool:
+        """Whether the parameters are, and what the optimizer keeps: an infinite one would hold a parameter still."""
+        return all_finite(self.job.params) and all_finite(state.slots)
+
     def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The learning rates of the next epochs, and room for their losses."""
         done = state.counters.item(0) - self.first
@@ -269,7 +273,7 @@ class _Run:
             if interrupts.pending:
                 return status, "interrupted"
             max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / max(seconds, 1e-9)))
-            if keeping and self.state.counters[1] == 0 and all_finite(self.job.params):
+            if keeping and self.state.counters[1] == 0 and self.is_finite(self.state):
                 self.kept = self.job.params.copy(), self.state.copy()
                 calls = 0
             bar.update(self.done, *self._last())
@@ -316,7 +320,7 @@ class _Run:
             self.train(trial, *self.following(trial, middle - good), UNBOUNDED)
             # It gets ahead, by whole epochs, unless batches from a callable are others now.
             ahead = int(trial.counters[0]) - self.first > good and trial.counters[1] == 0
-            if ahead and all_finite(self.job.params):
+            if ahead and self.is_finite(trial):
                 params, state = self.job.params.copy(), trial
             else:
                 bad = middle

@@ -18,7 +18,7 @@ from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.functions.own import loss_of_vectors
-from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus, softplus_and_sigmoid
+from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus, softplus_less
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import (
@@ -121,8 +121,8 @@ def poisson(z, y, parameter):
 @inlined
 def binary_cross_entropy(z, y, parameter):
     """``-y log(p) - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
-    value, p = softplus_and_sigmoid(z)
-    return value - y * z, p - y
+    value, p = softplus_less(z, y)
+    return value, p - y
 
 
 @inlined

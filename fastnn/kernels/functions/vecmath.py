@@ -148,21 +148,23 @@ def sigmoid(x):
 @inlined
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
-    return _softplus(x, exp(-absolute(x)))
+    return select(x < 0.0, 0.0, x) + _log1p_of_exp(exp(-absolute(x)))
 
 
 @inlined
-def softplus_and_sigmoid(x):
-    """Both, from the same exponential."""
+def softplus_less(x, y):
+    """``log(1 + exp(x)) - y x`` and ``sigmoid(x)``, from the same exponential.
+
+    The large terms cancel before the small one is added, which is all that is left where y is 1 and x is large.
+    """
     e = exp(-absolute(x))
-    return _softplus(x, e), select(x < 0.0, e, 1.0) / (e + 1.0)
+    return fma(-y, x, select(x < 0.0, 0.0, x)) + _log1p_of_exp(e), select(x < 0.0, e, 1.0) / (e + 1.0)
 
 
 @inlined
-def _softplus(x, e):
-    """Of x and ``e = exp(-|x|)``."""
-    log1p_e = fma(-e * e, polynomial(e, by_dtype(x, LOG1P_32, LOG1P_64)), e)
-    return select(x < 0.0, 0.0, x) + log1p_e
+def _log1p_of_exp(e):
+    """``log(1 + e)``, with e in [0, 1]."""
+    return fma(-e * e, polynomial(e, by_dtype(e, LOG1P_32, LOG1P_64)), e)
 
 
 @inlined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.functions.optimizers import RULES, apply_rule, numbers_of
@@ -108,6 +109,7 @@ def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
             squares = total_everywhere(squares) if together else squares
             factor = max_grad_norm / (sqrt(squares) + 1e-6)
             factor = select(factor < 1.0, factor, broadcast(1.0, g))
+            factor = select(squares < np.inf, factor, broadcast(np.nan, g))  # as in the reference
             for i in range(count):
                 store(g + i * width, factor * load(g + i * width))
         return loss

@@ -147,4 +147,5 @@ def clip(job, gradient, start, stop, team):
         squares += np.float64(passes.sum_of_squares(gradient + begin, end - begin))
     norm = np.sqrt(squares)
     meet(team)
-    passes.scale(min(1.0, job.max_grad_norm / (norm + 1e-6)), gradient + start, stop - start)
+    factor = np.nan if norm == np.inf else min(1.0, job.max_grad_norm / (norm + 1e-6))  # as in the reference
+    passes.scale(factor, gradient + start, stop - start)
