@@ -79,7 +79,8 @@ class Job:
     slopes : Slopes or None
         Derivatives of the outputs that the network is trained on as well.
     batches : callable or None
-        Yields the training data of an epoch, batch by batch, each time it is called; X and y are then empty.
+        Yields the training data of an epoch, batch by batch, each time it is called; X and y are then a
+        placeholder row of zeros.
     orders : ndarray of int64, shape (m, n), or None
         With `shuffle`, the orders in which rows are visited: epoch e uses row ``e % m``, instead of a random order.
     convention : LossConvention or None
@@ -127,7 +128,10 @@ class Job:
 
     @property
     def is_plain(self) -> bool:
-        """Whether an update rule trains on arrays: no slopes, frozen parameters, dropout, noise or convention."""
+        """Whether an update rule trains on arrays, by the loss alone.
+
+        There are no batches from a callable, slopes, frozen parameters, dropout, noise or convention.
+        """
         plain = self.batches is None and self.convention is None and self.slopes is None and self.trainable is None
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 

@@ -183,8 +183,8 @@ class LaneSteps(NamedTuple):
     x: Pointer  # where the vectors of a batch begin
     penalty: Vector
     bound: Vector
-    numbers: Pointer  # the same, one number after the other
-    weight: Pointer  # of that batch
+    numbers: Pointer  # the batch at x, number by number
+    weight: Pointer  # of the batch at x
     params: Pointer  # where the parameters are handed over
     n_params: int
     corrected: bool  # whether the optimizer corrects a bias

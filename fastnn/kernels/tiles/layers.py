@@ -1,6 +1,6 @@
 """Forward and backward through the layers of one network, whatever its sizes.
 
-The network comes as a table of integers, a row a layer (`Columns`), so that one compiled kernel serves every
+The network comes as a table of integers, a row a layer (`Column`), so that one compiled kernel serves every
 architecture; activations are called by their address. All buffers lie in one workspace array.
 
 With several threads each computes its share of the rows of every product, and they meet between the products;
