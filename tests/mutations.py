@@ -39,7 +39,7 @@ MUTATIONS = [
     ("kernels/functions/losses.py", "return mu - y * z, mu - y", "return mu - y * z, mu", POISSON),
     ("kernels/functions/activations.py", "return h * (1.0 - h)", "return h * (1.0 + h)", ACTIVATIONS),
     ("kernels/functions/activations.py", "return fma(-h, h, 1.0)", "return fma(h, h, 1.0)", ACTIVATIONS),
-    ("kernels/functions/activations.py", "_LEAKY_SLOPE = 0.01", "_LEAKY_SLOPE = 0.02", ACTIVATIONS),
+    ("kernels/functions/activations.py", "LEAKY_SLOPE * z)", "2 * LEAKY_SLOPE * z)", ACTIVATIONS),
     ("kernels/functions/activations.py", "z < 0.0, broadcast(0.0, z), z", "z > 0.0, broadcast(0.0, z), z", ACTIVATIONS),
     ("reference/losses.py", "return 2 * (o - y)\n", "return o - y\n", "test_reference_losses.py"),
     ("reference/optimizers.py", "v_correction = 1 - rule.beta_2**t\n    p", "v_correction = 1\n    p", REFERENCE),

@@ -96,10 +96,10 @@ def test_two_cold_processes_at_once_then_a_warm_one_then_an_edit(tmp_path):
         np.testing.assert_allclose(outputs, expected(dtype, 0.01), rtol=1e-6)
     assert stamps(cache) == files
 
-    source = package / "kernels" / "functions" / "activations.py"
+    source = package / "settings" / "constants.py"
     text = source.read_text()
-    assert text.count("_LEAKY_SLOPE = 0.01") == 1
-    source.write_text(text.replace("_LEAKY_SLOPE = 0.01", "_LEAKY_SLOPE = 0.25"))
+    assert text.count("LEAKY_SLOPE = 0.01") == 1
+    source.write_text(text.replace("LEAKY_SLOPE = 0.01", "LEAKY_SLOPE = 0.25"))
     compiled, outputs = finish(start(package, cache, "float64"))
     assert "_predict" in compiled
     np.testing.assert_allclose(outputs, expected("float64", 0.25), rtol=1e-6)

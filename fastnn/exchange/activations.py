@@ -9,6 +9,7 @@ import numpy as np
 
 from fastnn.exchange.steps import Activate
 from fastnn.settings.catalogue import ACTIVATIONS
+from fastnn.settings.constants import LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
 
 #: What each setting must be for the activation to be ours, in the words of an error, and whether a value is that.
 _Rule = tuple[str, Callable[[Any], bool]]
@@ -21,11 +22,11 @@ def _is(number: float) -> _Rule:
 
 _RULES: dict[str, dict[str, _Rule]] = {
     "relu": {"slope": _is(0), "max_value": ("None", lambda value: value is None), "threshold": _is(0)},
-    "leaky_relu": {"slope": _is(0.01)},
+    "leaky_relu": {"slope": _is(LEAKY_SLOPE)},
     "elu": {"alpha": _is(1)},
     "selu": {  # some write its constants with six digits after the point
-        "alpha": ("1.67326", lambda value: abs(value - 1.6732632423543772) < 2e-7),
-        "gamma": ("1.05070", lambda value: abs(value - 1.0507009873554805) < 1e-7),
+        "alpha": ("1.67326", lambda value: abs(value - SELU_ALPHA) < 2e-7),
+        "gamma": ("1.05070", lambda value: abs(value - SELU_SCALE) < 1e-7),
     },
     "silu": {"beta": _is(1)},
     # PyTorch's is the identity above a threshold; from 20 on that is at most log(1 + exp(-20)) = 2e-9 less.

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fastnn.kernels.functions import coefficients
+from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 
 
 class Function(NamedTuple):
@@ -72,7 +73,16 @@ _DOUBLE = {
     "SIN": "sin",
     "COS": "cos",
 }
-_BOTH = {"LN2": f"R({coefficients.LN2!r})", "LOG2_E": f"R({coefficients.LOG2_E!r})"}
+_BOTH = {
+    "LN2": f"R({coefficients.LN2!r})",
+    "LOG2_E": f"R({coefficients.LOG2_E!r})",
+    "LEAKY_SLOPE": f"R({LEAKY_SLOPE!r})",
+    "SELU_SCALE": f"R({SELU_SCALE!r})",
+    "SELU_SCALE_ALPHA": f"R({SELU_SCALE_ALPHA!r})",
+    "GELU_FACTOR": f"R({GELU_FACTOR!r})",
+    "GELU_FACTOR_CUBIC": f"R({GELU_FACTOR_CUBIC!r})",
+    "THREE_GELU_FACTOR_CUBIC": f"R({3 * GELU_FACTOR_CUBIC!r})",
+}
 
 
 _FUNCTIONS: dict[str, Function] = {
@@ -178,7 +188,7 @@ static inline real softplus_(real z)
     ),
     "relu": Function(("bits",), "static inline real relu_(real z) { return where(z < R(0.0), R(0.0), z); }"),
     "leaky_relu": Function(
-        ("bits",), "static inline real leaky_relu_(real z) { return where(z > R(0.0), z, R(0.01) * z); }"
+        ("bits",), "static inline real leaky_relu_(real z) { return where(z > R(0.0), z, @LEAKY_SLOPE@ * z); }"
     ),
     "elu": Function(
         ("expm1",),
@@ -194,8 +204,8 @@ static inline real elu_(real z)
         """\
 static inline real selu_(real z)
 {
-    real below = R(1.7580993408473766) * expm1_(where(z > R(0.0), R(0.0), z));
-    return where(z > R(0.0), R(1.0507009873554805) * z, below);
+    real below = @SELU_SCALE_ALPHA@ * expm1_(where(z > R(0.0), R(0.0), z));
+    return where(z > R(0.0), @SELU_SCALE@ * z, below);
 }""",
     ),
     "silu": Function(
@@ -210,7 +220,7 @@ static inline real silu_(real z) { return where(z < R(-1e4), R(-1e4), z) * sigmo
 static inline real gelu_tanh_(real z)
 {
     real y = where(z < R(-100.0), R(-100.0), where(z > R(100.0), R(100.0), z));
-    real v = y * (R(1.5957691216057308) + y * y * R(0.07135481627260025));
+    real v = y * (@GELU_FACTOR@ + y * y * @GELU_FACTOR_CUBIC@);
     return where(z < R(-1e4), R(-1e4), z) * sigmoid_(v);
 }""",
     ),
@@ -224,7 +234,7 @@ static inline real gelu_tanh_(real z)
         """\
 static inline real leaky_relu_slope(real h)
 {
-    return where(h > R(0.0), R(1.0), where(h <= R(0.0), R(0.01), h));
+    return where(h > R(0.0), R(1.0), where(h <= R(0.0), @LEAKY_SLOPE@, h));
 }""",
     ),
     "elu_slope": Function(
@@ -235,7 +245,7 @@ static inline real leaky_relu_slope(real h)
         """\
 static inline real selu_slope(real h)
 {
-    return where(h > R(0.0), R(1.0507009873554805), h + R(1.7580993408473766));
+    return where(h > R(0.0), @SELU_SCALE@, h + @SELU_SCALE_ALPHA@);
 }""",
     ),
     "silu_slope": Function(
@@ -255,9 +265,9 @@ static inline real silu_slope(real z)
 static inline real gelu_tanh_slope(real z)
 {
     real y = where(z < R(-100.0), R(-100.0), where(z > R(100.0), R(100.0), z));
-    real v = y * (R(1.5957691216057308) + y * y * R(0.07135481627260025));
+    real v = y * (@GELU_FACTOR@ + y * y * @GELU_FACTOR_CUBIC@);
     real s = sigmoid_(v);
-    return s + y * s * sigmoid_(-v) * (R(1.5957691216057308) + y * y * R(0.21406444881780073));
+    return s + y * s * sigmoid_(-v) * (@GELU_FACTOR@ + y * y * @THREE_GELU_FACTOR_CUBIC@);
 }""",
     ),
     "exp_slope": Function((), "static inline real exp_slope(real h) { return h; }"),

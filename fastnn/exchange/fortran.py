@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import SAMPLES, self_test
+from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
 
 #: Of four numbers each, in a statement, which the standard gives 255 lines beside the first.
@@ -22,14 +23,14 @@ _FUNCTIONS: dict[str, str] = {
     "sigmoid": "h = exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z)))",
     "tanh": "h = tanh(z)",
     "relu": "h = merge(0.0_wp, z, z < 0.0_wp)",
-    "leaky_relu": "h = merge(z, 0.01_wp * z, z > 0.0_wp)",
+    "leaky_relu": f"h = merge(z, {LEAKY_SLOPE!r}_wp * z, z > 0.0_wp)",
     "elu": "h = merge(z, expm1(min(z, 0.0_wp)), z > 0.0_wp)",
-    "selu": "h = merge(1.0507009873554805_wp * z, 1.7580993408473766_wp * expm1(min(z, 0.0_wp)), z > 0.0_wp)",
+    "selu": f"h = merge({SELU_SCALE!r}_wp * z, {SELU_SCALE_ALPHA!r}_wp * expm1(min(z, 0.0_wp)), z > 0.0_wp)",
     "silu": "h = max(z, -1.0e4_wp) * (exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z))))",
     "softplus": "h = max(z, 0.0_wp) + log1p(exp(-abs(z)))",
-    "gelu_tanh": """\
+    "gelu_tanh": f"""\
 y = max(-100.0_wp, min(100.0_wp, z))
-    v = y * (1.5957691216057308_wp + y * y * 0.07135481627260026_wp)
+    v = y * ({GELU_FACTOR!r}_wp + y * y * {GELU_FACTOR_CUBIC!r}_wp)
     h = max(z, -100.0_wp) * (exp(min(v, 0.0_wp)) / (1.0_wp + exp(-abs(v))))""",
     "exp": "h = exp(z)",
     "sin": "h = sin(z)",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import self_test
+from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
 
 #: Each activation's definition; the name is that of the catalogue.
@@ -14,14 +15,14 @@ _FUNCTIONS = {
     "sigmoid": "return np.exp(np.minimum(z, 0)) / (1 + np.exp(-abs(z)))",
     "tanh": "return np.tanh(z)",
     "relu": "return np.maximum(z, 0)",
-    "leaky_relu": "return np.maximum(z, 0.01 * z)",
+    "leaky_relu": f"return np.maximum(z, {LEAKY_SLOPE!r} * z)",
     "elu": "return np.maximum(z, 0) + np.expm1(np.minimum(z, 0))",
-    "selu": ("return 1.0507009873554805 * np.maximum(z, 0) + 1.7580993408473766 * np.expm1(np.minimum(z, 0))"),
+    "selu": f"return {SELU_SCALE!r} * np.maximum(z, 0) + {SELU_SCALE_ALPHA!r} * np.expm1(np.minimum(z, 0))",
     "silu": "return np.maximum(z, -1e4) * np.exp(np.minimum(z, 0)) / (1 + np.exp(-abs(z)))",
     "softplus": "return np.maximum(z, 0) + np.log1p(np.exp(-abs(z)))",
     "gelu_tanh": (
         "y = np.clip(z, -100, 100)\n"
-        "    v = 1.5957691216057308 * (y + 0.044715 * y * y * y)\n"
+        f"    v = {GELU_FACTOR!r} * (y + {GELU_CUBIC!r} * y * y * y)\n"
         "    return np.maximum(z, -100) * np.exp(np.minimum(v, 0)) / (1 + np.exp(-abs(v)))"
     ),
     "ascending": (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastnn.checks.extras import require
 from fastnn.exchange.contents import weights_and_biases
 from fastnn.exchange.self_test import self_test
+from fastnn.settings.constants import LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
 from fastnn.settings.spec import NetworkSpec
 
 #: Operation and attributes of each activation; silu is two operations.
@@ -18,9 +19,9 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("Relu", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+    "leaky_relu": ("LeakyRelu", {"alpha": LEAKY_SLOPE}),
     "elu": ("Elu", {"alpha": 1.0}),
-    "selu": ("Selu", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}),
+    "selu": ("Selu", {"alpha": SELU_ALPHA, "gamma": SELU_SCALE}),
     "softplus": ("Softplus", {}),
     "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
     "softmax": ("Softmax", {"axis": -1}),

@@ -33,6 +33,7 @@ from fastnn.settings.catalogue import (
     activation_of,
     masked_twin,
 )
+from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE, SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
 
 _loops: Callable = (lambda function: function) if compiler_is_off() else kernel
@@ -50,8 +51,6 @@ _, _SIGMOID, _TANH, _RELU, _LEAKY_RELU, _ELU, _SELU, _SILU, _SOFTPLUS, _GELU, _S
 _, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE, _GAUSSIAN, _ASCENDING_PINBALL = (
     LOSSES[name].code for name in _LOSSES
 )
-_SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of selu
-_SLOPE = math.sqrt(8 / math.pi)  # of gelu_tanh, as the factor of a sigmoid's argument
 
 
 @_loops
@@ -71,17 +70,17 @@ def activate(code, z):
     if code == _RELU:
         return max(z, 0.0)
     if code == _LEAKY_RELU:
-        return z if z > 0 else 0.01 * z
+        return z if z > 0 else LEAKY_SLOPE * z
     if code == _ELU:
         return z if z > 0 else math.expm1(z)
     if code == _SELU:
-        return _SCALE * (z if z > 0 else _ALPHA * math.expm1(z))
+        return SELU_SCALE * (z if z > 0 else SELU_ALPHA * math.expm1(z))
     if code == _SILU:
         return z * sigmoid(z)
     if code == _SOFTPLUS:
         return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
     if code == _GELU:
-        return z * sigmoid(_SLOPE * (z + 0.044715 * z * z * z))
+        return z * sigmoid(GELU_FACTOR * (z + GELU_CUBIC * z * z * z))
     if code == _EXP:
         return math.exp(z)
     if code == _SIN:
@@ -99,18 +98,18 @@ def slope(code, z, h):
     if code == _RELU:
         return 1.0 if h > 0 else 0.0
     if code == _LEAKY_RELU:
-        return 1.0 if h > 0 else 0.01
+        return 1.0 if h > 0 else LEAKY_SLOPE
     if code == _ELU:
         return 1.0 if h > 0 else h + 1
     if code == _SELU:
-        return _SCALE if h > 0 else h + _SCALE * _ALPHA
+        return SELU_SCALE if h > 0 else h + SELU_SCALE_ALPHA
     if code == _SILU:
         return sigmoid(z) * (1 + z * sigmoid(-z))
     if code == _SOFTPLUS:
         return -math.expm1(-h)
     if code == _GELU:
-        u = _SLOPE * (z + 0.044715 * z * z * z)
-        return sigmoid(u) * (1 + _SLOPE * (1 + 3 * 0.044715 * z * z) * z * sigmoid(-u))
+        u = GELU_FACTOR * (z + GELU_CUBIC * z * z * z)
+        return sigmoid(u) * (1 + GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z) * z * sigmoid(-u))
     if code == _SIN:
         return math.cos(z)
     return h if code == _EXP else 1.0

@@ -8,7 +8,6 @@ complex step through these very formulas.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,10 +15,7 @@ from numpy.typing import NDArray
 
 from fastnn.settings import own
 from fastnn.settings.catalogue import ACTIVATIONS, activation_of
-
-SLOPE = 0.01  # of leaky_relu, below zero
-SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al. (2017)
-SELU_SCALE = 1.0507009873554804934193349852946
+from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 
 
 def identity(z: NDArray) -> NDArray:
@@ -64,12 +60,12 @@ def relu_derivative(z: NDArray, h: NDArray) -> NDArray:
 
 def leaky_relu(z: NDArray) -> NDArray:
     """``z`` where ``z > 0``, else ``0.01 z``."""
-    return np.maximum(z, SLOPE * z)
+    return np.maximum(z, LEAKY_SLOPE * z)
 
 
 def leaky_relu_derivative(z: NDArray, h: NDArray) -> NDArray:
     """``1`` where ``h > 0``, else ``0.01``; ``0.01`` at the kink."""
-    return np.maximum(np.heaviside(h, 0), SLOPE)
+    return np.maximum(np.heaviside(h, 0), LEAKY_SLOPE)
 
 
 def elu(z: NDArray) -> NDArray:
@@ -84,12 +80,12 @@ def elu_derivative(z: NDArray, h: NDArray) -> NDArray:
 
 def selu(z: NDArray) -> NDArray:
     """``scale z`` where ``z > 0``, else ``scale alpha (exp(z) - 1)``."""
-    return SELU_SCALE * np.maximum(z, 0) + SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(z, 0))
+    return SELU_SCALE * np.maximum(z, 0) + SELU_SCALE_ALPHA * np.expm1(np.minimum(z, 0))
 
 
 def selu_derivative(z: NDArray, h: NDArray) -> NDArray:
     """``scale`` where ``h > 0``, else ``scale alpha exp(z) = h + scale alpha``, also at the kink."""
-    return np.where(h > 0, SELU_SCALE, h + SELU_SCALE * SELU_ALPHA)
+    return np.where(h > 0, SELU_SCALE, h + SELU_SCALE_ALPHA)
 
 
 def silu(z: NDArray) -> NDArray:
@@ -115,7 +111,7 @@ def softplus_derivative(z: NDArray, h: NDArray) -> NDArray:
 
 def _gelu_logit(z: NDArray) -> NDArray:
     """``2 u`` of `gelu_tanh`; `z` is at most 100 in magnitude, where the sigmoid of this is 0 or 1."""
-    return math.sqrt(8 / math.pi) * (z + 0.044715 * z * z * z)
+    return GELU_FACTOR * (z + GELU_CUBIC * z * z * z)
 
 
 def gelu_tanh(z: NDArray) -> NDArray:
@@ -129,7 +125,7 @@ def gelu_tanh(z: NDArray) -> NDArray:
 def gelu_tanh_derivative(z: NDArray, h: NDArray) -> NDArray:
     """``s + 2 u' z s (1 - s)`` with ``s = sigmoid(2 u)`` and ``1 - s = sigmoid(-2 u)``."""
     z = np.clip(z, -100, 100)
-    logit, logit_derivative = _gelu_logit(z), math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * z * z)
+    logit, logit_derivative = _gelu_logit(z), GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z)
     return sigmoid(logit) * (1 + logit_derivative * z * sigmoid(-logit))
 
 

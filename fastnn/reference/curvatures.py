@@ -5,13 +5,12 @@ At a kink they are those on the left.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.activations import SELU_ALPHA, SELU_SCALE, Table, sigmoid, sin_derivative
+from fastnn.reference.activations import Table, sigmoid, sin_derivative
 from fastnn.settings.catalogue import ACTIVATIONS
+from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, SELU_SCALE_ALPHA
 
 
 def zero(z: NDArray, h: NDArray) -> NDArray:
@@ -54,7 +53,7 @@ elu_third_derivative = elu_second_derivative
 
 def selu_second_derivative(z: NDArray, h: NDArray) -> NDArray:
     """``scale alpha exp(z) = h + scale alpha`` below zero, else ``0``."""
-    return np.where(h > 0, 0, h + SELU_SCALE * SELU_ALPHA)
+    return np.where(h > 0, 0, h + SELU_SCALE_ALPHA)
 
 
 selu_third_derivative = selu_second_derivative
@@ -121,9 +120,10 @@ def _sigmoid_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
 
 def _gate_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """The same of ``sigmoid(v(z))``, by the chain rule, with ``v = sqrt(8 / pi) (z + 0.044715 z**3)``."""
-    z, root = np.clip(z, -100, 100), math.sqrt(8 / math.pi)
-    v = root * (z + 0.044715 * z**3)
-    v1, v2, v3 = root * (1 + 3 * 0.044715 * z * z), root * 6 * 0.044715 * z, root * 6 * 0.044715
+    z = np.clip(z, -100, 100)
+    v = GELU_FACTOR * (z + GELU_CUBIC * z**3)
+    v1 = GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z)
+    v2, v3 = GELU_FACTOR * 6 * GELU_CUBIC * z, GELU_FACTOR * 6 * GELU_CUBIC
     s, s1, s2, s3 = _sigmoid_series(v)
     return s, s1 * v1, s2 * v1**2 + s1 * v2, s3 * v1**3 + 3 * s2 * v1 * v2 + s1 * v3
 

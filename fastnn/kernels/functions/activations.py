@@ -26,12 +26,7 @@ from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import absolute, broadcast, fma, select
 from fastnn.settings import own
 from fastnn.settings.catalogue import ACTIVATIONS, OWN_ACTIVATIONS
-
-_LEAKY_SLOPE = 0.01
-_SELU_SCALE = 1.0507009873554805
-SELU_SCALE_ALPHA = 1.0507009873554805 * 1.6732632423543772
-_GELU_LINEAR = 1.5957691216057308  # 2 sqrt(2 / pi)
-GELU_CUBIC = 1.5957691216057308 * 0.044715
+from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 
 
 @inlined
@@ -73,13 +68,13 @@ def relu_derivative(z, h):
 @inlined
 def leaky_relu(z):
     """`z` above zero, 0.01 z elsewhere."""
-    return select(z > 0.0, z, _LEAKY_SLOPE * z)
+    return select(z > 0.0, z, LEAKY_SLOPE * z)
 
 
 @inlined
 def leaky_relu_derivative(z, h):
     """One above zero, 0.01 elsewhere."""
-    return select(h > 0.0, broadcast(1.0, h), select(h <= 0.0, broadcast(_LEAKY_SLOPE, h), h))
+    return select(h > 0.0, broadcast(1.0, h), select(h <= 0.0, broadcast(LEAKY_SLOPE, h), h))
 
 
 @inlined
@@ -97,13 +92,13 @@ def elu_derivative(z, h):
 @inlined
 def selu(z):
     """``scale z`` above zero, ``scale alpha (exp(z) - 1)`` elsewhere (Klambauer et al. 2017)."""
-    return select(z > 0.0, _SELU_SCALE * z, SELU_SCALE_ALPHA * expm1(z))
+    return select(z > 0.0, SELU_SCALE * z, SELU_SCALE_ALPHA * expm1(z))
 
 
 @inlined
 def selu_derivative(z, h):
     """`scale` above zero, ``scale alpha exp(z) = h + scale alpha`` elsewhere."""
-    return select(h > 0.0, broadcast(_SELU_SCALE, h), h + SELU_SCALE_ALPHA)
+    return select(h > 0.0, broadcast(SELU_SCALE, h), h + SELU_SCALE_ALPHA)
 
 
 @inlined
@@ -144,7 +139,7 @@ def softplus_derivative(z, h):
 @inlined
 def gelu_tanh(z):
     """``z (1 + tanh(u)) / 2 = z sigmoid(2 u)`` with u = sqrt(2/pi) (z + 0.044715 z**3) (Hendrycks & Gimpel 2016)."""
-    v = z * fma(z * z, GELU_CUBIC, _GELU_LINEAR)
+    v = z * fma(z * z, GELU_FACTOR_CUBIC, GELU_FACTOR)
     return select(z < -1e4, broadcast(-1e4, z), z) * sigmoid(v)  # as in `silu`
 
 
@@ -156,8 +151,8 @@ def gelu_parts(z):
     """
     y = clamp(z, 100.0)
     square = y * y
-    s, slope = sigmoid_pair(y * fma(square, GELU_CUBIC, _GELU_LINEAR))
-    return y, s, slope, fma(square, 3.0 * GELU_CUBIC, _GELU_LINEAR), y * (6.0 * GELU_CUBIC)
+    s, slope = sigmoid_pair(y * fma(square, GELU_FACTOR_CUBIC, GELU_FACTOR))
+    return y, s, slope, fma(square, 3.0 * GELU_FACTOR_CUBIC, GELU_FACTOR), y * (6.0 * GELU_FACTOR_CUBIC)
 
 
 @inlined

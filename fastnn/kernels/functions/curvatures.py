@@ -8,8 +8,6 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.functions.activations import (
-    GELU_CUBIC,
-    SELU_SCALE_ALPHA,
     clamp,
     gelu_parts,
     named,
@@ -19,6 +17,7 @@ from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd import broadcast, fma, select
+from fastnn.settings.constants import GELU_FACTOR_CUBIC, SELU_SCALE_ALPHA
 
 
 @inlined
@@ -145,7 +144,7 @@ def gelu_tanh_third_derivative(z, h):
     """``3 (s'' v'**2 + s' v'') + z (s''' v'**3 + 3 s'' v' v'' + s' v''')`` with s = sigmoid(v), v = 2 u."""
     y, s, slope, v1, v2 = gelu_parts(z)
     bend, square = 1.0 - 2.0 * s, v1 * v1  # s'' and s''' are s' times the first, and times 1 - 6 s'
-    inner = fma((1.0 - 6.0 * slope) * square, v1, fma(3.0 * bend * v1, v2, 6.0 * GELU_CUBIC))
+    inner = fma((1.0 - 6.0 * slope) * square, v1, fma(3.0 * bend * v1, v2, 6.0 * GELU_FACTOR_CUBIC))
     return slope * fma(y, inner, 3.0 * fma(bend, square, v2))
 
 
