@@ -109,9 +109,14 @@ def softplus_derivative(z: NDArray, h: NDArray) -> NDArray:
     return -np.expm1(-h)
 
 
-def _gelu_logit(z: NDArray) -> NDArray:
+def gelu_logit(z: NDArray) -> NDArray:
     """``2 u`` of `gelu_tanh`; `z` is at most 100 in magnitude, where the sigmoid of this is 0 or 1."""
     return GELU_FACTOR * (z + GELU_CUBIC * z * z * z)
+
+
+def gelu_logit_derivative(z: NDArray) -> NDArray:
+    """``2 u'``."""
+    return GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z)
 
 
 def gelu_tanh(z: NDArray) -> NDArray:
@@ -119,14 +124,14 @@ def gelu_tanh(z: NDArray) -> NDArray:
 
     The approximation of Hendrycks and Gimpel (2016), PyTorch's ``gelu(approximate="tanh")``.
     """
-    return np.maximum(z, -100) * sigmoid(_gelu_logit(np.clip(z, -100, 100)))
+    return np.maximum(z, -100) * sigmoid(gelu_logit(np.clip(z, -100, 100)))
 
 
 def gelu_tanh_derivative(z: NDArray, h: NDArray) -> NDArray:
     """``s + 2 u' z s (1 - s)`` with ``s = sigmoid(2 u)`` and ``1 - s = sigmoid(-2 u)``."""
     z = np.clip(z, -100, 100)
-    logit, logit_derivative = _gelu_logit(z), GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z)
-    return sigmoid(logit) * (1 + logit_derivative * z * sigmoid(-logit))
+    logit = gelu_logit(z)
+    return sigmoid(logit) * (1 + gelu_logit_derivative(z) * z * sigmoid(-logit))
 
 
 def softmax(z: NDArray) -> NDArray:

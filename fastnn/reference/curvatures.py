@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.activations import Table, sigmoid, sin_derivative
+from fastnn.reference.activations import Table, gelu_logit, gelu_logit_derivative, sigmoid, sin_derivative
 from fastnn.settings.catalogue import ACTIVATIONS
 from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, SELU_SCALE_ALPHA
 
@@ -119,12 +119,10 @@ def _sigmoid_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
 
 
 def _gate_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """The same of ``sigmoid(v(z))``, by the chain rule, with ``v = sqrt(8 / pi) (z + 0.044715 z**3)``."""
+    """The same of ``sigmoid(v(z))``, by the chain rule, with `gelu_logit` as v."""
     z = np.clip(z, -100, 100)
-    v = GELU_FACTOR * (z + GELU_CUBIC * z**3)
-    v1 = GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z)
-    v2, v3 = GELU_FACTOR * 6 * GELU_CUBIC * z, GELU_FACTOR * 6 * GELU_CUBIC
-    s, s1, s2, s3 = _sigmoid_series(v)
+    v1, v2, v3 = gelu_logit_derivative(z), GELU_FACTOR * 6 * GELU_CUBIC * z, GELU_FACTOR * 6 * GELU_CUBIC
+    s, s1, s2, s3 = _sigmoid_series(gelu_logit(z))
     return s, s1 * v1, s2 * v1**2 + s1 * v2, s3 * v1**3 + 3 * s2 * v1 * v2 + s1 * v3
 
 
