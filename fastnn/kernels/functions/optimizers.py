@@ -185,20 +185,21 @@ def _settings_of(kind: type[Optimizer]) -> tuple[list[str], list[float]]:
     return names, [0.0] * (MOST_SETTINGS - len(names))
 
 
+@inlined
+def bias_corrections(settings, t):
+    """``1 - beta_1**t`` and ``sqrt(1 - beta_2**t)`` of step `t`, which takes longer to compile if it is an integer."""
+    return 1.0 - settings[0] ** t, np.sqrt(1.0 - settings[1] ** t)
+
+
 def corrections(code, settings, step):
-    """``1 - beta_1**step`` and ``sqrt(1 - beta_2**step)``, or ones, by the literal code of a rule."""
+    """`bias_corrections`, or ones, by the literal code of a rule."""
 
 
 @overload(corrections, prefer_literal=True, jit_options=INLINED)
 def _choose_corrections(code, settings, step):
     if not RULES[code.literal_value].corrects_bias:
         return lambda code, settings, step: (1.0, 1.0)
-
-    def impl(code, settings, step):
-        t = float(step)  # a float, for whole powers take long to compile
-        return 1.0 - settings[0] ** t, np.sqrt(1.0 - settings[1] ** t)
-
-    return impl
+    return lambda code, settings, step: bias_corrections(settings, float(step))
 
 
 def numbers_of(code, rate, momentum, settings, debias, spread):

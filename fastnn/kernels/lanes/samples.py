@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fastnn.jobs.job import STATUSES, Job, State, Status
 from fastnn.kernels import dispatch
 from fastnn.kernels.functions.losses import part_present
-from fastnn.kernels.functions.optimizers import RULES
+from fastnn.kernels.functions.optimizers import RULES, bias_corrections
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_step, update
@@ -277,8 +277,9 @@ def _step(steps, job, batch, step, rate):
         return loss, 0.0, _DIVERGED
     store(pace.rate, broadcast(rate, x))
     if steps.corrected:
-        store(pace.debias, broadcast(1.0 - settings[0] ** float(step + 1), x))
-        store(pace.spread, broadcast(np.sqrt(1.0 - settings[1] ** float(step + 1)), x))
+        debias, spread = bias_corrections(settings, float(step + 1))
+        store(pace.debias, broadcast(debias, x))
+        store(pace.spread, broadcast(spread, x))
     update(steps.kind, steps.pointers, pace, settings)
     return loss, steps.weight[0], _DONE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
+from fastnn.kernels.functions.optimizers import bias_corrections
 from fastnn.kernels.functions.random import epoch_key
 from fastnn.kernels.jit.compiling import inlined, kernel
 from fastnn.kernels.lanes.members.batches import shuffle
@@ -70,8 +71,7 @@ def _correct_biases(pointers, settings, tick, first_tick, together, batch, n_bat
         if lane == 0 or not together:
             epoch = tick - (first_tick if together else here.started[lane])
             number = epoch * n_batches + batch + 1
-            first = 1.0 - settings.settings[0] ** number
-            second = np.sqrt(1.0 - settings.settings[1] ** number)
+            first, second = bias_corrections(settings.settings, number)
         debias[lane], spread[lane] = first, second
 
 
