@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.random import GOLDEN, MASK, mix
+from fastnn.reference.random import GOLDEN, key, mix
 from fastnn.settings.initializers import Initializer, initialize
 from fastnn.settings.spec import NetworkSpec
 
@@ -25,9 +25,7 @@ class MemberStreams:
     """
 
     def __init__(self, seeds: NDArray[np.int64], streams: NDArray[np.int64]):
-        key = mix(seeds.astype(np.uint64) + _GOLDEN)
-        key = mix(key + _GOLDEN * (streams.astype(np.uint64) + np.uint64(1)))
-        self._keys = mix(key + np.uint64(GOLDEN * (_FIRST + 1) & MASK))
+        self._keys = key(seeds.astype(np.uint64), streams.astype(np.uint64), _FIRST)
         self._drawn = 0
 
     def random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ integers modulo 2**64. The rows of member m are visited, in epoch e, in the orde
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,24 +36,25 @@ def mix(x: Word) -> Word:
     return x ^ (x >> 31)
 
 
-def key(seed: int, *counters: int) -> int:
+def key(seed: Word, *counters: int | NDArray) -> Word:
     """The key of one stream of random numbers, one of as many as there are tuples of counters.
 
     Parameters
     ----------
-    seed : int
+    seed : int, or ndarray of uint64
         Seed of the run, in [0, 2**63).
-    *counters : int
+    *counters : int, or with an array of seeds ndarray of uint64
         What tells this stream from the others, such as the member and the epoch; each at least 0.
 
     Returns
     -------
-    int
+    int or ndarray of uint64
         In [0, 2**64).
     """
     k = mix(seed + GOLDEN & MASK)
     for counter in counters:
-        k = mix(k + GOLDEN * (counter + 1) & MASK)
+        distance: Any = GOLDEN * (counter + 1) & MASK
+        k = mix(k + distance & MASK)
     return k
 
 

@@ -21,27 +21,21 @@ def mix(x):
 
 
 @inlined
-def member_key(seed, member):
-    """What the keys of all epochs of a member come from."""
-    return mix(mix(np.uint64(seed) + _GOLDEN) + _GOLDEN * (np.uint64(member) + _1))
+def subkey(key, counter):
+    """Key of one of the streams that a stream branches into."""
+    return mix(key + _GOLDEN * (np.uint64(counter) + _1))
 
 
 @inlined
-def epoch_key(member_key, epoch):
-    """Key of the stream of numbers that a member draws in epoch `epoch`."""
-    return mix(member_key + _GOLDEN * (np.uint64(epoch) + _1))
+def member_key(seed, member):
+    """What the keys of all epochs of a member branch from, each by `subkey`."""
+    return subkey(mix(np.uint64(seed) + _GOLDEN), member)
 
 
 @inlined
 def key(seed, member, epoch):
     """Key of the stream of numbers that member `member` draws in epoch `epoch`."""
-    return epoch_key(member_key(seed, member), epoch)
-
-
-@inlined
-def subkey(key, counter):
-    """Key of one of the streams that a stream branches into."""
-    return mix(key + _GOLDEN * (np.uint64(counter) + _1))
+    return subkey(member_key(seed, member), epoch)
 
 
 @inlined

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.kernels.functions.optimizers import bias_corrections
-from fastnn.kernels.functions.random import epoch_key
+from fastnn.kernels.functions.random import subkey
 from fastnn.kernels.jit.compiling import inlined, kernel
 from fastnn.kernels.lanes.members.batches import shuffle
 from fastnn.kernels.lanes.members.pointers import block_pointers, pack_rows, share_alike, share_by_weight
@@ -53,7 +53,7 @@ def _begin_epoch(pointers, settings, tick):
     here, n = pointers.lanes, pointers.samples.n
     width = lanes(here.params)
     for lane in range(width if settings.own_order else 0):
-        here.keys[width + lane] = epoch_key(here.keys[lane], tick - here.started[lane])
+        here.keys[width + lane] = subkey(here.keys[lane], tick - here.started[lane])
         shuffle(here.keys[width + lane], pointers.order + lane * n, pointers.numbers, n)
     for lane in range(width if settings.schedule.size > 1 else 0):
         member = here.members[lane]
