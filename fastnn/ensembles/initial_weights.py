@@ -7,12 +7,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.random import GOLDEN, key, mix
+from fastnn.reference.random import GOLDEN, INITIAL_EPOCH, key, mix
 from fastnn.settings.initializers import Initializer, initialize
 from fastnn.settings.spec import NetworkSpec
 
 _GOLDEN = np.uint64(GOLDEN)
-_FIRST = 2**63 + 1  # an epoch that no run reaches
 
 
 class MemberStreams:
@@ -25,7 +24,7 @@ class MemberStreams:
     """
 
     def __init__(self, seeds: NDArray[np.int64], streams: NDArray[np.int64]):
-        self._keys = key(seeds.astype(np.uint64), streams.astype(np.uint64), _FIRST)
+        self._keys = key(seeds.astype(np.uint64), streams.astype(np.uint64), INITIAL_EPOCH)
         self._drawn = 0
 
     def random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:

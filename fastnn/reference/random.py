@@ -17,6 +17,9 @@ Word = TypeVar("Word", int, NDArray)  # 64 bits, or an array of uint64
 GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio
 MASK = 2**64 - 1  # `& MASK` is modulo 2**64 for a Python int, and nothing new for a uint64
 
+# Epochs that no run reaches, for draws before the first: which samples are held out, and a member's initial weights.
+HELD_OUT_EPOCH, INITIAL_EPOCH = 2**63, 2**63 + 1
+
 
 def mix(x: Word) -> Word:
     """Scramble 64 bits: every bit of the result depends on every bit of `x`.

@@ -12,8 +12,6 @@ from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
 from fastnn.reference import random
 
-_SPLIT = 2**63  # an epoch that no run reaches: the validation set has a stream of its own
-
 
 def hold_out(job: Job, seed: int) -> Job:
     """Move the fraction `Monitor.fraction` of the job's samples, and of each class, to its monitor.
@@ -26,7 +24,7 @@ def hold_out(job: Job, seed: int) -> Job:
     monitor, n = job.monitor, len(job.X)
     assert monitor is not None
     fraction = monitor.fraction
-    draws = random.bits(random.key(seed, job.member, _SPLIT), np.arange(n, dtype=np.uint64))
+    draws = random.bits(random.key(seed, job.member, random.HELD_OUT_EPOCH), np.arange(n, dtype=np.uint64))
     order = np.lexsort((draws, _classes(job)))
     place = np.arange(n)
     held = np.zeros(n, bool)  # every 1/fraction-th sample of those ordered by class
