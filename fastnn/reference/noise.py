@@ -10,28 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.job import Job
+from fastnn.jobs.random_bits import RANGE, threshold
 from fastnn.reference.random import bits, key
-
-_RANGE = 2.0**32  # of 32 random bits
 
 
 def gaussian(key: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Numbers of the normal distribution (Box and Muller, 1958)."""
     i = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
-    radius = np.sqrt(-2 * np.log((bits(key, 2 * i) + 1.0) / _RANGE))
-    return radius * np.cos(2 * np.pi / _RANGE * bits(key, 2 * i + 1))
+    radius = np.sqrt(-2 * np.log((bits(key, 2 * i) + 1.0) / RANGE))
+    return radius * np.cos(2 * np.pi / RANGE * bits(key, 2 * i + 1))
 
 
 def dropout_factors(key: int, rate: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Zero with probability `rate`, and otherwise what keeps the mean (Srivastava et al., 2014)."""
     i = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
     zero = threshold(rate)
-    return np.where(bits(key, i) >= zero, _RANGE / (_RANGE - zero), 0.0)
-
-
-def threshold(rate: float) -> int:
-    """What 32 random bits are below with probability `rate`."""
-    return min(round(rate * _RANGE), 2**32 - 1)
+    return np.where(bits(key, i) >= zero, RANGE / (RANGE - zero), 0.0)
 
 
 def noisy(job: Job, seed: int, step: int, X: NDArray) -> tuple[NDArray, list[NDArray] | None]:

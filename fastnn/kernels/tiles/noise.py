@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn.jobs.random_bits import RANGE
 from fastnn.kernels.functions.random import bits, key, subkey
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
@@ -11,19 +12,12 @@ from fastnn.kernels.simd.threads import meet, share
 from fastnn.kernels.tiles.dense import LOW
 from fastnn.kernels.tiles.layers import COLUMNS, DROP, FACTORS, N_IN, N_OUT, STRIDE, THRESHOLD
 
-_RANGE = 2.0**32  # of 32 random bits
-
-
-def threshold(rate: float) -> int:
-    """What 32 random bits are below with probability `rate`."""
-    return min(round(rate * _RANGE), 2**32 - 1)
-
 
 @inlined
 def gaussian(k, i):
     """The i-th number of a stream's normal distribution (Box and Muller, 1958)."""
-    radius = np.sqrt(-2.0 * np.log((np.float64(bits(k, 2 * i)) + 1.0) / _RANGE))
-    return radius * np.cos(2.0 * np.pi / _RANGE * np.float64(bits(k, 2 * i + 1)))
+    radius = np.sqrt(-2.0 * np.log((np.float64(bits(k, 2 * i)) + 1.0) / RANGE))
+    return radius * np.cos(2.0 * np.pi / RANGE * np.float64(bits(k, 2 * i + 1)))
 
 
 @callee
@@ -40,12 +34,12 @@ def draw(job, step, start, n, work, team):
     for l in range(job.n_layers):
         layer = layers + l * COLUMNS
         if layer[DROP] != 0:
-            stream, n_out, threshold = subkey(k, l + 1), layer[N_OUT], np.uint64(layer[THRESHOLD])
-            factor = _RANGE / (_RANGE - np.float64(layer[THRESHOLD]))
+            stream, n_out, zero_below = subkey(k, l + 1), layer[N_OUT], np.uint64(layer[THRESHOLD])
+            factor = RANGE / (RANGE - np.float64(layer[THRESHOLD]))
             for r in range(first, stop):
                 factors = work + (layer[FACTORS] + r * layer[STRIDE])
                 for j in range(n_out):
-                    factors[j] = factor if bits(stream, (start + r) * n_out + j) >= threshold else 0.0
+                    factors[j] = factor if bits(stream, (start + r) * n_out + j) >= zero_below else 0.0
     meet(team)
 
 

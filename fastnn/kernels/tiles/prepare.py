@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.aligned import address, aligned_zeros
 from fastnn.jobs.job import STATUSES, Job, State, Status
+from fastnn.jobs.random_bits import threshold
 from fastnn.kernels import dispatch
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
@@ -29,7 +30,7 @@ from fastnn.kernels.tiles.layers import (
     layout,
     pointer_type,
 )
-from fastnn.kernels.tiles.noise import draw, draw_nothing, threshold
+from fastnn.kernels.tiles.noise import draw, draw_nothing
 from fastnn.kernels.tiles.run import run
 from fastnn.kernels.tiles.step import (
     LOSS_ROWS,

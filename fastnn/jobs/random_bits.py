@@ -1,0 +1,10 @@
+"""What 32 random bits mean in dropout and in noise, for both twins."""
+
+from __future__ import annotations
+
+RANGE = 2.0**32  # how many numbers they may be
+
+
+def threshold(rate: float) -> int:
+    """What they are below with probability `rate`."""
+    return min(round(rate * RANGE), 2**32 - 1)
