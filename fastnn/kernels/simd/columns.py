@@ -7,12 +7,11 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.simd.build import INT32, shuffle
 from fastnn.kernels.simd.lanewise import broadcast
 from fastnn.kernels.simd.memory import load
 from fastnn.kernels.simd.pointers import lanes
 from fastnn.kernels.simd.types import Pointer, native_lanes
-
-_INT32 = ir.IntType(32)
 
 
 def chunk_of(dtype: types.Type) -> int:
@@ -26,15 +25,11 @@ def chunks(typingctx, place):
     return Pointer(place.dtype, chunk_of(place.dtype))(place), lambda context, builder, sig, args: args[0]
 
 
-def _shuffle(builder, x, y, places):
-    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT32, len(places)), places))
-
-
-def _join(builder, vectors, n):
+def _end_to_end(builder, vectors, n):
     """Vectors of `n` lanes end to end."""
     while len(vectors) > 1:
         both = list(range(2 * n))
-        vectors = [_shuffle(builder, x, y, both) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
+        vectors = [shuffle(builder, x, y, both) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
         n *= 2
     return vectors[0]
 
@@ -46,7 +41,7 @@ def _columns(builder, vectors, rows, columns):
     half, result = columns // 2, []
     for first in (0, half):
         places = [r * columns + first + k for r in range(2 * rows) for k in range(half)]
-        parts = [_shuffle(builder, x, y, places) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
+        parts = [shuffle(builder, x, y, places) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
         result += _columns(builder, parts, 2 * rows, half)
     return result
 
@@ -58,11 +53,11 @@ def turn(typingctx, rows, columns):
 
     def codegen(context, builder, sig, args):
         def place(tile, i):
-            return builder.gep(tile, [ir.Constant(_INT32, i)])
+            return builder.gep(tile, [ir.Constant(INT32, i)])
 
         loaded = [builder.load(place(args[0], i)) for i in range(count)]
         together = count // chunk
-        joined = [_join(builder, loaded[i : i + together], chunk) for i in range(0, count, together)]
+        joined = [_end_to_end(builder, loaded[i : i + together], chunk) for i in range(0, count, together)]
         for i, column in enumerate(_columns(builder, joined, together, chunk)):
             builder.store(column, place(args[1], i))
         return context.get_dummy_value()
