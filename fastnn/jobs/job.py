@@ -198,6 +198,11 @@ class State:
                 slots[1] = optimizer.learning_rate
         return cls(name, seed, slots, np.zeros(3, np.int64), np.zeros(2))
 
+    @classmethod
+    def for_gradient(cls, dtype: str) -> State:
+        """The state of a run that only computes a gradient."""
+        return cls("", 0, np.empty((1, 0), dtype), np.zeros(3, np.int64), np.zeros(2))
+
     def copy(self) -> State:
         """An independent copy of the state."""
         return State(

@@ -37,7 +37,7 @@ def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None
 
 def objective(job: Job, gradient: NDArray) -> Callable[[], float]:
     """What gives the loss of all a job's data, and its gradient: see `fastnn.reference.training.objective`."""
-    state = State("", 0, np.empty((1, 0), job.spec.dtype), np.zeros(3, np.int64), np.zeros(2))
+    state = State.for_gradient(job.spec.dtype)
     prepared, rate, loss = PreparedForTiles(job, state, gradient), np.zeros(1), np.empty(1)
 
     def evaluate() -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.job import Job, State
+from fastnn.kernels import validation
 from fastnn.kernels.dispatch import BLOCK_ROWS
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer
@@ -96,16 +97,10 @@ def loss_and_grad(
     out = np.empty_like(params) if out is None else out
     settings: dict[str, Any] = {"sample_weight": sample_weight, "loss_parameter": loss_parameter, "l2": l2}
     job = Job(spec, params, X, y, loss, SGD(0.0), len(X), shuffle=False, **settings)
-    state = State("", 0, np.empty((1, 0), spec.dtype), np.zeros(3, np.int64), np.zeros(2))
+    state = State.for_gradient(spec.dtype)
     value = np.empty(1)
     PreparedForTiles(job, state, out).run(state, np.zeros(1), value, 1)
     return float(value[0]), out
 
-
-def evaluate(job: Job) -> tuple[float, float]:
-    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
-    monitor = job.monitor
-    assert monitor is not None
-    settings: dict[str, Any] = {"sample_weight": monitor.sample_weight, "loss_parameter": job.loss_parameter}
-    loss, _ = loss_and_grad(job.spec, job.params, monitor.X, monitor.y, job.loss, **settings)
-    return loss, monitor.judge(predict(job.spec, job.params, monitor.X), job.loss)
+#: The loss and the metric of a job's network on its validation set.
+evaluate = partial(validation.evaluate, predict, loss_and_grad)
