@@ -45,8 +45,8 @@ def main(triple: str, cpu: str) -> None:
     from fastnn import MLP, SGD
     from fastnn.kernels.functions.optimizers import rule_of
     from fastnn.kernels.lanes.members import compiled
+    from fastnn.kernels.simd.types import pointer_type
     from fastnn.kernels.tiles import dense
-    from fastnn.kernels.tiles.layers import pointer_type
     from fastnn.settings.catalogue import LOSSES
 
     llvm.initialize_all_targets()

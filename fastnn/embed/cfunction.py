@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from fastnn.embed.methods import STACK_BYTES
 from fastnn.embed.pointers import memory
-from fastnn.embed.types import place_of
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.calls import KNOWN, call
+from fastnn.kernels.simd.types import pointer_type
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -58,7 +58,7 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     if caller != "C" and (spec.dtype != "float64" or (caller != "geometric_transform" and spec.n_out != 1)):
         outputs = "" if caller == "geometric_transform" else " and one output"
         raise ValueError(f"{caller} takes a float64 network{outputs}; got {spec.dtype} and {spec.n_out}")
-    place, n = place_of(spec), types.intp
+    place, n = pointer_type(spec.dtype), types.intp
     forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
     returned, takes, choose = CALLERS[caller]
     function = cfunc(_numba_signature(returned, takes))(choose(spec, forward, params.ctypes.data, size))

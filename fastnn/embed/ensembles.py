@@ -12,9 +12,10 @@ from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import architecture
 from fastnn.kernels import point
-from fastnn.kernels.jit.architecture import number_type, type_name
+from fastnn.kernels.jit.architecture import type_name
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer
+from fastnn.kernels.simd.types import number_type
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -23,7 +24,7 @@ class EnsembleType(ArraysType):
     """The Numba type of the ensembles with a spec, whatever their number of members."""
 
     def __init__(self, spec: NetworkSpec):
-        self.dtype = number_type(spec)
+        self.dtype = number_type(spec.dtype)
         self.arrays = {"params": types.Array(self.dtype, 2, "A")}  # a part of an ensemble may skip rows
         super().__init__(type_name("Ensemble", spec), spec)
 

@@ -21,12 +21,12 @@ from fastnn.embed.refusals import Refusal, method, named
 from fastnn.embed.types import NetworkType
 from fastnn.jobs.job import State
 from fastnn.kernels.functions.optimizers import Update, update_part
-from fastnn.kernels.jit.architecture import number_type
 from fastnn.kernels.jit.compiling import address_of, kernel, outlined
 from fastnn.kernels.jit.digest import digest
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float
+from fastnn.kernels.simd.types import number_type
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE, TEAM
@@ -47,7 +47,7 @@ class TrainStateType(ArraysType):
         self.n_targets, self.labels = n_targets, labels
         self.arrays = {
             "records": types.Array(from_dtype(JOB_RECORD), 1, "C"),
-            "slots": types.Array(number_type(spec), 2, "C"),
+            "slots": types.Array(number_type(spec.dtype), 2, "C"),
             "counters": types.Array(types.int64, 1, "C"),
             "sums": types.Array(types.float64, 1, "C"),
             "rates": types.Array(types.float64, 1, "C"),

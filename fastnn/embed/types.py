@@ -15,9 +15,9 @@ from numba import types
 from numba.extending import box, intrinsic
 
 from fastnn.embed.fields import ArraysType, shows
-from fastnn.kernels.jit.architecture import Architecture, number_type, type_name
+from fastnn.kernels.jit.architecture import Architecture, type_name
 from fastnn.kernels.jit.lowering import cgutils
-from fastnn.kernels.simd.types import Pointer, native_lanes
+from fastnn.kernels.simd.types import number_type, pointer_type
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -30,7 +30,7 @@ class NetworkType(ArraysType):
 
     def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None):
         self.rebuild, self.outside = rebuild, outside
-        self.dtype = number_type(spec)
+        self.dtype = number_type(spec.dtype)
         self.arrays = {"params": types.Array(self.dtype, 1, "C")}
         if outside is not None:
             self.arrays["domain"] = types.Array(types.float64, 1, "C")
@@ -42,12 +42,6 @@ class NetworkType(ArraysType):
 def type_of(spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None) -> NetworkType:
     """The Numba type of the networks with a spec, with a domain or without."""
     return NetworkType(spec, rebuild, outside)
-
-
-def place_of(spec: NetworkSpec) -> Pointer:
-    """The type of a pointer to numbers of the networks with a spec."""
-    number = number_type(spec)
-    return Pointer(number, native_lanes(number))
 
 
 @box(NetworkType)
@@ -79,4 +73,4 @@ def parameters(typingctx, net):
         native = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
         return context.make_array(net.arrays["params"])(context, builder, native.params).data
 
-    return place_of(net.spec)(net), codegen
+    return pointer_type(net.spec.dtype)(net), codegen

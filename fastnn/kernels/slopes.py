@@ -16,8 +16,8 @@ from fastnn.kernels.point.adjoint import pull_all
 from fastnn.kernels.point.scratch import scratch_size, sizes_of, tapes_of
 from fastnn.kernels.point.series import run_series
 from fastnn.kernels.simd import pointer, pointer_at
+from fastnn.kernels.simd.types import pointer_type
 from fastnn.kernels.tiles.job_record import JOB_RECORD
-from fastnn.kernels.tiles.layers import pointer_type
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.settings.spec import NetworkSpec
 

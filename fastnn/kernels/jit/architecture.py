@@ -45,11 +45,6 @@ def type_name(kind: str, spec: NetworkSpec) -> str:
     return f"{kind}({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
 
 
-def number_type(spec: NetworkSpec) -> types.Float:
-    """The Numba type of a network's numbers."""
-    return types.float32 if spec.dtype == "float32" else types.float64
-
-
 @register_model(Architecture)
 class _ArchitectureModel(models.OpaqueModel):
     pass

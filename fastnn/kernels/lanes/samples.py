@@ -42,10 +42,10 @@ from fastnn.kernels.simd.calls import call_float
 from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.tiles import place_on_stack
-from fastnn.kernels.simd.types import Pointer, Vector
+from fastnn.kernels.simd.types import Pointer, Vector, pointer_type
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD
-from fastnn.kernels.tiles.layers import ALONE, Team, pointer_type
+from fastnn.kernels.tiles.layers import ALONE, Team
 from fastnn.kernels.tiles.prepare import PreparedJob
 from fastnn.settings.spec import NetworkSpec
 

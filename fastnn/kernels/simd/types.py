@@ -76,3 +76,14 @@ class _TileModel(models.PrimitiveModel):
 def native_lanes(dtype: types.Type) -> int:
     """How many numbers of `dtype` fill one register."""
     return REGISTER_BYTES * 8 // dtype.bitwidth
+
+
+def number_type(dtype: str) -> types.Float:
+    """The Numba type of a network's numbers, float32 or float64."""
+    return types.float32 if dtype == "float32" else types.float64
+
+
+def pointer_type(dtype: str) -> Pointer:
+    """The Numba type of a pointer to such numbers, whose loads fill one register."""
+    number = number_type(dtype)
+    return Pointer(number, native_lanes(number))

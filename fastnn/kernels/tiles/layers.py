@@ -23,7 +23,7 @@ from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
-from fastnn.kernels.simd.types import Pointer, native_lanes
+from fastnn.kernels.simd.types import Pointer, native_lanes, pointer_type
 from fastnn.kernels.tiles import dense, passes
 from fastnn.kernels.tiles.dense import LEAST, LOW
 from fastnn.settings import catalogue
@@ -163,12 +163,6 @@ def layout(
             row[FACTORS], row[DROPPED] = space.take(batch * strides[l]), space.take(batch * strides[l])
     layers.flags.writeable = False
     return layers, zeros, space.size
-
-
-def pointer_type(dtype: str) -> Pointer:
-    """The Numba type of a pointer to floats of this dtype."""
-    number = types.float32 if dtype == "float32" else types.float64
-    return Pointer(number, native_lanes(number))
 
 
 #: The Numba type of a pointer to whole numbers.

@@ -23,6 +23,7 @@ from fastnn.kernels.jit.compiling import address_of, inlined, kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, store_first, total
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_FILE
+from fastnn.kernels.simd.types import pointer_type
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import LOW, stride_for
 from fastnn.kernels.tiles.layers import (
@@ -40,7 +41,6 @@ from fastnn.kernels.tiles.layers import (
     Z,
     forward_address,
     layout,
-    pointer_type,
     product_address,
 )
 from fastnn.settings import catalogue

@@ -17,6 +17,7 @@ from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
+from fastnn.kernels.simd.types import pointer_type
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, stride_for
 from fastnn.kernels.tiles.end_epoch import end_epoch, monitor_record
 from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
@@ -28,7 +29,6 @@ from fastnn.kernels.tiles.layers import (
     backward_address,
     forward_address,
     layout,
-    pointer_type,
 )
 from fastnn.kernels.tiles.noise import draw, draw_nothing
 from fastnn.kernels.tiles.run import run

@@ -24,7 +24,7 @@ from fastnn.kernels.lanes import (
 )
 from fastnn.kernels.simd import any_lane, broadcast, lanes, load, store, with_lanes
 from fastnn.kernels.simd.registers import REGISTER_FILE
-from fastnn.kernels.simd.types import Pointer, native_lanes
+from fastnn.kernels.simd.types import Pointer, native_lanes, number_type, pointer_type
 from fastnn.settings.spec import NetworkSpec
 
 #: Rows of a batch that go through the networks together.
@@ -93,10 +93,8 @@ def _batch_impl(kind, X, y, packed_x, packed_y, share, share_stride, rows):
 
 def _addresses(kind: StepKind, validates: bool) -> tuple[int, int]:
     """Addresses of `train` and `batch_loss`, the latter where it is wanted, compiled for a kind of step."""
-    number = types.float32 if kind.spec.dtype == "float32" else types.float64
-    kind_type, n, real = StepKindType(kind), types.intp, types.float64
-    v, data = Pointer(number, kind.lanes), Pointer(number, native_lanes(number))
-    settings = Pointer(real, native_lanes(real))
+    dtype, kind_type, n, real = kind.spec.dtype, StepKindType(kind), types.intp, types.float64
+    v, data, settings = Pointer(number_type(dtype), kind.lanes), pointer_type(dtype), pointer_type("float64")
     steps = address_of(train, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, data, settings, v)
     shared = StepKindType(replace(kind, packed=False, penalised=False, clipped=False, selective=False))
     loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, data, v) if validates else 0
@@ -134,7 +132,7 @@ def new_step(
     validates: bool,
 ) -> tuple[StepKind, CompiledStep]:
     """The kind of step for networks in lanes, by the codes of loss and rule, and what is compiled for it."""
-    width = lanes_of(types.float32 if spec.dtype == "float32" else types.float64)
+    width = lanes_of(number_type(spec.dtype))
     kind = StepKind(spec, loss, rule, width, min(ROWS, batch_size), False, penalised, clipped, packed, selective)
     steps, batch_loss = _addresses(kind, validates)
     row = RULES[rule]

@@ -7,13 +7,13 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.records import Records
 from fastnn.kernels.lanes import StepKind
 from fastnn.kernels.simd.columns import chunk_of
+from fastnn.kernels.simd.types import number_type
 
 
 class Data(NamedTuple):
@@ -32,7 +32,7 @@ def table(X: NDArray, y: NDArray) -> NDArray:
     Shape (1 or K, n, columns); where every lane has rows of its own they are copied from here.
     """
     n_in, n_targets = X.shape[2], y.shape[2]
-    chunk = chunk_of(types.float32 if X.dtype == np.float32 else types.float64)
+    chunk = chunk_of(number_type(X.dtype.name))
     rows = np.zeros((max(len(X), len(y)), X.shape[1], -(-(n_in + n_targets) // chunk) * chunk), X.dtype)
     rows[:, :, :n_in], rows[:, :, n_in : n_in + n_targets] = X, y
     return rows
