@@ -79,7 +79,7 @@ class Block(NamedTuple):
     ticks: NDArray[np.int64]  # (1,): epochs that the block has been through
     values: int
     pace: int  # rate, momentum, two corrections, l2
-    losses: int  # of a batch or an epoch; then its weight, what is monitored, and the least of that so far
+    losses: int  # of a batch or an epoch; its weight; what is monitored, the least of that; the validation set's weight
     x: int
     y: int
     share: int
@@ -101,7 +101,7 @@ def new_block(kind: StepKind, n: int, batch_size: int, n_validation: int, own_or
     places = {
         "values": take(kind.n_values),
         "pace": take(5),
-        "losses": take(4),
+        "losses": take(5),
         "x": take(batch_size * spec.n_in if kind.packed else 0),
         "y": take(batch_size * kind.n_targets if kind.packed else 0),
         "share": take(batch_size),

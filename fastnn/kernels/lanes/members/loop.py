@@ -114,8 +114,8 @@ def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
 @inlined
 def _look(step, pointers, settings, results, tick, n_batches):
     """Note for every member what the end of an epoch shows; returns whether one left, out of epochs or patience."""
-    here, validation, losses = pointers.lanes, pointers.validation, pointers.losses
-    monitored = validation.weights
+    here, validation = pointers.lanes, pointers.validation
+    losses, monitored = pointers.losses, pointers.monitored
     n_params, n_epochs, changed = step.n_params, settings.epochs, False
     restores = settings.patience > 0 and settings.restore_best
     if validation.n > 0:

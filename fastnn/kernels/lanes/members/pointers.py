@@ -49,6 +49,7 @@ class BlockPointers(NamedTuple):
     lanes: Lanes
     values: Pointer
     losses: Pointer  # of a batch or an epoch
+    monitored: Pointer  # losses after an epoch, of the validation set where there is one
     order: Pointer  # in which each lane visits the samples
     numbers: Pointer
     samples: Samples
@@ -80,17 +81,18 @@ def block_pointers(block, data, validation):
     work = _vectors(block.work)
     width = lanes(work)
     losses, best_params = work + block.losses * width, work + block.best_params * width
+    monitored, best = losses + 2 * width, losses + 3 * width
     members, started, keys = pointer(block.members, 0), pointer(block.started, 0), pointer(block.keys, 0)
     waits, pace = pointer(block.waits, 0), work + block.pace * width
-    in_lanes = Lanes(work, pace, losses + 3 * width, best_params, members, started, waits, keys)
+    in_lanes = Lanes(work, pace, best, best_params, members, started, waits, keys)
     samples = _samples(data, work + block.share * width, losses + width)
-    validated = _samples(validation, work + block.validation_share * width, losses + 2 * width)
+    validated = _samples(validation, work + block.validation_share * width, losses + 4 * width)
     stride, n_in, n_targets = data.rows.shape[2], data.X.shape[2], data.y.shape[2]
     own_x, own_y = pointer(block.work, block.x * width), pointer(block.work, block.y * width)
     x, y, of_member = work + block.x * width, work + block.y * width, stride * samples.n * (data.rows.shape[0] > 1)
     table = RowTable(pointer(data.rows, 0), stride, of_member, n_in, n_targets, own_x, own_y, x, y)
     order, numbers, values = pointer(block.order, 0), pointer(block.numbers, 0), work + block.values * width
-    return BlockPointers(in_lanes, values, losses, order, numbers, samples, validated, table)
+    return BlockPointers(in_lanes, values, losses, monitored, order, numbers, samples, validated, table)
 
 
 @inlined

@@ -27,47 +27,47 @@ class Lanes(NamedTuple):
 
 
 @inlined
-def admit(block, lane, member, tick, results, settings, step):
+def admit(here, lane, member, tick, results, settings, step):
     """Give a lane to a member. Where the rule keeps step sizes, the second slot starts at the rate."""
-    width, params, n_params = lanes(block.params), pointer(results.params, 0), step.n_params
+    width, params, n_params = lanes(here.params), pointer(results.params, 0), step.n_params
     rate = settings.rates[member]
-    block.members[lane], block.started[lane], block.waits[lane] = member, tick, 0
-    block.keys[lane] = member_key(settings.seeds[member], results.member[member])
-    block.pace[lane], block.pace[width + lane] = rate * settings.schedule[0], settings.momenta[member]
-    block.pace[4 * width + lane], block.best[lane] = settings.l2[member], np.inf
+    here.members[lane], here.started[lane], here.waits[lane] = member, tick, 0
+    here.keys[lane] = member_key(settings.seeds[member], results.member[member])
+    here.pace[lane], here.pace[width + lane] = rate * settings.schedule[0], settings.momenta[member]
+    here.pace[4 * width + lane], here.best[lane] = settings.l2[member], np.inf
     for i in range(n_params):
-        block.params[i * width + lane] = params[member * n_params + i]
+        here.params[i * width + lane] = params[member * n_params + i]
     for i in range(settings.features.shape[1]):
-        block.params[(4 * n_params + i) * width + lane] = 1.0 if settings.features[member, i] else 0.0
+        here.params[(4 * n_params + i) * width + lane] = 1.0 if settings.features[member, i] else 0.0
     for i in range(2 * n_params, (2 + step.n_slots) * n_params):
-        block.params[i * width + lane] = rate if step.keeps_step_sizes and i >= 3 * n_params else 0.0
+        here.params[i * width + lane] = rate if step.keeps_step_sizes and i >= 3 * n_params else 0.0
 
 
 @inlined
-def release(block, lane, results, status, epochs, steps, loss, restores, n_params):
+def release(here, lane, results, status, epochs, steps, loss, restores, n_params):
     """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow."""
-    width, member, target = lanes(block.params), block.members[lane], pointer(results.params, 0)
-    source = block.best_params if restores else block.params
+    width, member, target = lanes(here.params), here.members[lane], pointer(results.params, 0)
+    source = here.best_params if restores else here.params
     for i in range(n_params):
         target[member * n_params + i] = source[i * width + lane]
-        block.params[i * width + lane] = 0.0
-    block.members[lane], block.pace[lane], block.pace[width + lane] = -1, 0.0, 0.0
+        here.params[i * width + lane] = 0.0
+    here.members[lane], here.pace[lane], here.pace[width + lane] = -1, 0.0, 0.0
     results.status[member], results.epochs[member], results.steps[member] = status, epochs, steps
-    results.loss[member], results.best[member] = loss, block.best[lane]
+    results.loss[member], results.best[member] = loss, here.best[lane]
 
 
 @inlined
-def note_best(block, monitored, settings, n_params):
+def note_best(here, monitored, settings, n_params):
     """Count for every lane the epochs without improvement, and keep its best parameters where they are wanted."""
-    width = lanes(block.params)
+    width = lanes(here.params)
     for lane in range(width):
-        improved = np.float64(monitored[lane]) < np.float64(block.best[lane]) - settings.min_improvement
-        block.waits[lane] = 0 if improved else block.waits[lane] + 1
-    now, least = load(monitored), load(block.best)
+        improved = np.float64(monitored[lane]) < np.float64(here.best[lane]) - settings.min_improvement
+        here.waits[lane] = 0 if improved else here.waits[lane] + 1
+    now, least = load(monitored), load(here.best)
     better = now < least
     if any_lane(better):
-        store(block.best, select(better, now, least))
+        store(here.best, select(better, now, least))
         for place in range(0, (n_params if settings.restore_best else 0) * width, width):
-            kept = block.best_params + place
+            kept = here.best_params + place
             # A masked store, which LLVM makes where it knows what the latter is read from, is slow with AVX.
-            store(kept, select(better, load(block.params + place), load(opaque(kept))))
+            store(kept, select(better, load(here.params + place), load(opaque(kept))))
