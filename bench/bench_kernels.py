@@ -10,7 +10,9 @@ from numba import njit
 from fastnn.kernels.functions import losses, optimizers
 from fastnn.kernels.peak import peak
 from fastnn.kernels.simd import pointer
-from fastnn.kernels.tiles import dense, passes
+from fastnn.kernels.tiles import passes
+from fastnn.kernels.tiles.dense import large_product, product
+from fastnn.kernels.tiles.few_rows import fetching_product, few_rows_product
 from fastnn.kernels.tiles.layers import product_for
 from fastnn.settings import catalogue
 
@@ -32,17 +34,17 @@ PRODUCTS = (
 )
 
 
-def _repeating(product):
+def _repeating(kind):
     @njit(error_model="numpy")
     def multiply(repeats, n, m, depth, a, row_stride, depth_stride, b, b_stride, zeros, c, c_stride):
         p, q, r, z = pointer(a, 0), pointer(b, 0), pointer(c, 0), pointer(zeros, 0)
         for _ in range(repeats):
-            product(n, m, depth, p, row_stride, depth_stride, q, b_stride, 1, z, 0, r, c_stride)
+            kind(n, m, depth, p, row_stride, depth_stride, q, b_stride, 1, z, 0, r, c_stride)
 
     return multiply
 
 
-_MULTIPLY = {product: _repeating(product) for product in (dense.product, dense.large_product)}
+_MULTIPLY = {kind: _repeating(kind) for kind in (product, large_product)}
 
 
 @pytest.fixture(scope="session")
@@ -74,24 +76,26 @@ def test_product(benchmark, peaks, name, n, m, depth, turned, dtype):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 8])
-@pytest.mark.parametrize("kind", ["few_rows_product", "product"])
+@pytest.mark.parametrize("kind", [few_rows_product, product], ids=["few_rows_product", "product"])
 def test_few_rows(benchmark, kind, rows):
     """Few rows through a layer of 512 by 512 float32."""
     rng, width = np.random.default_rng(0), 512
     a, b = rng.random((rows, width), dtype=np.float32), rng.random((width, width), dtype=np.float32)
-    multiply, arguments = _repeating(getattr(dense, kind)), (10, rows, width, width, a, width, 1, b, width)
+    multiply, arguments = _repeating(kind), (10, rows, width, width, a, width, 1, b, width)
     benchmark.group = f"few rows: {rows}"
     c, zeros = np.empty_like(a), np.zeros(width, np.float32)
     benchmark.pedantic(multiply, (*arguments, zeros, c, width), rounds=30, warmup_rounds=2)
 
 
 @pytest.mark.parametrize("rows", [2, 8, 32])
-@pytest.mark.parametrize("kind", ["few_rows_product", "product", "fetching_product"])
+@pytest.mark.parametrize(
+    "kind", [few_rows_product, product, fetching_product], ids=["few_rows_product", "product", "fetching_product"]
+)
 def test_few_rows_of_large_weights(benchmark, kind, rows):
     """Few rows through two layers of 1,000 by 1,000 float64, which are too large to stay in the second-level cache."""
     rng, width = np.random.default_rng(0), 1000
     a, weights = rng.random((rows, width)), rng.random((2, width, width))
-    multiply, c, zeros = _repeating(getattr(dense, kind)), np.empty_like(a), np.zeros(width)
+    multiply, c, zeros = _repeating(kind), np.empty_like(a), np.zeros(width)
 
     def both_layers():
         for b in weights:

@@ -46,7 +46,8 @@ def main(triple: str, cpu: str) -> None:
     from fastnn.kernels.functions.optimizers import rule_of
     from fastnn.kernels.lanes.members import compiled
     from fastnn.kernels.simd.types import pointer_type
-    from fastnn.kernels.tiles import dense
+    from fastnn.kernels.tiles.dense import large_product, product
+    from fastnn.kernels.tiles.few_rows import fetching_product
     from fastnn.settings.catalogue import LOSSES
 
     llvm.initialize_all_targets()
@@ -64,8 +65,8 @@ def main(triple: str, cpu: str) -> None:
     for dtype in ("float32", "float64"):
         place, n = pointer_type(dtype), types.intp
         signature = n, n, n, place, n, n, place, n, n, place, n, place, n
-        for name in ("product", "large_product", "fetching_product"):
-            function = getattr(dense, name)
+        products = {"product": product, "large_product": large_product, "fetching_product": fetching_product}
+        for name, function in products.items():
             function.compile(signature)
             report[f"{name} {dtype}"] = loops(assembly(function, signature), stack)
     choices = {"packed": False, "penalised": False, "clipped": False, "selective": False, "validates": False}

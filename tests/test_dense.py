@@ -15,15 +15,13 @@ from fastnn.kernels.tiles.dense import (
     HIGH,
     LEAST,
     LOW,
-    TOGETHER,
     WIDE,
-    fetching_product,
-    few_rows_product,
     large_product,
     plain_product,
     product,
-    turned,
 )
+from fastnn.kernels.tiles.few_rows import TOGETHER, fetching_product, few_rows_product
+from fastnn.kernels.tiles.narrow import turned
 
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
 DTYPES = list(TOLERANCE)

@@ -17,7 +17,7 @@ from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.scratch import JACOBIAN_ROWS, OPTIONS, jacobian_rows, padded, sizes_of
 from fastnn.kernels.simd import broadcast, lanes, store
-from fastnn.kernels.tiles import dense, passes
+from fastnn.kernels.tiles import dense, few_rows, passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
@@ -149,7 +149,7 @@ def _choose_push_layer(architecture, l, n, stride, p, t, other, slopes):
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
     softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
     fetches = fetches_weights(row, architecture.spec.dtype, JACOBIAN_ROWS)
-    product = dense.fetching_product if fetches else dense.product
+    product = few_rows.fetching_product if fetches else dense.product
 
     def push_layer(architecture, l, n, stride, p, t, other, slopes):
         depth, m = np.intp(n_in), np.intp(n_out)

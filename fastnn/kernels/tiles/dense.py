@@ -34,13 +34,11 @@ from fastnn.kernels.simd import (
     store_first,
     store_halves,
     tile,
-    transpose,
 )
 from fastnn.kernels.simd.blocks import transpose_block
 from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
-from fastnn.kernels.tiles.passes import copy_block
 
 #: The register tile has HIGH rows of one vector, LOW rows of two, FLAT rows of WIDE: many sums hide fma's latency.
 HIGH, LOW, FLAT = REGISTER_FILE.tile[0], REGISTER_FILE.tile[1], REGISTER_FILE.tile[-1]
@@ -51,9 +49,6 @@ SHARED = int(REGISTER_FILE.number > 16)
 
 #: Whether strips are as wide as they can be in small products too; else in large gradients alone.
 WIDEST = REGISTER_FILE.number == 16
-
-#: Vectors of a tile as high as `LEAST`.
-TURNED = LEAST * WIDE
 
 #: Deeper products are summed in parts of this depth: two vectors of b for all of it stay in the first-level cache.
 DEPTH = REGISTER_FILE.depth
@@ -75,9 +70,6 @@ CACHE_LINE = 64
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
-
-#: Rows of b that are added at once to the sums of few rows.
-TOGETHER = 8
 
 
 def stride_for(columns: int, itemsize: int) -> int:
@@ -200,7 +192,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
 
 
 @outlined(literals=("height", "columns", "shared", "packed"))
-def _strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
+def strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
     """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left.
 
     Where that is no more than half of them, a tile of half the height takes it. Where a is `packed`, as `_pack_rows`
@@ -245,7 +237,7 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
         product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
     if done < n:
         a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
-        _strip(LOW, 2, 0, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
+        strip(LOW, 2, 0, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
 
 
 @outlined
@@ -316,19 +308,19 @@ def _product_of(large):
                     z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
                     # no starred arguments here: with them Numba takes a literal for any number
                     if span <= width:
-                        _strip(HIGH, 1, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        strip(HIGH, 1, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif span <= 2 * width:
                         if packs_rows:
-                            _strip(LOW, 2, 0, 1, rows, span, part, (rows_panel, 1, LOW), b_j, z_ij, c_ij)
+                            strip(LOW, 2, 0, 1, rows, span, part, (rows_panel, 1, LOW), b_j, z_ij, c_ij)
                         elif large:
                             b_after = b_k + (j + span) * b_step, b_stride, b_step
                             _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
                         else:
-                            _strip(low, 2, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                            strip(low, 2, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif SHARED and span <= 2 * width + width // 2:
-                        _strip(low, 2, SHARED, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        strip(low, 2, SHARED, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     else:
-                        _strip(FLAT, WIDE, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
+                        strip(FLAT, WIDE, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     j += span
 
     return product
@@ -336,160 +328,3 @@ def _product_of(large):
 
 #: The product, and what it is for many rows and more weights than the nearest cache holds.
 product, large_product = _product_of(False), _product_of(True)
-
-
-# ---------------------------------------------------------------- of few rows: b is read once, as it lies in memory
-@inlined(literals=("count",))
-def _add_rows(count, m, a, a_step, b, b_stride, sums):
-    """``sums += a[0] b[0] + a[1] b[1] + ...``, one after another, for `count` rows of b."""
-    factors, width = tile(b, count, 1), lanes(b)
-    whole = m - m % width
-    for s in range(count):
-        factors[s, 0] = broadcast(a[s * a_step], b)
-    for j in range(0, whole, width):
-        sum_j = load(sums + j)
-        for s in range(count):
-            sum_j = fma(factors[s, 0], load(b + (s * b_stride + j)), sum_j)
-        store(sums + j, sum_j)
-    if whole < m:
-        sum_j = load_first(sums + whole, m - whole)
-        for s in range(count):
-            sum_j = fma(factors[s, 0], load_first(b + (s * b_stride + whole), m - whole), sum_j)
-        store_first(sums + whole, sum_j, m - whole)
-
-
-@callee
-def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the first-level cache.
-
-    A tile would walk down b by a cache line or two a row. Here whole rows of b, `TOGETHER` at a time, are added to
-    sums that stay in the cache, which is c.
-    """
-    copy_block(init, init_stride, c, c_stride, n, m)
-    whole = depth - depth % TOGETHER
-    for k in range(0, whole, TOGETHER):
-        for i in range(n):
-            a_ik = a + (i * row_stride + k * depth_stride)
-            _add_rows(TOGETHER, m, a_ik, depth_stride, b + k * b_stride, b_stride, c + i * c_stride)
-    for k in range(whole, depth):
-        for i in range(n):
-            _add_rows(1, m, a + (i * row_stride + k * depth_stride), 1, b + k * b_stride, b_stride, c + i * c_stride)
-
-
-@outlined
-def _strip_of_few(n, m, depth, a, b, init, c):
-    """A strip of two vectors, whose first tile fetches the next strip's rows of b."""
-    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
-    beside, a_0, init_0, c_0 = Ahead(0, a, 0, 0, True), (a, a_stride, a_step), (init, init_stride), (c, c_stride)
-    if n >= LOW:
-        done = LOW
-        product_tile(LOW, 2, 0, LOW, m, depth, a_0, b, init_0, c_0, beside)
-    else:
-        done = min(n, LEAST)
-        product_tile(LEAST, 2, 0, done, m, depth, a_0, b, init_0, c_0, beside)
-    if done < n:
-        a, init, c, rest = a + done * a_stride, init + done * init_stride, c + done * c_stride, n - done
-        _strip(LOW, 2, 0, 0, rest, m, depth, (a, a_stride, a_step), b, (init, init_stride), (c, c_stride))
-
-
-@callee
-def fetching_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the second-level cache.
-
-    Few tiles pass over a strip of b, too few to make up for the wait for each of its rows: they are fetched while the
-    strip before is multiplied.
-    """
-    span = 2 * lanes(b)
-    for start in range(0, depth, DEPTH):
-        part, b_k = min(DEPTH, depth - start), b + start * b_stride
-        a_k = a + start * depth_stride, row_stride, depth_stride
-        z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
-        for j in range(0, m, span):
-            b_j, z_j, c_j = (b_k + j, b_stride), (z + j, z_stride), (c + j, c_stride)
-            if m - j > lanes(b):
-                _strip_of_few(n, min(span, m - j), part, a_k, b_j, z_j, c_j)
-            else:
-                _strip(HIGH, 1, 0, 0, n, m - j, part, a_k, b_j, z_j, c_j)
-
-
-# ---------------------------------------------------------------- of a layer with one output: products with vectors
-@callee
-def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with a column b, where only `row_stride` and `init_stride` are not 1: a dot product a row.
-
-    A vector of products for each of as many rows as it has lanes, turned so that their sums stand side by side.
-    """
-    width = lanes(b)
-    sums = tile(b, width, 1)
-    for r in range(0, n, width):
-        rows = min(width, n - r)
-        for i in range(width):
-            sums[i, 0] = broadcast(0.0, b)
-        for k in range(0, depth, width):
-            b_k = load_first(b + k, depth - k)
-            for i in range(width):
-                a_ik = load_first(a + ((r + min(i, rows - 1)) * row_stride + k), depth - k)
-                sums[i, 0] = fma(a_ik, b_k, sums[i, 0])
-        transpose(sums)
-        even, odd = sums[0, 0], sums[1, 0]
-        for i in range(2, width, 2):
-            even, odd = even + sums[i, 0], odd + sums[i + 1, 0]
-        start = load_first(init + r, rows) if init_stride == 1 else broadcast(init[0], b)
-        store_first(c + r, start + (even + odd), rows)
-
-
-@callee
-def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with a column b, where only `depth_stride` is not 1: a sum of a's columns, four sums at a time."""
-    width = lanes(b)
-    for i in range(0, n, width):
-        left = n - i
-        sum_0, sum_1 = load_first(init + i, left), broadcast(0.0, b)
-        sum_2, sum_3 = sum_1, sum_1
-        whole = depth - depth % 4
-        for k in range(0, whole, 4):
-            a_k = a + (k * depth_stride + i)
-            sum_0 = fma(load_first(a_k, left), b[k], sum_0)
-            sum_1 = fma(load_first(a_k + depth_stride, left), b[k + 1], sum_1)
-            sum_2 = fma(load_first(a_k + 2 * depth_stride, left), b[k + 2], sum_2)
-            sum_3 = fma(load_first(a_k + 3 * depth_stride, left), b[k + 3], sum_3)
-        for k in range(whole, depth):
-            sum_0 = fma(load_first(a + (k * depth_stride + i), left), b[k], sum_0)
-        store_first(c + i, (sum_0 + sum_1) + (sum_2 + sum_3), left)
-
-
-@callee
-def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` of a depth of one, a column and a row, where `init_stride` is 0."""
-    for j in range(0, m, lanes(b)):
-        left = m - j
-        b_j, init_j = load_first(b + j, left), load_first(init + j, left)
-        for i in range(n):
-            store_first(c + (i * c_stride + j), fma(b_j, a[i * row_stride], init_j), left)
-
-
-# ---------------------------------------------------------------- of a layer with few outputs
-@callee
-def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with m at most `LEAST` and a vector, `row_stride` being 1: its transpose, whose rows fill vectors."""
-    width = lanes(b)
-    wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
-    for j in range(0, wide, width):
-        store(zeros + j, broadcast(0.0, b))
-    done, nothing = 0, Ahead(0, a, 0, 0, False)
-    while done < n:
-        span = wide if n >= wide else min(width, n - done)
-        first = min(done, n - span)  # a last tile begins within the one before
-        b_turned, a_turned = (b, 1, b_stride), (a + first, depth_stride)
-        if n >= wide:
-            product_tile(LEAST, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
-        else:
-            product_tile(LEAST, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
-        for j in range(0, span, width):
-            for r in range(width):
-                square[r, 0] = load(turned_c + (min(r, m - 1) * wide + j))
-            transpose(square)
-            for r in range(max(0, done - first - j), min(width, span - j)):
-                row = first + j + r
-                store_first(c + row * c_stride, square[r, 0] + load_first(init + row * init_stride, m), m)
-        done = first + span

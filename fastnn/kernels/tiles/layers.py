@@ -24,7 +24,7 @@ from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, share
 from fastnn.kernels.simd.types import Pointer, native_lanes, pointer_type
-from fastnn.kernels.tiles import dense, passes
+from fastnn.kernels.tiles import dense, few_rows, narrow, passes
 from fastnn.kernels.tiles.dense import LEAST, LOW
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -145,13 +145,13 @@ def layout(
         last = l == spec.n_layers - 1
         kinds = (product,) * 4
         if last and layer.n_out == 1:
-            kinds = product, dense.dots, dense.weighted_sum, dense.outer
+            kinds = product, narrow.dots, narrow.weighted_sum, narrow.outer
         elif layer.n_out <= min(LEAST, space.unit // 2):
-            kinds = product, product, dense.turned, product
+            kinds = product, product, narrow.turned, product
         elif reads_weights_once(layer, spec.dtype, batch):
-            kinds = product, dense.few_rows_product, product, product
+            kinds = product, few_rows.few_rows_product, product, product
         elif fetches_weights(layer, spec.dtype, batch):
-            kinds = product, dense.fetching_product, product, product
+            kinds = product, few_rows.fetching_product, product, product
         row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])

@@ -1,0 +1,89 @@
+"""Products of few rows with large weights: what they wait for is memory, so that the weights are read in its order.
+
+Which of them a layer takes, `fastnn.kernels.dispatch` says; arguments and results are those of `dense.product`.
+"""
+
+from __future__ import annotations
+
+from fastnn.kernels.jit.compiling import callee, inlined, outlined
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile
+from fastnn.kernels.tiles.dense import DEPTH, HIGH, LEAST, LOW, Ahead, product_tile, strip
+from fastnn.kernels.tiles.passes import copy_block
+
+#: Rows of b that are added at once to the sums of few rows.
+TOGETHER = 8
+
+
+# ---------------------------------------------------------------- b is read once, as it lies in memory
+@inlined(literals=("count",))
+def _add_rows(count, m, a, a_step, b, b_stride, sums):
+    """``sums += a[0] b[0] + a[1] b[1] + ...``, one after another, for `count` rows of b."""
+    factors, width = tile(b, count, 1), lanes(b)
+    whole = m - m % width
+    for s in range(count):
+        factors[s, 0] = broadcast(a[s * a_step], b)
+    for j in range(0, whole, width):
+        sum_j = load(sums + j)
+        for s in range(count):
+            sum_j = fma(factors[s, 0], load(b + (s * b_stride + j)), sum_j)
+        store(sums + j, sum_j)
+    if whole < m:
+        sum_j = load_first(sums + whole, m - whole)
+        for s in range(count):
+            sum_j = fma(factors[s, 0], load_first(b + (s * b_stride + whole), m - whole), sum_j)
+        store_first(sums + whole, sum_j, m - whole)
+
+
+@callee
+def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the first-level cache.
+
+    A tile would walk down b by a cache line or two a row. Here whole rows of b, `TOGETHER` at a time, are added to
+    sums that stay in the cache, which is c.
+    """
+    copy_block(init, init_stride, c, c_stride, n, m)
+    whole = depth - depth % TOGETHER
+    for k in range(0, whole, TOGETHER):
+        for i in range(n):
+            a_ik = a + (i * row_stride + k * depth_stride)
+            _add_rows(TOGETHER, m, a_ik, depth_stride, b + k * b_stride, b_stride, c + i * c_stride)
+    for k in range(whole, depth):
+        for i in range(n):
+            _add_rows(1, m, a + (i * row_stride + k * depth_stride), 1, b + k * b_stride, b_stride, c + i * c_stride)
+
+
+# ---------------------------------------------------------------- b is fetched ahead
+@outlined
+def _strip_of_few(n, m, depth, a, b, init, c):
+    """A strip of two vectors, whose first tile fetches the next strip's rows of b."""
+    (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
+    beside, a_0, init_0, c_0 = Ahead(0, a, 0, 0, True), (a, a_stride, a_step), (init, init_stride), (c, c_stride)
+    if n >= LOW:
+        done = LOW
+        product_tile(LOW, 2, 0, LOW, m, depth, a_0, b, init_0, c_0, beside)
+    else:
+        done = min(n, LEAST)
+        product_tile(LEAST, 2, 0, done, m, depth, a_0, b, init_0, c_0, beside)
+    if done < n:
+        a, init, c, rest = a + done * a_stride, init + done * init_stride, c + done * c_stride, n - done
+        strip(LOW, 2, 0, 0, rest, m, depth, (a, a_stride, a_step), b, (init, init_stride), (c, c_stride))
+
+
+@callee
+def fetching_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the second-level cache.
+
+    Few tiles pass over a strip of b, too few to make up for the wait for each of its rows: they are fetched while the
+    strip before is multiplied.
+    """
+    span = 2 * lanes(b)
+    for start in range(0, depth, DEPTH):
+        part, b_k = min(DEPTH, depth - start), b + start * b_stride
+        a_k = a + start * depth_stride, row_stride, depth_stride
+        z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
+        for j in range(0, m, span):
+            b_j, z_j, c_j = (b_k + j, b_stride), (z + j, z_stride), (c + j, c_stride)
+            if m - j > lanes(b):
+                _strip_of_few(n, min(span, m - j), part, a_k, b_j, z_j, c_j)
+            else:
+                strip(HIGH, 1, 0, 0, n, m - j, part, a_k, b_j, z_j, c_j)
