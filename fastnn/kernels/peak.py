@@ -16,14 +16,14 @@ SUMS = 10  # independent sums hide the latency of each, and leave a few of 16 re
 @kernel
 def _multiply_adds(out, x, y, repeats):
     """`SUMS` vectors of sums, `repeats` times; returns how many numbers a vector holds."""
-    sums = tile(pointer(out, 0), 10, 1)
+    sums = tile(pointer(out, 0), SUMS, 1)
     x, y = broadcast(x, sums[0, 0]), broadcast(y, sums[0, 0])
-    for i in range(10):
+    for i in range(SUMS):
         sums[i, 0] = x
     for _ in range(repeats):
-        for i in range(10):  # the sum is what is added to, as in a product: some processors have no other form
+        for i in range(SUMS):  # the sum is what is added to, as in a product: some processors have no other form
             sums[i, 0] = fma(x, y, sums[i, 0])
-    for i in range(10):
+    for i in range(SUMS):
         store(pointer(out, i * lanes(x)), sums[i, 0])
     return lanes(x)
 

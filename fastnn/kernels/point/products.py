@@ -96,7 +96,7 @@ def finish(code, order, z, to, j):
 
 
 @overload(finish, **OPTIONS)
-def _choosefinish(code, order, z, to, j):
+def _choose_finish(code, order, z, to, j):
     def product(code, order, z, to, j):
         store(to[0] + j, z)
 

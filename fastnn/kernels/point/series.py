@@ -274,7 +274,7 @@ def _ascend(terms, taped, h, c, n_out, row):
     for i in range(terms):
         h[i * row] = first[i]
         passes.cumulate(h + i * row, n_out)
-        if taped > 0 or terms == 1:
+        if taped > 0:
             c[i * row] = 1.0 if i == 0 else 0.0
 
 

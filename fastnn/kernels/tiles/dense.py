@@ -81,7 +81,7 @@ def stride_for(columns: int, itemsize: int) -> int:
 
 @outlined
 def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """What all of this file computes, number by number; the arguments are `product`'s."""
+    """What every product computes, number by number, for tests to compare with; the arguments are `product`'s."""
     for i in range(n):
         for j in range(m):
             total = init[i * init_stride + j]
