@@ -115,7 +115,7 @@ def batch_rows(solver: str, batch_size: Any, n: int) -> int:
     return min(200 if batch_size == "auto" else int(batch_size), n)
 
 
-def loss_of(name: str | Loss, spec: NetworkSpec) -> tuple[catalogue.Loss, LossConvention]:
+def loss_and_convention(name: str | Loss, spec: NetworkSpec) -> tuple[catalogue.Loss, LossConvention]:
     """The row of an estimator's loss, and how scikit-learn counts it.
 
     It descends half the squared error summed over the outputs, and writes down half their mean.
@@ -135,7 +135,7 @@ def poisson_constant(y: NDArray) -> NDArray[np.float64]:
     return (xlogy(y, y) - y).sum(axis=1)
 
 
-def rule_of(estimator: Any) -> Optimizer:
+def update_rule_of(estimator: Any) -> Optimizer:
     """The update rule of an estimator's solver and settings."""
     rate, betas = float(estimator.learning_rate_init), (float(estimator.beta_1), float(estimator.beta_2))
     match estimator.solver:

@@ -22,8 +22,8 @@ from fastnn.sklearn.conventions import (
     STOCHASTIC_SOLVERS,
     activations_of,
     joined,
+    loss_and_convention,
     loss_numbers,
-    loss_of,
     output_of,
     spec_of,
 )
@@ -109,7 +109,7 @@ class Perceptron(BaseMultilayerPerceptron):
         X, y, weight = data
         spec, params = self._network(dtype)
         self.coefs_, self.intercepts_ = spec.weights(params), spec.biases(params)
-        loss, convention = loss_of(self.loss, spec)
+        loss, convention = loss_and_convention(self.loss, spec)
         if isinstance(loss, Loss):
             check_target_range(y, loss)
         weight = None if weight is None else np.ascontiguousarray(weight, dtype)

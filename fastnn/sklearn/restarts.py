@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.sklearn.bookkeeping import begin, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import catalogue_loss, joined, loss_numbers, poisson_constant, rule_of
+from fastnn.sklearn.conventions import catalogue_loss, joined, loss_numbers, poisson_constant, update_rule_of
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import NON_FINITE, Data
 from fastnn.sklearn.stochastic import rows_of_a_batch
@@ -58,7 +58,7 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
         params=np.stack([joined(*start, X.dtype) for start in starts]),
         epochs=int(estimator.max_iter),
         loss=loss,
-        optimizer=rule_of(estimator),
+        optimizer=update_rule_of(estimator),
         l2=float(estimator.alpha) / float(shares.sum()),
         **loss_numbers(estimator),
         rng=0,  # nothing is drawn from it

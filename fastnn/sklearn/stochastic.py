@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from fastnn.jobs.job import Job, State
 from fastnn.sklearn.bookkeeping import call_back, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import accuracy, batch_rows, r2, rule_of
+from fastnn.sklearn.conventions import accuracy, batch_rows, r2, update_rule_of
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import NON_FINITE, Data, Epochs, StochasticState, outputs
 
@@ -19,7 +19,7 @@ from fastnn.sklearn.run import NON_FINITE, Data, Epochs, StochasticState, output
 def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> None:
     """Epochs of batches until the loss, or the validation score, no longer improves."""
     n, dtype = len(data[1]), data[0].dtype
-    rule = rule_of(estimator)
+    rule = update_rule_of(estimator)
     rows = rows_of_a_batch(estimator, n)
     # In one batch the order of the rows is seen by rounding alone, and by who draws on from the same generator.
     shuffle = bool(estimator.shuffle) and not (rows == n and isinstance(estimator.random_state, Integral))

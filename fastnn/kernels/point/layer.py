@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights
-from fastnn.kernels.point.products import ALONE, BLOCK, ROWS, dot, dots, parts_of, product, product_of_rows
+from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, ROWS, dot, dots, parts_of, product, product_of_rows
 from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -32,12 +32,12 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     width, alone = padded(1, spec), len(x) == 2
     far = int(fetches_weights(row, spec.dtype, 1 if alone else ROWS))
-    n_blocks, rest = divmod(n_out, ALONE * width)
-    columns, last, begin = -(-rest // width), rest % width, n_blocks * ALONE * width
-    parts = parts_of(ALONE, n_in)
+    n_blocks, rest = divmod(n_out, BLOCK_ALONE * width)
+    columns, last, begin = -(-rest // width), rest % width, n_blocks * BLOCK_ALONE * width
+    parts = parts_of(BLOCK_ALONE, n_in)
     rest_parts = parts_of(columns, n_in) if rest else 1
 
-    product_of, dot_of, at_once = (product, dot, ALONE) if alone else (product_of_rows, dots, BLOCK)
+    product_of, dot_of, at_once = (product, dot, BLOCK_ALONE) if alone else (product_of_rows, dots, BLOCK)
     block = at_once * width
     if columns > at_once:  # several samples take a block more; so many vectors are in one part, for the same bits
         begin, columns = begin + block, columns - at_once

@@ -15,7 +15,7 @@ from fastnn.kernels.simd.registers import REGISTER_FILE
 BLOCK, SUMS = 4, 8
 
 #: Vectors of features side by side where there is one sample; as many sums hide the latency by themselves.
-ALONE = REGISTER_FILE.features
+BLOCK_ALONE = REGISTER_FILE.features
 
 #: How many rows ahead weights are fetched that outgrow the second-level cache (bench_embed.py -k large).
 AHEAD = 48

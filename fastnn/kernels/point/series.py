@@ -19,7 +19,7 @@ from fastnn.kernels.functions.curvatures import second_derivative, third_derivat
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
-from fastnn.kernels.point.products import ALONE, BLOCK, features, parts_of
+from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
@@ -133,7 +133,7 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
     code = row.activation.code if row.activation.elementwise else _IDENTITY
     x_row, h_row, width = padded(n_in, spec), padded(n_out, spec), padded(1, spec)
 
-    at_once = ALONE if count == 1 else BLOCK
+    at_once = BLOCK_ALONE if count == 1 else BLOCK
     block = at_once * width
     n_blocks, rest = divmod(n_out, block)
     columns, last, begin = -(-rest // width), rest % width, n_blocks * block

@@ -55,7 +55,7 @@ def meet(team):
 
 
 @inlined
-def share(total, unit, team):
+def own_part(total, unit, team):
     """The part ``[start, stop)`` of ``range(total)`` that a thread takes, cut at multiples of `unit`."""
     if team.size == 1:
         return 0, total

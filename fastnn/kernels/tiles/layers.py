@@ -22,7 +22,7 @@ from fastnn.kernels.functions.optimizers import update_part, update_type
 from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_BYTES
-from fastnn.kernels.simd.threads import meet, share
+from fastnn.kernels.simd.threads import meet, own_part
 from fastnn.kernels.simd.types import Pointer, native_lanes, pointer_type
 from fastnn.kernels.tiles import dense, few_rows, narrow, passes
 from fastnn.kernels.tiles.dense import LEAST, LOW
@@ -76,7 +76,7 @@ class Column(IntEnum):
 
 
 #: Numbers of a gradient that are computed before the update takes them from the cache.
-PANEL = 131072
+UPDATE_PANEL = 131072
 
 #: Entries of a row of the table.
 COLUMNS = len(Column)
@@ -226,7 +226,7 @@ def backward_address(dtype: str) -> int:
 @callee
 def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
     """Outputs of `n` rows of `x`, layer by layer, into the workspace."""
-    start, stop = share(n, LOW, team)
+    start, stop = own_part(n, LOW, team)
     for l in range(n_layers):
         layer = layers + l * COLUMNS
         n_in, n_out, stride = layer[N_IN], layer[N_OUT], layer[STRIDE]
@@ -251,7 +251,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
     With `more` it is added to what `gradient` holds. With an `update`, of a batch that is not `more`, the parameters
     follow by a panel of a layer at a time, each while its gradient is in the cache; the next one's takes its place.
     """
-    start, stop = share(n, LOW, team)
+    start, stop = own_part(n, LOW, team)
     rows = stop - start
     for l in range(n_layers - 1, -1, -1):
         layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
@@ -259,7 +259,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         d, d_stride = work + layer[D], layer[STRIDE]
         w = layer[WEIGHTS]
         h, h_stride = (work + below[DROPPED], below[STRIDE]) if l > 0 else (x, x_stride)
-        first, last = share(n_in, LOW, team)
+        first, last = own_part(n_in, LOW, team)
 
         # dh = d W^T, and through the activation below
         if l > 0:
@@ -275,7 +275,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
 
         # dW = h^T d, db = 1^T d
         dw = gradient + (w + first * n_out)
-        panel = max(LOW, PANEL // n_out // LOW * LOW) if update.rule != 0 else n_in
+        panel = max(LOW, UPDATE_PANEL // n_out // LOW * LOW) if update.rule != 0 else n_in
         for i in range(first, last, panel):
             count = min(panel, last - i)
             init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)

@@ -15,7 +15,7 @@ from fastnn.kernels.loop import loop, present_params, take_step
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import KNOWN, call, call_float
 from fastnn.kernels.simd.registers import REGISTER_BYTES
-from fastnn.kernels.simd.threads import meet, share
+from fastnn.kernels.simd.threads import meet, own_part
 from fastnn.kernels.simd.types import Pointer
 from fastnn.kernels.tiles.dense import LOW
 from fastnn.kernels.tiles.layers import N_IN, Team
@@ -79,7 +79,7 @@ def _step(steps, job, batch, step, rate):
         x, x_stride = pointer_at(job.X, params) + start * n_in, n_in
         y, labels = pointer_at(job.y, params) + start * n_targets, pointer_at(job.labels, np.int64) + start
         if job.gather != 0:
-            first, stop = share(n, LOW, team)
+            first, stop = own_part(n, LOW, team)
             call(job.gather, job, start, first, stop, n_in, n_targets, work)
             x, x_stride = work + job.x_place, job.x_stride
             if job.order != 0:
@@ -110,7 +110,7 @@ def _step(steps, job, batch, step, rate):
         loss += call_float(job.penalise, job, params, gradient, weight, team)
     if not (finite and np.isfinite(loss)):
         return loss, weight, _DIVERGED if finite else _BAD_DATA
-    from_param, to_param = share(n_params, REGISTER_BYTES, team)
+    from_param, to_param = own_part(n_params, REGISTER_BYTES, team)
     if job.clip != 0:
         call(job.clip, job, gradient, from_param, to_param, team)
     if job.optimizer != 0 and job.by_parts == 0:

@@ -10,7 +10,7 @@ from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.calls import KNOWN, call, call_float
 from fastnn.kernels.simd.registers import REGISTER_BYTES
-from fastnn.kernels.simd.threads import meet, share
+from fastnn.kernels.simd.threads import meet, own_part
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import LOW
 from fastnn.kernels.tiles.layers import COLUMNS, DERIVE, N_IN, N_OUT, WEIGHTS, D, H, Z
@@ -96,7 +96,7 @@ def block_loss(job, y, labels, start, n, weight, work, team):
     divisor = job.outputs * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
     parameter = pointer_at(job.loss_parameter, work)
-    first, stop = share(n, LOSS_ROWS, team)
+    first, stop = own_part(n, LOSS_ROWS, team)
     for r in range(first, stop, LOSS_ROWS):
         rows, place = min(LOSS_ROWS, stop - r), r * n_out
         for i in range(r, r + rows):
@@ -115,7 +115,7 @@ def block_loss(job, y, labels, start, n, weight, work, team):
 @inlined
 def finite_part(job, x, x_stride, y, n, n_in, team):
     """Whether this thread's share of a block's rows holds finite numbers alone."""
-    first, stop = share(n, LOW, team)
+    first, stop = own_part(n, LOW, team)
     if not passes.block_finite(x + first * x_stride, x_stride, stop - first, n_in):
         return False
     n = job.n_targets
@@ -132,7 +132,7 @@ def penalise(job, params, gradient, weight, team):
         layer = pointer_at(job.layers, np.int64) + l * COLUMNS
         count, w, dw = layer[N_IN] * layer[N_OUT], params + layer[WEIGHTS], gradient + layer[WEIGHTS]
         squares += np.float64(passes.sum_of_squares(w, count))
-        first, stop = share(count, REGISTER_BYTES, team)
+        first, stop = own_part(count, REGISTER_BYTES, team)
         passes.add_scaled(l2, w + first, dw + first, stop - first)
     meet(team)
     return 0.5 * l2 * squares
