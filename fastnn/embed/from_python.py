@@ -15,6 +15,7 @@ from fastnn.jobs.aligned import aligned_empty
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.tiles.predict import PRODUCTS_A_CALL
+from fastnn.settings.methods import METHODS
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -74,7 +75,7 @@ class Compiled:
     def __init__(self, spec: NetworkSpec):
         self._spec = spec
         itemsize = np.dtype(spec.dtype).itemsize
-        self._sizes = {method: point.scratch_size(spec, method) for method in point.METHODS}
+        self._sizes = {method: point.scratch_size(spec, method) for method in METHODS}
         self._wide = {method: size * itemsize > STACK_BYTES for method, size in self._sizes.items()}
 
     def workspace(self, method: str) -> NDArray:

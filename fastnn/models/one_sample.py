@@ -16,16 +16,11 @@ from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models import domain
 from fastnn.models.derivatives import Derivatives
+from fastnn.settings.methods import METHODS
 
 if TYPE_CHECKING:
     from fastnn.embed.cfunction import CFunction
     from fastnn.embed.training import TrainState
-
-
-#: The methods that need scratch, as in `fastnn.kernels.point.METHODS`, which cannot be read without importing Numba.
-METHODS = (
-    "forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params",
-)  # fmt: skip
 
 
 class SingleSample(Derivatives):

@@ -16,11 +16,10 @@ from fastnn.kernels.point.hessian import hessian
 from fastnn.kernels.point.jacobian import jacobian
 from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.point.rows import forward_rows
-from fastnn.kernels.point.scratch import METHODS, jacobian_rows, jacobian_scratch, scratch_size
+from fastnn.kernels.point.scratch import jacobian_rows, jacobian_scratch, scratch_size
 from fastnn.kernels.point.series import curvatures, jvp, slopes
 
 __all__ = [
-    "METHODS",
     "ROWS",
     "curvature_vjp_params",
     "curvatures",

@@ -16,9 +16,6 @@ from fastnn.settings.spec import NetworkSpec
 #: Terms of the series that some methods take a sample through, see `series`: there alone, and back, along tapes.
 TERMS, TERMS_BACK = {"jvp": 2, "taylor": 3}, {"vjp_params": 1, "hvp": 2, "taylor_vjp_params": 3}
 
-#: What a network can be asked for, as far as it differs in scratch.
-METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params")
-
 #: Rows of a Jacobian that go through a large network together, at most: few enough that they stay in the cache.
 JACOBIAN_ROWS = 32
 
