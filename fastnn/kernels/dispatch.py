@@ -40,8 +40,8 @@ FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 
 #: Least bytes of a layer's weights for which fewer rows than `MANY_ROWS` fetch the next strip of them ahead, where
 #: `RegisterFile.fetches_weights` says so: they outgrow the second-level cache, here of 1 MB. From 4 MB on 2 to 60 rows
-#: took 1/5 to 4/5 of the time, a step of training 2/3 to all of it; from 2 MB on 3/4 to all, below that nothing less
-#: (``pytest bench/bench_kernels.py -k few``).
+#: took 1/5 to 4/5 of the time, a step of training 2/3 to all of it; from 2 MB on 3/4 to all, below that there was no
+#: gain (``pytest bench/bench_kernels.py -k few``).
 FAR_BYTES = 2**21
 
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
