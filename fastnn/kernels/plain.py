@@ -81,7 +81,8 @@ def activate(code, z):
     if code == _SOFTPLUS:
         return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
     if code == _GELU:
-        return z * sigmoid(GELU_FACTOR * (z + GELU_CUBIC * z * z * z))
+        near = min(max(z, -100.0), 100.0)  # beyond, the sigmoid is 0 or 1
+        return max(z, -100.0) * sigmoid(GELU_FACTOR * (near + GELU_CUBIC * near * near * near))
     if code == _EXP:
         return math.exp(z)
     if code == _SIN:
@@ -109,6 +110,7 @@ def slope(code, z, h):
     if code == _SOFTPLUS:
         return -math.expm1(-h)
     if code == _GELU:
+        z = min(max(z, -100.0), 100.0)
         u = GELU_FACTOR * (z + GELU_CUBIC * z * z * z)
         return sigmoid(u) * (1 + GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z) * z * sigmoid(-u))
     if code == _SIN:
@@ -194,9 +196,10 @@ def output_loss(loss, logits, code, parameter, z, h, y, d):
     """The loss of one row, summed over its targets, and its derivative `d` with respect to the pre-activations `z`."""
     if loss == _CROSS_ENTROPY:
         value, total = 0.0, np.sum(y)
-        log_sum = np.max(z) + math.log(np.sum(np.exp(z - np.max(z))))
+        top = np.max(z)
+        log_sum = math.log(np.sum(np.exp(z - top)))
         for j in range(z.size):
-            value += y[j] * (log_sum - z[j])
+            value += y[j] * (log_sum - (z[j] - top)) if y[j] != 0 else 0.0
             d[j] = h[j] * total - y[j]
         return value
     value = 0.0

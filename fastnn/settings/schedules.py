@@ -147,7 +147,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Rise along half a cosine, then fall along a longer one (Smith and Topin, 2018), as in PyTorch.
+    """Rise along half a cosine, then fall along a longer one (Smith and Topin, 2018), in the shape of PyTorch's.
 
     Parameters
     ----------
@@ -156,8 +156,8 @@ class OneCycle(Schedule):
     epochs : int
         Length of the cycle, at least 2; the rate then stays constant.
     warm_up : float
-        Fraction of the epochs in which the rate rises; in [0, 1). The last of them has the highest rate, unless it
-        would be the first epoch.
+        Fraction of the cycle in which the rate rises; in [0, 1). PyTorch's turns at ``pct_start * total_steps - 1``, to
+        which ``warm_up = (pct_start * epochs - 1) / (epochs - 1)`` is equal.
     start, final : float
         First and last rate, as fractions of `learning_rate`; at least 0.
     """
@@ -169,7 +169,7 @@ class OneCycle(Schedule):
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """From `start` to 1, then to `final`, each along half a cosine."""
-        top = self.warm_up * self.epochs - 1
+        top = self.warm_up * (self.epochs - 1)
         up = np.clip(epoch / top, 0, 1) if top > 0 else np.ones_like(epoch)
         down = np.clip((epoch - top) / (self.epochs - 1 - top), 0, 1)
         rising = self.start + (1 - self.start) * (1 - np.cos(np.pi * up)) / 2

@@ -15,7 +15,6 @@ from fastnn.reference import activations, losses
 from fastnn.reference.network import forward, predict
 from fastnn.settings.solvers import is_bayesian
 from fastnn.settings.spec import NetworkSpec
-from fastnn.training.evidence import LEAST_SQUARES
 
 #: Samples that are looked at, at most.
 SAMPLES = 1000
@@ -29,8 +28,6 @@ REMEDY = "standardize the data (fastnn.standardize) or start from smaller parame
 def why_stalled(job: Job) -> str | None:
     """What keeps the loss where it is although it is at no minimum, to end a sentence with; None at a minimum."""
     spec, loss = job.spec, job.loss
-    if is_bayesian(job.optimizer) and float(np.square(job.params, dtype=np.float64).sum()) <= LEAST_SQUARES:
-        return f"by their evidence the data determine no parameter, and all have gone to zero; {REMEDY}"
     if loss.logits_of is not None:  # such an output never saturates: its derivative is o - y
         return None
     weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
