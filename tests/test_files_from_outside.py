@@ -50,7 +50,7 @@ def whole():
 def read(name, path):
     """Read a file as what it is named for."""
     if name.startswith("table"):
-        return tables.load(str(path)), tables.is_table_model(str(path))
+        return tables.TableModel.load(str(path)), tables.is_table_model(str(path))
     if name.startswith("checkpoint"):
         return fastnn.fit_many(NET.spec, X, Y, members=3, **RUN, checkpoint=path.parent)
     return fastnn.load(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,7 @@ class Derivatives:
         """
         spec = self._spec
         x, rows = self._samples(x)
-        out = self._receiver("out", out, (*rows, spec.n_out), x=x)
-        jac = self._receiver("jac", jac, (*rows, spec.n_out, spec.n_in), x=x, out=out)
+        self._check_written({"out": (out, (*rows, spec.n_out)), "jac": (jac, (*rows, spec.n_out, spec.n_in))}, x=x)
         self._compiled.jacobian(self, x, out, jac)
 
     def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray, *, grad: NDArray | None = None) -> None:
@@ -57,8 +57,11 @@ class Derivatives:
         """
         spec = self._spec
         x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
-        out = self._receiver("out", out, (spec.n_in,), x=x, v=v)
-        self._compiled.vjp(self, x, v, out, None if grad is None else self._gradient(grad, x=x, v=v, out=out))
+        written = {"out": (out, (spec.n_in,))}
+        if grad is not None:
+            written["grad"] = grad, (spec.n_params,)
+        self._check_written(written, x=x, v=v)
+        self._compiled.vjp(self, x, v, out, grad)
 
     def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
         """Write ``J t``, where J is the Jacobian at a sample: the derivative of the outputs along `t`.
@@ -72,7 +75,8 @@ class Derivatives:
         """
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
-        self._compiled.jvp(self, x, t, self._receiver("out", out, (spec.n_out,), x=x, t=t))
+        self._check_written({"out": (out, (spec.n_out,))}, x=x, t=t)
+        self._compiled.jvp(self, x, t, out)
 
     # ---------------------------------------------------------------- of second order
     def hessian(self, x: ArrayLike, h: NDArray, *, v: ArrayLike | None = None) -> None:
@@ -91,7 +95,8 @@ class Derivatives:
         if v is None and spec.n_out != 1:
             raise ValueError(f"v must say which outputs, as the network has {spec.n_out}; got None")
         x, v = checks.check_sample(x, spec), None if v is None else self._vector("v", v, spec.n_out)
-        self._compiled.hessian(self, x, self._receiver("h", h, (spec.n_in, spec.n_in), x=x, v=v), v)
+        self._check_written({"h": (h, (spec.n_in, spec.n_in))}, x=x, v=v)
+        self._compiled.hessian(self, x, h, v)
 
     def hvp(self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray) -> None:
         """Write the derivative of ``v^T J`` along `t`: the Hessian of ``v^T outputs`` times `t`.
@@ -109,7 +114,8 @@ class Derivatives:
         """
         spec = self._spec
         x, v, t = checks.check_sample(x, spec), self._vector("v", v, spec.n_out), self._vector("t", t, spec.n_in)
-        self._compiled.hvp(self, x, v, t, self._receiver("out", out, (spec.n_in,), x=x, v=v, t=t))
+        self._check_written({"out": (out, (spec.n_in,))}, x=x, v=v, t=t)
+        self._compiled.hvp(self, x, v, t, out)
 
     def taylor(
         self, x: ArrayLike, t: ArrayLike, out: NDArray, slope: NDArray, curvature: NDArray | None = None
@@ -127,10 +133,10 @@ class Derivatives:
         """
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
-        out = self._receiver("out", out, (spec.n_out,), x=x, t=t)
-        slope = self._receiver("slope", slope, (spec.n_out,), x=x, t=t, out=out)
+        written = {"out": (out, (spec.n_out,)), "slope": (slope, (spec.n_out,))}
         if curvature is not None:
-            self._receiver("curvature", curvature, (spec.n_out,), x=x, t=t, out=out, slope=slope)
+            written["curvature"] = curvature, (spec.n_out,)
+        self._check_written(written, x=x, t=t)
         self._compiled.taylor(self, x, t, out, slope, curvature)
 
     # ---------------------------------------------------------------- with respect to the parameters
@@ -148,7 +154,8 @@ class Derivatives:
         """
         x, rows = self._samples(x)
         v = checks.check_numbers("v", v, (*rows, self._spec.n_out), self._spec)
-        self._compiled.vjp_params(self, x, v, self._gradient(grad, x=x, v=v))
+        self._check_written({"grad": (grad, (self._spec.n_params,))}, x=x, v=v)
+        self._compiled.vjp_params(self, x, v, grad)
 
     def taylor_vjp_params(
         self,
@@ -175,7 +182,8 @@ class Derivatives:
         v, v_slope = self._vector("v", v, spec.n_out), self._vector("v_slope", v_slope, spec.n_out)
         if v_curvature is not None:
             v_curvature = self._vector("v_curvature", v_curvature, spec.n_out)
-        grad = self._gradient(grad, x=x, t=t, v=v, v_slope=v_slope, v_curvature=v_curvature)
+        gradient = {"grad": (grad, (spec.n_params,))}
+        self._check_written(gradient, x=x, t=t, v=v, v_slope=v_slope, v_curvature=v_curvature)
         self._compiled.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, grad)
 
     # ---------------------------------------------------------------- checks
@@ -191,12 +199,11 @@ class Derivatives:
             return X, (len(X),)
         return checks.check_sample(x, self._spec), ()
 
-    def _receiver(self, argument: str, array: NDArray, shape: tuple[int, ...], **others: NDArray | None) -> NDArray:
-        """An array to write to, checked to lie apart from the others and from the parameters."""
-        array = checks.check_out(argument, array, shape, self._spec)
-        checks.check_apart(**{argument: array}, params=self._params, **others)
-        return array
-
-    def _gradient(self, grad: NDArray, **others: NDArray | None) -> NDArray:
-        """A gradient to add to."""
-        return self._receiver("grad", grad, (self._spec.n_params,), **others)
+    def _check_written(self, written: Mapping[str, tuple[NDArray, tuple[int, ...]]], **read: ArrayLike | None) -> None:
+        """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""
+        for name, (array, shape) in written.items():
+            checks.check_out(name, array, shape, self._spec)
+        others: dict[str, Any] = {"params": self._params, **read}
+        for name, (array, _) in written.items():
+            checks.check_apart(**{name: array}, **others)
+            others[name] = array

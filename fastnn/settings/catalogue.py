@@ -6,7 +6,6 @@ names, in `fastnn.reference` and in `fastnn.kernels.functions`. Tests and docume
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from math import inf
 from typing import Self
@@ -112,8 +111,8 @@ class Loss:
 
     def where_present(self) -> Self:
         """The same loss, except that a target of NaN takes no part in it."""
-        loss = copy(self)
-        vars(loss).update(masked=True, code=masked_twin(self.code))
+        loss = object.__new__(type(self))  # as a copy of a loss of the user's is that loss
+        vars(loss).update(vars(self), masked=True, code=masked_twin(self.code))
         return loss
 
     def masked_as(self, other: Loss) -> Self:
