@@ -202,6 +202,21 @@ def test_partial_fit_goes_on_from_fit():
     assert_same(*both(call, "multiclass"))
 
 
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_a_network_that_is_trained_on_keeps_its_dtype(dtypes, first):
+    def call(model):
+        getattr(model, first)(X.astype(dtypes[0]), DATA["multioutput"][1])
+        for dtype in (dtypes[1], *dtypes) * 3:
+            model.partial_fit(X.astype(dtype), DATA["multioutput"][1])
+        return model
+
+    expected, got = both(call, "multioutput")
+    assert {W.dtype for W in got.coefs_ + got.intercepts_} == {np.dtype(dtypes[0])}
+    for mine, other in zip(got.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     "params", [{}, {"solver": "sgd", "learning_rate": "invscaling"}, {"solver": "lbfgs"}], ids=repr
 )

@@ -76,7 +76,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     callbacks : callable or list of callable, optional
         Called with the estimator after each epoch; one that returns a true value ends the training.
     dtype : {"float32", "float64"}, optional
-        Type of all computations; by default that of the data.
+        Type of all computations; by default that of the data, and where a fitted network is trained on its own.
     threads : int, default=1
         Number of threads that may share a training step, if it takes long enough.
     class_weight : dict, "balanced" or None

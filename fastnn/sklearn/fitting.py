@@ -44,7 +44,8 @@ def fit_estimator(
     if estimator.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
 
-    dtype = np.dtype(X.dtype if estimator.dtype is None else estimator.dtype)
+    known = X.dtype if first_pass else estimator.coefs_[0].dtype  # what is trained on keeps its own
+    dtype = np.dtype(known if estimator.dtype is None else estimator.dtype)
     sizes = [X.shape[1], *hidden, estimator.n_outputs_]
     starts: list[Any] = []
     if first_pass:

@@ -50,6 +50,12 @@ class StochasticState:
     optimizer_state: State
     learning_rate: float
 
+    def suits(self, job: Job) -> bool:
+        """Whether it is one of the job's update rule, on as many parameters of the same type."""
+        state, spec = self.optimizer_state, job.spec
+        mine = state.optimizer, state.slots.shape[1], state.slots.dtype
+        return mine == (type(job.optimizer).__name__, spec.n_params, np.dtype(spec.dtype))
+
 
 class Epochs:
     """A job's epochs, in the orders that scikit-learn shuffles rows to: each order is a shuffle of the last.

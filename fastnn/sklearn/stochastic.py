@@ -24,7 +24,8 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
     # In one batch the order of the rows is seen by rounding alone, and by who draws on from the same generator.
     shuffle = bool(estimator.shuffle) and not (rows == n and isinstance(estimator.random_state, Integral))
     job = estimator._job(data, dtype, optimizer=rule, batch_size=rows, shuffle=shuffle)
-    if not incremental or not hasattr(estimator, "_stochastic_state"):
+    state = getattr(estimator, "_stochastic_state", None)
+    if not incremental or state is None or not state.suits(job):
         estimator._stochastic_state = StochasticState(
             rule, State.fresh(job.spec, rule, 0), float(estimator.learning_rate_init)
         )
