@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from fastnn import MLP, Activation, Loss
 from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
-from fastnn.sklearn.conventions import first_weights
+from fastnn.sklearn.conventions import first_weights, rule_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4))
@@ -218,6 +218,33 @@ def test_callbacks_see_every_epoch_and_may_stop():
     assert seen == list(enumerate(model.loss_curve_, start=1))
     assert model.n_iter_ == 3
     same_weights(model, regressor(max_iter=3).fit(X, Y), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "rmsprop", "rprop", "adamw"])
+@pytest.mark.parametrize("first", ["adam", "rprop", "sgd", "lbfgs"])
+def test_another_solver_begins_with_a_state_of_its_own(first, solver):
+    model = regressor(solver=first).fit(X, Y)
+    again = regressor(solver=solver, warm_start=True, max_iter=1, shuffle=False).fit(X, Y)
+    again.coefs_, again.intercepts_ = [W.copy() for W in model.coefs_], [b.copy() for b in model.intercepts_]
+    again.fit(X, Y)
+    if first != solver:
+        same_weights(model.set_params(solver=solver, shuffle=False).partial_fit(X, Y), again, rtol=0, atol=0)
+        assert model._stochastic_state.optimizer_state.optimizer == type(rule_of(model)).__name__
+
+
+def test_a_state_of_another_network_is_not_gone_on_from():
+    model = regressor().fit(X, Y).set_params(solver="lbfgs", hidden_layer_sizes=(9,)).fit(X, Y)
+    model.set_params(solver="adam").partial_fit(X, Y)
+    assert model._stochastic_state.optimizer_state.slots.shape[1] == sum(W.size for W in model.coefs_) + 11
+
+
+@pytest.mark.parametrize("before", [{"early_stopping": True}, {"early_stopping": False}, {"solver": "lbfgs"}], ids=repr)
+@pytest.mark.parametrize("after", [{"solver": "adam"}, {"solver": "levenberg-marquardt"}], ids=repr)
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_warm_start_may_stop_by_another_measure(before, after, early_stopping):
+    model = regressor(warm_start=True, **before).fit(X, Y)
+    model.set_params(**after, early_stopping=early_stopping).fit(X, Y)
+    assert (model.best_validation_score_ is None) != early_stopping
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])

@@ -18,10 +18,26 @@ def begin(estimator: Perceptron, coefs: list[NDArray], intercepts: list[NDArray]
     estimator.n_iter_ = estimator.t_ = 0
     if estimator.solver != "lbfgs":
         estimator.loss_curve_ = []
-        estimator._no_improvement_count = 0
-        estimator.validation_scores_ = [] if estimator.early_stopping else None
-        estimator.best_validation_score_ = -np.inf if estimator.early_stopping else None
-        estimator.best_loss_ = None if estimator.early_stopping else np.inf
+        _expect_improvements(estimator)
+
+
+def go_on(estimator: Perceptron) -> None:
+    """Train on: keep the accounts that there are, unless those are of L-BFGS, or of the other way to stop."""
+    if estimator.solver == "lbfgs":
+        return
+    if not hasattr(estimator, "loss_curve_"):
+        estimator.loss_curve_ = []
+        _expect_improvements(estimator)
+    elif (estimator.best_loss_ is None) != bool(estimator.early_stopping):
+        _expect_improvements(estimator)
+
+
+def _expect_improvements(estimator: Perceptron) -> None:
+    """Set what the first loss, or the first score, improves on."""
+    estimator._no_improvement_count = 0
+    estimator.validation_scores_ = [] if estimator.early_stopping else None
+    estimator.best_validation_score_ = -np.inf if estimator.early_stopping else None
+    estimator.best_loss_ = None if estimator.early_stopping else np.inf
 
 
 def end_epochs(estimator: Perceptron, losses: list[float], n: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from fastnn.sklearn.bookkeeping import begin, merit
+from fastnn.sklearn.bookkeeping import begin, go_on, merit
 from fastnn.sklearn.conventions import activations_of, first_weights
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.restarts import fit_together, goes_together
@@ -68,7 +68,9 @@ def _fit_in_turn(
     """Train from each start, and keep the best; without any, train on from the weights there are."""
     best: tuple[float, dict[str, Any]] | None = None
     for start in starts or [None]:
-        if start is not None:
+        if start is None:
+            go_on(estimator)
+        else:
             begin(estimator, *start)
         match estimator.solver:
             case "lbfgs":
