@@ -247,6 +247,44 @@ def test_a_warm_start_may_stop_by_another_measure(before, after, early_stopping)
     assert (model.best_validation_score_ is None) != early_stopping
 
 
+OTHER_NETWORKS = [
+    (Y[:, 0], {}, "y must go with the 2 outputs of the network that is trained on; got 1 target"),
+    (np.c_[Y, Y], {}, "got 4 targets, for 4 outputs with loss='squared_error'"),
+    (Y, {"loss": "gaussian_nll"}, "got 2 targets, for 4 outputs with loss='gaussian_nll'"),
+    (Y, {"hidden_layer_sizes": (6,)}, r"hidden_layer_sizes must be \[6, 5\], as of the network"),
+    (Y, {"hidden_layer_sizes": (6, 8)}, r"trained on; got \[6, 8\]"),
+    (abs(Y), {"loss": "poisson"}, "loss must go with outputs of the activation 'identity', .* got 'poisson'"),
+    (Y, {"loss": "ascending_pinball", "quantiles": [0.1, 0.9]}, "got 'ascending_pinball'"),
+]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "levenberg-marquardt"])
+@pytest.mark.parametrize(("y", "params", "message"), OTHER_NETWORKS, ids=[message for *_, message in OTHER_NETWORKS])
+def test_what_needs_another_network_is_not_trained_on(y, params, message, solver):
+    model = regressor(solver=solver, warm_start=True).fit(X, Y)
+    model.set_params(**params)
+    if solver == "adam":
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(X, y)
+    if solver != "levenberg-marquardt" or "loss" not in params:
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y)
+    assert model.n_outputs_ == 2
+    assert model.set_params(warm_start=False, loss="squared_error").fit(X, y).predict(X).shape == y.shape
+
+
+def test_a_warm_start_keeps_features_and_classes():
+    model = classifier(warm_start=True).fit(X, LABELS)
+    with pytest.raises(ValueError, match="X has 3 features, but MLPClassifier is expecting 4"):
+        model.fit(X[:, :3], LABELS)
+    with pytest.raises(ValueError, match="same classes as in the previous call"):
+        model.fit(X, LABELS > 0)
+    several = classifier().fit(X, Y > 0)
+    for y in (LABELS, np.c_[Y, Y] > 0, LABELS > 0):
+        with pytest.raises(ValueError, match=r"y must go with the 2 outputs|classes"):
+            several.partial_fit(X, y)
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_dtype(solver):
     low, high = (regressor(solver=solver, dtype=dtype).fit(X, Y) for dtype in ("float32", np.float64))
@@ -274,6 +312,8 @@ REFUSED = [
     (regressor(activation=("tanh", "tanz")), "did you mean 'tanh'"),
     (regressor(solver="adamm"), "The 'solver' parameter of MLPRegressor must be"),
     (regressor(loss="mse"), "The 'loss' parameter of MLPRegressor must be"),
+    (regressor(hidden_layer_sizes=(8.7,)), r"hidden_layer_sizes must be whole numbers > 0, got \[8\.7\]"),
+    (regressor(hidden_layer_sizes=[[3, 4]]), r"hidden_layer_sizes must be whole numbers > 0, got \[\[3, 4\]\]"),
     (regressor(n_restarts=0), "The 'n_restarts' parameter"),
     (regressor(dtype="float16"), "The 'dtype' parameter"),
     (regressor(threads=0), "The 'threads' parameter"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,22 @@ REGRESSION_LOSSES = tuple(_LOSSES)
 def keep(estimator: Any, arguments: dict[str, Any]) -> None:
     """Set each argument of a constructor, its ``locals()``, as the attribute of that name, as scikit-learn asks."""
     vars(estimator).update({name: value for name, value in arguments.items() if name not in ("self", "__class__")})
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """The width of each hidden layer, from one number or several.
+
+    Raises
+    ------
+    ValueError
+        If one is not a whole number above 0.
+    """
+    widths = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if not all(isinstance(width, Integral) for width in widths):
+        raise ValueError(f"hidden_layer_sizes must be whole numbers > 0, got {widths}.")
+    if any(width <= 0 for width in widths):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {widths}.")  # as scikit-learn says it
+    return [int(width) for width in widths]
 
 
 def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from fastnn.checks import counted
 from fastnn.sklearn.bookkeeping import begin, go_on, merit
-from fastnn.sklearn.conventions import activations_of, first_weights
+from fastnn.sklearn.conventions import activations_of, first_weights, hidden_sizes
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.restarts import fit_together, goes_together
 from fastnn.sklearn.run import NON_FINITE, Data
@@ -27,10 +28,7 @@ def fit_estimator(
     validation_data: Any = None,
 ) -> Perceptron:
     """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
-    hidden = estimator.hidden_layer_sizes
-    hidden = list(hidden) if hasattr(hidden, "__iter__") else [hidden]
-    if np.any(np.array(hidden) <= 0):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+    hidden = hidden_sizes(estimator.hidden_layer_sizes)
     first_pass = not hasattr(estimator, "coefs_") or (not estimator.warm_start and not incremental)
     X, y = estimator._validate_input(X, y, incremental, reset=first_pass)
     if sample_weight is not None:
@@ -39,7 +37,10 @@ def fit_estimator(
             raise ValueError(f"sample_weight must have a sum above 0; got {sample_weight.sum()}")
     sample_weight = estimator._weigh_classes(y, sample_weight, incremental)
     y = estimator._targets(y)
-    estimator.n_outputs_ = estimator._outputs_per_target() * y.shape[1]
+    n_outputs = estimator._outputs_per_target() * y.shape[1]
+    if not first_pass:
+        _check_same_network(estimator, hidden, y.shape[1], n_outputs)
+    estimator.n_outputs_ = n_outputs
     estimator._random_state = check_random_state(estimator.random_state)
     if estimator.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
@@ -60,6 +61,23 @@ def fit_estimator(
     else:
         _fit_in_turn(estimator, starts, data, validation, incremental)
     return estimator
+
+
+def _check_same_network(estimator: Perceptron, hidden: list[int], n_targets: int, n_outputs: int) -> None:
+    """Refuse to train on a network that the settings and the targets do not describe any more."""
+    *known, known_outputs = (len(b) for b in estimator.intercepts_)
+    if hidden != known:
+        raise ValueError(f"hidden_layer_sizes must be {known}, as of the network that is trained on; got {hidden}")
+    if n_outputs != known_outputs:
+        raise ValueError(
+            f"y must go with the {counted(known_outputs, 'output')} of the network that is trained on; "
+            f"got {counted(n_targets, 'target')}, for {counted(n_outputs, 'output')} with loss={estimator.loss!r}"
+        )
+    if estimator._output_activation() != estimator.out_activation_:
+        raise ValueError(
+            f"loss must go with outputs of the activation {estimator.out_activation_!r}, as of the network that is "
+            f"trained on; got {estimator.loss!r}"
+        )
 
 
 def _fit_in_turn(
