@@ -116,6 +116,10 @@ REFUSED = [
     ({"n_estimators": 0}, "The 'n_estimators' parameter of MLPEnsembleRegressor must be"),
     ({"solver": "lbfgs"}, "The 'solver' parameter"),
     ({"loss": "mse"}, "The 'loss' parameter"),
+    ({"hidden_layer_sizes": (8.7,)}, r"hidden_layer_sizes must be whole numbers > 0, got \[8\.7\]"),
+    ({"hidden_layer_sizes": [[3, 4]]}, r"hidden_layer_sizes must be whole numbers > 0, got \[\[3, 4\]\]"),
+    ({"hidden_layer_sizes": (0,)}, r"hidden_layer_sizes must be > 0, got \[0\]"),
+    ({"hidden_layer_sizes": (3, -3)}, r"hidden_layer_sizes must be > 0, got \[3, -3\]"),
     ({"activation": ("relu", "relu")}, "activation must be a name, or one for each of 1 hidden layer"),
 ]
 

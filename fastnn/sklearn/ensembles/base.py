@@ -17,7 +17,15 @@ from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
 from fastnn.settings.own import Activation, Loss
-from fastnn.sklearn.conventions import HIDDEN_ACTIVATIONS, activations_of, batch_rows, keep, loss_numbers, spec_of
+from fastnn.sklearn.conventions import (
+    HIDDEN_ACTIVATIONS,
+    activations_of,
+    batch_rows,
+    hidden_sizes,
+    keep,
+    loss_numbers,
+    spec_of,
+)
 
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
 
@@ -69,7 +77,7 @@ class EnsembleBase(BaseEstimator):
         weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
         if not weight.sum() > 0 or weight.min() < 0:
             raise ValueError("sample_weight must be at least 0 everywhere, and above it somewhere")
-        hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         spec = spec_of((X.shape[1], *hidden, n_out), activations_of(self.activation, len(hidden)), output, X.dtype)
         rng = check_random_state(self.random_state)
         options: dict[str, Any] = {}
