@@ -211,6 +211,22 @@ def test_validation_data_with_unknown_classes_are_refused():
         classifier().fit(X, LABELS, validation_data=(X, LABELS + 1))
 
 
+BAD_VALIDATION = [
+    (X, r"validation_data must be \(X, y\) or \(X, y, sample_weight\); got"),
+    ((X,), r"validation_data must be \(X, y\) or"),
+    ((X, Y, None, None), r"validation_data must be \(X, y\) or"),
+    ((X, Y[:, 0]), "validation_data must have 2 targets for each sample, as y has; got 1"),
+    ((X, np.c_[Y, Y]), "validation_data must have 2 targets for each sample, as y has; got 4"),
+    ((X, Y, np.resize([-1.0, 1.0], 80)), r"sample_weight must have a sum above 0 on the validation set; got 0\.0"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), BAD_VALIDATION, ids=[message for _, message in BAD_VALIDATION])
+def test_validation_data_that_do_not_fit_are_refused(data, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        regressor().fit(X, Y, validation_data=data)
+
+
 def test_callbacks_see_every_epoch_and_may_stop():
     seen = []
     calls = [lambda model: seen.append((model.n_iter_, model.loss_)), lambda model: model.n_iter_ == 3]

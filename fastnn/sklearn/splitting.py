@@ -12,6 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight
 
+from fastnn.checks import counted, describe
 from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import Data, dense
@@ -26,12 +27,19 @@ def split(
     if estimator.solver == "lbfgs":
         return _data(estimator, X, y, weight, dtype), None
     if validation_data is not None:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {describe(validation_data)}")
         X_val, y_val, *rest = validation_data
         seen = copy(estimator)  # to be checked against, as in a later call of partial_fit
         seen.warm_start = False
         X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
         weight_val = _check_sample_weight(rest[0], X_val) if rest else None
         y_val = estimator._targets(y_val)
+        if y_val.shape[1] != y.shape[1]:
+            raise ValueError(
+                f"validation_data must have {counted(y.shape[1], 'target')} for each sample, as y has; "
+                f"got {y_val.shape[1]}"
+            )
     elif estimator.early_stopping:
         stratify = y if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
         arrays = (X, y) if weight is None else (X, y, weight)
@@ -46,6 +54,8 @@ def split(
             )
     else:
         return _data(estimator, X, y, weight, dtype), None
+    if weight_val is not None and not weight_val.sum() > 0:
+        raise ValueError(f"sample_weight must have a sum above 0 on the validation set; got {weight_val.sum()}")
     return _data(estimator, X, y, weight, dtype), _data(estimator, X_val, y_val, weight_val, dtype)
 
 
