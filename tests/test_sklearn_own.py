@@ -323,6 +323,13 @@ def test_class_weight_is_a_sample_weight(kind):
     same_weights(weighted, classifier().fit(X, LABELS, sample_weight * of_class[LABELS]))
 
 
+def test_class_weight_of_a_class_that_a_batch_lacks():
+    two = LABELS < 2
+    weighted = classifier(class_weight={0: 3.0, 2: 4.0}).partial_fit(X[two], LABELS[two], classes=[0, 1, 2])
+    plain = classifier().partial_fit(X[two], LABELS[two], classes=[0, 1, 2], sample_weight=3.0 - 2 * LABELS[two])
+    same_weights(weighted, plain)
+
+
 REFUSED = [
     (regressor(activation=("tanh",)), "activation must be a name, or one for each of 2 hidden layers"),
     (regressor(activation=("tanh", "tanz")), "did you mean 'tanh'"),
@@ -348,6 +355,11 @@ def test_bad_weights_are_refused():
         regressor().fit(X, Y, np.resize([-1.0, 1.0], 80))
     with pytest.raises(ValueError, match="class_weight must be None with several labels"):
         classifier(class_weight={0: 2}).fit(X, Y > 0)
+    for bad in ({0: -1.0}, {1: np.nan}, {2: np.inf}):
+        with pytest.raises(ValueError, match="class_weight must be finite and at least 0; got"):
+            classifier(class_weight=bad).fit(X, LABELS)
+    with pytest.raises(ValueError, match="class_weight must leave samples with a weight above 0; got"):
+        classifier(class_weight=dict.fromkeys(range(3), 0)).fit(X, LABELS)
     with pytest.raises(ValueError, match="class_weight='balanced' needs all samples at once"):
         classifier(class_weight="balanced").partial_fit(X, LABELS, classes=[0, 1, 2])
 

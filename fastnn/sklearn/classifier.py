@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastnn.sklearn.conventions import keep
@@ -219,6 +219,11 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
             raise ValueError("class_weight='balanced' needs all samples at once, and partial_fit sees some of them")
         if self._label_binarizer.y_type_.startswith("multilabel"):
             raise ValueError("class_weight must be None with several labels a sample")
-        labels = self._label_binarizer.inverse_transform(y.astype(int))
-        weight = compute_sample_weight(self.class_weight, labels)
-        return weight if sample_weight is None else weight * sample_weight
+        numbers = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.intp)
+        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[numbers])
+        if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
+            raise ValueError(f"class_weight must be finite and at least 0; got {self.class_weight!r}")
+        weight = of_class[numbers] if sample_weight is None else of_class[numbers] * sample_weight
+        if not weight.sum() > 0:
+            raise ValueError(f"class_weight must leave samples with a weight above 0; got {self.class_weight!r}")
+        return weight
