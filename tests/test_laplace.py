@@ -64,6 +64,32 @@ def test_single_precision_is_computed_in_double(net):
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_outside_the_domain_are_those_of_the_network(net, dtype):
+    plain = MLP(net.spec.sizes, dtype=dtype, rng=0)
+    plain.params[:] = net.params
+    away = np.r_[X[:2], [[9.0, 0.0]]]
+    sure = {way: fastnn.laplace(plain.with_domain(X, outside=way), X, Y) for way in ("ignore", "clip", "nan", "raise")}
+    np.testing.assert_array_equal(sure["clip"].covariance, sure["ignore"].covariance)
+    edge = np.clip(away.astype(dtype), X.astype(dtype).min(axis=0), X.astype(dtype).max(axis=0))
+    np.testing.assert_array_equal(sure["clip"].predict(away), sure["ignore"].predict(edge))
+    means, stds = sure["nan"].predict(away)
+    assert np.isnan(means[2]).all()
+    assert np.isnan(stds[2]).all()
+    np.testing.assert_array_equal(means[:2], sure["ignore"].predict(X[:2])[0])
+    with pytest.raises(ValueError, match=r"X must lie in the network's domain, .* got 9 in row 2"):
+        sure["raise"].predict(away)
+    half = {way: plain.with_domain(X[:30], outside=way) for way in ("nan", "raise", "clip")}
+    with pytest.raises(ValueError, match=r"model must have outputs for all of X; row 3\d lies outside its domain"):
+        fastnn.laplace(half["nan"], X, Y)
+    with pytest.raises(ValueError, match="X must lie in the network's domain"):
+        fastnn.laplace(half["raise"], X, Y)
+    inside = np.clip(X.astype(dtype), X[:30].astype(dtype).min(axis=0), X[:30].astype(dtype).max(axis=0))
+    np.testing.assert_array_equal(
+        fastnn.laplace(half["clip"], X, Y).covariance, fastnn.laplace(plain, inside, Y).covariance
+    )
+
+
 def test_what_is_refused(net):
     with pytest.raises(TypeError, match=r"model must be a fastnn.MLP; got"):
         fastnn.laplace(net.spec, X, Y)

@@ -74,17 +74,22 @@ class Laplace:
             As in `MLP.predict`.
         """
         own = self.noise**2 if checks.check_flag("noise", noise) else 0.0
+        X = checks.check_inputs(X, self.model.spec)
+        mean, variance = np.moveaxis(self.model._outputs(self._moments, X), 1, 0)
+        return mean, np.sqrt(variance + own)
+
+    def _moments(self, X: NDArray) -> NDArray[np.float64]:
+        """The outputs' means and variances, without the noise, shape (n, 2, n_out)."""
         spec, params = _in_double(self.model)
-        X = checks.check_inputs(X, spec)
-        mean, variance = np.empty((2, len(X), spec.n_out))
+        moments = np.empty((len(X), 2, spec.n_out))
         step = max(1, _AT_ONCE // (spec.n_out * spec.n_params))
         with blas_threads():
             for start in range(0, len(X), step):
                 part = slice(start, start + step)
-                mean[part], jacobian = parameter_jacobian(spec, params, X[part])
+                moments[part, 0], jacobian = parameter_jacobian(spec, params, X[part].astype(np.float64))
                 uncertain = jacobian[..., -len(self._root) :]  # the last layer's parameters come last
-                variance[part] = np.sum((uncertain @ self._root) ** 2, axis=2)
-        return mean, np.sqrt(variance + own)
+                moments[part, 1] = np.sum((uncertain @ self._root) ** 2, axis=2)
+        return moments
 
     def __repr__(self) -> str:
         count, of = len(self._root), "last layer's " if self.last_layer else ""
@@ -143,9 +148,13 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     layer = spec.layers[-1]
     count = layer.n_in * layer.n_out + (layer.n_out if spec.bias else 0) if last_layer else spec.n_params
     checks.check_memory("matrices of the size of model", 1, 16 * spec.n_params**2)
-    X = checks.check_inputs(X, spec, least=1)
+    X = checks.check_inputs(X, model.spec, least=1)
     y = checks.check_targets(y, spec, row, len(X))
     checks.check_finite_data(X, y, None)
+    X = model._outputs(lambda X: X.astype(np.float64), X)  # as the network takes them
+    if not np.isfinite(X).all():
+        row_outside = int(np.argwhere(np.isnan(X))[0][0])
+        raise ValueError(f"model must have outputs for all of X; row {row_outside} lies outside its domain")
 
     sums = _sums(spec, params, X, y, row)
     curvature = np.triu(sums[:-1, :-1])[-count:, -count:]
