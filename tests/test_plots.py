@@ -12,6 +12,7 @@ from matplotlib.figure import Figure  # noqa: E402 - after importorskip()
 
 from fastnn import plots  # noqa: E402 - after importorskip()
 
+PLANE = fastnn.MLP((2, 1), output_activation="sigmoid", rng=0)
 LIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -127,6 +128,17 @@ def test_predicted_against_true(ax):
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), np.column_stack([true, predicted]))
     assert ax.get_title() == "Predicted and true: r2 0.750, typical error 0.408"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("price, true", "price, predicted")
+
+
+def test_a_column_is_a_vector(ax):
+    column = np.array([[1.5], [2.0], [2.5]])
+    plots.predicted_against_true([1.0, 2.0, 3.0], column, ax)
+    assert ax.get_title() == "Predicted and true: r2 0.750, typical error 0.408"
+    plots.outputs_against_targets({"targets": column}, column, ax)
+    plots.coverage([0.5, 0.8, 0.9], {"levels": column / 3}, ax)
+    plots.confusion(column > 2, [False, False, False], ax)
+    assert ax.get_title() == "Classes: 66.7% correct"
+    plots.decision_regions(PLANE, np.c_[column, column], column > 2, ax, steps=9)
 
 
 def test_confusion_counts(ax):
@@ -245,6 +257,23 @@ def test_coverage(ax):
             lambda ax: plots.coverage([0.8, 0.9], {"absolute": [0.8]}, ax),
             "absolute must be as long as levels, 2; got 1",
         ),
+        (lambda ax: plots.outputs_against_targets({"a": [1, 2]}, [1], ax), "a must be as long as targets, 1; got 2"),
+        (lambda ax: plots.outputs_against_targets({"a": 1.0}, [1, 2], ax), r"a must have shape \(n,\) or \(n, 1\)"),
+        (lambda ax: plots.predicted_against_true([1], [1, 2], ax), "predicted must be as long as true, 1; got 2"),
+        (lambda ax: plots.predicted_against_true([1], np.ones((1, 2)), ax), r"predicted must have shape \(n,\)"),
+        (lambda ax: plots.confusion([0, 1], [1], ax), "predicted must be as long as true, 2; got 1"),
+        (
+            lambda ax: plots.confusion([0, 1], [0, 2], ax, classes=[0, 1]),
+            "predicted must hold classes among 0, 1; got 2",
+        ),
+        (lambda ax: plots.confusion([2], [2], ax, classes=[0, 1]), "true must hold classes among 0, 1; got 2"),
+        (lambda ax: plots.confusion([0], [0], ax, classes=["0"]), "true must hold classes among '0'; got 0"),
+        (lambda ax: plots.confusion([0], ["0"], ax), "true must hold classes among '0'; got 0"),
+        (lambda ax: plots.sample_images(np.ones((2, 3, 3)), [0], [0], ax), "images must be as many as predicted, 1"),
+        (lambda ax: plots.sample_images(np.ones((2, 3, 3)), [0, 1], [0], ax), "labels must be as long as predicted, 2"),
+        (lambda ax: plots.decision_regions(PLANE, np.eye(2), [0], ax), r"X must have shape \(1, 2\), .* got \(2, 2\)"),
+        (lambda ax: plots.decision_regions(PLANE, np.eye(2), [0, 2], ax), "y must hold classes among 0, 1; got 2"),
+        (lambda ax: plots.learning(fastnn.MLP((2, 2)), np.eye(2), np.eye(2)), "net must have one output; it has 2"),
         (lambda ax: plots.error_over_distance([], [], ax), "distances must have shape .* at least one number"),
     ],
 )

@@ -14,6 +14,7 @@ from fastnn.checks.extras import require
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
+from fastnn.plots.vectors import vectors
 from fastnn.settings.optimizers import SGD, Optimizer
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def learning(
         The network, which is not modified.
     X : array_like, shape (n, n_in)
         A few samples.
-    y : array_like, shape (n, 1)
+    y : array_like, shape (n,) or (n, 1)
         Their targets.
     path : path_like, optional
         A ``.gif`` file for the animation.
@@ -62,7 +63,9 @@ def learning(
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")
     marks = np.unique(np.geomspace(1, epochs + 1, frames).astype(int) - 1)  # epochs done when a frame is taken
-    y = np.asarray(y, dtype=float)
+    if net.spec.n_out != 1:
+        raise ValueError(f"net must have one output; it has {net.spec.n_out}")
+    (y,) = vectors(y=y)
     losses, steps = _train(net, X, y, marks, loss, optimizer)
     names = [" ".join(f"{value:g}" for value in row) for row in np.asarray(X)]
 
@@ -71,7 +74,7 @@ def learning(
         figure.clear()
         left, middle, right = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
         network_diagram(learned, left, input_names=input_names)
-        outputs_against_targets({"output": outputs}, y[:, 0], middle, names=names)
+        outputs_against_targets({"output": outputs}, y, middle, names=names)
         middle.set(ylim=(min(0.0, y.min()) - 0.1, max(1.0, y.max()) + 0.1), xlabel="inputs")
         middle.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         left.set_title("Weights")

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from fastnn.checks import listed
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
+from fastnn.plots.vectors import class_labels, series, vectors
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP
@@ -38,13 +40,14 @@ def outputs_against_targets(
     Axes
     """
     ax = axes_or_new(ax)
-    targets = np.asarray(targets, dtype=float)
+    (targets,) = vectors(targets=targets)
+    lines = series(targets, "targets", outputs)
     place = np.arange(len(targets))
     ax.hlines(targets, place - 0.36, place + 0.36, color="0.55", linewidth=7, label="target")
-    for k, ((name, values), style) in enumerate(zip(outputs.items(), styles(len(outputs)), strict=True)):
-        at = place + 0.24 * (k - (len(outputs) - 1) / 2)
+    for k, ((name, values), style) in enumerate(zip(lines.items(), styles(len(lines)), strict=True)):
+        at = place + 0.24 * (k - (len(lines) - 1) / 2)
         look = {"color": style["color"], "marker": style["marker"], "edgecolor": "white"}
-        ax.scatter(at, np.asarray(values, dtype=float), s=70, label=name, zorder=3, **look)
+        ax.scatter(at, values, s=70, label=name, zorder=3, **look)
     ax.set_xticks(place, names or [str(k) for k in place])
     ax.set(title="Outputs and targets", xlabel="sample", ylabel="output")
     tidy(ax, grid="y")
@@ -73,8 +76,11 @@ def sample_images(
     Axes
     """
     ax = axes_or_new(ax)
-    images, predicted, labels = np.asarray(images), np.asarray(predicted), np.asarray(labels)
-    for k, (image, guess, label) in enumerate(zip(images, predicted, labels, strict=True)):
+    predicted, true = class_labels(predicted=predicted, labels=labels)
+    images = np.asarray(images)
+    if len(images) != len(predicted):
+        raise ValueError(f"images must be as many as predicted, {len(predicted)}; got {len(images)}")
+    for k, (image, guess, label) in enumerate(zip(images, predicted, true, strict=True)):
         row, column = divmod(k, columns)
         left, top = column * 1.15, row * 1.5
         ax.imshow(image, cmap="Greys", extent=(left, left + 1, top + 1, top), interpolation="nearest")
@@ -108,7 +114,7 @@ def predicted_against_true(
     Axes
     """
     ax = axes_or_new(ax)
-    true, predicted = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
+    true, predicted = vectors(true=true, predicted=predicted)
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
     ax.plot(ends, ends, color=STYLES[0]["color"], linewidth=3, zorder=1, label="predicted = true")
     ax.scatter(true, predicted, s=18, color=STYLES[1]["color"], alpha=max(0.15, min(0.8, 200 / len(true))), linewidth=0)
@@ -139,11 +145,18 @@ def confusion(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If there is another number of predicted classes than of true ones, or one is not among `classes`.
     """
     ax = axes_or_new(ax)
-    true, predicted = np.asarray(true), np.asarray(predicted)
-    names = np.unique(np.concatenate([true, predicted])) if classes is None else np.asarray(classes)
-    counts = np.array([[np.sum((true == a) & (predicted == b)) for b in names] for a in names])
+    true, predicted = class_labels(true=true, predicted=predicted)
+    names = np.unique(np.concatenate([true, predicted])).tolist() if classes is None else list(classes)
+    rows, columns = _places(names, true=true, predicted=predicted)
+    counts = np.zeros((len(names), len(names)), int)
+    np.add.at(counts, (rows, columns), 1)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if len(names) <= 25:
@@ -158,7 +171,7 @@ def confusion(
             ha="right" if long else "center",
         )
         ax.set_yticks(range(len(names)), [str(name) for name in names])
-    ax.set(title=f"Classes: {np.mean(true == predicted):.1%} correct", xlabel="predicted", ylabel="true")
+    ax.set(title=f"Classes: {np.mean(rows == columns):.1%} correct", xlabel="predicted", ylabel="true")
     return ax
 
 
@@ -189,19 +202,22 @@ def decision_regions(
     Raises
     ------
     ValueError
-        If the network does not have two inputs.
+        If the network does not have two inputs, or `y` is not a class of the network for each sample.
     """
     if net.spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")
     ax = axes_or_new(ax)
-    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    X, (y,) = np.asarray(X, dtype=float), class_labels(y=y)
+    if X.shape != (len(y), 2):
+        raise ValueError(f"X must have shape ({len(y)}, 2), a row for each class in y; got {X.shape}")
+    count = max(net.spec.n_out, 2)
+    _places(list(range(count)), y=y)
     low, high = X.min(axis=0), X.max(axis=0)
     low, high = low - 0.08 * (high - low), high + 0.08 * (high - low)
     sides = [np.linspace(a, b, steps) for a, b in zip(low, high, strict=True)]
     plane = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
     outputs = net.predict(plane)
     classes = outputs.argmax(axis=1) if net.spec.n_out > 1 else (outputs[:, 0] > 0.5).astype(int)
-    count = max(net.spec.n_out, 2)
     looks = styles(count)
     light = LinearSegmentedColormap.from_list("light", [look["color"] for look in looks], count)
     regions = classes.reshape(steps, steps)
@@ -223,3 +239,15 @@ def decision_regions(
     ax.set(title="Decision regions", xlabel=names[0], ylabel=names[1], xlim=extent[:2], ylim=extent[2:])
     ax.legend(frameon=True, framealpha=0.9)
     return ax
+
+
+def _places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp]]:
+    """Where each of the given classes stands among all of them; raises ValueError if one does not."""
+    place = {name: k for k, name in enumerate(names)}
+    found = []
+    for argument, classes in given.items():
+        strange = next((name for name in classes.tolist() if name not in place), None)
+        if strange is not None:
+            raise ValueError(f"{argument} must hold classes among {listed([*map(repr, names)])}; got {strange!r}")
+        found.append(np.array([place[name] for name in classes.tolist()]))
+    return found

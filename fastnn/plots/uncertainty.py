@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
+from fastnn.plots.vectors import series, vectors
 
 #: Groups of as many samples each, of which the middle error is drawn.
 _GROUPS = 10
@@ -50,7 +51,7 @@ def intervals(
         If the arrays are empty, or not vectors or columns of one length.
     """
     ax = axes_or_new(ax)
-    x, low, middle, high = _vectors(x=x, low=low, middle=middle, high=high)
+    x, low, middle, high = vectors(x=x, low=low, middle=middle, high=high)
     order = np.argsort(x)
     ax.fill_between(
         x[order], low[order], high[order], color=STYLES[0]["color"], alpha=0.4, linewidth=0, label="interval"
@@ -58,7 +59,7 @@ def intervals(
     ax.plot(x[order], middle[order], color=STYLES[1]["color"], linewidth=2, label="prediction")
     title = "Intervals"
     if targets is not None:
-        _, y = _vectors(x=x, targets=targets)
+        _, y = vectors(x=x, targets=targets)
         inside = (low <= y) & (y <= high)
         ax.scatter(x[inside], y[inside], s=14, color="0.3", linewidth=0, label="target inside")
         ax.scatter(x[~inside], y[~inside], s=34, color=RED, marker="x", label="target outside")
@@ -96,11 +97,8 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
         or do not lie between 0 and 1.
     """
     ax = axes_or_new(ax)
-    labels, given, bins = (
-        *_vectors(labels=labels),
-        np.asarray(probabilities, dtype=float),
-        check_integer("bins", bins, 1),
-    )
+    (labels,), given = vectors(labels=labels), np.asarray(probabilities, dtype=float)
+    bins = check_integer("bins", bins, 1)
     if given.ndim == 1 or given.shape[1] == 1:
         given = np.stack([1 - given.ravel(), given.ravel()], axis=1)
     if len(given) != len(labels):
@@ -146,8 +144,8 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
         If there are no levels, or another number of coverages than of levels.
     """
     ax = axes_or_new(ax)
-    (levels,) = _vectors(levels=levels)
-    lines = {name: _vectors(levels=levels, **{name: shares})[1] for name, shares in found.items()}
+    (levels,) = vectors(levels=levels)
+    lines = series(levels, "levels", found)
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=6, alpha=0.5, label="as asked for")
     for (name, shares), style in zip(lines.items(), styles(len(lines)), strict=True):
         ax.plot(levels, shares, label=name, **style)
@@ -184,7 +182,7 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
         If the arrays are empty, or not vectors or columns of one length.
     """
     ax = axes_or_new(ax)
-    distances, errors = _vectors(distances=distances, errors=errors)
+    distances, errors = vectors(distances=distances, errors=errors)
     errors = abs(errors)
     ax.scatter(distances, errors, s=16, color=STYLES[1]["color"], alpha=0.4, linewidth=0, label="sample")
     groups = np.array_split(np.argsort(distances), min(_GROUPS, len(distances)))
@@ -196,23 +194,3 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     tidy(ax, grid="both")
     return ax
-
-
-def _vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
-    """The arguments as vectors, all as long as the first and of at least one number.
-
-    Raises
-    ------
-    ValueError
-        If one has another shape.
-    """
-    vectors: list[NDArray[np.float64]] = []
-    for name, values in given.items():
-        array = np.asarray(values, dtype=float)
-        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-        if array.ndim != 1 or not len(array):
-            raise ValueError(f"{name} must have shape (n,) or (n, 1) with at least one number; got {array.shape}")
-        if vectors and len(array) != len(vectors[0]):
-            raise ValueError(f"{name} must be as long as {next(iter(given))}, {len(vectors[0])}; got {len(array)}")
-        vectors.append(array)
-    return vectors

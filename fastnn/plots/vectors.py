@@ -1,0 +1,51 @@
+"""Numbers and classes as the figures take them: vectors of the same length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
+    """The arguments as vectors of numbers, all as long as the first and of at least one number.
+
+    Raises
+    ------
+    ValueError
+        If one has another shape.
+    """
+    return _alike({name: np.asarray(values, dtype=float) for name, values in given.items()})
+
+
+def class_labels(**given: ArrayLike) -> list[NDArray]:
+    """The same of classes, which may be numbers or texts."""
+    return _alike({name: np.asarray(values) for name, values in given.items()})
+
+
+def series(first: NDArray, of: str, given: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
+    """Vectors of numbers by the names that a legend gives them, as long as the first, which has the name `of`."""
+    return {
+        name: _as_long_as(first, of, _vector(name, np.asarray(values, dtype=float)), name)
+        for name, values in given.items()
+    }
+
+
+def _alike(given: Mapping[str, NDArray]) -> list[NDArray]:
+    arrays = {name: _vector(name, array) for name, array in given.items()}
+    of, first = next(iter(arrays.items()))
+    return [_as_long_as(first, of, array, name) for name, array in arrays.items()]
+
+
+def _vector(name: str, array: NDArray) -> NDArray:
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.ndim != 1 or not len(array):
+        raise ValueError(f"{name} must have shape (n,) or (n, 1) with at least one number; got {array.shape}")
+    return array
+
+
+def _as_long_as(first: NDArray, of: str, array: NDArray, name: str) -> NDArray:
+    if len(array) != len(first):
+        raise ValueError(f"{name} must be as long as {of}, {len(first)}; got {len(array)}")
+    return array
