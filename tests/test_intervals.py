@@ -220,6 +220,11 @@ def test_a_sample_without_probabilities_may_be_of_any_class(classifier):
     np.testing.assert_array_equal(sets.predict(unknown), np.ones((1, classifier.spec.n_out), bool))
 
 
+def test_one_target_at_a_time_has_quantiles(quantile_net):
+    with pytest.raises(ValueError, match=r"y must have shape \(n,\) or \(n, 1\) for method='quantile'; got \(60, 3\)"):
+        fastnn.intervals(quantile_net, X[:60], np.tile(Y[:60].reshape(60, -1)[:, :1], 3), method="quantile")
+
+
 def test_quantiles_in_the_wrong_order_are_refused(quantile_net):
     turned = quantile_net.copy()
     turned.weights[-1][:], turned.biases[-1][:] = quantile_net.weights[-1][:, ::-1], quantile_net.biases[-1][::-1]

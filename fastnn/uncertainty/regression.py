@@ -200,7 +200,12 @@ def intervals(
         needed = "what fit_many was given" if sample_weight is None else f"None for method={method!r}"
         raise ValueError(f"sample_weight must be {needed}; got {checks.describe(sample_weight)}")
     X = checks.check_inputs(X, spec, least=1)
-    y = checks.check_targets(y, spec, catalogue.LOSSES[_loss(model, method)], len(X)).astype(np.float64)
+    given = y
+    y = checks.check_targets(given, spec, catalogue.LOSSES[_loss(model, method)], len(X)).astype(np.float64)
+    if method == "quantile":
+        if np.shape(given) not in ((len(X),), (len(X), 1)):
+            raise ValueError(f"y must have shape (n,) or (n, 1) for method='quantile'; got {np.shape(given)}")
+        y = y[:, :1]  # which the loss has for each quantile
     checks.check_finite_data(X, y, None)
     rank = rank_of(coverage, len(X))
     outputs = finite_outputs(model, X)
@@ -210,7 +215,7 @@ def intervals(
         return Intervals(model, method, coverage, errors, shares)
     low, _, high, unit = _SPLITS[method](outputs)
     if method == "quantile":
-        y, crossed = y[:, :1], int((low > high).sum())
+        crossed = int((low > high).sum())
         if 2 * crossed > len(X):
             raise ValueError(
                 "model must have its lowest quantile as first output and its highest as last for method='quantile'; "
