@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -151,7 +152,8 @@ def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     assert (loaded.columns, loaded.target) == (outcome.model.columns, outcome.model.target)
     assert (loaded.scores, loaded.left_out) == (outcome.model.scores, outcome.model.left_out)
     assert loaded.about == outcome.model.about
-    assert loaded.predict(messy()).equals(outcome.model.predict(messy()))
+    for mine, other in zip(*(one.predict_with_remarks(messy()) for one in (loaded, outcome.model)), strict=True):
+        assert mine.equals(other) if isinstance(mine, polars.DataFrame) else mine == other
     np.testing.assert_array_equal(fastnn.load(path).params, outcome.model.net.params)
 
 
@@ -264,11 +266,25 @@ def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder)
     assert fastnn.load("t.safetensors").distance(inputs) == trained.net.distance(inputs) > 0
 
 
+def test_what_the_command_remarks_the_model_warns_of(outcome):
+    odd = {"a": [0.5, -0.5], "colour": ["mauve", "puce"], "flag": [True, None], "b": [0, 1]}
+    predicted, remarks = outcome.model.predict_with_remarks(odd)
+    assert remarks == [
+        "Columns that the training table did not have are ignored: 'b'.",
+        "Column 'colour': 2 values of no category known from training.",
+        "Column 'flag': 1 value missing, though none was in training; a missing one counts as the mean.",
+    ]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert outcome.model.predict(odd).equals(predicted)
+    assert [str(warning.message) for warning in caught] == remarks
+
+
 def test_a_table_whose_noise_is_learned(table, tmp_path):
     settings = dataclasses.replace(QUICK, epochs=200, repeats=2, loss="gaussian_nll")
     trained = training.train(table, settings, training.baselines(training.learned_by(table, settings)), False).model
     frame = messy()
-    predicted = trained.predict(frame)
+    predicted = trained.predict_with_remarks(frame)[0]
     assert predicted.columns == ["y", "y_std", "y_low", "y_high"]
     known, std = frame["a"].is_not_null().to_numpy(), predicted["y_std"].to_numpy()
     assert std[known].mean() < 0.4 < 1.5 < std[~known].mean() < 2.6  # without a, whose share of y varies by 2
@@ -277,7 +293,7 @@ def test_a_table_whose_noise_is_learned(table, tmp_path):
     drawn = np.stack([means - np.sqrt(variances), means + np.sqrt(variances)])  # each network as two points
     np.testing.assert_allclose(std, trained.target.scale * drawn.std(axis=(0, 1)), rtol=1e-5)
     trained.save(tmp_path / "t.safetensors")
-    assert model.TableModel.load(tmp_path / "t.safetensors").predict(frame).equals(predicted)
+    assert model.TableModel.load(tmp_path / "t.safetensors").predict_with_remarks(frame)[0].equals(predicted)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -107,11 +108,38 @@ class TableModel:
         ------
         ValueError
             If a column is missing, or contains values that its kind does not allow.
+
+        Warns
+        -----
+        UserWarning
+            Of each remark of `predict_with_remarks`.
         """
-        return self.predict_with_remarks(frame)[0]
+        predicted, remarks = self.predict_with_remarks(frame)
+        for remark in remarks:
+            warnings.warn(remark, UserWarning, stacklevel=2)
+        return predicted
 
     def predict_with_remarks(self, frame: Any) -> tuple[Any, list[str]]:
-        """The predictions of `predict`, and remarks about the table, in sentences."""
+        """Predict a table, and say in what it differs from that of training.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame, pandas.DataFrame, dict of arrays, or Table
+            As in `predict`.
+
+        Returns
+        -------
+        predicted : polars.DataFrame
+            The predictions of `predict`.
+        remarks : list of str
+            A sentence each on columns that are ignored, categories that training did not have, values missing where
+            none was, and rows outside the range of the training data; empty if there is nothing to be said.
+
+        Raises
+        ------
+        ValueError
+            As `predict`.
+        """
         import polars
 
         table = frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals, "")
