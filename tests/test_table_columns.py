@@ -110,6 +110,16 @@ def test_texts_that_are_hardly_classes_are_refused(values, said):
     assert take_target(series, "classification", Numerals())[0].classes
 
 
+@pytest.mark.parametrize("seed", [3, 2**40])
+def test_many_categories_are_encoded_by_the_seed(seed):
+    rng = np.random.default_rng(0)
+    places = [f"place {k}" for k in rng.integers(60, size=400)]
+    frame = polars.DataFrame({"place": places, "y": rng.normal(size=400)})
+    first, again = (preparing.prepare(frame, "y", None, seed) for _ in range(2))
+    assert first.columns[0].kind == "many"
+    np.testing.assert_array_equal(first.learned[0], again.learned[0])
+
+
 def test_dates_of_a_time_zone_are_the_moments_they_are():
     from fastnn.tabular.numerals import days
 

@@ -188,7 +188,7 @@ def examples(series: Any, where: Any) -> str:
 
 
 def many_means(
-    texts: Any, levels: list[str], y: NDArray, classes: int | None
+    texts: Any, levels: list[str], y: NDArray, classes: int | None, seed: int
 ) -> tuple[tuple[tuple[float, ...], ...], NDArray[np.float64]]:
     """The means of the target for each level, shrunk towards the overall mean by scikit-learn's `TargetEncoder`.
 
@@ -202,6 +202,8 @@ def many_means(
         The target, standardised, or the numbers of its classes.
     classes : int or None
         Number of classes.
+    seed : int
+        Seed of the parts of the rows, of which each has its means from the others.
 
     Returns
     -------
@@ -210,8 +212,12 @@ def many_means(
     crossed : ndarray, shape (n, width)
         For each row, the means over other rows of its level: for training, as a row's own target must not enter.
     """
+    splitter = "KFold" if classes is None else "StratifiedKFold"
+    folds = getattr(require("sklearn.model_selection", extra="data"), splitter)
     encoder = require("sklearn.preprocessing", extra="data").TargetEncoder(
-        target_type="continuous" if classes is None else "binary" if classes == 2 else "multiclass", categories=[levels]
+        target_type="continuous" if classes is None else "binary" if classes == 2 else "multiclass",
+        categories=[levels],
+        cv=folds(5, shuffle=True, random_state=int(np.random.default_rng(seed).integers(2**32))),
     )
     with_other = np.array([*levels, "\x00"], object)[:, None]
     crossed = np.asarray(encoder.fit_transform(texts.to_numpy().astype(object)[:, None], y))

@@ -145,7 +145,7 @@ def prepare(
     values: list[Any] = []
     crossed: dict[int, NDArray] = {}
     for place, one in enumerate(taken):
-        column, means = (None, None) if one.left_out else learn(one, learning, y, goal)
+        column, means = (None, None) if one.left_out else learn(one, learning, y, goal, seed)
         if column is not None:
             if means is not None:
                 crossed[sum(c.width for c in columns)] = means
@@ -168,7 +168,7 @@ def prepare(
 
 
 def learn(
-    taken: Taken, rows: NDArray[np.intp], y: NDArray, target: Target
+    taken: Taken, rows: NDArray[np.intp], y: NDArray, target: Target, seed: int
 ) -> tuple[Column | None, NDArray[np.float64] | None]:
     """How a column becomes inputs, judged by the rows to train on; None if it is constant there.
 
@@ -192,7 +192,7 @@ def learn(
         return Column(taken.name, tuple(levels), missing=missing), None
     there = values.is_not_null().to_numpy()
     classes = None if target.classes is None else len(target.classes)
-    means, known = many_means(texts, levels, y[rows][there], classes)
+    means, known = many_means(texts, levels, y[rows][there], classes, seed)
     crossed = np.tile(means[-1], (len(rows), 1))
     crossed[there] = known
     return Column(taken.name, tuple(levels), missing=missing, kind="many", means=means), crossed
