@@ -23,6 +23,7 @@ pytest.importorskip("safetensors")
 from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column, encode  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
+from fastnn.tabular.target import Target  # noqa: E402 - after importorskip()
 
 QUICK = training.TableSettings(hidden=(8,), epochs=60, repeats=3)
 
@@ -278,6 +279,25 @@ def test_what_the_command_remarks_the_model_warns_of(outcome):
         warnings.simplefilter("always")
         assert outcome.model.predict(odd).equals(predicted)
     assert [str(warning.message) for warning in caught] == remarks
+
+
+@pytest.mark.parametrize(
+    ("target", "n_out", "names"),
+    [
+        (Target("probability", ("a", "b")), 2, ["probability (2)", "probability_a", "probability_b"]),
+        (Target("probability_a", ("a", "b")), 2, ["probability", "probability_a (2)", "probability_b"]),
+        (
+            Target("y", loss="pinball", quantiles=(0.1, 0.12345678, 0.123456789)),
+            3,
+            ["y_0.1", "y_0.12345678", "y_0.123456789"],
+        ),
+        (Target("y", loss="pinball", quantiles=(0.1, 1 / 3)), 2, ["y_0.1", "y_0.333333"]),
+    ],
+)
+def test_no_column_of_predictions_hides_another(target, n_out, names):
+    net = fastnn.MLP((1, n_out), dtype="float32", rng=0)
+    predicted = model.TableModel(net, (Column("x"),), target, {}).predict({"x": [0.0, 1.0]})
+    assert predicted.columns == [target.name, *names]
 
 
 def test_a_table_whose_noise_is_learned(table, tmp_path):

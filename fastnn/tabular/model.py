@@ -24,7 +24,7 @@ from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.encoding import Column, encode
 from fastnn.tabular.numerals import Numerals
-from fastnn.tabular.reading import Table, as_frame
+from fastnn.tabular.reading import Table, as_frame, distinct
 from fastnn.tabular.target import Target
 
 VERSION = 2
@@ -187,28 +187,36 @@ class TableModel:
         ]
 
     def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
-        """Translate networks' outputs, shape (K, n, n_out), into values, shape (n,), and further columns by name."""
+        """Translate networks' outputs, shape (K, n, n_out), into values, shape (n,), and further columns by name.
+
+        A name that there is already gets a counter, as that of a target ``probability``.
+        """
+        values, more = self._columns(outputs)
+        names = distinct([self.target.name, *(name for name, _ in more)])[1:]
+        return values, dict(zip(names, (column for _, column in more), strict=True))
+
+    def _columns(self, outputs: NDArray) -> tuple[NDArray, list[tuple[str, NDArray]]]:
+        """The values, and further columns with the names that they should have."""
         mean, target = outputs.mean(axis=0, dtype=np.float64), self.target
         if target.classes is None:
 
             def real(standardised: NDArray) -> NDArray:
                 return np.round(standardised * target.scale + target.mean, target.decimals)
 
-            predicted, more = target.prediction(outputs)[..., 0], {}
+            predicted, more = target.prediction(outputs)[..., 0], []
             if target.loss == "gaussian_nll":
                 means, variances = means_and_variances(outputs.astype(np.float64), catalogue.MIN_VARIANCE.default)
                 std = np.sqrt(variance_of_mixture(means, variances))[:, 0]
-                more[f"{target.name}_std"] = np.round(std * target.scale, target.decimals)
-            for k, level in enumerate(target.quantiles):
-                more[f"{target.name}_{level:g}"] = real(mean[:, k])
+                more.append((f"{target.name}_std", np.round(std * target.scale, target.decimals)))
+            more += [(f"{target.name}_{level}", real(mean[:, k])) for k, level in enumerate(target.level_names)]
             if len(outputs) > 1:
                 low, high = np.quantile(predicted, INTERVAL, axis=0) if outputs.shape[1] else np.empty((2, 0))
-                more |= {f"{target.name}_low": real(low), f"{target.name}_high": real(high)}
+                more += [(f"{target.name}_low", real(low)), (f"{target.name}_high", real(high))]
             return real(predicted.mean(axis=0, dtype=np.float64)), more
         best = mean.argmax(axis=1)
         chances = mean.astype(np.float32)
-        each = {f"probability_{name}": chances[:, k] for k, name in enumerate(target.classes)}
-        return target.names[best], {"probability": chances[np.arange(len(best)), best], **each}
+        each = [(f"probability_{name}", chances[:, k]) for k, name in enumerate(target.classes)]
+        return target.names[best], [("probability", chances[np.arange(len(best)), best]), *each]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all; from it `fastnn.load` reads only the best network.

@@ -93,6 +93,12 @@ class Target:
         return np.array(self.classes)
 
     @property
+    def level_names(self) -> list[str]:
+        """The levels of the quantiles as names: in six digits, or in all if those are the same."""
+        short = [f"{level:g}" for level in self.quantiles]
+        return short if len(set(short)) == len(short) else [str(level) for level in self.quantiles]
+
+    @property
     def decimals(self) -> int:
         """Number of decimal places that a float32 network can resolve."""
         return int(np.clip(7 - np.floor(np.log10(abs(self.scale) or 1.0)), 0, 300))
