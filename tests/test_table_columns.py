@@ -1,5 +1,7 @@
 """What columns and targets are taken for: nothing is guessed, left out or given away in silence."""
 
+from datetime import date, datetime
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ pytest.importorskip("sklearn")
 from fastnn.apps.commands.tables import tell_table  # noqa: E402 - after importorskip()
 from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importorskip()
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
+from fastnn.tabular.encoding import Column  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.target import take_target  # noqa: E402 - after importorskip()
 
@@ -118,6 +121,41 @@ def test_many_categories_are_encoded_by_the_seed(seed):
     first, again = (preparing.prepare(frame, "y", None, seed) for _ in range(2))
     assert first.columns[0].kind == "many"
     np.testing.assert_array_equal(first.learned[0], again.learned[0])
+
+
+DAYS = [date(2020, 1, 2), date(2021, 3, 4)]
+MORNING = [datetime(2020, 1, 2, 6), datetime(2021, 3, 4, 6)]
+
+
+@pytest.mark.parametrize("form", ["", "%d.%m.%Y"])
+@pytest.mark.parametrize(
+    ("values", "hours"),
+    [
+        (DAYS, 0),
+        (MORNING, 6),
+        (["2020-01-02", "2021-03-04"], 0),
+        (["2020-01-02 06:00", "2021-03-04T06:00:00Z"], 6),
+        (["02.01.2020", "04.03.2021"], 0),
+    ],
+)
+def test_dates_are_read_as_they_come(form, values, hours):
+    column, texts = Column("d", kind="date", form=form), isinstance(values[0], str)
+    series = polars.Series("d", [*values, None])
+    if texts and (values[0][2] == ".") != bool(form):
+        with pytest.raises(ValueError, match="column 'd' must hold dates"):
+            column.read(series, Numerals())
+    else:
+        epoch = date(1970, 1, 1)
+        expected = [(day - epoch).days + hours / 24 for day in DAYS]
+        np.testing.assert_allclose(column.read(series, Numerals()), [*expected, np.nan], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [polars.Null, polars.Date, polars.Float64, polars.String, polars.List(polars.Int64)])
+@pytest.mark.parametrize("kind", ["number", "date"])
+def test_a_column_without_values_is_of_any_kind(dtype, kind):
+    nothing = polars.Series("z", [None, None], dtype)
+    np.testing.assert_array_equal(Column("z", kind=kind).read(nothing, Numerals()), [np.nan, np.nan])
+    assert Column("z", ("a", "b")).read(nothing, Numerals()).to_list() == [None, None]
 
 
 def test_dates_of_a_time_zone_are_the_moments_they_are():

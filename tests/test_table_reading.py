@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -112,3 +113,45 @@ def test_frames_of_python():
     frame = as_frame(pandas.DataFrame({"x": [1.0, np.nan], "c": ["u", None], "b": [True, False]}))
     assert frame.rows() == [(1.0, "u", True), (None, None, False)]
     assert as_frame({"x": [1.0, float("nan")]}).rows() == [(1.0,), (None,)]
+
+
+def test_columns_of_python_keep_their_kinds():
+    pandas = pytest.importorskip("pandas")
+    berlin = pandas.to_datetime(["2020-01-02", None]).tz_localize("Europe/Berlin")
+    frame = pandas.DataFrame(
+        {
+            "text": pandas.Series(["u", pandas.NA], dtype=object),
+            "flag": pandas.array([True, None], dtype="boolean"),
+            "whole": pandas.array([3, None], dtype="Int64"),
+            "real": pandas.Series([1.5, None], dtype=object),
+            "second": np.array(["2020-01-02", "NaT"], "datetime64[s]"),
+            "day": pandas.Series([date(2020, 1, 2), None], dtype=object),
+            "moment": pandas.Series([datetime(2020, 1, 2), pandas.NaT], dtype=object),
+            "zone": berlin,
+        }
+    )
+    midnight = datetime(2020, 1, 2)
+    expected = ("u", "True", 3, 1.5, midnight, date(2020, 1, 2), midnight, midnight - timedelta(hours=1))
+    for given in (frame, {name: frame[name] for name in frame.columns[:-1]}):
+        assert as_frame(given).rows() == [expected[: len(given.keys())], (None,) * len(given.keys())]
+    assert as_frame({"t": np.array(["2020-01-02T03:04"], "datetime64[m]")}).rows() == [(datetime(2020, 1, 2, 3, 4),)]
+    assert as_frame(polars.LazyFrame({"x": [1.0]})).rows() == [(1.0,)]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"x": [1.0, 2.0], "z": [1.0]}, "could not create a new DataFrame: height of column 'z'"),
+        ({"x": [1.0, "2"]}, "unexpected value while building Series"),
+        (3.0, ""),
+    ],
+)
+def test_what_is_no_frame_is_refused_in_a_sentence(data, said):
+    with pytest.raises(ValueError, match=f"frame cannot be read as a table: {said}"):
+        as_frame(data)
+
+
+def test_a_frame_of_pandas_with_a_column_twice_is_refused():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="it has two columns 'x'"):
+        as_frame(pandas.DataFrame([[1.0, 2.0]], columns=["x", "x"]))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
-from fastnn.tabular.numerals import Numerals, days, in_words, values_of
+from fastnn.tabular.numerals import Numerals, days, in_words, iso_days, values_of
 
 LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
 TRUTH = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
@@ -70,7 +70,11 @@ class Column:
         ValueError
             If a value is not of the kind that it was in training.
         """
+        import polars
+
         numerals = Numerals(numerals.decimal, numerals.thousands, (*numerals.missing, *self.strays))
+        if not series.is_not_null().any():  # of whatever type: nothing in it tells what it is
+            series = polars.Series(series.name, [None] * len(series), polars.String)
         if self.levels is not None:
             return numerals.present(as_texts(series))
         if self.kind == "date":
@@ -145,7 +149,7 @@ def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
 
 
 def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
-    """Days since 1970, with NaN where they are missing.
+    """Days since 1970, with NaN where they are missing; without a format texts must be of ISO 8601.
 
     Raises
     ------
@@ -155,7 +159,7 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
     present = numerals.present(as_texts(series)) if is_text(series) else series
     if not is_text(series) and str(series.dtype.base_type()) not in ("Date", "Datetime"):
         raise ValueError(f"column {series.name!r} must hold dates, as in training; it holds {series.dtype.base_type()}")
-    values = days(present, form)
+    values = days(present, form) if form or not is_text(series) else iso_days(present)
     strays = values.is_null() & present.is_not_null()
     if strays.any():
         raise ValueError(

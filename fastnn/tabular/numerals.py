@@ -176,6 +176,16 @@ def days(series: Any, form: str) -> Any:
     return series.cast(polars.Datetime("us")).cast(polars.Int64).cast(polars.Float64) / DAY
 
 
+def iso_days(series: Any) -> Any:
+    """Days since 1970 of a column of texts in ISO 8601, with a time or without; null where a text is not a date."""
+    values = days(series, f"%Y-%m-%d{TIMES[0]}")
+    for time in TIMES[1:]:
+        if values.null_count() == series.null_count():
+            break
+        values = values.fill_null(days(series, f"%Y-%m-%d{time}"))
+    return values
+
+
 def values_of(series: Any) -> NDArray[np.float64]:
     """A column of numbers as an array, NaN where it is null."""
     return series.to_numpy().astype(np.float64)

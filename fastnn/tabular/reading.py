@@ -8,10 +8,15 @@ import io
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fastnn.checks.extras import require
 from fastnn.tabular.numerals import Numerals, guess
@@ -319,16 +324,63 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 
 def as_frame(data: Any) -> Any:
-    """A table as a frame of polars, from polars, pandas or a dict of columns."""
+    """A table as a frame of polars, from polars, pandas or a dict of columns.
+
+    Raises
+    ------
+    ValueError
+        If it is no table, as with columns of different lengths.
+    """
     polars = require("polars", extra="data")
+    if isinstance(data, polars.LazyFrame):
+        data = data.collect()
     if isinstance(data, polars.DataFrame):
         return data.fill_nan(None)
-    if not hasattr(data, "columns"):
+    try:
+        if hasattr(data, "isna") and hasattr(data, "columns"):
+            data = _columns_of_pandas(data)
+        if isinstance(data, Mapping):
+            data = {name: _column(values) for name, values in data.items()}
         return polars.DataFrame(data).fill_nan(None)
-    columns = {}
-    for name in data.columns:
-        values = data[name].to_numpy()
-        if values.dtype.kind not in "biufM":
-            values = [None if value is None or value != value else str(value) for value in values.tolist()]
-        columns[str(name)] = polars.Series(str(name), values)
-    return polars.DataFrame(columns).fill_nan(None)
+    except (polars.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"frame cannot be read as a table: {str(error).splitlines()[0]}") from error
+
+
+def _columns_of_pandas(frame: Any) -> dict[str, Any]:
+    """The columns of a frame of pandas by their names; one with a time zone in UTC, as NumPy has none."""
+    columns: dict[str, Any] = {}
+    for place, name in enumerate(map(str, frame.columns)):
+        if name in columns:
+            raise ValueError(f"it has two columns {name!r}")
+        column = frame.iloc[:, place]
+        aware = getattr(column.dtype, "tz", None) is not None
+        columns[name] = column.dt.tz_convert("UTC").dt.tz_localize(None) if aware else column
+    return columns
+
+
+def _column(values: Any) -> Any:
+    """A column of pandas or NumPy, as polars takes it; anything else as it is."""
+    if hasattr(values, "isna"):
+        values = values.to_numpy()
+    if not isinstance(values, np.ndarray):
+        return values
+    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] not in ("D", "ms", "us", "ns"):
+        return values.astype("datetime64[us]")
+    return _objects(values.tolist()) if values.dtype.kind == "O" else values
+
+
+def _objects(values: list[Any]) -> list[Any]:
+    """Python's objects, None where one is missing: dates, moments and numbers as they are, all others as texts."""
+    values = [None if _is_missing(value) else value for value in values]
+    present = [value for value in values if value is not None]
+    moments = sum(isinstance(value, datetime) for value in present)
+    if all(isinstance(value, date) for value in present) and moments in (0, len(present)):
+        return values
+    if all(isinstance(value, Real | Decimal) and not isinstance(value, bool) for value in present):
+        kind = int if all(isinstance(value, Integral) for value in present) else float
+        return [None if value is None else kind(value) for value in values]
+    return [None if value is None else str(value) for value in values]
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
