@@ -1,6 +1,7 @@
 """What stands in files: models of the first format, predictions beside a table's columns, and what a sweep saves."""
 
 import shlex
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_a_column_to_keep_that_there_is_not(folder, capsys):
     assert predict("numbers", "--keep", "name", "--output", "p.csv") == 1
     assert "--keep must name columns of the table; it has no 'name'" in capsys.readouterr().err
     assert not (folder / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [([[1]] * 4, "List"), ([{"a": 1}] * 4, "Struct"), ([b"a"] * 4, "Binary"), ([timedelta(1)] * 4, "Duration")],
+)
+def test_a_column_to_keep_that_csv_does_not_hold(column, kind, folder, capsys):
+    polars.read_csv("rows.csv").with_columns(polars.Series("more", column)).write_parquet("rows.parquet")
+    command = ["predict", str(VERSION_1 / "numbers.safetensors"), "rows.parquet", "--keep", "all"]
+    for output in ([], ["--output", "p.csv"]):
+        assert cli.main([*command, *output]) == 1
+        said = f"--keep must name columns that CSV can hold, or --output a .parquet file; 'more' is {kind}"
+        assert said in " ".join(capsys.readouterr().err.split())
+    assert not (folder / "p.csv").exists()
+    assert cli.main([*command, "--output", "p.parquet"]) == 0
+    assert polars.read_parquet("p.parquet")["more"].to_list() == column
 
 
 @pytest.mark.parametrize("output", ["p.xlsx", "p.csv.gz", "p.json", "p"])

@@ -15,6 +15,8 @@ pytest.importorskip("duckdb")
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import Reading, as_frame, read_table  # noqa: E402 - after importorskip()
 
+LONG = b"x" * 150_000
+
 
 def values(series, numerals):
     """A column as numbers if all of it are, else as texts."""
@@ -81,6 +83,8 @@ def test_standard_input(monkeypatch):
         (b"a\n1\n", Reading(encoding="utf-99"), "--encoding must be one that Python knows"),
         (b"a,y\n1,2\n3,4,5\n6,7\n", Reading(), "line 3 has 3 fields, where the header has 2"),
         (b"\x1f\x8bnothing", Reading(), "cannot be unpacked"),
+        (b"a," + LONG + b"\n1,2\n", Reading(), r"line 1 has a field larger than field limit \(131072\)"),
+        (b"a,y\n1," + 20 * LONG + b"\n", Reading(), "cannot be read as a table"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(data, reading, said, tmp_path):
@@ -89,6 +93,15 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(data, reading, said, tmp_p
     with pytest.raises(ValueError, match=said) as caught:
         read_table(str(path), ["y"], reading)
     assert "\n" not in str(caught.value)
+
+
+def test_a_long_text_is_read(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"# above\n\na,y\n" + LONG + b',1\n"' + LONG + b'\n",2\n')
+    for known in (["y"], []):
+        frame = read_table(str(path), known).frame
+        assert frame.columns == ["a", "y"]
+        assert frame["a"].str.len_chars().to_list() == [150_000] * 2
 
 
 @pytest.mark.parametrize("options", [{"decimal": ","}, {"thousands": "."}, {"decimal": ",", "thousands": "."}])

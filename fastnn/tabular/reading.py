@@ -215,6 +215,8 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
             columns = {f"column_{place}": "VARCHAR" for place in range(len(first))}
             rows = connection.read_csv(str(copy), header=False, auto_detect=False, columns=columns, **shape)
             frame = polars.DataFrame(rows)
+        except csv.Error as error:
+            raise ValueError(f"{path} cannot be read as a table: line {skipped + 1} has a {error}") from error
         except duckdb.Error as error:
             raise ValueError(f"{path} cannot be read as a table: {_reason(error, skipped)}") from error
     frame = frame.select(polars.all().str.strip_chars())
@@ -256,8 +258,11 @@ def _rows(lines: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _cells(line: str, separator: str) -> set[str]:
-    """The names in a header line."""
-    cells = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True), [])
+    """The names in a header line; none in a line with a field too long for a name."""
+    try:
+        cells = next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:
+        return set()
     return {cell.strip().strip("'") for cell in cells}
 
 

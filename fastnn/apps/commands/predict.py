@@ -20,6 +20,7 @@ examples:
   fastnn predict data.safetensors new.csv --keep id --output predicted.csv
   fastnn predict data.safetensors new.parquet --keep all --output predicted.parquet
 """
+NOT_IN_CSV = ("Array", "Binary", "Duration", "List", "Object", "Struct")  # polars' types
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     absent = [name for name in kept if name not in table.frame.columns]
     if absent:
         raise ValueError(f"--keep must name columns of the table; it has no {absent[0]!r}")
+    to_csv = args.output is None or args.output.lower().endswith(".csv")
+    for name in kept if to_csv else ():
+        if (kind := str(table.frame[name].dtype.base_type())) in NOT_IN_CSV:
+            raise ValueError(
+                f"--keep must name columns that CSV can hold, or --output a .parquet file; {name!r} is {kind}"
+            )
     if kept:
         taken = predicted.columns
         names = reading.distinct([*taken, *(f"{name} (given)" if name in taken else name for name in kept)])
@@ -67,10 +74,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         sys.stdout.write(predicted.write_csv())
         return
     written = BytesIO()
-    if args.output.lower().endswith(".parquet"):
-        predicted.write_parquet(written)
-    else:
+    if to_csv:
         predicted.write_csv(written)
+    else:
+        predicted.write_parquet(written)
     with InterruptsHeld():
         write_whole(Path(args.output), written.getvalue())
         terminal.say(f"{counted(predicted.height, 'prediction')}: {args.output}")
