@@ -164,7 +164,7 @@ def test_what_is_no_frame_is_refused_in_a_sentence(data, said):
         as_frame(data)
 
 
-def test_a_frame_of_pandas_with_a_column_twice_is_refused():
+def test_a_column_twice_has_a_counter_as_in_a_file():
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match="it has two columns 'x'"):
-        as_frame(pandas.DataFrame([[1.0, 2.0]], columns=["x", "x"]))
+    frame = as_frame(pandas.DataFrame([[1.0, 2**200]], columns=["x", "x"]))
+    assert frame.to_dict(as_series=False) == {"x": [1.0], "x (2)": [2.0**200]}

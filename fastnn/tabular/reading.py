@@ -352,11 +352,9 @@ def as_frame(data: Any) -> Any:
 
 
 def _columns_of_pandas(frame: Any) -> dict[str, Any]:
-    """The columns of a frame of pandas by their names; one with a time zone in UTC, as NumPy has none."""
+    """The columns of a frame of pandas by distinct names; one with a time zone in UTC, as NumPy has none."""
     columns: dict[str, Any] = {}
-    for place, name in enumerate(map(str, frame.columns)):
-        if name in columns:
-            raise ValueError(f"it has two columns {name!r}")
+    for place, name in enumerate(distinct(map(str, frame.columns))):
         column = frame.iloc[:, place]
         aware = getattr(column.dtype, "tz", None) is not None
         columns[name] = column.dt.tz_convert("UTC").dt.tz_localize(None) if aware else column
@@ -382,7 +380,8 @@ def _objects(values: list[Any]) -> list[Any]:
     if all(isinstance(value, date) for value in present) and moments in (0, len(present)):
         return values
     if all(isinstance(value, Real | Decimal) and not isinstance(value, bool) for value in present):
-        kind = int if all(isinstance(value, Integral) for value in present) else float
+        whole = all(isinstance(value, Integral) and abs(int(value)) < 2**63 for value in present)
+        kind = int if whole else float
         return [None if value is None else kind(value) for value in values]
     return [None if value is None else str(value) for value in values]
 
