@@ -55,8 +55,8 @@ def test_activations_by_name(name):
     check(layers.Dense(5, activation="tanh"), layers.Dense(3, activation=name))
 
 
-def adapted(layer):
-    layer.adapt(np.random.default_rng(0).normal(2, 3, (100, 4)))
+def adapted(layer, shape=(100, 4)):
+    layer.adapt(np.random.default_rng(0).normal(2, 3, shape))
     return layer
 
 
@@ -94,6 +94,14 @@ def test_what_is_read(what):
     check(*READ[what]())
 
 
+def test_samples_of_several_dimensions_are_flattened_before_the_first_layer():
+    norm = adapted(layers.Normalization(axis=(1, 2)), (100, 2, 3))
+    model = keras.Sequential([keras.Input((2, 3)), norm, layers.Flatten(), layers.Dense(3), layers.Flatten()])
+    made = fastnn.from_keras(model)
+    X = samples(made)
+    assert difference(made, X, keras.ops.convert_to_numpy(model(X.reshape(-1, 2, 3)))) < 8
+
+
 def test_a_functional_chain_and_a_list_of_weights():
     x = keras.Input((4,))
     model = keras.Model(x, layers.Dense(2)(layers.Dense(3, activation="relu")(x)))
@@ -117,8 +125,8 @@ def twice(x):
     return layer(layer(x))
 
 
-def sequential(parts):
-    return lambda: fastnn.from_keras(keras.Sequential([keras.Input((3,)), *parts()]))
+def sequential(parts, shape=(3,)):
+    return lambda: fastnn.from_keras(keras.Sequential([keras.Input(shape), *parts()]))
 
 
 def relu(z):
@@ -145,6 +153,16 @@ REFUSED = {
     r"layer 'tanh' \(Tanh\) cannot be part": functional(lambda x: keras.ops.tanh(layers.Dense(3, name="d")(x))),
     r"\(Dense\) must not be quantised; it is, to int8": lambda: fastnn.from_keras(quantised()),
     r"\(Sequential\) must be built": lambda: fastnn.from_keras(keras.Sequential([layers.Dense(3)])),
+    r"\(Flatten\) must come where values have 2 dimensions.*; got 3": sequential(
+        lambda: [layers.Dense(2), layers.Flatten(), layers.Softmax()], (2, 3)
+    ),
+    r"\(Softmax\) must have axis the last.*; got -2": sequential(lambda: [layers.Dense(2), layers.Softmax(1)], (2, 3)),
+    r"\(BatchNormalization\) must normalise the last axis; got axis 1": sequential(
+        lambda: [layers.BatchNormalization(axis=1), layers.Dense(2)], (3, 3)
+    ),
+    r"\(Normalization\) must have a number for each feature, or one; got shape \(1, 3, 1\)": sequential(
+        lambda: [adapted(layers.Normalization(axis=1), (100, 3, 3)), layers.Dense(2)], (3, 3)
+    ),
     r"must use every layer once": functional(twice),
     r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),
     r"a Keras model or the list of its weights; got 'model.keras'": lambda: fastnn.from_keras("model.keras"),

@@ -99,14 +99,14 @@ CONSTANTS = {
 }
 
 
-def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1, width=3):
+def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1, width=3, shape=None):
     """A model whose nodes are lists: operation, inputs, and attributes; each gives the next value."""
     made = [node(kind, inputs, [f"v{i}"], **dict(*rest)) for i, (kind, inputs, *rest) in enumerate(nodes)]
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         made,
         "g",
-        [value(f"x{i}" if i else "x", onnx.TensorProto.FLOAT, ["n", width]) for i in range(inputs)],
+        [value(f"x{i}" if i else "x", onnx.TensorProto.FLOAT, shape or ["n", width]) for i in range(inputs)],
         [value(f"v{len(nodes) - 1 - i}", onnx.TensorProto.FLOAT, None) for i in range(outputs)],
         [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
@@ -186,6 +186,48 @@ REFUSED |= {
     r"node 0 \(Tanh\) must take what the node before it gives": [("Tanh", ["v1"]), LINEAR],
     r"node 1 \(Div\) must be the only one": [LINEAR, ("Div", ["v0", "two"]), ("Erf", ["v1"]), ("Mul", ["v0", "v2"])],
 }
+
+
+SHAPES = {
+    name: np.array(shape)
+    for name, shape in {"pairs": [-1, 2], "column": [-1, 1], "four": [-1, 4], "all": [1, -1]}.items()
+}
+REGROUPED = {
+    r"node 1 \(Reshape\) must keep the 4 features of each sample; it makes rows of 2": [
+        LINEAR,
+        ("Reshape", ["v0", "pairs"]),
+    ],
+    r"node 1 \(Reshape\) must keep the 4 features of each sample; it makes rows of 1": [
+        LINEAR,
+        ("Reshape", ["v0", "column"]),
+    ],
+    r"node 1 \(Reshape\) cannot be part": [LINEAR, ("Reshape", ["v0", "all"])],
+}
+REGROUPED_OF_THREE = {
+    r"node 1 \(Flatten\) must come where values have 2 dimensions.*; got 3": [LINEAR, ("Flatten", ["v0"])],
+    r"node 1 \(Reshape\) must come where values have 2 dimensions.*; got 3": [LINEAR, ("Reshape", ["v0", "four"])],
+    r"node 0 \(Reshape\) must keep the 6 features of each sample; it makes rows of 3": [("Reshape", ["x", "shape"])],
+    r"node 1 \(Softmax\) must have axis the last.*; got -2": [LINEAR, ("Softmax", ["v0"], {"axis": 1})],
+    r"node 0 \(BatchNormalization\) must take values of 2 dimensions; got 3": [
+        ("BatchNormalization", ["x", *["three"] * 4])
+    ],
+}
+
+
+@pytest.mark.parametrize("sentence", [*REGROUPED, *REGROUPED_OF_THREE])
+def test_features_that_are_regrouped_are_refused(sentence, tmp_path):
+    nodes = REGROUPED.get(sentence) or REGROUPED_OF_THREE[sentence]
+    shape = ["n", 3] if sentence in REGROUPED else ["n", 2, 3]
+    with pytest.raises(ValueError, match=sentence):
+        fastnn.from_onnx(write(tmp_path / "net.onnx", nodes, constants=CONSTANTS | SHAPES, shape=shape))
+
+
+def test_a_shape_that_keeps_each_layers_outputs_is_idle(tmp_path):
+    nodes = [LINEAR, ("Reshape", ["v0", "four"]), ("Flatten", ["v1"]), ("Softmax", ["v2"], {"axis": 1})]
+    path = write(tmp_path / "net.onnx", nodes, constants=CONSTANTS | SHAPES)
+    made = fastnn.from_onnx(path)
+    X = samples(made)
+    assert difference(made, X, outputs_of(path, X)) < 8
 
 
 def test_other_faults_of_nodes_are_refused(tmp_path):

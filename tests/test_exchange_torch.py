@@ -71,7 +71,7 @@ READ = {
     "nested": lambda: nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.Tanh())), nn.Linear(3, 2)),
     "one linear layer": lambda: nn.Linear(4, 3),
     "flatten, dropout, identity": lambda: nn.Sequential(
-        nn.Flatten(), nn.Linear(4, 3), nn.Identity(), nn.ReLU(), nn.Dropout(), nn.Linear(3, 2)
+        nn.Flatten(), nn.Linear(4, 3), nn.Identity(), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.Linear(3, 2)
     ),
     "normalised inputs": lambda: nn.Sequential(batch_norm(4), nn.Linear(4, 3), nn.Tanh()),
     "normalised before the activation": lambda: nn.Sequential(nn.Linear(4, 3), batch_norm(3), nn.Tanh()),
@@ -197,6 +197,8 @@ REFUSED = {
     r"'1' \(Softmax\) must be the last step": after(nn.Softmax(dim=1), nn.Linear(3, 2)),
     r"'1' \(Linear\) must take the 3 outputs of module '0'": after(nn.Linear(4, 2)),
     r"'1' \(Flatten\) must flatten": after(nn.Flatten(0)),
+    r"'1' \(Flatten\) must come where values have 2 dimensions.*; got a number that is not known": after(nn.Flatten()),
+    r"'1' \(Unflatten\) cannot": after(nn.Unflatten(1, (3, 1))),
     r"module '1' \(Tanh\) must have no forward hooks and no forward of its own": after(patched(nn.Tanh())),
     r"module '1' \(Linear\) must be in evaluation mode, by module.eval\(\)": after(weight_norm(nn.Linear(3, 2))),
     r"'1' \(BatchNorm1d\) must fit into a float64 once folded into module '0' \(Linear\)": lambda: fastnn.from_torch(

@@ -14,6 +14,7 @@ from fastnn.exchange import arrays
 from fastnn.exchange.activations import activation
 from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of, number_of
+from fastnn.exchange.shape import Shape
 from fastnn.exchange.steps import Activate, Scaling, Step, normalisation
 
 #: Layers that do nothing to a network in use.
@@ -81,7 +82,7 @@ def _denses(weights: Any) -> list[Any]:
 
 def _steps_of(root: Any) -> Iterator[Step]:
     """What each layer does, in order; models within models are opened without recursion."""
-    waiting = [root]
+    waiting, shape = [root], Shape(getattr(root, "input_shape", None))
     while waiting:
         layer = waiting.pop()
         kind = type(layer).__name__
@@ -100,23 +101,27 @@ def _steps_of(root: Any) -> Iterator[Step]:
             kernel = floats_of(f"the kernel of {place}", layer.kernel, 2)
             biases = floats_of(f"the bias of {place}", layer.bias, 1) if layer.use_bias else None
             yield arrays.dense(kernel, biases, place)
-            yield _function(layer.activation, f"the activation of {place}")
+            shape.multiply(kernel.shape[1])
+            yield _function(layer.activation, f"the activation of {place}", shape)
         elif kind == "Activation":
-            yield _function(layer.activation, place)
+            yield _function(layer.activation, place, shape)
         elif kind == "ReLU":
             slope = number_of(f"negative_slope of {place}", layer.negative_slope)
             yield activation("relu", place, slope=slope, max_value=layer.max_value, threshold=layer.threshold)
         elif kind in _LAYERS:
             ours, settings = _LAYERS[kind]
-            yield activation(ours, place, **{key: _setting(layer, name) for key, (name, _) in settings.items()})
+            given = {key: _setting(layer, name) for key, (name, _) in settings.items()}
+            yield activation(ours, place, **_from_end(given, shape))
         elif kind == "BatchNormalization":
-            yield _batch_norm(layer, place)
+            yield _batch_norm(layer, place, shape)
         elif kind == "Normalization":
-            yield _normalisation(layer, place)
+            yield _normalisation(layer, place, shape)
         elif kind == "Rescaling":
             scale, offset = np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
             yield Scaling(scale.reshape(-1) if scale.ndim else scale, offset, place)
-        elif kind not in _IDLE and not (kind == "Flatten" and getattr(layer, "data_format", None) != "channels_first"):
+        elif kind == "Flatten" and getattr(layer, "data_format", None) != "channels_first":
+            shape.reshape(0, place)
+        elif kind not in _IDLE:
             raise ValueError(f"{place} cannot be part of an MLP of dense layers and fastnn's activations")
 
 
@@ -142,7 +147,13 @@ def _setting(layer: Any, name: str) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _function(function: Any, place: str) -> Activate:
+def _from_end(settings: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    """Settings whose axis, if it is one number, is counted from the last."""
+    axis = settings.get("axis")
+    return settings | {"axis": shape.from_end(axis)} if isinstance(axis, int) else settings
+
+
+def _function(function: Any, place: str, shape: Shape) -> Activate:
     """An activation, from one of Keras's functions or a `functools.partial` of it."""
     given = {}
     if isinstance(function, partial) and not function.args:
@@ -152,26 +163,31 @@ def _function(function: Any, place: str) -> Activate:
     if not theirs or name not in _FUNCTIONS or not set(given) <= {key for key, _ in _FUNCTIONS[name][1].values()}:
         raise ValueError(f"{place} must be one that fastnn has; got {name!r}")
     ours, settings = _FUNCTIONS[name]
-    return activation(ours, place, **{key: given.get(*theirs) for key, theirs in settings.items()})
+    return activation(ours, place, **_from_end({key: given.get(*theirs) for key, theirs in settings.items()}, shape))
 
 
-def _batch_norm(layer: Any, place: str) -> Step:
-    gamma = _vector(layer.gamma, place) if layer.scale else None
-    beta = _vector(layer.beta, place) if layer.center else None
-    mean, variance = _vector(layer.moving_mean, place), _vector(layer.moving_variance, place)
+def _batch_norm(layer: Any, place: str, shape: Shape) -> Step:
+    axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) and len(layer.axis) == 1 else layer.axis  # Keras 2's
+    if not isinstance(axis, int) or shape.from_end(axis) not in (1, -1):
+        raise ValueError(f"{place} must normalise the last axis; got axis {layer.axis}")
+    gamma = _vector(layer.gamma, place, shape) if layer.scale else None
+    beta = _vector(layer.beta, place, shape) if layer.center else None
+    mean, variance = _vector(layer.moving_mean, place, shape), _vector(layer.moving_variance, place, shape)
     return normalisation(mean, variance, layer.epsilon, gamma, beta, place)
 
 
-def _normalisation(layer: Any, place: str) -> Step:
+def _normalisation(layer: Any, place: str, shape: Shape) -> Step:
     """``(x - mean) / max(sqrt(variance), 1e-7)``."""
     if layer.invert or getattr(layer, "mean", None) is None:
         raise ValueError(f"{place} must be adapted and not inverted; it is not")
-    mean, variance = _vector(layer.mean, place), _vector(layer.variance, place)
+    mean, variance = _vector(layer.mean, place, shape), _vector(layer.variance, place, shape)
     factor = 1 / np.maximum(np.sqrt(variance), 1e-7)
     return Scaling(factor, -mean * factor, place)
 
 
-def _vector(value: Any, place: str) -> NDArray:
-    """A number for each feature, whatever dimensions of one come before."""
+def _vector(value: Any, place: str, shape: Shape) -> NDArray:
+    """A number for each feature, whatever dimensions of one come before; or for each of all that will be flattened."""
     array = floats_of(f"an array of {place}", value, len(value.shape))
+    if array.size not in (1, array.shape[-1] if array.ndim else 1, shape.width):
+        raise ValueError(f"{place} must have a number for each feature, or one; got shape {array.shape}")
     return array.reshape(-1).astype(np.float64)

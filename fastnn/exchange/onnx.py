@@ -16,6 +16,7 @@ from fastnn.exchange import arrays
 from fastnn.exchange.activations import activation
 from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of
+from fastnn.exchange.shape import Shape
 from fastnn.exchange.steps import Scaling, Step, normalisation
 
 #: The versions of the standard whose operations are read; before, broadcasting was another.
@@ -51,10 +52,10 @@ def read(path: Any, dtype: Any) -> Network:
     except Exception as error:  # protobuf has exceptions of its own
         raise ValueError(f"path must be an ONNX file; got {str(path)!r}, which cannot be read as one") from error
     versions = {opset.domain: opset.version for opset in model.opset_import}
-    newest = onnx.defs.onnx_opset_version()
-    if not OLDEST <= versions.get("", versions.get("ai.onnx", 0)) <= newest:
+    version, newest = versions.get("", versions.get("ai.onnx", 0)), onnx.defs.onnx_opset_version()
+    if not OLDEST <= version <= newest:
         raise ValueError(f"path must be an ONNX file of opset {OLDEST} to {newest}; got {versions} in {str(path)!r}")
-    graph = _Graph(onnx, model.graph, path.parent, len(data))
+    graph = _Graph(onnx, model.graph, version, path.parent, len(data))
     network = network_of(graph.steps(), dtype)
     if graph.widths and network[0].n_in not in graph.widths:
         raise ValueError(
@@ -75,8 +76,8 @@ def _setting(settings: dict[str, Any], name: str, default: Any, place: str) -> A
 class _Graph:
     """A graph, walked along the one value that is not a constant."""
 
-    def __init__(self, onnx: Any, graph: Any, folder: Path, size: int):
-        self.onnx, self.graph, self.folder = onnx, graph, folder
+    def __init__(self, onnx: Any, graph: Any, version: int, folder: Path, size: int):
+        self.onnx, self.graph, self.version, self.folder = onnx, graph, version, folder
         self.size = size  # of all files, in bytes
         self.weights = 0  # bytes of them in the network to be
         self.loaded: Counter[Path] = Counter()  # bytes from files beside
@@ -87,7 +88,9 @@ class _Graph:
         if len(inputs) != 1 or len(graph.output) != 1:
             raise ValueError(f"the graph must have one input and one output; got {len(inputs)} and {len(graph.output)}")
         self.here = inputs[0].name
-        dims = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim]  # 0 where any will do
+        tensor = inputs[0].type.tensor_type
+        dims = [dim.dim_value for dim in tensor.shape.dim]  # 0 where any will do
+        self.shape = Shape(dims if tensor.HasField("shape") else None)
         #: Features of a sample, as the file says, if it does: all of them flattened, or those of the last dimension.
         self.widths = [width for width in {*dims[-1:], math.prod(dims[1:] or dims or [0])} if width > 0]
         self.uses = Counter(name for node in graph.node for name in node.input)
@@ -125,15 +128,17 @@ class _Graph:
         kind, settings = node.op_type, self._attributes(node, place)
         if kind in _ACTIVATIONS:
             ours, theirs = _ACTIVATIONS[kind]
-            yield activation(
-                ours, place, **{key: _setting(settings, *default, place) for key, default in theirs.items()}
-            )
+            given = {key: _setting(settings, *default, place) for key, default in theirs.items()}
+            if kind == "Softmax":  # all from axis 1 on, before there was another default
+                axis = given["axis"] if "axis" in settings or self.version >= 13 else 1
+                given["axis"] = self.shape.from_end(axis)
+            yield activation(ours, place, **given)
         elif kind == "Gemm":
             yield from self._gemm(node, settings, place)
         elif kind == "MatMul":
             if node.input[0] != self.here:
                 raise ValueError(f"{place} must multiply its input by weights from the right; got them on the left")
-            yield arrays.dense(self._weights(node, place), None, place)
+            yield self._dense(self._weights(node, place), place)
         elif kind in ("Add", "Sub", "Mul", "Div"):
             yield self._arithmetic(node, place)
         elif kind == "BatchNormalization":
@@ -141,6 +146,8 @@ class _Graph:
                 node.output[1:]
             ):  # statistics, before there was the attribute
                 raise ValueError(f"{place} must not be in training mode; it is")
+            if self.shape.from_end(1) not in (1, -1):
+                raise ValueError(f"{place} must take values of 2 dimensions; got {len(self.shape.dims or ())}")
             gamma, beta, mean, variance = (self._row(node, position, place) for position in (1, 2, 3, 4))
             yield normalisation(mean, variance, _setting(settings, "epsilon", 1e-5, place), gamma, beta, place)
         elif not self._idle(node, settings, place):
@@ -150,12 +157,16 @@ class _Graph:
         if node.input[0] != self.here or _setting(settings, "transA", 0, place):
             raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right")
         weights = self._weights(node, place)
-        yield arrays.dense(weights.T if _setting(settings, "transB", 0, place) else weights, None, place)
+        yield self._dense(weights.T if _setting(settings, "transB", 0, place) else weights, place)
         alpha, beta = (_setting(settings, name, 1.0, place) for name in ("alpha", "beta"))
         if alpha != 1:
             yield Scaling(np.float64(alpha), np.float64(0), place)
         if len(node.input) > 2 and node.input[2]:
             yield Scaling(np.float64(1), beta * self._row(node, 2, place), place)
+
+    def _dense(self, weights: NDArray, place: str) -> Step:
+        self.shape.multiply(weights.shape[1])
+        return arrays.dense(weights, None, place)
 
     def _arithmetic(self, node: Any, place: str) -> Step:
         ours = list(node.input).index(self.here)
@@ -174,12 +185,26 @@ class _Graph:
     def _idle(self, node: Any, settings: dict[str, Any], place: str) -> bool:
         """Whether the node changes nothing about samples of one dimension."""
         if node.op_type == "Reshape":
-            shape = self._of(node, 1, place)
-            return shape.shape == (2,) and (shape[0] in (-1, 0) or shape[1] == -1)
+            return self._reshaped(self._of(node, 1, place), settings, place)
+        if node.op_type == "Flatten" and settings.get("axis", 1) == 1:
+            self.shape.reshape(1 if len(self.shape.dims or (0, 0)) == 1 else 0, place)
+            return True
         training = node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]
         if training and np.any(self._of(node, 2, place)):
             raise ValueError(f"{place} must not be in training mode; it is")
-        return node.op_type in ("Identity", "Dropout") or (node.op_type == "Flatten" and settings.get("axis", 1) == 1)
+        return node.op_type in ("Identity", "Dropout")
+
+    def _reshaped(self, shape: NDArray, settings: dict[str, Any], place: str) -> bool:
+        """Whether a new shape leaves each sample a row of its own: 0 is a dimension as it was, -1 what is left."""
+        if shape.shape != (2,) or shape.min() < -1 or (settings.get("allowzero") and not shape.all()):
+            return False
+        dims, (rows, features) = self.shape.dims, shape.tolist()
+        if (rows > 0 and (not dims or rows != dims[0])) or (rows, features) == (-1, -1):
+            return False
+        if features == 0 and (dims is None or len(dims) != 2):
+            return False
+        self.shape.reshape(max(features, 0), place)
+        return True
 
     # ------------------------------------------------------------ constants
     def _of(self, node: Any, position: int, place: str) -> NDArray:
@@ -205,6 +230,9 @@ class _Graph:
         array = self._of(node, position, place)
         if array.size != (array.shape[-1] if array.ndim else 1):
             raise ValueError(f"{place} must have one row of numbers as input {position}; got shape {array.shape}")
+        dims = self.shape.dims or []
+        if array.ndim > max(2, len(dims)) or (array.size > 1 and dims[-1:] == [1]):
+            raise ValueError(f"{place} must keep the shape of its input, {dims}; input {position} has {array.shape}")
         row = floats_of(f"input {position} of {place}", array.reshape(-1), 1).astype(np.float64)
         return row[0] if len(row) == 1 else row
 

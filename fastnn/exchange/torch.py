@@ -15,6 +15,7 @@ from fastnn.exchange.activations import activation
 from fastnn.exchange.contents import weights_and_biases
 from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of
+from fastnn.exchange.shape import Shape
 from fastnn.exchange.steps import Dense, Step, normalisation
 from fastnn.settings.spec import NetworkSpec
 
@@ -56,7 +57,7 @@ def read(module: Any, activations: Any, dtype: Any) -> Network:
 # ---------------------------------------------------------------- modules
 def _steps_of(root: Any) -> Iterator[Step]:
     """What each module does, in order; nested ones are opened without recursion, so that no depth is too much."""
-    waiting = [("", root)]
+    waiting, shape = [("", root)], Shape(None)
     while waiting:
         name, module = waiting.pop()
         kind = _kind_of(module)
@@ -71,6 +72,7 @@ def _steps_of(root: Any) -> Iterator[Step]:
                 )
             biases = None if module.bias is None else floats_of(f"the bias of {place}", module.bias, 1)
             yield arrays.dense(floats_of(f"the weight of {place}", module.weight, 2).T, biases, place)
+            shape.multiply(module.weight.shape[0])
         elif kind in _ACTIVATIONS:
             ours, settings = _ACTIVATIONS[kind]
             yield activation(ours, place, **{key: getattr(module, theirs) for key, theirs in settings.items()})
@@ -79,6 +81,8 @@ def _steps_of(root: Any) -> Iterator[Step]:
         elif kind == "Flatten":
             if (module.start_dim, module.end_dim) not in ((1, -1), (1, 1)):
                 raise ValueError(f"{place} must flatten all but the first dimension, that of the samples; got {module}")
+            if module.end_dim == -1:
+                shape.reshape(0, place)
         elif kind not in _IDLE:
             raise ValueError(
                 f"{place} cannot be part of an MLP: a Sequential of Linear, BatchNorm1d, Flatten, dropout and fastnn's "
