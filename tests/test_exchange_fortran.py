@@ -102,6 +102,15 @@ def test_parameters_that_are_not_finite(tmp_path):
     assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
 
 
+@pytest.mark.parametrize("name", [name for name in EXPORTED if name not in ("identity", "softmax")])
+def test_infinite_and_missing_inputs(name, tmp_path):
+    made = MLP((1, 1), output_activation=name, bias=False)
+    made.params[:] = 1
+    X = np.array([[np.nan], [np.inf], [-np.inf], [0]])
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(outputs_of(made, X, tmp_path), made.predict(X), rtol=1e-15)
+
+
 def test_a_name_that_fortran_cannot_use_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"ends in \.f90; got"):
         net("tanh").to_fortran(tmp_path / "my-net.f90")

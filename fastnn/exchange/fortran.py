@@ -18,18 +18,18 @@ LINES = 250
 #: Numbers in a table that gfortran takes without being told to take more.
 LARGEST = 65535
 
-#: Each activation h of a number z, by intrinsic functions.
+#: Each activation h of a number z, by intrinsic functions; min and max drop NaN, a comparison with it is false.
 _FUNCTIONS: dict[str, str] = {
     "sigmoid": "h = exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z)))",
     "tanh": "h = tanh(z)",
     "relu": "h = merge(0.0_wp, z, z < 0.0_wp)",
     "leaky_relu": f"h = merge(z, {LEAKY_SLOPE!r}_wp * z, z > 0.0_wp)",
-    "elu": "h = merge(z, expm1(min(z, 0.0_wp)), z > 0.0_wp)",
-    "selu": f"h = merge({SELU_SCALE!r}_wp * z, {SELU_SCALE_ALPHA!r}_wp * expm1(min(z, 0.0_wp)), z > 0.0_wp)",
+    "elu": "h = merge(expm1(min(z, 0.0_wp)), z, z <= 0.0_wp)",
+    "selu": f"h = merge({SELU_SCALE_ALPHA!r}_wp * expm1(min(z, 0.0_wp)), {SELU_SCALE!r}_wp * z, z <= 0.0_wp)",
     "silu": "h = max(z, -1.0e4_wp) * (exp(min(z, 0.0_wp)) / (1.0_wp + exp(-abs(z))))",
     "softplus": "h = max(z, 0.0_wp) + log1p(exp(-abs(z)))",
     "gelu_tanh": f"""\
-y = max(-100.0_wp, min(100.0_wp, z))
+y = merge(max(-100.0_wp, min(100.0_wp, z)), z, abs(z) >= 0.0_wp)
     v = y * ({GELU_FACTOR!r}_wp + y * y * {GELU_FACTOR_CUBIC!r}_wp)
     h = max(z, -100.0_wp) * (exp(min(v, 0.0_wp)) / (1.0_wp + exp(-abs(v))))""",
     "exp": "h = exp(z)",
