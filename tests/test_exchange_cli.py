@@ -41,6 +41,18 @@ def test_from_a_state_dict(capsys):
     assert "--activations must be left out for net.npz, which holds them" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_domain_is_kept(dtype):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    made = net("tanh").with_domain(X, outside="clip")
+    made.save("net.npz")
+    assert main(["convert", "net.npz", "other.safetensors", "--dtype", dtype]) == 0
+    other = fastnn.load("other.safetensors")
+    assert other.spec.dtype == dtype
+    np.testing.assert_allclose(other.distance(X), made.distance(X), rtol=1e-6)
+    np.testing.assert_allclose(other.predict(9 * X), made.predict(9 * X), rtol=1e-4)
+
+
 def test_the_order_of_layers_without_numbers_must_be_said(capsys):
     made = net("tanh", bias=False, sizes=(2, 2, 2))
     save({"trunk.weight": made.weights[0].T.copy(), "head.weight": made.weights[1].T.copy()}, "state.safetensors")

@@ -75,6 +75,8 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
     """
     import fastnn
     from fastnn.checks.extras import require
+    from fastnn.models import files
+    from fastnn.models.load import network_of
 
     if source.suffix in _REFUSED:
         raise ValueError(f"{source} is a file {_INSTEAD.format(_REFUSED[source.suffix])}")
@@ -95,10 +97,12 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
         return fastnn.from_torch(ordered, activations.split(","), dtype=dtype)
     if source.suffix not in (".safetensors", ".npz"):
         raise ValueError(f"SOURCE must end in .onnx, .safetensors or .npz; got {str(source)!r}")
-    loaded = fastnn.load(source)
-    if not isinstance(loaded, fastnn.MLP):
+    saved = files.read(source)
+    if not isinstance(saved, files.SavedNetwork):
         raise ValueError(f"SOURCE must be one network; {source} is an ensemble")
-    return fastnn.from_arrays(loaded.weights, loaded.biases or None, list(loaded.spec.activations), dtype=dtype)
+    loaded = network_of(saved)
+    made = fastnn.from_arrays(loaded.weights, loaded.biases or None, list(loaded.spec.activations), dtype=dtype)
+    return network_of(saved._replace(spec=made.spec, params=made.params))  # with its domain
 
 
 def _ordered(state: dict[str, Any], layers: list[str] | None, source: Path) -> dict[str, Any]:
