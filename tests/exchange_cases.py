@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import fastnn
 from fastnn import MLP, Ensemble
 from fastnn.exchange.self_test import mean_and_spread, rounding, rounding_of_members
 from fastnn.settings.catalogue import ACTIVATIONS
@@ -24,6 +25,15 @@ def ensemble(name, dtype="float64", bias=True, sizes=(3, 7, 5, 2), members=5):
     """Networks as `net` makes them, each with its own numbers."""
     made = [net(name, dtype, bias, sizes, seed) for seed in range(members)]
     return Ensemble(made[0].spec, np.array([member.params for member in made]))
+
+
+def extreme(output):
+    """A network in float32 whose outputs are denormal, below every number of the dtype, above, or infinite."""
+    return fastnn.from_arrays(
+        [np.array([[1, 1, 1e38, 1e-38, -1e38, 1]], "f4")],
+        [np.array([-100, -130, 3e38, 0, -3e38, np.inf], "f4")],
+        [output],
+    )
 
 
 def samples(made, rows=50, seed=1):

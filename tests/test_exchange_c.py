@@ -7,7 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, difference_of_many, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, difference_of_many, ensemble, extreme, net, samples
 
 from fastnn import MLP, Ensemble
 from fastnn.exchange import c_functions
@@ -192,6 +192,13 @@ def test_parameters_that_are_not_finite(tmp_path):
     got = Compiled(made, tmp_path, STRICT).forward(np.ones((1, 1)))
     np.testing.assert_array_equal(got, [[np.nan, np.inf, -np.inf]])
     assert self_test(tmp_path, *STRICT).returncode == 0
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "exp", "identity", "softplus"])
+def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
+    extreme(output).to_c(tmp_path / "made.c")
+    done = self_test(tmp_path, *STRICT)
+    assert done.returncode == 0, done.stdout
 
 
 def test_nothing_is_left_unwritten_in_a_function():

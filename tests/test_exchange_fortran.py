@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, extreme, net, samples
 
 from fastnn import MLP
 
@@ -100,6 +100,13 @@ def test_parameters_that_are_not_finite(tmp_path):
     made.weights[0][:] = [[np.nan, np.inf, -np.inf, -0.0]]
     np.testing.assert_array_equal(outputs_of(made, np.ones((1, 1)), tmp_path), [[np.nan, np.inf, -np.inf, 0]])
     assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "exp", "identity", "softplus"])
+def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
+    extreme(output).to_fortran(tmp_path / "made.f90")
+    done = run(tmp_path, "-DSELF_TEST", "made.f90")
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("name", [name for name in EXPORTED if name not in ("identity", "softmax")])

@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, extreme, net, samples
 
-from fastnn import MLP
+from fastnn import MLP, Ensemble
 
 
 def module_of(made, folder):
@@ -49,6 +49,14 @@ def test_self_test(made, tmp_path):
     subprocess.run([sys.executable, "made.py"], cwd=tmp_path, check=True)
     (tmp_path / "made.py").write_text(text.replace(str(made.params.flat[0]), "0.0"))
     assert subprocess.run([sys.executable, "made.py"], cwd=tmp_path, capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "exp", "identity", "softplus"])
+def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
+    made = extreme(output)
+    for written in (made, Ensemble(made.spec, np.array([made.params, made.params * np.float32(0.9)]))):
+        (tmp_path / "made.py").write_text(written.to_numpy_source())
+        subprocess.run([sys.executable, "-W", "ignore", "made.py"], cwd=tmp_path, check=True)
 
 
 def test_parameters_that_are_not_finite(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, ensemble, net, samples
+from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, ensemble, extreme, net, samples
 
 import fastnn
 from fastnn.exchange.onnx_writing import SELF_TEST
@@ -81,6 +81,17 @@ def test_self_test_passes_in_onnx_runtime_far_below_zero_too(name, width, tmp_pa
     test = json.loads(onnx.load(tmp_path / "net.onnx").metadata_props[0].value)
     outputs = outputs_of(tmp_path / "net.onnx", np.array(test["x"], "f4"))
     assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
+
+
+def test_self_test_of_outputs_at_the_ends_of_float32_is_strict_json(tmp_path):
+    extreme("identity").to_onnx(tmp_path / "net.onnx")
+    test = json.loads(onnx.load(tmp_path / "net.onnx").metadata_props[0].value, parse_constant=pytest.fail)
+    x, wanted, allowed = (np.array(test[key], float) for key in ("x", "outputs", "allowed"))
+    assert np.isinf(wanted).any()
+    np.testing.assert_array_equal(np.isfinite(allowed), True)
+    outputs = outputs_of(tmp_path / "net.onnx", x.astype("f4"))
+    with np.errstate(invalid="ignore"):
+        assert ((outputs == wanted) | (abs(outputs - wanted) <= allowed)).all()
 
 
 RNG = np.random.default_rng(0)

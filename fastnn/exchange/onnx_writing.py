@@ -91,6 +91,12 @@ def write(spec: NetworkSpec, params: NDArray) -> bytes:
         ir_version=ir,
         producer_name="fastnn",
     )
-    test = {key: array.tolist() for key, array in self_test(spec, params)._asdict().items()}
-    onnx.helper.set_model_props(model, {SELF_TEST: json.dumps(test)})
+    test = {key: _plain(array) for key, array in self_test(spec, params)._asdict().items()}
+    onnx.helper.set_model_props(model, {SELF_TEST: json.dumps(test, allow_nan=False)})
     return model.SerializeToString(deterministic=True)
+
+
+def _plain(array: NDArray) -> list[list[float | str]]:
+    """Rows of numbers as JSON has them; those that it lacks are texts, such as "Infinity" and "NaN"."""
+    names = {np.inf: "Infinity", -np.inf: "-Infinity"}
+    return [[x if np.isfinite(x) else names.get(x, "NaN") for x in row] for row in array.tolist()]

@@ -37,13 +37,18 @@ def self_test(spec: NetworkSpec, params: NDArray) -> SelfTest:
     x = np.random.default_rng(0).uniform(-2, 2, (SAMPLES, spec.n_in)).astype(spec.dtype)
     with np.errstate(all="ignore"):  # a network may well hold NaN
         if params.ndim == 2:
-            return SelfTest(x, mean_and_spread(_outputs(spec, params, x)), UNITS * rounding_of_members(spec, params, x))
-        return SelfTest(x, _outputs(spec, params[None], x)[0], UNITS * rounding(spec, params, x))
+            in_dtype, exact = (mean_and_spread(_outputs(spec, params, x, dtype)) for dtype in (spec.dtype, "float64"))
+            allowed = UNITS * rounding_of_members(spec, params, x)
+        else:
+            in_dtype, exact = (_outputs(spec, params[None], x, dtype)[0] for dtype in (spec.dtype, "float64"))
+            allowed = UNITS * rounding(spec, params, x)
+    overflows = ~np.isfinite(in_dtype)
+    return SelfTest(x, np.where(overflows, in_dtype, exact), np.where(overflows, 0, allowed))
 
 
-def _outputs(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray[np.float64]:
-    """Every member's, shape (K, n, n_out)."""
-    return np.array([network.predict(spec, member, x.astype(np.float64)) for member in params.astype(np.float64)])
+def _outputs(spec: NetworkSpec, params: NDArray, x: NDArray, dtype: str = "float64") -> NDArray:
+    """Every member's, computed in a dtype, shape (K, n, n_out)."""
+    return np.array([network.predict(spec, member, x.astype(dtype)) for member in params.astype(dtype)])
 
 
 def mean_and_spread(outputs: NDArray) -> NDArray:
@@ -56,7 +61,8 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
 
     With z = h W + b, the error of z is at most ``|error of h| |W| + eps (|h| |W| + |b|)``, and that of f(z) at most
     ``|f'(z)|`` times it, and ``eps |f(z)|``: a sum's rounding is measured by the size of its terms, which may cancel.
-    Of ``z g(z)`` it is ``eps |z|``: many compute g as 1 + tanh, say, which is rounded beside 1.
+    Of ``z g(z)`` it is ``eps |z|``: many compute g as 1 + tanh, say, which is rounded beside 1. A number below the
+    smallest normal one may be flushed to zero.
 
     Parameters
     ----------
@@ -68,23 +74,24 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
     -------
     ndarray of float64, shape (n, n_out)
     """
-    eps, params, X = np.finfo(spec.dtype).eps, params.astype(np.float64), X.astype(np.float64)
+    eps, tiny = np.finfo(spec.dtype).eps, float(np.finfo(spec.dtype).tiny)
+    params, X = params.astype(np.float64), X.astype(np.float64)
     Z, H = network.forward(spec, params, X)
     biases = spec.biases(params) or [np.zeros(1)] * spec.n_layers
     error = np.zeros_like(X)
     for l, (W, b, name) in enumerate(zip(spec.weights(params), biases, spec.activations, strict=True)):
         z, h = Z[l], H[l + 1]
-        error = error @ abs(W) + eps * (abs(H[l]) @ abs(W) + abs(b))
+        error = error @ abs(W) + eps * (abs(H[l]) @ abs(W) + abs(b)) + tiny * (1 + len(W))
         if name == "softmax":
             error = h * (error + (h * error).sum(axis=1, keepdims=True))
         elif name == "ascending":  # what is summed up, and the sums
             increments = np.concatenate([z[:, :1], activations.softplus(z[:, 1:])], axis=1)
             slope = np.concatenate([np.ones_like(z[:, :1]), activations.sigmoid(z[:, 1:])], axis=1)
-            error = (error * slope + eps * (abs(increments) + abs(h))).cumsum(axis=1)
+            error = (error * slope + eps * (abs(increments) + abs(h)) + tiny).cumsum(axis=1)
         else:
             slope = abs(activations.DERIVATIVES[name](z, h))
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink
-        error = error + eps * abs(z if name in PRODUCTS else h)
+        error = error + eps * abs(z if name in PRODUCTS else h) + tiny
     return error
 
 
@@ -93,6 +100,7 @@ def rounding_of_members(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArr
 
     The mean changes by the mean of the changes, the spread by their root mean square at most (the triangle
     inequality), and by what the mean is off. A sum over K members is off by about sqrt(K) roundings of its terms' size.
+    Squares of small deviations may be flushed to zero.
 
     Parameters
     ----------
@@ -108,4 +116,6 @@ def rounding_of_members(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArr
     errors, outputs = np.array([rounding(spec, member, X) for member in params]), _outputs(spec, params, X)
     summing = np.finfo(spec.dtype).eps * np.sqrt(len(params))
     of_mean = errors.mean(axis=0) + summing * abs(outputs).mean(axis=0)
-    return np.hstack([of_mean, np.sqrt((errors**2).mean(axis=0)) + of_mean + summing * outputs.std(axis=0)])
+    spread, tiny = outputs.std(axis=0), float(np.finfo(spec.dtype).tiny)
+    flushed = tiny / (np.sqrt(spread**2 + tiny) + spread)  # what tiny more or less of the variance changes
+    return np.hstack([of_mean, np.sqrt((errors**2).mean(axis=0)) + of_mean + summing * spread + flushed])

@@ -42,7 +42,7 @@ class Exports:
 
         An ensemble has two outputs, ``mean`` and ``spread``. The metadata contain a self-test under
         ``fastnn.self_test``: JSON with samples ``x``, their ``outputs`` (for an ensemble the means, then the spreads),
-        and the error ``allowed`` in each.
+        and the error ``allowed`` in each; what JSON lacks is a text, "Infinity", "-Infinity" or "NaN".
 
         Raises
         ------
