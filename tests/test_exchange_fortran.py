@@ -11,7 +11,7 @@ from fastnn import MLP
 
 pytestmark = pytest.mark.skipif(shutil.which("gfortran") is None, reason="gfortran is not installed")
 
-FLAGS = ("-std=f2018", "-Wall", "-Wextra", "-Werror", "-O2", "-cpp", "-fcheck=all")
+FLAGS = ("-std=f2018", "-Wall", "-Wextra", "-Werror", "-O2", "-fcheck=all")
 
 MAIN = """
 program main
@@ -34,6 +34,11 @@ def run(folder, *flags):
     done = subprocess.run(["gfortran", *FLAGS, *flags, "-o", "run"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return subprocess.run(["./run"], cwd=folder, capture_output=True, text=True)
+
+
+def self_test(folder, *flags):
+    (folder / "check.f90").write_text("use made; call self_test; end\n")
+    return run(folder, *flags, "made.f90", "check.f90")
 
 
 def outputs_of(made, X, folder, main=MAIN):
@@ -60,7 +65,7 @@ def test_an_ensemble(name, dtype, bias, tmp_path):
     X = samples(many)
     mean, spread = np.hsplit(outputs_of(many, X, tmp_path, main), 2)
     assert difference_of_many(many, X, mean, spread) < 4
-    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
+    assert self_test(tmp_path).returncode == 0
 
 
 def test_wide_layers_whose_weights_take_several_statements(tmp_path):
@@ -75,14 +80,24 @@ def test_the_file_says_how_a_table_larger_than_gfortran_takes_is_compiled(tmp_pa
     many.to_fortran(tmp_path / "made.f90")
     command = next(line for line in (tmp_path / "made.f90").read_text().splitlines() if "gfortran" in line)
     option = next(word for word in command.split() if word.startswith("-fmax"))
-    assert run(tmp_path, "-DSELF_TEST", option, "made.f90").returncode == 0
+    assert self_test(tmp_path, option).returncode == 0
+
+
+def test_the_command_in_the_file_checks_it(tmp_path):
+    net("tanh").to_fortran(tmp_path / "made.f90")
+    lines = (tmp_path / "made.f90").read_text().splitlines()
+    assert not any(line.startswith("#") for line in lines)
+    first = next(i for i, line in enumerate(lines) if "To check it:" in line)
+    command = " && ".join([lines[first].split(":", 1)[1], lines[first + 1].lstrip("! ")])
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "made: 0 of 10 outputs are wrong\n", done.stderr
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_self_test(dtype, tmp_path):
     made = net("gelu_tanh", dtype)
     made.to_fortran(tmp_path / "made.f90")
-    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
+    assert self_test(tmp_path).returncode == 0
     other = made.copy()
     other.weights[0][0, 0] *= 1 + 1e-3
     text = (tmp_path / "made.f90").read_text()
@@ -92,20 +107,20 @@ def test_self_test(dtype, tmp_path):
     )
     assert str(bits[0]) in text
     (tmp_path / "made.f90").write_text(text.replace(str(bits[0]), str(bits[1])))
-    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode != 0
+    assert self_test(tmp_path).returncode != 0
 
 
 def test_parameters_that_are_not_finite(tmp_path):
     made = MLP((1, 4), bias=False)
     made.weights[0][:] = [[np.nan, np.inf, -np.inf, -0.0]]
     np.testing.assert_array_equal(outputs_of(made, np.ones((1, 1)), tmp_path), [[np.nan, np.inf, -np.inf, 0]])
-    assert run(tmp_path, "-DSELF_TEST", "made.f90").returncode == 0
+    assert self_test(tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "exp", "identity", "softplus"])
 def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
     extreme(output).to_fortran(tmp_path / "made.f90")
-    done = run(tmp_path, "-DSELF_TEST", "made.f90")
+    done = self_test(tmp_path)
     assert done.returncode == 0, done.stdout
 
 

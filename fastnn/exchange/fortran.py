@@ -1,8 +1,9 @@
-"""A network, or an ensemble, as a Fortran 2018 module, and a program after it that checks it."""
+"""A network, or an ensemble, as a Fortran 2018 module that can check itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import indent
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,12 +87,13 @@ def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
     yield f"""\
 !> {title(spec, params)} Written by fastnn.
 !
-!  To check it: gfortran -O2{more} -DSELF_TEST -cpp {name}.f90 -o self_test && ./self_test
+!  To check it: echo "use {name}; call self_test; end" > check.f90
+!               gfortran -O2{more} {name}.f90 check.f90 -o check && ./check
 module {name}
   use, intrinsic :: iso_fortran_env, only: {"int32, real32" if spec.dtype == "float32" else "int64, real64"}
   implicit none
   private
-  public :: forward
+  public :: forward, self_test
 
   integer, parameter, public :: wp = {"real32" if spec.dtype == "float32" else "real64"}
   integer, parameter, public :: n_in = {spec.n_in}, n_out = {spec.n_out}{f", n_members = {len(params)}" if many else ""}
@@ -119,8 +121,8 @@ module {name}
     if many:
         yield _MEAN_AND_SPREAD
     yield from _forward(spec, many)
-    yield f"end module {name}\n"
-    yield from _program(spec, params, name)
+    yield from _self_test(spec, params, name)
+    yield f"end module {name}"
 
 
 def _activations(spec: NetworkSpec) -> list[str]:
@@ -153,7 +155,7 @@ def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
         elif activation != "identity":
             yield f"    {there} = {activation}_of({there})"
         here = there
-    yield f"  end subroutine {'forward_of' if many else 'forward'}"
+    yield f"  end subroutine {'forward_of' if many else 'forward'}\n"
 
 
 def _table(name: str, array: NDArray) -> Iterator[str]:
@@ -179,38 +181,34 @@ def _lines(items: list[str]) -> str:
     return ", &\n    ".join(", ".join(items[i : i + 4]) for i in range(0, len(items), 4))
 
 
-def _program(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
+def _self_test(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
     test = self_test(spec, params)
     n = test.outputs.shape[1]
     outputs = "out" if n == spec.n_out else "out(:n_out), out(n_out + 1:)"
+    yield """\
+  !> Says how many outputs are wrong, and stops the program if any is
+  subroutine self_test()
+    use, intrinsic :: iso_fortran_env, only: int64, real64
+    use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
+    ! Inputs, their outputs, and by how much these may be off."""
+    for table, array in (("inputs", test.x), ("expected", test.outputs), ("allowed", test.allowed)):
+        yield from (indent(text, "  ") for text in _table(table, array))
     yield f"""\
-#ifdef SELF_TEST
-program self_test
-  use, intrinsic :: iso_fortran_env, only: int32, int64, real32, real64
-  use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
-  use {name}, only: forward, wp{", n_out" if n > spec.n_out else ""}
-  implicit none
-  ! Inputs, their outputs, and by how much these may be off."""
-    yield from _table("inputs", test.x)
-    yield from _table("expected", test.outputs)
-    yield from _table("allowed", test.allowed)
-    yield f"""\
-  real(wp) :: out({n})
-  real(real64) :: got({n})
-  integer :: i, wrong
-  wrong = 0
-  do i = 1, {SAMPLES}
-    call forward(inputs(:, i), {outputs})
-    got = real(out, real64)
-    wrong = wrong + count(.not. (abs(got - expected(:, i)) <= allowed(:, i) .or. same(got, expected(:, i))))
-  end do
-  print '(a, i0, a)', '{name}: ', wrong, ' of {SAMPLES * n} outputs are wrong'
-  if (wrong > 0) error stop
-contains
-  !> Whether two numbers are the same, infinite or NaN, too
-  elemental logical function same(a, b)
-    real(real64), intent(in) :: a, b
-    same = (a >= b .and. a <= b) .or. (ieee_is_nan(a) .and. ieee_is_nan(b))
-  end function same
-end program self_test
-#endif"""
+    real(wp) :: out({n})
+    real(real64) :: got({n})
+    integer :: i, wrong
+    wrong = 0
+    do i = 1, {SAMPLES}
+      call forward(inputs(:, i), {outputs})
+      got = real(out, real64)
+      wrong = wrong + count(.not. (abs(got - expected(:, i)) <= allowed(:, i) .or. same(got, expected(:, i))))
+    end do
+    print '(a, i0, a)', '{name}: ', wrong, ' of {SAMPLES * n} outputs are wrong'
+    if (wrong > 0) error stop
+  contains
+    !> Whether two numbers are the same, infinite or NaN, too
+    elemental logical function same(a, b)
+      real(real64), intent(in) :: a, b
+      same = (a >= b .and. a <= b) .or. (ieee_is_nan(a) .and. ieee_is_nan(b))
+    end function same
+  end subroutine self_test"""

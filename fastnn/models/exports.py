@@ -86,8 +86,8 @@ class Exports:
     def to_fortran(self, path: str | PathLike[str]) -> None:
         """Write a Fortran 2018 module, named like the file, with a subroutine ``forward(x, out)``.
 
-        For an ensemble it is ``forward(x, mean, spread)``. The weights are written as bit patterns, exactly. Compiled
-        with ``-cpp -DSELF_TEST``, the file is a program that checks itself.
+        For an ensemble it is ``forward(x, mean, spread)``. The weights are written as bit patterns, exactly. Its
+        subroutine ``self_test`` checks it: it says how many outputs are wrong, and stops the program if any is.
 
         Parameters
         ----------
