@@ -74,10 +74,15 @@ def test_wide_layers_whose_weights_take_several_statements(tmp_path):
     assert difference(made, X, outputs_of(made, X, tmp_path)) < 4
 
 
-@pytest.mark.slow
-def test_the_file_says_how_a_table_larger_than_gfortran_takes_is_compiled(tmp_path):
-    many = ensemble("tanh", "float32", sizes=(33, 33, 1), members=61)
-    many.to_fortran(tmp_path / "made.f90")
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(ensemble("tanh", "float32", sizes=(33, 33, 1), members=61), marks=pytest.mark.slow, id="weights"),
+        pytest.param(net("tanh", "float32", sizes=(14000, 1)), id="inputs of the self-test"),
+    ],
+)
+def test_the_file_says_how_a_table_larger_than_gfortran_takes_is_compiled(made, tmp_path):
+    made.to_fortran(tmp_path / "made.f90")
     command = next(line for line in (tmp_path / "made.f90").read_text().splitlines() if "gfortran" in line)
     option = next(word for word in command.split() if word.startswith("-fmax"))
     assert self_test(tmp_path, option).returncode == 0

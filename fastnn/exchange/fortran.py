@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.exchange.contents import title, weights_and_biases
-from fastnn.exchange.self_test import SAMPLES, self_test
+from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
 from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
 
@@ -82,7 +82,8 @@ def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
 
 
 def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
-    many, largest = params.ndim == 2, max(W.size for W, _ in weights_and_biases(spec, params))
+    many, test = params.ndim == 2, self_test(spec, params)
+    largest = max(test.x.size, test.outputs.size, *(W.size for W, _ in weights_and_biases(spec, params)))
     more = f" -fmax-array-constructor={largest}" if largest > LARGEST else ""
     yield f"""\
 !> {title(spec, params)} Written by fastnn.
@@ -121,7 +122,7 @@ module {name}
     if many:
         yield _MEAN_AND_SPREAD
     yield from _forward(spec, many)
-    yield from _self_test(spec, params, name)
+    yield from _self_test(spec, test, name)
     yield f"end module {name}"
 
 
@@ -181,8 +182,7 @@ def _lines(items: list[str]) -> str:
     return ", &\n    ".join(", ".join(items[i : i + 4]) for i in range(0, len(items), 4))
 
 
-def _self_test(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
-    test = self_test(spec, params)
+def _self_test(spec: NetworkSpec, test: SelfTest, name: str) -> Iterator[str]:
     n = test.outputs.shape[1]
     outputs = "out" if n == spec.n_out else "out(:n_out), out(n_out + 1:)"
     yield """\
