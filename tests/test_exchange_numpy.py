@@ -59,6 +59,14 @@ def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
         subprocess.run([sys.executable, "-W", "ignore", "made.py"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_are_written_exactly_however_numpy_prints_them(dtype, tmp_path):
+    made = net("tanh", dtype)
+    with np.printoptions(legacy="1.13", precision=3):
+        module = module_of(made, tmp_path)
+    assert module["W1"].tobytes() == made.weights[1].tobytes()
+
+
 def test_parameters_that_are_not_finite(tmp_path):
     made = MLP((1, 3))
     made.weights[0][:] = [[np.nan, np.inf, -np.inf]]

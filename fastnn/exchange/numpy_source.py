@@ -81,7 +81,7 @@ def _literal(array: NDArray, indent: str = "") -> str:
 
     def nested(part: NDArray, indent: str) -> str:
         if part.ndim == 1:
-            return "[" + ", ".join(str(x) if np.isfinite(x) else f"float('{x}')" for x in part) + "]"
+            return "[" + ", ".join(repr(x) if np.isfinite(x) else f"float('{x}')" for x in part.tolist()) + "]"
         rows = "".join(f"\n{indent}    {nested(row, indent + '    ')}," for row in part)
         return f"[{rows}\n{indent}]"
 
