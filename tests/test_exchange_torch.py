@@ -103,9 +103,23 @@ def test_a_class_made_from_sequential_is_read_unless_it_computes_otherwise():
         def forward(self, x):
             return 2 * super().forward(x)
 
+    class Called(nn.Sequential):
+        def __call__(self, x):
+            return 2 * super().__call__(x)
+
+    class Backwards(nn.Sequential):
+        def __iter__(self):
+            return reversed(list(super().__iter__()))
+
+    class CalledLinear(nn.Linear):
+        def __call__(self, x):
+            return 2 * super().__call__(x)
+
     check(Plain(nn.Linear(4, 3), nn.ReLU()))
-    with pytest.raises(ValueError, match=r"Twice, a class of its own"):
-        fastnn.from_torch(Twice(nn.Linear(4, 3)))
+    linear = nn.Linear(4, 4)
+    for module in (Twice(linear), Called(linear), Backwards(linear, nn.ReLU()), CalledLinear(4, 3)):
+        with pytest.raises(ValueError, match=rf"{type(module).__name__}, a class of its own"):
+            fastnn.from_torch(module)
 
 
 def test_infinite_weights_are_scaled_without_a_word():

@@ -38,6 +38,8 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "Sin": ("sin", {}),
     "Ascending": ("ascending", {}),
 }
+#: Methods that decide what a module computes.
+_METHODS = ("forward", "__call__", "_wrapped_call_impl", "_call_impl", "__iter__")
 _KNOWN = ("torch.nn.modules.", "fastnn.exchange.torch_modules")
 
 
@@ -96,13 +98,14 @@ def _steps_of(root: Any) -> Iterator[Step]:
 
 
 def _kind_of(module: Any) -> str:
-    """Name of PyTorch's class that does what the module does: its own, or one whose ``forward`` it has.
+    """Name of PyTorch's class that does what the module does: its own, or one whose methods it has.
 
     So a Linear whose weight is parametrised, by its norm for example, is one with the weight that it then has.
     """
     base: Any
     for base in type(module).__mro__:
-        known, same = base.__module__.startswith(_KNOWN), type(module).forward is getattr(base, "forward", None)
+        known = base.__module__.startswith(_KNOWN)
+        same = all(getattr(type(module), method, None) is getattr(base, method, None) for method in _METHODS)
         if known and (base is type(module) or (base.__name__ in ("Sequential", "Linear") and same)):
             return base.__name__
     return type(module).__name__ + ", a class of its own"
