@@ -30,7 +30,15 @@ RUN = {"epochs": 1, "chunk": 2, "rng": 0, "specialize": False, "optimizer": fast
 X, Y = np.ones((4, 2)), np.zeros((4, 1))
 
 
-NAMES = ("net.npz", "net.safetensors", "table.safetensors", "plain.npz", "many.npz", "checkpoint/chunk-000000.npz")
+NAMES = (
+    "net.npz",
+    "net.safetensors",
+    "table.safetensors",
+    "plain.npz",
+    "many.npz",
+    "some.npz",
+    "checkpoint/chunk-000000.npz",
+)
 
 
 @cache
@@ -44,6 +52,7 @@ def whole():
         thing.save(str(HERE / name))
     many.save(HERE / "plain.npz")
     trained.save(HERE / "many.npz")
+    trained[[2, 0]].save(HERE / "some.npz")
     return {name: (HERE / name).read_bytes() for name in NAMES}
 
 

@@ -259,6 +259,17 @@ def test_an_ensemble_is_saved_and_loaded(tmp_path):
         many.save(tmp_path / "many.safetensors")
 
 
+@pytest.mark.parametrize("index", [[3, 1], [0, 1], slice(2, None)])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_positions_of_some_members_are_kept_in_a_file(index, recorded, tmp_path):
+    many = fit_many(SPEC, X, Y, members=4, epochs=1, rng=0) if recorded else Ensemble(SPEC, params(SPEC, 4))
+    some = many[index]
+    some.save(tmp_path / "some.npz")
+    again = load(tmp_path / "some.npz")
+    assert again.positions.tolist() == some.positions.tolist()
+    assert recorded == (again._records is not None)
+
+
 def test_params_are_copied():
     start = params(SPEC, 3)
     before = start.copy()

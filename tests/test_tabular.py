@@ -153,6 +153,7 @@ def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     assert (loaded.columns, loaded.target) == (outcome.model.columns, outcome.model.target)
     assert (loaded.scores, loaded.left_out) == (outcome.model.scores, outcome.model.left_out)
     assert loaded.about == outcome.model.about
+    np.testing.assert_array_equal(loaded.networks.positions, outcome.model.networks.positions)
     for mine, other in zip(*(one.predict_with_remarks(messy()) for one in (loaded, outcome.model)), strict=True):
         assert mine.equals(other) if isinstance(mine, polars.DataFrame) else mine == other
     np.testing.assert_array_equal(fastnn.load(path).params, outcome.model.net.params)

@@ -237,7 +237,7 @@ class Ensemble(Exports):
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the members and their records to an ``.npz`` file, which `fastnn.load` reads.
+        """Save the members, their records and positions to an ``.npz`` file, which `fastnn.load` reads.
 
         Raises
         ------
@@ -248,7 +248,7 @@ class Ensemble(Exports):
         """
         from fastnn.models import files
 
-        files.save_ensemble(self._spec, self._params, self._seed, self._records, path)
+        files.save_ensemble(self._spec, self._params, self._seed, self._records, self._positions, path)
 
     def __repr__(self) -> str:
         first = f": {self[0]!r}" if len(self) else ""

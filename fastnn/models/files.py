@@ -121,9 +121,14 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def save_ensemble(
-    spec: NetworkSpec, params: NDArray, seed: int | None, records: Records | None, path: str | os.PathLike[str]
+    spec: NetworkSpec,
+    params: NDArray,
+    seed: int | None,
+    records: Records | None,
+    positions: NDArray[np.intp],
+    path: str | os.PathLike[str],
 ) -> None:
-    """Save an ensemble and its records to an ``.npz`` file, which appears whole or not at all.
+    """Save an ensemble, its records and positions to an ``.npz`` file, which appears whole or not at all.
 
     Raises
     ------
@@ -137,7 +142,9 @@ def save_ensemble(
         raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
     header = {"format": ENSEMBLE, "version": VERSION, "seed": seed, **described(spec)}
     file = BytesIO()
-    arrays = vars(records) if records is not None else {}
+    arrays = dict(vars(records)) if records is not None else {}
+    if not np.array_equal(positions, np.arange(len(params))):
+        arrays["positions"] = np.asarray(positions, np.int64)
     np.savez(file, header=np.array(json.dumps(header)), params=params, **arrays)
     write_whole(path, file.getvalue())
 
@@ -158,6 +165,7 @@ class SavedEnsemble(NamedTuple):
     params: NDArray
     records: Records | None
     seed: int | None
+    positions: NDArray[np.intp] | None
 
 
 def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
@@ -254,8 +262,20 @@ def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
     if seed is not None and type(seed) is not int:
         raise ValueError(f"its seed is {seed!r}")
     members = archive.claims["params"].shape[0]
-    records = read_records(archive, members) if len(archive.claims) > 2 else None
-    return SavedEnsemble(spec, archive.read("params"), records, seed)
+    moved = "positions" in archive.claims
+    records = read_records(archive, members) if len(archive.claims) > 2 + moved else None
+    positions = _read_positions(archive, members) if moved else None
+    return SavedEnsemble(spec, archive.read("params"), records, seed, positions)
+
+
+def _read_positions(archive: Archive, members: int) -> NDArray[np.intp]:
+    claim = archive.claims["positions"]
+    if claim.dtype != np.int64 or claim.shape != (members,):
+        raise ValueError(f"its positions are {claim} for {members} members")
+    positions = archive.read("positions")
+    if (positions < 0).any():
+        raise ValueError("its positions are not all at least 0")
+    return positions.astype(np.intp)
 
 
 def read_records(archive: Archive, members: int) -> Records:

@@ -238,6 +238,7 @@ class TableModel:
             "left_out": self.left_out,
             "about": self.about,
             "numerals": asdict(self.numerals),
+            "positions": self.networks.positions.tolist(),
         }
         header = {"fastnn": files.header_of(self.net.spec), KEY: json.dumps(about)}
         arrays = {"params": self.net.params, "members": np.ascontiguousarray(self.networks.params)}
@@ -283,7 +284,9 @@ class TableModel:
             if len({column.name for column in columns}) != len(columns):
                 raise ValueError("a column occurs twice")
             members = params[None] if about["version"] == 1 else _members(place, spec)
-        return cls(Ensemble(spec, members), columns, target, scores, left_out, about_training, numerals, domain)
+            positions = _positions(about.get("positions"), len(members))
+        many = Ensemble(spec, members, positions=positions)
+        return cls(many, columns, target, scores, left_out, about_training, numerals, domain)
 
 
 def is_table_model(path: str) -> bool:
@@ -301,6 +304,15 @@ def _members(path: Path, spec: NetworkSpec) -> NDArray:
         if len(shape) != 2 or not shape[0] or shape[1] != spec.n_params or dtype != spec.dtype:
             raise ValueError(f"its members are of shape {shape}, its network has {spec.n_params} parameters")
         return file.get_tensor("members")
+
+
+def _positions(values: Any, members: int) -> NDArray[np.intp] | None:
+    """The networks' positions among those that were trained, which older files lack."""
+    if values is None:
+        return None
+    if not isinstance(values, list) or len(values) != members or not all(type(k) is int and k >= 0 for k in values):
+        raise ValueError(f"its positions must be a number of at least 0 for each of {counted(members, 'network')}")
+    return np.array(values, np.intp)
 
 
 def _column(fields: dict[str, Any], version: int) -> Column:
