@@ -110,14 +110,17 @@ CONSTANTS = {
 }
 
 
-def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1, width=3, shape=None):
+def write(path, nodes, outputs=1, opset=17, constants=CONSTANTS, inputs=1, width=3, shape=None, dtype="FLOAT"):
     """A model whose nodes are lists: operation, inputs, and attributes; each gives the next value."""
     made = [node(kind, inputs, [f"v{i}"], **dict(*rest)) for i, (kind, inputs, *rest) in enumerate(nodes)]
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         made,
         "g",
-        [value(f"x{i}" if i else "x", onnx.TensorProto.FLOAT, shape or ["n", width]) for i in range(inputs)],
+        [
+            value(f"x{i}" if i else "x", onnx.TensorProto.DataType.Value(dtype), shape or ["n", width])
+            for i in range(inputs)
+        ],
         [value(f"v{len(nodes) - 1 - i}", onnx.TensorProto.FLOAT, None) for i in range(outputs)],
         [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
@@ -142,6 +145,12 @@ READ = {
         ("Identity", ["v1"]),
         ("Dropout", ["v2"]),
         ("MatMul", ["v3", "W"]),
+    ],
+    "casts": [
+        ("Cast", ["x"], {"to": 1}),
+        ("MatMul", ["v0", "W"]),
+        ("Cast", ["v1"], {"to": 11}),
+        ("Cast", ["v2"], {"to": 1}),
     ],
     "a scalar as biases": [("Gemm", ["x", "W", "two"])],
     "weights that two nodes share": [("MatMul", ["x", "square"]), ("Tanh", ["v0"]), ("MatMul", ["v1", "square"])],
@@ -182,6 +191,7 @@ REFUSED |= {
     for kind in ("Clip", "Cast", "LogSoftmax", "Celu", "ThresholdedRelu", "Softsign", "Squeeze", "Neg", "ReduceMean")
 }
 REFUSED |= {
+    r"node 0 \(Cast\) cannot": [("Cast", ["x"], {"to": 7}), ("MatMul", ["v0", "W"])],
     r"node 0 \(LSTM\) cannot": [("LSTM", ["x", "W", "V"])],
     r"node 1 \(Elu\) must have alpha 1": [LINEAR, ("Elu", ["v0"], {"alpha": 0.5})],
     r"node 1 \(Selu\) must have gamma 1.05070": [LINEAR, ("Selu", ["v0"], {"gamma": 1.1})],
@@ -272,12 +282,25 @@ def test_refused_in_one_sentence(sentence, tmp_path):
         ({"opset": 6}, "opset 7 to"),
         ({"opset": 99}, "opset 7 to"),
         ({"inputs": 2}, "one input and one output"),
+        ({"dtype": "INT64"}, r"node 0 \(MatMul\) must compute with floats; the graph's input is of INT64"),
         ({"width": 6}, "must have the 3 features of its first layer; it has 6"),
     ],
 )
 def test_other_models_are_refused(settings, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence):
         fastnn.from_onnx(write(tmp_path / "net.onnx", [("MatMul", ["x", "W"])], **settings))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+def test_a_regressor_that_skl2onnx_writes(dtype, tmp_path):
+    skl2onnx, neural = pytest.importorskip("skl2onnx"), pytest.importorskip("sklearn.neural_network")
+    X = np.random.default_rng(0).normal(0, 3, (30, 3)).astype(dtype)
+    model = neural.MLPRegressor(hidden_layer_sizes=(4,), max_iter=9, n_iter_no_change=1, tol=10.0, random_state=0).fit(
+        X, X.sum(axis=1)
+    )
+    path = tmp_path / "net.onnx"
+    path.write_bytes(skl2onnx.to_onnx(model, X[:1]).SerializeToString())
+    np.testing.assert_allclose(fastnn.from_onnx(path).predict(X)[:, 0], model.predict(X), rtol=1e-3, atol=1e-3)
 
 
 def test_every_truncation_is_refused_or_read(tmp_path):

@@ -91,6 +91,10 @@ class _Graph:
         tensor = inputs[0].type.tensor_type
         dims = [dim.dim_value for dim in tensor.shape.dim]  # 0 where any will do
         self.shape = Shape(dims if tensor.HasField("shape") else None)
+        types = onnx.TensorProto
+        self.floats = (types.FLOAT, types.DOUBLE, types.FLOAT16, types.BFLOAT16)
+        self.input_type = tensor.elem_type
+        self.computes_in_floats = tensor.elem_type in (types.UNDEFINED, *self.floats)
         #: Features of a sample, as the file says, if it does: all of them flattened, or those of the last dimension.
         self.widths = [width for width in {*dims[-1:], math.prod(dims[1:] or dims or [0])} if width > 0]
         self.uses = Counter(name for node in graph.node for name in node.input)
@@ -126,6 +130,9 @@ class _Graph:
 
     def _step(self, node: Any, place: str) -> Iterator[Step]:
         kind, settings = node.op_type, self._attributes(node, place)
+        if not self.computes_in_floats and kind not in ("Cast", "Flatten", "Reshape", "Identity"):
+            got = self.onnx.TensorProto.DataType.Name(self.input_type)
+            raise ValueError(f"{place} must compute with floats; the graph's input is of {got} and not cast to them")
         if kind in _ACTIVATIONS:
             ours, theirs = _ACTIVATIONS[kind]
             given = {key: _setting(settings, *default, place) for key, default in theirs.items()}
@@ -188,6 +195,9 @@ class _Graph:
             return self._reshaped(self._of(node, 1, place), settings, place)
         if node.op_type == "Flatten" and settings.get("axis", 1) == 1:
             self.shape.reshape(1 if len(self.shape.dims or (0, 0)) == 1 else 0, place)
+            return True
+        if node.op_type == "Cast" and _setting(settings, "to", 0, place) in self.floats:
+            self.computes_in_floats = True
             return True
         training = node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]
         if training and np.any(self._of(node, 2, place)):

@@ -128,7 +128,7 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
     ----------
     path : path_like
         The file, whose weights may lie in another one beside it. Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization,
-        fastnn's activations, Flatten, Reshape to (n, features), Identity and Dropout are understood.
+        fastnn's activations, Flatten, Reshape to (n, features), Cast to floats, Identity and Dropout are understood.
     dtype : {"float32", "float64"}, optional
         Dtype of the network; by default the smaller one that holds all weights exactly.
 
@@ -144,6 +144,11 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
         If the file cannot be read.
     ValueError
         If the file is damaged, or a node has no counterpart here; the message names it.
+
+    Notes
+    -----
+    The network computes in one dtype. What a graph casts to a narrower type, half precision for example, may differ by
+    that rounding; inputs in float64 are rounded to a network in float32 by `predict`, as the graph's Cast does.
     """
     from fastnn.exchange import onnx
 
