@@ -211,3 +211,18 @@ def test_paths_that_c_cannot_use_are_refused(path, tmp_path):
     with pytest.raises(ValueError, match=r"path must be a name of letters, digits and _ that ends in \.c; got"):
         net("tanh").to_c(tmp_path / path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["math", "stdio", "String"])
+def test_names_of_standard_headers_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=f"path must not be named like a header .*; got '{name}'"):
+        net("tanh").to_c(tmp_path / f"{name}.c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_functions_and_keywords_are_no_trouble(tmp_path):
+    for name in ("exp", "int", "class", "main"):
+        net("tanh").to_c(tmp_path / f"{name}.c")
+        command = ["gcc", *STRICT, "-DSELF_TEST", "-I.", f"{name}.c", "-lm", "-o", "test"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        assert subprocess.run(["./test"], cwd=tmp_path).returncode == 0

@@ -141,3 +141,18 @@ def test_infinite_and_missing_inputs(name, tmp_path):
 def test_a_name_that_fortran_cannot_use_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"ends in \.f90; got"):
         net("tanh").to_fortran(tmp_path / "my-net.f90")
+
+
+@pytest.mark.parametrize(
+    "name", ["forward", "Self_Test", "wp", "n_in", "w0", "b1_0", "tanh", "matmul", "merge", "int64"]
+)
+def test_a_name_that_the_module_uses_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=f"path must be a name that the module does not use within; got '{name}'"):
+        net("selu").to_fortran(tmp_path / f"{name}.f90")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["n_out2", "gelu", "sin", "a_network_from_elsewhere"])
+def test_other_names_are_those_of_modules(name, tmp_path):
+    net("selu").to_fortran(tmp_path / f"{name}.f90")
+    assert f"\nmodule {name}\n" in (tmp_path / f"{name}.f90").read_text()

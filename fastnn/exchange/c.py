@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,12 +14,26 @@ from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
 from fastnn.settings.spec import Layer, NetworkSpec
 
+#: Headers of the standard library, in whose place another of the name would be included.
+HEADERS = (
+    "assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|signal|stdalign|stdarg|stdatomic|"
+    "stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|tgmath|threads|time|uchar|wchar|wctype"
+)
+
 #: Sums in which one output's terms are taken.
 _PARTS = 16
 
 
 def write(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) -> tuple[str, str]:
-    """Source and header: see `MLP.to_c`."""
+    """Source and header: see `MLP.to_c`.
+
+    Raises
+    ------
+    ValueError
+        If the name is that of a header of the standard library.
+    """
+    if re.fullmatch(HEADERS, name, re.IGNORECASE):
+        raise ValueError(f"path must not be named like a header of the standard library's; got {name!r}")
     return "\n".join(_source(spec, params, name, derivatives)) + "\n", _header(spec, params, name, derivatives)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from textwrap import indent
 
@@ -77,8 +78,18 @@ _MEAN_AND_SPREAD = """\
 
 
 def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
-    """The source: see `MLP.to_fortran`."""
-    return "\n".join(_source(spec, params, name)) + "\n"
+    """The source: see `MLP.to_fortran`.
+
+    Raises
+    ------
+    ValueError
+        If the module uses the name within, for itself or for an intrinsic function.
+    """
+    source = "\n".join(_source(spec, params, name)) + "\n"
+    code = re.sub("!.*|'.*?'", "", source)
+    if len(re.findall(rf"(?<!\w){name}(?!\w)", code, re.IGNORECASE)) > 2:  # at its beginning and its end
+        raise ValueError(f"path must be a name that the module does not use within; got {name!r}")
+    return source
 
 
 def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
@@ -88,8 +99,8 @@ def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
     yield f"""\
 !> {title(spec, params)} Written by fastnn.
 !
-!  To check it: echo "use {name}; call self_test; end" > check.f90
-!               gfortran -O2{more} {name}.f90 check.f90 -o check && ./check
+!  To check it: echo "use {name}; call self_test; end" > {name}_check.f90
+!               gfortran -O2{more} {name}.f90 {name}_check.f90 -o check && ./check
 module {name}
   use, intrinsic :: iso_fortran_env, only: {"int32, real32" if spec.dtype == "float32" else "int64, real64"}
   implicit none

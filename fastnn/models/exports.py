@@ -97,7 +97,8 @@ class Exports:
         Raises
         ------
         ValueError
-            If the path is not a valid Fortran name followed by ``.f90``, or an ensemble has no members.
+            If the path is not a valid Fortran name followed by ``.f90``, the module uses that name within, or an
+            ensemble has no members.
         OSError
             If the file cannot be written.
         """
@@ -124,7 +125,8 @@ class Exports:
         Raises
         ------
         ValueError
-            If the path is not a valid C name followed by ``.c``, or an ensemble has no members.
+            If the path is not a valid C name followed by ``.c``, is named like a header of the standard library, or an
+            ensemble has no members.
         OSError
             If a file cannot be written.
         """
