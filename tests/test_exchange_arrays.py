@@ -42,6 +42,14 @@ def test_bfloat16_is_converted_exactly():
     assert (of(values).weights[0] == values.astype(np.float64)).all()
 
 
+@pytest.mark.parametrize("names", [["value", "b"], ["numpy", "cpu"], ["a", "detach"]])
+def test_a_table_is_an_array_whatever_its_columns_are_called(names):
+    pandas = pytest.importorskip("pandas")
+    made = fastnn.from_arrays([pandas.DataFrame(W.T, columns=names)], [pandas.Series([1.0, 2.0])], ["tanh"])
+    np.testing.assert_array_equal(made.weights[0], W.T)
+    np.testing.assert_array_equal(made.biases[0], [1, 2])
+
+
 def test_lists_nan_and_infinity_are_kept():
     made = of([[1, float("nan"), float("-inf")]])
     assert made.spec.dtype == "float64"
@@ -78,6 +86,8 @@ REFUSED = {
     "got integers that it would round": lambda: of(np.array([[2**63 - 1]])),
     "float64 represents; got integers that it would round": lambda: of(np.array([[2**53 + 1]])),
     "must be an array of real numbers": lambda: of(np.ma.masked_array(W, W > 2)),
+    "weights.0. must be an array of real": lambda: of([np.ma.masked_array(row, row > 2) for row in W]),
+    "real numbers; got .*masked": lambda: of([[1.0, np.ma.masked]]),
     "real numbers; got": lambda: of("weights"),
     "ragged|real numbers": lambda: of([[1, 2], [3]]),
 }

@@ -19,7 +19,7 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
         What an error calls it.
     value : array_like
         NumPy's, of any byte order; nested lists of numbers; a tensor of PyTorch's, a variable of Keras's, an array of
-        JAX's. float16 and bfloat16 become float32, integers and Python's floats float64.
+        JAX's, a table of pandas's. float16 and bfloat16 become float32, integers and Python's floats float64.
     dimensions : int
         How many it must have.
 
@@ -58,15 +58,20 @@ def _kept(integers: NDArray, exact: NDArray) -> bool:
 
 def _as_numpy(value: Any) -> NDArray:
     """Any array as one of NumPy's, on the CPU and without its history."""
-    if np.ma.isMaskedArray(value):
+    if _is_masked(value):
         raise TypeError("a masked array")
-    if hasattr(value, "assign") and not callable(value.value):  # a variable of Keras's
+    if any(base.__module__.startswith("keras.") for base in type(value).__mro__):  # a variable
         value = value.value
-    for method in ("detach", "cpu"):  # PyTorch's
-        value = getattr(value, method)() if hasattr(value, method) else value
+    for method in ("detach", "cpu"):  # PyTorch's; a table may have columns of these names
+        value = getattr(value, method)() if callable(getattr(value, method, None)) else value
     if str(getattr(value, "dtype", "")) == "torch.bfloat16":
         value = value.float()
-    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    return np.asarray(value.numpy() if callable(getattr(value, "numpy", None)) else value)
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether it is a masked array, or a list with one somewhere within, whose mask NumPy would drop."""
+    return np.ma.isMaskedArray(value) or (isinstance(value, (list, tuple)) and any(map(_is_masked, value)))
 
 
 def number_of(what: str, value: Any) -> float:
