@@ -107,6 +107,8 @@ CONSTANTS = {
     "square": RNG.normal(size=(3, 3)).astype("f4"),
     "yes": np.array(True),
     "half": np.float32(0.5),
+    "minute": np.float64(1e-320),
+    "pair": np.array([-1, np.nan], "f4"),
 }
 
 
@@ -192,6 +194,19 @@ REFUSED |= {
 }
 REFUSED |= {
     r"node 0 \(Cast\) cannot": [("Cast", ["x"], {"to": 7}), ("MatMul", ["v0", "W"])],
+    r"node 0 \(BatchNormalization\) must have as many means, variances, scales and shifts; got 3 and 4": [
+        ("BatchNormalization", ["x", "three", "b", "three", "three"]),
+        ("MatMul", ["v0", "W"]),
+    ],
+    r"node 0 \(Add\) and node 1 \(Mul\) must scale equally many features": [
+        ("Add", ["x", "three"]),
+        ("Mul", ["v0", "b"]),
+    ],
+    r"node 0 \(Div\) must divide its input by numbers other than 0": [
+        ("Div", ["x", "minute"]),
+        ("MatMul", ["v0", "W"]),
+    ],
+    r"node 1 \(Reshape\) cannot": [LINEAR, ("Reshape", ["v0", "pair"])],
     r"node 0 \(LSTM\) cannot": [("LSTM", ["x", "W", "V"])],
     r"node 1 \(Elu\) must have alpha 1": [LINEAR, ("Elu", ["v0"], {"alpha": 0.5})],
     r"node 1 \(Selu\) must have gamma 1.05070": [LINEAR, ("Selu", ["v0"], {"gamma": 1.1})],
@@ -266,6 +281,33 @@ def test_other_faults_of_nodes_are_refused(tmp_path):
     model.graph.node[1].output.extend(["mean", "variance"])
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match=r"node 1 \(BatchNormalization\) must not be in training mode"):
+        fastnn.from_onnx(path)
+
+
+CONSTANT = [("Constant", [], {"value_int": 3}), ("Add", ["x", "v0"]), ("MatMul", ["v1", "W"])]
+TEXT = [("Constant", [], {"value_string": "a"}), *CONSTANT[1:]]
+FLOATS = [("Constant", [], {"value_floats": [1.5, np.inf, 0.0]}), *CONSTANT[1:]]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "attribute", "sentence"),
+    [
+        (CONSTANT, {"name": "value"}, "must not compute with constants alone"),
+        (CONSTANT, {"name": "value_float"}, "must have numbers of its type as value_float; got 3"),
+        (CONSTANT, {"type": 0}, r"must have attributes of the standard's types|must have numbers of its type"),
+        (CONSTANT, {"type": 5}, "must have numbers of its type as value_int"),
+        (TEXT, {"name": "value_float"}, "must have numbers of its type as value_float; got 'a'"),
+        (TEXT, {"s": b"\xff\xfe"}, "must have attributes of the standard's types, texts in UTF-8"),
+        (FLOATS, {"name": "value_ints"}, "must have numbers of its type as value_ints"),
+    ],
+)
+def test_attributes_of_another_type_are_refused(nodes, attribute, sentence, tmp_path):
+    path = write(tmp_path / "net.onnx", nodes)
+    model = onnx.load(path)
+    for name, value in attribute.items():
+        setattr(model.graph.node[0].attribute[0], name, value)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=rf"node 0 \(Constant\) ({sentence})"):
         fastnn.from_onnx(path)
 
 

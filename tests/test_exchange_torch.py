@@ -191,6 +191,13 @@ def after(*modules):
     return lambda: fastnn.from_torch(nn.Sequential(nn.Linear(4, 3), *modules))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_traced_module_is_refused():
+    traced = torch.jit.trace(nn.Linear(4, 3), torch.ones(1, 4))
+    with pytest.raises(ValueError, match=r"the module \(TopLevelTracedModule, a class of its own\) cannot be part"):
+        fastnn.from_torch(traced)
+
+
 REFUSED = {
     r"module '1' \(GELU\) must have approximate tanh \(fastnn does not have the exact GELU\)": after(nn.GELU()),
     r"module '1' \(Hardtanh\) cannot be part of an MLP": after(nn.Hardtanh()),

@@ -169,6 +169,8 @@ def _are_finite(*arrays: NDArray | np.float64 | None) -> bool:
 
 def _both(first: Scaling, second: Scaling) -> Scaling:
     """One scaling after another."""
-    return Scaling(
-        second.factor * first.factor, second.factor * first.shift + second.shift, f"{first.place} and {second.place}"
-    )
+    place = f"{first.place} and {second.place}"
+    try:
+        return Scaling(second.factor * first.factor, second.factor * first.shift + second.shift, place)
+    except ValueError as error:
+        raise ValueError(f"{place} must scale equally many features, or all by one number; they do not") from error

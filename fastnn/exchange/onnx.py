@@ -131,7 +131,8 @@ class _Graph:
     def _step(self, node: Any, place: str) -> Iterator[Step]:
         kind, settings = node.op_type, self._attributes(node, place)
         if not self.computes_in_floats and kind not in ("Cast", "Flatten", "Reshape", "Identity"):
-            got = self.onnx.TensorProto.DataType.Name(self.input_type)
+            types = {number: name for name, number in self.onnx.TensorProto.DataType.items()}
+            got = types.get(self.input_type, self.input_type)
             raise ValueError(f"{place} must compute with floats; the graph's input is of {got} and not cast to them")
         if kind in _ACTIVATIONS:
             ours, theirs = _ACTIVATIONS[kind]
@@ -185,9 +186,11 @@ class _Graph:
             return Scaling(c, zero, place)
         if node.op_type == "Sub":
             return Scaling(one, -c, place) if ours == 0 else Scaling(-one, c, place)
-        if ours == 1 or not np.all(c):
+        with np.errstate(divide="ignore", over="ignore"):
+            factor = 1 / c
+        if ours == 1 or np.isinf(factor).any():
             raise ValueError(f"{place} must divide its input by numbers other than 0; got another quotient")
-        return Scaling(1 / c, zero, place)
+        return Scaling(factor, zero, place)
 
     def _idle(self, node: Any, settings: dict[str, Any], place: str) -> bool:
         """Whether the node changes nothing about samples of one dimension."""
@@ -206,7 +209,12 @@ class _Graph:
 
     def _reshaped(self, shape: NDArray, settings: dict[str, Any], place: str) -> bool:
         """Whether a new shape leaves each sample a row of its own: 0 is a dimension as it was, -1 what is left."""
-        if shape.shape != (2,) or shape.min() < -1 or (settings.get("allowzero") and not shape.all()):
+        if (
+            shape.shape != (2,)
+            or shape.dtype.kind != "i"
+            or shape.min() < -1
+            or (settings.get("allowzero") and not shape.all())
+        ):
             return False
         dims, (rows, features) = self.shape.dims, shape.tolist()
         if (rows > 0 and (not dims or rows != dims[0])) or (rows, features) == (-1, -1):
@@ -249,12 +257,15 @@ class _Graph:
     def _constant(self, node: Any, place: str) -> NDArray:
         """What a node makes of constants alone."""
         settings = self._attributes(node, place)
-        if node.op_type == "Constant" and "value" in settings:
-            return self._array(settings["value"])
-        if node.op_type == "Constant" and {"value_float", "value_floats"} & set(settings):
-            return np.array(next(iter(settings.values())), np.float32)
-        if node.op_type == "Constant" and {"value_int", "value_ints"} & set(settings):
-            return np.array(next(iter(settings.values())), np.int64)
+        if node.op_type == "Constant" and len(settings) == 1:
+            ((name, value),) = settings.items()
+            if name == "value" and isinstance(value, self.onnx.TensorProto):
+                return self._array(value)
+            if name in ("value_float", "value_floats", "value_int", "value_ints"):
+                kind, dtype = (float, np.float32) if "float" in name else (int, np.int64)
+                if not all(isinstance(number, kind) for number in (value if isinstance(value, list) else [value])):
+                    raise ValueError(f"{place} must have numbers of its type as {name}; got {value!r:.40}")
+                return np.array(value, dtype)
         if node.op_type == "Identity":
             return self._of(node, 0, place)
         if node.op_type == "Transpose" and settings.get("perm", [1, 0]) == [1, 0]:
@@ -264,8 +275,11 @@ class _Graph:
     def _attributes(self, node: Any, place: str) -> dict[str, Any]:
         if any(attribute.ref_attr_name for attribute in node.attribute):
             raise ValueError(f"{place} must have its attributes' values; got a reference to another's")
-        values = {attribute.name: self.onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-        return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+        try:
+            values = {attribute.name: self.onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+            return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+        except ValueError as error:  # of a type that there is not, or not UTF-8
+            raise ValueError(f"{place} must have attributes of the standard's types, texts in UTF-8") from error
 
     def _array(self, tensor: Any) -> NDArray:
         """A tensor's numbers, which may stand in a file beside; no more memory is taken than the file has."""

@@ -45,8 +45,13 @@ def normalisation(
     Raises
     ------
     ValueError
-        If a variance and epsilon together are not above 0.
+        If a variance and epsilon together are not above 0, or the arrays are not of one length, or of 1.
     """
+    lengths = sorted({array.size for array in (mean, variance, gamma, beta) if array is not None} - {1})
+    if len(lengths) > 1:
+        raise ValueError(
+            f"{place} must have as many means, variances, scales and shifts; got {lengths[0]} and {lengths[1]}"
+        )
     mean, spread = mean.astype(np.float64), variance.astype(np.float64) + epsilon
     if not (spread > 0).all():
         raise ValueError(f"{place} must have variances above -epsilon, {-epsilon:g}; got {variance.min()}")
