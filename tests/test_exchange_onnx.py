@@ -1,6 +1,7 @@
 """From ONNX files and to them; ONNX Runtime is the judge where it is installed."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -412,3 +413,22 @@ def test_paths(tmp_path):
         net("tanh").to_onnx(tmp_path / "net.bin")
     with pytest.raises(FileNotFoundError):
         fastnn.from_onnx(tmp_path / "none.onnx")
+
+
+def test_a_path_is_read_as_those_of_other_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    made = net("tanh")
+    made.to_onnx("~/net.onnx")
+    for path in ("~/net.onnx", os.fsencode(tmp_path / "net.onnx")):
+        assert fastnn.from_onnx(path).params.tobytes() == made.params.tobytes()
+    for path in (None, onnx.load(tmp_path / "net.onnx"), (tmp_path / "net.onnx").read_bytes):
+        with pytest.raises(TypeError, match="path must be a str or a path; got"):
+            fastnn.from_onnx(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match=r"path must be a file; got .* a device or a pipe"):
+        fastnn.from_onnx(tmp_path / "net.onnx")

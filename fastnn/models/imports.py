@@ -127,8 +127,9 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
     Parameters
     ----------
     path : path_like
-        The file, whose weights may lie in another one beside it. Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization,
-        fastnn's activations, Flatten, Reshape to (n, features), Cast to floats, Identity and Dropout are understood.
+        The file, whose weights may lie in another one beside it; a leading ``~`` is the home folder. Gemm, MatMul, Add,
+        Sub, Mul, Div, BatchNormalization, fastnn's activations, Flatten, Reshape to (n, features), Cast to floats,
+        Identity and Dropout are understood.
     dtype : {"float32", "float64"}, optional
         Dtype of the network; by default the smaller one that holds all weights exactly.
 
@@ -142,6 +143,8 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
         If onnx is not installed.
     OSError
         If the file cannot be read.
+    TypeError
+        If `path` is not a path.
     ValueError
         If the file is damaged, or a node has no counterpart here; the message names it.
 
