@@ -317,6 +317,20 @@ def test_what_is_no_path(path):
             act(path)
 
 
+@pytest.mark.parametrize("path", ["a\0.npz", Path("a\0.npz"), b"a\0.npz", "a\ud800.npz"])
+def test_what_no_file_can_be_called(path):
+    for act in (NET.save, fastnn.load, fastnn.Ensemble(NET.spec, NET.params[None]).save):
+        with pytest.raises(ValueError, match="path must have only characters that a file's name can have; got"):
+            act(path)
+
+
+@pytest.mark.parametrize("functions", [3, None, "sigmoid", fastnn.load])
+def test_functions_that_are_no_sequence(functions, tmp_path):
+    NET.save(tmp_path / "net.npz")
+    with pytest.raises(TypeError, match=r"functions must be a sequence of fastnn\.Activation; got"):
+        fastnn.load(tmp_path / "net.npz", functions=functions)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links, pipes and devices are POSIX's")
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_links_folders_devices_and_pipes(suffix, tmp_path):

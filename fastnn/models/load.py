@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fastnn.checks import describe
@@ -37,12 +37,14 @@ def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> 
         If the file is damaged, comes from a later version, or is not a network of fastnn's; or if one of your own
         activations is missing.
     TypeError
-        If one of `functions` is not a `fastnn.Activation`.
+        If `functions` is not a sequence of `fastnn.Activation`.
     ImportError
         If safetensors is needed and not installed.
     OSError
         If the file cannot be read.
     """
+    if not isinstance(functions, Iterable):
+        raise TypeError(f"functions must be a sequence of fastnn.Activation; got {describe(functions)}")
     for function in functions:
         if not isinstance(function, Activation):
             raise TypeError(f"functions must be a sequence of fastnn.Activation; got {describe(function)} among them")

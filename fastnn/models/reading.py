@@ -39,11 +39,18 @@ def path_of(path: Any, argument: str = "path") -> Path:
     ------
     TypeError
         If it is not a path.
+    ValueError
+        If no file can have this name: it has a null character, or one that the system's names cannot have.
     """
     try:
-        return Path(os.path.expanduser(os.fsdecode(path)))
+        name = os.path.expanduser(os.fsdecode(path))
+        if b"\0" not in os.fsencode(name):
+            return Path(name)
     except TypeError as error:
         raise TypeError(f"{argument} must be a str or a path; got {describe(path)}") from error
+    except UnicodeError:
+        pass
+    raise ValueError(f"{argument} must have only characters that a file's name can have; got {path!a}")
 
 
 def require_file(path: Path) -> int:
