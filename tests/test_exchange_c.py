@@ -226,3 +226,11 @@ def test_names_of_functions_and_keywords_are_no_trouble(tmp_path):
         command = ["gcc", *STRICT, "-DSELF_TEST", "-I.", f"{name}.c", "-lm", "-o", "test"]
         subprocess.run(command, cwd=tmp_path, check=True)
         assert subprocess.run(["./test"], cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("blocked", ["made.c", "made.h"])
+def test_source_and_header_are_written_both_or_neither(blocked, tmp_path):
+    (tmp_path / blocked).mkdir()
+    with pytest.raises(IsADirectoryError, match=blocked):
+        net("tanh").to_c(tmp_path / "made.c")
+    assert [path.name for path in tmp_path.iterdir()] == [blocked]

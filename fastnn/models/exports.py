@@ -128,14 +128,13 @@ class Exports:
             If the path is not a valid C name followed by ``.c``, is named like a header of the standard library, or an
             ensemble has no members.
         OSError
-            If a file cannot be written.
+            If a file cannot be written; then neither is.
         """
         from fastnn.exchange import c
 
         path = _code_path(path, ".c")
         source, header = c.write(self._spec, self._written, path.stem, check_flag("derivatives", derivatives))
-        files.write_whole(path.with_suffix(".h"), header.encode())
-        files.write_whole(path, source.encode())
+        files.write_together({path: source.encode(), path.with_suffix(".h"): header.encode()})
 
 
 def _code_path(path: str | PathLike[str], suffix: str) -> Path:
