@@ -267,6 +267,19 @@ def test_a_shape_that_keeps_each_layers_outputs_is_idle(tmp_path):
     assert difference(made, X, outputs_of(path, X)) < 8
 
 
+def test_where_the_input_has_no_shape_gemm_tells_its_dimensions(tmp_path):
+    for nodes in ([("Gemm", ["x", "W"]), ("Flatten", ["v0"])], [LINEAR, ("Flatten", ["v0"])]):
+        path = write(tmp_path / "net.onnx", nodes)
+        model = onnx.load(path)
+        model.graph.input[0].type.tensor_type.ClearField("shape")
+        path.write_bytes(model.SerializeToString())
+        if nodes[0] is LINEAR:
+            with pytest.raises(ValueError, match=r"node 1 \(Flatten\) must come .*; got a number that is not known"):
+                fastnn.from_onnx(path)
+        else:
+            assert (fastnn.from_onnx(path).weights[0] == CONSTANTS["W"]).all()
+
+
 def test_other_faults_of_nodes_are_refused(tmp_path):
     path = write(tmp_path / "net.onnx", [LINEAR, ("LeakyRelu", ["v0"], {"alpha": 0.01})])
     model = onnx.load(path)

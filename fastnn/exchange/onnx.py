@@ -92,7 +92,7 @@ class _Graph:
         self.here = inputs[0].name
         tensor = inputs[0].type.tensor_type
         dims = [dim.dim_value for dim in tensor.shape.dim]  # 0 where any will do
-        self.shape = Shape(dims if tensor.HasField("shape") else None)
+        self.shape = Shape(dims or None)
         types = onnx.TensorProto
         self.floats = (types.FLOAT, types.DOUBLE, types.FLOAT16, types.BFLOAT16)
         self.input_type = tensor.elem_type
@@ -167,6 +167,7 @@ class _Graph:
         if node.input[0] != self.here or _setting(settings, "transA", 0, place):
             raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right")
         weights = self._weights(node, place)
+        self.shape.dims = self.shape.dims or [0, 0]  # as Gemm takes no others
         yield self._dense(weights.T if _setting(settings, "transB", 0, place) else weights, place)
         alpha, beta = (_setting(settings, name, 1.0, place) for name in ("alpha", "beta"))
         if alpha != 1:
