@@ -116,6 +116,18 @@ def test_a_copy_of_a_state_goes_on_by_itself(again):
     assert twin.params.tobytes() == net.params.tobytes()
 
 
+@pytest.mark.parametrize("other", [{"activation": "relu"}, {"bias": False}, {"dtype": "float32"}])
+def test_states_of_other_networks_have_other_types(other):
+    """Numba takes two types of one name for one: the state of the one would train the other."""
+    nets = MLP((3, 7, 2), rng=0), MLP((3, 7, 2), rng=0, **other)
+    states = [fastnn.TrainState(net.spec) for net in nets]
+    for net, own, foreign in zip(nets, states, states[::-1], strict=True):
+        gradient = np.ones_like(net.params)
+        assert own.apply(net, gradient)
+        with pytest.raises(TypingError, match=r"net must be a network of the state's spec"):
+            foreign.apply(net, gradient)
+
+
 def test_what_is_refused():
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec, max_batch=2)

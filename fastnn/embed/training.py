@@ -21,8 +21,8 @@ from fastnn.embed.refusals import Refusal, method, named
 from fastnn.embed.types import NetworkType
 from fastnn.jobs.job import State
 from fastnn.kernels.functions.optimizers import Update, update_part
+from fastnn.kernels.jit.architecture import type_name
 from fastnn.kernels.jit.compiling import address_of, kernel, outlined
-from fastnn.kernels.jit.digest import digest
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float
@@ -54,8 +54,7 @@ class TrainStateType(ArraysType):
             "losses": types.Array(types.float64, 1, "C"),
             "limits": types.Array(types.int64, 1, "C"),
         }
-        targets = f"{n_targets} targets, labels={labels}"
-        super().__init__(f"TrainState({spec.sizes}, {spec.dtype}, {targets}, kernels {digest()})", spec)
+        super().__init__(type_name(f"TrainState of {n_targets} targets, labels={labels}", spec), spec)
 
 
 class TrainState:
