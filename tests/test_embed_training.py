@@ -1,11 +1,13 @@
 """Training inside compiled code: what `fit` does on the same stream of batches."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import njit, typed
 from numba.core.errors import TypingError
 
 import fastnn
@@ -126,6 +128,30 @@ def test_states_of_other_networks_have_other_types(other):
         assert own.apply(net, gradient)
         with pytest.raises(TypingError, match=r"net must be a network of the state's spec"):
             foreign.apply(net, gradient)
+
+
+def test_a_state_that_only_compiled_code_holds():
+    net, states = MLP((3, 7, 2), rng=0), typed.List()
+    states.append(fastnn.TrainState(net.spec))  # whose record points to its buffers
+    gc.collect()
+    overwriting = [np.full(k, 1e3) for k in range(1, 200) for _ in range(20)]
+    first = njit(lambda net, states, x, y: net.train_step(x, y, states[0]))
+    twin = net.copy()
+    assert first(net, states, X[0], Y[0]) == twin.train_step(X[0], Y[0], fastnn.TrainState(net.spec))
+    assert net.params.tobytes() == twin.params.tobytes()
+    assert all((array == 1e3).all() for array in overwriting)
+
+
+def test_the_arrays_of_a_state_keep_what_they_point_to_and_no_longer():
+    states, state = typed.List(), fastnn.TrainState(MLP((3, 7, 2)).spec)
+    memory = weakref.ref(state._records.base)
+    states.append(state)
+    del state
+    gc.collect()
+    assert memory() is not None
+    del states
+    gc.collect()
+    assert memory() is None
 
 
 def test_what_is_refused():

@@ -57,6 +57,17 @@ class TrainStateType(ArraysType):
         super().__init__(type_name(f"TrainState of {n_targets} targets, labels={labels}", spec), spec)
 
 
+class _Records:
+    """The records of prepared jobs as an array's memory, which keeps alive what they point to.
+
+    So does every array of it: compiled code may hold one, in a list say, for longer than Python holds the state.
+    """
+
+    def __init__(self, prepared: list[PreparedForTiles]):
+        self._prepared, self._records = prepared, np.concatenate([job.record for job in prepared])
+        self.__array_interface__ = self._records.__array_interface__
+
+
 class TrainState:
     """The settings of training on a stream of batches, and what it keeps from step to step.
 
@@ -112,8 +123,7 @@ class TrainState:
         job = checks.check_train_state(spec, **self._settings)
         jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
         rule, state = job.update_rule, State.fresh(spec, job.optimizer, 0)
-        self._prepared = [PreparedForTiles(job, state) for job in jobs]  # which hold what the records point to
-        self._records = np.concatenate([prepared.record for prepared in self._prepared])
+        self._records = np.asarray(_Records([PreparedForTiles(job, state) for job in jobs]))
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(spec.dtype), job.batch_size])
