@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numba import njit, typed
 from numba.core.errors import TypingError
+from numba.core.runtime import _nrt_python, rtsys
 
 import fastnn
 from fastnn import MLP
@@ -152,6 +153,32 @@ def test_the_arrays_of_a_state_keep_what_they_point_to_and_no_longer():
     del states
     gc.collect()
     assert memory() is None
+
+
+def test_what_is_refused_leaves_no_references():
+    _nrt_python.memsys_enable_stats()
+    net = MLP((3, 5, 2), output_activation="softmax", rng=1)
+    state = fastnn.TrainState(net.spec, loss="cross_entropy", max_batch=4)
+    step, apply = njit(lambda net, *args: net.train_step(*args)), njit(lambda net, state, g: state.apply(net, g))
+    calls = [
+        (function, arguments)
+        for functions, *cases in (
+            ((net.train_step, lambda *args: step(net, *args)), (X[:5], Y[:5], state), (X[0], X[0], state)),
+            ((net.train_step, lambda *args: step(net, *args)), (X[:2], np.array([0, 2]), state)),
+            ((state.apply, lambda net, gradient: apply(net, state, gradient)), (net, np.zeros(3))),
+        )
+        for function in functions
+        for arguments in cases
+    ]
+    for function, arguments in calls:
+        held = []
+        for _ in range(3):
+            with pytest.raises(ValueError, match=r"must h"):
+                function(*arguments)
+            gc.collect()
+            statistics = rtsys.get_allocation_stats()
+            held.append(statistics.mi_alloc - statistics.mi_free)
+        assert held[1] == held[2]
 
 
 def test_what_is_refused():

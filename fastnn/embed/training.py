@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from fastnn import checks
 from fastnn.checks.values import AT_LEAST_0
 from fastnn.embed.fields import ArraysType, shows
+from fastnn.embed.pointers import fits
 from fastnn.embed.refusals import Refusal, method, named
-from fastnn.embed.types import NetworkType
-from fastnn.jobs.job import State
+from fastnn.embed.types import NetworkType, parameters
+from fastnn.jobs.job import Job, State
 from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.architecture import type_name
-from fastnn.kernels.jit.compiling import address_of, kernel, outlined
+from fastnn.kernels.jit.compiling import address_of, inlined, kernel, outlined
+from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float
@@ -39,7 +41,7 @@ from fastnn.settings.spec import NetworkSpec
 _MANY = 2**62  # steps
 
 
-@shows("records", "slots", "counters", "sums", "rates", "losses", "limits")
+@shows("records", "label_records", "slots", "counters", "sums", "rates", "losses", "limits")
 class TrainStateType(ArraysType):
     """The Numba type of the training states of a spec, given the targets of a row and whether labels are accepted."""
 
@@ -54,18 +56,20 @@ class TrainStateType(ArraysType):
             "losses": types.Array(types.float64, 1, "C"),
             "limits": types.Array(types.int64, 1, "C"),
         }
+        if labels:
+            self.arrays["label_records"] = self.arrays["records"]
         super().__init__(type_name(f"TrainState of {n_targets} targets, labels={labels}", spec), spec)
 
 
-class _Records:
-    """The records of prepared jobs as an array's memory, which keeps alive what they point to.
+class _Record:
+    """The record of a job as an array's memory, which keeps alive what the record points to.
 
     So does every array of it: compiled code may hold one, in a list say, for longer than Python holds the state.
     """
 
-    def __init__(self, prepared: list[PreparedForTiles]):
-        self._prepared, self._records = prepared, np.concatenate([job.record for job in prepared])
-        self.__array_interface__ = self._records.__array_interface__
+    def __init__(self, job: Job, state: State):
+        self._prepared = PreparedForTiles(job, state)
+        self.__array_interface__ = self._prepared.record.__array_interface__
 
 
 class TrainState:
@@ -121,9 +125,10 @@ class TrainState:
             "delta": delta, "quantiles": quantiles, "min_variance": min_variance, "targets": targets,
         }  # fmt: skip
         job = checks.check_train_state(spec, **self._settings)
-        jobs = [job, replace(job, y=np.empty(0, np.intp))] if job.loss.labels else [job]
         rule, state = job.update_rule, State.fresh(spec, job.optimizer, 0)
-        self._records = np.asarray(_Records([PreparedForTiles(job, state) for job in jobs]))
+        self._records = np.asarray(_Record(job, state))
+        if job.loss.labels:
+            self._label_records = np.asarray(_Record(replace(job, y=np.empty(0, np.intp)), state))
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(spec.dtype), job.batch_size])
@@ -208,6 +213,15 @@ def _check(net: NetworkType, x: Any, y: Any, state: Any) -> None:
         raise Refusal(f"net.train_step: y must be a contiguous {x.ndim}-D array of {net.dtype}{also}; got {named(y)}")
 
 
+@inlined
+def _within(place, n, low, high):
+    """Whether none of `n` numbers lies outside a range."""
+    within = True
+    for i in range(n):
+        within &= not (place[i] < low or place[i] > high)
+    return within
+
+
 @outlined
 def _step(params, state, records, x, y, labels, n):
     """One step on `n` samples, given by the addresses of the arrays."""
@@ -219,7 +233,7 @@ def _step(params, state, records, x, y, labels, n):
     return losses[0]
 
 
-@method(NetworkType, "train_step")
+@method(NetworkType, "train_step", jit_options=EMBEDDED)
 def _train_step(net, x, y, state):
     _check(net, x, y, state)
     n_in, n_out, n_targets = net.spec.n_in, net.spec.n_out, state.n_targets
@@ -227,24 +241,23 @@ def _train_step(net, x, y, state):
     classes = f"net.train_step: y must hold class labels from 0 to {n_out - 1}"
 
     def sample(net, x, y, state):
-        if x.size != n_in or y.size != n_targets:
+        if not (fits(x, (n_in,)) and fits(y, (n_targets,))):
             raise ValueError(shapes)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, 1)
 
     def batch(net, x, y, state):
         n = x.shape[0]
-        if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n, n_targets)):
+        if not (n >= 1 and n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n, n_targets))):
             raise ValueError(shapes)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, n)
 
     def labelled_batch(net, x, y, state):
         n = x.shape[0]
-        if not (1 <= n <= state.limits[1] and x.shape[1] == n_in and y.shape == (n,)):
+        if not (n >= 1 and n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n,))):
             raise ValueError(shapes)
-        for label in y:
-            if not 0 <= label < n_out:
-                raise ValueError(classes)
-        return _step(net.params, state, state.records[1:], x.ctypes.data, 0, y.ctypes.data, n)
+        if not _within(pointer(y, 0), n, 0, n_out - 1):
+            raise ValueError(classes)
+        return _step(net.params, state, state.label_records, x.ctypes.data, 0, y.ctypes.data, n)
 
     if y.dtype == types.int64:
         return labelled_batch
@@ -253,10 +266,9 @@ def _train_step(net, x, y, state):
 
 # ---------------------------------------------------------------- a gradient of the caller's own
 @outlined
-def _apply(params, state, grad):
-    """One step by a gradient; whether that and the step are finite."""
-    job, n_params = state.records[0], params.size
-    p, gradient, given = pointer(params, 0), pointer_at(job.gradient, params), pointer(grad, 0)
+def _apply(job, p, n_params, given, slots, rate, steps):
+    """One step by a gradient at `given`; whether that and the step are finite."""
+    gradient = pointer_at(job.gradient, p)
     for i in range(n_params):
         gradient[i] = given[i]
     penalty = 0.0
@@ -266,14 +278,13 @@ def _apply(params, state, grad):
         return False
     if job.clip != 0:
         call(job.clip, job, gradient, 0, n_params, ALONE)
-    state.counters[2] += 1
-    slot_1 = (state.slots.shape[0] - 1) * n_params
-    slots, settings = (pointer(state.slots, 0), pointer(state.slots, slot_1)), pointer_at(job.settings, np.float64)
-    update_part(Update(job.optimizer, *slots, state.rates[0], settings, state.counters[2]), p, gradient, 0, n_params)
+    steps[0] += 1
+    (slot_0, slot_1), settings = slots, pointer_at(job.settings, np.float64)
+    update_part(Update(job.optimizer, slot_0, slot_1, rate, settings, steps[0]), p, gradient, 0, n_params)
     return True
 
 
-@method(TrainStateType, "apply")
+@method(TrainStateType, "apply", jit_options=EMBEDDED)
 def _apply_method(state, net, grad):
     if not isinstance(net, NetworkType) or state.spec != net.spec:
         raise Refusal(f"state.apply: net must be a network of the state's spec; got {named(net)}")
@@ -283,9 +294,11 @@ def _apply_method(state, net, grad):
     message = f"state.apply: grad must have shape ({n_params},)"
 
     def apply(state, net, grad):
-        if grad.size != n_params:
+        if not fits(grad, (n_params,)):
             raise ValueError(message)
-        return _apply(net.params, state, grad)
+        slots = pointer(state.slots, 0), pointer(state.slots, (state.slots.shape[0] - 1) * n_params)
+        steps = pointer(state.counters, 2)
+        return _apply(state.records[0], parameters(net), n_params, pointer(grad, 0), slots, state.rates[0], steps)
 
     return apply
 
