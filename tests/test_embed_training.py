@@ -165,6 +165,7 @@ def test_what_is_refused_leaves_no_references():
         for functions, *cases in (
             ((net.train_step, lambda *args: step(net, *args)), (X[:5], Y[:5], state), (X[0], X[0], state)),
             ((net.train_step, lambda *args: step(net, *args)), (X[:2], np.array([0, 2]), state)),
+            ((net.train_step, lambda *args: step(net, *args)), (X[:2], np.zeros((1, 2)), state)),
             ((state.apply, lambda net, gradient: apply(net, state, gradient)), (net, np.zeros(3))),
         )
         for function in functions

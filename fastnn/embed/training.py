@@ -23,7 +23,7 @@ from fastnn.embed.types import NetworkType, parameters
 from fastnn.jobs.job import Job, State
 from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.architecture import type_name
-from fastnn.kernels.jit.compiling import address_of, inlined, kernel, outlined
+from fastnn.kernels.jit.compiling import address_of, entry, inlined, outlined
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.kernels.simd import pointer, pointer_at
@@ -247,13 +247,13 @@ def _train_step(net, x, y, state):
 
     def batch(net, x, y, state):
         n = x.shape[0]
-        if not (n >= 1 and n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n, n_targets))):
+        if not (1 <= n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n, n_targets))):
             raise ValueError(shapes)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, n)
 
     def labelled_batch(net, x, y, state):
         n = x.shape[0]
-        if not (n >= 1 and n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n,))):
+        if not (1 <= n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n,))):
             raise ValueError(shapes)
         if not _within(pointer(y, 0), n, 0, n_out - 1):
             raise ValueError(classes)
@@ -303,13 +303,13 @@ def _apply_method(state, net, grad):
     return apply
 
 
-@kernel
+@entry
 def apply(state, net, grad):
     """`TrainState.apply`."""
     return state.apply(net, grad)
 
 
-@kernel
+@entry
 def train_step(net, x, y, state):
     """`MLP.train_step`."""
     return net.train_step(x, y, state)

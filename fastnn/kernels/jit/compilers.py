@@ -114,6 +114,22 @@ class KernelCompiler(Compiler):
                 gc.enable()
 
 
+class _EntryLibrary(_Library):
+    """Code whose functions are tidied before they are linked: no reference is counted that an error would keep."""
+
+    _optimize_functions = JITCodeLibrary._optimize_functions
+
+
+class EntryCompiler(KernelCompiler):
+    """The same for an entry point that raises errors: Numba gives up no reference on the way out."""
+
+    library_class = _EntryLibrary
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.state.targetctx = marking(self.state.targetctx)
+
+
 class PieceCompiler(KernelCompiler):
     """The same for a piece: it ends where other code can be linked with it."""
 

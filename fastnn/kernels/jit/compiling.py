@@ -9,7 +9,7 @@ from typing import Any
 from numba import njit, types
 
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.kernels.jit.pipeline import CACHE, CALLEE, INLINED, KERNEL, OUTLINED, OWN
+from fastnn.kernels.jit.pipeline import CACHE, CALLEE, ENTRY, INLINED, KERNEL, OUTLINED, OWN
 from fastnn.kernels.jit.turned_off import compiler_is_off, refusing
 
 #: What Numba makes of a function; its class is not public.
@@ -19,6 +19,11 @@ Dispatcher = Any
 def kernel(function: Callable) -> Dispatcher:
     """Decorate an entry point: called from Python, runs without the GIL, cached on disk."""
     return _cached(function, KERNEL)
+
+
+def entry(function: Callable) -> Dispatcher:
+    """Decorate an entry point that raises errors, which shall not keep its arguments in memory; else as `kernel`."""
+    return _cached(function, ENTRY)
 
 
 def callee(function: Callable) -> Dispatcher:

@@ -35,6 +35,7 @@ def _own_options() -> dict[str, dict[str, Any]]:
     callee = alone | {"no_cpython_wrapper": True}  # nor one for Python
     options = {
         "kernel": alone | {"nogil": True, "pipeline_class": compilers.KernelCompiler},
+        "entry": alone | {"nogil": True, "pipeline_class": compilers.EntryCompiler},
         "callee": callee | {"pipeline_class": compilers.KernelCompiler},
         "outlined": callee | {"pipeline_class": compilers.PieceCompiler},
         "inlined": callee | {"pipeline_class": compilers.PieceCompiler, "forceinline": True},
@@ -48,7 +49,8 @@ def _own_options() -> dict[str, dict[str, Any]]:
 def _plain_options() -> dict[str, dict[str, Any]]:
     """Numba's public options."""
     plain: dict[str, Any] = {"error_model": "numpy"}
-    return dict.fromkeys(("callee", "outlined", "inlined", "embedded"), plain) | {"kernel": plain | {"nogil": True}}
+    called = dict.fromkeys(("kernel", "entry"), plain | {"nogil": True})
+    return called | dict.fromkeys(("callee", "outlined", "inlined", "embedded"), plain)
 
 
 def _own_cache(options: dict[str, dict[str, Any]]) -> Any:
@@ -99,6 +101,9 @@ _OPTIONS, OWN, CACHE = _chosen()
 
 #: Options for a kernel, which Python calls, and some kernels by its address.
 KERNEL = _OPTIONS["kernel"]
+
+#: Options for a kernel that raises errors.
+ENTRY = _OPTIONS["entry"]
 
 #: Options for what kernels call by its address.
 CALLEE = _OPTIONS["callee"]
