@@ -166,6 +166,7 @@ def test_what_is_refused_leaves_no_references():
             ((net.train_step, lambda *args: step(net, *args)), (X[:5], Y[:5], state), (X[0], X[0], state)),
             ((net.train_step, lambda *args: step(net, *args)), (X[:2], np.array([0, 2]), state)),
             ((net.train_step, lambda *args: step(net, *args)), (X[:2], np.zeros((1, 2)), state)),
+            ((net.train_step, lambda *args: step(net, *args)), (X[:2], np.zeros((2, 2)), state)),
             ((state.apply, lambda net, gradient: apply(net, state, gradient)), (net, np.zeros(3))),
         )
         for function in functions
@@ -174,12 +175,35 @@ def test_what_is_refused_leaves_no_references():
     for function, arguments in calls:
         held = []
         for _ in range(3):
-            with pytest.raises(ValueError, match=r"must h"):
+            with pytest.raises(ValueError, match=r"must "):
                 function(*arguments)
             gc.collect()
             statistics = rtsys.get_allocation_stats()
             held.append(statistics.mi_alloc - statistics.mi_free)
         assert held[1] == held[2]
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "wrong", "words"),
+    [
+        ("poisson", "exp", [1.0, -7.0], "at least 0 "),
+        ("binary_cross_entropy", "sigmoid", [0.5, 1.5], "from 0 to 1 "),
+        ("cross_entropy", "softmax", [1.5, -0.5], "from 0 to 1 and each row sum to 1 "),
+        ("cross_entropy", "softmax", [0.5, 0.4], "from 0 to 1 and each row sum to 1 "),
+    ],
+)
+def test_targets_that_the_loss_is_not_defined_for(loss, activation, wrong, words):
+    net = MLP((3, 5, 2), output_activation=activation, rng=1)
+    state, y = fastnn.TrainState(net.spec, loss=loss, max_batch=3), np.full((3, 2), 0.5)
+    assert np.isfinite(net.train_step(X[:3], y, state))
+    y[2], before = wrong, net.params.copy()
+    for data in ((X[:3], y), (X[2], y[2])):
+        with pytest.raises(ValueError, match=rf"net.train_step: y must be {words}for the loss of state; got"):
+            net.train_step(*data, state)
+    assert np.array_equal(net.params, before)
+    y[2] = np.nan
+    assert np.isnan(net.train_step(X[:3], y, state))
+    assert state.steps == 1
 
 
 def test_what_is_refused():

@@ -18,6 +18,9 @@ from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
 
+#: How far a sum of probabilities may be from 1.
+SUM_TOLERANCE = 1e-3
+
 
 def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
     """Samples, shape (n, n_in) with n of at least `least`.
@@ -229,6 +232,13 @@ def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
     return labels if labels.flags.carray else labels.copy()
 
 
+def bounds(low: float, high: float) -> str:
+    """Words for a range of which one end may be infinite."""
+    if low == -np.inf:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
+
+
 def check_target_range(y: NDArray, loss: Loss) -> None:
     """Refuse targets for which the loss is not defined."""
     low, high = loss.targets
@@ -236,14 +246,13 @@ def check_target_range(y: NDArray, loss: Loss) -> None:
         bad = (y < low) | (y > high)
         if bad.any():
             row, column = divmod(int(np.argmax(bad)), y.shape[1])
-            bounds = f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
-            bounds = f"at most {high:g}" if low == -np.inf else bounds
             raise ValueError(
-                f"y must be {bounds} for {plain_name(loss.name)}; got {y[row, column]} in row {row}, column {column}"
+                f"y must be {bounds(low, high)} for {plain_name(loss.name)}; "
+                f"got {y[row, column]} in row {row}, column {column}"
             )
     if loss.labels:
         sums = y.sum(axis=1)
-        bad = abs(sums - 1) > 1e-3  # rounding stays below, a row that is no distribution does not
+        bad = abs(sums - 1) > SUM_TOLERANCE  # rounding stays below, a row that is no distribution does not
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(

@@ -15,6 +15,7 @@ from numba import from_dtype, typeof, types
 from numpy.typing import NDArray
 
 from fastnn import checks
+from fastnn.checks.data import SUM_TOLERANCE, bounds
 from fastnn.checks.values import AT_LEAST_0
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.pointers import fits
@@ -34,6 +35,7 @@ from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE, TEAM
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.kernels.tiles.run import run
+from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.own import Loss, plain_name
 from fastnn.settings.spec import NetworkSpec
@@ -43,10 +45,10 @@ _MANY = 2**62  # steps
 
 @shows("records", "label_records", "slots", "counters", "sums", "rates", "losses", "limits")
 class TrainStateType(ArraysType):
-    """The Numba type of the training states of a spec, given the targets of a row and whether labels are accepted."""
+    """The Numba type of the training states of a spec: what is said of targets is that of the loss."""
 
-    def __init__(self, spec: NetworkSpec, n_targets: int, labels: bool):
-        self.n_targets, self.labels = n_targets, labels
+    def __init__(self, spec: NetworkSpec, loss: catalogue.Loss):
+        self.n_targets, self.labels, self.range = loss.n_targets(spec.n_out), loss.labels, loss.targets
         self.arrays = {
             "records": types.Array(from_dtype(JOB_RECORD), 1, "C"),
             "slots": types.Array(number_type(spec.dtype), 2, "C"),
@@ -56,9 +58,10 @@ class TrainStateType(ArraysType):
             "losses": types.Array(types.float64, 1, "C"),
             "limits": types.Array(types.int64, 1, "C"),
         }
-        if labels:
+        if self.labels:
             self.arrays["label_records"] = self.arrays["records"]
-        super().__init__(type_name(f"TrainState of {n_targets} targets, labels={labels}", spec), spec)
+        targets = f"{self.n_targets} targets in {self.range}, labels={self.labels}"
+        super().__init__(type_name(f"TrainState of {targets}", spec), spec)
 
 
 class _Record:
@@ -132,7 +135,7 @@ class TrainState:
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
         self._limits = np.array([_run_address(spec.dtype), job.batch_size])
-        self._numba_type_ = TrainStateType(spec, job.y.shape[1], job.loss.labels)
+        self._numba_type_ = TrainStateType(spec, job.loss)
         self._made_for = f"{job.optimizer}, {plain_name(job.loss.name)}, batches of at most {job.batch_size}"
 
     def __repr__(self) -> str:
@@ -214,12 +217,30 @@ def _check(net: NetworkType, x: Any, y: Any, state: Any) -> None:
 
 
 @inlined
-def _within(place, n, low, high):
-    """Whether none of `n` numbers lies outside a range."""
+def _within(place, rows, n, low, high):
+    """Whether none of the numbers in so many rows of `n` lies outside a range; NaN does not."""
     within = True
-    for i in range(n):
+    for i in range(rows * n):
         within &= not (place[i] < low or place[i] > high)
     return within
+
+
+@inlined
+def _distributions(place, rows, n, low, high):
+    """The same, and whether no row has another sum than 1."""
+    within = _within(place, rows, n, low, high)
+    for r in range(rows):
+        excess = -1.0
+        for j in range(n):
+            excess += place[r * n + j]
+        within &= not abs(excess) > SUM_TOLERANCE
+    return within
+
+
+@inlined
+def _anything(place, rows, n, low, high):
+    """What a loss says of targets that is defined for all."""
+    return True
 
 
 @outlined
@@ -238,24 +259,32 @@ def _train_step(net, x, y, state):
     _check(net, x, y, state)
     n_in, n_out, n_targets = net.spec.n_in, net.spec.n_out, state.n_targets
     shapes = f"net.train_step: x must have shape ({n_in},), or (n, {n_in}) with n from 1 to max_batch, and y as many"
+    low, high = state.range
+    are_targets = _anything if (low, high) == (-np.inf, np.inf) else _distributions if state.labels else _within
+    sums = " and each row sum to 1" if state.labels else ""
+    targets = f"net.train_step: y must be {bounds(low, high)}{sums} for the loss of state"
     classes = f"net.train_step: y must hold class labels from 0 to {n_out - 1}"
 
     def sample(net, x, y, state):
         if not (fits(x, (n_in,)) and fits(y, (n_targets,))):
             raise ValueError(shapes)
+        if not are_targets(pointer(y, 0), 1, n_targets, low, high):
+            raise ValueError(targets)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, 1)
 
     def batch(net, x, y, state):
         n = x.shape[0]
         if not (1 <= n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n, n_targets))):
             raise ValueError(shapes)
+        if not are_targets(pointer(y, 0), n, n_targets, low, high):
+            raise ValueError(targets)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, n)
 
     def labelled_batch(net, x, y, state):
         n = x.shape[0]
         if not (1 <= n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n,))):
             raise ValueError(shapes)
-        if not _within(pointer(y, 0), n, 0, n_out - 1):
+        if not _within(pointer(y, 0), n, 1, 0, n_out - 1):
             raise ValueError(classes)
         return _step(net.params, state, state.label_records, x.ctypes.data, 0, y.ctypes.data, n)
 
