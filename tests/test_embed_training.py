@@ -206,6 +206,16 @@ def test_targets_that_the_loss_is_not_defined_for(loss, activation, wrong, words
     assert state.steps == 1
 
 
+def test_read_only_parameters():
+    net = MLP((3, 5, 2), rng=1)
+    state, before = fastnn.TrainState(net.spec), net.params.copy()
+    net.params.flags.writeable = False
+    for step in (lambda: net.train_step(X[0], Y[0], state), lambda: state.apply(net, np.ones(net.params.size))):
+        with pytest.raises(ValueError, match=r"^params must be writable to be trained; got a read-only array$"):
+            step()
+    assert np.array_equal(net.params, before)
+
+
 def test_what_is_refused():
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec, max_batch=2)

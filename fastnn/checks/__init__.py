@@ -47,7 +47,7 @@ from fastnn.checks.memory import check_epochs, check_memory
 from fastnn.checks.monitor import check_metric_exists, check_monitor
 from fastnn.checks.networks import check_hidden, check_network_spec, check_rng, check_spec
 from fastnn.checks.optimizers import check_optimizer
-from fastnn.checks.train_state import check_train_state
+from fastnn.checks.train_state import check_train_state, check_trained_params
 from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -114,6 +114,7 @@ __all__ = [
     "check_target_range",
     "check_targets",
     "check_train_state",
+    "check_trained_params",
     "check_vector",
     "count_classes",
     "counted",

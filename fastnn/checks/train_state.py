@@ -62,3 +62,16 @@ def check_train_state(
         l2=l2,
         max_grad_norm=check_max_grad_norm(max_grad_norm),
     )
+
+
+def check_trained_params(net: Any) -> None:
+    """Refuse a network whose parameters are read-only; anything else is left to the compiler, as in `check_plain`.
+
+    Raises
+    ------
+    ValueError
+        If they are so.
+    """
+    params = getattr(net, "params", None)
+    if isinstance(params, np.ndarray) and not params.flags.writeable:
+        raise ValueError("params must be writable to be trained; got a read-only array")

@@ -177,9 +177,10 @@ class TrainState:
         Raises
         ------
         TypeError, numba.core.errors.TypingError, ValueError
-            If an argument has the wrong type or shape.
+            If an argument has the wrong type or shape, or the network's parameters are read-only.
         """
         checks.check_plain(grad=grad)
+        checks.check_trained_params(net)
         try:
             return bool(apply(self, net, grad))
         except ValueError as error:  # whose text compiled code cannot make

@@ -111,13 +111,14 @@ class SingleSample(Derivatives):
         Raises
         ------
         TypeError, numba.TypingError, ValueError
-            If an array has the wrong type or shape.
+            If an array has the wrong type or shape, the loss is not defined for y, or the parameters are read-only.
         """
         if compiler_is_off():
             refuse("net.train_step")
         from fastnn.embed import training
 
         checks.check_plain(x=x, y=y)
+        checks.check_trained_params(self)
         try:
             return training.train_step(self, x, y, state)
         except ValueError as error:  # whose text compiled code cannot make
