@@ -160,6 +160,30 @@ def test_a_global_met_before_any_other_network(made, shape, tmp_path):
     assert "must be an argument of the compiled function" in done.stdout.splitlines()[-1], done.stderr
 
 
+def test_a_step_before_there_is_any_state(tmp_path):
+    """In a process of its own: nothing of a training state is imported there before."""
+    import subprocess
+    import sys
+
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import fastnn, numba, numpy as np\n"
+        "net, x = fastnn.MLP((3, 5, 1), rng=0), np.zeros(3)\n"
+        "@numba.njit\n"
+        "def step(net, x, *rest):\n"
+        "    net.train_step(x, x, *rest)\n"
+        "for rest in ((), (x,)):\n"
+        "    try:\n"
+        "        step(net, x, *rest)\n"
+        "    except numba.TypingError as error:\n"
+        "        print(str(error).splitlines()[-1])\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
+    few, wrong = done.stdout.splitlines()
+    assert few == "net.train_step takes (x, y, state): missing a required argument: 'state'"
+    assert wrong.startswith("net.train_step: state must be a fastnn.TrainState of the network's spec; got array")
+
+
 def test_a_state_says_what_it_is_made_of():
     with pytest.raises(TypeError, match=r"spec must be a NetworkSpec, such as net.spec; got <MLP"):
         fastnn.TrainState(NET)

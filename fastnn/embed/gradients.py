@@ -1,7 +1,7 @@
 """The methods of a network, in compiled code, for the caller's own training: derivatives by the parameters.
 
-All of them add to a flat `grad`, which the caller sets to zero when a sum begins, and passes to ``state.apply`` when
-it is complete.
+They add to a flat `grad`, which the caller sets to zero when a sum begins, and passes to ``state.apply`` when it is
+complete. ``net.train_step`` takes a whole step.
 """
 
 from __future__ import annotations
@@ -86,3 +86,10 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
     shapes = {"x": (n_in,), "t": (n_in,), "v, v_slope and v_curvature": (n_out,), "grad": (n_params,)}
     message = shapes_message("taylor_vjp_params", shapes, size)
     return curvature if curved else slope
+
+
+@method(NetworkType, "train_step", jit_options=EMBEDDED)
+def _train_step(net, x, y, state):
+    from fastnn.embed.training import choose_step  # which takes time to import, and is there if there is a state
+
+    return choose_step(net, x, y, state)

@@ -6,7 +6,7 @@ same stream of batches gives the same result bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -255,8 +255,8 @@ def _step(params, state, records, x, y, labels, n):
     return losses[0]
 
 
-@method(NetworkType, "train_step", jit_options=EMBEDDED)
-def _train_step(net, x, y, state):
+def choose_step(net: NetworkType, x: Any, y: Any, state: Any) -> Callable:
+    """What ``net.train_step(x, y, state)`` is for these types."""
     _check(net, x, y, state)
     n_in, n_out, n_targets = net.spec.n_in, net.spec.n_out, state.n_targets
     shapes = f"net.train_step: x must have shape ({n_in},), or (n, {n_in}) with n from 1 to max_batch, and y as many"
