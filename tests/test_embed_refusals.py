@@ -196,3 +196,65 @@ def test_every_method_is_asked():
     chosen = [f for room in (domain, methods, training) for f in vars(room).values() if hasattr(f, "__signature__")]
     names = {inspect.signature(choose).method.removeprefix("net.") for choose in chosen}
     assert names - {"__call__", "state.apply"} <= set(METHODS)
+
+
+# ---------------------------------------------------------------- arrays that share memory
+@njit
+def jacobian(net, x, out, jac):
+    net.jacobian(x, out, jac)
+
+
+@njit
+def vjp(net, x, v, out, grad):
+    net.vjp(x, v, out, None, grad)
+
+
+@njit
+def vjp_params(net, x, v, grad):
+    net.vjp_params(x, v, grad)
+
+
+@njit
+def taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad):
+    net.taylor_vjp_params(x, t, v, v_slope, v_curvature, grad)
+
+
+@njit
+def ask_all(many, x, out):
+    many.forward(x, out)
+
+
+BLOCK = np.zeros((2, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "written", "other"),
+    [
+        (jacobian, (X, SQUARE[0, 2:], SQUARE[:1]), "jac", "out"),
+        (jacobian, (np.zeros((2, 3)), SQUARE.reshape(9, 1)[5:7], SQUARE[:2].reshape(2, 1, 3)), "jac", "out"),
+        (vjp, (X, OUT, np.zeros(3), NET.params), "grad", "params"),
+        (vjp_params, (X, OUT, NET.params), "grad", "params"),
+        (vjp_params, (np.zeros((2, 3)), np.zeros((2, 1)), NET.params), "grad", "params"),
+        (taylor_vjp_params, (X, X, OUT, OUT, None, NET.params), "grad", "params"),
+        (taylor_vjp_params, (X, X, OUT, OUT, OUT, NET.params), "grad", "params"),
+        (ask_all, (BLOCK.ravel()[1:4], BLOCK.reshape(24, 1)[:4]), "out", "x"),
+    ],
+)
+def test_arrays_that_share_memory(call, arguments, written, other):
+    before = NET.params.copy()
+    sentence = rf"{written} must be an array of its own; got one that shares the memory of {other}$"
+    method = "many.forward" if call is ask_all else f"net.{call.__name__}"
+    with pytest.raises(ValueError, match=f"^{method}: {sentence}"):
+        call(MANY if call is ask_all else NET, *arguments)
+    if call is ask_all:
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            MANY.forward(*arguments)
+    assert np.array_equal(NET.params, before)
+
+
+def test_arrays_that_lie_side_by_side():
+    both = np.zeros(8)
+    jacobian(NET, X, both[3:4], both[:3].reshape(1, 3))
+    jacobian(NET, X, both[3:4], both[4:7].reshape(1, 3))
+    ask_all(MANY, both[4:7], both[:4].reshape(4, 1))
+    ask_all(MANY, both[::2][:3], both.reshape(4, 2)[:, 1:])  # one between the numbers of the other

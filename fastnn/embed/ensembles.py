@@ -8,12 +8,13 @@ from numba import types
 
 from fastnn.embed.fields import ArraysType, announce, shows
 from fastnn.embed.methods import check_array, scratch
-from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import architecture
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import type_name
 from fastnn.kernels.jit.compiling import kernel
+from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.types import number_type
 from fastnn.settings.spec import NetworkSpec
@@ -35,11 +36,12 @@ def type_of(spec: NetworkSpec) -> EnsembleType:
     return EnsembleType(spec)
 
 
-@method(EnsembleType, "forward", jit_options={"error_model": "numpy"})
+@method(EnsembleType, "forward", jit_options=EMBEDDED)
 def _forward(many, x, out, workspace=None):
     check_array(many, "forward", "x", x, (1,), False)
     check_array(many, "forward", "out", out, (2,), True)
     n_in, n_out, size = many.spec.n_in, many.spec.n_out, scratch(many, "forward", workspace)
+    overlap = "many.forward: out must be an array of its own; got one that shares the memory of x"
     message = f"many.forward: x must have shape ({n_in},) and out a row of {n_out} for each member"
 
     def forward(many, x, out, workspace=None):
@@ -47,6 +49,8 @@ def _forward(many, x, out, workspace=None):
         members = params.shape[0]
         if not (fits(x, (n_in,)) and fits(out, (members, n_out)) and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(out, x):
+            raise ValueError(overlap)
         x_0 = pointer(x, 0)
         work = memory(x_0, size, workspace)
         for k in range(members):

@@ -6,8 +6,16 @@ complete. ``net.train_step`` takes a whole step.
 
 from __future__ import annotations
 
-from fastnn.embed.methods import absent, check_array, check_gradient, require_derivatives, scratch, shapes_message
-from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.methods import (
+    absent,
+    check_array,
+    check_gradient,
+    overlap_message,
+    require_derivatives,
+    scratch,
+    shapes_message,
+)
+from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
@@ -30,6 +38,8 @@ def _vjp_params(net, x, v, grad, workspace=None):
     def one(net, x, v, grad, workspace=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(grad, (n_params,)) and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(grad, net.params):
+            raise ValueError(overlap)
         p, x_0, v_0 = parameters(net), pointer(x, 0), pointer(v, 0)
         work = memory(p, size, workspace)
         point.vjp_params(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), pointer(grad, 0), work)
@@ -38,6 +48,8 @@ def _vjp_params(net, x, v, grad, workspace=None):
         n = x.shape[0]
         if not (fits(x, (n, n_in)) and fits(v, (n, n_out)) and fits(grad, (n_params,)) and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(grad, net.params):
+            raise ValueError(overlap)
         p, gradient = parameters(net), pointer(grad, 0)
         work = memory(p, size, workspace)
         for r in range(n):
@@ -46,7 +58,7 @@ def _vjp_params(net, x, v, grad, workspace=None):
 
     rows = () if x.ndim == 1 else ("n",)
     shapes = {"x": (*rows, n_in), "v": (*rows, n_out), "grad": (n_params,)}
-    message = shapes_message("vjp_params", shapes, size)
+    message, overlap = shapes_message("vjp_params", shapes, size), overlap_message("vjp_params", "grad", "params")
     return one if x.ndim == 1 else many
 
 
@@ -65,6 +77,8 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
         fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(v, (n_out,)) and fits(v_slope, (n_out,))
         if not (fit and fits(grad, (n_params,)) and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(grad, net.params):
+            raise ValueError(overlap)
         p, x_0, t_0, v_0, v_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(v, 0), pointer(v_slope, 0)
         work = memory(p, size, workspace)
         point.slope_vjp_params(
@@ -76,6 +90,8 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
         fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(v, (n_out,)) and fits(v_slope, (n_out,))
         if not (fit and fits(v_curvature, (n_out,)) and fits(grad, (n_params,)) and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(grad, net.params):
+            raise ValueError(overlap)
         p, x_0, t_0, v_0, v_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(v, 0), pointer(v_slope, 0)
         work = memory(p, size, workspace)
         point.curvature_vjp_params(
@@ -85,6 +101,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
 
     shapes = {"x": (n_in,), "t": (n_in,), "v, v_slope and v_curvature": (n_out,), "grad": (n_params,)}
     message = shapes_message("taylor_vjp_params", shapes, size)
+    overlap = overlap_message("taylor_vjp_params", "grad", "params")
     return curvature if curved else slope
 
 

@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import lower_builtin
 
 from fastnn.embed.outside import feed
-from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method, named
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
@@ -82,6 +82,11 @@ def shapes_message(method: str, shapes: dict[str, tuple], scratch: int | None = 
     arrays = "".join(f", {name} {shape}" for name, shape in others)
     workspace = "" if scratch is None else f"; a workspace, if it is given, at least {scratch} numbers"
     return f"net.{method}: {first} must have shape {shape}{arrays}{workspace}"
+
+
+def overlap_message(method: str, written: str, other: str) -> str:
+    """The error message for an array to write to that shares memory, as from Python."""
+    return f"net.{method}: {written} must be an array of its own; got one that shares the memory of {other}"
 
 
 # ---------------------------------------------------------------- outputs
@@ -192,6 +197,8 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
         fit = fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and fits(grad, (n_params,))
         if not (fit and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(grad, net.params):
+            raise ValueError(overlap)
         p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
         work = memory(p, size, workspace)
         point.vjp_with_params(
@@ -203,6 +210,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
         message = shapes_message("vjp", shapes, size)
         return vjp
     check_gradient(net, "vjp", grad)
+    overlap = overlap_message("vjp", "grad", "params")
     message = shapes_message("vjp", shapes | {"grad": (n_params,)}, size)
     return with_params
 
@@ -238,6 +246,8 @@ def _jacobian(net, x, out, jac, workspace=None):
     def one(net, x, out, jac, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in)) and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(jac, out):
+            raise ValueError(overlap)
         p, x_0, out_0, jac_0 = parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
         work = memory(p, size, workspace)
         row, column = stride(jac, 0), stride(jac, 1)
@@ -250,6 +260,8 @@ def _jacobian(net, x, out, jac, workspace=None):
         fit = fits(x, (n, n_in)) and fits(out, (n, n_out)) and fits(jac, (n, n_out, n_in))
         if not (fit and holds(workspace, size)):
             raise ValueError(message)
+        if not apart(jac, out):
+            raise ValueError(overlap)
         p = parameters(net)
         work = memory(p, size, workspace)
         for r in range(n):
@@ -262,5 +274,5 @@ def _jacobian(net, x, out, jac, workspace=None):
 
     rows = () if x.ndim == 1 else ("n",)
     shapes = {"x": (*rows, n_in), "out": (*rows, n_out), "jac": (*rows, n_out, n_in)}
-    message = shapes_message("jacobian", shapes, size)
+    message, overlap = shapes_message("jacobian", shapes, size), overlap_message("jacobian", "jac", "out")
     return one if x.ndim == 1 else many

@@ -73,3 +73,21 @@ def fits(typingctx, array, shape):
         return fit
 
     return types.boolean(array, types.UniTuple(types.intp, array.ndim)), codegen
+
+
+@intrinsic
+def apart(typingctx, array, other):
+    """Whether two contiguous arrays share no memory.
+
+    Of others it says nothing: what lies between their numbers may be another array's.
+    """
+
+    def codegen(context, builder, sig, args):
+        if not array.layout == other.layout == "C":
+            return cgutils.true_bit
+        natives = (context.make_array(kind)(context, builder, arg) for kind, arg in zip(sig.args, args, strict=True))
+        (first, end), (other_first, other_end) = ((a.data, builder.gep(a.data, [a.nitems])) for a in natives)
+        before = builder.icmp_unsigned("<=", end, other_first)
+        return builder.or_(before, builder.icmp_unsigned("<=", other_end, first))
+
+    return types.boolean(array, other), codegen

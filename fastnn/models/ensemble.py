@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import (
+    check_apart,
     check_ensemble_params,
     check_inputs,
     check_integer,
@@ -133,10 +134,11 @@ class Ensemble(Exports):
         Raises
         ------
         TypeError, ValueError
-            If an array has the wrong shape or dtype.
+            If an array has the wrong shape or dtype, or `out` shares the memory of `x`.
         """
         spec = self._spec
         x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
+        check_apart(out=out, x=x)
         if compiler_is_off():
             out[:] = self.predict(x[np.newaxis])[:, 0]
             return
