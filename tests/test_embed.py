@@ -360,6 +360,16 @@ def test_as_an_attribute_of_a_jitclass():
         Simulation(network((3, 4, 3)), 2)
 
 
+def test_identity():
+    net, many = network((3, 5, 1)), fastnn.Ensemble(network((3, 5, 1)).spec, np.zeros((4, 26)))
+    state = fastnn.TrainState(net.spec)
+    compare = njit(lambda one, other: (one is other, one is not other, one == other, one != other))
+    for thing in (net, many, state):
+        assert compare(thing, thing) == (True, False, True, False)
+    for pair in ((net, net.copy()), (net, network((3, 6, 1))), (many, many[:2]), (net, state)):
+        assert compare(*pair) == (False, True, False, True)
+
+
 def test_a_network_that_is_returned_shares_its_parameters():
     net = network((3, 5, 2))
     same = njit(lambda net: net)(net)
