@@ -4,8 +4,9 @@ import inspect
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import njit, typed, typeof
 from numba.core.errors import TypingError
+from numba.experimental import jitclass
 
 import fastnn
 from fastnn import MLP
@@ -67,7 +68,7 @@ def test_arguments_of_other_types(name):
     for argument in arguments:
         for kind, wrong in WRONG.items():
             sentence = told(function, net, *(arguments | {argument: wrong}).values())
-            assert f".{method}: {argument} must be " in sentence, kind
+            assert f"{'many' if net is MANY else 'net'}.{method}: {argument} must be " in sentence, kind
             assert "; got " in sentence
 
 
@@ -128,6 +129,35 @@ def test_attributes(thing):
     assert "has no attribute misspelt inside compiled code; its methods there are " in told(njit(attribute), thing)
     if thing is not STATE:
         assert "params[:] = ..." in told(njit(assign), thing)
+
+
+@pytest.mark.parametrize("thing", [NET, MANY, STATE], ids=["network", "ensemble", "state"])
+def test_as_a_sequence(thing):
+    length, truth = njit(lambda thing: len(thing)), njit(lambda thing: (bool(thing), not thing, 1 if thing else 0))
+    if thing is MANY:
+        assert length(MANY) == 4
+        assert truth(MANY[:0]) == (False, True, 0)
+    else:
+        assert told(length, thing).endswith(" has no length")
+    assert truth(thing) == (True, False, 1)
+    assert " gives no members inside compiled code" in told(njit(lambda thing: thing[0]), thing)
+
+
+class Holder:
+    def __init__(self, thing):
+        self.thing = thing
+
+
+@pytest.mark.parametrize("thing", [MANY, STATE], ids=["ensemble", "state"])
+def test_what_cannot_be_returned(thing):
+    things = typed.List()
+    things.append(thing)
+    for function in (njit(lambda thing: thing), lambda thing: things[0]):
+        with pytest.raises(TypeError, match=r" cannot be handed from compiled code to Python$"):
+            function(thing)
+    holder = jitclass([("thing", typeof(thing))])(Holder)(thing)
+    with pytest.raises(TypeError, match=r" cannot be handed from compiled code to Python$"):
+        _ = holder.thing
 
 
 @pytest.mark.parametrize("thing", [NET, MANY, STATE, (NET, NET)], ids=["network", "ensemble", "state", "tuple"])

@@ -12,6 +12,7 @@ Importing this package registers the Numba type of `fastnn.MLP`, which ``MLP`` d
 from fastnn.embed import domain as domain
 from fastnn.embed import gradients as gradients
 from fastnn.embed import methods as methods
+from fastnn.embed import operators as operators
 from fastnn.embed import second_order as second_order
 from fastnn.embed.fields import announce
 from fastnn.embed.types import NetworkType, type_of

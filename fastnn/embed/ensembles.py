@@ -24,6 +24,8 @@ from fastnn.settings.spec import NetworkSpec
 class EnsembleType(ArraysType):
     """The Numba type of the ensembles with a spec, whatever their number of members."""
 
+    called, has_members = "many", True
+
     def __init__(self, spec: NetworkSpec):
         self.dtype = number_type(spec.dtype)
         self.arrays = {"params": types.Array(self.dtype, 2, "A")}  # a part of an ensemble may skip rows

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 
 from numba import types
 from numba.core.registry import cpu_target
-from numba.extending import (
-    NativeValue,
-    lower_builtin,
-    make_attribute_wrapper,
-    models,
-    overload,
-    register_model,
-    unbox,
-)
+from numba.extending import NativeValue, make_attribute_wrapper, models, register_model, unbox
 
 from fastnn.kernels.jit.architecture import TypeOfSpec
 from fastnn.kernels.jit.lowering import cgutils
@@ -28,9 +19,15 @@ class ArraysType(TypeOfSpec):
     ----------
     arrays : dict of types.Array
         The arrays by name; the object has each as an attribute of this name with an underscore before it.
+    called : str
+        What errors call such an object.
+    has_members : bool
+        Whether the first axis of its `params` is that of its members.
     """
 
     arrays: dict[str, types.Array]
+    called: str
+    has_members = False
 
 
 class _ArraysModel(models.StructModel):
@@ -61,37 +58,6 @@ def _unbox(typ, thing, c):
         setattr(native, name, value.value)
         failed = c.builder.or_(failed, value.is_error)
     return NativeValue(native._getvalue(), is_error=failed)
-
-
-# ---------------------------------------------------------------- identity
-@lower_builtin(operator.is_, ArraysType, ArraysType)
-def _is(context, builder, sig, args):
-    """Whether two are one, as far as compiled code can tell: their arrays are the same."""
-    kind, other_kind = sig.args
-    if kind != other_kind:
-        return cgutils.false_bit
-    ours, theirs = (cgutils.create_struct_proxy(kind)(context, builder, arg) for arg in args)
-    same = cgutils.true_bit
-    for name, array_type in kind.arrays.items():
-        make = context.make_array(array_type)
-        one, other = (make(context, builder, getattr(native, name)) for native in (ours, theirs))
-        for field in ("data", "nitems"):
-            same = builder.and_(same, builder.icmp_unsigned("==", getattr(one, field), getattr(other, field)))
-    return same
-
-
-@overload(operator.eq)
-def _equals(one, other):
-    if isinstance(one, ArraysType) and isinstance(other, ArraysType):
-        return lambda one, other: one is other
-    return None
-
-
-@overload(operator.ne)
-def _differs(one, other):
-    if isinstance(one, ArraysType) and isinstance(other, ArraysType):
-        return lambda one, other: one is not other
-    return None
 
 
 def announce() -> None:

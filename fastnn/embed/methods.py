@@ -32,7 +32,7 @@ TOGETHER_STACK_BYTES = 128 * 1024
 # ---------------------------------------------------------------- checks while compiling
 def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
     """Refuse anything but an array of the network's dtype with this number of dimensions."""
-    wanted = f"net.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
+    wanted = f"{net.called}.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
     if not isinstance(array, types.Array) or array.dtype != net.dtype or array.ndim not in dims:
         raise Refusal(f"{wanted}; got {named(array)}")
     if written and not array.mutable:
@@ -56,16 +56,16 @@ def scratch(net: Any, method: str, workspace: Any, least: int | None = None) -> 
 
     A method that can do with less, down to `least`, takes what it wants of the stack by itself.
     """
-    count = point.scratch_size(net.spec, method)
+    count, itemsize, where = point.scratch_size(net.spec, method), net.dtype.bitwidth // 8, f"{net.called}.{method}"
     if absent(workspace):
-        if (count if least is None else least) * net.dtype.bitwidth // 8 > STACK_BYTES:
+        if (count if least is None else least) * itemsize > STACK_BYTES:
             raise Refusal(
-                f"net.{method}: this network needs {count * net.dtype.bitwidth // 8:,} bytes of scratch, more than the "
-                f"{STACK_BYTES:,} that are taken from the stack; pass workspace=, an array of {count} {net.dtype} for "
-                f'each thread, such as net.workspace("{method}")'
+                f"{where}: this network needs {count * itemsize:,} bytes of scratch, more than the {STACK_BYTES:,} "
+                f"that are taken from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
+                f'such as net.workspace("{method}")'
             )
     elif workspace != types.Array(net.dtype, 1, "C"):
-        raise Refusal(f"net.{method}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")
+        raise Refusal(f"{where}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")
     return count
 
 

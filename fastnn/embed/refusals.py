@@ -10,7 +10,7 @@ from typing import Any
 from numba.core.errors import ForceLiteralArg, NumbaError, TypingError
 from numba.core.imputils import lower_cast, lower_constant, lower_setattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
-from numba.extending import overload_method
+from numba.extending import box, overload_method
 
 from fastnn.embed.fields import ArraysType
 from fastnn.kernels.jit.digest import digest
@@ -131,3 +131,10 @@ def _constant(context, builder, kind, value):
         f"{named(kind)} must be an argument of the compiled function; "
         "it is a global or closure variable, whose value Numba would freeze"
     )
+
+
+@box(ArraysType)
+def _to_python(kind, value, c):
+    # When it runs: for a jitclass Numba compiles how attributes are handed over that nobody asks for.
+    c.pyapi.err_set_string("PyExc_TypeError", f"{named(kind)} cannot be handed from compiled code to Python")
+    return c.pyapi.get_null_object()

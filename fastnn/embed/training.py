@@ -47,6 +47,8 @@ _MANY = 2**62  # steps
 class TrainStateType(ArraysType):
     """The Numba type of the training states of a spec: what is said of targets is that of the loss."""
 
+    called = "state"
+
     def __init__(self, spec: NetworkSpec, loss: catalogue.Loss):
         self.n_targets, self.labels, self.range = loss.n_targets(spec.n_out), loss.labels, loss.targets
         self.arrays = {
@@ -61,7 +63,7 @@ class TrainStateType(ArraysType):
         if self.labels:
             self.arrays["label_records"] = self.arrays["records"]
         targets = f"{self.n_targets} targets in {self.range}, labels={self.labels}"
-        super().__init__(type_name(f"TrainState of {targets}", spec), spec)
+        super().__init__(type_name(f"TrainState[{targets}]", spec), spec)
 
 
 class _Record:

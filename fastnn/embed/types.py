@@ -28,6 +28,8 @@ class NetworkType(ArraysType):
     `outside` is what networks with a domain do with samples outside it, and None for networks without.
     """
 
+    called = "net"
+
     def __init__(self, spec: NetworkSpec, rebuild: Callable[..., Any], outside: str | None = None):
         self.rebuild, self.outside = rebuild, outside
         self.dtype = number_type(spec.dtype)
