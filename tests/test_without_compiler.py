@@ -61,6 +61,30 @@ def one_sample():
     assert net.numba_type == MLP((3, 4, 1)).numba_type
 
 
+def calls_as_in_compiled_code():
+    """What is decorated runs as Python does: calls that are documented for compiled code must pass."""
+    net, out, n = MLP((3, 4, 1), rng=0), np.empty(1), 21
+    work, each = net.workspace(), np.array([net(x) for x in X])
+    np.testing.assert_allclose(filled(lambda out: net.forward(X, out), (12, 1)), each, rtol=1e-13)
+    np.testing.assert_allclose(net(X), each, rtol=1e-13)
+    assert net(X[:0]).shape == (0, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        many = fastnn.Ensemble(net.spec, net.params[None])
+        many.forward(X1, out[None], work)
+    for workspace in (None, work):
+        net.forward(X1, out, workspace)
+        net.forward_with(net.params, X1, out, workspace)
+        net.jacobian(X1, out, np.empty((1, 3)), workspace)
+        net.vjp(X1, ONE, np.empty(3), workspace, np.zeros(n))
+        net.jvp(X1, T, out, workspace)
+        net.hessian(X1, np.empty((3, 3)), workspace, ONE)
+        net.hvp(X1, ONE, T, np.empty(3), workspace)
+        net.taylor(X1, T, out, out.copy(), None, workspace)
+        net.vjp_params(X1, ONE, np.zeros(n), workspace)
+        net.taylor_vjp_params(X1, T, ONE, ONE, None, np.zeros(n), workspace)
+
+
 def training():
     net, again = MLP((3, 4, 1), rng=0), MLP((3, 4, 1), rng=0)
     net.fit(X, Y, epochs=3, rng=0)
@@ -124,7 +148,12 @@ def one_warning():
 
 @pytest.mark.parametrize(
     "part",
-    [one_warning, *(pytest.param(part, marks=pytest.mark.slow) for part in (one_sample, estimators)), refusals],
+    [
+        one_warning,
+        calls_as_in_compiled_code,
+        *(pytest.param(part, marks=pytest.mark.slow) for part in (one_sample, estimators)),
+        refusals,
+    ],
     ids=lambda part: part.__name__,
 )
 def test_without_the_compiler(part):

@@ -72,6 +72,8 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace):
 class Compiled:
     """The compiled methods for one spec; wide networks get their scratch here. All arguments are trusted."""
 
+    takes_several = False  #: Whether `forward` takes several samples, for which Python has `predict`.
+
     def __init__(self, spec: NetworkSpec):
         self._spec = spec
         itemsize = np.dtype(spec.dtype).itemsize

@@ -15,6 +15,7 @@ from fastnn.settings.spec import NetworkSpec
 class Derivatives:
     """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
 
+    A `workspace` is for wide networks inside compiled code; from Python none is needed.
     All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; or if one to write to is not
     writeable, or shares its memory with another argument or the parameters.
     """
@@ -24,7 +25,7 @@ class Derivatives:
     _compiled: Any
 
     # ---------------------------------------------------------------- with respect to the inputs
-    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray) -> None:
+    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray, workspace: NDArray | None = None) -> None:
         """Write the outputs and their derivatives with respect to the inputs.
 
         Parameters
@@ -41,7 +42,14 @@ class Derivatives:
         self._check_written({"out": (out, (*rows, spec.n_out)), "jac": (jac, (*rows, spec.n_out, spec.n_in))}, x=x)
         self._compiled.jacobian(self, x, out, jac)
 
-    def vjp(self, x: ArrayLike, v: ArrayLike, out: NDArray, *, grad: NDArray | None = None) -> None:
+    def vjp(
+        self,
+        x: ArrayLike,
+        v: ArrayLike,
+        out: NDArray,
+        workspace: NDArray | None = None,
+        grad: NDArray | None = None,
+    ) -> None:
         """Write ``v^T J``, where J is the Jacobian at a sample: the gradient of ``v^T outputs``.
 
         Parameters
@@ -63,7 +71,7 @@ class Derivatives:
         self._check_written(written, x=x, v=v)
         self._compiled.vjp(self, x, v, out, grad)
 
-    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray) -> None:
+    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
         """Write ``J t``, where J is the Jacobian at a sample: the derivative of the outputs along `t`.
 
         Parameters
@@ -79,7 +87,7 @@ class Derivatives:
         self._compiled.jvp(self, x, t, out)
 
     # ---------------------------------------------------------------- of second order
-    def hessian(self, x: ArrayLike, h: NDArray, *, v: ArrayLike | None = None) -> None:
+    def hessian(self, x: ArrayLike, h: NDArray, workspace: NDArray | None = None, v: ArrayLike | None = None) -> None:
         """Write the second derivatives of ``v^T outputs`` with respect to the inputs.
 
         Parameters
@@ -98,7 +106,7 @@ class Derivatives:
         self._check_written({"h": (h, (spec.n_in, spec.n_in))}, x=x, v=v)
         self._compiled.hessian(self, x, h, v)
 
-    def hvp(self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray) -> None:
+    def hvp(self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
         """Write the derivative of ``v^T J`` along `t`: the Hessian of ``v^T outputs`` times `t`.
 
         Parameters
@@ -118,7 +126,13 @@ class Derivatives:
         self._compiled.hvp(self, x, v, t, out)
 
     def taylor(
-        self, x: ArrayLike, t: ArrayLike, out: NDArray, slope: NDArray, curvature: NDArray | None = None
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        out: NDArray,
+        slope: NDArray,
+        curvature: NDArray | None = None,
+        workspace: NDArray | None = None,
     ) -> None:
         """Write u, du/ds and d2u/ds2 at s = 0, where u(s) are the outputs at ``x + s t``.
 
@@ -140,7 +154,7 @@ class Derivatives:
         self._compiled.taylor(self, x, t, out, slope, curvature)
 
     # ---------------------------------------------------------------- with respect to the parameters
-    def vjp_params(self, x: ArrayLike, v: ArrayLike, grad: NDArray) -> None:
+    def vjp_params(self, x: ArrayLike, v: ArrayLike, grad: NDArray, workspace: NDArray | None = None) -> None:
         """Add the derivative of ``v^T outputs`` with respect to the parameters, over all samples, to `grad`.
 
         Parameters
@@ -165,6 +179,7 @@ class Derivatives:
         v_slope: ArrayLike,
         v_curvature: ArrayLike | None,
         grad: NDArray,
+        workspace: NDArray | None = None,
     ) -> None:
         """Add the derivative of ``v^T u + v_slope^T du/ds + v_curvature^T d2u/ds2`` with respect to the parameters.
 

@@ -121,7 +121,7 @@ class Ensemble(Exports):
     def _numba_type_(self) -> Any:  # what Numba asks for when the ensemble is an argument
         return self.numba_type
 
-    def forward(self, x: ArrayLike, out: NDArray) -> None:
+    def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
         """Write every member's outputs for one sample; also inside ``@njit``, where the ensemble is an argument.
 
         Parameters
@@ -130,6 +130,8 @@ class Ensemble(Exports):
             The sample.
         out : ndarray, shape (K, n_out), of the members' dtype
             Receives the outputs.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python none is needed.
 
         Raises
         ------

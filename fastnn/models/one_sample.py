@@ -65,8 +65,10 @@ class SingleSample(Derivatives):
         checks.check_name("method", method, METHODS)
         return self._compiled.workspace(method)
 
-    def forward(self, x: ArrayLike, out: NDArray) -> None:
+    def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
         """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype.
+
+        A `workspace` is for wide networks inside compiled code; from Python none is needed.
 
         Raises
         ------
@@ -75,17 +77,25 @@ class SingleSample(Derivatives):
             ``with_domain(..., outside="raise")``.
         """
         spec = self._spec
+        if self._compiled.takes_several and np.ndim(x) == 2:  # as inside compiled code
+            x = checks.check_inputs(x, spec)
+            self._compiled.forward(self, x, checks.check_out("out", out, (len(x), spec.n_out), spec))
+            return
         x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
         self._compiled.forward(self, x, out)
 
     def __call__(self, x: ArrayLike) -> NDArray:
         """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`."""
+        if self._compiled.takes_several and np.ndim(x) == 2:
+            outputs = np.empty((np.shape(x)[0], self._spec.n_out), self._spec.dtype)
+            self.forward(x, outputs)
+            return outputs
         out = np.empty(self._spec.n_out, self._spec.dtype)
         self._compiled.forward(self, checks.check_sample(x, self._spec), out)
         return out
 
-    def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray) -> None:
-        """Do what `forward` does, with other parameters, shape (n_params,); raises as it does."""
+    def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
+        """Do what `forward` does, for one sample with other parameters, shape (n_params,); raises as it does."""
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
