@@ -174,6 +174,33 @@ def test_networks_that_just_fit_the_stack():
     assert 8 * sample.jacobian_scratch(spec, 1) == STACK_BYTES
 
 
+def test_scratch_of_large_networks_is_given_back(tmp_path):
+    """In a process of its own, which too deep a stack would end."""
+    import subprocess
+    import sys
+
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import threading, fastnn, numba, numpy as np\n"
+        "@numba.njit(nogil=True)\n"
+        "def descend(net, X, out, jac, depth):\n"
+        "    net.forward(X, out)\n"
+        "    net.jacobian(X[0], out[0], jac)\n"
+        "    if depth > 0:\n"
+        "        descend(net, X, out, jac, depth - 1)\n"
+        "net = fastnn.MLP((8, 1000, 8), rng=0)\n"
+        "arguments = net, np.ones((4, 8)), np.empty((4, 8)), np.empty((8, 8))\n"
+        "descend(*arguments, 0)\n"
+        "threading.stack_size(2**20)\n"
+        "thread = threading.Thread(target=descend, args=(*arguments, 30))\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "print('done')\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
+    assert done.stdout == "done\n", done.stderr
+
+
 def test_strided_arrays():
     net = network((3, 5, 2))
     X = RNG.normal(size=(4, 6))[:, ::2]

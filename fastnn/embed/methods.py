@@ -15,6 +15,7 @@ from numba.extending import lower_builtin
 from fastnn.embed.outside import feed
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method, named
+from fastnn.embed.together import TOGETHER_STACK_BYTES, forward_together, jacobian_together
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
 from fastnn.kernels.dispatch import rows_at_once
@@ -24,9 +25,6 @@ from fastnn.settings import own
 
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.
 STACK_BYTES = 32 * 1024
-
-#: The same where samples, or rows of a Jacobian, go through a large network together: its products take as much beside.
-TOGETHER_STACK_BYTES = 128 * 1024
 
 
 # ---------------------------------------------------------------- checks while compiling
@@ -117,18 +115,15 @@ def _forward(net, x, out, workspace=None):
         n = x.shape[0]
         if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
             raise ValueError(message)
-        p = parameters(net)
-        work = memory(p, size_at_once, None)
-        for r in range(0, n, at_once):
-            x_r, out_r, count = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0)), min(at_once, n - r)
-            samples, outputs = (x_r, stride(x, 0), stride(x, 1)), (out_r, stride(out, 0), stride(out, 1))
-            point.forward_rows(architecture(net), p, count, samples, outputs, work)
+        samples = pointer(x, 0), stride(x, 0), stride(x, 1)
+        outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
+        forward_together(architecture(net), size_at_once, parameters(net), n, samples, outputs)
 
     rows = () if x.ndim == 1 else ("n",)
     message = shapes_message("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
     if x.ndim == 1:
         return one
-    at_once, size_at_once = point.ROWS, point.ROWS * size
+    size_at_once = point.ROWS * size
     fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= TOGETHER_STACK_BYTES
     looks_outside = net.outside not in (None, "ignore")
     return several_at_once if rows_at_once(net.spec) and fits_the_stack and not looks_outside else many
@@ -272,7 +267,29 @@ def _jacobian(net, x, out, jac, workspace=None):
                 architecture(net), p, x_r, x_column, out_r, out_column, jac_r, row, column, np.intp(at_once), work
             )
 
+    def one_together(net, x, out, jac, workspace=None):
+        if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in))):
+            raise ValueError(message)
+        if not apart(jac, out):
+            raise ValueError(overlap)
+        samples, outputs = (pointer(x, 0), 0, stride(x, 0)), (pointer(out, 0), 0, stride(out, 0))
+        jacobians = pointer(jac, 0), 0, stride(jac, 0), stride(jac, 1)
+        jacobian_together(architecture(net), size, np.intp(at_once), parameters(net), 1, samples, outputs, jacobians)
+
+    def many_together(net, x, out, jac, workspace=None):
+        n = x.shape[0]
+        if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and fits(jac, (n, n_out, n_in))):
+            raise ValueError(message)
+        if not apart(jac, out):
+            raise ValueError(overlap)
+        samples = pointer(x, 0), stride(x, 0), stride(x, 1)
+        outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
+        jacobians = pointer(jac, 0), stride(jac, 0), stride(jac, 1), stride(jac, 2)
+        jacobian_together(architecture(net), size, np.intp(at_once), parameters(net), n, samples, outputs, jacobians)
+
     rows = () if x.ndim == 1 else ("n",)
     shapes = {"x": (*rows, n_in), "out": (*rows, n_out), "jac": (*rows, n_out, n_in)}
     message, overlap = shapes_message("jacobian", shapes, size), overlap_message("jacobian", "jac", "out")
+    if absent(workspace) and at_once > 1:
+        return one_together if x.ndim == 1 else many_together
     return one if x.ndim == 1 else many

@@ -1,0 +1,50 @@
+"""Several samples, or rows of a Jacobian, together through a large network, with scratch on the stack.
+
+That is more than a function of the user's should hold for each place that asks for it: it belongs to functions of their
+own here, which give it back when they end.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import intrinsic
+
+from fastnn.embed.pointers import memory
+from fastnn.kernels import point
+from fastnn.kernels.jit.compiling import outlined
+
+#: Most bytes of scratch that are taken from the stack here: the products take as much beside.
+TOGETHER_STACK_BYTES = 128 * 1024
+
+
+@intrinsic
+def _keep_apart(typingctx):
+    """Keep the compiler from moving the function that calls this into its callers."""
+
+    def codegen(context, builder, sig, args):
+        builder.function.attributes.discard("alwaysinline")  # which Numba hands down from what calls it
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@outlined(literals=("size",))
+def forward_together(architecture, size, p, n, x, out):
+    """Outputs of n samples; `x` and `out` are as in `point.forward_rows`, `size` is that of the scratch."""
+    _keep_apart()
+    (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
+    for r in range(0, n, point.ROWS):
+        samples, outputs = (x + r * x_row, x_row, x_stride), (out + r * out_row, out_row, out_stride)
+        point.forward_rows(architecture, p, min(point.ROWS, n - r), samples, outputs, work)
+
+
+@outlined(literals=("size",))
+def jacobian_together(architecture, size, rows, p, n, x, out, jac):
+    """Outputs and Jacobians of n samples, `rows` rows or columns of one together; `jac` has three strides."""
+    _keep_apart()
+    (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
+    jac, jac_row, row, column = jac
+    for r in range(n):
+        x_r, out_r, jac_r = x + r * x_row, out + r * out_row, jac + r * jac_row
+        point.jacobian(architecture, p, x_r, x_stride, out_r, out_stride, jac_r, row, column, rows, work)
