@@ -132,7 +132,9 @@ class SingleSample(Derivatives):
         try:
             return training.train_step(self, x, y, state)
         except ValueError as error:  # whose text compiled code cannot make
-            raise ValueError(f"{error}; got x of shape {x.shape} and y of shape {y.shape}") from None
+            shapes = f"x of shape {x.shape} and y of shape {y.shape}"
+            came = shapes if "shape" in str(error) else f"numbers from {np.nanmin(y):g} to {np.nanmax(y):g}"
+            raise ValueError(f"{error}; got {came}") from None
 
     @cached_property
     def _cfunctions(self) -> dict[str, CFunction]:
