@@ -37,7 +37,7 @@ MUTATIONS = [
     ("kernels/functions/losses.py", "select(r == 0.0, r, sign)", "-sign", LOSSES),
     ("kernels/functions/losses.py", "0.5 * r * r, parameter", "r * r, parameter", LOSSES),
     ("kernels/functions/losses.py", "return mu - y * z, mu - y", "return mu - y * z, mu", POISSON),
-    ("kernels/functions/activations.py", "return h * (1.0 - h)", "return h * (1.0 + h)", ACTIVATIONS),
+    ("kernels/functions/activations.py", "return fma(-h, h, h)", "return fma(h, h, h)", ACTIVATIONS),
     ("kernels/functions/activations.py", "return fma(-h, h, 1.0)", "return fma(h, h, 1.0)", ACTIVATIONS),
     ("kernels/functions/activations.py", "LEAKY_SLOPE * z)", "2 * LEAKY_SLOPE * z)", ACTIVATIONS),
     ("kernels/functions/activations.py", "z < 0.0, broadcast(0.0, z), z", "z > 0.0, broadcast(0.0, z), z", ACTIVATIONS),

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from fastnn import MLP, Activation, Loss
 from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
-from fastnn.sklearn.conventions import first_weights, rule_of
+from fastnn.sklearn.conventions import first_weights, update_rule_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4))
@@ -245,7 +245,7 @@ def test_another_solver_begins_with_a_state_of_its_own(first, solver):
     again.fit(X, Y)
     if first != solver:
         same_weights(model.set_params(solver=solver, shuffle=False).partial_fit(X, Y), again, rtol=0, atol=0)
-        assert model._stochastic_state.optimizer_state.optimizer == type(rule_of(model)).__name__
+        assert model._stochastic_state.optimizer_state.optimizer == type(update_rule_of(model)).__name__
 
 
 def test_a_state_of_another_network_is_not_gone_on_from():

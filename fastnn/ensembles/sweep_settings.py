@@ -71,12 +71,12 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
     call = {name: setting[name] for name in _CALL if name in setting}
     if "epochs" not in call:
         raise TypeError("epochs must be given, for all settings or in each; got none")
-    checks.check_epochs(call["epochs"])  # before anything is trained
-    if call.get("batch_size") is not None:
-        checks.check_integer("batch_size", call["batch_size"], 1)
     for name, value in setting.items():
         if name not in _NETWORK and not _is_hashable(value):  # what shares a call is found by its entries
             raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
+    checks.check_epochs(call["epochs"])  # before anything is trained
+    if call.get("batch_size") is not None:
+        checks.check_integer("batch_size", call["batch_size"], 1)
     outputs = _outputs(y, call.get("loss", "mse"), call.get("quantiles", 0.5))
     hidden: Any = network.pop("hidden")
     widths = hidden if checks.is_iterable(hidden) else (checks.check_integer("hidden", hidden, 1),)

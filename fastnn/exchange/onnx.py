@@ -18,7 +18,6 @@ from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of
 from fastnn.exchange.shape import Shape
 from fastnn.exchange.steps import Scaling, Step, normalisation
-from fastnn.models.reading import path_of, require_file
 
 #: The versions of the standard whose operations are read; before, broadcasting was another.
 OLDEST = 7
@@ -43,11 +42,9 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
 }
 
 
-def read(path: Any, dtype: Any) -> Network:
+def read(path: Path, dtype: Any) -> Network:
     """The network of a file: see `fastnn.from_onnx`."""
-    path = path_of(path)
     onnx = require("onnx", "onnx")
-    require_file(path)
     data = path.read_bytes()
     try:
         model = onnx.load_model_from_string(data)

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.models.mlp import MLP
+from fastnn.models.reading import path_of, require_file
 
 
 def from_arrays(
@@ -155,4 +156,6 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
     """
     from fastnn.exchange import onnx
 
-    return MLP.from_params(*onnx.read(path, dtype))
+    file = path_of(path)
+    require_file(file)
+    return MLP.from_params(*onnx.read(file, dtype))
