@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.own import check_own_loss
-from fastnn.checks.values import check_name, check_number, check_rounded, describe, is_sequence
+from fastnn.checks.values import check_in_float32, check_name, check_number, describe, is_sequence
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -69,10 +69,10 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
             value = _check_for_each_target(parameter, value, loss, spec)
         else:
             value = check_number(parameter.name, value, parameter.interval)
+            if spec.dtype == "float32" and parameter is loss.parameter:
+                check_in_float32(parameter.name, value, parameter.interval)
         if parameter is loss.parameter:
             checked = value
-            if spec.dtype == "float32":
-                check_rounded(parameter.name, value, parameter.interval, spec.dtype)
     return checked
 
 
@@ -84,7 +84,8 @@ def _check_for_each_target(
         each = "output" if n_targets == spec.n_out else "target"
         raise ValueError(f"{parameter.name} must be one number or {n_targets}, one for each {each}; got {len(values)}")
     given = [check_number(parameter.name, value, parameter.interval) for value in values]
-    check_rounded(parameter.name, given, parameter.interval, spec.dtype)
+    if spec.dtype == "float32":
+        check_in_float32(parameter.name, given, parameter.interval)
     numbers = np.array(given, spec.dtype)
     if parameter is loss.parameter and loss.logits_of == "ascending" and np.any(np.diff(numbers) < 0):
         raise ValueError(f"{parameter.name} must be in ascending order for {loss.name!r}; got {list(values)}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from fastnn.checks.values import check_flag, check_integer, check_name, check_number, check_rounded, describe
+from fastnn.checks.values import check_flag, check_in_float32, check_integer, check_name, check_number, describe
 from fastnn.settings import schedules
 from fastnn.settings.intervals import ANY, Interval
 from fastnn.settings.schedules import Schedule
@@ -54,12 +54,13 @@ def check_settings(settings: Any) -> Any:
     return replace(settings, **converted) if converted else settings
 
 
-def check_rounded_settings(settings: Any, dtype: str) -> None:
-    """Refuse settings of an update rule that leave their interval in the dtype; raises as `check_rounded`."""
+@lru_cache
+def check_settings_in_float32(settings: Any) -> None:
+    """Refuse settings of an update rule that leave their interval in float32; raises as `check_in_float32`."""
     for name, _, interval, _ in _settings_of(type(settings)):  # type: ignore[arg-type] # taken for an instance
         value = getattr(settings, name)
         if type(value) is float:
-            check_rounded(f"{name} of {type(settings).__name__}", value, interval, dtype)
+            check_in_float32(f"{name} of {type(settings).__name__}", value, interval)
 
 
 def check_schedule(schedule: Any) -> Schedule:

@@ -10,8 +10,8 @@ from fastnn.checks.jobs import check_l2, check_max_grad_norm
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import check_network_spec
 from fastnn.checks.optimizers import check_optimizer
-from fastnn.checks.settings import check_rounded_settings
-from fastnn.checks.values import AT_LEAST_0, check_integer, check_rounded, describe
+from fastnn.checks.settings import check_settings_in_float32
+from fastnn.checks.values import AT_LEAST_0, check_in_float32, check_integer, describe
 from fastnn.jobs.job import Job
 from fastnn.settings.optimizers import Optimizer
 
@@ -47,8 +47,8 @@ def check_train_state(
         )
     l2, parameter = check_l2(l2), check_loss_parameter(row, spec, **parameters)
     if spec.dtype == "float32":
-        check_rounded_settings(rule, spec.dtype)
-        check_rounded("l2", l2, AT_LEAST_0, spec.dtype)
+        check_settings_in_float32(rule)
+        check_in_float32("l2", l2, AT_LEAST_0)
     return Job(
         spec=spec,
         params=np.empty(0, spec.dtype),

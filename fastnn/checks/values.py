@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterable, Sequence
+from ctypes import c_float
 from math import inf
 from typing import Any
 
@@ -16,11 +17,11 @@ __all__ = [
     "AT_LEAST_0",
     "Interval",
     "check_flag",
+    "check_in_float32",
     "check_integer",
     "check_name",
     "check_number",
     "check_optional_flag",
-    "check_rounded",
     "counted",
     "describe",
     "is_iterable",
@@ -31,6 +32,9 @@ __all__ = [
 
 _NUMBERS = (int, float, np.integer, np.floating)
 
+
+#: The smallest normal number of float32.
+_TINY = float(np.finfo(np.float32).smallest_normal)
 
 #: The largest integer that kernels know.
 LARGEST = 2**63 - 1
@@ -93,21 +97,20 @@ def check_number(argument: str, value: Any, interval: Interval) -> float:
     return number
 
 
-def check_rounded(argument: str, numbers: Any, interval: Interval, dtype: str) -> None:
-    """Refuse numbers that leave their interval where kernels round them to the dtype, and flush what is too small.
+def check_in_float32(argument: str, numbers: Any, interval: Interval) -> None:
+    """Refuse a number or numbers of an interval that leave it in float32, where kernels take tiny ones for 0.
 
     Raises
     ------
     ValueError
-        If this is so for any.
+        If one does.
     """
-    with np.errstate(over="ignore", under="ignore"):
-        rounded = np.array(numbers, dtype).astype(np.float64)
-    rounded[abs(rounded) < np.finfo(dtype).smallest_normal] = 0
-    bad = ~((rounded >= interval.least) & (rounded < interval.high))
-    if bad.any():
-        number, becomes = np.asarray(numbers)[bad][0], rounded[bad][0]
-        raise ValueError(f"{argument} must be {interval} in {dtype}, too; got {number}, which becomes {becomes}")
+    ends = (numbers,) if type(numbers) is float else (float(np.min(numbers)), float(np.max(numbers)))
+    for number in ends:  # rounding keeps the order
+        rounded = c_float(number).value
+        rounded = 0.0 if abs(rounded) < _TINY else rounded
+        if rounded not in interval:
+            raise ValueError(f"{argument} must be {interval} in float32, too; got {number}, which becomes {rounded}")
 
 
 def check_integer(argument: str, value: Any, low: int) -> int:
