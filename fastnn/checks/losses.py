@@ -65,7 +65,9 @@ def check_loss_parameter(loss: catalogue.Loss, spec: NetworkSpec, **given: Any) 
     checked: NDArray | float = 1.0
     for parameter in catalogue.PARAMETERS:
         value = given.get(parameter.name, parameter.default)
-        if is_sequence(value):
+        if type(value) is float and value == parameter.default:  # as most are, and a call of `fit` is to be short
+            pass
+        elif is_sequence(value):
             value = _check_for_each_target(parameter, value, loss, spec)
         else:
             value = check_number(parameter.name, value, parameter.interval)
