@@ -78,11 +78,13 @@ def ask(numbers, room, spec):
 def train(numbers, spec, at_end):
     """Steps on batches of every size."""
     state = TrainState(spec, max_batch=5, l2=0.1, max_grad_norm=1.0)
+    records = state._records  # which keeps alive what a copy of it points to
     for name in state._numba_type_.arrays:
         setattr(state, f"_{name}", guarded(getattr(state, f"_{name}"), at_end))
     net = MLP._sharing(spec, numbers(spec.n_params))
     for n in range(1, 6):
         assert np.isfinite(training.train_step(net, numbers(n, spec.n_in), numbers(n, spec.n_out), state))
+    del records
 
 
 if __name__ == "__main__":
