@@ -6,6 +6,7 @@ or refused.
 
 from __future__ import annotations
 
+import sys
 from math import isfinite
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from fastnn.checks.values import describe
 from fastnn.settings.spec import NetworkSpec
+
+_HOLDERS = (np.ndarray, list, tuple)
 
 DTYPES: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
@@ -29,6 +32,8 @@ def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{expected}; got a ragged {type(value).__name__}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the array of another library raises
         raise TypeError(f"{expected}; got {describe(value)}, of which NumPy makes no array: {error}") from error
     if array.dtype.kind not in "biuf":
@@ -41,9 +46,13 @@ def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
 
 def has_masked(value: Any) -> bool:
     """Whether a masked value hides in an array, or in one of a list's."""
-    if isinstance(value, np.ndarray):  # np.ma is imported only where it may be needed
+    if "numpy.ma" not in sys.modules:  # which is imported only where it is used
+        return False
+    if isinstance(value, np.ndarray):
         return type(value) is not np.ndarray and np.ma.is_masked(value)
-    return isinstance(value, (list, tuple)) and any(map(has_masked, value))
+    if not isinstance(value, (list, tuple)) or not any(issubclass(kind, _HOLDERS) for kind in set(map(type, value))):
+        return False
+    return any(map(has_masked, value))
 
 
 def has_flags(value: Any) -> bool:
@@ -187,7 +196,8 @@ def check_apart(**arrays: Any) -> None:
     """Refuse an array to write to, the first argument, that shares memory with another."""
     (name, out), *others = arrays.items()
     for other, array in others:
-        if array is not None and np.may_share_memory(out, array):
+        owners = array is not out and array is not None and array.base is None and out.base is None
+        if array is not None and not owners and np.may_share_memory(out, array):
             raise ValueError(f"{name} must be an array of its own; got one that shares the memory of {other}")
 
 

@@ -18,6 +18,9 @@ from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
 
+#: The smallest normal number of each dtype, and the largest.
+_LIMITS = {dtype: (np.finfo(dtype).smallest_normal, float(np.finfo(dtype).max)) for dtype in DTYPES.values()}
+
 #: How far a sum of probabilities may be from 1.
 SUM_TOLERANCE = 1e-3
 
@@ -137,39 +140,39 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     weights = as_floats("sample_weight", sample_weight, DTYPES[spec.dtype], f"({rows},)")
     if weights.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), a weight for each row of X; got {weights.shape}")
-    check_weights(weights, spec)
-    return weights
+    return check_weights(weights, spec)
 
 
-def check_weights(weights: NDArray, spec: NetworkSpec) -> None:
-    """Refuse weights, shape (rows,) or (K, rows), that are negative, or whose sums a loss cannot be divided by.
+def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
+    """Weights, shape (rows,) or (K, rows), of which those below the smallest normal number are 0, as kernels take them.
 
     Raises
     ------
     ValueError
-        If a weight is below 0, or above 0 and smaller than the smallest normal number; or if a row of the weights is
-        all zeros, or its sum, times the number of outputs, overflows.
+        If a weight is below 0; or if a row of the weights is all zeros, or its sum, times the number of outputs,
+        overflows.
     """
-    limits = np.finfo(weights.dtype)
+    tiny, most = _LIMITS[weights.dtype]
     members = weights.ndim > 1
-    bad = weights < limits.smallest_normal
-    bad &= weights != 0
-    if bad.any():
-        place = np.unravel_index(int(np.argmax(bad)), weights.shape)
-        where = ", ".join(f"{axis} {i}" for axis, i in zip(("member", "row")[-len(place) :], place, strict=True))
-        least = "at least 0" if weights[place] < 0 else f"0, or at least {limits.smallest_normal} in {weights.dtype}"
-        raise ValueError(f"sample_weight must be {least}; got {weights[place]} in {where}")
+    if weights.min() < tiny:
+        if (weights < 0).any():
+            place = np.unravel_index(int(np.argmax(weights < 0)), weights.shape)
+            where = ", ".join(f"{axis} {i}" for axis, i in zip(("member", "row")[-len(place) :], place, strict=True))
+            raise ValueError(f"sample_weight must be at least 0; got {weights[place]} in {where}")
+        weights = np.where(weights < tiny, weights.dtype.type(0), weights)
     with np.errstate(over="ignore"):
         sums = np.atleast_1d(weights.sum(axis=-1, dtype=np.float64))
-    most = float(limits.max) / spec.n_out
-    bad = ~((sums > 0) & (sums <= most)) & ~np.isnan(sums)
+    bad = ~((sums > 0) & (sums <= most / spec.n_out)) & ~np.isnan(sums)
     if bad.any():
         which = int(np.argmax(bad))
         of = f" for member {which}" if members else ""
         if sums[which] == 0:
             raise ValueError(f"sample_weight must have a sum above 0; got only zeros{of}")
         if np.isfinite(weights[which] if members else weights).all():
-            raise ValueError(f"sample_weight must have a sum of at most {most:.3g}; got {sums[which]:.3g}{of}")
+            raise ValueError(
+                f"sample_weight must have a sum of at most {most / spec.n_out:.3g}; got {sums[which]:.3g}{of}"
+            )
+    return weights
 
 
 def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:

@@ -239,7 +239,7 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     if rng is not None:
         raise ValueError(f"rng must be None where state resumes a run, whose seed it holds; got {describe(rng)}")
     name, n_params, dtype = type(job.optimizer).__name__, job.spec.n_params, job.spec.dtype
-    slots = np.asarray(state.slots)
+    slots = np.atleast_2d(state.slots)
     if state.optimizer != name or slots.shape[1:] != (n_params,) or slots.dtype != dtype:
         raise ValueError(
             f"state must be that of a run of {name} on {n_params} parameters of {dtype}; "
@@ -258,13 +258,15 @@ def _check_fields(state: State, fresh: State) -> None:
     ValueError
         If one has another type, dtype or shape, or the seed or a counter is out of its range.
     """
-    like = {name: array for name, array in vars(fresh).items() if isinstance(array, np.ndarray) and array.size}
-    for name in ("best", "last"):  # which a run may be without
-        if getattr(state, name) is not None and np.size(getattr(state, name)):
-            like[name] = np.empty(fresh.slots.shape[1], fresh.slots.dtype)
+    like = {name: array for name, array in vars(fresh).items() if isinstance(array, np.ndarray)}
+    best_or_none = np.empty(fresh.slots.shape[1], fresh.slots.dtype)
+    like["best"] = best_or_none if np.size(state.best) else fresh.best
+    if state.last is not None:
+        like["last"] = best_or_none
     for name, array in like.items():
         given = getattr(state, name)
-        if type(given) is not np.ndarray or given.dtype != array.dtype or given.shape != array.shape:
+        dtype = array.dtype if array.size else getattr(given, "dtype", None)
+        if not isinstance(given, np.ndarray) or given.dtype != dtype or given.shape != array.shape:
             expected = f"{name} of state must be an array of shape {array.shape} and dtype {array.dtype}"
             raise ValueError(f"{expected}; got {describe(given)}")
     check_integer("seed of state", state.seed, 0)

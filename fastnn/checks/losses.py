@@ -86,7 +86,7 @@ def _check_for_each_target(
         each = "output" if n_targets == spec.n_out else "target"
         raise ValueError(f"{parameter.name} must be one number or {n_targets}, one for each {each}; got {len(values)}")
     given = [check_number(parameter.name, value, parameter.interval) for value in values]
-    if spec.dtype == "float32":
+    if spec.dtype == "float32" and parameter is loss.parameter:
         check_in_float32(parameter.name, given, parameter.interval)
     numbers = np.array(given, spec.dtype)
     if parameter is loss.parameter and loss.logits_of == "ascending" and np.any(np.diff(numbers) < 0):

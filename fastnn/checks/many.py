@@ -19,15 +19,15 @@ from fastnn.checks.members import (
     check_seeds,
 )
 from fastnn.checks.memory import BYTES_AN_EPOCH, check_epochs
-from fastnn.checks.monitor import check_early_stopping
+from fastnn.checks.monitor import check_early_stopping, check_metric_exists
 from fastnn.checks.networks import check_network_spec, draw_seed
 from fastnn.checks.settings import check_settings_in_float32
 from fastnn.checks.slopes import check_slopes
 from fastnn.checks.values import AT_LEAST_0, check_flag, check_in_float32, check_name, check_optional_flag, describe
 from fastnn.jobs.members import MembersJob
+from fastnn.jobs.monitor import Monitor
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.initializers import INITIALIZERS
-from fastnn.settings.intervals import UNIT
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.spec import NetworkSpec
 
@@ -81,10 +81,13 @@ def check_members_job(
     batch_size, l2 = check_batch_size(batch_size, X.shape[1], optimizer), check_for_each("l2", l2, k)
     if spec.dtype == "float32":
         check_settings_in_float32(optimizer)
-        check_in_float32("momentum", momenta, UNIT)
         check_in_float32("l2", l2, AT_LEAST_0)
     if validation_data is not None:
         X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
+    stopping = check_early_stopping(early_stopping, X_val.shape[1] > 0)
+    if stopping is not None and stopping.monitor == "metric":
+        for weight in weights_val if len(weights_val) else [None]:
+            check_metric_exists(Monitor(X=X_val[0], y=y_val[0], sample_weight=weight), row)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, X.shape[1])
     if slopes is not None and len(X) > 1:
         raise ValueError("dydx must be None where each member has an X of its own")
@@ -114,7 +117,7 @@ def check_members_job(
         params=params,
         epochs=epochs,
         shuffle=check_shuffle(shuffle, batch_size, X.shape[1]),
-        stopping=check_early_stopping(early_stopping, X_val.shape[1] > 0),
+        stopping=stopping,
         history=history,
         features=check_features(features, spec, k),
         slopes=slopes,

@@ -174,7 +174,7 @@ def check_data(
         weights = as_floats("sample_weight", sample_weight, np.dtype(spec.dtype), f"({n},) or ({members}, {n})")
         if weights.shape != (members, n):
             raise ValueError(f"sample_weight must have shape ({n},) or ({members}, {n}); got {weights.shape}")
-        check_weights(weights, spec)
+        weights = check_weights(weights, spec)
     elif sample_weight is not None:
         shared = check_sample_weight(sample_weight, spec, n)
         weights = weights if shared is None else shared[None]

@@ -91,8 +91,8 @@ def check_metric_exists(monitor: Monitor, loss: Loss) -> None:
     """
     if loss.metric == "r2" and np.isnan(monitor.shares()).any():
         raise ValueError(
-            "monitor of EarlyStopping must be 'loss' where the targets of the validation set are constant, and have no "
-            "r2; got 'metric'"
+            "monitor of EarlyStopping must be 'loss' where the targets of the validation set have no r2, as they do "
+            "not vary, or their squares overflow; got 'metric'"
         )
 
 

@@ -72,7 +72,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace):
 class Compiled:
     """The compiled methods for one spec; wide networks get their scratch here. All arguments are trusted."""
 
-    takes_several = False  #: Whether `forward` takes several samples, for which Python has `predict`.
+    as_inside = False  #: Whether methods take several samples and a workspace: Python has `predict`, and needs none.
 
     def __init__(self, spec: NetworkSpec):
         self._spec = spec

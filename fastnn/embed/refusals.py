@@ -137,4 +137,5 @@ def _constant(context, builder, kind, value):
 def _to_python(kind, value, c):
     # When it runs: for a jitclass Numba compiles how attributes are handed over that nobody asks for.
     c.pyapi.err_set_string("PyExc_TypeError", f"{named(kind)} cannot be handed from compiled code to Python")
+    c.context.nrt.decref(c.builder, kind, value)  # which a box takes over
     return c.pyapi.get_null_object()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastnn import checks
 from fastnn.checks.data import SUM_TOLERANCE, bounds
-from fastnn.checks.values import AT_LEAST_0
+from fastnn.checks.values import AT_LEAST_0, check_in_float32
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.pointers import fits
 from fastnn.embed.refusals import Refusal, method, named
@@ -159,7 +159,10 @@ class TrainState:
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._rates[0] = checks.check_number("learning_rate", rate, AT_LEAST_0)
+        rate = checks.check_number("learning_rate", rate, AT_LEAST_0)
+        if self._slots.dtype == np.float32:
+            check_in_float32("learning_rate", rate, AT_LEAST_0)
+        self._rates[0] = rate
 
     def apply(self, net: Any, grad: NDArray) -> bool:
         """Take a step with the caller's own gradient, such as `fastnn.MLP.vjp_params` accumulates.

@@ -14,6 +14,7 @@ from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.models.files import write_whole
 from fastnn.models.reading import Archive, path_of, refusing, require_file
+from fastnn.settings import own
 
 
 class Checkpoint:
@@ -83,6 +84,6 @@ def _digest(job: MembersJob, size: int) -> str:
             hasher.update(repr((value.shape, value.dtype.str)).encode())
             hasher.update(np.ascontiguousarray(value).data)
         else:
-            of_loss = f" {job.loss.name}" if name == "loss" else ""  # by which losses of the user's differ
+            of_loss = f" {job.loss.name}" if name == "loss" and isinstance(job.loss, own.Loss) else ""
             hasher.update(f"{value!r}{of_loss}".encode())
     return hasher.hexdigest()

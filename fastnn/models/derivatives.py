@@ -15,7 +15,7 @@ from fastnn.settings.spec import NetworkSpec
 class Derivatives:
     """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
 
-    A `workspace` is for wide networks inside compiled code; from Python none is needed.
+    A `workspace` is for wide networks inside compiled code; from Python it must be left out.
     All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; or if one to write to is not
     writeable, or shares its memory with another argument or the parameters.
     """
@@ -37,6 +37,7 @@ class Derivatives:
         jac : ndarray, shape (n_out, n_in) or (n, n_out, n_in), of the network's dtype
             Receives the derivatives.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         x, rows = self._samples(x)
         self._check_written({"out": (out, (*rows, spec.n_out)), "jac": (jac, (*rows, spec.n_out, spec.n_in))}, x=x)
@@ -63,6 +64,7 @@ class Derivatives:
         grad : ndarray, shape (n_params,), of the network's dtype, optional
             The gradient with respect to the parameters is added to it in the same pass, as `vjp_params` does.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         x, v = checks.check_sample(x, spec), self._vector("v", v, spec.n_out)
         written = {"out": (out, (spec.n_in,))}
@@ -81,6 +83,7 @@ class Derivatives:
         out : ndarray, shape (n_out,), of the network's dtype
             Receives the product.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
         self._check_written({"out": (out, (spec.n_out,))}, x=x, t=t)
@@ -99,6 +102,7 @@ class Derivatives:
         v : array_like, shape (n_out,), optional
             Factors of the outputs; needed unless the network has one output.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         if v is None and spec.n_out != 1:
             raise ValueError(f"v must say which outputs, as the network has {spec.n_out}; got None")
@@ -120,6 +124,7 @@ class Derivatives:
         out : ndarray, shape (n_in,), of the network's dtype
             Receives the product.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         x, v, t = checks.check_sample(x, spec), self._vector("v", v, spec.n_out), self._vector("t", t, spec.n_in)
         self._check_written({"out": (out, (spec.n_in,))}, x=x, v=v, t=t)
@@ -145,6 +150,7 @@ class Derivatives:
         curvature : ndarray, shape (n_out,), of the network's dtype, optional
             Receives the second derivatives.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
         written = {"out": (out, (spec.n_out,)), "slope": (slope, (spec.n_out,))}
@@ -166,6 +172,7 @@ class Derivatives:
         grad : ndarray, shape (n_params,), of the network's dtype
             The derivative is added to it. In the order of ``net.params``, but not that array itself.
         """
+        self._refuse_workspace(workspace)
         x, rows = self._samples(x)
         v = checks.check_numbers("v", v, (*rows, self._spec.n_out), self._spec)
         self._check_written({"grad": (grad, (self._spec.n_params,))}, x=x, v=v)
@@ -192,6 +199,7 @@ class Derivatives:
         grad : ndarray, shape (n_params,), of the network's dtype
             The derivative is added to it.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
         v, v_slope = self._vector("v", v, spec.n_out), self._vector("v_slope", v_slope, spec.n_out)
@@ -213,6 +221,11 @@ class Derivatives:
             X = checks.check_inputs(x, self._spec)
             return X, (len(X),)
         return checks.check_sample(x, self._spec), ()
+
+    def _refuse_workspace(self, workspace: Any) -> None:
+        """From Python none is needed: what stands in its place was meant for another argument."""
+        if workspace is not None and not self._compiled.as_inside:
+            raise TypeError(f"workspace must be None but in compiled code; got {checks.describe(workspace)}")
 
     def _check_written(self, written: Mapping[str, tuple[NDArray, tuple[int, ...]]], **read: ArrayLike | None) -> None:
         """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""

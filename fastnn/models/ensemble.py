@@ -131,13 +131,15 @@ class Ensemble(Exports):
         out : ndarray, shape (K, n_out), of the members' dtype
             Receives the outputs.
         workspace : ndarray, optional
-            For wide networks inside compiled code, as in `MLP.workspace`; from Python none is needed.
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
 
         Raises
         ------
         TypeError, ValueError
             If an array has the wrong shape or dtype, or `out` shares the memory of `x`.
         """
+        if workspace is not None and not compiler_is_off():
+            raise TypeError(f"workspace must be None but in compiled code; got {describe(workspace)}")
         spec = self._spec
         x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
         check_apart(out=out, x=x)

@@ -102,7 +102,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files as `write_whole` does, none of them if one cannot be written."""
+    """Write files as `write_whole` does, none of them if the content of one cannot be written."""
     drafts: dict[Path, Path] = {}
     try:
         for path, data in contents.items():

@@ -68,7 +68,7 @@ class SingleSample(Derivatives):
     def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
         """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype.
 
-        A `workspace` is for wide networks inside compiled code; from Python none is needed.
+        A `workspace` is for wide networks inside compiled code; from Python it must be left out.
 
         Raises
         ------
@@ -76,8 +76,9 @@ class SingleSample(Derivatives):
             If an array has the wrong type or shape, or `x` lies outside the domain of a network made by
             ``with_domain(..., outside="raise")``.
         """
+        self._refuse_workspace(workspace)
         spec = self._spec
-        if self._compiled.takes_several and np.ndim(x) == 2:  # as inside compiled code
+        if self._compiled.as_inside and np.ndim(x) == 2:  # as inside compiled code
             x = checks.check_inputs(x, spec)
             self._compiled.forward(self, x, checks.check_out("out", out, (len(x), spec.n_out), spec))
             return
@@ -86,7 +87,7 @@ class SingleSample(Derivatives):
 
     def __call__(self, x: ArrayLike) -> NDArray:
         """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`."""
-        if self._compiled.takes_several and np.ndim(x) == 2:
+        if self._compiled.as_inside and np.ndim(x) == 2:
             outputs = np.empty((np.shape(x)[0], self._spec.n_out), self._spec.dtype)
             self.forward(x, outputs)
             return outputs
@@ -96,6 +97,7 @@ class SingleSample(Derivatives):
 
     def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
         """Do what `forward` does, for one sample with other parameters, shape (n_params,); raises as it does."""
+        self._refuse_workspace(workspace)
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
@@ -133,7 +135,8 @@ class SingleSample(Derivatives):
             return training.train_step(self, x, y, state)
         except ValueError as error:  # whose text compiled code cannot make
             shapes = f"x of shape {x.shape} and y of shape {y.shape}"
-            came = shapes if "shape" in str(error) else f"numbers from {np.nanmin(y):g} to {np.nanmax(y):g}"
+            sums = f" and sums from {y.sum(axis=-1).min():g} to {y.sum(axis=-1).max():g}" if "sum" in str(error) else ""
+            came = shapes if "shape" in str(error) else f"numbers from {np.nanmin(y):g} to {np.nanmax(y):g}{sums}"
             raise ValueError(f"{error}; got {came}") from None
 
     @cached_property

@@ -66,8 +66,8 @@ def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
         mean, scale = columns.mean(axis=0), columns.std(axis=0)
     constant = columns.min(axis=0) == columns.max(axis=0)  # whose deviation need not be exactly zero
     if not (np.isfinite(scale) & ((scale > 1e-150) | constant)).all():  # sums or squares overflow, or squares underflow
-        size = abs(columns).max(axis=0)
-        size[size == 0] = 1.0
+        exponent = np.frexp(abs(columns).max(axis=0))[1] - 1
+        size = np.ldexp(1.0, exponent)  # a power of two, by which nothing is rounded
         mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 

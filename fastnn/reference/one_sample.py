@@ -14,7 +14,7 @@ from fastnn.settings.spec import NetworkSpec
 class OneSample:
     """The methods for one spec, as `fastnn.embed.from_python.Compiled` has them. All arguments are trusted."""
 
-    takes_several = True  #: Whether `forward` takes several samples, as it does inside compiled code.
+    as_inside = True  #: Whether methods take several samples and a workspace, as inside compiled code.
 
     def __init__(self, spec: NetworkSpec):
         self._spec = spec

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.settings.catalogue import OPTIMIZERS
+from fastnn.settings.constants import CLIPPING_UNIT_32, CLIPPING_UNIT_64
 from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
 
 
@@ -116,8 +117,8 @@ def step(
 def clip(gradient: NDArray, max_grad_norm: float) -> None:
     """Scale a gradient down, in place, to a 2-norm of about `max_grad_norm`; a smaller one is left alone.
 
-    The factor is ``max_grad_norm / (norm + 1e-6)``, at most 1, as PyTorch's ``clip_grad_norm_`` has it. A gradient
-    whose norm overflows becomes NaN, so that the run is known to diverge: scaled down by infinity it would be zero.
+    The factor is ``max_grad_norm / (norm + 1e-6)``, at most 1, as PyTorch's ``clip_grad_norm_`` has it. Where the
+    squares overflow, the gradient is scaled first, as it would be clipped to zero otherwise.
 
     Parameters
     ----------
@@ -126,6 +127,11 @@ def clip(gradient: NDArray, max_grad_norm: float) -> None:
     max_grad_norm : float
         Above 0; infinity leaves every gradient alone.
     """
-    norm = float(np.linalg.norm(gradient))
-    if max_grad_norm < np.inf:
-        gradient *= min(1.0, max_grad_norm / (norm + 1e-6)) if norm < np.inf else np.nan
+    if max_grad_norm == np.inf:
+        return
+    norm, unit = float(np.linalg.norm(gradient)), 1.0
+    if norm == np.inf:
+        unit = CLIPPING_UNIT_32 if gradient.dtype == np.float32 else CLIPPING_UNIT_64
+        gradient *= unit
+        norm = float(np.linalg.norm(gradient))
+    gradient *= min(1.0 / unit, max_grad_norm / (norm + 1e-6 * unit))

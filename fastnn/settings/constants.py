@@ -1,4 +1,4 @@
-"""The numbers in the activations' formulas, PyTorch's: both twins and what is exported take them from here."""
+"""Numbers in formulas, which both twins and what is exported take from here; the activations' are PyTorch's."""
 
 from math import pi, sqrt
 
@@ -13,3 +13,6 @@ SELU_SCALE_ALPHA = SELU_SCALE * SELU_ALPHA
 # gelu_tanh(z) = z sigmoid(factor (z + cubic z**3)) (Hendrycks and Gimpel, 2016), factor being 2 sqrt(2 / pi).
 GELU_FACTOR, GELU_CUBIC = sqrt(8 / pi), 0.044715
 GELU_FACTOR_CUBIC = GELU_FACTOR * GELU_CUBIC
+
+# What a gradient is scaled by, in float32 and float64, where the sum of its squares overflows before it is clipped.
+CLIPPING_UNIT_32, CLIPPING_UNIT_64 = 2.0**-80, 2.0**-600

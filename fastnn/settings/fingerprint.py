@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import EnumType
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -39,26 +39,28 @@ def used_by(function: Callable) -> dict[str, Any]:
 def with_helpers(function: Callable, decorate: Callable) -> FunctionType:
     """A copy of a Python function in which those that it calls by name are decorated."""
     function = plain(function)
-    names, found = _names(function.__code__), used_by(function)
-    found = {name: _decorated(value, names, decorate) for name, value in found.items()}
+    names, copies = _names(function.__code__), dict[ModuleType, ModuleType]()
+    found = {name: _decorated(value, names, decorate, copies) for name, value in used_by(function).items()}
     cells = tuple(CellType(found[name]) for name in function.__code__.co_freevars)
     copy = FunctionType(function.__code__, found, function.__name__, function.__defaults__, cells)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 
 
-def _decorated(value: Any, names: set[str], decorate: Callable) -> Any:
+def _decorated(value: Any, names: set[str], decorate: Callable, copies: dict[ModuleType, ModuleType]) -> Any:
     """What a function takes from outside: a function decorated, a module of the user's with what `names` say of it."""
     if is_python(value):
         return decorate(value)
     if not _is_users_module(value):
         return value
-    copy = ModuleType(value.__name__)
-    vars(copy).update({name: _decorated(vars(value)[name], names, decorate) for name in names & vars(value).keys()})
-    return copy
+    if value not in copies:  # modules may import each other
+        copies[value] = ModuleType(value.__name__)
+        parts = names & vars(value).keys()
+        vars(copies[value]).update({part: _decorated(vars(value)[part], names, decorate, copies) for part in parts})
+    return copies[value]
 
 
-def _is_users_module(value: Any) -> bool:
+def _is_users_module(value: Any) -> TypeGuard[ModuleType]:
     return isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _KNOWN
 
 
@@ -109,8 +111,10 @@ def _parts(function: Callable, callers: tuple[Callable, ...] = ()) -> Iterator[s
         yield from _parts_outside(name, value, (*callers, function))
 
 
-def _parts_outside(name: str, value: Any, callers: tuple[Callable, ...]) -> Iterator[str]:
-    """The same of something from outside that a function uses."""
+def _parts_outside(
+    name: str, value: Any, callers: tuple[Callable, ...], within: tuple[ModuleType, ...] = ()
+) -> Iterator[str]:
+    """The same of something from outside that a function uses, `within` modules that are looked at already."""
     user = callers[-1]
     if isinstance(value, _NUMBERS):
         yield repr(value)
@@ -120,10 +124,10 @@ def _parts_outside(name: str, value: Any, callers: tuple[Callable, ...]) -> Iter
         yield value.__name__
         if isinstance(value, EnumType):
             yield repr([(member.name, member.value) for member in list[Any](value)])
-        if _is_users_module(value):
+        if _is_users_module(value) and value not in within:
             for part in sorted(_names(user.__code__) & vars(value).keys()):
                 yield part
-                yield from _parts_outside(f"{name}.{part}", vars(value)[part], callers)
+                yield from _parts_outside(f"{name}.{part}", vars(value)[part], callers, (*within, value))
     else:
         raise TypeError(
             "a function may take numbers, modules and functions from outside; "

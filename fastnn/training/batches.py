@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -71,7 +71,7 @@ class Feed:
         if self._place != (epoch, number) or self._fetched is None:
             assert self._job.batches is not None
             batches = self._job.batches()
-            if not isinstance(batches, Iterable):
+            if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
                 raise TypeError(
                     f"X must yield batches, as a generator function does; got {describe(batches)} of its call"
                 )

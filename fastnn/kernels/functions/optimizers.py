@@ -21,10 +21,11 @@ from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.simd import fma, lanes, load_first, select, sqrt, store_first
+from fastnn.kernels.simd import by_dtype, fma, lanes, load_first, select, sqrt, store_first
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.types import Pointer
 from fastnn.settings.catalogue import OPTIMIZERS
+from fastnn.settings.constants import CLIPPING_UNIT_32, CLIPPING_UNIT_64
 from fastnn.settings.optimizers import Optimizer
 
 
@@ -183,6 +184,12 @@ def _settings_of(kind: type[Optimizer]) -> tuple[list[str], list[float]]:
     """Names of a class's numbers but for the rate; zeros for what remains of `MOST_SETTINGS`."""
     _, *names = [field.name for field in fields(kind) if type(field.default) is float]
     return names, [0.0] * (MOST_SETTINGS - len(names))
+
+
+@inlined
+def clipping_unit(x):
+    """What numbers of the dtype of x are scaled by where the sum of their squares overflows."""
+    return by_dtype(x, CLIPPING_UNIT_32, CLIPPING_UNIT_64)
 
 
 @inlined

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from fastnn.kernels.functions.optimizers import RULES, apply_rule, numbers_of
+from fastnn.kernels.functions.optimizers import RULES, apply_rule, clipping_unit, numbers_of
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.lanes.layers import NOTHING, backward, forward
 from fastnn.kernels.lanes.losses import output_loss
 from fastnn.kernels.simd import (
+    any_lane,
     broadcast,
     fma,
     lanes,
@@ -102,19 +103,29 @@ def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
             _sum_lanes(kind, pointers)
         if clipped:
             g = with_lanes(pointers.gradient, width)
-            squares = broadcast(0.0, g)
-            for i in range(count):
-                g_i = load(g + i * width)
-                squares = fma(g_i, g_i, squares)
-            squares = total_everywhere(squares) if together else squares
-            factor = max_grad_norm / (sqrt(squares) + 1e-6)
-            factor = select(factor < 1.0, factor, broadcast(1.0, g))
-            factor = select(squares < np.inf, factor, broadcast(np.nan, g))  # as in the reference
+            squares, unit = _sum_of_squares(g, count, together), broadcast(1.0, g)
+            if any_lane(squares == np.inf):
+                unit = select(squares == np.inf, broadcast(clipping_unit(g), g), unit)
+                for i in range(count):
+                    store(g + i * width, unit * load(g + i * width))
+                squares = _sum_of_squares(g, count, together)
+            factor = max_grad_norm / fma(1e-6, unit, sqrt(squares))
+            factor = select(factor * unit < 1.0, factor, 1.0 / unit)
             for i in range(count):
                 store(g + i * width, factor * load(g + i * width))
         return loss
 
     return impl
+
+
+@inlined
+def _sum_of_squares(g, count, together):
+    """Of this many vectors; all their lanes belong to one network if its numbers lie side by side."""
+    squares = broadcast(0.0, g)
+    for i in range(count):
+        g_i = load(g + i * lanes(g))
+        squares = fma(g_i, g_i, squares)
+    return total_everywhere(squares) if together else squares
 
 
 def _sum_lanes(kind, pointers):

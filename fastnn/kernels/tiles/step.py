@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn.kernels.functions.losses import part_present
+from fastnn.kernels.functions.optimizers import clipping_unit
 from fastnn.kernels.functions.random import permute
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
@@ -141,11 +142,22 @@ def penalise(job, params, gradient, weight, team):
 @callee
 def clip(job, gradient, start, stop, team):
     """Scale ``gradient[start:stop]`` down by what brings all that is trained to a norm of at most `max_grad_norm`."""
+    squares, unit = _sum_of_squares(job, gradient), 1.0
+    meet(team)
+    if squares == np.inf:
+        unit = clipping_unit(gradient)
+        passes.scale(unit, gradient + start, stop - start)
+        meet(team)
+        squares = _sum_of_squares(job, gradient)
+        meet(team)
+    passes.scale(min(1.0 / unit, job.max_grad_norm / (np.sqrt(squares) + 1e-6 * unit)), gradient + start, stop - start)
+
+
+@inlined
+def _sum_of_squares(job, gradient):
+    """Of the derivatives by all that is trained."""
     squares, parts = 0.0, pointer_at(job.parts, np.int64)
     for part in range(job.n_parts):
         begin, end = parts[2 * part], parts[2 * part + 1]
         squares += np.float64(passes.sum_of_squares(gradient + begin, end - begin))
-    norm = np.sqrt(squares)
-    meet(team)
-    factor = np.nan if norm == np.inf else min(1.0, job.max_grad_norm / (norm + 1e-6))  # as in the reference
-    passes.scale(factor, gradient + start, stop - start)
+    return squares

@@ -50,9 +50,8 @@ def interval(argument: str, given: Any) -> tuple[float, float]:
         If the second is not above the first.
     """
     try:
-        if isinstance(given, (str, bytes, set, frozenset)) or any(map(np.iscomplexobj, given)):
-            raise TypeError
-        low, high = (float(end) for end in given)
+        ends = () if isinstance(given, (str, bytes, set, frozenset)) else tuple(given)
+        low, high = (float(end) for end in ends if not np.iscomplexobj(end))
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {given!r}") from error
     if not low < high:
