@@ -141,7 +141,7 @@ def test_an_empty_state_is_refused():
     one = net()
     state = one.fit(X, y, epochs=2, progress=False).state
     for broken in ({"slots": None}, {"best": None}, {"best": [1.0]}):
-        with pytest.raises((TypeError, ValueError), match="state must be|of state must be"):
+        with pytest.raises((TypeError, ValueError), match=r"state must be|of state must be"):
             one.fit(X, y, epochs=2, state=dataclasses.replace(state, **broken), progress=False)
 
 
