@@ -195,9 +195,13 @@ def check_plain(**arrays: Any) -> None:
 def check_apart(**arrays: Any) -> None:
     """Refuse an array to write to, the first argument, that shares memory with another."""
     (name, out), *others = arrays.items()
+    owner = out if out.base is None else out.base
     for other, array in others:
-        owners = array is not out and array is not None and array.base is None and out.base is None
-        if array is not None and not owners and np.may_share_memory(out, array):
+        if array is None:
+            continue
+        of_other = array if array.base is None else array.base
+        apart = of_other is not owner and type(of_other) is type(owner) is np.ndarray  # which own memory of their own
+        if not apart and np.may_share_memory(out, array):
             raise ValueError(f"{name} must be an array of its own; got one that shares the memory of {other}")
 
 

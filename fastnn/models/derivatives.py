@@ -231,7 +231,6 @@ class Derivatives:
         """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""
         for name, (array, shape) in written.items():
             checks.check_out(name, array, shape, self._spec)
-        others: dict[str, Any] = {"params": self._params, **read}
         for name, (array, _) in written.items():
-            checks.check_apart(**{name: array}, **others)
-            others[name] = array
+            checks.check_apart(**{name: array}, params=self._params, **read)
+            read[name] = array
