@@ -107,6 +107,17 @@ def test_levenberg_marquardt_stops_early_and_calls_back():
         regressor(solver="levenberg-marquardt", loss="huber").fit(X, Y)
 
 
+@pytest.mark.parametrize("weight", [None, RNG.random(20)], ids=["even", "weighted"])
+def test_levenberg_marquardt_stops_by_the_loss_where_no_held_out_target_varies(weight):
+    model = regressor(solver="levenberg-marquardt", early_stopping=True, max_iter=200, n_iter_no_change=3)
+    model.fit(X[20:], Y[20:], validation_data=(X[:20], np.ones((20, 2)), *([] if weight is None else [weight])))
+    assert model.n_iter_ < 200
+    assert model.validation_scores_ == [0.0] * model.n_iter_
+    assert model.best_validation_score_ == 0.0
+    split = regressor(solver="levenberg-marquardt", early_stopping=True, max_iter=200).fit(X, np.ones(80))
+    assert split.validation_scores_ == [0.0] * split.n_iter_
+
+
 def test_rprop_takes_whole_batches():
     same_weights(regressor(solver="rprop", batch_size=7).fit(X, Y), regressor(solver="rprop", batch_size=80).fit(X, Y))
 

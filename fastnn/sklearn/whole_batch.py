@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result
 
+from fastnn.jobs.monitor import Monitor
 from fastnn.models.mlp import MLP
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD
@@ -56,7 +57,7 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
     net = MLP(spec.sizes, activation=hidden, output_activation=output, dtype=spec.dtype)
     net.params[:] = params
     estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = list(net.weights), list(net.biases), 0
-    scale = 2.0 * (len(X) if weight is None else float(weight.sum()))
+    scale = _twice_the_weight(data)
 
     def tell(epoch: Epoch) -> bool:
         estimator.n_iter_, estimator.loss_ = estimator.n_iter_ + 1, epoch.loss / scale
@@ -64,13 +65,14 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         return call_back(estimator)
 
+    held_out = validation if estimator.early_stopping else None
+    has_r2 = held_out is not None and not np.isnan(Monitor(*held_out).shares()).any()
     stopping = None
     if estimator.n_iter_no_change < np.inf:
-        least = estimator.tol if estimator.early_stopping else scale * estimator.tol
         stopping = EarlyStopping(
             int(estimator.n_iter_no_change),
-            float(least),
-            monitor="metric" if estimator.early_stopping else "loss",
+            float(estimator.tol if has_r2 else _twice_the_weight(held_out or data) * estimator.tol),
+            monitor="metric" if has_r2 else "loss",
             restore_best=bool(estimator.early_stopping),
         )
     history = net.fit(
@@ -81,7 +83,7 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
         optimizer=LevenbergMarquardt(),
         sample_weight=weight,
         l2=2.0 * float(estimator.alpha),
-        validation_data=validation if estimator.early_stopping else None,
+        validation_data=held_out,
         early_stopping=stopping,
         callback=tell if estimator.verbose or estimator.callbacks is not None else None,
         progress=False,
@@ -96,7 +98,8 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
         estimator.loss_curve_.append(estimator.loss_)
     estimator.loss_ = estimator.loss_curve_[-1]
     if history.validation_metric is not None:
-        estimator.validation_scores_ += history.validation_metric.tolist()
+        scores = history.validation_metric if has_r2 else np.zeros(history.epochs)  # of targets that do not vary
+        estimator.validation_scores_ += scores.tolist()
         estimator.best_validation_score_ = max(estimator.validation_scores_, default=-np.inf)
     else:
         estimator.best_loss_ = min(estimator.loss_curve_)
@@ -109,3 +112,9 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
             ConvergenceWarning,
             stacklevel=2,
         )
+
+
+def _twice_the_weight(data: Data) -> float:
+    """What a sum of squared errors is divided by to be the estimator's loss."""
+    X, _, weight = data
+    return 2.0 * (len(X) if weight is None else float(weight.sum()))
