@@ -42,11 +42,10 @@ def predict(model, *options):
 
 def test_files_of_version_1_predict_what_they_did(folder):
     frame = polars.read_csv("rows.csv")
-    with pytest.warns(UserWarning, match="Columns that the training table did not have are ignored: 'id'"):
-        numbers = TableModel.load(VERSION_1 / "numbers.safetensors").predict(frame)
+    numbers = TableModel.load(VERSION_1 / "numbers.safetensors").predict(frame)
     assert numbers.columns == ["y"]
     np.testing.assert_allclose(numbers["y"], NUMBERS, rtol=1e-5)
-    classes = TableModel.load(VERSION_1 / "classes.safetensors").predict(frame.drop("id"))
+    classes = TableModel.load(VERSION_1 / "classes.safetensors").predict(frame)
     assert classes["sign"].to_list() == CLASSES
     np.testing.assert_allclose(classes["probability"], CHANCES, rtol=1e-5)
 

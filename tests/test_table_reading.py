@@ -149,6 +149,7 @@ def test_columns_of_python_keep_their_kinds():
         assert as_frame(given).rows() == [expected[: len(given.keys())], (None,) * len(given.keys())]
     assert as_frame({"t": np.array(["2020-01-02T03:04"], "datetime64[m]")}).rows() == [(datetime(2020, 1, 2, 3, 4),)]
     assert as_frame(polars.LazyFrame({"x": [1.0]})).rows() == [(1.0,)]
+    assert as_frame({"x": pandas.Series([np.ones(2), None])}).rows() == [("[1. 1.]",), (None,)]
 
 
 @pytest.mark.parametrize(

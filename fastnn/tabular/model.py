@@ -112,12 +112,12 @@ class TableModel:
         Warns
         -----
         UserWarning
-            Of each remark of `predict_with_remarks`.
+            Of values of no category known from training, and of missing ones where none was.
         """
-        predicted, remarks = self.predict_with_remarks(frame)
-        for remark in remarks:
+        X, _, unforeseen = self._inputs(self._table(frame))
+        for remark in unforeseen:
             warnings.warn(remark, UserWarning, stacklevel=2)
-        return predicted
+        return self._predicted(X)
 
     def predict_with_remarks(self, frame: Any) -> tuple[Any, list[str]]:
         """Predict a table, and say in what it differs from that of training.
@@ -140,33 +140,39 @@ class TableModel:
         ValueError
             As `predict`.
         """
+        X, ignored, unforeseen = self._inputs(self._table(frame))
+        return self._predicted(X), [*ignored, *unforeseen, *self._outside(X)]
+
+    def _table(self, frame: Any) -> Table:
+        return frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals, "")
+
+    def _predicted(self, X: NDArray[np.float32]) -> Any:
         import polars
 
-        table = frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals, "")
-        X, remarks = self._inputs(table)
         values, more = self.decode(self.networks.predict(X))
-        return polars.DataFrame({self.target.name: values, **more}), remarks
+        return polars.DataFrame({self.target.name: values, **more})
 
-    def _inputs(self, table: Table) -> tuple[NDArray[np.float32], list[str]]:
+    def _inputs(self, table: Table) -> tuple[NDArray[np.float32], list[str], list[str]]:
+        """Inputs, and remarks: on columns that are ignored, and on values that training did not foresee."""
         frame, names = table.frame, [column.name for column in self.columns]
         absent = [name for name in names if name not in frame.columns]
         if absent:
             raise ValueError(f"the table must have the columns of training; it lacks {listed([*map(repr, absent)])}")
-        remarks = []
+        ignored, unforeseen = [], []
         known = {*names, *self.left_out, self.target.name}
         if extra := [name for name in frame.columns if name not in known]:
-            remarks.append(f"Columns that the training table did not have are ignored: {listed([*map(repr, extra)])}.")
+            ignored.append(f"Columns that the training table did not have are ignored: {listed([*map(repr, extra)])}.")
         values = [column.read(frame[column.name], table.numerals) for column in self.columns]
         X, unseen = encode(self.columns, values)
         for name, count in unseen.items():
-            remarks.append(f"Column {name!r}: {counted(count, 'value')} of no category known from training.")
+            unforeseen.append(f"Column {name!r}: {counted(count, 'value')} of no category known from training.")
         for column, value in zip(self.columns, values, strict=True):
             lost = int(np.isnan(value).sum()) if column.levels is None else value.null_count()
             if lost and not column.missing:
                 how = "the mean" if column.levels is None else "no category"
                 lacks = f"Column {column.name!r}: {counted(lost, 'value')} missing, though none was in training"
-                remarks.append(f"{lacks}; a missing one counts as {how}.")
-        return X, [*remarks, *self._outside(X)]
+                unforeseen.append(f"{lacks}; a missing one counts as {how}.")
+        return X, ignored, unforeseen
 
     def _outside(self, X: NDArray[np.float32]) -> list[str]:
         """A remark on rows with numbers beyond those of training, if there are any."""
