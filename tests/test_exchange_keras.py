@@ -133,6 +133,11 @@ def relu(z):
     return z
 
 
+def of_two(together):
+    x, y = keras.Input((3,), name="x"), keras.Input((3,), name="y")
+    return lambda: fastnn.from_keras(keras.Model(together(x=x, y=y), layers.Dense(2)(layers.Add()([x, y]))))
+
+
 def quantised():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     model.layers[0].quantize("int8")
@@ -165,6 +170,8 @@ REFUSED = {
     ),
     r"must use every layer once": functional(twice),
     r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),
+    r"must have one input and one output; got 2 and 1": of_two(lambda x, y: [x, y]),
+    r"\(Functional\) must have one input and one output; got 2 and 1": of_two(dict),
     r"a Keras model or the list of its weights; got 'model.keras'": lambda: fastnn.from_keras("model.keras"),
     r"activations must be given": lambda: fastnn.from_keras([np.ones((2, 3))]),
     r"weights\[0\] must be a kernel": lambda: fastnn.from_keras([np.ones(3)], ["tanh"]),

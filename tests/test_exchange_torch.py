@@ -79,6 +79,10 @@ READ = {
     "normalised after the activation": lambda: nn.Sequential(
         nn.Linear(4, 3), nn.SiLU(), batch_norm(3), nn.Linear(3, 2, bias=False)
     ),
+    "flatten behind normalised values": lambda: nn.Sequential(
+        nn.Linear(4, 3), batch_norm(3), nn.Flatten(), nn.Linear(3, 2)
+    ),
+    "flatten behind a softmax": lambda: nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1), nn.Flatten()),
     "normalised twice": lambda: nn.Sequential(
         batch_norm(4), batch_norm(4, affine=False), nn.Linear(4, 3), batch_norm(3), batch_norm(3)
     ),

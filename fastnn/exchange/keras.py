@@ -82,7 +82,9 @@ def _denses(weights: Any) -> list[Any]:
 
 def _steps_of(root: Any) -> Iterator[Step]:
     """What each layer does, in order; models within models are opened without recursion."""
-    waiting, shape = [root], Shape(getattr(root, "input_shape", None))
+    given = getattr(root, "input_shape", None)
+    # A list or dict is that of several inputs, which are refused further down.
+    waiting, shape = [root], Shape(None if isinstance(given, (list, dict)) else given)
     while waiting:
         layer = waiting.pop()
         kind = type(layer).__name__

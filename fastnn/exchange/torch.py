@@ -78,8 +78,11 @@ def _steps_of(root: Any) -> Iterator[Step]:
         elif kind in _ACTIVATIONS:
             ours, settings = _ACTIVATIONS[kind]
             yield activation(ours, place, **{key: getattr(module, theirs) for key, theirs in settings.items()})
+            if kind == "Softmax" and module.dim == 1:
+                shape.dims = shape.dims or [0, 0]  # as axis 1 is taken for the last
         elif kind == "BatchNorm1d":
             yield _batch_norm(module, place)
+            shape.dims = shape.dims or [0, 0]  # as features are taken for the last dimension
         elif kind == "Flatten":
             if (module.start_dim, module.end_dim) not in ((1, -1), (1, 1)):
                 raise ValueError(f"{place} must flatten all but the first dimension, that of the samples; got {module}")
