@@ -144,7 +144,11 @@ def test_a_name_that_fortran_cannot_use_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["forward", "Self_Test", "wp", "n_in", "w0", "b1_0", "tanh", "matmul", "merge", "int64"]
+    "name",
+    [
+        *("forward", "Self_Test", "wp", "n_in", "w0", "b1_0", "selu_of", "expm1", "same"),
+        *("tanh", "matmul", "merge", "real", "int64", "real64", "iso_fortran_env", "ieee_arithmetic"),
+    ],
 )
 def test_a_name_that_the_module_uses_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=f"path must be a name that the module does not use within; got '{name}'"):
@@ -152,7 +156,16 @@ def test_a_name_that_the_module_uses_is_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["n_out2", "gelu", "sin", "a_network_from_elsewhere"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("n_out2", "gelu", "sin", "a_network_from_elsewhere", "x", "h", "out", "z", "i", "a", "inputs", "got"),
+        *("do", "end", "call", "use", "module", "print", "int32", "ieee_is_nan", "forward_of"),
+    ],
+)
 def test_other_names_are_those_of_modules(name, tmp_path):
     net("selu").to_fortran(tmp_path / f"{name}.f90")
     assert f"\nmodule {name}\n" in (tmp_path / f"{name}.f90").read_text()
+    (tmp_path / "check.f90").write_text(f"use {name}; call self_test; end\n")
+    done = run(tmp_path, f"{name}.f90", "check.f90")
+    assert done.stdout == f"{name}: 0 of 10 outputs are wrong\n"

@@ -38,6 +38,15 @@ y = merge(max(-100.0_wp, min(100.0_wp, z)), z, abs(z) >= 0.0_wp)
     "sin": "h = sin(z)",
 }
 
+#: Words of the declarations, which may be names as well.
+_KEYWORDS = {"module", "use", "intrinsic", "only", "implicit", "none", "private", "public", "integer", "parameter"}
+
+#: Intrinsic functions of the procedures.
+_INTRINSICS = {
+    *("abs", "atanh", "count", "exp", "log", "matmul", "max", "maxval"),
+    *("merge", "min", "real", "sin", "sqrt", "sum", "tanh"),
+}
+
 _HELPERS = {
     "expm1": """\
   !> exp(x) - 1 without cancellation, for x of at most 0: 2 t / (1 - t) with t = tanh(x / 2)
@@ -86,10 +95,19 @@ def write(spec: NetworkSpec, params: NDArray, name: str) -> str:
         If the module uses the name within, for itself or for an intrinsic function.
     """
     source = "\n".join(_source(spec, params, name)) + "\n"
-    code = re.sub("!.*|'.*?'", "", source)
-    if len(re.findall(rf"(?<!\w){name}(?!\w)", code, re.IGNORECASE)) > 2:  # at its beginning and its end
+    if name.lower() in _taken(source, name):
         raise ValueError(f"path must be a name that the module does not use within; got {name!r}")
     return source
+
+
+def _taken(source: str, name: str) -> set[str]:
+    """Names that a module of this name uses in its own scope, in lower case; what is local to a procedure may be it."""
+    code = re.sub(rf"!.*|'.*?'|(?<=module ){name}$", "", source, flags=re.MULTILINE).lower()
+    declarations, procedures = code.split("\ncontains\n", 1)
+    declared = set(re.findall(r"[a-z]\w*", declarations)) - _KEYWORDS
+    called = set(re.findall(r"\b(\w+)\(", procedures))
+    defined = re.findall(r"\b(?:subroutine|function|use, intrinsic ::) (\w+)", procedures)
+    return declared | called & _INTRINSICS | set(defined)
 
 
 def _source(spec: NetworkSpec, params: NDArray, name: str) -> Iterator[str]:
