@@ -65,6 +65,7 @@ def test_numbers_are_written_exactly_however_numpy_prints_them(dtype, tmp_path):
     with np.printoptions(legacy="1.13", precision=3):
         module = module_of(made, tmp_path)
     assert module["W1"].tobytes() == made.weights[1].tobytes()
+    assert f" {made.weights[1][0, 1]!s}," in (tmp_path / "made.py").read_text()  # the shortest that tell it from others
 
 
 def test_parameters_that_are_not_finite(tmp_path):

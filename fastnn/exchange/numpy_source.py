@@ -81,8 +81,9 @@ def _literal(array: NDArray, indent: str = "") -> str:
 
     def nested(part: NDArray, indent: str) -> str:
         if part.ndim == 1:
-            return "[" + ", ".join(repr(x) if np.isfinite(x) else f"float('{x}')" for x in part.tolist()) + "]"
+            return "[" + ", ".join(str(x) if np.isfinite(x) else f"float('{x}')" for x in part) + "]"
         rows = "".join(f"\n{indent}    {nested(row, indent + '    ')}," for row in part)
         return f"[{rows}\n{indent}]"
 
-    return f'np.array({nested(array, indent)}, "{array.dtype}")'
+    with np.printoptions(legacy=False):  # older ways to print drop digits
+        return f'np.array({nested(array, indent)}, "{array.dtype}")'
