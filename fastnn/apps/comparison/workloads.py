@@ -108,7 +108,7 @@ class Workload:
     def data(self) -> tuple[NDArray, NDArray]:
         """Samples, shape (n, n_in), and targets, shape (n, n_out), or labels, shape (n,): the same in every process."""
         if self.name in TUTORIALS:
-            return TUTORIAL_X, TUTORIAL_Y
+            return TUTORIAL_X.copy(), TUTORIAL_Y.copy()
         rng = np.random.default_rng(5)
         X = rng.random((self.batch_size * self.batches, self.sizes[0]), dtype=np.float32) * 2 - 1
         X = X.astype(self.dtype, copy=False)
