@@ -14,7 +14,7 @@ from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
 from fastnn.settings.spec import Layer, NetworkSpec
 
-#: Headers of the standard library, in whose place another of the name would be included.
+#: Names of the standard library's headers: a file of that name could be included in its place.
 HEADERS = (
     "assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|signal|stdalign|stdarg|stdatomic|"
     "stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|tgmath|threads|time|uchar|wchar|wctype"

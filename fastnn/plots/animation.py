@@ -59,6 +59,11 @@ def learning(
     Returns
     -------
     FuncAnimation
+
+    Raises
+    ------
+    ValueError
+        If `y` has another shape, or the network has not one output.
     """
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")

@@ -26,9 +26,9 @@ def outputs_against_targets(
 
     Parameters
     ----------
-    outputs : mapping of str to array_like, shape (n,)
+    outputs : mapping of str to array_like, shape (n,) or (n, 1)
         A name for the legend, and the output for each sample.
-    targets : array_like, shape (n,)
+    targets : array_like, shape (n,) or (n, 1)
         The true values.
     ax : Axes, optional
         Where to draw; a new figure by default.
@@ -38,6 +38,11 @@ def outputs_against_targets(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape, or not as many numbers as `targets`.
     """
     ax = axes_or_new(ax)
     (targets,) = vectors(targets=targets)
@@ -64,7 +69,7 @@ def sample_images(
     ----------
     images : array_like, shape (n, height, width)
         The images; high values are dark.
-    predicted, labels : array_like of int, shape (n,)
+    predicted, labels : array_like of int, shape (n,) or (n, 1)
         The predicted and the true classes.
     ax : Axes, optional
         Where to draw; a new figure by default.
@@ -74,6 +79,11 @@ def sample_images(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape, or there are not as many images, predicted and true classes.
     """
     ax = axes_or_new(ax)
     predicted, true = class_labels(predicted=predicted, labels=labels)
@@ -102,7 +112,7 @@ def predicted_against_true(
 
     Parameters
     ----------
-    true, predicted : array_like, shape (n,)
+    true, predicted : array_like, shape (n,) or (n, 1)
         The true and the predicted values.
     ax : Axes, optional
         Where to draw; a new figure by default.
@@ -112,6 +122,11 @@ def predicted_against_true(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape, or there are not as many predicted values as true ones.
     """
     ax = axes_or_new(ax)
     true, predicted = vectors(true=true, predicted=predicted)
@@ -135,7 +150,7 @@ def confusion(
 
     Parameters
     ----------
-    true, predicted : array_like, shape (n,)
+    true, predicted : array_like, shape (n,) or (n, 1)
         The true and the predicted classes.
     ax : Axes, optional
         Where to draw; a new figure by default.
@@ -149,7 +164,8 @@ def confusion(
     Raises
     ------
     ValueError
-        If there is another number of predicted classes than of true ones, or one is not among `classes`.
+        If an array has another shape, there is another number of predicted classes than of true ones, or one is not
+        among `classes`.
     """
     ax = axes_or_new(ax)
     true, predicted = class_labels(true=true, predicted=predicted)
@@ -186,7 +202,7 @@ def decision_regions(
         A network with two inputs, and either a softmax output or one output, with a threshold at 0.5.
     X : array_like, shape (n, 2)
         The samples.
-    y : array_like of int, shape (n,)
+    y : array_like of int, shape (n,) or (n, 1)
         Their classes.
     ax : Axes, optional
         Where to draw; a new figure by default.

@@ -1,3 +1,3 @@
-"""The methods of a network that take one sample, as far as they need scratch."""
+"""The methods of a network, for one sample or several, that need scratch."""
 
 METHODS = ("forward", "jacobian", "vjp", "jvp", "hessian", "vjp_params", "hvp", "taylor", "taylor_vjp_params")
