@@ -247,16 +247,22 @@ def test_callbacks_see_every_epoch_and_may_stop():
     same_weights(model, regressor(max_iter=3).fit(X, Y), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "rmsprop", "rprop", "adamw"])
-@pytest.mark.parametrize("first", ["adam", "rprop", "sgd", "lbfgs"])
+OTHER_SOLVERS = [
+    (first, solver)
+    for first in ("adam", "rprop", "sgd", "lbfgs")
+    for solver in ("sgd", "rmsprop", "rprop", "adamw")
+    if first != solver
+]
+
+
+@pytest.mark.parametrize(("first", "solver"), OTHER_SOLVERS)
 def test_another_solver_begins_with_a_state_of_its_own(first, solver):
     model = regressor(solver=first).fit(X, Y)
     again = regressor(solver=solver, warm_start=True, max_iter=1, shuffle=False).fit(X, Y)
     again.coefs_, again.intercepts_ = [W.copy() for W in model.coefs_], [b.copy() for b in model.intercepts_]
     again.fit(X, Y)
-    if first != solver:
-        same_weights(model.set_params(solver=solver, shuffle=False).partial_fit(X, Y), again, rtol=0, atol=0)
-        assert model._stochastic_state.optimizer_state.optimizer == type(update_rule_of(model)).__name__
+    same_weights(model.set_params(solver=solver, shuffle=False).partial_fit(X, Y), again, rtol=0, atol=0)
+    assert model._stochastic_state.optimizer_state.optimizer == type(update_rule_of(model)).__name__
 
 
 def test_a_state_of_another_network_is_not_gone_on_from():
@@ -285,17 +291,23 @@ OTHER_NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs", "levenberg-marquardt"])
-@pytest.mark.parametrize(("y", "params", "message"), OTHER_NETWORKS, ids=[message for *_, message in OTHER_NETWORKS])
-def test_what_needs_another_network_is_not_trained_on(y, params, message, solver):
+@pytest.mark.parametrize(
+    ("solver", "y", "params", "message"),
+    [
+        pytest.param(solver, *case, id=f"{solver}-{case[-1]}")
+        for solver in ("adam", "lbfgs", "levenberg-marquardt")
+        for case in OTHER_NETWORKS
+        if solver != "levenberg-marquardt" or "loss" not in case[1]  # it has one loss only
+    ],
+)
+def test_what_needs_another_network_is_not_trained_on(solver, y, params, message):
     model = regressor(solver=solver, warm_start=True).fit(X, Y)
     model.set_params(**params)
     if solver == "adam":
         with pytest.raises(ValueError, match=message):
             model.partial_fit(X, y)
-    if solver != "levenberg-marquardt" or "loss" not in params:
-        with pytest.raises(ValueError, match=message):
-            model.fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
     assert model.n_outputs_ == 2
     assert model.set_params(warm_start=False, loss="squared_error").fit(X, y).predict(X).shape == y.shape
 
@@ -307,8 +319,12 @@ def test_a_warm_start_keeps_features_and_classes():
     with pytest.raises(ValueError, match="same classes as in the previous call"):
         model.fit(X, LABELS > 0)
     several = classifier().fit(X, Y > 0)
-    for y in (LABELS, np.c_[Y, Y] > 0, LABELS > 0):
-        with pytest.raises(ValueError, match=r"y must go with the 2 outputs|classes"):
+    for y, message in (
+        (LABELS, r"`y` has classes not in `self.classes_`.* has \[0 1\]. 'y' has \[0 1 2\]"),
+        (np.c_[Y, Y] > 0, r"`y` has classes not in `self.classes_`.* has \[0 1\]. 'y' has \[0 1 2 3\]"),
+        (LABELS > 0, r"y must go with the 2 outputs of the network that is trained on; got 1 target, for 1 output"),
+    ):
+        with pytest.raises(ValueError, match=message):
             several.partial_fit(X, y)
 
 

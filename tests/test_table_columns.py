@@ -114,13 +114,18 @@ def test_texts_that_are_hardly_classes_are_refused(values, said):
 
 
 @pytest.mark.parametrize("seed", [3, 2**40])
-def test_many_categories_are_encoded_by_the_seed(seed):
+def test_many_categories_are_encoded_by_the_seed(seed, monkeypatch):
     rng = np.random.default_rng(0)
     places = [f"place {k}" for k in rng.integers(60, size=400)]
     frame = polars.DataFrame({"place": places, "y": rng.normal(size=400)})
     first, again = (preparing.prepare(frame, "y", None, seed) for _ in range(2))
     assert first.columns[0].kind == "many"
     np.testing.assert_array_equal(first.learned[0], again.learned[0])
+    held_out = preparing.split(np.zeros(400, np.intp), seed)
+    monkeypatch.setattr(preparing, "split", lambda labels, seed: held_out)
+    other = preparing.prepare(frame, "y", None, seed + 1)
+    np.testing.assert_array_equal(first.learned[1], other.learned[1])
+    assert not np.array_equal(first.learned[0], other.learned[0])
 
 
 DAYS = [date(2020, 1, 2), date(2021, 3, 4)]
