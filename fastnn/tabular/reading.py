@@ -389,4 +389,4 @@ def _objects(values: list[Any]) -> list[Any]:
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, Real | Decimal) and value != value
+    return isinstance(value, Real | Decimal | np.generic) and bool(value != value)  # an array has many answers
