@@ -133,7 +133,7 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     TypeError
         If it is not an array of real numbers.
     ValueError
-        If it has another shape or a negative weight, or sums to zero.
+        If it has another shape or a negative weight, or its sum is 0 or overflows.
     """
     if sample_weight is None:
         return None

@@ -259,10 +259,10 @@ def _check_fields(state: State, fresh: State) -> None:
         If one has another type, dtype or shape, or the seed or a counter is out of its range.
     """
     like = {name: array for name, array in vars(fresh).items() if isinstance(array, np.ndarray)}
-    best_or_none = np.empty(fresh.slots.shape[1], fresh.slots.dtype)
-    like["best"] = best_or_none if np.size(state.best) else fresh.best
+    like_params = np.empty(fresh.slots.shape[1], fresh.slots.dtype)
+    like["best"] = like_params if np.size(state.best) else fresh.best
     if state.last is not None:
-        like["last"] = best_or_none
+        like["last"] = like_params
     for name, array in like.items():
         given = getattr(state, name)
         dtype = array.dtype if array.size else getattr(given, "dtype", None)
