@@ -205,6 +205,12 @@ def check_apart(**arrays: Any) -> None:
             raise ValueError(f"{name} must be an array of its own; got one that shares the memory of {other}")
 
 
+def check_no_workspace(workspace: Any) -> None:
+    """Refuse a workspace, which Python's calls need none of; raises TypeError if there is one."""
+    if workspace is not None:
+        raise TypeError(f"workspace must be None but in compiled code; got {describe(workspace)}")
+
+
 #: Numbers that NumPy's BLAS surely sums on one thread.
 _FEW = 10_000
 

@@ -13,7 +13,7 @@ from fastnn.checks.data import check_inputs, check_sample_weight, check_some_pre
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import draw_seed
 from fastnn.checks.optimizers import check_optimizer
-from fastnn.checks.settings import check_settings_in_float32
+from fastnn.checks.settings import check_in_dtype
 from fastnn.checks.slopes import check_slopes
 from fastnn.checks.solvers import refuse_with_solver
 from fastnn.checks.trainable import check_same_frozen, check_trainable
@@ -21,7 +21,6 @@ from fastnn.checks.values import (
     ABOVE_0,
     AT_LEAST_0,
     check_flag,
-    check_in_float32,
     check_integer,
     check_number,
     check_optional_flag,
@@ -56,12 +55,17 @@ def check_params_to_train(params: NDArray, **data: NDArray | None) -> None:
         If they are so.
     """
     check_finite("params", params)
-    if not params.flags.writeable:
-        raise ValueError("params must be writable to be trained; got a read-only array")
+    check_writable(params)
     for name, array in data.items():
         is_view = array is not None and array.base is not None
         if is_view and np.may_share_memory(array, params):
             raise ValueError(f"{name} must be an array of its own; got one that shares the memory of params")
+
+
+def check_writable(params: NDArray) -> None:
+    """Refuse parameters that are read-only; raises ValueError if they are."""
+    if not params.flags.writeable:
+        raise ValueError("params must be writable to be trained; got a read-only array")
 
 
 def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) -> int:
@@ -168,12 +172,7 @@ def check_job(
     check_params_to_train(params, X=X, y=y, sample_weight=weights)
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     l2, max_grad_norm = check_l2(l2), check_max_grad_norm(max_grad_norm)
-    if spec.dtype == "float32":
-        if isinstance(optimizer, Optimizer):  # solvers compute in float64
-            check_settings_in_float32(optimizer)
-        for name, number in (("input_noise", input_noise), ("l2", l2)):
-            if number > 0:
-                check_in_float32(name, number, AT_LEAST_0)
+    check_in_dtype(spec, optimizer, input_noise=input_noise, l2=l2)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
     if slopes is not None and (rates or input_noise):
         raise ValueError("dydx must be None with dropout or input_noise, which take values alone")

@@ -21,9 +21,9 @@ from fastnn.checks.members import (
 from fastnn.checks.memory import BYTES_AN_EPOCH, check_epochs
 from fastnn.checks.monitor import check_early_stopping, check_metric_exists
 from fastnn.checks.networks import check_network_spec, draw_seed
-from fastnn.checks.settings import check_settings_in_float32
+from fastnn.checks.settings import check_in_dtype
 from fastnn.checks.slopes import check_slopes
-from fastnn.checks.values import AT_LEAST_0, check_flag, check_in_float32, check_name, check_optional_flag, describe
+from fastnn.checks.values import check_flag, check_name, check_optional_flag, describe
 from fastnn.jobs.members import MembersJob
 from fastnn.jobs.monitor import Monitor
 from fastnn.settings.catalogue import Loss
@@ -79,9 +79,7 @@ def check_members_job(
     X, y, weights = check_data(X, y, sample_weight, spec, row, k)
     X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
     batch_size, l2 = check_batch_size(batch_size, X.shape[1], optimizer), check_for_each("l2", l2, k)
-    if spec.dtype == "float32":
-        check_settings_in_float32(optimizer)
-        check_in_float32("l2", l2, AT_LEAST_0)
+    check_in_dtype(spec, optimizer, l2=l2)
     if validation_data is not None:
         X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
     stopping = check_early_stopping(early_stopping, X_val.shape[1] > 0)

@@ -8,8 +8,10 @@ from typing import Any
 
 from fastnn.checks.values import check_flag, check_in_float32, check_integer, check_name, check_number, describe
 from fastnn.settings import schedules
-from fastnn.settings.intervals import ANY, Interval
+from fastnn.settings.intervals import ANY, AT_LEAST_0, Interval
+from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
+from fastnn.settings.spec import NetworkSpec
 
 _SCHEDULES = tuple(getattr(schedules, name) for name in schedules.NAMES)
 
@@ -54,9 +56,25 @@ def check_settings(settings: Any) -> Any:
     return replace(settings, **converted) if converted else settings
 
 
+def check_in_dtype(spec: NetworkSpec, optimizer: Any, **numbers: Any) -> None:
+    """Refuse settings of an update rule, and numbers of at least 0, that leave their interval in the network's dtype.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    if spec.dtype != "float32":
+        return
+    if isinstance(optimizer, Optimizer):  # solvers compute in float64
+        _check_settings_in_float32(optimizer)
+    for name, number in numbers.items():
+        if type(number) is not float or number > 0:
+            check_in_float32(name, number, AT_LEAST_0)
+
+
 @lru_cache
-def check_settings_in_float32(settings: Any) -> None:
-    """Refuse settings of an update rule that leave their interval in float32; raises as `check_in_float32`."""
+def _check_settings_in_float32(settings: Any) -> None:
     for name, _, interval, _ in _settings_of(type(settings)):  # type: ignore[arg-type] # taken for an instance
         value = getattr(settings, name)
         if type(value) is float:

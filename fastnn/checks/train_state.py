@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks.jobs import check_l2, check_max_grad_norm
+from fastnn.checks.jobs import check_l2, check_max_grad_norm, check_writable
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import check_network_spec
 from fastnn.checks.optimizers import check_optimizer
-from fastnn.checks.settings import check_settings_in_float32
-from fastnn.checks.values import AT_LEAST_0, check_in_float32, check_integer, describe
+from fastnn.checks.settings import check_in_dtype
+from fastnn.checks.values import check_integer, describe
 from fastnn.jobs.job import Job
 from fastnn.settings.optimizers import Optimizer
 
@@ -46,9 +46,7 @@ def check_train_state(
             f"got {describe(optimizer)}"
         )
     l2, parameter = check_l2(l2), check_loss_parameter(row, spec, **parameters)
-    if spec.dtype == "float32":
-        check_settings_in_float32(rule)
-        check_in_float32("l2", l2, AT_LEAST_0)
+    check_in_dtype(spec, rule, l2=l2)
     return Job(
         spec=spec,
         params=np.empty(0, spec.dtype),
@@ -73,5 +71,5 @@ def check_trained_params(net: Any) -> None:
         If they are so.
     """
     params = getattr(net, "params", None)
-    if isinstance(params, np.ndarray) and not params.flags.writeable:
-        raise ValueError("params must be writable to be trained; got a read-only array")
+    if isinstance(params, np.ndarray):
+        check_writable(params)

@@ -224,8 +224,8 @@ class Derivatives:
 
     def _refuse_workspace(self, workspace: Any) -> None:
         """From Python none is needed: what stands in its place was meant for another argument."""
-        if workspace is not None and not self._compiled.as_inside:
-            raise TypeError(f"workspace must be None but in compiled code; got {checks.describe(workspace)}")
+        if not self._compiled.as_inside:
+            checks.check_no_workspace(workspace)
 
     def _check_written(self, written: Mapping[str, tuple[NDArray, tuple[int, ...]]], **read: ArrayLike | None) -> None:
         """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""

@@ -17,6 +17,7 @@ from fastnn.checks import (
     check_inputs,
     check_integer,
     check_network_spec,
+    check_no_workspace,
     check_out,
     check_quantiles,
     check_sample,
@@ -138,8 +139,8 @@ class Ensemble(Exports):
         TypeError, ValueError
             If an array has the wrong shape or dtype, or `out` shares the memory of `x`.
         """
-        if workspace is not None and not compiler_is_off():
-            raise TypeError(f"workspace must be None but in compiled code; got {describe(workspace)}")
+        if not compiler_is_off():
+            check_no_workspace(workspace)
         spec = self._spec
         x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
         check_apart(out=out, x=x)

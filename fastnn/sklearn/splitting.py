@@ -12,7 +12,8 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight
 
-from fastnn.checks import counted, describe
+from fastnn.checks import counted
+from fastnn.checks.data import split_data
 from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.run import Data, dense
@@ -27,13 +28,11 @@ def split(
     if estimator.solver == "lbfgs":
         return _data(estimator, X, y, weight, dtype), None
     if validation_data is not None:
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise TypeError(f"validation_data must be (X, y) or (X, y, sample_weight); got {describe(validation_data)}")
-        X_val, y_val, *rest = validation_data
+        X_val, y_val, weight_val = split_data(validation_data, "validation_data must be")
         seen = copy(estimator)  # to be checked against, as in a later call of partial_fit
         seen.warm_start = False
         X_val, y_val = seen._validate_input(X_val, y_val, True, reset=False)
-        weight_val = _check_sample_weight(rest[0], X_val) if rest else None
+        weight_val = None if weight_val is None else _check_sample_weight(weight_val, X_val)
         y_val = estimator._targets(y_val)
         if y_val.shape[1] != y.shape[1]:
             raise ValueError(
