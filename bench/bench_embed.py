@@ -78,6 +78,19 @@ def bench_large(benchmark, rows):
     benchmark.pedantic(outputs_of_rows, (net, x, out, 10), rounds=30, warmup_rounds=1)
 
 
+@pytest.mark.benchmark(group="a batch through three equal layers, a compiled loop")
+@pytest.mark.parametrize("rows", [2, 8, 32, 1_000])
+@pytest.mark.parametrize(
+    ("dtype", "width"),
+    [("float32", 128), ("float32", 256), ("float32", 512), ("float64", 128), ("float64", 512), ("float64", 1024)],
+)
+def bench_batch(benchmark, dtype, width, rows):
+    """Layers of 64 kB to 8 MB."""
+    net = fastnn.MLP((16, width, width, width, 4), activation="relu", dtype=dtype, rng=0)
+    x, out = np.ones((rows, 16), dtype), np.empty((rows, 4), dtype)
+    benchmark.pedantic(outputs_of_rows, (net, x, out, 1), rounds=20, warmup_rounds=1)
+
+
 @njit
 def distances(net, x, calls):
     for _ in range(calls):

@@ -9,11 +9,12 @@ from fastnn import MLP, Ensemble, NetworkSpec, TrainState
 from fastnn.embed import ensembles, training
 from fastnn.embed import from_python as calls
 
-#: More outputs than inputs, and fewer; one output; more than a block of vectors; several samples at once.
+#: More outputs than inputs, and fewer; one output; more than a block of vectors; several samples at once; by tiles.
 SPECS = [
     ((3, 17, 18), ("gelu_tanh", "softmax")),
     ((9, 5, 2), ("silu", "identity")),
     ((33, 150, 37, 1), ("relu", "tanh", "sigmoid")),
+    ((40, 320, 90), ("silu", "identity")),
 ]
 
 
@@ -34,7 +35,7 @@ def main(dtype, at_end):
         spec = NetworkSpec(sizes, activations, dtype=dtype)
         net, n_in, n_out = MLP._sharing(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
         work = {method: guarded(net.workspace(method), at_end) for method in ("forward", "jacobian", "vjp", "jvp")}
-        for n in (1, 2, 5):
+        for n in (1, 2, 5, 8):
             calls._forward(net, numbers(n, n_in), room(n, n_out), work["forward"])
         x, out = numbers(n_in), room(n_out)
         calls._forward(net, x, out, work["forward"])

@@ -11,10 +11,11 @@ from numba.experimental import jitclass
 
 import fastnn
 from fastnn import MLP
-from fastnn.embed.methods import STACK_BYTES
+from fastnn.embed.methods import STACK_BYTES, TOGETHER_STACK_BYTES
 from fastnn.kernels import point as sample
-from fastnn.kernels.dispatch import fetches_weights, rows_at_once
+from fastnn.kernels.dispatch import fetches_weights, shares_tiles
 from fastnn.kernels.simd.registers import REGISTER_FILE
+from fastnn.kernels.tiles.dense import LOW
 from fastnn.settings import catalogue
 
 RNG = np.random.default_rng(0)
@@ -133,13 +134,19 @@ def batch(net, X, out):
         ),
         pytest.param(network((9, 71, 65, 1), bias=False), marks=pytest.mark.slow),
         network((70, 70), output_activation="sigmoid"),
+        network((40, 320, 203, 3), "silu", dtype="float32"),  # by tiles where `RegisterFile.batch_rows` says so
+        pytest.param(network((130, 129), bias=False), marks=pytest.mark.slow),
+        pytest.param(network((600, 150), output_activation="softmax"), marks=pytest.mark.slow),
+        pytest.param(network((3, 270, 70, 270), "tanh", output_activation="ascending"), marks=pytest.mark.slow),
     ],
     ids=lambda net: str(net.spec.sizes),
 )
 def test_several_samples_at_once_give_the_same_bits(net):
-    assert rows_at_once(net.spec)
+    together = sample.batch_rows(net.spec, TOGETHER_STACK_BYTES // np.dtype(net.spec.dtype).itemsize)
+    tiles = any(shares_tiles(layer, net.spec.dtype) for layer in net.spec.layers)
+    assert together > sample.ROWS if tiles else together == sample.ROWS
     n_in, n_out = net.spec.n_in, net.spec.n_out
-    for n in range(2 * sample.ROWS + 2):
+    for n in (*range(2 * LOW + 2), together - 1, together, together + 1, 2 * together + LOW):
         X = RNG.normal(size=(n, 2 * n_in)).astype(net.spec.dtype)[:, ::-2]
         out = np.full((n + 2, n_out, 2), 7.0, net.spec.dtype)
         batch(net, X, out[1:-1, :, 1])

@@ -15,10 +15,9 @@ from numba.extending import lower_builtin
 from fastnn.embed.outside import feed
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method, named
-from fastnn.embed.together import TOGETHER_STACK_BYTES, forward_together, jacobian_together
+from fastnn.embed.together import TOGETHER_STACK_BYTES, batch_together, forward_together, jacobian_together
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
-from fastnn.kernels.dispatch import rows_at_once
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
 from fastnn.settings import own
@@ -117,16 +116,26 @@ def _forward(net, x, out, workspace=None):
             raise ValueError(message)
         samples = pointer(x, 0), stride(x, 0), stride(x, 1)
         outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
-        forward_together(architecture(net), size_at_once, parameters(net), n, samples, outputs)
+        forward_together(architecture(net), size_together, parameters(net), n, samples, outputs)
+
+    def by_tiles(net, x, out, workspace=None):
+        n = x.shape[0]
+        if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
+            raise ValueError(message)
+        samples = pointer(x, 0), stride(x, 0), stride(x, 1)
+        outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
+        batch_together(architecture(net), size_together, together, parameters(net), n, samples, outputs)
 
     rows = () if x.ndim == 1 else ("n",)
     message = shapes_message("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
     if x.ndim == 1:
         return one
-    size_at_once = point.ROWS * size
-    fits_the_stack = size_at_once * net.dtype.bitwidth // 8 <= TOGETHER_STACK_BYTES
+    together = point.batch_rows(net.spec, TOGETHER_STACK_BYTES * 8 // net.dtype.bitwidth)
+    size_together = point.batch_scratch(net.spec, together)
     looks_outside = net.outside not in (None, "ignore")
-    return several_at_once if rows_at_once(net.spec) and fits_the_stack and not looks_outside else many
+    if together == 1 or looks_outside:
+        return many
+    return several_at_once if together == point.ROWS else by_tiles
 
 
 @method(NetworkType, "forward_with", jit_options=EMBEDDED)

@@ -39,6 +39,16 @@ def forward_together(architecture, size, p, n, x, out):
         point.forward_rows(architecture, p, min(point.ROWS, n - r), samples, outputs, work)
 
 
+@outlined(literals=("size", "most"))
+def batch_together(architecture, size, most, p, n, x, out):
+    """The same, `most` at a time by tiles."""
+    _keep_apart()
+    (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
+    for r in range(0, n, most):
+        samples, outputs = (x + r * x_row, x_row, x_stride), (out + r * out_row, out_row, out_stride)
+        point.forward_batch(architecture, p, min(most, n - r), most, samples, outputs, work)
+
+
 @outlined(literals=("size",))
 def jacobian_together(architecture, size, rows, p, n, x, out, jac):
     """Outputs and Jacobians of n samples, `rows` rows or columns of one together; `jac` has three strides."""

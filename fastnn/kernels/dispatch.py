@@ -59,6 +59,11 @@ WORTH_SHARING = 3_000_000
 #: smaller weights are fetched fast enough sample by sample (``pytest bench/bench_embed.py``).
 POINT_BYTES = 24 * 1024
 
+#: Least bytes of a layer's weights for which many samples of such a batch share tiles, where `RegisterFile.batch_rows`
+#: says so. With AVX2, 1,000 samples through layers of 128 KB took 4/5 of the time of a few at once, of 256 KB 2/3 to
+#: 3/4, of 1 MB 3/5, of 2 MB and more 1/3 to 1/4; of 64 KB 1.2 times as long (``pytest bench/bench_embed.py -k batch``).
+BATCH_TILES_BYTES = 96 * 1024
+
 
 @lru_cache
 def lanes_for(batch_size: int, dtype: str) -> int:
@@ -109,6 +114,12 @@ def updates_by_parts(n_params: int, batch_size: int) -> bool:
 def rows_at_once(spec: NetworkSpec) -> bool:
     """Whether compiled code takes several samples of a batch at once."""
     return spec.n_params * np.dtype(spec.dtype).itemsize > POINT_BYTES
+
+
+def shares_tiles(layer: Layer, dtype: str) -> bool:
+    """Whether the samples of a batch in compiled code go through a layer's weights by tiles."""
+    large = layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= BATCH_TILES_BYTES
+    return REGISTER_FILE.batch_rows > 0 and large
 
 
 def threads_for(threads: int, batch_size: int, n_params: int) -> int:

@@ -114,7 +114,9 @@ def _fit_many(spec: NetworkSpec, optimizer: Optimizer | Solver) -> str:
 def _embedded(spec: NetworkSpec) -> str:
     from fastnn.kernels import dispatch
 
-    one = "points: a sample at a time, by code compiled for this network into its caller"
+    parts = ["points: a sample at a time, by code compiled for this network into its caller"]
     if dispatch.rows_at_once(spec):
-        return f"{one}; several samples of a batch at once, as the weights have more than {dispatch.POINT_BYTES} bytes"
-    return one
+        parts.append(f"several samples of a batch at once, as the weights have more than {dispatch.POINT_BYTES} bytes")
+    if any(dispatch.shares_tiles(layer, spec.dtype) for layer in spec.layers):
+        parts.append(f"many by tiles through layers whose weights have {dispatch.BATCH_TILES_BYTES} bytes or more")
+    return "; ".join(parts)

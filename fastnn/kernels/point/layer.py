@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights
 from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, ROWS, dot, dots, parts_of, product, product_of_rows
 from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
-from fastnn.settings.spec import Layer
+from fastnn.settings.spec import Layer, NetworkSpec
 
 _IDENTITY = catalogue.ACTIVATIONS["identity"].code
+
+
+class Columns(NamedTuple):
+    """How a layer's features are summed over its inputs: those in blocks of vectors, and the rest behind them."""
+
+    begin: int  # of the rest
+    vectors: int  # of the rest
+    last: int  # how many there are of its last vector; 0 where all are
+    parts: int  # into which the sums of a block are split
+    rest_parts: int  # and those of the rest
+
+    def in_order(self, n_out: int) -> int:
+        """How many features, the first ones, are each a single sum in the order of the inputs."""
+        if self.parts > 1:
+            return 0
+        return n_out if self.rest_parts == 1 else self.begin
+
+
+def columns_of(row: Layer, spec: NetworkSpec) -> Columns:
+    """How the features of a layer are summed."""
+    width = padded(1, spec)
+    n_blocks, rest = divmod(row.n_out, BLOCK_ALONE * width)
+    vectors, begin = -(-rest // width), n_blocks * BLOCK_ALONE * width
+    rest_parts = parts_of(vectors, row.n_in) if rest else 1
+    return Columns(begin, vectors, rest % width, parts_of(BLOCK_ALONE, row.n_in) if n_blocks else 1, rest_parts)
 
 
 def layer(architecture, l, order, p, x, to):
@@ -30,15 +57,12 @@ def _choose_layer(architecture, l, order, p, x, to):
     biased = int(spec.bias and order >= 0)
     code = _IDENTITY if not row.activation.elementwise or order < 0 else row.activation.code
 
-    width, alone = padded(1, spec), len(x) == 2
+    alone = len(x) == 2
     far = int(fetches_weights(row, spec.dtype, 1 if alone else ROWS))
-    n_blocks, rest = divmod(n_out, BLOCK_ALONE * width)
-    columns, last, begin = -(-rest // width), rest % width, n_blocks * BLOCK_ALONE * width
-    parts = parts_of(BLOCK_ALONE, n_in)
-    rest_parts = parts_of(columns, n_in) if rest else 1
+    begin, columns, last, parts, rest_parts = columns_of(row, spec)
 
     product_of, dot_of, at_once = (product, dot, BLOCK_ALONE) if alone else (product_of_rows, dots, BLOCK)
-    block = at_once * width
+    block = at_once * padded(1, spec)
     if columns > at_once:  # several samples take a block more; so many vectors are in one part, for the same bits
         begin, columns = begin + block, columns - at_once
 
@@ -61,4 +85,4 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
         return one_feature
-    return blocks if not rest else both if begin > 0 else remainder
+    return blocks if columns == 0 else both if begin > 0 else remainder

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from fastnn.kernels.dispatch import rows_at_once
+from fastnn.kernels.dispatch import rows_at_once, shares_tiles
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.simd.registers import REGISTER_BYTES
-from fastnn.kernels.tiles.dense import stride_for
+from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
+from fastnn.kernels.tiles.dense import LOW, stride_for
 from fastnn.settings.spec import NetworkSpec
 
 #: Terms of the series that some methods take a sample through, see `series`: there alone, and back, along tapes.
@@ -35,7 +35,7 @@ def buffer_size(spec: NetworkSpec) -> int:
 
 
 def row_stride(spec: NetworkSpec, rows: int) -> int:
-    """Numbers from one of the rows of a Jacobian that go together to the next: a buffer, of no critical stride."""
+    """Numbers from one of the rows that go together to the next: a buffer, of no critical stride."""
     return stride_for(max(spec.sizes), np.dtype(spec.dtype).itemsize) if rows > 1 else buffer_size(spec)
 
 
@@ -68,6 +68,24 @@ def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
     return rows
 
 
+def batch_rows(spec: NetworkSpec, room: int) -> int:
+    """How many samples of a batch go through a network together, within so many numbers of scratch.
+
+    One, unless its weights are many; some tiles' rows, where it has layers for these; else `RegisterFile.samples`.
+    """
+    few, most = REGISTER_FILE.samples, room // batch_scratch(spec, 1)
+    if not rows_at_once(spec) or most < few:
+        return 1
+    if not any(shares_tiles(layer, spec.dtype) for layer in spec.layers):
+        return few
+    return max(few, min(most, REGISTER_FILE.batch_rows) // LOW * LOW)  # more than few: by tiles
+
+
+def batch_scratch(spec: NetworkSpec, rows: int) -> int:
+    """Numbers of scratch for so many of them: two buffers each."""
+    return 2 * rows * row_stride(spec, REGISTER_FILE.samples)
+
+
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
     """Numbers of scratch for so many of them: two buffers each, and a tape."""
     return 2 * rows * row_stride(spec, rows) + tape_size(spec)
@@ -93,7 +111,7 @@ def tapes(spec: NetworkSpec, terms: int) -> Tapes:
 class Sizes(NamedTuple):
     """Numbers of inputs and outputs, of the outputs padded, of a buffer and a tape, and where its last layer begins.
 
-    And from one of several rows of a Jacobian to the next.
+    And from one of several rows that go together to the next.
     """
 
     n_in: int
