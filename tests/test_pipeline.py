@@ -8,7 +8,8 @@ from numba import njit, types
 from numba.core import event
 from numba.core.errors import TypingError
 
-from fastnn.kernels.jit.compiling import inlined, kernel, outlined
+from fastnn.kernels.jit import compiling
+from fastnn.kernels.jit.compiling import callee, inlined, inlined_callee, kernel, outlined
 from fastnn.kernels.jit.pipeline import EMBEDDED, INLINED
 
 
@@ -65,6 +66,23 @@ def test_passes_that_find_nothing_in_kernels_are_left_out():
     passes = {entry.data["name"].partition(" ")[0] for _, entry in recorder.buffer}
     assert "native_lowering" in passes
     assert not passes & {"ir_processing", "inline_closure_likes", "nopython_rewrites", "ir_legalization"}
+
+
+def _line(x):
+    return 2.0 * x + 1.0
+
+
+@pytest.mark.parametrize("decorator", [kernel, callee, inlined_callee, outlined, inlined])
+def test_a_piece_takes_nothing_over_from_whoever_asks_for_it_first(decorator, monkeypatch):
+    """It is kept for all others."""
+    monkeypatch.setattr(compiling, "CACHE", None)  # code from the disk could not be looked at
+    piece = decorator(_line)
+    assert njit(fastmath=True, forceinline=True)(lambda x: piece(x))(3.0) == 7.0
+    code = piece.overloads[types.float64,].library.get_llvm_str()
+    body = code[code.index("define") :]
+    assert " fmul " in body
+    assert " fast " not in body
+    assert ("alwaysinline" in body) == (decorator in (inlined, inlined_callee))
 
 
 @kernel

@@ -22,7 +22,6 @@ def _keep_apart(typingctx):
     """Keep the compiler from moving the function that calls this into its callers."""
 
     def codegen(context, builder, sig, args):
-        builder.function.attributes.discard("alwaysinline")  # which Numba hands down from what calls it
         builder.function.attributes.add("noinline")
         return context.get_dummy_value()
 

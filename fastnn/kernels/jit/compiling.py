@@ -9,7 +9,7 @@ from typing import Any
 from numba import njit, types
 
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.kernels.jit.pipeline import CACHE, CALLEE, ENTRY, INLINED, KERNEL, OUTLINED, OWN
+from fastnn.kernels.jit.pipeline import CACHE, CALLEE, ENTRY, INLINED, INLINED_CALLEE, KERNEL, OUTLINED, OWN
 from fastnn.kernels.jit.turned_off import compiler_is_off, refusing
 
 #: What Numba makes of a function; its class is not public.
@@ -29,6 +29,11 @@ def entry(function: Callable) -> Dispatcher:
 def callee(function: Callable) -> Dispatcher:
     """Decorate a function that kernels call by its address (`address_of`): cached on disk."""
     return _cached(function, CALLEE)
+
+
+def inlined_callee(function: Callable) -> Dispatcher:
+    """Decorate a callee that is compiled into whatever calls it by its name; else as `callee`."""
+    return _cached(function, INLINED_CALLEE)
 
 
 def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:

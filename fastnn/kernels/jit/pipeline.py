@@ -15,6 +15,10 @@ import numba
 #: Versions of Numba whose internals were tested: from the first on, and before the second.
 TESTED = (0, 61), (0, 69)
 
+#: What a piece says for itself. Numba would hand it down from whichever function asks for the piece first, a user's
+#: perhaps, for all others too, and on the disk for other processes.
+ITSELF: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "forceinline": False}
+
 
 def _is_tested() -> bool:
     """Whether Numba is of one of these versions; others are tried out."""
@@ -31,12 +35,13 @@ def _own_options() -> dict[str, dict[str, Any]]:
     """
     from fastnn.kernels.jit import compilers
 
-    alone = {"error_model": "numpy", "no_cfunc_wrapper": True}  # no entry for C
+    alone = ITSELF | {"no_cfunc_wrapper": True}  # no entry for C
     callee = alone | {"no_cpython_wrapper": True}  # nor one for Python
     options = {
         "kernel": alone | {"nogil": True, "pipeline_class": compilers.KernelCompiler},
         "entry": alone | {"nogil": True, "pipeline_class": compilers.EntryCompiler},
         "callee": callee | {"pipeline_class": compilers.KernelCompiler},
+        "inlined_callee": callee | {"pipeline_class": compilers.KernelCompiler, "forceinline": True},
         "outlined": callee | {"pipeline_class": compilers.PieceCompiler},
         "inlined": callee | {"pipeline_class": compilers.PieceCompiler, "forceinline": True},
         "embedded": callee | {"pipeline_class": compilers.EmbeddedCompiler, "forceinline": True},
@@ -48,9 +53,8 @@ def _own_options() -> dict[str, dict[str, Any]]:
 
 def _plain_options() -> dict[str, dict[str, Any]]:
     """Numba's public options."""
-    plain: dict[str, Any] = {"error_model": "numpy"}
-    called = dict.fromkeys(("kernel", "entry"), plain | {"nogil": True})
-    return called | dict.fromkeys(("callee", "outlined", "inlined", "embedded"), plain)
+    called = dict.fromkeys(("kernel", "entry"), ITSELF | {"nogil": True})
+    return called | dict.fromkeys(("callee", "inlined_callee", "outlined", "inlined", "embedded"), ITSELF)
 
 
 def _own_cache(options: dict[str, dict[str, Any]]) -> Any:
@@ -107,6 +111,9 @@ ENTRY = _OPTIONS["entry"]
 
 #: Options for what kernels call by its address.
 CALLEE = _OPTIONS["callee"]
+
+#: Options for what users' functions call by its name besides, and then contain.
+INLINED_CALLEE = _OPTIONS["inlined_callee"]
 
 #: Options for a piece that stays a function of its own.
 OUTLINED = _OPTIONS["outlined"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.back import back, back_from_one, rows_of
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
@@ -29,7 +29,7 @@ _SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
 
 
 # ---------------------------------------------------------------- what is called
-@callee
+@inlined_callee
 def vjp_params(architecture, p, x, x_stride, v, v_stride, gradient, work):
     """Add the derivative of ``v^T outputs`` with respect to the parameters to `gradient`."""
     run_series(architecture, 1, 1, p, x, x_stride, x, x_stride, work)
@@ -37,7 +37,7 @@ def vjp_params(architecture, p, x, x_stride, v, v_stride, gradient, work):
     pull_all(architecture, 1, 1, 0, p, gradient, work)
 
 
-@callee
+@inlined_callee
 def vjp_with_params(architecture, p, x, x_stride, v, v_stride, out, out_stride, gradient, work):
     """`vjp_params`, and the derivative with respect to the inputs to `out`."""
     run_series(architecture, 1, 1, p, x, x_stride, x, x_stride, work)
@@ -45,7 +45,7 @@ def vjp_with_params(architecture, p, x, x_stride, v, v_stride, out, out_stride, 
     write(pull_all(architecture, 1, 1, 1, p, gradient, work), out, out_stride, sizes_of(architecture).n_in)
 
 
-@callee
+@inlined_callee
 def hvp(architecture, p, x, x_stride, v, v_stride, t, t_stride, out, out_stride, work):
     """The derivative along `t` of the derivative of ``v^T outputs`` with respect to the inputs."""
     size, at = sizes_of(architecture), tapes_of(architecture, 2)
@@ -56,7 +56,7 @@ def hvp(architecture, p, x, x_stride, v, v_stride, t, t_stride, out, out_stride,
     write(pull_all(architecture, 2, 0, 1, p, p, work), out, out_stride, size.n_in)
 
 
-@callee
+@inlined_callee
 def slope_vjp_params(architecture, p, x, x_stride, t, t_stride, v, v_stride, v1, v1_stride, gradient, work):
     """Add the derivative of ``v^T u + v1^T u'`` with respect to the parameters to `gradient`."""
     run_series(architecture, 2, 1, p, x, x_stride, t, t_stride, work)
@@ -65,7 +65,7 @@ def slope_vjp_params(architecture, p, x, x_stride, t, t_stride, v, v_stride, v1,
     pull_all(architecture, 2, 1, 0, p, gradient, work)
 
 
-@callee
+@inlined_callee
 def curvature_vjp_params(
     architecture, p, x, x_stride, t, t_stride, v, v_stride, v1, v1_stride, v2, v2_stride, gradient, work
 ):

@@ -10,7 +10,7 @@ from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights, shares_tiles
 from fastnn.kernels.functions.activations import activate
-from fastnn.kernels.jit.compiling import callee, inlined, outlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee, outlined
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.layer import columns_of, layer
 from fastnn.kernels.point.products import ROWS, product_of_rows
@@ -24,7 +24,7 @@ _IDENTITY = catalogue.ACTIVATIONS["identity"].code
 _SOFTMAX, _ASCENDING = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["ascending"].code
 
 
-@callee
+@inlined_callee
 def forward_batch(architecture, p, rows, most, x, out, work):
     """Outputs of `rows` samples, with the scratch of `most`, a multiple of `LOW` and no less.
 

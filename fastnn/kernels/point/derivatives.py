@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.back import back, back_from_one, rows_of
 from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
@@ -20,7 +20,7 @@ _SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
 
 
 # ---------------------------------------------------------------- what is called
-@callee
+@inlined_callee
 def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
     """The derivative of ``v^T outputs`` with respect to the inputs."""
     size = sizes_of(architecture)

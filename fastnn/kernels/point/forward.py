@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.products import finish
 from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
@@ -15,7 +15,7 @@ from fastnn.settings import catalogue
 _SOFTMAX, _SOFTPLUS = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["softplus"].code
 
 
-@callee
+@inlined_callee
 def forward(architecture, p, x, x_stride, out, out_stride, work):
     """Outputs of one sample whose features lie `x_stride` apart, to where they lie `out_stride` apart."""
     size = sizes_of(architecture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.derivatives import multiply, pull_all, unit_vector
 from fastnn.kernels.point.forward import layers
 from fastnn.kernels.point.layer import layer
@@ -12,7 +12,7 @@ from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
 
 
-@callee
+@inlined_callee
 def hessian(architecture, p, x, x_stride, v, v_stride, h, row_stride, column_stride, work):
     """The second derivatives of ``v^T outputs``.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights
-from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.derivatives import multiply, pull_all, softmax_slope, unit_vector
 from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
@@ -24,7 +24,7 @@ from fastnn.settings.spec import Layer
 _SOFTMAX = catalogue.ACTIVATIONS["softmax"].code
 
 
-@callee
+@inlined_callee
 def jacobian(architecture, p, x, x_stride, out, out_stride, jac, row_stride, column_stride, rows, work):
     """The outputs, and their derivatives; `rows` of these go together, if the network is large."""
     size = sizes_of(architecture)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.jit.compiling import callee
+from fastnn.kernels.jit.compiling import inlined_callee
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.products import ROWS
@@ -18,7 +18,7 @@ from fastnn.settings import catalogue
 _SOFTMAX, _ASCENDING = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["ascending"].code
 
 
-@callee
+@inlined_callee
 def forward_rows(architecture, p, rows, x, out, work):
     """Outputs of the first `rows` of `ROWS` samples, with `ROWS` times the scratch of `forward`.
 

@@ -16,7 +16,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
-from fastnn.kernels.jit.compiling import callee, inlined
+from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of
@@ -30,7 +30,7 @@ _IDENTITY, _SOFTMAX, _SOFTPLUS = (catalogue.ACTIVATIONS[name].code for name in (
 
 
 # ---------------------------------------------------------------- what is called
-@callee
+@inlined_callee
 def slopes(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride, work):
     """The outputs, and their derivatives along `t`."""
     size, end = sizes_of(architecture), run_series(architecture, 2, 0, p, x, x_stride, t, t_stride, work)
@@ -38,14 +38,14 @@ def slopes(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride
     write(end + size.row, u1, u1_stride, size.n_out)
 
 
-@callee
+@inlined_callee
 def jvp(architecture, p, x, x_stride, t, t_stride, out, out_stride, work):
     """The outputs' derivatives along `t` alone."""
     size, end = sizes_of(architecture), run_series(architecture, 2, 0, p, x, x_stride, t, t_stride, work)
     write(end + size.row, out, out_stride, size.n_out)
 
 
-@callee
+@inlined_callee
 def curvatures(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride, u2, u2_stride, work):
     """The outputs, their derivatives along `t`, and their second derivatives."""
     size, end = sizes_of(architecture), run_series(architecture, 3, 0, p, x, x_stride, t, t_stride, work)
