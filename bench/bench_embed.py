@@ -78,6 +78,16 @@ def bench_large(benchmark, rows):
     benchmark.pedantic(outputs_of_rows, (net, x, out, 10), rounds=30, warmup_rounds=1)
 
 
+@pytest.mark.benchmark(group="one sample alone through three equal layers, a compiled loop", timer=per_call)
+@pytest.mark.parametrize("width", [128, 256, 512, 1024])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def bench_alone(benchmark, dtype, width):
+    """Layers of 64 kB to 8 MB."""
+    net = fastnn.MLP((16, width, width, width, 4), activation="relu", dtype=dtype, rng=0)
+    arguments = net, np.zeros(16, dtype), np.ones(4, dtype), np.empty((1, 16), dtype), CALLS
+    benchmark.pedantic(outputs, arguments, rounds=5, warmup_rounds=1)
+
+
 @pytest.mark.benchmark(group="a batch through three equal layers, a compiled loop")
 @pytest.mark.parametrize("rows", [2, 8, 32, 1_000])
 @pytest.mark.parametrize(

@@ -59,10 +59,12 @@ WORTH_SHARING = 3_000_000
 #: smaller weights are fetched fast enough sample by sample (``pytest bench/bench_embed.py``).
 POINT_BYTES = 24 * 1024
 
-#: Least bytes of a layer's weights for which many samples of such a batch share tiles, where `RegisterFile.batch_rows`
-#: says so. With AVX2, 1,000 samples through layers of 128 KB took 4/5 of the time of a few at once, of 256 KB 2/3 to
-#: 3/4, of 1 MB 3/5, of 2 MB and more 1/3 to 1/4; of 64 KB 1.2 times as long (``pytest bench/bench_embed.py -k batch``).
-BATCH_TILES_BYTES = 96 * 1024
+#: Least bytes of a layer's weights that one sample in compiled code reads row by row, where `RegisterFile.streams` says
+#: so, and for which many samples of a batch share tiles, where `RegisterFile.batch_rows` does. With AVX2, one sample
+#: through layers of 64 KB took 1.1 times as long as down the columns, of 128 KB to 2 MB 0.7 to 0.9, of more 0.4 to 0.8;
+#: 1,000 samples through layers of 64 KB 1.2 times as long as a few at once, of 128 KB 0.8, of 1 MB 0.6 and beyond that
+#: 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``).
+LARGE_LAYER_BYTES = 96 * 1024
 
 
 @lru_cache
@@ -116,10 +118,18 @@ def rows_at_once(spec: NetworkSpec) -> bool:
     return spec.n_params * np.dtype(spec.dtype).itemsize > POINT_BYTES
 
 
+def _is_large(layer: Layer, dtype: str) -> bool:
+    return layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= LARGE_LAYER_BYTES
+
+
+def streams_weights(layer: Layer, dtype: str) -> bool:
+    """Whether one sample in compiled code reads a layer's weights row by row."""
+    return REGISTER_FILE.streams and _is_large(layer, dtype)
+
+
 def shares_tiles(layer: Layer, dtype: str) -> bool:
     """Whether the samples of a batch in compiled code go through a layer's weights by tiles."""
-    large = layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= BATCH_TILES_BYTES
-    return REGISTER_FILE.batch_rows > 0 and large
+    return REGISTER_FILE.batch_rows > 0 and _is_large(layer, dtype)
 
 
 def threads_for(threads: int, batch_size: int, n_params: int) -> int:

@@ -118,5 +118,5 @@ def _embedded(spec: NetworkSpec) -> str:
     if dispatch.rows_at_once(spec):
         parts.append(f"several samples of a batch at once, as the weights have more than {dispatch.POINT_BYTES} bytes")
     if any(dispatch.shares_tiles(layer, spec.dtype) for layer in spec.layers):
-        parts.append(f"many by tiles through layers whose weights have {dispatch.BATCH_TILES_BYTES} bytes or more")
+        parts.append(f"many by tiles through layers whose weights have {dispatch.LARGE_LAYER_BYTES} bytes or more")
     return "; ".join(parts)

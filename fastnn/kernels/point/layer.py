@@ -6,8 +6,18 @@ from typing import NamedTuple
 
 from numba.extending import overload
 
-from fastnn.kernels.dispatch import fetches_weights
-from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, ROWS, dot, dots, parts_of, product, product_of_rows
+from fastnn.kernels.dispatch import fetches_weights, streams_weights
+from fastnn.kernels.point.products import (
+    BLOCK,
+    BLOCK_ALONE,
+    ROWS,
+    dot,
+    dots,
+    parts_of,
+    product,
+    product_by_rows,
+    product_of_rows,
+)
 from fastnn.kernels.point.scratch import OPTIONS, padded
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer, NetworkSpec
@@ -59,12 +69,21 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     alone = len(x) == 2
     far = int(fetches_weights(row, spec.dtype, 1 if alone else ROWS))
-    begin, columns, last, parts, rest_parts = columns_of(row, spec)
+    begin, columns, last, parts, rest_parts = sums = columns_of(row, spec)
+    in_order = sums.in_order(n_out)
 
     product_of, dot_of, at_once = (product, dot, BLOCK_ALONE) if alone else (product_of_rows, dots, BLOCK)
     block = at_once * padded(1, spec)
     if columns > at_once:  # several samples take a block more; so many vectors are in one part, for the same bits
         begin, columns = begin + block, columns - at_once
+
+    def by_rows(architecture, l, order, p, x, to):
+        product_by_rows(code, order, biased, in_order, n_in, n_out, p + weights, p + biases, x, to)
+
+    def rest_apart(architecture, l, order, p, x, to):
+        w, b = p + weights, p + biases
+        product_by_rows(code, order, biased, in_order, n_in, n_out, w, b, x, to)
+        product(code, order, biased, far, columns, last, rest_parts, n_in, n_out, w, b, x, to, begin)
 
     def one_feature(architecture, l, order, p, x, to):
         dot_of(code, order, biased, n_in, p + weights, p + biases, x, to)
@@ -85,4 +104,6 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
         return one_feature
+    if alone and in_order > 0 and streams_weights(row, spec.dtype):
+        return by_rows if in_order == n_out else rest_apart
     return blocks if columns == 0 else both if begin > 0 else remainder

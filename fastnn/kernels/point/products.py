@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.functions.activations import activate, derivative
@@ -10,6 +11,7 @@ from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.point.scratch import OPTIONS
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, prefetch, scratch, store, tile, total
 from fastnn.kernels.simd.registers import REGISTER_FILE
+from fastnn.kernels.tiles.few_rows import few_rows_product
 
 #: Vectors of features side by side, and running sums in all: as many as hide the latency of fma.
 BLOCK, SUMS = 4, 8
@@ -70,6 +72,22 @@ def product(code, order, biased, far, columns, last, parts, n_in, n_out, w, b, x
 def features(columns, last, j, place):
     """Vector `j` of `columns`; of the last one only `last` numbers are there, or all of them if that is 0."""
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
+
+
+@inlined(literals=("code", "order", "biased"))
+def product_by_rows(code, order, biased, features, n_in, n_out, w, b, x, to):
+    """`product` of the first `features`, each one sum: whole rows of the weights are added to sums in the cache.
+
+    Down the columns of large weights each row is another page of memory.
+    """
+    (x, x_stride), h, width = x, to[0], lanes(w)
+    zero, one, m, depth = np.intp(0), np.intp(1), np.intp(features), np.intp(n_in)
+    for j in range((features - 1) // width * width if biased else 0, features, width):
+        store(h + j, broadcast(0.0, w))
+    start = b if biased else h
+    few_rows_product(one, m, depth, x, zero, x_stride, w, np.intp(n_out), one, start, zero, h, zero)
+    for j in range(0, features, width):
+        finish(code, order, load(h + j), to, j)
 
 
 @inlined(literals=("code", "order", "biased"))

@@ -12,8 +12,10 @@ are kept on two tapes.
 
 from __future__ import annotations
 
+import numpy as np
 from numba.extending import overload
 
+from fastnn.kernels.dispatch import streams_weights
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
@@ -23,6 +25,7 @@ from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
+from fastnn.kernels.tiles.few_rows import few_rows_product
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
@@ -163,11 +166,16 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
             code, terms, taped, biased, columns, last, rest_parts, rest_sums, n_in, n_out, w, b, x, x_row, to, begin
         )
 
+    def by_rows(architecture, l, terms, taped, p, x, h, c):
+        _product_by_rows(code, terms, taped, biased, n_in, n_out, p + weights, p + biases, x, x_row, (h, c, h_row))
+
     def one_feature(architecture, l, terms, taped, p, x, h, c):
         _dot(code, terms, taped, biased, n_in, p + weights, p + biases, x, x_row, (h, c, h_row))
 
     if n_out == 1:
         return one_feature
+    if streams_weights(row, spec.dtype):
+        return by_rows
     return blocks if not rest else both if n_blocks else remainder
 
 
@@ -220,6 +228,22 @@ def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_ou
             for i in range(terms):
                 sums[i, j] = sums[i, j] + sums[s * terms + i, j]
         _finish(code, terms, taped, sums, j, to[0] + j * width, to[1] + j * width, to[2])
+
+
+@inlined(literals=("code", "terms", "taped", "biased"))
+def _product_by_rows(code, terms, taped, biased, n_in, n_out, w, b, x, x_row, to):
+    """`products.product_by_rows` of all features, for each term."""
+    (h, c, h_row), width, sums, one = to, lanes(w), tile(w, terms, 1), np.intp(1)
+    for j in range(0, terms * h_row, width):
+        store(h + j, broadcast(0.0, w))
+    for j in range(0, n_out if biased else 0, width):
+        store(h + j, load_first(b + j, n_out - j))
+    row, m = np.intp(h_row), np.intp(n_out)
+    few_rows_product(np.intp(terms), m, np.intp(n_in), x, np.intp(x_row), one, w, m, one, h, row, h, row)
+    for j in range(0, n_out, width):
+        for i in range(terms):
+            sums[i, 0] = load(h + (i * h_row + j))
+        _finish(code, terms, taped, sums, 0, h + j, c + j, h_row)
 
 
 def _finish(code, terms, taped, sums, j, h, c, row):

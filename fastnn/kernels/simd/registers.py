@@ -30,6 +30,7 @@ class RegisterFile(NamedTuple):
     fetches_weights: bool = False  # of large layers, for few rows (bench_kernels.py -k few)
     fetches_sums: bool = False  # of the next tile of large products (likewise)
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
+    streams: bool = False  # large weights row by row, one sample in compiled code (bench_embed.py -k alone)
     batch_rows: int = 0  # samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch)
 
 
@@ -64,6 +65,7 @@ REGISTER_FILES = {
         fetches_weights=True,
         fetches_sums=True,
         features=8,
+        streams=True,
         batch_rows=36,
     ),
     "neon": RegisterFile(16, 32, "", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),
