@@ -130,6 +130,11 @@ def test_predicted_against_true(ax):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("price, true", "price, predicted")
 
 
+def test_constant_true_values_have_no_r2(ax):
+    plots.predicted_against_true([0.1, 0.1, 0.1], [0.1, 0.2, 0.3], ax)
+    assert ax.get_title() == "Predicted and true: r2 nan, typical error 0.129"
+
+
 def test_a_column_is_a_vector(ax):
     column = np.array([[1.5], [2.0], [2.5]])
     plots.predicted_against_true([1.0, 2.0, 3.0], column, ax)
