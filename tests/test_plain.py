@@ -11,7 +11,7 @@ from reference_cases import GOING_TOGETHER, HIDDEN, about, draw, error
 import fastnn
 from fastnn import MLP
 from fastnn.kernels import plain
-from fastnn.reference import network
+from fastnn.reference import activations, network
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
@@ -38,6 +38,19 @@ def test_gradient(hidden):
             assert value == pytest.approx(expected, rel=1e-13)
             assert error(gradient, expected_gradient) < 1e-12
             np.testing.assert_allclose(outputs, expected_outputs, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in catalogue.ACTIVATIONS.values() if row.elementwise], ids=lambda row: row.name
+)
+def test_limits(row):
+    z = np.array([-np.inf, -1e308, -1e5, -750, -1e-300, -0.0, 0, 1e-300, 709.78, 709.79, 1e5, 1e308, np.inf])
+    with np.errstate(over="ignore"):
+        h = activations.FUNCTIONS[row.name](z)
+    slopes = activations.DERIVATIVES[row.name](z, h)
+    np.testing.assert_allclose([plain.activate(row.code, x) for x in z], h, rtol=1e-12)
+    np.testing.assert_allclose([plain.slope(row.code, *pair) for pair in zip(z, h, strict=True)], slopes, rtol=1e-12)
+    assert np.isnan(plain.activate(row.code, np.nan))
 
 
 @pytest.mark.parametrize("optimizer", catalogue.OPTIMIZERS)

@@ -107,6 +107,21 @@ def many():
     fastnn.intervals(ensemble[0], X, Y)
 
 
+def overflow():
+    """Where a compiled function is infinite or NaN, Python's raises."""
+    for activation, limit in (("exp", np.inf), ("sin", np.nan)):
+        net = MLP((3, 1), output_activation=activation, rng=0)
+        net.biases[0][:] = np.inf
+        np.testing.assert_array_equal(net.predict(X), np.full((12, 1), limit))
+    for loss in ("poisson", "mse"):
+        net = MLP((3, 1), output_activation="exp", rng=0)
+        with pytest.warns(RuntimeWarning, match="training diverged"):
+            net.fit(X, Y**2, loss=loss, epochs=9, optimizer=fastnn.SGD(1e200))
+    noise = MLP((3, 2), rng=0)
+    noise.biases[0][1] = 1000
+    assert noise.loss_and_grad(X, Y, loss="gaussian_nll")[0] == np.inf
+
+
 def estimators():
     from sklearn import neural_network
 
@@ -151,6 +166,7 @@ def one_warning():
     [
         one_warning,
         calls_as_in_compiled_code,
+        overflow,
         *(pytest.param(part, marks=pytest.mark.slow) for part in (one_sample, estimators)),
         refusals,
     ],

@@ -12,6 +12,7 @@ To train the tutorial's network on its four samples:
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -53,6 +54,15 @@ _, _, _MAE, _HUBER, _POISSON, _CROSS_ENTROPY, _BINARY, _PINBALL, _EXPECTILE, _GA
     LOSSES[name].code for name in _LOSSES
 )
 
+#: The logarithm of the largest number.
+_LARGEST_EXPONENT = math.log(sys.float_info.max)
+
+
+@_loops
+def exp(z):
+    """``exp(z)``, infinite where it overflows: without the compiler `math` raises there."""
+    return math.inf if z > _LARGEST_EXPONENT else math.exp(z)
+
 
 @_loops
 def sigmoid(z):
@@ -77,16 +87,16 @@ def activate(code, z):
     if code == _SELU:
         return SELU_SCALE * (z if z > 0 else SELU_ALPHA * math.expm1(z))
     if code == _SILU:
-        return z * sigmoid(z)
+        return max(z, -1e4) * sigmoid(z)  # sigmoid(-1e4) is 0, and -inf * 0 would be NaN
     if code == _SOFTPLUS:
         return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
     if code == _GELU:
         near = min(max(z, -100.0), 100.0)  # beyond, the sigmoid is 0 or 1
         return max(z, -100.0) * sigmoid(GELU_FACTOR * (near + GELU_CUBIC * near * near * near))
     if code == _EXP:
-        return math.exp(z)
+        return exp(z)
     if code == _SIN:
-        return math.sin(z)
+        return math.sin(z) if math.isfinite(z) else math.nan
     return z
 
 
@@ -106,6 +116,7 @@ def slope(code, z, h):
     if code == _SELU:
         return SELU_SCALE if h > 0 else h + SELU_SCALE_ALPHA
     if code == _SILU:
+        z = min(max(z, -1e4), 1e4)
         return sigmoid(z) * (1 + z * sigmoid(-z))
     if code == _SOFTPLUS:
         return -math.expm1(-h)
@@ -114,7 +125,7 @@ def slope(code, z, h):
         u = GELU_FACTOR * (z + GELU_CUBIC * z * z * z)
         return sigmoid(u) * (1 + GELU_FACTOR * (1 + 3 * GELU_CUBIC * z * z) * z * sigmoid(-u))
     if code == _SIN:
-        return math.cos(z)
+        return math.cos(z) if math.isfinite(z) else math.nan
     return h if code == _EXP else 1.0
 
 
@@ -134,7 +145,7 @@ def element_loss(code, o, y, parameter):
         side = 1.0 - parameter if r > 0 else parameter
         return side * r * r, 2 * side * r
     if code == _POISSON:
-        return math.exp(o) - y * o, math.exp(o) - y
+        return exp(o) - y * o, exp(o) - y
     if code == _BINARY:
         return max(o, 0.0) - y * o + math.log1p(math.exp(-abs(o))), sigmoid(o) - y
     return r * r, 2 * r
@@ -209,7 +220,7 @@ def output_loss(loss, logits, code, parameter, z, h, y, d):
             d[j] = d[k] = 0.0
             if math.isnan(y[j]):
                 continue
-            r, exp_s = h[j] - y[j], math.exp(h[k])
+            r, exp_s = h[j] - y[j], exp(h[k])
             variance = exp_s + parameter[j]
             value += (math.log(variance) + r * r / variance) / 2
             d[j] = r / variance * slope(code, z[j], h[j])
