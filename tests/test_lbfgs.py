@@ -106,3 +106,22 @@ def test_tiny_inputs_are_no_reason_to_have_converged(scale):
         warnings.filterwarnings("ignore", "training stalled", RuntimeWarning)
         history = net.fit(X * scale, Y, optimizer=LBFGS(), epochs=100, backend="numpy")
     assert history.stopped in ("finished", "stalled")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loss_that_is_zero_at_its_minimum_by_chance_has_converged(backend, dtype):
+    for seed in range(8):
+        noise = np.random.default_rng(seed).normal(size=100)
+        y = 1 + np.exp(-0.5) * (noise - noise.mean()) / noise.std()  # whose log-likelihood is 0
+        net = MLP((1, 2), dtype=dtype, rng=0)
+        history = net.fit(
+            np.zeros((100, 1)),
+            y,
+            loss="gaussian_nll",
+            optimizer=LBFGS(),
+            epochs=100,
+            backend=backend,
+            min_variance=1e-30,
+        )
+        assert abs(history.loss[-1]) < 1e-5
+        assert history.stopped == "converged"

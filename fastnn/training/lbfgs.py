@@ -16,7 +16,7 @@ from fastnn.jobs.job import Job, State, Status
 from fastnn.settings.solvers import LBFGS
 from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.twins import twin
-from fastnn.training.verdict import rounding_loss
+from fastnn.training.verdict import rounding_loss, size_of_loss
 
 #: How far along the gradient, beside the parameters, the curvature is taken.
 PROBE = 1e-4
@@ -163,11 +163,13 @@ class Lbfgs:
         """
         if not isfinite(loss):
             return False
+        dtype = self._job.params.dtype
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             if abs(loss) <= rounding_loss(self._job):
                 return True
-            promise = max(self._gain(x, loss, gradient, part) for part in (gradient, *self._of_layers(gradient)))
-        return promise <= max(little, 10 * np.finfo(self._job.params.dtype).eps) * abs(loss)
+            size = max(abs(loss), size_of_loss(self._job, x.astype(dtype)))
+            promise = max(self._gain(x, size, gradient, part) for part in (gradient, *self._of_layers(gradient)))
+        return promise <= max(little, 10 * np.finfo(dtype).eps) * size
 
     def _of_layers(self, gradient: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
         """The gradient restricted to each layer's weights in turn."""
@@ -177,13 +179,13 @@ class Lbfgs:
             yield part
 
     def _gain(
-        self, x: NDArray[np.float64], loss: float, gradient: NDArray[np.float64], part: NDArray[np.float64]
+        self, x: NDArray[np.float64], size: float, gradient: NDArray[np.float64], part: NDArray[np.float64]
     ) -> float:
-        """How much the best step along a part of the gradient would lower the loss, if the loss were a parabola."""
-        length, size = _norm(part), max(1.0, _norm(x))
+        """How much the best step along a part of the gradient would lower a loss of this size, were it a parabola."""
+        length = _norm(part)
         if length == 0:
             return 0.0
-        probe = min(PROBE * size, PROBE * abs(loss) / length)
+        probe = PROBE * min(max(1.0, _norm(x)), size / length)
         _, behind = self._evaluate(x - probe / length * part)
         curvature = ((gradient - behind) * part).sum() / (probe * length)
         return length**2 / (2 * curvature) if curvature > 0 else np.inf

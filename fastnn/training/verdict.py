@@ -30,9 +30,7 @@ def why_stalled(job: Job) -> str | None:
     spec, loss = job.spec, job.loss
     if loss.logits_of is not None:  # such an output never saturates: its derivative is o - y
         return None
-    weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
-    rows = np.flatnonzero(weight)
-    rows = rows[:: -(-len(rows) // SAMPLES)]
+    weight, rows = _some_rows(job)
     of_target = slice(loss.n_targets(spec.n_out))  # the outputs that are compared with targets
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         missing = np.isnan(job.y[rows]) & loss.masked
@@ -49,6 +47,13 @@ def why_stalled(job: Job) -> str | None:
             if fixed[l].all():
                 return f"no parameter of layer {l + 1} changes an output, as units are saturated or dead; {REMEDY}"
     return None
+
+
+def _some_rows(job: Job) -> tuple[NDArray, NDArray[np.intp]]:
+    """The weights of all samples, and those that are looked at."""
+    weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
+    rows = np.flatnonzero(weight)
+    return weight, rows[:: -(-len(rows) // SAMPLES)]
 
 
 def _is_rounding(job: Job, rows: NDArray, share: NDArray) -> bool:
@@ -95,3 +100,14 @@ def rounding_loss(job: Job) -> float:
     values = np.where(np.isfinite(values), values, 0)  # of a loss of the user's that is not defined there
     counted = counted_weights(job.loss, job.y, weight)
     return float((weight * values).sum() / (counted.sum() if job.loss.mean else 1.0))
+
+
+def size_of_loss(job: Job, params: NDArray) -> float:
+    """The loss of some parameters if no row's loss was negative: a sum of both signs may be zero anywhere."""
+    weight, rows = _some_rows(job)
+    weight, y = weight[rows], job.y[rows]
+    Z, H = forward(job.spec, params, job.X[rows])
+    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
+    values = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], y, *parameter)
+    counted = counted_weights(job.loss, y, weight)
+    return float((weight * abs(values)).sum() / (counted.sum() if job.loss.mean else 1.0))
