@@ -257,6 +257,8 @@ def test_coverage(ax):
         (lambda ax: plots.reliability([1, 0], [[0.2, 0.8]], ax), "a row for each of the 2 labels; got 1"),
         (lambda ax: plots.reliability([1], [[-3.0, 8.0]], ax), "probabilities must lie between 0 and 1; got -3 to 8"),
         (lambda ax: plots.reliability([1], [[np.nan, np.nan]], ax), "probabilities must lie between 0 and 1; got nan"),
+        (lambda ax: plots.reliability([-1, 1], [0.2, 0.8], ax), "labels must hold classes among 0, 1; got -1"),
+        (lambda ax: plots.reliability([3], [[0.2, 0.3, 0.5]], ax), "labels must hold classes among 0, 1, 2; got 3"),
         (lambda ax: plots.reliability([1], [[0.2, 0.8]], ax, bins=0), "bins must be an integer of at least 1; got 0"),
         (
             lambda ax: plots.coverage([0.8, 0.9], {"absolute": [0.8]}, ax),

@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastnn.checks import listed
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import class_labels, series, vectors
+from fastnn.plots.vectors import class_labels, places, series, vectors
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP
@@ -172,7 +171,7 @@ def confusion(
     ax = axes_or_new(ax)
     true, predicted = class_labels(true=true, predicted=predicted)
     names = np.unique(np.concatenate([true, predicted])).tolist() if classes is None else list(classes)
-    rows, columns = _places(names, true=true, predicted=predicted)
+    rows, columns = places(names, true=true, predicted=predicted)
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (rows, columns), 1)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -229,7 +228,7 @@ def decision_regions(
     if X.shape != (len(y), 2):
         raise ValueError(f"X must have shape ({len(y)}, 2), a row for each class in y; got {X.shape}")
     count = max(net.spec.n_out, 2)
-    _places(list(range(count)), y=y)
+    places(list(range(count)), y=y)
     low, high = X.min(axis=0), X.max(axis=0)
     low, high = low - 0.08 * (high - low), high + 0.08 * (high - low)
     sides = [np.linspace(a, b, steps) for a, b in zip(low, high, strict=True)]
@@ -257,15 +256,3 @@ def decision_regions(
     ax.set(title="Decision regions", xlabel=names[0], ylabel=names[1], xlim=extent[:2], ylim=extent[2:])
     ax.legend(frameon=True, framealpha=0.9)
     return ax
-
-
-def _places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp]]:
-    """Where each of the given classes stands among all of them; raises ValueError if one does not."""
-    place = {name: k for k, name in enumerate(names)}
-    found = []
-    for argument, classes in given.items():
-        strange = next((name for name in classes.tolist() if name not in place), None)
-        if strange is not None:
-            raise ValueError(f"{argument} must hold classes among {listed([*map(repr, names)])}; got {strange!r}")
-        found.append(np.array([place[name] for name in classes.tolist()]))
-    return found

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import series, vectors
+from fastnn.plots.vectors import class_labels, places, series, vectors
 
 #: Groups of as many samples each, of which the middle error is drawn.
 _GROUPS = 10
@@ -93,11 +93,11 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
     Raises
     ------
     TypeError, ValueError
-        If `bins` is not an integer of at least 1, there are no labels, or the probabilities lack a row for each label
-        or do not lie between 0 and 1.
+        If `bins` is not an integer of at least 1, there are no labels, one is not the number of a class from 0, or the
+        probabilities lack a row for each label or do not lie between 0 and 1.
     """
     ax = axes_or_new(ax)
-    (labels,), given = vectors(labels=labels), np.asarray(probabilities, dtype=float)
+    (labels,), given = class_labels(labels=labels), np.asarray(probabilities, dtype=float)
     bins = check_integer("bins", bins, 1)
     if given.ndim == 1 or given.shape[1] == 1:
         given = np.stack([1 - given.ravel(), given.ravel()], axis=1)
@@ -105,7 +105,8 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
         raise ValueError(f"probabilities must have a row for each of the {len(labels)} labels; got {len(given)}")
     if not ((given >= 0) & (given <= 1 + 1e-6)).all():  # rounding apart
         raise ValueError(f"probabilities must lie between 0 and 1; got {given.min():g} to {given.max():g}")
-    confidence, right = given.max(axis=1), given.argmax(axis=1) == labels
+    (true,) = places(list(range(given.shape[1])), labels=labels)
+    confidence, right = given.max(axis=1), given.argmax(axis=1) == true
     part = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(part, minlength=bins)
     seen = count > 0

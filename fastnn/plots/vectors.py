@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from fastnn.checks import listed
 
 
 def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
@@ -30,6 +32,18 @@ def series(first: NDArray, of: str, given: Mapping[str, ArrayLike]) -> dict[str,
         name: _as_long_as(first, of, _vector(name, np.asarray(values, dtype=float)), name)
         for name, values in given.items()
     }
+
+
+def places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp]]:
+    """Where each of the given classes stands among all of them; raises ValueError if one does not."""
+    place = {name: k for k, name in enumerate(names)}
+    found = []
+    for argument, classes in given.items():
+        strange = next((name for name in classes.tolist() if name not in place), None)
+        if strange is not None:
+            raise ValueError(f"{argument} must hold classes among {listed([*map(repr, names)])}; got {strange!r}")
+        found.append(np.array([place[name] for name in classes.tolist()]))
+    return found
 
 
 def _alike(given: Mapping[str, NDArray]) -> list[NDArray]:
