@@ -80,6 +80,16 @@ def test_a_minimum_is_one(solver, case, dtype, backend):
     assert abs(gradient).max() <= (1e-4 if dtype == "float64" else 1e-2) * (y**2).sum() + 1e-15
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_zeros_fitted_to_rounding_are_a_minimum(dtype, backend):
+    for seed in range(6):
+        net = MLP((2, 3, 1), dtype=dtype, rng=seed)
+        history, message = fitted(net, X, 0 * Y, optimizer=LevenbergMarquardt(), backend=backend)
+        assert history.stopped in ("converged", "finished")  # as long as rounding errors can still be lowered
+        assert message == ""
+        assert abs(net.predict(X)).max() < 1000 * np.finfo(dtype).eps
+
+
 @pytest.mark.parametrize("size", [1e-10, 1e-5, 1.0, 1e5, 1e10])
 @pytest.mark.parametrize("shift", [0.0, 100.0])
 @pytest.mark.parametrize("loss", ["sse", "mse"])

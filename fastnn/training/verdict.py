@@ -63,8 +63,10 @@ def _is_rounding(job: Job, rows: NDArray, share: NDArray) -> bool:
 
 def _rounding(job: Job, y: NDArray) -> NDArray[np.float64]:
     """How far rounding alone may move an output; also by what is lost where its square underflows or overflows."""
-    numbers = np.finfo(job.spec.dtype)
-    return ROUNDINGS * (numbers.eps * abs(y.astype(np.float64)) + np.sqrt(float(numbers.tiny)))
+    numbers, size = np.finfo(job.spec.dtype), abs(y.astype(np.float64))
+    if not (abs(job.y) > 0).any():  # zeros, as of a constant that was standardised, are sums of numbers near 1
+        size = size + 1.0
+    return ROUNDINGS * (numbers.eps * size + np.sqrt(float(numbers.tiny)))
 
 
 def reach(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
