@@ -77,17 +77,28 @@ def test_normalised_widths_follow_the_members(many):
     np.testing.assert_allclose((high - low) / 2, sure.margin * many.std(NEW))
 
 
-def test_normalised_widths_follow_the_noise(tmp_path):
+@pytest.mark.parametrize("floor", [1e-6, 0.7])
+def test_normalised_widths_follow_the_noise(tmp_path, floor):
     noisy = fastnn.MLP((2, 6, 2), rng=0)
-    sure = fastnn.intervals(noisy, X[80:], Y[80:], coverage=0.8, method="normalised")
+    given = {} if floor == 1e-6 else {"min_variance": floor}
+    sure = fastnn.intervals(noisy, X[80:], Y[80:], coverage=0.8, method="normalised", **given)
     mean, log_variance = noisy.predict(X[80:]).T
-    scores = np.sort(abs(Y[80:] - mean) / np.exp(log_variance / 2))
+    scores = np.sort(abs(Y[80:] - mean) / np.sqrt(np.exp(log_variance) + floor))
     np.testing.assert_allclose(sure.margin, scores[32])  # the 33rd, ceil(41 * 0.8)
     sure.save(tmp_path / "sure.npz")
     low, middle, high = fastnn.Intervals.load(tmp_path / "sure.npz").predict(NEW)
     mean, log_variance = noisy.predict(NEW).T
     np.testing.assert_array_equal(middle[:, 0], mean)
-    np.testing.assert_allclose((high - low)[:, 0] / 2, sure.margin * np.exp(log_variance / 2))
+    np.testing.assert_allclose((high - low)[:, 0] / 2, sure.margin * np.sqrt(np.exp(log_variance) + floor))
+
+
+def test_a_log_variance_far_below_the_floor_says_nothing():
+    noisy = fastnn.MLP((2, 2), rng=0)
+    noisy.weights[0][:, 1], noisy.biases[0][1] = [1e3, 0], -1e4
+    sure = fastnn.intervals(noisy, X, Y, method="normalised", min_variance=[0.01])
+    low, _, high = sure.predict(NEW)
+    error = np.sort(abs(Y - noisy.predict(X)[:, 0]))[108]  # the 109th, ceil(121 * 0.9)
+    np.testing.assert_allclose(high - low, 2 * error)
 
 
 def test_the_jackknife_is_that_of_plain_loops(many):
@@ -169,6 +180,7 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
         fastnn.intervals(net, X, Y),
         fastnn.intervals(net.with_domain(X, outside="nan"), X, Y),
         fastnn.intervals(many, X, Y, method="normalised"),
+        fastnn.intervals(fastnn.MLP((2, 2), rng=0), X, Y, method="normalised", min_variance=0.5),
         fastnn.intervals(quantile_net, X, Y, method="quantile"),
         fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=COUNTS),
     ):
@@ -196,6 +208,7 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
         ({"method": "normalised"}, "model must be an ensemble, or a network of means and log-variances"),
         ({"method": "quantile"}, "model must be a network with at least two quantiles"),
         ({"sample_weight": COUNTS}, "sample_weight must be None for method='absolute'"),
+        ({"min_variance": 0.0}, "min_variance must be a finite number above 0; got 0.0"),
     ],
 )
 def test_bad_arguments_are_refused(net, arguments, message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import checks
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
+from fastnn.models.normal_outputs import means_and_variances
 from fastnn.settings import catalogue
 from fastnn.uncertainty import saved
 from fastnn.uncertainty.outputs import finite_outputs
@@ -38,12 +39,21 @@ class Intervals:
         How far an interval extends beyond the prediction, in the target's units or, for ``"normalised"``, in standard
         deviations, of the members or of the noise. In compiled code an interval is the network's output minus and plus
         the margin. For ``"jackknife+"`` it is the error of each training sample.
+    min_variance : ndarray of float64, shape (n_targets,), or None
+        What is added to the variances of a network that gives them, for ``"normalised"``.
     """
 
     def __init__(
-        self, model: MLP | Ensemble, method: str, coverage: float, margin: NDArray, shares: NDArray | None = None
+        self,
+        model: MLP | Ensemble,
+        method: str,
+        coverage: float,
+        margin: NDArray,
+        shares: NDArray | None = None,
+        min_variance: NDArray | None = None,
     ):
         self.model, self.method, self.coverage, self.margin = model, method, coverage, margin
+        self.min_variance = min_variance
         self._shares = shares  # (n, K): each member's share in the mean of those that left a sample out
 
     def predict(self, X: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
@@ -68,7 +78,7 @@ class Intervals:
         outputs = self.model.predict(X).astype(np.float64)
         if self.method == "jackknife+":
             return self._jackknife(outputs)
-        low, middle, high, unit = _SPLITS[self.method](outputs)
+        low, middle, high, unit = _SPLITS[self.method](outputs, self.min_variance)
         return low - self.margin * unit, middle, high + self.margin * unit
 
     def _jackknife(self, outputs: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -94,7 +104,8 @@ class Intervals:
         OSError
             If the file cannot be written.
         """
-        arrays = {"margin": self.margin} | ({} if self._shares is None else {"shares": self._shares})
+        arrays = {"margin": self.margin, "shares": self._shares, "min_variance": self.min_variance}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         saved.save(path, self.model, {"method": self.method, "coverage": self.coverage}, arrays)
 
     @classmethod
@@ -108,7 +119,7 @@ class Intervals:
         OSError
             If it cannot be read.
         """
-        model, header, arrays = saved.load(path, METHODS, ("margin", "shares"))
+        model, header, arrays = saved.load(path, METHODS, ("margin", "shares", "min_variance"))
         return cls(model, header["method"], header["coverage"], **arrays)
 
     def __repr__(self) -> str:
@@ -123,6 +134,7 @@ def intervals(
     coverage: float = 0.9,
     method: str = "absolute",
     sample_weight: ArrayLike | None = None,
+    min_variance: float | Sequence[float] = 1e-6,
 ) -> Intervals:
     """Make intervals that contain the target of a new sample with a given probability, however good the model is.
 
@@ -147,6 +159,9 @@ def intervals(
           [3]_ or on all folds but one (CV+) [4]_. It needs no calibration set.
     sample_weight : array_like, shape (K, n), optional
         For ``"jackknife+"``, the weights that `fit_many` was given; a member left out the samples of weight 0.
+    min_variance : float or sequence of float
+        For ``"normalised"`` with one network, what `MLP.fit` was given: below it a log-variance says nothing. Other
+        methods ignore it.
 
     Returns
     -------
@@ -200,8 +215,9 @@ def intervals(
         needed = "what fit_many was given" if sample_weight is None else f"None for method={method!r}"
         raise ValueError(f"sample_weight must be {needed}; got {checks.describe(sample_weight)}")
     X = checks.check_inputs(X, spec, least=1)
-    given = y
-    y = checks.check_targets(given, spec, catalogue.LOSSES[_loss(model, method)], len(X)).astype(np.float64)
+    given, loss = y, catalogue.LOSSES[_loss(model, method)]
+    y = checks.check_targets(given, spec, loss, len(X)).astype(np.float64)
+    floor = np.full(y.shape[1], checks.check_loss_parameter(loss, spec, min_variance=min_variance), np.float64)
     if method == "quantile":
         if np.shape(given) not in ((len(X),), (len(X), 1)):
             raise ValueError(f"y must have shape (n,) or (n, 1) for method='quantile'; got {np.shape(given)}")
@@ -213,7 +229,7 @@ def intervals(
         shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type] # checked above
         errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
         return Intervals(model, method, coverage, errors, shares)
-    low, _, high, unit = _SPLITS[method](outputs)
+    low, _, high, unit = _SPLITS[method](outputs, floor)
     if method == "quantile":
         crossed = int((low > high).sum())
         if 2 * crossed > len(X):
@@ -223,7 +239,8 @@ def intervals(
             )
     if not np.all(unit > 0):
         raise ValueError("model must have members that differ everywhere for method='normalised'; some agree")
-    return Intervals(model, method, coverage, smallest(np.maximum(low - y, y - high) / unit, rank))
+    margin = smallest(np.maximum(low - y, y - high) / unit, rank)
+    return Intervals(model, method, coverage, margin, None, floor if loss.parameter is catalogue.MIN_VARIANCE else None)
 
 
 def _loss(model: MLP | Ensemble, method: str) -> str:
@@ -246,24 +263,24 @@ def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float6
     return np.ascontiguousarray(left_out / counts)
 
 
-# ------------------------------- low, middle, high and the unit of the margin, from what the model says
-_Split = Callable[[NDArray], tuple[NDArray, NDArray, NDArray, Any]]
+# ---- low, middle, high and the unit of the margin, from what the model says and the least variance that it means
+_Split = Callable[[NDArray, Any], tuple[NDArray, NDArray, NDArray, Any]]
 
 
-def _absolute(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+def _absolute(outputs: NDArray, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
     middle = outputs if outputs.ndim == 2 else outputs.mean(axis=0)
     return middle, middle, middle, 1.0
 
 
-def _normalised(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+def _normalised(outputs: NDArray, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
     if outputs.ndim == 2:
-        middle, log_variance = np.split(outputs, 2, axis=1)
-        return middle, middle, middle, np.exp(log_variance / 2)
+        middle, variance = means_and_variances(outputs, min_variance)
+        return middle, middle, middle, np.sqrt(variance)
     middle = outputs.mean(axis=0)
     return middle, middle, middle, outputs.std(axis=0)
 
 
-def _quantile(outputs: NDArray) -> tuple[NDArray, NDArray, NDArray, Any]:
+def _quantile(outputs: NDArray, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
     n_out = outputs.shape[1]
     middle = outputs[:, (n_out - 1) // 2 : n_out // 2 + 1].mean(axis=1, keepdims=True)
     return outputs[:, :1], middle, outputs[:, -1:], 1.0

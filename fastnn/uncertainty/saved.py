@@ -68,8 +68,9 @@ def load(
 def _check(model: MLP | Ensemble, method: str, arrays: dict[str, NDArray]) -> None:
     """Refuse arrays whose shapes `save` does not write."""
     n_out = model.spec.n_out
-    n_targets = {"quantile": 1, "normalised": n_out // 2 if isinstance(model, MLP) else n_out}.get(method, n_out)
-    expected: dict[str, tuple[int, ...]] = {"margin": (n_targets,)}
+    expected: dict[str, tuple[int, ...]] = {"margin": (1 if method == "quantile" else n_out,)}
+    if method == "normalised" and isinstance(model, MLP):
+        expected = {"margin": (n_out // 2,), "min_variance": (n_out // 2,)}
     if method == "aps":
         expected = {"threshold": ()}
     if method == "jackknife+":
