@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pytest
 from odd_tables import ODD, PEOPLE, people
+from spreadsheets import xlsx
 
 polars = pytest.importorskip("polars")
 pytest.importorskip("duckdb")
@@ -57,8 +58,7 @@ def test_other_formats(suffix, tmp_path):
             frame.write_ipc(file)
         elif suffix == ".xlsx":
             pytest.importorskip("fastexcel")
-            pytest.importorskip("xlsxwriter")
-            frame.write_excel(file, worksheet="people")
+            file.write(xlsx(people=[frame.columns, *frame.rows()]))
         else:
             file.write(pytest.importorskip("zstandard").compress(people()))
     for reading in [Reading()] + [Reading(sheet="people")] * (suffix == ".xlsx"):
@@ -67,6 +67,44 @@ def test_other_formats(suffix, tmp_path):
     if suffix == ".xlsx":
         with pytest.raises(ValueError, match="cannot be read as a spreadsheet"):
             read_table(path, (), Reading(sheet="none"))
+
+
+def sheet(path, *rows, **reading):
+    """What is read of a spreadsheet of these rows."""
+    pytest.importorskip("fastexcel")
+    path.write_bytes(xlsx(sheet=rows))
+    return read_table(str(path), ["y"], Reading(**reading)).frame
+
+
+NOON, DAY = datetime(2024, 1, 2, 12), date(2024, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "read"),
+    [(1.5, "<5", "<5"), (NOON, "soon", "soon"), (True, "maybe", "maybe"), (True, 7, 7), (None, 2.5, 2.5)],
+)
+def test_no_cell_of_a_spreadsheet_is_lost_for_not_being_like_the_first(first, last, read, tmp_path):
+    column = sheet(tmp_path / "t.xlsx", ("a", "y"), *[(first, 1)] * 1200, (last, 1))["a"]
+    assert column[-1] == read
+    assert column.null_count() == (1200 if first is None else 0)
+
+
+def test_columns_of_a_spreadsheet_have_names_and_types_as_elsewhere(tmp_path):
+    rows = [(" a ", None, "moment", "day", "y", None, "none"), (1, 0.1 + 0.2, NOON, DAY, 3.0e20, None, None)]
+    frame = sheet(tmp_path / "t.xlsx", *rows)
+    assert frame.columns == ["a", "column_2", "moment", "day", "y", "none"]
+    assert frame.row(0) == (1, 0.1 + 0.2, NOON, DAY, 3.0e20, None)
+    assert isinstance(frame["a"][0], int)
+    assert sheet(tmp_path / "t.xlsx", rows[1], header=False).columns == [f"column_{k}" for k in range(1, 6)]
+
+
+def test_an_empty_row_within_a_spreadsheet_is_a_row(tmp_path):
+    empty = (None, None)
+    frame = sheet(tmp_path / "t.xlsx", ("a", "y"), (1, 2), empty, (3, 4), empty, empty)
+    assert frame.rows() == [(1, 2), empty, (3, 4)]
+    assert sheet(tmp_path / "t.xlsx", ("a", "y"), empty).shape == (0, 2)
+    with pytest.raises(ValueError, match="cannot be read as a spreadsheet: it is empty"):
+        sheet(tmp_path / "t.xlsx")
 
 
 def test_standard_input(monkeypatch):
