@@ -192,6 +192,17 @@ def test_columns_of_python_keep_their_kinds():
     assert as_frame({"x": days}).rows() == [("2020-01-02",), (None,)]
 
 
+@pytest.mark.parametrize("values", [[1, 2.5], [np.float32(2.5), 1], (1, np.nan, 2.5), [2**70, None], [2**63, -1]])
+def test_whole_numbers_among_others_are_numbers(values):
+    floats = [None if value is None or value != value else float(value) for value in values]
+    assert as_frame({"x": values})["x"].to_list() == floats
+
+
+def test_records_are_read_to_the_last():
+    records = [{"x": 1}] * 200 + [{"x": 2.5, "z": "u"}]
+    assert as_frame(records).row(-1) == (2.5, "u")
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

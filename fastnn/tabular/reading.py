@@ -366,7 +366,7 @@ def as_frame(data: Any) -> Any:
             data = _columns_of_pandas(data)
         if isinstance(data, Mapping):
             data = {name: _column(values) for name, values in data.items()}
-        return polars.DataFrame(data).fill_nan(None)
+        return polars.DataFrame(data, infer_schema_length=None).fill_nan(None)  # of records all, not the first hundred
     except (polars.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"frame cannot be read as a table: {str(error).splitlines()[0]}") from error
 
@@ -382,9 +382,11 @@ def _columns_of_pandas(frame: Any) -> dict[str, Any]:
 
 
 def _column(values: Any) -> Any:
-    """A column of pandas or NumPy, as polars takes it; anything else as it is."""
+    """A column of pandas or NumPy, or a list of numbers, as polars takes it; anything else as it is."""
     if hasattr(values, "isna"):
         values = values.to_numpy()
+    if isinstance(values, (list, tuple)) and all(_is_missing(value) or _is_number(value) for value in values):
+        return _objects([*values])  # whole ones among the others
     if not isinstance(values, np.ndarray):
         return values
     if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] not in ("D", "ms", "us", "ns"):
@@ -399,11 +401,15 @@ def _objects(values: list[Any]) -> list[Any]:
     moments = sum(isinstance(value, datetime) for value in present)
     if all(isinstance(value, date) for value in present) and moments in (0, len(present)):
         return values
-    if all(isinstance(value, Real | Decimal) and not isinstance(value, bool) for value in present):
+    if all(map(_is_number, present)):
         whole = all(isinstance(value, Integral) and abs(int(value)) < 2**63 for value in present)
         kind = int if whole else float
         return [None if value is None else kind(value) for value in values]
     return [None if value is None else str(value) for value in values]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
 def _is_missing(value: Any) -> bool:
