@@ -450,6 +450,23 @@ def test_nothing_measured_is_a_failure(monkeypatch, capsys):
     assert "nothing was measured" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_file_that_cannot_be_written_leaves_the_one_before(option, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+
+    def full(*paths):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(running, "answer", lambda *request: {"excuse": "it is late"})
+    monkeypatch.setattr(os, "replace", full)
+    path = tmp_path / "measured"
+    path.write_text("before")
+    argv = ["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy", option, str(path)]
+    assert cli.main(argv) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert path.read_text() == "before"
+
+
 def test_a_loss_that_does_not_go_with_one_output_is_refused(capsys):
     assert cli.main(["bench", "--layers", "3,1", "--loss", "cross_entropy"]) == 1
     assert "an output for each class, two or more" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
+from fastnn.models.files import write_whole
 from fastnn.training.progress import is_terminal
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             after=display.after,
         )
     if args.json:
-        Path(args.json).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_whole(Path(args.json), json.dumps(record, indent=1).encode())
         terminal.say(f"\nNumbers: {args.json}")
     if args.html:
-        Path(args.html).write_text(report.html(record, old), encoding="utf-8")
+        write_whole(Path(args.html), report.html(record, old).encode())
         terminal.say(f"\nReport: {args.html}")
     if old is not None:
         changed = results.changes(old, record)
