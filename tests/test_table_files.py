@@ -107,11 +107,11 @@ def test_predictions_as_parquet():
 def test_a_sweep_saves_the_best_and_tells_the_command_that_trains_it(folder, capsys):
     x = np.random.default_rng(0).normal(size=80)
     polars.DataFrame({"x": x, "y": 2 * x + np.random.default_rng(1).normal(size=80) / 9}).write_csv("t.csv")
-    settings = ["--hidden", "4", "--rate", "0.0001", "0.03", "--repeats", "2", "--epochs", "20"]
+    settings = ["--hidden", "4", "--rate", "0.0001", "0.031234567", "--repeats", "2", "--epochs", "20"]
     assert cli.main(["sweep", "t.csv", "--target", "y", *settings, "--save", "best.safetensors"]) == 0
     said = capsys.readouterr().out
     command = next(line for line in said.splitlines() if line.startswith("To train the best one: "))
-    assert "--rate 0.03" in command
+    assert "--rate 0.031234567 " in command
     saved = TableModel.load("best.safetensors")
     assert len(saved.networks) == 2
     words = shlex.split(command.removeprefix("To train the best one: "))

@@ -141,7 +141,7 @@ def _tell_comparison(
 def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     """The command that trains a setting of a sweep alone."""
     words = ["fastnn", "train", args.data, "--target", args.target, "--hidden", ",".join(map(str, best.hidden))]
-    words += ["--activation", best.activation, "--rate", f"{best.learning_rate:g}", "--repeats", str(best.repeats)]
+    words += ["--activation", best.activation, "--rate", str(best.learning_rate), "--repeats", str(best.repeats)]
     shared = (
         "task", "epochs", "patience", "batch_size", "l2", "class_weight", "seed", "separator", "decimal", "thousands",
         "encoding", "comment", "sheet", "loss", "quantiles", "use", "leave_out", "missing",
