@@ -415,6 +415,14 @@ def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("argv", [["--loss", "mes"], ["--quantiles", "0.5"], ["--loss", "pinball", "--quantiles", "2"]])
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_a_loss_is_checked_before_the_table_is_read(command, argv, folder, capsys):
+    (folder / "t.csv").write_text("no table of any use\n")
+    assert cli.main([command, "t.csv", "--target", "y", *argv]) == 1
+    assert capsys.readouterr().err.startswith(f"fastnn {command}: --")
+
+
 def test_missing_file_and_wrong_columns(outcome, folder, capsys):
     assert cli.main(["train", "nothing.csv", "--target", "y"]) == 1
     assert "is not a file" in capsys.readouterr().err

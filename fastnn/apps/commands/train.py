@@ -99,8 +99,10 @@ def settings_of(args: argparse.Namespace, hidden: tuple[int, ...], activation: s
     """The settings that a command line asks for, checked."""
     from fastnn.checks import AT_LEAST_0, check_integer, check_name, check_number
     from fastnn.settings.catalogue import ACTIVATIONS
+    from fastnn.tabular.target import Target
     from fastnn.tabular.training import TableSettings
 
+    Target("").learned_by(args.loss, args.quantiles)  # refuses what no number can be learned by, before any is read
     return TableSettings(
         hidden=hidden,
         activation=check_name("--activation", activation, [row.name for row in ACTIVATIONS.values() if row.hidden]),
