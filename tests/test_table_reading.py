@@ -110,6 +110,9 @@ def test_an_empty_row_within_a_spreadsheet_is_a_row(tmp_path):
 def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(people(";")))))
     assert read_table("-", ["dose"]).frame.shape == (4, 3)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ValueError, match="- stands for standard input, which is closed"):
+        read_table("-", ["dose"])
 
 
 @pytest.mark.parametrize(

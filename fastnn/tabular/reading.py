@@ -153,6 +153,8 @@ def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
 
 def _bytes(path: str) -> bytes:
     """The contents of a file, decompressed."""
+    if path == "-" and sys.stdin is None:  # whoever started the process closed it
+        raise ValueError("- stands for standard input, which is closed")
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         if data[:2] == b"\x1f\x8b":
