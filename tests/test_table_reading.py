@@ -115,6 +115,24 @@ def test_standard_input(monkeypatch):
         read_table("-", ["dose"])
 
 
+def packed(*texts):
+    """A .zst file of a frame for each text."""
+    zstandard = pytest.importorskip("zstandard")
+    return b"".join(map(zstandard.compress, texts))
+
+
+def test_a_packed_file_is_read_to_its_end_or_not_at_all(tmp_path):
+    path, rows = tmp_path / "t.csv.zst", [f"{k},{k % 7}\n".encode() for k in range(20_000)]
+    text = b"x,y\n" + b"".join(rows)
+    for whole in (packed(text), packed(text[:9], text[9:50_000], b"", text[50_000:])):
+        path.write_bytes(whole)
+        assert read_table(str(path), ["y"]).frame.height == 20_000
+        for cut in (1, 5, len(whole) // 2, len(whole) - 5):
+            path.write_bytes(whole[:-cut])
+            with pytest.raises(ValueError, match="cannot be unpacked: it ends in the middle"):
+                read_table(str(path), ["y"])
+
+
 @pytest.mark.parametrize(
     ("data", "reading", "said"),
     [

@@ -23,6 +23,7 @@ from fastnn.tabular.numerals import Numerals, guess
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'", " ": "blanks"}
 FEW_LINES = 50  # a header stands among the first
+PIECE = 2**16  # bytes that are unpacked at once
 _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".ipc", ".feather")
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
@@ -160,13 +161,27 @@ def _bytes(path: str) -> bytes:
         if data[:2] == b"\x1f\x8b":
             return gzip.decompress(data)
         if data[:4] == b"\x28\xb5\x2f\xfd":
-            zstd = require("zstandard", extra="data")
-            return zstd.ZstdDecompressor().stream_reader(io.BytesIO(data)).read()
+            return _unpacked_zstd(data)
     except ImportError:
         raise
     except Exception as error:  # whatever a damaged file raises
         raise ValueError(f"{path} cannot be unpacked: {error}") from error
     return data
+
+
+def _unpacked_zstd(data: bytes) -> bytes:
+    """The contents of frames that follow each other, all of them complete."""
+    zstd = require("zstandard", extra="data")
+    parts, place = [], 0
+    while place < len(data):
+        frame = zstd.ZstdDecompressor().decompressobj()
+        while not frame.eof:
+            if place == len(data):
+                raise EOFError("it ends in the middle")
+            piece = data[place : place + PIECE]
+            parts.append(frame.decompress(piece))
+            place += len(piece) - len(frame.unused_data)
+    return b"".join(parts)
 
 
 def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
