@@ -9,6 +9,7 @@ from exchange_cases import DTYPES, EXPORTED, WIDTHS, difference, ensemble, extre
 
 import fastnn
 from fastnn.exchange.onnx_writing import SELF_TEST
+from fastnn.exchange.self_test import mean_and_spread
 
 onnx = pytest.importorskip("onnx")
 node = onnx.helper.make_node
@@ -81,6 +82,33 @@ def test_self_test_passes_in_onnx_runtime_far_below_zero_too(name, width, tmp_pa
     net(name, "float32", False, sizes=(3, width, width, width)).to_onnx(tmp_path / "net.onnx")
     test = json.loads(onnx.load(tmp_path / "net.onnx").metadata_props[0].value)
     outputs = outputs_of(tmp_path / "net.onnx", np.array(test["x"], "f4"))
+    assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
+
+
+def by_difference(made, name, x):
+    """Outputs of a network of elu or selu without biases, as from ``exp(z) - 1`` in float32."""
+    scale, alpha = (1.0, 1.0) if name == "elu" else (1.0507009873554805, 1.6732632423543772)
+    for W in made.weights:
+        z = x @ W
+        x = np.where(z > 0, np.float32(scale) * z, np.float32(scale * alpha) * (np.exp(z) - np.float32(1)))
+    return x
+
+
+@pytest.mark.parametrize("judge", ["ONNX Runtime", "the formula"])
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("name", ["elu", "selu"])
+def test_self_test_allows_a_difference_of_an_exponential_and_one(name, many, judge, tmp_path):
+    made, path = (ensemble if many else net)(name, "float32", False), tmp_path / "net.onnx"
+    made.params[:] /= 100  # both are nearly 1
+    made.to_onnx(path)
+    test = json.loads(onnx.load(path).metadata_props[0].value)
+    x = np.array(test["x"], "f4")
+    if judge == "ONNX Runtime":
+        outputs = np.hstack(outputs_of(path, x)) if many else outputs_of(path, x)
+    elif many:
+        outputs = mean_and_spread(np.array([by_difference(member, name, x) for member in made]))
+    else:
+        outputs = by_difference(made, name, x)
     assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
 
 

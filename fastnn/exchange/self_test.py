@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.reference import activations, network
 from fastnn.settings.catalogue import ACTIVATIONS
+from fastnn.settings.constants import SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
 
 #: Samples of a self-test.
@@ -32,16 +34,16 @@ class SelfTest(NamedTuple):
     allowed: NDArray
 
 
-def self_test(spec: NetworkSpec, params: NDArray) -> SelfTest:
-    """Samples between -2 and 2, the same for every network of these sizes."""
+def self_test(spec: NetworkSpec, params: NDArray, beside_one: Collection[str] = ()) -> SelfTest:
+    """Samples between -2 and 2, the same for every network of these sizes; `beside_one` as in `rounding`."""
     x = np.random.default_rng(0).uniform(-2, 2, (SAMPLES, spec.n_in)).astype(spec.dtype)
     with np.errstate(all="ignore"):  # a network may well hold NaN
         if params.ndim == 2:
             in_dtype, exact = (mean_and_spread(_outputs(spec, params, x, dtype)) for dtype in (spec.dtype, "float64"))
-            allowed = UNITS * rounding_of_members(spec, params, x)
+            allowed = UNITS * rounding_of_members(spec, params, x, beside_one)
         else:
             in_dtype, exact = (_outputs(spec, params[None], x, dtype)[0] for dtype in (spec.dtype, "float64"))
-            allowed = UNITS * rounding(spec, params, x)
+            allowed = UNITS * rounding(spec, params, x, beside_one)
     overflows = ~np.isfinite(in_dtype)
     return SelfTest(x, np.where(overflows, in_dtype, exact), np.where(overflows, 0, allowed))
 
@@ -56,7 +58,7 @@ def mean_and_spread(outputs: NDArray) -> NDArray:
     return np.hstack([outputs.mean(axis=0), outputs.std(axis=0)])
 
 
-def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float64]:
+def rounding(spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collection[str] = ()) -> NDArray[np.float64]:
     """To first order, what one rounding of each layer's sums and of each activation may change of the outputs.
 
     With z = h W + b, the error of z is at most ``|error of h| |W| + eps (|h| |W| + |b|)``, and that of f(z) at most
@@ -69,6 +71,8 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
     spec : NetworkSpec
     params : ndarray, shape (n_params,)
     X : ndarray, shape (n, n_in)
+    beside_one : collection of str
+        Activations, elu or selu, that are computed as a difference of exp(z) and 1, and so rounded like these.
 
     Returns
     -------
@@ -91,11 +95,14 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float
         else:
             slope = abs(activations.DERIVATIVES[name](z, h))
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink
-        error = error + eps * abs(z if name in PRODUCTS else h) + tiny
+        size = abs(z if name in PRODUCTS else h) + (SELU_SCALE_ALPHA * (z < 0) if name in beside_one else 0)
+        error = error + eps * size + tiny
     return error
 
 
-def rounding_of_members(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray[np.float64]:
+def rounding_of_members(
+    spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collection[str] = ()
+) -> NDArray[np.float64]:
     """What `rounding` of every member, and that of sums over them, may change of their mean and spread.
 
     The mean changes by the mean of the changes, the spread by their root mean square at most (the triangle
@@ -107,13 +114,15 @@ def rounding_of_members(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArr
     spec : NetworkSpec
     params : ndarray, shape (K, n_params)
     X : ndarray, shape (n, n_in)
+    beside_one : collection of str
+        As in `rounding`.
 
     Returns
     -------
     ndarray of float64, shape (n, 2 n_out)
         Of the mean, and beside it of the spread.
     """
-    errors, outputs = np.array([rounding(spec, member, X) for member in params]), _outputs(spec, params, X)
+    errors, outputs = np.array([rounding(spec, one, X, beside_one) for one in params]), _outputs(spec, params, X)
     summing = np.finfo(spec.dtype).eps * np.sqrt(len(params))
     of_mean = errors.mean(axis=0) + summing * abs(outputs).mean(axis=0)
     spread, tiny = outputs.std(axis=0), float(np.finfo(spec.dtype).tiny)
