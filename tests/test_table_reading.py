@@ -154,6 +154,18 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(data, reading, said, tmp_p
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["parquet", "ipc"])
+def test_a_file_at_which_polars_panics_is_refused_in_a_sentence(kind, tmp_path, monkeypatch):
+    def panic(file):
+        raise polars.exceptions.PanicException("assertion failed\nsomewhere")
+
+    path = tmp_path / f"t.{kind}"
+    path.write_bytes(b"damaged")
+    monkeypatch.setattr(polars, f"read_{kind}", panic)
+    with pytest.raises(ValueError, match=f"t.{kind} cannot be read as a table: assertion failed$"):
+        read_table(str(path))
+
+
 def test_a_long_text_is_read(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"# above\n\na,y\n" + LONG + b',1\n"' + LONG + b'\n",2\n')

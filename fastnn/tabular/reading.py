@@ -130,7 +130,10 @@ def read_table(
         else:
             frame, separator, guesses = _read_csv(_bytes(path), path, known, reading)
             layout = f"{SEPARATORS.get(separator, repr(separator))} between columns"
-    except polars.exceptions.PolarsError as error:
+    except (
+        polars.exceptions.PolarsError,
+        polars.exceptions.PanicException,
+    ) as error:  # a damaged file may raise either
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     missing = tuple(text.strip() for text in reading.missing)
     numerals = guess(frame, reading.decimal, reading.thousands, missing, separator == ",", like)
