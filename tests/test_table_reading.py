@@ -47,6 +47,15 @@ def test_what_was_guessed_is_told(tmp_path):
     assert read_table(str(path)).guesses == "';' between columns, ',' decimal, Windows-1252"
 
 
+def test_the_folder_for_temporary_files_may_have_any_name(tmp_path, monkeypatch):
+    folder = tmp_path / "O'Brien [1]"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    path = tmp_path / "t.csv"
+    path.write_bytes(people(";", ","))
+    assert read_table(str(path)).frame.columns == ["name", "age", "dose"]
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".xlsx", ".csv.zst"])
 def test_other_formats(suffix, tmp_path):
     frame = polars.DataFrame(PEOPLE, schema=["name", "age", "dose"], orient="row")

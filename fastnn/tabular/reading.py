@@ -289,11 +289,13 @@ def _cells(line: str, separator: str) -> set[str]:
 def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) -> dict[str, Any]:
     """The separator, the quotes and their escape that DuckDB finds."""
     given = {"comment": reading.comment or "", **({"delim": separator} if separator else {})}
-    options = ", ".join(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in given.items())
+    options = ", ".join(f"{name} = {_sql(value)}" for name, value in given.items())
     found = None
     for more in ("", ", strict_mode = false"):
         try:
-            query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv('{path}', {options}, sample_size = 20000{more})"
+            query = (
+                f"SELECT Delimiter, Quote, Escape FROM sniff_csv({_sql(path)}, {options}, sample_size = 20000{more})"
+            )
             [found] = connection.execute(query).fetchall()
             break
         except Exception:  # it found no shape: the plain one then tells what is wrong
@@ -307,6 +309,11 @@ def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) 
         "escapechar": escape or quote,
         "comment": reading.comment or "",
     }
+
+
+def _sql(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _reason(error: Exception, skipped: int) -> str:
