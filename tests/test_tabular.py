@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from spreadsheets import xlsx
 
 import fastnn
 from fastnn.apps import cli
@@ -249,6 +250,15 @@ def test_train_predict_and_info(folder, capsys):
     assert polars.read_csv("p.csv").height == 300
     assert cli.main(["info", "table.safetensors"]) == 0
     assert "colour   category" in capsys.readouterr().out
+
+
+def test_an_empty_column_of_a_spreadsheet_is_told_once(folder, capsys, caplog):
+    pytest.importorskip("fastexcel")
+    rows = [(float(k), None, float(k * k % 7)) for k in range(20)]
+    (folder / "t.xlsx").write_bytes(xlsx(sheet=[("x", "none", "y"), *rows]))
+    assert cli.main(["train", "t.xlsx", "--target", "y", "--task", "regression", "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("LEFT OUT: empty") == 1
+    assert caplog.text == ""
 
 
 def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -72,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # whoever started the process closed it
             setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
+    logging.getLogger("fastexcel").setLevel(logging.ERROR)  # that a column is empty is told in our own words
     name = "fastnn"
 
     def warn(message: Warning | str, *where: object) -> None:
