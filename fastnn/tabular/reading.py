@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.checks import counted
 from fastnn.checks.extras import require
 from fastnn.tabular.numerals import Numerals, guess
 
@@ -237,7 +238,7 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
             frame = polars.DataFrame(rows)
         except csv.Error as error:
             raise ValueError(f"{path} cannot be read as a table: line {skipped + 1} has a {error}") from error
-        except duckdb.Error as error:
+        except (duckdb.Error, polars.exceptions.PolarsError) as error:  # polars' of what DuckDB finds further down
             raise ValueError(f"{path} cannot be read as a table: {_reason(error, skipped)}") from error
     frame = frame.select(polars.all().str.strip_chars())
     if reading.header:
@@ -322,8 +323,11 @@ def _reason(error: Exception, skipped: int) -> str:
     line = re.search(r"Line: (\d+)", text)
     where = f"line {int(line[1]) + skipped} has " if line else ""
     if fields := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
-        return f"{where}{fields[2]} fields, where the header has {fields[1]}"
-    return f"{where}{'' if not where else 'this fault: '}{text.splitlines()[1 if len(text.splitlines()) > 1 else 0]}"
+        return f"{where}{counted(int(fields[2]), 'field')}, where the header has {fields[1]}"
+    if "unterminated quote" in text:
+        return f"{where}a quote that is not closed where its field ends"
+    fault = text.partition("Possible fixes")[0].strip().splitlines()[-1].removesuffix(".")
+    return f"{where}this fault: {fault}" if where else fault
 
 
 def _read_excel(path: str, reading: Reading) -> Any:
