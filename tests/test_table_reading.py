@@ -47,6 +47,14 @@ def test_what_was_guessed_is_told(tmp_path):
     assert read_table(str(path)).guesses == "';' between columns, ',' decimal, Windows-1252"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(encoding, tmp_path):
+    path, mark = tmp_path / "t.csv", "" if encoding in ("utf-8-sig", "utf-16") else "\ufeff"
+    path.write_bytes(f"{mark}y;a,b\n1;2,5\n2;3,5\n".encode(encoding))
+    for said in (encoding, None):
+        assert read_table(str(path), ["y"], Reading(encoding=said)).frame.columns == ["y", "a,b"]
+
+
 def test_the_folder_for_temporary_files_may_have_any_name(tmp_path, monkeypatch):
     folder = tmp_path / "O'Brien [1]"
     folder.mkdir()

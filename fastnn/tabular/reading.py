@@ -194,7 +194,7 @@ def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
     marked = next((name for mark, name in marks.items() if data.startswith(mark)), None)
     for name in [encoding or marked] if encoding or marked else ["utf-8", "cp1252"]:
         try:
-            text = data.decode(str(name))
+            text = data.decode(str(name)).removeprefix("\ufeff")  # the mark, which an encoding that is said may leave
         except LookupError as error:
             raise ValueError(f"--encoding must be one that Python knows, such as utf-8; got {encoding!r}") from error
         except UnicodeError:
