@@ -41,6 +41,27 @@ def test_from_a_state_dict(capsys):
     assert "--activations must be left out for net.npz, which holds them" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["F16", "BF16"])
+def test_weights_of_half_precision_become_float32(kind, folder):
+    numbers = [1.0, -2.0, 2.5, 0.5]
+    halves = np.array(numbers, "<f2") if kind == "F16" else (np.array(numbers, "<f4").view("<u4") >> 16).astype("<u2")
+    entries = {"0.weight": ([1, 3], [0, 6]), "0.bias": ([1], [6, 8])}
+    told = {name: {"dtype": kind, "shape": shape, "data_offsets": at} for name, (shape, at) in entries.items()}
+    header = json.dumps(told).encode()
+    (folder / "state.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + halves.tobytes())
+    assert main(["convert", "state.safetensors", "net.npz", "--activations", "identity"]) == 0
+    made = fastnn.load("net.npz")
+    assert made.spec.dtype == "float32"
+    assert made.params.tolist() == numbers
+
+
+def test_weights_that_are_no_such_numbers_are_refused_by_name(capsys):
+    save({"0.weight": np.ones((1, 3), bool)}, "state.safetensors")
+    assert main(["convert", "state.safetensors", "net.npz", "--activations", "identity"]) == 1
+    said = "state.safetensors must hold floats of 16, 32 or 64 bits, or integers; '0.weight' is BOOL"
+    assert capsys.readouterr().err == f"fastnn convert: {said}\n"
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_domain_is_kept(dtype):
     X = np.random.default_rng(0).normal(size=(50, 3))

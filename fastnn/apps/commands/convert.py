@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from fastnn import MLP
 
 SUMMARY = "make a fastnn network from an ONNX file or from PyTorch weights"
@@ -74,7 +77,6 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
         If it is of another kind; the message says what to do instead.
     """
     import fastnn
-    from fastnn.checks.extras import require
     from fastnn.models import files
     from fastnn.models.load import network_of
 
@@ -87,13 +89,7 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
     if source.suffix == ".onnx":
         return fastnn.from_onnx(source, dtype=dtype)
     if source.suffix == ".safetensors" and activations is not None:
-        try:
-            state = require("safetensors.numpy", "io").load(source.read_bytes())
-        except ImportError:
-            raise
-        except Exception as error:  # a damaged file fails in any of a dozen ways
-            raise ValueError(f"{source} cannot be read as a safetensors file: {error}") from error
-        ordered = _ordered(state, layers.split(",") if layers else None, source)
+        ordered = _ordered(_state_in(source), layers.split(",") if layers else None, source)
         return fastnn.from_torch(ordered, activations.split(","), dtype=dtype)
     if source.suffix not in (".safetensors", ".npz"):
         raise ValueError(f"SOURCE must end in .onnx, .safetensors or .npz; got {str(source)!r}")
@@ -103,6 +99,30 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
     loaded = network_of(saved)
     made = fastnn.from_arrays(loaded.weights, loaded.biases or None, list(loaded.spec.activations), dtype=dtype)
     return network_of(saved._replace(spec=made.spec, params=made.params))  # with its domain
+
+
+def _state_in(source: Path) -> dict[str, NDArray]:
+    """The arrays in a safetensors file; those of bfloat16, which NumPy lacks, as float32, of which it is a half."""
+    import numpy as np
+
+    from fastnn.checks.extras import require
+
+    content, safetensors = source.read_bytes(), require("safetensors", "io")
+    try:
+        entries = safetensors.deserialize(content)
+    except Exception as error:  # a damaged file fails in any of a dozen ways
+        raise ValueError(f"{source} cannot be read as a safetensors file: {error}") from error
+    state = {}
+    for name, entry in entries:
+        kind, data = entry["dtype"], entry["data"]
+        if kind == "BF16":
+            array = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+        elif number := re.fullmatch("([FIU])(8|16|32|64)", kind):
+            array = np.frombuffer(data, f"<{number[1].lower()}{int(number[2]) // 8}")
+        else:
+            raise ValueError(f"{source} must hold floats of 16, 32 or 64 bits, or integers; {name!r} is {kind}")
+        state[name] = array.reshape(entry["shape"])
+    return state
 
 
 def _ordered(state: dict[str, Any], layers: list[str] | None, source: Path) -> dict[str, Any]:
