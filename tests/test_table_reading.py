@@ -160,6 +160,7 @@ def test_a_packed_file_is_read_to_its_end_or_not_at_all(tmp_path):
         (b"a,y\n1,2\n3,4,5\n6,7\n", Reading(), "line 3 has 3 fields, where the header has 2"),
         (b"a,y\n1,2\n3\n6,7\n", Reading(), "line 3 has 1 field, where the header has 2"),
         (b"# of\na,y\n" + 30_000 * b"1,2\n" + b"3,4,5\n", Reading(), "line 30003 has 3 fields, where the header has 2"),
+        (b"sep=;\na;y\n1;2\n3;4;5\n", Reading(), "line 4 has 3 fields, where the header has 2"),
         (b'a,y\n1,2\n"b,3\n', Reading(), "line 3 has a quote that is not closed where its field ends"),
         (b"a,y\n" + 30_000 * b"1,2\n" + b'"b\\"c",3\n', Reading(), "line 30002 has a quote that is not closed"),
         (b"\x1f\x8bnothing", Reading(), "cannot be unpacked"),

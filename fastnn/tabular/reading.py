@@ -215,11 +215,11 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
     polars, duckdb = require("polars", extra="data"), require("duckdb", extra="data")
     text, encoding = _decode(data, path, reading.encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    separator = reading.separator
+    separator, skipped = reading.separator, 0
     if declared := re.match(r"sep=(.)\n", text):
-        separator, text = separator or declared[1], text[declared.end() :]
-    skipped, likely = _lines_above(text, known, reading)
-    text = text.split("\n", skipped)[-1]
+        separator, skipped, text = separator or declared[1], 1, text[declared.end() :]
+    above, likely = _lines_above(text, known, reading)
+    skipped, text = skipped + above, text.split("\n", above)[-1]
     if not text.strip():
         raise ValueError(f"{path} cannot be read as a table: it is empty")
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
@@ -249,8 +249,8 @@ def _read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tup
     guesses = [encoding]
     if shape["quotechar"] == "'":
         guesses.append("quotes '")
-    if skipped:
-        guesses.append(f"{skipped} line{'s' if skipped > 1 else ''} above the header")
+    if above:
+        guesses.append(f"{counted(above, 'line')} above the header")
     return frame, shape["sep"], guesses
 
 
