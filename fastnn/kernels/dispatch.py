@@ -33,9 +33,9 @@ LARGE_PARAMS = 2**12
 MANY_ROWS = 64
 
 #: Least bytes of a layer's weights and of one of their rows for which few samples read these rows once, in the order of
-#: memory: they outgrow the first-level cache. `RegisterFile.few_rows` says how many samples; where weights are fetched
-#: ahead it is one. With AVX2, 1 to 4 rows through 512-512 took 1/3 to 3/5 of the tiles' time, 8 rows more; with AVX-512
-#: one row 1/2, two as much, four more (``pytest bench/bench_kernels.py -k few``).
+#: memory: they outgrow the first-level cache. `RegisterFile.few_rows` says how many samples, `few_far_rows` where
+#: weights are fetched ahead otherwise. With AVX2, 1 to 4 rows through 512-512 took 1/3 to 3/5 of the tiles' time, 8
+#: rows more; with AVX-512 one row 1/2, two as much, four more (``pytest bench/bench_kernels.py -k few``).
 FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 
 #: Least bytes of a layer's weights for which fewer rows than `MANY_ROWS` fetch the next strip of them ahead, where
@@ -104,7 +104,7 @@ def fetches_weights(layer: Layer, dtype: str, batch_size: int) -> bool:
 def reads_weights_once(layer: Layer, dtype: str, batch_size: int) -> bool:
     """Whether a layer's weights are read row by row, for few samples."""
     stride = layer.n_out * np.dtype(dtype).itemsize
-    few = 1 if fetches_weights(layer, dtype, batch_size) else REGISTER_FILE.few_rows
+    few = REGISTER_FILE.few_far_rows if fetches_weights(layer, dtype, batch_size) else REGISTER_FILE.few_rows
     return batch_size <= few and stride >= FEW_ROWS_STRIDE and layer.n_in * stride >= FEW_ROWS_BYTES
 
 

@@ -6,6 +6,7 @@ Each sum is taken in the order that it has for one sample, and so has the same b
 
 from __future__ import annotations
 
+import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights, shares_tiles
@@ -18,7 +19,11 @@ from fastnn.kernels.point.scratch import OPTIONS, row_stride, sizes_of
 from fastnn.kernels.simd import broadcast, lanes, load, store
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import DEPTH, LEAST, LOW, Ahead, product_tile
+from fastnn.kernels.tiles.few_rows import few_rows_product
 from fastnn.settings import catalogue
+
+#: Samples that go row by row through the weights: a tile would be almost empty.
+FEW = 2
 
 _IDENTITY = catalogue.ACTIVATIONS["identity"].code
 _SOFTMAX, _ASCENDING = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["ascending"].code
@@ -116,10 +121,14 @@ def _multiply(far, biased, rows, n, depth, x, w, w_stride, b, h, stride):
 
     Rows of x and h lie `stride` apart. Beyond `rows` there may be more, up to a multiple of `LEAST`.
     """
-    width = lanes(w)
+    width, one = lanes(w), np.intp(1)
     for r in range(0 if biased else -(-rows // LEAST) * LEAST):
         for j in range(0, n, width):
             store(h + (r * stride + j), broadcast(0.0, w))
+    if rows <= FEW:
+        start, start_stride = (b, np.intp(0)) if biased else (h, stride)
+        few_rows_product(rows, n, depth, x, stride, one, w, w_stride, one, start, start_stride, h, stride)
+        return
     for start in range(0, depth, DEPTH):
         part, j = min(DEPTH, depth - start), 0
         while j < n:

@@ -61,9 +61,12 @@ def _strip_of_few(n, m, depth, a, b, init, c):
     if n >= LOW:
         done = LOW
         product_tile(LOW, 2, 0, LOW, m, depth, a_0, b, init_0, c_0, beside)
+    elif n > LEAST:  # one tile passes over the strip in the time of two half ones
+        done = n
+        product_tile(LOW, 2, 0, n, m, depth, a_0, b, init_0, c_0, beside)
     else:
-        done = min(n, LEAST)
-        product_tile(LEAST, 2, 0, done, m, depth, a_0, b, init_0, c_0, beside)
+        done = n
+        product_tile(LEAST, 2, 0, n, m, depth, a_0, b, init_0, c_0, beside)
     if done < n:
         a, init, c, rest = a + done * a_stride, init + done * init_stride, c + done * c_stride, n - done
         strip(LOW, 2, 0, 0, rest, m, depth, (a, a_stride, a_step), b, (init, init_stride), (c, c_stride))
