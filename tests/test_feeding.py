@@ -2,11 +2,13 @@
 
 import threading
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, Rprop
+from fastnn.training import batches as feeding
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(25, 3)), RNG.normal(size=(25, 2))
@@ -101,6 +103,39 @@ def test_divergence_goes_back_to_the_last_finite_epoch(backend):
     assert history.stopped == "diverged"
     assert np.isfinite(one.params).all()
     assert history.state.counters[1] == 0
+
+
+class LateThread:
+    """Does what was submitted, in order, only when a result is waited for, as a thread may that wakes up late."""
+
+    def __init__(self, workers, name):
+        self.waiting = []
+
+    def submit(self, function, *arguments):
+        future = Future()
+        future.result = lambda: self.catch_up() or Future.result(future)
+        self.waiting.append((future, function, arguments))
+        return future
+
+    def catch_up(self):
+        for future, function, arguments in self.waiting:
+            future.set_result(function(*arguments))
+        self.waiting.clear()
+
+    def shutdown(self, cancel_futures):
+        self.waiting.clear()
+
+
+def test_a_batch_fetched_ahead_of_a_divergence_is_not_missing_after_it(backend, monkeypatch):
+    settings = {"epochs": 2000, "optimizer": SGD(1.5), "rng": 0, "backend": backend}
+    one, other = MLP((3, 1), rng=1), MLP((3, 1), rng=1)
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        expected = one.fit(X, Y[:, 0], batch_size=10, shuffle=False, specialize=False, **settings)
+    monkeypatch.setattr(feeding, "ThreadPoolExecutor", LateThread)
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        history = other.fit(lambda: ((X[part], Y[part, 0]) for part in PARTS), **settings)
+    assert history.epochs == expected.epochs
+    assert other.params.tobytes() == one.params.tobytes()
 
 
 def bad_values():

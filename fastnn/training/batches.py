@@ -78,15 +78,16 @@ class Feed:
             self._iterator = iter(batches)
             for _ in range(number):
                 next(self._iterator, None)
-            self._fetched = self._thread.submit(self._fetch, number)
+            self._fetched = self._thread.submit(self._fetch, self._iterator, number)
         batch = self._fetched.result()
         self._place = (epoch, number + 1)
-        self._fetched = None if batch is None else self._thread.submit(self._fetch, number + 1)
+        self._fetched = None if batch is None else self._thread.submit(self._fetch, self._iterator, number + 1)
         return batch
 
-    def _fetch(self, number: int) -> Batch | None:
+    def _fetch(self, iterator: Iterator[Any], number: int) -> Batch | None:
+        """The next batch of this iterator, which a run that goes back to an earlier place leaves meanwhile."""
         missing = object()
-        batch = next(self._iterator, missing)
+        batch = next(iterator, missing)
         if batch is missing:
             return None
         X, y, weight = check_batch(batch, number, self._job.spec, self._job.loss)
