@@ -180,6 +180,23 @@ def test_each_member_stops_early_by_itself_as_fit_does(validation, restore):
             assert many.records.best[k] == pytest.approx(run.validation_loss.min())
 
 
+def test_a_member_of_which_no_epoch_is_best_keeps_its_last_parameters():
+    """As where the validation loss overflows; other members, of which one is, take the same lanes before it."""
+    spec, samples = MLP((3, 5, 2), activation="leaky_relu", dtype="float32").spec, X * [1, 1, 0]
+    start, overflows = params(spec, 80), np.arange(80) % 2 == 1
+    first = spec.layers[0].weights
+    start[~overflows, first + 2 * 5 : first + 3 * 5] = 0  # these do not see the last feature, nor learn to
+    settings = {"epochs": 9, "optimizer": SGD(0.1), "early_stopping": EarlyStopping(patience=3)}
+    settings["validation_data"] = [[0.1, 0.2, 1e30]], [[0.5, 0.5]]
+    many = fit_many(spec, samples, Y, params=start, specialize=True, **settings)
+    assert np.array_equal(np.isinf(many.records.best), overflows)
+    for k in range(80):
+        one = MLP.from_params(spec, start[k])
+        run = one.fit(samples, Y, **settings)
+        assert many.records.epochs[k] == run.epochs
+        close(many.params[k], one.params, "float32")
+
+
 def test_a_metric_or_a_plateau_goes_one_after_another():
     settings = {"members": 2, "epochs": 5, "validation_data": (X, Y), "rng": 0}
     rate = schedules.ReduceOnPlateau(0.1, patience=1)

@@ -47,7 +47,7 @@ def admit(here, lane, member, tick, results, settings, step):
 def release(here, lane, results, status, epochs, steps, loss, restores, n_params):
     """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow."""
     width, member, target = lanes(here.params), here.members[lane], pointer(results.params, 0)
-    source = here.best_params if restores else here.params
+    source = here.best_params if restores and here.best[lane] < np.inf else here.params
     for i in range(n_params):
         target[member * n_params + i] = source[i * width + lane]
         here.params[i * width + lane] = 0.0
