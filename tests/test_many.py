@@ -219,6 +219,42 @@ def test_members_that_diverge_leave_the_others_alone():
     assert not (set(many.best(15).records.member) & set(np.flatnonzero(rates > 1)))
 
 
+@pytest.mark.parametrize("batch_size", [None, 3])
+@pytest.mark.parametrize("stopping", [None, EarlyStopping(patience=50)])
+@pytest.mark.filterwarnings("ignore:training diverged")
+def test_members_that_diverge_keep_what_they_had_after_their_last_finite_epoch(batch_size, stopping):
+    rates, start = np.geomspace(0.01, 1e150, 30), params(SPEC, 30)
+    settings = {"epochs": 200, "batch_size": batch_size, "shuffle": False, "early_stopping": stopping}
+    many = fit_many(SPEC, X, Y, params=start, optimizer=SGD(rates), history=True, **settings)
+    assert len(set(many.records.epochs)) > 5
+    for k in range(30):
+        one = MLP.from_params(SPEC, start[k])
+        run = one.fit(X, Y, optimizer=SGD(rates[k]), specialize=False, **settings)
+        assert many.stopped[k] == run.stopped
+        assert many.records.epochs[k] == run.epochs
+        assert many.records.steps[k] == run.state.counters[2]
+        assert np.array_equal(np.isnan(many.records.history[k]), np.arange(200) >= run.epochs)
+        assert many.records.best[k] == pytest.approx(np.inf if stopping is None else run.loss.min(initial=np.inf))
+        np.testing.assert_allclose(many.params[k], one.params, rtol=1e-6, atol=1e-6 * abs(one.params).max())
+
+
+@pytest.mark.parametrize("rule", [Adam, AdamW, AdamHat, RMSprop])
+def test_a_member_whose_optimizer_overflows_diverged(rule):
+    """Its parameters stand still from then on, and its loss is finite."""
+    spec = MLP((1, 1), bias=False, dtype="float32").spec
+    start = np.where(np.arange(40) % 2 == 1, 1e-8, 0.0)[:, None]  # of 0 there is nothing to learn
+    settings = {"optimizer": rule(1e-2), "epochs": 50}
+    with pytest.warns(RuntimeWarning, match="training diverged for 20 of 40 members"):
+        many = fit_many(spec, [[1e14]], [[0.0]], params=start, specialize=True, **settings)
+    one = MLP.from_params(spec, start[1])
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        run = one.fit([[1e14]], [[0.0]], **settings)
+    assert np.array_equal(many.records.diverged, start[:, 0] > 0)
+    assert np.array_equal(many.records.epochs, np.where(start[:, 0] > 0, run.epochs, 50))
+    close(many.params[1::2], np.tile(one.params, (20, 1)), "float32")
+    assert not many.params[::2].any()
+
+
 @pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9), Adam(0.1)], ids=lambda rule: type(rule).__name__)
 def test_who_takes_the_lane_of_a_member_that_diverged_finds_it_empty(optimizer):
     """Whatever batches remain of the epoch in which it diverged."""

@@ -148,7 +148,7 @@ def fit_many(
     Warns
     -----
     RuntimeWarning
-        If members diverge, which then keep their last finite parameters; or if the run is interrupted.
+        If members diverge, which then keep the parameters after their last finite epoch; or if the run is interrupted.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def fit_many(
     if diverged and warn:
         warnings.warn(
             f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "
-            "they keep their last finite parameters",
+            "they keep the parameters after their last finite epoch",
             RuntimeWarning,
             stacklevel=2,
         )

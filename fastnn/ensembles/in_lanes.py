@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import all_finite
 from fastnn.ensembles.threads import Piece, Report, share
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.missing import counted_weights
-from fastnn.jobs.records import DIVERGED
 from fastnn.kernels.functions.optimizers import rule_of
 from fastnn.kernels.lanes import members
 from fastnn.settings.catalogue import Loss
 from fastnn.training.interrupts import SECONDS_A_CALL
 
 
-def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
-    """Train members in lanes: each thread has its own block of lanes, and takes members from a common queue."""
+def in_lanes(job: MembersJob, outcome: MembersOutcome, epochs: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
+    """Train members in lanes, each for its own number of `epochs`, shape (K,), or all for the job's.
+
+    Each thread has its own block of lanes, and takes members from a common queue.
+    """
     rule, settings = rule_of(job.optimizer)
     n = job.X.shape[1]
     packed = job.shuffle or len(job.X) > 1 or len(job.y) > 1
@@ -37,7 +38,8 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
         selective=job.features is not None,
         validates=job.X_val.shape[1] > 0,
     )
-    parameters = _member_settings(job, settings, limits)
+    epochs = np.full(len(job), job.epochs, np.int64) if epochs is None else epochs
+    parameters = _member_settings(job, settings, epochs)
     rows = members.table(job.X, job.y) if packed else np.empty((0, n, 0), job.X.dtype)
     data = members.Data(job.X, job.y, *_weights(job.loss, job.y, job.weights), rows)
     of_validation = _weights(job.loss, job.y_val, job.weights_val)
@@ -63,7 +65,7 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, limits: NDArray[np.int64]
     return work
 
 
-def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArray | None) -> Any:
+def _member_settings(job: MembersJob, settings: tuple[float, ...], epochs: NDArray[np.int64]) -> Any:
     """How the members are trained, as the kernel takes it; `settings` are the optimizer's."""
     stopping = job.stopping
     return members.MemberSettings(
@@ -71,9 +73,8 @@ def _member_settings(job: MembersJob, settings: tuple[float, ...], limits: NDArr
         momenta=job.momenta,
         l2=job.l2,
         seeds=job.seeds,
-        limits=np.empty(0, np.int64) if limits is None else limits,
+        epochs=epochs,
         schedule=job.schedule,
-        epochs=job.epochs,
         settings=np.array(settings, np.float64),
         loss_parameter=np.full(job.loss.n_targets(job.spec.n_out), job.loss_parameter, job.spec.dtype),
         outputs=job.loss.divisor(job.spec.n_out),
@@ -104,18 +105,29 @@ def _first_ticks(job: MembersJob, lanes: int) -> int:
 
 
 def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome, report: Report) -> None:
-    """Bring members that diverged back to their last finite parameters, by training them again and stopping sooner."""
-    if all_finite(outcome.params):
+    """Give members that diverged what they had after their last finite epoch, as `fastnn.training.fit.fit` does.
+
+    It is found by bisection: training again for fewer epochs gives the same bits.
+    """
+    records = outcome.records
+    lost, ended = np.flatnonzero(records.diverged), records.n_ended
+    if not lost.size:
         return
-    ended = outcome.records.n_ended
-    lost = np.flatnonzero(outcome.records.ended & ~np.isfinite(outcome.params).all(axis=1))
-    while len(lost):
-        limits = np.maximum(outcome.records.steps[lost] - 1, 0)
-        part = replace(job.part(lost), params=first[lost])
+    stopping = job.stopping and replace(job.stopping, restore_best=False)
+    job = replace(job.part(lost), params=first[lost], stopping=stopping, history=False)
+    kept = MembersOutcome.blank(job)
+    kept.params[:] = first[lost]
+    last = records.epochs[lost]
+    good, bad = np.zeros_like(last), last + 1
+    while (between := np.flatnonzero(bad - good > 1)).size:
+        middle = np.where(bad > last, last, (good + bad) // 2)[between]
+        part = job.part(between)
         again = MembersOutcome.blank(part)
-        again.params[:] = first[lost]
-        share(in_lanes(part, again, limits), 1, again, lambda done: report(ended))
-        again.records.status[:] = DIVERGED
-        again.records.loss[:] = np.nan
-        outcome.put(lost, again)
-        lost = lost[~np.isfinite(again.params).all(axis=1)]
+        again.params[:] = first[lost[between]]
+        share(in_lanes(part, again, middle), 1, again, lambda done: report(ended))
+        sound = ~again.records.diverged
+        good[between[sound]], bad[between[~sound]] = middle[sound], middle[~sound]
+        kept.put(between[sound], again.part(sound))
+    outcome.params[lost] = kept.params
+    for name in ("epochs", "steps", "best"):
+        getattr(records, name)[lost] = getattr(kept.records, name)

@@ -53,7 +53,7 @@ def train_members(
         share(work, min(threads, len(job)), outcome, report, halt)
         if job.specialize:
             rewind(job, first, outcome, report)
-    except BaseException:  # Ctrl-C: who diverged is not finished before its last finite parameters are found
+    except BaseException:  # Ctrl-C: who diverged is not finished before `rewind` has found what it keeps
         outcome.records.status[~np.isfinite(outcome.params).all(axis=1)] = 0
         raise
     finally:

@@ -142,8 +142,8 @@ class MembersOutcome:
         params = np.empty((len(job), job.spec.n_params), job.spec.dtype)
         return cls(params, Records.blank(job.streams, kept, job.X_val.shape[1] > 0))
 
-    def part(self, members: slice) -> MembersOutcome:
-        """The outcome of some members, in the same memory, or this one if they are all."""
+    def part(self, members: Any) -> MembersOutcome:
+        """The outcome of some members, in the same memory for a slice, or this one if they are all."""
         if _is_all(members, len(self.params)):
             return self
         return MembersOutcome(self.params[members], self.records[members])

@@ -45,9 +45,8 @@ class MemberSettings(NamedTuple):
     momenta: NDArray[np.float64]
     l2: NDArray[np.float64]
     seeds: NDArray[np.int64]
-    limits: NDArray[np.int64]  # a member makes at most this many steps
+    epochs: NDArray[np.int64]
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
-    epochs: int
     settings: NDArray[np.float64]  # (4,), the optimizer's
     loss_parameter: NDArray  # (n_targets,), a number for each target
     outputs: float  # what a row's loss is divided by

@@ -21,11 +21,11 @@ from fastnn.kernels.simd.threads import fetch_add
 def _admit_waiting(step, pointers, settings, results, queue, tick, n_batches):
     """Give idle lanes to waiting members, and prepare all rows where they are one batch.
 
-    Returns whether any lane has a member, whether all of these end together, and when the first ends.
+    Returns whether any lane has a member, whether all of these began together and when, and when the first will end.
     """
     here, samples, validation = pointers.lanes, pointers.samples, pointers.validation
-    width, n_members, n_epochs = lanes(here.params), results.status.size, settings.epochs
-    left, together, end = False, True, tick + n_epochs
+    width, n_members = lanes(here.params), results.status.size
+    left, together, begin, end = False, True, tick, tick
     for lane in range(width):
         if here.members[lane] < 0 and queue[0] < n_members:
             member = fetch_add(pointer(queue, 0), 1)
@@ -36,15 +36,17 @@ def _admit_waiting(step, pointers, settings, results, queue, tick, n_batches):
                 if validation.weighted:
                     share_by_weight(validation, pointers, settings, False, 0, validation.n, lane, lane + 1)
         if here.members[lane] >= 0:
-            last = here.started[lane] + n_epochs
-            together, left, end = together and (not left or last == end), True, min(end, last)
+            first = here.started[lane]
+            last = first + settings.epochs[here.members[lane]]
+            together, end = together and (not left or first == begin), min(end, last) if left else last
+            left, begin = True, first
     if left and step.packed and n_batches == 1:
         pack_rows(pointers, False, 0, samples.n)
     if left and not samples.weighted:
         share_alike(samples, settings, min(settings.batch_size, samples.n))
     if left and validation.n > 0 and not validation.weighted:
         share_alike(validation, settings, validation.n)
-    return left, together, end
+    return left, together, begin, end
 
 
 @inlined
@@ -62,14 +64,14 @@ def _begin_epoch(pointers, settings, tick):
 
 
 @inlined
-def _correct_biases(pointers, settings, tick, first_tick, together, batch, n_batches):
-    """What the optimizer divides its averages by, in every lane; `first_tick` is that of members that end together."""
+def _correct_biases(pointers, settings, tick, begin, together, batch, n_batches):
+    """What the optimizer divides its averages by, in every lane; `begin` is the first tick of members in step."""
     here = pointers.lanes
     width = lanes(here.params)
     debias, spread = here.pace + 2 * width, here.pace + 3 * width
     for lane in range(width):
         if lane == 0 or not together:
-            epoch = tick - (first_tick if together else here.started[lane])
+            epoch = tick - (begin if together else here.started[lane])
             number = epoch * n_batches + batch + 1
             first, second = bias_corrections(settings.settings, number)
         debias[lane], spread[lane] = first, second
@@ -77,9 +79,9 @@ def _correct_biases(pointers, settings, tick, first_tick, together, batch, n_bat
 
 @inlined
 def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
-    """Take steps on one batch; returns how many, and whether a member left, at its limit or at a non-finite loss."""
+    """Take steps on one batch; returns how many, and whether a member left, at a non-finite loss."""
     here, samples, table, losses = pointers.lanes, pointers.samples, pointers.table, pointers.losses
-    width, n_params, changed = lanes(here.params), step.n_params, False
+    width, changed = lanes(here.params), False
     start = batch * min(settings.batch_size, samples.n)
     rows = min(settings.batch_size, samples.n - start)
     if step.packed and n_batches > 1:
@@ -88,13 +90,6 @@ def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
         share_by_weight(samples, pointers, settings, settings.own_order, start, rows, 0, width)
     elif n_batches > 1:
         share_alike(samples, settings, rows)
-    for lane in range(width if settings.limits.size > 0 else 0):
-        epoch = tick - here.started[lane]
-        steps = epoch * n_batches + batch
-        if here.members[lane] >= 0 and steps == settings.limits[here.members[lane]]:
-            release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
-            changed = True
-
     done = call_integer(
         step.train, KNOWN, here.params, pointers.values, here.pace, samples.X + start * table.n_in,
         samples.y + start * table.n_targets, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
@@ -105,8 +100,7 @@ def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
         for lane in range(width):
             if here.members[lane] >= 0 and not np.isfinite(losses[lane]):
                 epoch = tick + done - 1 - here.started[lane]
-                steps = epoch * n_batches + batch
-                release(here, lane, results, DIVERGED, epoch, steps, np.nan, False, n_params)
+                release(here, lane, results, DIVERGED, epoch, n_batches, np.nan, False, step)
                 changed = True
     return done, changed
 
@@ -116,8 +110,7 @@ def _look(step, pointers, settings, results, tick, n_batches):
     """Note for every member what the end of an epoch shows; returns whether one left, out of epochs or patience."""
     here, validation = pointers.lanes, pointers.validation
     losses, monitored = pointers.losses, pointers.monitored
-    n_params, n_epochs, changed = step.n_params, settings.epochs, False
-    restores = settings.patience > 0 and settings.restore_best
+    changed, restores = False, settings.patience > 0 and settings.restore_best
     if validation.n > 0:
         call(
             step.batch_loss, KNOWN, here.params, pointers.values, validation.X, validation.y, pointers.table.x,
@@ -127,7 +120,7 @@ def _look(step, pointers, settings, results, tick, n_batches):
     else:
         store(monitored, load(losses))
     if settings.patience > 0:
-        note_best(here, monitored, settings, n_params)
+        note_best(here, monitored, settings, step.n_params)
     for lane in range(lanes(here.params)):
         member, epoch = here.members[lane], tick - here.started[lane]
         if member < 0:
@@ -137,9 +130,9 @@ def _look(step, pointers, settings, results, tick, n_batches):
         if results.history.size > 0 and validation.n > 0:
             results.validation[member, epoch - 1] = monitored[lane]
         waits = settings.patience == 0 or here.waits[lane] < settings.patience
-        if not waits or epoch == n_epochs:
-            status, steps = FINISHED if waits else EARLY, epoch * n_batches
-            release(here, lane, results, status, epoch, steps, np.float64(losses[lane]), restores, n_params)
+        if not waits or epoch == settings.epochs[member]:
+            status = FINISHED if waits else EARLY
+            release(here, lane, results, status, epoch, n_batches, np.float64(losses[lane]), restores, step)
             changed = True
     return changed
 
@@ -150,20 +143,18 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
     control = flush_denormals()
     pointers = block_pointers(block, data, validation)
     losses, weights = pointers.losses, pointers.samples.weights
-    n, n_epochs = pointers.samples.n, settings.epochs
+    n = pointers.samples.n
     n_rows = min(settings.batch_size, n)
     n_batches = (n + n_rows - 1) // n_rows
     attentive = results.history.size > 0 or settings.patience > 0
     # so that whole epochs follow one another without a look at them
-    plain = n_batches == 1 and not (
-        attentive or settings.schedule.size > 1 or settings.limits.size > 0 or step.corrected
-    )
+    plain = n_batches == 1 and not (attentive or settings.schedule.size > 1 or step.corrected)
 
     tick = block.ticks[0]
-    last_tick, end, changed, left, together = tick + max_ticks, tick, True, True, True
+    last_tick, begin, end, changed, left, together = tick + max_ticks, tick, tick, True, True, True
     while tick < last_tick:
         if changed:
-            left, together, end = _admit_waiting(step, pointers, settings, results, queue, tick, n_batches)
+            left, together, begin, end = _admit_waiting(step, pointers, settings, results, queue, tick, n_batches)
             changed = False
             if not left:
                 break
@@ -171,7 +162,7 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
         loss_sum, weight_sum = broadcast(0.0, losses), broadcast(0.0, losses)
         for batch in range(n_batches):
             if step.corrected:
-                _correct_biases(pointers, settings, tick, end - n_epochs, together, batch, n_batches)
+                _correct_biases(pointers, settings, tick, begin, together, batch, n_batches)
             n_steps = min(end, last_tick) - tick if plain else 1
             done, left_early = _step(step, pointers, settings, results, tick, batch, n_batches, n_steps)
             tick, changed = tick + done - 1, changed or left_early

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastnn.jobs.records import DIVERGED
 from fastnn.kernels.functions.random import member_key
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.simd import any_lane, lanes, load, pointer, select, store
@@ -44,16 +45,26 @@ def admit(here, lane, member, tick, results, settings, step):
 
 
 @inlined
-def release(here, lane, results, status, epochs, steps, loss, restores, n_params):
-    """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow."""
-    width, member, target = lanes(here.params), here.members[lane], pointer(results.params, 0)
+def release(here, lane, results, status, epochs, n_batches, loss, restores, step):
+    """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow.
+
+    A member diverged, too, if what its optimizer keeps has overflowed, which holds parameters still. Its parameters are
+    NaN until `fastnn.ensembles.in_lanes.rewind` finds those that it had before.
+    """
+    width, n_params, member = lanes(here.params), step.n_params, here.members[lane]
+    diverged, target = status == DIVERGED, pointer(results.params, 0)
+    for i in range((2 + step.n_slots) * n_params):
+        is_gradient = n_params <= i < 2 * n_params
+        diverged = diverged or not (is_gradient or np.isfinite(here.params[i * width + lane]))
     source = here.best_params if restores and here.best[lane] < np.inf else here.params
     for i in range(n_params):
-        target[member * n_params + i] = source[i * width + lane]
+        target[member * n_params + i] = np.nan if diverged else source[i * width + lane]
+    for i in range((2 + step.n_slots) * n_params):
         here.params[i * width + lane] = 0.0
     here.members[lane], here.pace[lane], here.pace[width + lane] = -1, 0.0, 0.0
-    results.status[member], results.epochs[member], results.steps[member] = status, epochs, steps
-    results.loss[member], results.best[member] = loss, here.best[lane]
+    results.status[member], results.loss[member] = (DIVERGED, np.nan) if diverged else (status, loss)
+    results.epochs[member], results.steps[member] = epochs, epochs * n_batches
+    results.best[member] = here.best[lane]
 
 
 @inlined
