@@ -6,6 +6,7 @@ import pytest
 import fastnn
 from fastnn import MLP, SGD, Adam, fit_many
 from fastnn.ensembles import sweep as sweeps
+from fastnn.reference.network import loss_and_outputs
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 1))
@@ -119,6 +120,34 @@ def test_one_validation_set_may_weigh_its_samples():
     result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, epochs=2, validation_data=(X, Y, weights))
     loss, _ = result.networks[0].loss_and_grad(X, Y, sample_weight=weights)
     assert result.records[0]["validation_loss"] == pytest.approx(loss)
+
+
+def test_validation_losses_take_the_rows_that_are_held_out_and_no_gradient(monkeypatch):
+    rows = []
+
+    def spy(spec, params, X, y, *arguments, **options):
+        rows.append(X)
+        return loss_and_outputs(spec, params, X, y, *arguments, **options)
+
+    monkeypatch.setattr(sweeps, "loss_and_outputs", spy)
+    fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, folds=4, epochs=1)
+    assert [len(held) for held in rows] == [6] * 8
+    assert np.array_equal(np.sort(np.concatenate(rows[:4]), axis=0), np.sort(X, axis=0))
+
+
+def test_numbers_of_an_array_are_not_made_objects():
+    class Frame:
+        shape = X.shape
+
+        def __len__(self):
+            return len(X)
+
+        def __array__(self, dtype=None, copy=None):
+            assert dtype is None or np.dtype(dtype).kind != "O"
+            return X.astype(dtype or X.dtype)
+
+    one, other = (fastnn.sweep(samples, Y, {"l2": [0.0]}, epochs=1) for samples in (X, Frame()))
+    assert one.networks[0].params.tobytes() == other.networks[0].params.tobytes()
 
 
 def test_ctrl_c_returns_what_is_finished(monkeypatch):

@@ -20,10 +20,10 @@ from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import path_of
+from fastnn.reference.network import loss_and_outputs
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Optimizer
 from fastnn.training.interrupts import Interrupts
-from fastnn.training.twins import twin
 
 
 class _Run(NamedTuple):
@@ -98,7 +98,9 @@ def sweep(
     >>> result.summary()[0]
     """
     for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
-        if not hasattr(value, "__len__") or np.asarray(value, object).ndim not in dimensions:
+        # As objects, since lists may be ragged; but not an array, of which that would take many times its memory.
+        shape = value.shape if hasattr(value, "shape") else np.asarray(value, object).shape
+        if not hasattr(value, "__len__") or len(shape) not in dimensions:
             raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(value)}")
     rows, numbers = settings_of(settings), seeds_of(seeds)
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
@@ -195,7 +197,7 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     """Each member's loss on its validation set; NaN if it has none."""
     if validation is None:
         return np.full(len(many), np.nan)
-    spec, network = many.spec, twin("numpy", "network")
+    spec = many.spec
     loss = checks.check_loss(options.get("loss", "mse"), spec, options.get("targets", "complete"))
     X = checks.check_inputs(validation[0], spec)
     y = checks.check_targets(validation[1], spec, loss, len(X))
@@ -206,8 +208,12 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
     for k, params in enumerate(many.params):
         own = given if given is None or np.ndim(given) == 1 else given[many.positions[k]]
         weights = checks.check_sample_weight(own, spec, len(X))
+        rows: Any = slice(None)
+        if weights is not None:  # of folds most rows have none
+            rows = weights > 0
+            weights = weights[rows]
         with np.errstate(all="ignore"):  # a network that diverged may overflow
-            losses[k], _ = network.loss_and_grad(
-                spec, params, X, y, loss, sample_weight=weights, loss_parameter=parameter
+            losses[k], _ = loss_and_outputs(
+                spec, params, X[rows], y[rows], loss, sample_weight=weights, loss_parameter=parameter
             )
     return losses

@@ -7,6 +7,8 @@ the last layer to the first, carrying D, the derivative of the loss with respect
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -138,15 +140,30 @@ def _row_weights(loss: catalogue.Loss, X: NDArray, y: NDArray, sample_weight: ND
     return weights / total if loss.mean and total > 0 else weights
 
 
+def loss_and_outputs(
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    y: NDArray,
+    loss: catalogue.Loss,
+    *,
+    sample_weight: NDArray | None = None,
+    loss_parameter: NDArray | float | None = None,
+) -> tuple[float, NDArray]:
+    """The loss of a batch, summed in float64, and the outputs, shape (n, n_out); arguments as in `loss_and_grad`."""
+    Z, H = forward(spec, params, X)
+    parameter = () if loss.parameter is None or loss_parameter is None else (loss_parameter,)
+    rows = losses.of_rows(loss, Z[-1] if loss.logits_of else H[-1], y, *parameter)
+    return float(_row_weights(loss, X, y, sample_weight).astype(np.float64) @ rows), H[-1]
+
+
 def evaluate(job: Job) -> tuple[float, float]:
     """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
     monitor = job.monitor
     assert monitor is not None
-    Z, H = forward(job.spec, job.params, monitor.X)
-    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    rows = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], monitor.y, *parameter)
-    loss = _row_weights(job.loss, monitor.X, monitor.y, monitor.sample_weight).astype(np.float64) @ rows
-    return float(loss), monitor.judge(H[-1], job.loss)
+    settings: dict[str, Any] = {"sample_weight": monitor.sample_weight, "loss_parameter": job.loss_parameter}
+    loss, outputs = loss_and_outputs(job.spec, job.params, monitor.X, monitor.y, job.loss, **settings)
+    return loss, monitor.judge(outputs, job.loss)
 
 
 def jacobian(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray:
