@@ -90,6 +90,34 @@ def test_the_checkpoint_of_another_run_is_refused(change, tmp_path):
         fit_many(SPEC, **(settings | change))
 
 
+def test_a_run_whose_seed_nobody_chose_goes_on_with_that_seed(tmp_path):
+    settings = SETTINGS | {"rng": None, "chunk": 8}
+    with pytest.raises(BrokenProcessPool):
+        fit_many(SPEC, X, Y, executor=Immediate(2), checkpoint=tmp_path, **settings)
+    executor = Immediate()
+    many = fit_many(SPEC, X, Y, executor=executor, checkpoint=tmp_path, **settings)
+    assert executor.submitted == CHUNKS - 2
+    same(many, fit_many(SPEC, X, Y, checkpoint=tmp_path, **settings))
+    assert fit_many(SPEC, X, Y, **settings).params.tobytes() != many.params.tobytes()
+    (tmp_path / "seed.txt").write_text("-1x")
+    with pytest.raises(ValueError, match=r"checkpoint must hold what fit_many wrote; got .*seed\.txt'"):
+        fit_many(SPEC, X, Y, checkpoint=tmp_path, **settings)
+
+
+def test_the_checkpoint_of_a_chosen_seed_is_not_that_of_any(tmp_path):
+    fit_many(SPEC, X, Y, chunk=8, checkpoint=tmp_path, **SETTINGS)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="checkpoint must be an empty directory, or that of a run with the same data"):
+        fit_many(SPEC, X, Y, chunk=8, checkpoint=tmp_path, **(SETTINGS | {"rng": None}))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_is_no_checkpoint(tmp_path):
+    (tmp_path / "model.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"checkpoint must be a directory; got the file '.*model\.npz'"):
+        fit_many(SPEC, X, Y, checkpoint=tmp_path / "model.npz", **SETTINGS)
+
+
 def test_ctrl_c_returns_what_is_finished(tmp_path, monkeypatch):
     save = Checkpoint.save
 

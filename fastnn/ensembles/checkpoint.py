@@ -16,6 +16,9 @@ from fastnn.models.files import write_whole
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.settings import own
 
+#: The file that tells whose chunks a directory holds.
+_RUN = "run.txt"
+
 
 class Checkpoint:
     """Finished chunks in a directory, each a file that appears whole or not at all.
@@ -23,14 +26,13 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        If the directory holds chunks of another run.
+        If it is no directory, or one that holds chunks of another run.
     """
 
     def __init__(self, folder: str | os.PathLike[str], job: MembersJob, size: int):
-        self._folder = path_of(folder, "checkpoint")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder = _directory(folder)
         digest = _digest(job, size)
-        mark = self._folder / "run.txt"
+        mark = self._folder / _RUN
         if not mark.exists():
             write_whole(mark, digest.encode())
         elif require_file(mark) > 2 * len(digest) or mark.read_bytes() != digest.encode():
@@ -72,6 +74,32 @@ class Checkpoint:
         file = BytesIO()
         np.savez(file, params=piece.params, **vars(piece.records))
         write_whole(self._path(i), file.getvalue())
+
+
+def keep_seed(folder: str | os.PathLike[str], job: MembersJob) -> None:
+    """Give a job, whose seed nobody chose, that of the run in a directory; or keep its own there, if there is no run.
+
+    Raises
+    ------
+    ValueError
+        If it is no directory, or the seed in it is damaged.
+    """
+    path = _directory(folder) / "seed.txt"
+    if path.exists():
+        require_file(path)
+        with refusing(path, "checkpoint must hold what fit_many wrote"):
+            job.seeds[:] = int(path.read_bytes())
+    elif not path.with_name(_RUN).exists():
+        write_whole(path, str(job.seeds[0]).encode())
+
+
+def _directory(folder: str | os.PathLike[str]) -> Path:
+    """The directory of a checkpoint, which is made if there is none."""
+    path = path_of(folder, "checkpoint")
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"checkpoint must be a directory; got the file {str(path)!r}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _digest(job: MembersJob, size: int) -> str:

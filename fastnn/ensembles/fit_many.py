@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
+from fastnn.ensembles.checkpoint import keep_seed
 from fastnn.ensembles.chunks import train_in_chunks
 from fastnn.jobs.members import MembersJob
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -128,7 +129,7 @@ def fit_many(
         Number of members in a chunk; by default chosen to bound the memory.
     checkpoint : path_like, optional
         A directory in which finished chunks are kept; a later call with the same data and settings trains only what is
-        missing.
+        missing. Without `rng` and `seeds`, it keeps the seed as well.
     warn : bool
         Whether to warn of what the records also tell: members that diverged, and a run that was interrupted.
 
@@ -165,6 +166,8 @@ def fit_many(
         history=history, specialize=specialize,
     )  # fmt: skip
     job.specialize, warn = _in_lanes(job), checks.check_flag("warn", warn)
+    if checkpoint is not None and rng is None and seeds is None:
+        keep_seed(checkpoint, job)
     outcome, interrupted = train_in_chunks(
         job,
         chunk=None if chunk is None else checks.check_integer("chunk", chunk, 1),
