@@ -323,6 +323,15 @@ def test_the_positions_of_some_members_are_kept_in_a_file(index, recorded, tmp_p
     assert recorded == (again._records is not None)
 
 
+def test_rates_momenta_and_members_may_be_columns_of_a_table():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"rate": [0.1, 0.2, 0.3], "momentum": [0.0, 0.5, 0.9], "member": [4, 0, 2]})
+    settings = {"epochs": 2, "rng": 0, "specialize": False}
+    many = fit_many(SPEC, X, Y, members=table["member"], optimizer=SGD(table["rate"], table["momentum"]), **settings)
+    rule = SGD([0.1, 0.2, 0.3], [0.0, 0.5, 0.9])
+    assert many.params.tobytes() == fit_many(SPEC, X, Y, members=[4, 0, 2], optimizer=rule, **settings).params.tobytes()
+
+
 def test_params_are_copied():
     start = params(SPEC, 3)
     before = start.copy()

@@ -12,7 +12,7 @@ from fastnn.checks.arrays import as_floats, as_numbers, check_finite, has_flags,
 from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets, check_weights
 from fastnn.checks.memory import check_memory
 from fastnn.checks.optimizers import check_optimizer
-from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe
+from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe, is_iterable
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.intervals import intervals_of
 from fastnn.settings.optimizers import Optimizer
@@ -51,7 +51,7 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
         first = check_ensemble_params(params, spec)
         check_finite("params", first)
         members = len(first) if members is None else members
-    if isinstance(members, (list, tuple, range, np.ndarray)):
+    if isinstance(members, np.ndarray) or is_iterable(members):
         numbers = _as_integers(members, "members must be a count, or the members' numbers, at least 0")
     else:
         count = check_integer("members", members, 1)
@@ -124,7 +124,7 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
     each = {}
     for name in ("learning_rate", "momentum"):
         value = getattr(optimizer, name, None)
-        if isinstance(value, (list, tuple, np.ndarray)):
+        if isinstance(value, np.ndarray) or is_iterable(value):
             argument = f"{name} of {type(optimizer).__name__}"
             each[name] = check_for_each(argument, value, members, intervals_of(type(optimizer))[name])
     plain = check_optimizer(
