@@ -153,6 +153,18 @@ def test_the_best_weights_come_back(restore, backend):
     assert history.best_epoch == np.argmin(history.validation_loss)
 
 
+def test_a_best_epoch_whose_parameters_were_not_kept_is_forgotten(backend):
+    net, targets = problem("mse")
+    data = X_OTHER, targets(X_OTHER)
+    settings = {"optimizer": SGD(0.4, 0.9), "backend": backend, "validation_data": data}
+    stop = EarlyStopping(5, restore_best=False)
+    first = net.fit(X, targets(X), epochs=200, rng=0, early_stopping=stop, **settings)
+    second = net.fit(X, targets(X), epochs=4, state=first.state, early_stopping=EarlyStopping(5), **settings)
+    assert first.best_epoch < first.epochs - 1
+    assert second.best_epoch == first.epochs + np.argmin(second.validation_loss)
+    assert net.loss_and_grad(*data, backend="numpy")[0] == pytest.approx(second.validation_loss.min(), rel=1e-12)
+
+
 @pytest.mark.parametrize("run", RUNS, ids=str)
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
 def test_resuming_equals_the_run_that_did_not_stop(run, stop_after, backend):

@@ -218,8 +218,9 @@ class _Run:
         if monitor.plateau is not None and monitor_state[MonitorState.RATE] == np.inf:
             monitor_state[MonitorState.RATE] = monitor.plateau.learning_rate
         self.keeps_best = monitor.stopping is not None and monitor.stopping.restore_best
-        if self.keeps_best and not self.state.best.size:
+        if self.keeps_best and not self.state.best.size:  # the best of a run that kept none is lost
             self.state.best = self.job.params.copy()
+            monitor_state[[MonitorState.BEST, MonitorState.BEST_EPOCH]] = np.inf, -1
 
     @property
     def done(self) -> int:
