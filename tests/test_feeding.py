@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import pytest
@@ -94,6 +95,23 @@ def test_one_batch_is_fetched_ahead_on_a_thread(backend):
     assert not any(thread.name.startswith("fastnn-batches") for thread in threading.enumerate())
 
 
+def test_a_run_resumed_within_an_epoch_skips_on_that_thread(backend):
+    threads = []
+
+    def told():
+        for batch in batches():
+            threads.append(threading.current_thread())
+            yield batch
+
+    one = net()
+    state = one.fit(batches, epochs=1, rng=0, backend=backend).state
+    state.counters[:] += [0, 2, 2]
+    one.fit(told, epochs=1, state=state, backend=backend)
+    assert len(threads) == 3
+    assert len(set(threads)) == 1
+    assert threads[0] is not threading.main_thread()
+
+
 def test_divergence_goes_back_to_the_last_finite_epoch(backend):
     one = MLP((3, 1), rng=1)
     with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
@@ -111,15 +129,15 @@ class LateThread:
     def __init__(self, workers, name):
         self.waiting = []
 
-    def submit(self, function, *arguments):
+    def submit(self, function, *arguments, **named):
         future = Future()
         future.result = lambda: self.catch_up() or Future.result(future)
-        self.waiting.append((future, function, arguments))
+        self.waiting.append((future, partial(function, *arguments, **named)))
         return future
 
     def catch_up(self):
-        for future, function, arguments in self.waiting:
-            future.set_result(function(*arguments))
+        for future, fetch in self.waiting:
+            future.set_result(fetch())
         self.waiting.clear()
 
     def shutdown(self, cancel_futures):

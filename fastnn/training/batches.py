@@ -76,17 +76,17 @@ class Feed:
                     f"X must yield batches, as a generator function does; got {describe(batches)} of its call"
                 )
             self._iterator = iter(batches)
-            for _ in range(number):
-                next(self._iterator, None)
-            self._fetched = self._thread.submit(self._fetch, self._iterator, number)
+            self._fetched = self._thread.submit(self._fetch, self._iterator, number, skipped=number)
         batch = self._fetched.result()
         self._place = (epoch, number + 1)
         self._fetched = None if batch is None else self._thread.submit(self._fetch, self._iterator, number + 1)
         return batch
 
-    def _fetch(self, iterator: Iterator[Any], number: int) -> Batch | None:
+    def _fetch(self, iterator: Iterator[Any], number: int, skipped: int = 0) -> Batch | None:
         """The next batch of this iterator, which a run that goes back to an earlier place leaves meanwhile."""
         missing = object()
+        for _ in range(skipped):  # here, for what yields them may live in one thread, as a database's cursor does
+            next(iterator, None)
         batch = next(iterator, missing)
         if batch is missing:
             return None
