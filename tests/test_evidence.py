@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, LevenbergMarquardt
+from fastnn.training import fit as training
 from fastnn.training.evidence import first
+from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
 
 RNG = np.random.default_rng(0)
@@ -130,3 +132,36 @@ def test_what_is_refused():
     net = MLP((100, 200, 100))
     with pytest.raises(ValueError, match=r"LevenbergMarquardt would take \d+\.\d GiB"):
         net.fit(np.zeros((3, 100)), np.zeros((3, 100)), epochs=1, optimizer=BAYESIAN)
+
+
+class Later(Interrupts):
+    """Ctrl-C, pressed after so many looks at it within steps."""
+
+    looks = 1
+
+    def __enter__(self):
+        self.left = Later.looks
+        return self
+
+    def answer(self):
+        self.left -= 1
+        self._came = self.left < 0
+        super().answer()
+
+
+@pytest.mark.parametrize("rule", [BAYESIAN, LevenbergMarquardt()], ids=["bayesian", "plain"])
+def test_a_run_interrupted_in_the_midst_of_steps_is_resumed_to_the_same_bits(rule, backend, monkeypatch):
+    settings = {"optimizer": rule, "backend": backend}
+    whole, expected = fitted(epochs=12, **settings)
+    parts, done, state = MLP((1, 5, 1), rng=0), 0, None
+    monkeypatch.setattr(training, "Interrupts", Later)
+    for looks in range(1, 100):
+        monkeypatch.setattr(Later, "looks", looks)
+        history = parts.fit(X, Y, epochs=12 - done, state=state, **settings)
+        done, state = done + history.epochs, history.state
+        if history.stopped != "interrupted":
+            break
+    assert history.stopped == expected.stopped == "finished"
+    assert looks > 5
+    assert parts.params.tobytes() == whole.params.tobytes()
+    assert state.monitor_state.tobytes() == expected.state.monitor_state.tobytes()

@@ -86,6 +86,7 @@ def train(
     """
     problem, monitor_state = _Problem(job, backend, interrupts), state.monitor_state
     for i in range(min(len(losses), max_steps)):
+        before = monitor_state.copy()
         try:
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
                 sums, settled = problem.linearise(), True
@@ -99,7 +100,8 @@ def train(
                 better = _search(problem, monitor_state, here)
                 if better is None and settled:
                     return Status.CONVERGED if problem.is_minimum(here) else Status.STALLED
-        except Interrupted:
+        except Interrupted:  # with the step its evidence and damping are discarded, so that a resumed run repeats it
+            monitor_state[:] = before
             return Status.PAUSED
         if better is None:
             monitor_state[MonitorState.DAMPING] = 0.0
