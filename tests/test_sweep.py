@@ -68,6 +68,15 @@ def test_a_setting_that_diverges_leaves_the_others_alone():
     assert [(row["setting"], row["diverged"]) for row in result.summary()] == [(1, 0), (0, 1)]
 
 
+def test_validation_losses_that_overflow_are_no_warning():
+    """Which would be an error here."""
+    result = fastnn.sweep(X, Y, {"l2": [0.0]}, seeds=2, epochs=1, dtype="float32", validation_data=(X, 1e25 * Y))
+    row = result.summary()[0]
+    assert row["diverged"] == 0
+    assert row["validation_loss_mean"] == np.inf
+    assert np.isnan(row["validation_loss_std"])
+
+
 def test_a_frame_holds_the_records():
     pytest.importorskip("pandas")
     result = fastnn.sweep(X, Y, [{"l2": 0.0}, {"l2": 0.1}], epochs=1)

@@ -81,7 +81,8 @@ class Sweep:
             for name in ("loss", "validation_loss"):
                 values = np.array([record[name] for record in sound])
                 row[f"{name}_mean"] = float(values.mean()) if len(values) else np.nan
-                row[f"{name}_std"] = float(values.std()) if len(values) else np.nan
+                with np.errstate(invalid="ignore"):  # a loss may overflow where a run did not diverge
+                    row[f"{name}_std"] = float(values.std()) if len(values) else np.nan
             rows.append(row)
         name = "loss_mean" if all(np.isnan(row["validation_loss_mean"]) for row in rows) else "validation_loss_mean"
         return sorted(rows, key=lambda row: (np.isnan(row[name]), row[name]))

@@ -28,7 +28,7 @@ class Records:
     loss : ndarray of float64, shape (K,)
         Loss of the last epoch: the weighted mean of its batches' losses, each before its update; NaN if it diverged.
     best : ndarray of float64, shape (K,)
-        Lowest loss that early stopping monitored; infinity without early stopping.
+        Least of what early stopping monitored, a loss or a metric's negative; infinity without early stopping.
     history, validation : ndarray of float64, shape (K, epochs), or (K, 0)
         Loss of every epoch, in training and on the validation set, if asked for; NaN after the end.
     """
