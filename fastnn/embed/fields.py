@@ -9,7 +9,9 @@ from numba.core.registry import cpu_target
 from numba.extending import NativeValue, make_attribute_wrapper, models, register_model, unbox
 
 from fastnn.kernels.jit.architecture import TypeOfSpec
+from fastnn.kernels.jit.loading import put_off_scipy
 from fastnn.kernels.jit.lowering import cgutils
+from fastnn.kernels.jit.pipeline import OWN
 
 
 class ArraysType(TypeOfSpec):
@@ -62,5 +64,7 @@ def _unbox(typ, thing, c):
 
 def announce() -> None:
     """Make the declared types known to Numba at once, as it meets an object that is a global only while it compiles."""
+    if OWN:
+        put_off_scipy()  # which takes as long to load as all the rest
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
