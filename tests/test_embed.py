@@ -507,6 +507,26 @@ def test_an_ensemble_asks_all_its_members():
         ask(many, x, part)
 
 
+@njit
+def ask_each(net, many, x, out):
+    for k in range(len(many)):
+        net.forward_with(many.params[k], x, out[k])
+
+
+def test_one_network_asks_the_members_of_an_ensemble():
+    """As the error for ``many[k]`` advises; their rows lie together, though Numba does not know."""
+    net = network((3, 5, 2))
+    many = fastnn.Ensemble(net.spec, RNG.normal(size=(7, net.spec.n_params)))
+    x = np.array([0.5, -1, 2])
+    for members in (many, many[::-2]):
+        out = np.empty((len(members), 2))
+        ask_each(net, members, x, out)
+        assert np.array_equal(out, [member(x) for member in members])
+    apart = np.repeat(net.params, 2)[::2]
+    with pytest.raises(ValueError, match=r"params must be contiguous; got numbers that lie apart"):
+        njit(lambda net, params, x, out: net.forward_with(params, x, out))(net, apart, x, out[0])
+
+
 def test_scratch_is_told_by_names():
     with pytest.raises(ValueError, match=r"method must be one of forward, jacobian.*got 'forwards'; did you mean"):
         MLP((3, 5, 2)).workspace("forwards")

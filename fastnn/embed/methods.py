@@ -143,18 +143,19 @@ def _forward_with(net, params, x, out, workspace=None):
     check_array(net, "forward_with", "params", params, (1,), False)
     check_array(net, "forward_with", "x", x, (1,), False)
     check_array(net, "forward_with", "out", out, (1,), True)
-    if params.layout != "C":
-        raise Refusal(f"net.forward_with: params must be contiguous; got {named(params)}")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "forward", workspace)
     n_params = net.spec.n_params
 
     def forward_with(net, params, x, out, workspace=None):
         if not (fits(params, (n_params,)) and fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
+        if stride(params, 0) != 1:
+            raise ValueError(scattered)
         p = pointer(params, 0)
         work = memory(p, size, workspace)
         feed(net, p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
+    scattered = "net.forward_with: params must be contiguous; got numbers that lie apart"
     message = shapes_message("forward_with", {"params": (n_params,), "x": (n_in,), "out": (n_out,)}, size)
     return forward_with
 
