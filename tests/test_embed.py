@@ -468,8 +468,11 @@ def test_other_lengths_are_refused_before_anything_is_written(n_in, n_out):
 def test_elements_that_lie_apart_by_parts_of_a_number_are_refused():
     records = np.zeros(3, np.dtype([("flag", np.int32), ("x", np.float64)]))
     net = network((3, 5, 2))
-    with pytest.raises(ValueError, match=r"net.forward"):
-        njit(lambda net, x, out: net.forward(x, out))(net, records["x"], np.zeros(2))
+    many = fastnn.Ensemble(net.spec, net.params[None])
+    call = njit(lambda thing, x, out: thing.forward(x, out))
+    for thing, out in ((net, np.zeros(2)), (many, np.zeros((1, 2)))):
+        with pytest.raises(ValueError, match=r"forward: x must have .*; all strides multiples of the itemsize$"):
+            call(thing, records["x"], out)
     assert np.array_equal(net(records["x"]), net(np.zeros(3)))
 
 
@@ -505,6 +508,8 @@ def test_an_ensemble_asks_all_its_members():
     assert np.array_equal(again, out)
     with pytest.raises(ValueError, match=r"a row of 2 for each member"):
         ask(many, x, part)
+    with pytest.raises(ValueError, match=r"a workspace, if it is given, at least 16 numbers"):
+        njit(lambda many, x, out, work: many.forward(x, out, work))(many, x, out, np.empty(15))
 
 
 @njit

@@ -7,7 +7,7 @@ from functools import cache
 from numba import types
 
 from fastnn.embed.fields import ArraysType, announce, shows
-from fastnn.embed.methods import check_array, scratch
+from fastnn.embed.methods import besides, check_array, scratch
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import architecture
@@ -44,7 +44,8 @@ def _forward(many, x, out, workspace=None):
     check_array(many, "forward", "out", out, (2,), True)
     n_in, n_out, size = many.spec.n_in, many.spec.n_out, scratch(many, "forward", workspace)
     overlap = "many.forward: out must be an array of its own; got one that shares the memory of x"
-    message = f"many.forward: x must have shape ({n_in},) and out a row of {n_out} for each member"
+    shapes = f"many.forward: x must have shape ({n_in},) and out a row of {n_out} for each member"
+    message = f"{shapes}{besides(size)}"
 
     def forward(many, x, out, workspace=None):
         params = many.params

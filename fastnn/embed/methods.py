@@ -74,11 +74,16 @@ def require_derivatives(net: Any, method: str, order: int) -> None:
 
 
 def shapes_message(method: str, shapes: dict[str, tuple], scratch: int | None = None) -> str:
-    """The error message for arrays of the wrong shape, and for a workspace that is too short if one may be given."""
+    """The error message for arrays of the wrong shape, and what else they must be."""
     (first, shape), *others = ((name, str(shape).replace("'", "")) for name, shape in shapes.items())
     arrays = "".join(f", {name} {shape}" for name, shape in others)
+    return f"net.{method}: {first} must have shape {shape}{arrays}{besides(scratch)}"
+
+
+def besides(scratch: int | None) -> str:
+    """What is refused with wrong shapes: a workspace that is too short, if one may be given, and odd strides."""
     workspace = "" if scratch is None else f"; a workspace, if it is given, at least {scratch} numbers"
-    return f"net.{method}: {first} must have shape {shape}{arrays}{workspace}"
+    return f"{workspace}; all strides multiples of the itemsize"
 
 
 def overlap_message(method: str, written: str, other: str) -> str:
