@@ -58,6 +58,8 @@ def test_class_labels():
     assert np.array_equal(net.params, fitted.params)
     with pytest.raises(ValueError, match=r"class labels from 0 to 1; got numbers from 2 to 2$"):
         net.train_step(X[:1].astype("f"), np.array([2]), state)
+    with pytest.raises(ValueError, match=r"and y \(n,\); got x of shape \(2, 3\) and y of shape \(1,\)$"):
+        net.train_step(X[:2].astype("f"), LABELS[:1], state)
 
 
 def test_one_sample_and_other_rates_from_python():
@@ -219,9 +221,12 @@ def test_read_only_parameters():
 def test_what_is_refused():
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec, max_batch=2)
-    for x, y in [(X[:3], Y[:3]), (X[:2], Y[:1]), (X[:0], Y[:0]), (X[:1, :2].copy(), Y[:1]), (X[0], Y[0, :1])]:
-        with pytest.raises(ValueError, match=r"net.train_step: x must have shape .*; got x of shape .* and y of shape"):
+    batches = r"x must have shape \(n, 3\) with n from 1 to max_batch, and y \(n, 2\); got x of shape .* and y of shape"
+    for x, y in [(X[:3], Y[:3]), (X[:2], Y[:1]), (X[:0], Y[:0]), (X[:1, :2].copy(), Y[:1])]:
+        with pytest.raises(ValueError, match=rf"^net.train_step: {batches}"):
             net.train_step(x, y, state)
+    with pytest.raises(ValueError, match=r"x must have shape \(3,\), and y \(2,\); got x of shape \(3,\) and y"):
+        net.train_step(X[0], Y[0, :1], state)
     for foreign in (X[0].astype(">f8"), np.ma.array(X[0])):
         with pytest.raises(TypeError, match=r"^x must be a plain array in the machine's byte order; got "):
             net.train_step(foreign, Y[0], state)

@@ -264,7 +264,9 @@ def choose_step(net: NetworkType, x: Any, y: Any, state: Any) -> Callable:
     """What ``net.train_step(x, y, state)`` is for these types."""
     _check(net, x, y, state)
     n_in, n_out, n_targets = net.spec.n_in, net.spec.n_out, state.n_targets
-    shapes = f"net.train_step: x must have shape ({n_in},), or (n, {n_in}) with n from 1 to max_batch, and y as many"
+    shape = f"net.train_step: x must have shape ({n_in},), and y ({n_targets},)"
+    of_batches = "(n,)" if y.dtype == types.int64 else f"(n, {n_targets})"
+    shapes = f"net.train_step: x must have shape (n, {n_in}) with n from 1 to max_batch, and y {of_batches}"
     low, high = state.range
     are_targets = _anything if (low, high) == (-np.inf, np.inf) else _distributions if state.labels else _within
     sums = " and each row sum to 1" if state.labels else ""
@@ -273,7 +275,7 @@ def choose_step(net: NetworkType, x: Any, y: Any, state: Any) -> Callable:
 
     def sample(net, x, y, state):
         if not (fits(x, (n_in,)) and fits(y, (n_targets,))):
-            raise ValueError(shapes)
+            raise ValueError(shape)
         if not are_targets(pointer(y, 0), 1, n_targets, low, high):
             raise ValueError(targets)
         return _step(net.params, state, state.records, x.ctypes.data, y.ctypes.data, 0, 1)
