@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
+from numba.core.typing.templates import AbstractTemplate, infer
 from numba.extending import lower_builtin, overload
 
 from fastnn.embed.fields import ArraysType
@@ -64,6 +66,21 @@ def _length(thing):
 
 @overload(operator.getitem)
 def _item(thing, index):
+    _refuse_members(thing)
+
+
+@infer
+class _Iterator(AbstractTemplate):
+    """Is asked what a loop over an object takes one by one."""
+
+    key = "getiter"
+
+    def generic(self, args, kws):
+        _refuse_members(*args)
+
+
+def _refuse_members(thing: Any) -> None:
+    """Refuse an object of ours; of others nothing is said."""
     if isinstance(thing, ArraysType):
         instead = "; forward_with computes one of a network, with a row of params" if thing.has_members else ""
         raise Refusal(f"{named(thing)} gives no members inside compiled code{instead}")
