@@ -8,6 +8,7 @@ from guarded import empty, guarded
 from fastnn import MLP, Ensemble, NetworkSpec, TrainState
 from fastnn.embed import ensembles, training
 from fastnn.embed import from_python as calls
+from fastnn.models.mlp import network_over
 
 #: More outputs than inputs, and fewer; one output; more than a block of vectors; several samples at once; by tiles.
 SPECS = [
@@ -33,7 +34,7 @@ def main(dtype, at_end):
     for sizes, activations in specs:
         print(sizes, flush=True)
         spec = NetworkSpec(sizes, activations, dtype=dtype)
-        net, n_in, n_out = MLP._sharing(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
+        net, n_in, n_out = network_over(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
         work = {method: guarded(net.workspace(method), at_end) for method in ("forward", "jacobian", "vjp", "jvp")}
         for n in (1, 2, 5, 8):
             calls._forward(net, numbers(n, n_in), room(n, n_out), work["forward"])
@@ -54,7 +55,7 @@ def main(dtype, at_end):
 
 def differentiate(numbers, room, spec, at_end):
     """With respect to the parameters, and twice."""
-    net, n_in, n_out = MLP._sharing(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
+    net, n_in, n_out = network_over(spec, numbers(spec.n_params)), spec.n_in, spec.n_out
     methods = ("vjp_params", "hvp", "taylor", "taylor_vjp_params", "hessian")
     work = {method: guarded(net.workspace(method), at_end) for method in methods}
     x, t, v, grad = numbers(n_in), numbers(n_in), numbers(n_out), numbers(spec.n_params)
@@ -82,7 +83,7 @@ def train(numbers, spec, at_end):
     records = state._records  # which keeps alive what a copy of it points to
     for name in state._numba_type_.arrays:
         setattr(state, f"_{name}", guarded(getattr(state, f"_{name}"), at_end))
-    net = MLP._sharing(spec, numbers(spec.n_params))
+    net = network_over(spec, numbers(spec.n_params))
     for n in range(1, 6):
         assert np.isfinite(training.train_step(net, numbers(n, spec.n_in), numbers(n, spec.n_out), state))
     del records

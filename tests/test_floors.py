@@ -1,4 +1,7 @@
-"""Nothing imports upwards or in a circle: not at the top of a file, not in a function, not for a type alone."""
+"""Nothing imports upwards or in a circle: not at the top of a file, not in a function, not for a type alone.
+
+Nor does a room use another's private names.
+"""
 
 import ast
 from functools import cache
@@ -105,6 +108,31 @@ def test_no_circle_of_rooms(package):
                 if one != other:
                     graph.setdefault(one, set()).add(other)
     assert not circle(graph)
+
+
+def private_name(node):
+    """The private name that a node of a syntax tree defines or uses, or None."""
+    place = {ast.FunctionDef: "name", ast.ClassDef: "name", ast.Name: "id", ast.Attribute: "attr"}.get(type(node), "")
+    name = getattr(node, place, "")
+    return name if name.startswith("_") and not name.endswith("_") else None
+
+
+def test_private_names_stay_in_their_room():
+    defined, used = {}, []
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = private_name(node)
+            if name and isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                used.append((name, room(module), f"{path}:{node.lineno} uses {ast.unparse(node)}"))
+            elif name:
+                defined.setdefault(name, set()).add(room(module))
+    of_other_packages = {"_modules", "_optimizer"}  # PyTorch's and scikit-learn's, which have namesakes here
+    wrong = [
+        told
+        for name, where, told in used
+        if name in defined and name not in of_other_packages and where not in defined[name]
+    ]
+    assert not wrong
 
 
 def test_every_import_is_seen(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ from fastnn.jobs.records import STOPPED, Records
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.models.exports import Exports
-from fastnn.models.mlp import MLP
+from fastnn.models.mlp import MLP, network_over
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.twins import twin
 
@@ -168,7 +168,7 @@ class Ensemble(Exports):
             return self._some(index)
         if not -len(self) <= number < len(self):
             raise IndexError(f"an index must be that of one of {counted(len(self), 'member')}; got {number}")
-        return MLP._sharing(self._spec, self._params[number])
+        return network_over(self._spec, self._params[number])
 
     def _some(self, index: Any) -> Ensemble:
         """The members of a slice, a list or a mask."""

@@ -108,15 +108,21 @@ class InDomain:
             return self._domain, True, checks.check_sample(x, self._spec)[np.newaxis]
         return self._domain, False, checks.check_inputs(x, self._spec)
 
-    def _outputs(self, compute: Callable[[NDArray], NDArray], X: NDArray) -> NDArray:
-        """What is computed for samples, shape (n, n_in), with those outside the domain treated as asked."""
-        if self._domain is None or self._outside == "ignore":
-            return compute(X)
-        if self._outside == "clip":
-            return compute(domain.clipped(self._domain, X))
-        if self._outside == "raise":
-            domain.refuse_outside(self._domain, X)
-            return compute(X)
-        outputs = compute(X)
-        outputs[~domain.inside(self._domain, X)] = np.nan
-        return outputs
+
+def kept_domain(net: InDomain) -> tuple[NDArray[np.float64] | None, str]:
+    """The domain of a network, None if it has none, and what the network does with samples outside it."""
+    return net._domain, net._outside
+
+
+def respect_domain(net: InDomain, compute: Callable[[NDArray], NDArray], X: NDArray) -> NDArray:
+    """What `compute` gives for samples, shape (n, n_in); those outside the domain are treated as the network says."""
+    if net._domain is None or net._outside == "ignore":
+        return compute(X)
+    if net._outside == "clip":
+        return compute(domain.clipped(net._domain, X))
+    if net._outside == "raise":
+        domain.refuse_outside(net._domain, X)
+        return compute(X)
+    outputs = compute(X)
+    outputs[~domain.inside(net._domain, X)] = np.nan
+    return outputs

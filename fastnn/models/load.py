@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastnn.checks import describe
 from fastnn.models import files
 from fastnn.models.domain import aligned
-from fastnn.models.mlp import MLP
+from fastnn.models.mlp import MLP, network_over
 from fastnn.settings.own import Activation
 
 if TYPE_CHECKING:
@@ -59,4 +59,4 @@ def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> 
 def network_of(saved: files.SavedNetwork) -> MLP:
     """The network that a file holds."""
     domain = None if saved.domain is None else aligned(saved.domain, saved.spec.n_in)
-    return MLP._sharing(saved.spec, saved.params, domain, saved.outside)
+    return network_over(saved.spec, saved.params, domain, saved.outside)

@@ -7,6 +7,7 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import checks
@@ -15,7 +16,7 @@ from fastnn.jobs.job import State
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models import scaling
 from fastnn.models.exports import Exports
-from fastnn.models.in_domain import InDomain
+from fastnn.models.in_domain import InDomain, respect_domain
 from fastnn.models.one_sample import SingleSample
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS, initialize
@@ -163,7 +164,7 @@ class MLP(SingleSample, InDomain, Exports):
             of a network made by ``with_domain(..., outside="raise")``.
         """
         network, X = twin(backend, "network"), checks.check_inputs(X, self._spec)
-        return self._outputs(lambda X: network.predict(self._spec, self._params, X), X)
+        return respect_domain(self, lambda X: network.predict(self._spec, self._params, X), X)
 
     def loss_and_grad(
         self,
@@ -479,7 +480,7 @@ class MLP(SingleSample, InDomain, Exports):
         """The Numba type of networks with this spec, for an attribute of a ``jitclass`` or for a signature."""
         with InterruptsHeld():
             from fastnn import embed  # imports Numba
-        return embed.type_of(self._spec, MLP._sharing, None if self._domain is None else self._outside)
+        return embed.type_of(self._spec, network_over, None if self._domain is None else self._outside)
 
     def copy(self) -> MLP:
         """An independent copy of the network, with its domain if it has one."""
@@ -499,3 +500,22 @@ class MLP(SingleSample, InDomain, Exports):
         layers = " -> ".join(f"{size} {name}" for size, name in zip(spec.sizes[1:], names, strict=True))
         biases = "biases" if spec.bias else "no biases"
         return f"<MLP: {spec.n_in} -> {layers}; {biases}, {checks.counted(spec.n_params, 'parameter')}, {spec.dtype}>"
+
+
+def network_over(
+    spec: NetworkSpec, params: NDArray, domain: NDArray[np.float64] | None = None, outside: str = "ignore"
+) -> MLP:
+    """A network over this very array of parameters, which changes with it; nothing is checked.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Its description.
+    params : ndarray, shape (n_params,), of the spec's dtype
+        Its parameters, C-contiguous.
+    domain : ndarray of float64, optional
+        Its domain, as `fastnn.models.domain.measure` makes it.
+    outside : str
+        What it does with samples outside that.
+    """
+    return MLP._sharing(spec, params, domain, outside)

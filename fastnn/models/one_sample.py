@@ -16,6 +16,7 @@ from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models import domain
 from fastnn.models.derivatives import Derivatives
+from fastnn.models.in_domain import respect_domain
 from fastnn.settings.methods import METHODS
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class SingleSample(Derivatives):
         if compiler_is_off():
             from fastnn.reference.one_sample import OneSample
 
-            return OneSample(self._spec)
+            return OneSample(self._spec, respect_domain)
         with InterruptsHeld():
             from fastnn.embed import from_python
         return from_python.Compiled(self._spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,22 @@ from fastnn.settings.spec import NetworkSpec
 
 
 class OneSample:
-    """The methods for one spec, as `fastnn.embed.from_python.Compiled` has them. All arguments are trusted."""
+    """The methods for one spec, as `fastnn.embed.from_python.Compiled` has them. All arguments are trusted.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The networks' description.
+    respect_domain : callable
+        What computes with regard to a network's domain: see `fastnn.models.in_domain.respect_domain`.
+    """
 
     as_inside = True  #: Whether methods take several samples and a workspace, as inside compiled code.
 
-    def __init__(self, spec: NetworkSpec):
-        self._spec = spec
+    def __init__(
+        self, spec: NetworkSpec, respect_domain: Callable[[Any, Callable[[NDArray], NDArray], NDArray], NDArray]
+    ):
+        self._spec, self._respect_domain = spec, respect_domain
 
     def workspace(self, method: str) -> NDArray:
         """No scratch."""
@@ -29,7 +40,7 @@ class OneSample:
 
     def forward_with(self, net: Any, params: NDArray, x: NDArray, out: NDArray) -> None:
         """Outputs with other parameters."""
-        outputs = net._outputs(lambda X: network.predict(self._spec, params, X), np.atleast_2d(x))
+        outputs = self._respect_domain(net, lambda X: network.predict(self._spec, params, X), np.atleast_2d(x))
         out[:] = outputs.reshape(out.shape)
 
     def jacobian(self, net: Any, x: NDArray, out: NDArray, jac: NDArray) -> None:

@@ -17,7 +17,7 @@ from fastnn.checks import counted, listed
 from fastnn.checks.extras import require
 from fastnn.models import files
 from fastnn.models.ensemble import Ensemble
-from fastnn.models.mlp import MLP
+from fastnn.models.mlp import MLP, network_over
 from fastnn.models.normal_outputs import means_and_variances, variance_of_mixture
 from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
 from fastnn.settings import catalogue
@@ -81,7 +81,7 @@ class TableModel:
     def net(self) -> MLP:
         """The network that did best on the rows by which it stopped."""
         best = cast(MLP, self.networks[0])
-        return MLP._sharing(best.spec, best.params, self.domain)
+        return network_over(best.spec, best.params, self.domain)
 
     @property
     def networks(self) -> Ensemble:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
 from fastnn.jobs.job import Job
+from fastnn.models.in_domain import respect_domain
 from fastnn.models.mlp import MLP
 from fastnn.reference.normal_equations import parameter_jacobian
 from fastnn.settings import catalogue
@@ -75,7 +76,7 @@ class Laplace:
         """
         own = self.noise**2 if checks.check_flag("noise", noise) else 0.0
         X = checks.check_inputs(X, self.model.spec)
-        mean, variance = np.moveaxis(self.model._outputs(self._moments, X), 1, 0)
+        mean, variance = np.moveaxis(respect_domain(self.model, self._moments, X), 1, 0)
         return mean, np.sqrt(variance + own)
 
     def _moments(self, X: NDArray) -> NDArray[np.float64]:
@@ -151,7 +152,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     X = checks.check_inputs(X, model.spec, least=1)
     y = checks.check_targets(y, spec, row, len(X))
     checks.check_finite_data(X, y, None)
-    X = model._outputs(lambda X: X.astype(np.float64), X)  # as the network takes them
+    X = respect_domain(model, lambda X: X.astype(np.float64), X)  # as the network takes them
     if not np.isfinite(X).all():
         row_outside = int(np.argwhere(np.isnan(X))[0][0])
         raise ValueError(f"model must have outputs for all of X; row {row_outside} lies outside its domain")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.models import files
 from fastnn.models.ensemble import Ensemble
+from fastnn.models.in_domain import kept_domain
 from fastnn.models.load import network_of
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import Archive, path_of, refusing, require_file
@@ -26,9 +27,9 @@ def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, 
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz; got {str(path)!r}")
-    outside = "ignore"
-    if isinstance(model, MLP) and model._domain is not None:
-        outside, arrays = model._outside, arrays | {"domain": model._domain}
+    domain, outside = kept_domain(model) if isinstance(model, MLP) else (None, "ignore")
+    if domain is not None:
+        arrays = arrays | {"domain": domain}
     text = json.dumps({"format": FORMAT, "version": files.VERSION, **files.described(model.spec, outside), **header})
     file = BytesIO()
     np.savez(file, header=np.array(text), params=model.params, **arrays)
