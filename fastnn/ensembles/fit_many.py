@@ -118,8 +118,9 @@ def fit_many(
     threads : int
         Number of threads in this process; workers of an executor use one each.
     specialize : bool, optional
-        Whether to compile a kernel for just these networks. By default for small ones, unless `ReduceOnPlateau` or a
-        metric is asked for. Without it members are trained one after another, and results differ by rounding.
+        Whether to compile a kernel for just these networks. By default for small ones, unless a metric or
+        `fastnn.schedules.ReduceOnPlateau` is asked for. Without it members are trained one after another, and results
+        differ by rounding.
     progress : bool, optional
         Whether to show the number of finished members, the rate and the time left; by default as in `MLP.fit`.
     executor : concurrent.futures.Executor, optional
@@ -154,7 +155,8 @@ def fit_many(
     Examples
     --------
     >>> net = fastnn.MLP((10, 16, 1))
-    >>> counts = np.random.default_rng(0).multinomial(len(X), np.full(len(X), 1 / len(X)), size=500)
+    >>> rng, n = np.random.default_rng(0), len(X)
+    >>> counts = rng.multinomial(n, np.full(n, 1 / n), size=500)
     >>> many = fastnn.fit_many(net.spec, X, y, members=500, sample_weight=counts, epochs=200, rng=0)
     """
     job = checks.check_members_job(

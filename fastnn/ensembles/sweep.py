@@ -94,7 +94,8 @@ def sweep(
 
     Examples
     --------
-    >>> result = fastnn.sweep(X, y, {"hidden": [(8,), (16,)], "l2": [0, 1e-3]}, seeds=5, folds=4, epochs=200)
+    >>> grid = {"hidden": [(8,), (16,)], "l2": [0, 1e-3]}
+    >>> result = fastnn.sweep(X, y, grid, seeds=5, folds=4, epochs=200)
     >>> result.summary()[0]
     """
     for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):

@@ -103,7 +103,7 @@ class Ensemble(Exports):
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """Loss of each member in its last epoch, shape (K,); see `Records.loss`."""
+        """Loss of each member in its last epoch, shape (K,); see `fastnn.jobs.records.Records`."""
         return self.records.loss
 
     @property

@@ -50,7 +50,7 @@ def learning(
     path : path_like, optional
         A ``.gif`` file for the animation.
     epochs, loss, optimizer
-        As in `MLP.fit`; every epoch is one full batch.
+        As in `fastnn.MLP.fit`; every epoch is one full batch.
     frames : int
         Number of pictures.
     input_names : sequence of str, optional

@@ -86,7 +86,7 @@ def spread(
     Parameters
     ----------
     values : array_like, shape (K,)
-        A number for each member, such as `Ensemble.loss`; those that are not finite are counted in the title.
+        A number for each member, such as `fastnn.Ensemble.loss`; those that are not finite are counted in the title.
     ax : Axes, optional
         Where to draw; a new figure by default.
     unit : str

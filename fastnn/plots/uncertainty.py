@@ -166,7 +166,7 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     Parameters
     ----------
     distances : array_like, shape (n,)
-        The result of `MLP.distance`.
+        The result of `fastnn.MLP.distance`.
     errors : array_like, shape (n,)
         Outputs minus targets, of either sign; zeros cannot be drawn on a logarithmic axis.
     ax : Axes, optional

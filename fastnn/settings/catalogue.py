@@ -189,6 +189,7 @@ def _table(*rows):
     return {row.name: row for row in rows}
 
 
+#: fastnn's activations, by their names.
 ACTIVATIONS: dict[str, Activation] = _table(
     Activation("identity", 0),
     Activation("sigmoid", 1),
@@ -240,6 +241,7 @@ QUANTILES = Parameter("quantiles", 0.5, INSIDE_UNIT)  # the level of each output
 MIN_VARIANCE = Parameter("min_variance", 1e-6, ABOVE_0)  # is added to the variance that an output gives
 PARAMETERS = DELTA, QUANTILES, MIN_VARIANCE
 
+#: fastnn's losses, by their names.
 LOSSES: dict[str, Loss] = _table(
     Loss("sse", 0, mean=False, mean_output=False, squared=True),
     Loss("mse", 1, squared=True),
@@ -288,6 +290,7 @@ def loss_of(code: int) -> Loss:
     return OWN_LOSSES.get(code) or next(row for row in LOSSES.values() if row.code == code)
 
 
+#: The update rules, by the names of their classes.
 OPTIMIZERS: dict[str, Optimizer] = _table(
     Optimizer("SGD", "sgd", slots=1, variants=("", "_momentum", "_nesterov")),
     Optimizer("RMSprop", "rmsprop", slots=1),

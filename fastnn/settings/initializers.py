@@ -52,6 +52,7 @@ def _siren(layer: Layer) -> float:
     return omega / layer.n_in if layer.is_first else omega * sqrt(6 / layer.n_in) / OMEGA
 
 
+#: The ways to draw initial weights, by their names.
 INITIALIZERS: dict[str, Initializer] = {
     row.name: row
     for row in (

@@ -35,7 +35,7 @@ class LevenbergMarquardt(Solver):
         How the penalty that draws the parameters to zero is chosen. By default it is the `l2` of `MLP.fit`, on the
         weights. ``"bayesian"`` finds before every step the penalty, on weights and biases, that makes the data most
         probable, so that neither a penalty nor a validation set has to be chosen. The history's loss is then that of
-        the data alone, and its `evidence` holds what was found (`fastnn.training.evidence`).
+        the data alone, and its `evidence` holds what was found (`fastnn.training.evidence.Evidence`).
     """
 
     damping: float = within(ABOVE_0, 1e-3)

@@ -65,7 +65,7 @@ class History:
         The number of the best epoch, by early stopping, from 0; a resumed run continues the count.
     evidence : Evidence or None
         What `LevenbergMarquardt` with ``regularisation="bayesian"`` found: ``alpha``, ``beta`` and
-        ``effective_params``, see `fastnn.training.evidence`.
+        ``effective_params``, see `fastnn.training.evidence.Evidence`.
     """
 
     loss: NDArray[np.float64]

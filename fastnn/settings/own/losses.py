@@ -53,7 +53,8 @@ class Loss(catalogue.Loss):
     >>> def gradient(o, y):
     ...     return math.tanh(o - y)
     >>> net = fastnn.MLP((1, 8, 1), rng=0)
-    >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], loss=fastnn.Loss(value, gradient, name="log_cosh"), epochs=10)
+    >>> loss = fastnn.Loss(value, gradient, name="log_cosh")
+    >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], loss=loss, epochs=10)
     """
 
     value: Callable
@@ -134,7 +135,8 @@ class LeastSquares(Loss):
     ...     return 1 / y
     >>> loss = fastnn.LeastSquares(relative_error, derivative, targets=(0, float("inf")))
     >>> net = fastnn.MLP((1, 8, 1), rng=0)
-    >>> history = net.fit([[0.0], [1.0]], [1.0, 9.0], loss=loss, optimizer=fastnn.LevenbergMarquardt(), epochs=10)
+    >>> solver = fastnn.LevenbergMarquardt()
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 9.0], loss=loss, optimizer=solver, epochs=10)
     """
 
     residual: Callable
