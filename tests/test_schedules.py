@@ -6,7 +6,16 @@ import pytest
 import fastnn
 from fastnn import MLP, SGD, Adam, Rprop
 from fastnn.settings import schedules
-from fastnn.settings.schedules import Constant, Cosine, Exponential, InverseScaling, OneCycle, ReduceOnPlateau, Step
+from fastnn.settings.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    Step,
+)
 
 EXPECTED = [
     (Constant(0.5), [0.5, 0.5, 0.5, 0.5]),
@@ -104,6 +113,12 @@ BAD = [
 def test_bad_settings_are_refused(schedule, error, message):
     with pytest.raises(error, match=message):
         MLP((3, 2)).fit(X, Y, epochs=1, optimizer=SGD(schedule))
+
+
+def test_a_schedule_of_ones_own_is_refused():
+    with pytest.raises(TypeError, match=r"an instance of fastnn\.schedules\.Constant, .*; got .*Schedule"):
+        MLP((3, 2)).fit(X, Y, epochs=1, optimizer=SGD(Schedule(0.1)))
+    assert fastnn.schedules.Constant is Constant
 
 
 def test_rprop_takes_a_number():

@@ -92,7 +92,7 @@ def check_schedule(schedule: Any) -> Schedule:
         If a setting is out of its bounds.
     """
     if type(schedule) not in _SCHEDULES:
-        names = ", ".join(f"fastnn.settings.schedules.{name}" for name in schedules.NAMES)
+        names = ", ".join(f"fastnn.schedules.{name}" for name in schedules.NAMES)
         raise TypeError(f"learning_rate must be a number or an instance of {names}; got {describe(schedule)}")
     schedule = check_settings(schedule)
     if isinstance(schedule, schedules.Cosine) and schedule.warm_up >= schedule.epochs:
