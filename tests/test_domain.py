@@ -124,11 +124,13 @@ def test_few_samples_and_constant_inputs_will_do():
 def test_what_is_refused(net):
     plain = MLP((3, 5, 2), rng=0)
     for method in ("distance", "inside"):
-        with pytest.raises(ValueError, match=rf"{method} needs a network with a domain"):
+        with pytest.raises(ValueError, match=rf"{method} needs a network with a domain, .*; got one without"):
             getattr(plain, method)(NEW)
     for bad in (X[:, :2], X[:0], X * np.nan):
         with pytest.raises(ValueError, match=r"X must (have shape|have at least 1 row|be finite)"):
             plain.with_domain(bad)
+    with pytest.raises(ValueError, match=r"X must contain numbers whose squares are finite; got some up to 1e\+200"):
+        plain.with_domain(np.linspace(-1e200, 1e200, 30).reshape(10, 3))
     with pytest.raises(ValueError, match="with_scaling must be called before with_domain"):
         net.with_scaling(0.0, 1.0, 0.0, 1.0)
     with pytest.raises(TypingError, match=r"net.distance: net must have a domain, which net.with_domain\(X\) gives it"):

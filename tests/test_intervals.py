@@ -216,6 +216,12 @@ def test_bad_arguments_are_refused(net, arguments, message):
         fastnn.intervals(net, X, Y, **arguments)
 
 
+def test_a_classifier_is_refused():
+    classifier = fastnn.MLP((2, 4), output_activation="softmax")
+    with pytest.raises(ValueError, match=r"model must not be a classifier, .*; got <MLP: 2 -> 4 softmax; "):
+        fastnn.intervals(classifier, X, Y)
+
+
 @pytest.mark.parametrize("method", ["absolute", "sets", "laplace"])
 def test_a_network_that_diverged_is_not_calibrated(net, classifier, method):
     lost = (classifier if method == "sets" else net).copy()

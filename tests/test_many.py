@@ -360,6 +360,10 @@ REFUSED = [
     ),
     ({"seeds": range(4), "rng": 0}, "rng must be None where each member has its seed"),
     ({"chunk": 0}, "chunk must be an integer of at least 1; got 0"),
+    (
+        {"validation_data": (np.zeros((4, N, 3)), Y)},
+        "validation_data must be one set for all members, .*; got 4 of X and 1 of y",
+    ),
     ({"early_stopping": EarlyStopping(0)}, "patience of EarlyStopping must be an integer of at least 1"),
 ]
 

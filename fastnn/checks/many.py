@@ -136,7 +136,10 @@ def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: i
     with naming("validation_data"):
         X, y, weights = check_data(X, y, weights, spec, loss, members)
     if len(X) > 1 or len(y) > 1:
-        raise ValueError("validation_data must be one set for all members, which may weigh its samples differently")
+        raise ValueError(
+            "validation_data must be one set for all members, which may weigh its samples differently; "
+            f"got {len(X)} of X and {len(y)} of y"
+        )
     return X, y, weights
 
 

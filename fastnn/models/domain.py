@@ -27,16 +27,17 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     X = checks.check_inputs(X, spec, least=1)  # as the network sees them, rounded to its dtype
     checks.check_finite("X", X)
     X = X.astype(np.float64)
-    low, high, mean = X.min(axis=0), X.max(axis=0), X.mean(axis=0)
-    scale = np.where(low == high, 1.0, X.std(axis=0))
-    scale[scale == 0] = 1.0
+    low, high = X.min(axis=0), X.max(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = X.mean(axis=0), X.std(axis=0)
+    if not (np.isfinite(mean) & np.isfinite(scale)).all():
+        raise ValueError(f"X must contain numbers whose squares are finite; got some up to {np.abs(X).max():g}")
+    scale[(low == high) | (scale == 0)] = 1.0
     domain = _room(n_in)
     domain[: 3 * n_in] = np.concatenate([low, high, mean])
     with blas_threads():
         factor = np.linalg.cholesky(_correlation((X - mean) / scale))
         _whitening(domain, n_in)[:, :n_in] = np.linalg.inv(factor).T / scale[:, np.newaxis]
-    if not np.isfinite(domain).all():
-        raise ValueError("X must contain numbers whose squares are finite")
     return domain
 
 

@@ -103,7 +103,7 @@ class InDomain:
     def _placed(self, method: str, x: ArrayLike) -> tuple[NDArray[np.float64], bool, NDArray]:
         """The domain, whether it is one sample, and the samples as rows."""
         if self._domain is None:
-            raise ValueError(f"{method} needs a network with a domain, which with_domain(X) makes")
+            raise ValueError(f"{method} needs a network with a domain, which with_domain(X) makes; got one without")
         if np.ndim(x) == 1:
             return self._domain, True, checks.check_sample(x, self._spec)[np.newaxis]
         return self._domain, False, checks.check_inputs(x, self._spec)

@@ -44,7 +44,7 @@ def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray, ...]
     >>> x_mean, x_scale, y_mean, y_scale = fastnn.standardize(X, y)
     >>> net.fit((X - x_mean) / x_scale, (y - y_mean) / y_scale, epochs=100)
     >>> slopes = dydx * x_scale / y_scale[:, None]  # for fit's dydx, of shape (n, n_out, n_in)
-    >>> net = net.with_scaling(x_mean, x_scale, y_mean, y_scale)  # from the units of X to those of y
+    >>> net = net.with_scaling(x_mean, x_scale, y_mean, y_scale)  # in the units of X and y
 
     A classifier's targets stay as they are:
 
@@ -81,7 +81,8 @@ def fold(spec: NetworkSpec, params: NDArray, x_mean: Any, x_scale: Any, y_mean: 
     if not spec.bias:
         raise ValueError("with_scaling needs a network with biases; got one without")
     if (y_mean is None) != (y_scale is None):
-        raise ValueError("y_mean and y_scale must be given together, or neither")
+        alone = "y_mean" if y_scale is None else "y_scale"
+        raise ValueError(f"y_mean and y_scale must be given together, or neither; got {alone} alone")
     outputs_scaled = y_mean is not None
     if outputs_scaled and spec.output_activation != "identity":
         raise ValueError(

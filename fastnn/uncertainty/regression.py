@@ -202,7 +202,7 @@ def intervals(
         raise TypeError(f"model must be a fastnn.MLP or fastnn.Ensemble; got {checks.describe(model)}")
     spec = model.spec
     if spec.output_activation == "softmax":
-        raise ValueError("model must not be a classifier, for which there is fastnn.prediction_sets")
+        raise ValueError(f"model must not be a classifier, for which there is fastnn.prediction_sets; got {model!r}")
     if method == "quantile" and (isinstance(model, Ensemble) or spec.n_out < 2):
         raise ValueError(f"model must be a network with at least two quantiles as outputs; got {model!r}")
     if method == "jackknife+" and not isinstance(model, Ensemble):

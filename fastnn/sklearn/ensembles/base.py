@@ -76,7 +76,10 @@ class EnsembleBase(BaseEstimator):
         """Train the members on validated samples and targets, or labels."""
         weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
         if not weight.sum() > 0 or weight.min() < 0:
-            raise ValueError("sample_weight must be at least 0 everywhere, and above it somewhere")
+            raise ValueError(
+                "sample_weight must be at least 0 everywhere, and above it somewhere; "
+                f"got numbers from {weight.min():g} to {weight.max():g}"
+            )
         hidden = hidden_sizes(self.hidden_layer_sizes)
         spec = spec_of((X.shape[1], *hidden, n_out), activations_of(self.activation, len(hidden)), output, X.dtype)
         rng = check_random_state(self.random_state)
