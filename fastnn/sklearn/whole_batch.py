@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -52,10 +53,7 @@ def fit_by_lbfgs(estimator: Perceptron, data: Data) -> None:
 def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Data | None) -> None:
     """`MLP.fit` on the sum of squared errors, which is the estimator's loss times twice the weight of the data."""
     X, y, weight = data
-    spec, params = estimator._network(X.dtype)
-    *hidden, output = spec.activations
-    net = MLP(spec.sizes, activation=hidden, output_activation=output, dtype=spec.dtype)
-    net.params[:] = params
+    net = MLP.from_params(*estimator._network(X.dtype))
     estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = list(net.weights), list(net.biases), 0
     scale = _twice_the_weight(data)
 
@@ -67,24 +65,15 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
 
     held_out = validation if estimator.early_stopping else None
     has_r2 = held_out is not None and not np.isnan(Monitor(*held_out).shares()).any()
-    stopping = None
-    if estimator.n_iter_no_change < np.inf:
-        stopping = EarlyStopping(
-            int(estimator.n_iter_no_change),
-            float(estimator.tol if has_r2 else _twice_the_weight(held_out or data) * estimator.tol),
-            monitor="metric" if has_r2 else "loss",
-            restore_best=bool(estimator.early_stopping),
-        )
+    problem: dict[str, Any] = {"loss": "sse", "sample_weight": weight, "l2": 2.0 * float(estimator.alpha)}
     history = net.fit(
         X,
         y,
+        **problem,
         epochs=int(estimator.max_iter),
-        loss="sse",
         optimizer=LevenbergMarquardt(),
-        sample_weight=weight,
-        l2=2.0 * float(estimator.alpha),
         validation_data=held_out,
-        early_stopping=stopping,
+        early_stopping=_early_stopping(estimator, held_out or data, has_r2),
         callback=tell if estimator.verbose or estimator.callbacks is not None else None,
         progress=False,
         threads=int(estimator.threads),
@@ -92,10 +81,7 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
     estimator.n_iter_, estimator.t_ = history.epochs, estimator.t_ + len(X) * history.epochs
     estimator.loss_curve_ += (history.loss / scale).tolist()
     if not history.epochs:  # no step was taken
-        estimator.loss_ = (
-            net.loss_and_grad(X, y, "sse", sample_weight=weight, l2=2.0 * float(estimator.alpha))[0] / scale
-        )
-        estimator.loss_curve_.append(estimator.loss_)
+        estimator.loss_curve_.append(net.loss_and_grad(X, y, **problem)[0] / scale)
     estimator.loss_ = estimator.loss_curve_[-1]
     if history.validation_metric is not None:
         scores = history.validation_metric if has_r2 else np.zeros(history.epochs)  # of targets that do not vary
@@ -112,6 +98,18 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
             ConvergenceWarning,
             stacklevel=2,
         )
+
+
+def _early_stopping(estimator: Perceptron, monitored: Data, has_r2: bool) -> EarlyStopping | None:
+    """What stops the training when R2, or the loss where that is not defined, no longer improves on some data."""
+    if estimator.n_iter_no_change == np.inf:
+        return None
+    return EarlyStopping(
+        int(estimator.n_iter_no_change),
+        float(estimator.tol if has_r2 else _twice_the_weight(monitored) * estimator.tol),
+        monitor="metric" if has_r2 else "loss",
+        restore_best=bool(estimator.early_stopping),
+    )
 
 
 def _twice_the_weight(data: Data) -> float:
