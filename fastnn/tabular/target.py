@@ -201,12 +201,12 @@ def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) < 2 or len(distinct) > FEW or (values != np.rint(values)).any():
         return False, ""
-    if len(distinct) > 2 and len(distinct) * 5 > len(values):
+    if len(distinct) == 2:
+        return True, ""
+    if len(distinct) * 5 > len(values):
         return False, ""
-    if len(distinct) == 2 or counts.min() >= 0.2 * len(values) / len(distinct):
-        return True, "" if len(
-            distinct
-        ) == 2 else f"{len(distinct)} whole numbers, none of them rare; --task regression predicts the number"
+    if counts.min() >= 0.2 * len(values) / len(distinct):
+        return True, f"{len(distinct)} whole numbers, none of them rare; --task regression predicts the number"
     return False, (
         f"whole numbers from {distinct[0]:.0f} to {distinct[-1]:.0f}, some of them rare, as counts are;"
         " --task classification makes each a class"
