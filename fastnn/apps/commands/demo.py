@@ -78,7 +78,7 @@ def _tell_tutorial(runs: dict[str, Run], terminal: Terminal) -> None:
         [name, f"{run.iteration * 1e6:.3f} us", f"{bar.iteration / run.iteration:.3g}x", f"{run.first * 1e3:.0f} ms"]
         for name, run in runs.items()
     ]
-    terminal.table(["", "one iteration", "speed-up", f"first {demo.ITERATIONS:,}, compilation included"], rows)
+    terminal.table(["", "one iteration", "speed-up", f"first {demo.ITERATIONS:,}, compiling or loading included"], rows)
     terminal.say(
         "\n  Speed-ups are over the tutorial's own code. All end with the same weights, to within"
         f" {demo.difference(runs):.1e}."
@@ -90,6 +90,6 @@ def _tell_digits(learned: Digits, terminal: Terminal) -> None:
     terminal.say(
         f"\nReal input: a {sizes} relu network learns to read handwritten digits.\n\n"
         f"  {learned.n_train:,} images, {learned.epochs} epochs: {learned.seconds:.3f} s"
-        f" (after {learned.compiling:.2f} s of compilation)\n"
+        f" (after {learned.compiling:.2f} s of compiling or loading)\n"
         f"  {len(learned.labels)} held-out images: {learned.accuracy:.1%} classified correctly"
     )
