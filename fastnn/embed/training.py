@@ -42,8 +42,11 @@ from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # steps
 
+#: Places in a state's `constants`: of the training kernel's address, and of the largest number of samples in a batch.
+_KERNEL, _MAX_BATCH = 0, 1
 
-@shows("records", "label_records", "slots", "counters", "sums", "rates", "losses", "limits")
+
+@shows("records", "label_records", "slots", "counters", "sums", "rates", "losses", "constants")
 class TrainStateType(ArraysType):
     """The Numba type of the training states of a spec: what is said of targets is that of the loss."""
 
@@ -58,7 +61,7 @@ class TrainStateType(ArraysType):
             "sums": types.Array(types.float64, 1, "C"),
             "rates": types.Array(types.float64, 1, "C"),
             "losses": types.Array(types.float64, 1, "C"),
-            "limits": types.Array(types.int64, 1, "C"),
+            "constants": types.Array(types.int64, 1, "C"),
         }
         if self.labels:
             self.arrays["label_records"] = self.arrays["records"]
@@ -136,7 +139,7 @@ class TrainState:
             self._label_records = np.asarray(_Record(replace(job, y=np.empty(0, np.intp)), state))
         self._slots, self._counters, self._sums = state.slots, state.counters, state.sums
         self._rates, self._losses = np.array([rule.learning_rate]), np.empty(1)
-        self._limits = np.array([_run_address(spec.dtype), job.batch_size])
+        self._constants = np.array([_run_address(spec.dtype), job.batch_size])
         self._numba_type_ = TrainStateType(spec, job.loss)
         self._made_for = f"{job.optimizer}, {plain_name(job.loss.name)}, batches of at most {job.batch_size}"
 
@@ -256,7 +259,8 @@ def _step(params, state, records, x, y, labels, n):
     records[0].n_rows, records[0].batch_size = n, n
     rates, losses = state.rates, state.losses
     losses[0] = np.nan
-    call(state.limits[0], records, params, state.slots, state.counters, state.sums, rates, losses, _MANY, _MANY, ALONE)
+    kernel, counters, sums = state.constants[_KERNEL], state.counters, state.sums
+    call(kernel, records, params, state.slots, counters, sums, rates, losses, _MANY, _MANY, ALONE)
     return losses[0]
 
 
@@ -282,7 +286,7 @@ def choose_step(net: NetworkType, x: Any, y: Any, state: Any) -> Callable:
 
     def batch(net, x, y, state):
         n = x.shape[0]
-        if not (1 <= n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n, n_targets))):
+        if not (1 <= n <= state.constants[_MAX_BATCH] and fits(x, (n, n_in)) and fits(y, (n, n_targets))):
             raise ValueError(shapes)
         if not are_targets(pointer(y, 0), n, n_targets, low, high):
             raise ValueError(targets)
@@ -290,7 +294,7 @@ def choose_step(net: NetworkType, x: Any, y: Any, state: Any) -> Callable:
 
     def labelled_batch(net, x, y, state):
         n = x.shape[0]
-        if not (1 <= n <= state.limits[1] and fits(x, (n, n_in)) and fits(y, (n,))):
+        if not (1 <= n <= state.constants[_MAX_BATCH] and fits(x, (n, n_in)) and fits(y, (n,))):
             raise ValueError(shapes)
         if not _within(pointer(y, 0), n, 1, 0, n_out - 1):
             raise ValueError(classes)
