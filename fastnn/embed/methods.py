@@ -37,7 +37,7 @@ def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, .
 
 
 def check_gradient(net: Any, method: str, grad: Any) -> None:
-    """Refuse anything but a contiguous, writeable vector of the network's dtype."""
+    """Refuse anything but a contiguous, writable vector of the network's dtype."""
     check_array(net, method, "grad", grad, (1,), True)
     if grad.layout != "C":
         raise Refusal(f"net.{method}: grad must be contiguous; got {named(grad)}")

@@ -17,7 +17,7 @@ class Derivatives:
 
     A `workspace` is for wide networks inside compiled code; from Python it must be left out.
     All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; or if one to write to is not
-    writeable, or shares its memory with another argument or the parameters.
+    writable, or shares its memory with another argument or the parameters.
     """
 
     _spec: NetworkSpec

@@ -44,6 +44,11 @@ class Exports:
         ``fastnn.self_test``: JSON with samples ``x``, their ``outputs`` (for an ensemble the means, then the spreads),
         and the error ``allowed`` in each; what JSON lacks is a text, "Infinity", "-Infinity" or "NaN".
 
+        Parameters
+        ----------
+        path : path_like
+            The file, whose name ends in ``.onnx``.
+
         Raises
         ------
         ImportError

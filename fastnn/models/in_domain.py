@@ -39,6 +39,11 @@ class InDomain:
             the same, move each input to the nearest value seen, raise ValueError, or return NaN. Training and
             derivatives do not look at the domain; `cfunc` and exports refuse all but "ignore".
 
+        Returns
+        -------
+        MLP
+            A network with parameters of its own.
+
         Raises
         ------
         TypeError, ValueError

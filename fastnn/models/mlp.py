@@ -425,6 +425,11 @@ class MLP(SingleSample, InDomain, Exports):
             Mean and scale by which its targets were standardised; for a network whose output activation is the
             identity. Both, or neither: the outputs then stay as they are.
 
+        Returns
+        -------
+        MLP
+            A network with parameters of its own.
+
         Raises
         ------
         TypeError, ValueError

@@ -23,6 +23,11 @@ def warmup(report: Report | None = None) -> None:
     ----------
     report : callable, optional
         Called with ``(name, number, total)`` before each part.
+
+    Raises
+    ------
+    RuntimeError
+        If Numba's compiler is turned off.
     """
     if compiler_is_off():
         refuse("fastnn.warmup")
