@@ -251,6 +251,17 @@ def test_quantiles_in_the_wrong_order_are_refused(quantile_net):
         fastnn.intervals(turned, NEW, np.zeros(len(NEW)), method="quantile")
 
 
+def test_quantiles_may_cross_for_half_of_the_rows():
+    crossing = fastnn.MLP((1, 3), bias=False)
+    crossing.params[:] = 1, 0, -1  # the first output is above the last where x is above 0
+    x, zeros = np.repeat([1.0, -1.0], 20)[:, np.newaxis], np.zeros(40)
+    half = fastnn.intervals(crossing, x, zeros, method="quantile")
+    assert half.margin == 1
+    x[20] = 1
+    with pytest.raises(ValueError, match="got outputs in the other order for 21 of 40 rows of X"):
+        fastnn.intervals(crossing, x, zeros, method="quantile")
+
+
 def test_the_jackknife_needs_samples_left_out(many):
     with pytest.raises(
         ValueError, match="sample_weight must be 0 for each sample in at least one member; got none for"
