@@ -121,6 +121,14 @@ def test_few_samples_and_constant_inputs_will_do():
         assert not known.inside(samples[0] + [0, 0, 1, 0])
 
 
+def test_samples_whose_squared_differences_vanish():
+    samples = 1e-200 * RNG.normal(size=(20, 3))
+    known = MLP((3, 1), rng=0).with_domain(samples)
+    assert known.inside(samples).all()
+    assert (known.distance(samples) < 1e-199).all()  # each is at the mean, for a scale of 1
+    assert known.distance([3.0, 4.0, 0.0]) == pytest.approx(5)
+
+
 def test_what_is_refused(net):
     plain = MLP((3, 5, 2), rng=0)
     for method in ("distance", "inside"):
