@@ -9,6 +9,7 @@ import pytest
 
 from fastnn import MLP, SGD, Adam, AdamHat, AdamW, EarlyStopping, RMSprop, Rprop, VelocitySGD, fit_many, load
 from fastnn.jobs.job import Job, State
+from fastnn.jobs.records import DIVERGED, FINISHED, Records
 from fastnn.models.ensemble import Ensemble
 from fastnn.reference import training as reference
 from fastnn.settings import schedules
@@ -337,6 +338,13 @@ def test_params_are_copied():
     before = start.copy()
     fit_many(SPEC, X, Y, params=start, epochs=2)
     assert np.array_equal(start, before)
+
+
+def test_diverged_members_are_the_worst_however_good_they_were():
+    records = Records.blank(np.arange(3), 0, False)
+    records.best[:], records.status[:] = [0.1, 0.3, 0.2], [DIVERGED, FINISHED, FINISHED]
+    many = Ensemble(SPEC, params(SPEC, 3), records)
+    assert many.best(3).positions.tolist() == [2, 1, 0]
 
 
 # ---------------------------------------------------------------- what is refused
