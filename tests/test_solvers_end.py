@@ -52,6 +52,14 @@ def test_a_stuck_start_is_told_apart(solver, case, dtype, backend):
     assert repr(history).endswith(f"stalled in epoch {history.epochs}>")
 
 
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_a_minimum_with_less_than_half_of_the_loss_out_of_reach(solver):
+    inputs = np.array([[0.0], [1.0], [1.0]])  # the output for the first is 0, whatever the weight
+    for out_of_reach, stopped in ((1.3, "converged"), (1.5, "stalled")):  # its square beside the others', 1 and 1
+        history, _ = fitted(MLP((1, 1), bias=False, rng=0), inputs, np.array([out_of_reach, 0, 2]), optimizer=solver)
+        assert history.stopped == stopped
+
+
 CONVERGING = {
     "one sample": (MLP((2, 3, 1), rng=0), X[:1], Y[:1], {}),
     "duplicate columns": (MLP((4, 1), rng=0), np.c_[X, X], Y, {}),
