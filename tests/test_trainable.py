@@ -97,6 +97,17 @@ def test_a_state_does_not_bring_frozen_parameters_of_its_own():
     assert net.params[~mask].tobytes() == before[~mask].tobytes()
 
 
+def test_nor_those_that_the_best_ones_took_the_place_of():
+    stopping = {"early_stopping": fastnn.EarlyStopping(2, restore_best=True), "optimizer": fastnn.SGD(0.5)}
+    net = MLP(SIZES, rng=4)
+    state = net.fit(X, Y, epochs=1, rng=0, **stopping).state
+    state.best, state.last = net.params.copy(), net.params + 1  # as after a run whose last epoch was not its best
+    before = net.params.copy()
+    with pytest.raises(ValueError, match="state must hold the network's own values for all that trainable leaves out"):
+        net.fit(X, Y, epochs=3, state=state, trainable=[-1], **stopping)
+    assert net.params.tobytes() == before.tobytes()
+
+
 BAD = [
     ([], ValueError, "trainable must leave something to train; got nothing"),
     ([3], ValueError, "trainable must be layers from 0 to 2, or from -1 backwards; got 3"),
