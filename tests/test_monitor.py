@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt
+from fastnn.jobs.monitor import Monitor
 from fastnn.settings import catalogue
 from fastnn.settings.schedules import Cosine, ReduceOnPlateau
 from fastnn.training import fit as training
@@ -334,3 +335,11 @@ def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
     )
     assert history.stopped == "finished"
     assert len(calls) < 30
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_a_target_whose_squared_differences_vanish_or_overflow_does_not_count(size):
+    y = np.array([[0.0, 1], [size, 2], [0, 3]])
+    with np.errstate(over="ignore"):
+        assert Monitor(X=y, y=y).shares().tolist() == [0, 0.5]
+        assert np.isnan(Monitor(X=y, y=y[:, :1]).shares()).all()
