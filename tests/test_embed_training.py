@@ -157,6 +157,7 @@ def test_the_arrays_of_a_state_keep_what_they_point_to_and_no_longer():
     assert memory() is None
 
 
+@pytest.mark.slow
 def test_what_is_refused_leaves_no_references():
     _nrt_python.memsys_enable_stats()
     net = MLP((3, 5, 2), output_activation="softmax", rng=1)

@@ -239,7 +239,9 @@ def test_members_that_diverge_keep_what_they_had_after_their_last_finite_epoch(b
         np.testing.assert_allclose(many.params[k], one.params, rtol=1e-6, atol=1e-6 * abs(one.params).max())
 
 
-@pytest.mark.parametrize("rule", [Adam, AdamW, AdamHat, RMSprop])
+@pytest.mark.parametrize(
+    "rule", [Adam, *(pytest.param(rule, marks=pytest.mark.slow) for rule in (AdamW, AdamHat, RMSprop))]
+)
 def test_a_member_whose_optimizer_overflows_diverged(rule):
     """Its parameters stand still from then on, and its loss is finite."""
     spec = MLP((1, 1), bias=False, dtype="float32").spec

@@ -238,6 +238,7 @@ def test_a_gradient_whose_squares_overflow_is_clipped(backend, specialize, dtype
     assert np.isclose(np.linalg.norm(np.float64(one.params - before)), 0.5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_members_and_steps_of_ones_own_clip_what_overflows():
     spec = net(2, 1, dtype="float32").spec
     first = np.stack([net(2, 1, dtype="float32").params] * 2)
@@ -255,7 +256,7 @@ def test_members_and_steps_of_ones_own_clip_what_overflows():
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("backend", ["numba", "plain", "numpy"])
+@pytest.mark.parametrize("backend", ["numba", pytest.param("plain", marks=pytest.mark.slow), "numpy"])
 def test_the_loss_of_confident_probabilities_does_not_cancel(backend, dtype):
     one = net(1, 1, bias=False, output_activation="sigmoid", dtype=dtype)
     for z in (0.1, 1.0, 10.0, 16.0, 30.0, 80.0):

@@ -157,7 +157,7 @@ TOGETHER = {
 )
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, marks=() if kind in ("in lanes", "early") else pytest.mark.slow) for kind in TOGETHER],
+    [pytest.param(kind, marks=() if kind == "early" else pytest.mark.slow) for kind in TOGETHER],
 )
 def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight, monkeypatch):
     model, y = TOGETHER[kind]

@@ -121,15 +121,7 @@ def _forward(net, x, out, workspace=None):
             raise ValueError(message)
         samples = pointer(x, 0), stride(x, 0), stride(x, 1)
         outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
-        forward_together(architecture(net), size_together, parameters(net), n, samples, outputs)
-
-    def by_tiles(net, x, out, workspace=None):
-        n = x.shape[0]
-        if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
-            raise ValueError(message)
-        samples = pointer(x, 0), stride(x, 0), stride(x, 1)
-        outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
-        batch_together(architecture(net), size_together, together, parameters(net), n, samples, outputs)
+        compute(architecture(net), size_together, together, parameters(net), n, samples, outputs)
 
     rows = () if x.ndim == 1 else ("n",)
     message = shapes_message("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
@@ -138,9 +130,8 @@ def _forward(net, x, out, workspace=None):
     together = point.batch_rows(net.spec, TOGETHER_STACK_BYTES * 8 // net.dtype.bitwidth)
     size_together = point.batch_scratch(net.spec, together)
     looks_outside = net.outside not in (None, "ignore")
-    if together == 1 or looks_outside:
-        return many
-    return several_at_once if together == point.ROWS else by_tiles
+    compute = forward_together if together == point.ROWS else batch_together
+    return many if together == 1 or looks_outside else several_at_once
 
 
 @method(NetworkType, "forward_with", jit_options=EMBEDDED)

@@ -28,19 +28,19 @@ def _keep_apart(typingctx):
     return types.none(), codegen
 
 
-@outlined(literals=("size",))
-def forward_together(architecture, size, p, n, x, out):
-    """Outputs of n samples; `x` and `out` are as in `point.forward_rows`, `size` is that of the scratch."""
+@outlined(literals=("size", "most"))
+def forward_together(architecture, size, most, p, n, x, out):
+    """Outputs of n samples, `most` at a time; `x` and `out` are as in `point.forward_rows`, `size` is the scratch's."""
     _keep_apart()
     (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
-    for r in range(0, n, point.ROWS):
+    for r in range(0, n, most):
         samples, outputs = (x + r * x_row, x_row, x_stride), (out + r * out_row, out_row, out_stride)
-        point.forward_rows(architecture, p, min(point.ROWS, n - r), samples, outputs, work)
+        point.forward_rows(architecture, p, min(most, n - r), samples, outputs, work)
 
 
 @outlined(literals=("size", "most"))
 def batch_together(architecture, size, most, p, n, x, out):
-    """The same, `most` at a time by tiles."""
+    """The same by tiles."""
     _keep_apart()
     (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
     for r in range(0, n, most):

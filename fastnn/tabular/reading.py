@@ -131,10 +131,7 @@ def read_table(
         else:
             frame, separator, guesses = _read_csv(_bytes(path), path, known, reading)
             layout = f"{SEPARATORS.get(separator, repr(separator))} between columns"
-    except (
-        polars.exceptions.PolarsError,
-        polars.exceptions.PanicException,
-    ) as error:  # a damaged file may raise either
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:  # a damaged file raises either
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     missing = tuple(text.strip() for text in reading.missing)
     numerals = guess(frame, reading.decimal, reading.thousands, missing, separator == ",", like)
@@ -294,15 +291,14 @@ def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) 
     found = None
     for more in ("", ", strict_mode = false"):
         try:
-            query = (
-                f"SELECT Delimiter, Quote, Escape FROM sniff_csv({_sql(path)}, {options}, sample_size = 20000{more})"
-            )
+            settings = f"{options}, sample_size = 20000{more}"
+            query = f"SELECT Delimiter, Quote, Escape FROM sniff_csv({_sql(path)}, {settings})"
             [found] = connection.execute(query).fetchall()
             break
         except Exception:  # it found no shape: the plain one then tells what is wrong
             continue
     found = found or (separator or ",", '"', '"')
-    sep, quote, escape = ("" if value in (None, "(empty)") else value for value in found)
+    sep, quote, escape = ("" if value in (None, "(empty)", "\0") else value for value in found)  # as versions differ
     quote = quote or '"'
     return {
         "sep": sep or separator or ",",

@@ -73,17 +73,18 @@ def batch_rows(spec: NetworkSpec, room: int) -> int:
 
     One, unless its weights are many; some tiles' rows, where it has layers for these; else `RegisterFile.samples`.
     """
-    few, most = REGISTER_FILE.samples, room // batch_scratch(spec, 1)
-    if not rows_at_once(spec) or most < few:
+    few = REGISTER_FILE.samples
+    if not rows_at_once(spec) or batch_scratch(spec, few) > room:
         return 1
     if not any(shares_tiles(layer, spec.dtype) for layer in spec.layers):
         return few
-    return max(few, min(most, REGISTER_FILE.batch_rows) // LOW * LOW)  # more than few: by tiles
+    most = room // (2 * row_stride(spec, LOW))
+    return max(few, min(most, REGISTER_FILE.batch_rows) // LOW * LOW)
 
 
 def batch_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many of them: two buffers each."""
-    return 2 * rows * row_stride(spec, REGISTER_FILE.samples)
+    """Numbers of scratch for so many of them: two buffers each, in tiles of no critical stride."""
+    return 2 * rows * (row_stride(spec, rows) if rows > REGISTER_FILE.samples else buffer_size(spec))
 
 
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
