@@ -40,8 +40,10 @@ def warmup(report: Report | None = None) -> None:
 
 def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
     """An epoch of training for each row of the catalogue, for wide layers, and with all the options of `fit`."""
-    from fastnn.kernels import dispatch  # which imports Numba
+    from fastnn.kernels.dispatch import MANY_ROWS  # which imports Numba
+    from fastnn.kernels.simd.registers import REGISTER_FILE
 
+    few = REGISTER_FILE.few_far_rows
     for dtype in ("float64", "float32"):
         for activation in catalogue.ACTIVATIONS.values():
             if activation.hidden:
@@ -55,8 +57,8 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
             yield f"{name}, {dtype}", _training(dtype, optimizer=getattr(optimizers, name)())
         solver = LevenbergMarquardt(regularisation="bayesian")  # which does all that the plain one does
         yield f"LevenbergMarquardt, {dtype}", _training(dtype, optimizer=solver)
-        yield f"wide layers, {dtype}", _training(dtype, layer_sizes=_WIDE, n=dispatch.MANY_ROWS)
-        yield f"large weights, {dtype}", _training(dtype, layer_sizes=_LARGE)
+        yield f"wide layers, {dtype}", _training(dtype, layer_sizes=_WIDE, n=MANY_ROWS)
+        yield f"large weights, {dtype}", _training(dtype, layer_sizes=_LARGE, n=few + 1)
         yield f"options, {dtype}", _training(dtype, **_OPTIONS)
 
 
@@ -64,7 +66,8 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
 #: and a single output, which has its own product.
 _WIDE = (256, 128, 1)
 
-#: Weights that outgrow the second-level cache in either dtype, which few samples fetch ahead.
+#: Weights that outgrow the second-level cache in either dtype: the fewest samples read them row by row, a few more
+#: fetch them ahead.
 _LARGE = (1, 1024, 512)
 
 #: What a training step does only if asked.
