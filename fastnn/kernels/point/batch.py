@@ -17,26 +17,24 @@ from fastnn.kernels.point.layer import columns_of, layer
 from fastnn.kernels.point.products import ROWS, product_of_rows
 from fastnn.kernels.point.scratch import OPTIONS, row_stride, sizes_of
 from fastnn.kernels.simd import broadcast, lanes, load, store
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import DEPTH, LEAST, LOW, Ahead, product_tile
 from fastnn.kernels.tiles.few_rows import few_rows_product
 from fastnn.settings import catalogue
-
-#: Samples that go row by row through the weights: a tile would be almost empty.
-FEW = 2
 
 _IDENTITY = catalogue.ACTIVATIONS["identity"].code
 _SOFTMAX, _ASCENDING = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["ascending"].code
 
 
 @inlined_callee
-def forward_batch(architecture, p, rows, most, x, out, work):
-    """Outputs of `rows` samples, with the scratch of `most`, a multiple of `LOW` and no less.
+def forward_batch(architecture, p, rows, x, out, work):
+    """Outputs of `rows` samples, with the scratch of as many, rounded up to whole tiles of `LOW`.
 
     `x` and `out` each hold a place and the strides from one sample to the next and from one number to the next.
     """
     size, (x, x_row, x_stride), (out, out_row, out_stride) = sizes_of(architecture), x, out
-    here, there, last = work, work + most * size.stride, rows - 1
+    here, there, last = work, work + -(-rows // LOW) * LOW * size.stride, rows - 1
     for r in range(-(-rows // LEAST) * LEAST):  # a tile's worth
         for k in range(size.n_in):
             there[r * size.stride + k] = x[min(r, last) * x_row + k * x_stride]
@@ -125,7 +123,7 @@ def _multiply(far, biased, rows, n, depth, x, w, w_stride, b, h, stride):
     for r in range(0 if biased else -(-rows // LEAST) * LEAST):
         for j in range(0, n, width):
             store(h + (r * stride + j), broadcast(0.0, w))
-    if rows <= FEW:
+    if rows <= REGISTER_FILE.few_far_rows:  # a tile would be almost empty
         start, start_stride = (b, np.intp(0)) if biased else (h, stride)
         few_rows_product(rows, n, depth, x, stride, one, w, w_stride, one, start, start_stride, h, stride)
         return

@@ -28,7 +28,7 @@ class RegisterFile(NamedTuple):
     chunk: int = 6400  # vectors of the left operand that are multiplied by all of the right one at once (likewise)
     packs_rows: bool = False  # of the left operand of large gradients (likewise)
     fetches_weights: bool = False  # of large layers, for few rows (bench_kernels.py -k few)
-    few_far_rows: int = 1  # for which such weights are read row by row instead (likewise)
+    few_far_rows: int = 1  # for which such weights, and any of a batch in tiles, are read row by row instead (likewise)
     fetches_sums: bool = False  # of the next tile of large products (likewise)
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
     streams: bool = False  # large weights row by row, one sample in compiled code (bench_embed.py -k alone)
