@@ -100,8 +100,7 @@ def rounding_loss(job: Job) -> float:
     above, exact = (losses.of_rows(job.loss, o, y, *parameter) for o in (y + _rounding(job, y), y))
     values = above - exact
     values = np.where(np.isfinite(values), values, 0)  # of a loss of the user's that is not defined there
-    counted = counted_weights(job.loss, job.y, weight)
-    return float((weight * values).sum() / (counted.sum() if job.loss.mean else 1.0))
+    return _loss_of(job, values, job.y, weight)
 
 
 def size_of_loss(job: Job, params: NDArray) -> float:
@@ -111,5 +110,10 @@ def size_of_loss(job: Job, params: NDArray) -> float:
     Z, H = forward(job.spec, params, job.X[rows])
     parameter = () if job.loss.parameter is None else (job.loss_parameter,)
     values = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], y, *parameter)
-    counted = counted_weights(job.loss, y, weight)
-    return float((weight * abs(values)).sum() / (counted.sum() if job.loss.mean else 1.0))
+    return _loss_of(job, abs(values), y, weight)
+
+
+def _loss_of(job: Job, values: NDArray, y: NDArray, weight: NDArray) -> float:
+    """What the loss makes of the values of some rows."""
+    divisor = counted_weights(job.loss, y, weight).sum() if job.loss.mean else 1.0
+    return float((weight * values).sum() / divisor)
