@@ -14,6 +14,7 @@ from fastnn import MLP
 from fastnn.embed.methods import STACK_BYTES, TOGETHER_STACK_BYTES
 from fastnn.kernels import point as sample
 from fastnn.kernels.dispatch import fetches_weights, shares_tiles
+from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles.dense import LOW
 from fastnn.settings import catalogue
@@ -145,7 +146,7 @@ def batch(net, X, out):
 def test_several_samples_at_once_give_the_same_bits(net):
     together = sample.batch_rows(net.spec, TOGETHER_STACK_BYTES // np.dtype(net.spec.dtype).itemsize)
     tiles = any(shares_tiles(layer, net.spec.dtype) for layer in net.spec.layers)
-    assert together > sample.ROWS if tiles else together == sample.ROWS
+    assert together > ROWS if tiles else together == ROWS
     n_in, n_out = net.spec.n_in, net.spec.n_out
     for n in (*range(2 * LOW + 2), together - 1, together, together + 1, 2 * together + LOW):
         X = RNG.normal(size=(n, 2 * n_in)).astype(net.spec.dtype)[:, ::-2]
@@ -164,7 +165,7 @@ def test_weights_that_are_fetched_ahead():
     net = network((1024, 1030), dtype="float32")
     assert any(fetches_weights(layer, "float32", 1) for layer in net.spec.layers) == REGISTER_FILE.fetches_weights
     X = RNG.normal(size=(LOW + 2, 1024)).astype("float32")
-    for n in (sample.ROWS, len(X)):
+    for n in (ROWS, len(X)):
         out = np.empty((n, 1030), "float32")
         batch(net, X[:n], out)
         assert np.array_equal(out, [net(x) for x in X[:n]])

@@ -15,7 +15,7 @@ from numba.extending import lower_builtin
 from fastnn.embed.outside import feed
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method, named
-from fastnn.embed.together import TOGETHER_STACK_BYTES, batch_together, forward_together, jacobian_together
+from fastnn.embed.together import TOGETHER_STACK_BYTES, batch_together, jacobian_together
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
 from fastnn.kernels.jit.pipeline import EMBEDDED
@@ -121,7 +121,7 @@ def _forward(net, x, out, workspace=None):
             raise ValueError(message)
         samples = pointer(x, 0), stride(x, 0), stride(x, 1)
         outputs = pointer(out, 0), stride(out, 0), stride(out, 1)
-        compute(architecture(net), size_together, together, parameters(net), n, samples, outputs)
+        batch_together(architecture(net), size_together, together, parameters(net), n, samples, outputs)
 
     rows = () if x.ndim == 1 else ("n",)
     message = shapes_message("forward", {"x": (*rows, n_in), "out": (*rows, n_out)}, size)
@@ -130,7 +130,6 @@ def _forward(net, x, out, workspace=None):
     together = point.batch_rows(net.spec, TOGETHER_STACK_BYTES * 8 // net.dtype.bitwidth)
     size_together = point.batch_scratch(net.spec, together)
     looks_outside = net.outside not in (None, "ignore")
-    compute = forward_together if together == point.ROWS else batch_together
     return many if together == 1 or looks_outside else several_at_once
 
 

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from fastnn.embed.pointers import memory
 from fastnn.kernels import point
-from fastnn.kernels.jit.compiling import Dispatcher, outlined
+from fastnn.kernels.jit.compiling import outlined
 
 #: Most bytes of scratch that are taken from the stack here: the products take as much beside.
 TOGETHER_STACK_BYTES = 128 * 1024
@@ -28,22 +28,15 @@ def _keep_apart(typingctx):
     return types.none(), codegen
 
 
-def _together(forward: Dispatcher) -> Dispatcher:
-    """What takes any number of samples to `forward`, `point.forward_rows` or `point.forward_batch`."""
-
-    @outlined(literals=("size", "most"))
-    def together(architecture, size, most, p, n, x, out):
-        """Outputs of n samples, `most` at a time; `x` and `out` are as in `forward`, `size` is that of its scratch."""
-        _keep_apart()
-        (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
-        for r in range(0, n, most):
-            samples, outputs = (x + r * x_row, x_row, x_stride), (out + r * out_row, out_row, out_stride)
-            forward(architecture, p, min(most, n - r), samples, outputs, work)
-
-    return together
-
-
-forward_together, batch_together = _together(point.forward_rows), _together(point.forward_batch)
+@outlined(literals=("size", "most"))
+def batch_together(architecture, size, most, p, n, x, out):
+    """Outputs of n samples, `most` at a time, with `size` numbers of scratch; `x` and `out` as in `forward_batch`."""
+    _keep_apart()
+    (x, x_row, x_stride), (out, out_row, out_stride), here = x, out, memory(p, size, None)
+    there = here + size // 2
+    for r in range(0, n, most):
+        samples, outputs = (x + r * x_row, x_row, x_stride), (out + r * out_row, out_row, out_stride)
+        point.forward_batch(architecture, p, min(most, n - r), samples, outputs, here, there)
 
 
 @outlined(literals=("size",))

@@ -63,7 +63,8 @@ POINT_BYTES = 24 * 1024
 #: so, and for which many samples of a batch share tiles, where `RegisterFile.batch_rows` does. With AVX2, one sample
 #: through layers of 64 KB took 1.1 times as long as down the columns, of 128 KB to 2 MB 0.7 to 0.9, of more 0.4 to 0.8;
 #: 1,000 samples through layers of 64 KB 1.2 times as long as a few at once, of 128 KB 0.8, of 1 MB 0.6 and beyond that
-#: 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``).
+#: 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``). With AVX-512, one sample
+#: took as long through layers of up to 512 KB, of 1 MB 0.95, of 4 MB 0.9 of the time; its jvp 1.2 to 1.7.
 LARGE_LAYER_BYTES = 96 * 1024
 
 
@@ -122,14 +123,19 @@ def _is_large(layer: Layer, dtype: str) -> bool:
     return layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= LARGE_LAYER_BYTES
 
 
-def streams_weights(layer: Layer, dtype: str) -> bool:
-    """Whether one sample in compiled code reads a layer's weights row by row."""
-    return REGISTER_FILE.streams and _is_large(layer, dtype)
+def streams_weights(layer: Layer, dtype: str, terms: int) -> bool:
+    """Whether one sample in compiled code, or so many terms of a series, read a layer's weights row by row."""
+    return terms <= REGISTER_FILE.streams and _is_large(layer, dtype)
 
 
 def shares_tiles(layer: Layer, dtype: str) -> bool:
     """Whether the samples of a batch in compiled code go through a layer's weights by tiles."""
     return REGISTER_FILE.batch_rows > 0 and _is_large(layer, dtype)
+
+
+def batch_in_tiles(spec: NetworkSpec) -> bool:
+    """Whether more samples of a batch in compiled code go through a network together than `RegisterFile.samples`."""
+    return any(shares_tiles(layer, spec.dtype) for layer in spec.layers)
 
 
 def threads_for(threads: int, batch_size: int, n_params: int) -> int:

@@ -15,20 +15,16 @@ from fastnn.kernels.point.derivatives import vjp
 from fastnn.kernels.point.forward import forward
 from fastnn.kernels.point.hessian import hessian
 from fastnn.kernels.point.jacobian import jacobian
-from fastnn.kernels.point.products import ROWS
-from fastnn.kernels.point.rows import forward_rows
 from fastnn.kernels.point.scratch import batch_rows, batch_scratch, jacobian_rows, jacobian_scratch, scratch_size
 from fastnn.kernels.point.series import curvatures, jvp, slopes
 
 __all__ = [
-    "ROWS",
     "batch_rows",
     "batch_scratch",
     "curvature_vjp_params",
     "curvatures",
     "forward",
     "forward_batch",
-    "forward_rows",
     "hessian",
     "hvp",
     "jacobian",

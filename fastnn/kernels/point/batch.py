@@ -1,7 +1,8 @@
-"""Many samples together, for layers whose weights outgrow the nearest cache: tiles of samples and features.
+"""Several samples together, for networks whose weights do not stay in the nearest cache: what is fetched serves all.
 
-Each sum is taken in the order that it has for one sample, and so has the same bits. Features whose sums are split there
-(`layer.Columns`) go the way of `rows`, as do layers of few weights.
+Samples go through a layer a few at once or, where it is large and the processor's row says so, by tiles of samples and
+features. Each sum is taken in the order that it has for one sample, and so has the same bits; features whose sums are
+split there (`layer.Columns`) never go by tiles.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import overload
 
-from fastnn.kernels.dispatch import fetches_weights, shares_tiles
+from fastnn.kernels.dispatch import batch_in_tiles, fetches_weights, shares_tiles
 from fastnn.kernels.functions.activations import activate
 from fastnn.kernels.jit.compiling import inlined, inlined_callee, outlined
 from fastnn.kernels.point.forward import write
@@ -22,53 +23,74 @@ from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.dense import DEPTH, LEAST, LOW, Ahead, product_tile
 from fastnn.kernels.tiles.few_rows import few_rows_product
 from fastnn.settings import catalogue
+from fastnn.settings.spec import NetworkSpec
 
 _IDENTITY = catalogue.ACTIVATIONS["identity"].code
 _SOFTMAX, _ASCENDING = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIONS["ascending"].code
 
 
 @inlined_callee
-def forward_batch(architecture, p, rows, x, out, work):
-    """Outputs of `rows` samples, with the scratch of as many, rounded up to whole tiles of `LOW`.
+def forward_batch(architecture, p, rows, x, out, here, there):
+    """Outputs of `rows` samples, with two buffers of scratch, see `batch_scratch`.
 
     `x` and `out` each hold a place and the strides from one sample to the next and from one number to the next.
     """
-    size, (x, x_row, x_stride), (out, out_row, out_stride) = sizes_of(architecture), x, out
-    here, there, last = work, work + -(-rows // LOW) * LOW * size.stride, rows - 1
-    for r in range(-(-rows // LEAST) * LEAST):  # a tile's worth
-        for k in range(size.n_in):
-            there[r * size.stride + k] = x[min(r, last) * x_row + k * x_stride]
-    outputs = _layers(architecture, 0, p, rows, there, here)
+    size, (out, out_row, out_stride) = sizes_of(architecture), out
+    outputs = _layers(architecture, 0, p, rows, _inputs(architecture, rows, x, there), here, there)
     for r in range(rows):
         write(outputs + r * size.stride, out + r * out_row, out_stride, size.n_out)
 
 
-def _layers(architecture, l, p, rows, x, h):
-    """The layers from `l` on, a literal, from the rows of `x` to those of `h` and back; where the outputs are."""
+def _inputs(architecture, rows, x, h):
+    """The samples as the first layer takes them: where they are, or in the rows of `h`, for tiles."""
+
+
+@overload(_inputs, **OPTIONS)
+def _choose_inputs(architecture, rows, x, h):
+    n_in, stride = architecture.spec.n_in, row_stride(architecture.spec, ROWS)
+
+    def side_by_side(architecture, rows, x, h):
+        x, x_row, x_stride = x
+        for r in range(-(-rows // LEAST) * LEAST):  # a tile's worth
+            for k in range(n_in):
+                h[r * stride + k] = x[min(r, rows - 1) * x_row + k * x_stride]
+        return h, stride, 1
+
+    return side_by_side if _in_tiles(architecture.spec, 0) else lambda architecture, rows, x, h: x
+
+
+def _in_tiles(spec: NetworkSpec, l: int) -> int:
+    """How many features of layer `l`, the first ones, are taken by tiles."""
+    row = spec.layers[l]
+    return columns_of(row, spec).in_order(row.n_out) if shares_tiles(row, spec.dtype) else 0
+
+
+def _layers(architecture, l, p, rows, x, here, there):
+    """The layers from `l` on, a literal; where the outputs are: `here` or `there`."""
 
 
 @overload(_layers, **OPTIONS)
-def _choose_layers(architecture, l, p, rows, x, h):
+def _choose_layers(architecture, l, p, rows, x, here, there):
     spec, this = architecture.spec, l.literal_value
     following, n_out, stride = this + 1, spec.n_out, row_stride(spec, ROWS)
 
-    def onward(architecture, l, p, rows, x, h):
-        _layer(architecture, this, p, rows, x, h)
-        return _layers(architecture, following, p, rows, h, x)
+    def onward(architecture, l, p, rows, x, here, there):
+        _layer(architecture, this, p, rows, x, here)
+        return _layers(architecture, following, p, rows, (here, stride, 1), there, here)
 
-    def outputs(architecture, l, p, rows, x, h):
-        _layer(architecture, this, p, rows, x, h)
-        return h
+    def outputs(architecture, l, p, rows, x, here, there):
+        _layer(architecture, this, p, rows, x, here)
+        return here
 
-    def softmax_outputs(architecture, l, p, rows, x, h):
-        _layer(architecture, this, p, rows, x, h)
-        passes.softmax_rows(_SOFTMAX, h, h, rows, n_out, stride)
-        return h
+    def softmax_outputs(architecture, l, p, rows, x, here, there):
+        _layer(architecture, this, p, rows, x, here)
+        passes.softmax_rows(_SOFTMAX, here, here, rows, n_out, stride)
+        return here
 
-    def ascending_outputs(architecture, l, p, rows, x, h):
-        _layer(architecture, this, p, rows, x, h)
-        passes.ascending_rows(_ASCENDING, h, h, rows, n_out, stride)
-        return h
+    def ascending_outputs(architecture, l, p, rows, x, here, there):
+        _layer(architecture, this, p, rows, x, here)
+        passes.ascending_rows(_ASCENDING, here, here, rows, n_out, stride)
+        return here
 
     if following < spec.n_layers:
         return onward
@@ -76,41 +98,40 @@ def _choose_layers(architecture, l, p, rows, x, h):
 
 
 def _layer(architecture, l, p, rows, x, h):
-    """Layer `l`, a literal, from the rows of `x` to those of `h`."""
+    """Layer `l`, a literal, from the samples `x` to the rows of `h`."""
 
 
 @overload(_layer, **OPTIONS)
 def _choose_layer(architecture, l, p, rows, x, h):
     spec, this = architecture.spec, l.literal_value
-    row, stride = spec.layers[this], row_stride(spec, ROWS)
+    row, stride, in_tiles = spec.layers[this], row_stride(spec, ROWS), _in_tiles(spec, this)
     n_in, n_out, weights, biases, biased = row.n_in, row.n_out, row.weights, max(row.biases, 0), int(spec.bias)
     code = row.activation.code if row.activation.elementwise else _IDENTITY
-    far = int(fetches_weights(row, spec.dtype, ROWS))
-    columns = columns_of(row, spec)
-    _, vectors, last, _, parts = columns
-    in_order = columns.in_order(n_out) if shares_tiles(row, spec.dtype) else 0
+    far, many = int(fetches_weights(row, spec.dtype, ROWS)), batch_in_tiles(spec)
+    _, vectors, last, _, parts = columns_of(row, spec)
 
     def few_at_once(architecture, l, p, rows, x, h):
-        for r in range(0, rows, ROWS):
-            samples, outputs = (x + r * stride, stride, 1, rows - r), (h + r * stride, stride)
-            layer(architecture, this, 0, p, samples, outputs)
+        x, x_row, x_stride = x
+        for r in range(0, rows if many else ROWS, ROWS):
+            present = rows - r if this == 0 else ROWS  # in the scratch there is a row for each
+            layer(architecture, this, 0, p, (x + r * x_row, x_row, x_stride, present), (h + r * stride, stride))
 
     def by_tiles(architecture, l, p, rows, x, h):
         w, b = p + weights, p + biases
-        _multiply(far, biased, rows, in_order, n_in, x, w, n_out, b, h, stride)
-        _activate(code, rows, in_order, h, stride)
+        _multiply(far, biased, rows, in_tiles, n_in, x[0], w, n_out, b, h, stride)
+        _activate(code, rows, in_tiles, h, stride)
 
     def rest_apart(architecture, l, p, rows, x, h):
         w, b = p + weights, p + biases
-        _multiply(far, biased, rows, in_order, n_in, x, w, n_out, b, h, stride)
-        _activate(code, rows, in_order, h, stride)
+        _multiply(far, biased, rows, in_tiles, n_in, x[0], w, n_out, b, h, stride)
+        _activate(code, rows, in_tiles, h, stride)
         for r in range(0, rows, ROWS):
-            samples, outputs = (x + r * stride, stride, 1, rows - r), (h + r * stride, stride)
-            product_of_rows(code, 0, biased, far, vectors, last, parts, n_in, n_out, w, b, samples, outputs, in_order)
+            samples, outputs = (x[0] + r * stride, stride, 1, ROWS), (h + r * stride, stride)
+            product_of_rows(code, 0, biased, far, vectors, last, parts, n_in, n_out, w, b, samples, outputs, in_tiles)
 
-    if in_order == 0:
+    if in_tiles == 0:
         return few_at_once
-    return by_tiles if in_order == n_out else rest_apart
+    return by_tiles if in_tiles == n_out else rest_apart
 
 
 @outlined(literals=("far", "biased"))

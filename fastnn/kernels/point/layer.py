@@ -104,6 +104,6 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
         return one_feature
-    if alone and in_order > 0 and streams_weights(row, spec.dtype):
+    if alone and in_order > 0 and streams_weights(row, spec.dtype, 1):
         return by_rows if in_order == n_out else rest_apart
     return blocks if columns == 0 else both if begin > 0 else remainder

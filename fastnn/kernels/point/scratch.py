@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from fastnn.kernels.dispatch import rows_at_once, shares_tiles
+from fastnn.kernels.dispatch import batch_in_tiles, rows_at_once
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.tiles.dense import LOW, stride_for
@@ -76,15 +76,15 @@ def batch_rows(spec: NetworkSpec, room: int) -> int:
     few = REGISTER_FILE.samples
     if not rows_at_once(spec) or batch_scratch(spec, few) > room:
         return 1
-    if not any(shares_tiles(layer, spec.dtype) for layer in spec.layers):
+    if not batch_in_tiles(spec):
         return few
     most = room // (2 * row_stride(spec, LOW))
     return max(few, min(most, REGISTER_FILE.batch_rows) // LOW * LOW)
 
 
 def batch_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many of them: two buffers each, in tiles of no critical stride."""
-    return 2 * rows * (row_stride(spec, rows) if rows > REGISTER_FILE.samples else buffer_size(spec))
+    """Numbers of scratch for so many of them: two buffers each."""
+    return 2 * rows * row_stride(spec, rows)
 
 
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:

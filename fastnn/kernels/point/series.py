@@ -174,7 +174,7 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
 
     if n_out == 1:
         return one_feature
-    if streams_weights(row, spec.dtype):
+    if streams_weights(row, spec.dtype, count):
         return by_rows
     return blocks if not rest else both if n_blocks else remainder
 

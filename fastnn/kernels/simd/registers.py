@@ -31,7 +31,7 @@ class RegisterFile(NamedTuple):
     few_far_rows: int = 1  # for which such weights, and any of a batch in tiles, are read row by row instead (likewise)
     fetches_sums: bool = False  # of the next tile of large products (likewise)
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
-    streams: bool = False  # large weights row by row, one sample in compiled code (bench_embed.py -k alone)
+    streams: int = 0  # terms of a series at most, the value first, that read large weights row by row (-k alone)
     batch_rows: int = 0  # samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch)
 
 
@@ -48,6 +48,7 @@ REGISTER_FILES = {
         together=True,
         fetches_weights=True,
         features=8,
+        streams=1,
     ),
     "avx": RegisterFile(
         32,
@@ -67,7 +68,7 @@ REGISTER_FILES = {
         few_far_rows=2,
         fetches_sums=True,
         features=8,
-        streams=True,
+        streams=3,
         batch_rows=36,
     ),
     "neon": RegisterFile(16, 32, "", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),
