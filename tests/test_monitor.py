@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt
+from fastnn.checks import check_job, check_monitor
 from fastnn.jobs.monitor import Monitor
 from fastnn.settings import catalogue
 from fastnn.settings.schedules import Cosine, ReduceOnPlateau
 from fastnn.training import fit as training
+from fastnn.training.holding_out import hold_out
 
 RNG = np.random.default_rng(0)
 X, X_OTHER = RNG.normal(size=(40, 3)), RNG.normal(size=(300, 3))  # more than a block of the kernels
@@ -255,36 +257,36 @@ def _is_held_out(net, y, row, backend):
     return net.copy().fit(X, far, epochs=1, rng=5, validation_fraction=0.25, backend=backend).loss[0] < 1000
 
 
+def _held_out(net, samples, y, loss, fraction, seed):
+    """The job's two parts: what is trained on, and its monitor."""
+    settings = {"optimizer": Adam(), "batch_size": None, "shuffle": True, "sample_weight": None, "l2": 0.0}
+    job = check_job(net.spec, net.params, samples, y, loss=loss, delta=1.0, max_grad_norm=None, **settings)
+    job.monitor = check_monitor(job, None, fraction, None)
+    split = hold_out(job, seed)
+    return split, split.monitor
+
+
 @pytest.mark.parametrize("labels", [True, False])
 def test_classes_are_held_out_in_proportion(labels):
     net, _ = problem("cross_entropy")
     classes = RNG.permutation(np.repeat([0, 1, 2], [20, 40, 60]))
-    seen = {}
     samples = np.c_[classes, np.zeros((120, 2))]
-    from fastnn.checks import check_job, check_monitor
-    from fastnn.training.holding_out import hold_out
-
-    job = check_job(
-        net.spec,
-        net.params,
-        samples,
-        classes if labels else np.eye(3)[classes],
-        loss="cross_entropy",
-        delta=1.0,
-        optimizer=Adam(),
-        batch_size=None,
-        shuffle=True,
-        sample_weight=None,
-        l2=0.0,
-        max_grad_norm=None,
-    )
+    seen = {}
     for seed in (1, 2):
-        job.monitor = check_monitor(job, None, 0.25, None)
-        split = hold_out(job, seed)
-        np.testing.assert_array_equal(np.bincount(split.monitor.X[:, 0].astype(int)), [5, 10, 15])
+        y = classes if labels else np.eye(3)[classes]
+        split, monitor = _held_out(net, samples, y, "cross_entropy", 0.25, seed)
+        np.testing.assert_array_equal(np.bincount(monitor.X[:, 0].astype(int)), [5, 10, 15])
         assert len(split.X) == split.batch_size == 90
-        seen[seed] = split.monitor.X[:, 0].tobytes(), split.X[:, 0].tobytes()
+        seen[seed] = monitor.X[:, 0].tobytes(), split.X[:, 0].tobytes()
     assert seen[1] != seen[2]
+
+
+@pytest.mark.parametrize(("n", "fraction", "held"), [(100, 0.29, 29), (100, 0.57, 57), (3, 1 / 3, 1), (10, 0.29, 2)])
+def test_a_fraction_counts_as_it_is_written(n, fraction, held):
+    """100 times 0.29 is less than 29 in float64."""
+    samples = np.arange(float(n))[:, None]
+    split, monitor = _held_out(MLP((1, 1), rng=0), samples, samples, "mse", fraction, 0)
+    assert (len(split.X), len(monitor.X)) == (n - held, held)
 
 
 BAD = [

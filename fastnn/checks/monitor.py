@@ -19,7 +19,7 @@ from fastnn.checks.data import (
 )
 from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
 from fastnn.jobs.job import Job
-from fastnn.jobs.monitor import Monitor
+from fastnn.jobs.monitor import Monitor, held_out
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.intervals import INSIDE_UNIT
@@ -73,7 +73,7 @@ def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, earl
             raise ValueError("validation_fraction must be None where X yields batches; validation_data may be given")
         monitor.fraction = check_number("validation_fraction", validation_fraction, INSIDE_UNIT)
         n = len(job.X)
-        if not 1 <= int(n * monitor.fraction) < n:
+        if not 1 <= held_out(n, monitor.fraction) < n:
             raise ValueError(f"validation_fraction must leave samples on both sides of {n}; got {monitor.fraction}")
     monitor.stopping = check_early_stopping(early_stopping, monitor.validates)
     if monitor.stopping is not None and monitor.stopping.monitor == "metric" and monitor.y is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,15 @@ def fresh_monitor_state() -> NDArray[np.float64]:
 _FRESH = np.zeros(len(MonitorState))
 _FRESH[[MonitorState.BEST, MonitorState.PLATEAU_BEST, MonitorState.RATE]] = np.inf
 _FRESH[MonitorState.BEST_EPOCH] = -1
+
+
+def held_out(n: Any, fraction: float) -> Any:
+    """How many of `n` samples, an integer or an array of them, are held out.
+
+    Of 100 samples 0.29 are 29, though the product in float64 is below that.
+    """
+    ratio = Fraction(fraction).limit_denominator(10**9)
+    return n * ratio.numerator // ratio.denominator
 
 
 @dataclass

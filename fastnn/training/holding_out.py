@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastnn.checks import check_finite_data, check_metric_exists, check_shuffle
 from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
+from fastnn.jobs.monitor import held_out
 from fastnn.reference import random
 
 
@@ -23,12 +24,10 @@ def hold_out(job: Job, seed: int) -> Job:
     """
     monitor, n = job.monitor, len(job.X)
     assert monitor is not None
-    fraction = monitor.fraction
     draws = random.bits(random.key(seed, job.member, random.HELD_OUT_EPOCH), np.arange(n, dtype=np.uint64))
     order = np.lexsort((draws, _classes(job)))
-    place = np.arange(n)
     held = np.zeros(n, bool)  # every 1/fraction-th sample of those ordered by class
-    held[order] = np.floor((place + 1) * fraction) > np.floor(place * fraction)
+    held[order] = np.diff(held_out(np.arange(n + 1), monitor.fraction)) > 0
     weights = job.sample_weight
     masked = job.loss.masked
     check_finite_data(job.X[held], job.y[held], None if weights is None else weights[held], masked=masked)
