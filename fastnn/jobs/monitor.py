@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -42,12 +41,8 @@ _FRESH[MonitorState.BEST_EPOCH] = -1
 
 
 def held_out(n: Any, fraction: float) -> Any:
-    """How many of `n` samples, an integer or an array of them, are held out.
-
-    Of 100 samples 0.29 are 29, though the product in float64 is below that.
-    """
-    ratio = Fraction(fraction).limit_denominator(10**9)
-    return n * ratio.numerator // ratio.denominator
+    """How many of `n` samples, an integer or an array of them, are held out."""
+    return np.floor(np.round(n * fraction, 9))  # rounded, so that 100 * 0.29 is 29
 
 
 @dataclass
