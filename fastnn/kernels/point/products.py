@@ -74,20 +74,32 @@ def features(columns, last, j, place):
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 
+@inlined(literals=("biased",))
+def sum_by_rows(biased, terms, features, n_in, n_out, w, b, x, h):
+    """``h = x W`` for each term of x, and the biases added to the first, of the first `features`.
+
+    Whole rows of the weights are added to sums in the cache: down the columns of large weights each row is another page
+    of memory. `x` holds a place and the strides from one term to the next and from one number to the next, `h` a place
+    and the stride from one term to the next; what is beyond the features of their last vector becomes zero.
+    """
+    (x, x_row, x_stride), (h, h_row), width, one = x, h, lanes(w), np.intp(1)
+    for i in range(terms):
+        for j in range(0, features, width):
+            store(h + (i * h_row + j), broadcast(0.0, w))
+    for j in range(0, features if biased else 0, width):
+        store(h + j, load_first(b + j, features - j))
+    row, m, depth = np.intp(h_row), np.intp(features), np.intp(n_in)
+    few_rows_product(
+        np.intp(terms), m, depth, x, np.intp(x_row), np.intp(x_stride), w, np.intp(n_out), one, h, row, h, row
+    )
+
+
 @inlined(literals=("code", "order", "biased"))
 def product_by_rows(code, order, biased, features, n_in, n_out, w, b, x, to):
-    """`product` of the first `features`, each one sum: whole rows of the weights are added to sums in the cache.
-
-    Down the columns of large weights each row is another page of memory.
-    """
-    (x, x_stride), h, width = x, to[0], lanes(w)
-    zero, one, m, depth = np.intp(0), np.intp(1), np.intp(features), np.intp(n_in)
-    for j in range((features - 1) // width * width if biased else 0, features, width):
-        store(h + j, broadcast(0.0, w))
-    start = b if biased else h
-    few_rows_product(one, m, depth, x, zero, x_stride, w, np.intp(n_out), one, start, zero, h, zero)
-    for j in range(0, features, width):
-        finish(code, order, load(h + j), to, j)
+    """`product` of the first `features`, each of which is one sum."""
+    sum_by_rows(biased, 1, features, n_in, n_out, w, b, (x[0], 0, x[1]), (to[0], 0))
+    for j in range(0, features, lanes(w)):
+        finish(code, order, load(to[0] + j), to, j)
 
 
 @inlined(literals=("code", "order", "biased"))

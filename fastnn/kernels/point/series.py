@@ -12,7 +12,6 @@ are kept on two tapes.
 
 from __future__ import annotations
 
-import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import streams_weights
@@ -21,11 +20,10 @@ from fastnn.kernels.functions.curvatures import second_derivative, third_derivat
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
-from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of
+from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of, sum_by_rows
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.few_rows import few_rows_product
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
 
@@ -233,14 +231,9 @@ def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_ou
 @inlined(literals=("code", "terms", "taped", "biased"))
 def _product_by_rows(code, terms, taped, biased, n_in, n_out, w, b, x, x_row, to):
     """`products.product_by_rows` of all features, for each term."""
-    (h, c, h_row), width, sums, one = to, lanes(w), tile(w, terms, 1), np.intp(1)
-    for j in range(0, terms * h_row, width):
-        store(h + j, broadcast(0.0, w))
-    for j in range(0, n_out if biased else 0, width):
-        store(h + j, load_first(b + j, n_out - j))
-    row, m = np.intp(h_row), np.intp(n_out)
-    few_rows_product(np.intp(terms), m, np.intp(n_in), x, np.intp(x_row), one, w, m, one, h, row, h, row)
-    for j in range(0, n_out, width):
+    (h, c, h_row), sums = to, tile(w, terms, 1)
+    sum_by_rows(biased, terms, n_out, n_in, n_out, w, b, (x, x_row, 1), (h, h_row))
+    for j in range(0, n_out, lanes(w)):
         for i in range(terms):
             sums[i, 0] = load(h + (i * h_row + j))
         _finish(code, terms, taped, sums, 0, h + j, c + j, h_row)
