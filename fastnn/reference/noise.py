@@ -1,4 +1,4 @@
-"""Regularisers that draw random numbers: dropout and gaussian noise on the inputs.
+"""Regularisers that draw random numbers: dropout and Gaussian noise on the inputs.
 
 Those of the batch of step t come from the streams ``key(seed, member, t, layer)``, layer 0 being the input's noise
 and layer l the l-th hidden layer's dropout; a number's place in its stream is that in the batch's matrix.

@@ -209,12 +209,12 @@ def named(functions, code, suffix):
 
 
 @overload(activate, prefer_literal=True, jit_options=INLINED)
-def _activate(code, z):
+def _choose_activate(code, z):
     chosen = named(globals(), code, "")
     return chosen and (lambda code, z: chosen(z))
 
 
 @overload(derivative, prefer_literal=True, jit_options=INLINED)
-def _derivative(code, z, h):
+def _choose_derivative(code, z, h):
     chosen = named(globals(), code, "_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

@@ -40,6 +40,6 @@ _serve(np.absolute, absolute)
 
 
 @overload(operator.pow, prefer_literal=True, jit_options=INLINED)
-def _power(x, exponent):
+def _choose_power(x, exponent):
     is_vector = isinstance(x, Vector) and isinstance(x.dtype, types.Float)
     return (lambda x, exponent: whole_power(x, exponent)) if is_vector else None

@@ -7,12 +7,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.functions.activations import (
-    clamp,
-    gelu_parts,
-    named,
-    sigmoid_pair,
-)
+from fastnn.kernels.functions.activations import clamp, gelu_parts, named, sigmoid_pair
 from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.pipeline import INLINED
@@ -21,15 +16,14 @@ from fastnn.settings.constants import GELU_FACTOR_CUBIC, SELU_SCALE_ALPHA
 
 
 @inlined
-def identity_second_derivative(z, h):
+def zero(z, h):
     """Zero."""
     return broadcast(0.0, h)
 
 
-@inlined
-def identity_third_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
+identity_second_derivative = identity_third_derivative = zero
+relu_second_derivative = relu_third_derivative = zero
+leaky_relu_second_derivative = leaky_relu_third_derivative = zero
 
 
 @inlined
@@ -58,39 +52,12 @@ def tanh_third_derivative(z, h):
 
 
 @inlined
-def relu_second_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
-
-
-@inlined
-def relu_third_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
-
-
-@inlined
-def leaky_relu_second_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
-
-
-@inlined
-def leaky_relu_third_derivative(z, h):
-    """Zero."""
-    return broadcast(0.0, h)
-
-
-@inlined
 def elu_second_derivative(z, h):
     """Zero above zero, ``exp(z) = h + 1`` elsewhere."""
     return select(h > 0.0, broadcast(0.0, h), h + 1.0)
 
 
-@inlined
-def elu_third_derivative(z, h):
-    """The second derivative itself."""
-    return elu_second_derivative(z, h)
+elu_third_derivative = elu_second_derivative
 
 
 @inlined
@@ -99,10 +66,7 @@ def selu_second_derivative(z, h):
     return select(h > 0.0, broadcast(0.0, h), h + SELU_SCALE_ALPHA)
 
 
-@inlined
-def selu_third_derivative(z, h):
-    """The second derivative itself."""
-    return selu_second_derivative(z, h)
+selu_third_derivative = selu_second_derivative
 
 
 @inlined
@@ -154,10 +118,7 @@ def exp_second_derivative(z, h):
     return h
 
 
-@inlined
-def exp_third_derivative(z, h):
-    """The function itself."""
-    return h
+exp_third_derivative = exp_second_derivative
 
 
 @inlined
@@ -183,12 +144,12 @@ def third_derivative(code, z, h):
 
 
 @overload(second_derivative, prefer_literal=True, jit_options=INLINED)
-def _second_derivative(code, z, h):
+def _choose_second_derivative(code, z, h):
     chosen = named(globals(), code, "_second_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))
 
 
 @overload(third_derivative, prefer_literal=True, jit_options=INLINED)
-def _third_derivative(code, z, h):
+def _choose_third_derivative(code, z, h):
     chosen = named(globals(), code, "_third_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

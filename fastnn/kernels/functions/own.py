@@ -39,6 +39,7 @@ def of_vectors(function: Dispatcher) -> Dispatcher:
     Where its code will do for vectors as it stands it takes all lanes together. Where it will not, since it branches or
     calls what is not made for vectors, it takes one after the other.
     """
+
     @inlined
     def together(x, y):
         return as_numbers_of(function(as_double(x), as_double(y)), x)

@@ -56,6 +56,8 @@ from fastnn.kernels.simd import (
 )
 
 _INFINITY, _NAN = float("inf"), float("nan")
+
+
 @inlined
 def _reduce(x):
     """``k, r``: ``exp(x) = 2**n exp(r)``, |r| <= ln(2) / 2; the lowest bits of k are the exponent of 2**n."""

@@ -115,7 +115,7 @@ def forward(kind, l, pointers, a, last):
 
 
 @overload(forward, prefer_literal=True, jit_options=INLINED)
-def _forward(kind, l, pointers, a, last):
+def _choose_forward(kind, l, pointers, a, last):
     kind, l = kind.value, l.literal_value
     if l == kind.spec.n_layers:
         return lambda kind, l, pointers, a, last: None
@@ -138,7 +138,7 @@ def backward(kind, l, pointers, x, last):
 
 
 @overload(backward, prefer_literal=True, jit_options=INLINED)
-def _backward(kind, l, pointers, x, last):
+def _choose_backward(kind, l, pointers, x, last):
     kind, l = kind.value, l.literal_value
     layer, d, rows, bottom = kind.spec.layers[l], kind.offsets[0][l][2], kind.rows, kind.rows - 1
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)

@@ -60,7 +60,7 @@ def _facts(kind, work):
 
 
 @overload(_facts, jit_options=INLINED)
-def _facts_impl(kind, work):
+def _choose_facts(kind, work):
     kind = kind.value
     n_params, width = kind.spec.n_params, kind.lanes
     slots, corrected = RULES[kind.rule].slots, RULES[kind.rule].corrects_bias
@@ -72,7 +72,7 @@ def _batch(kind, x, rows):
 
 
 @overload(_batch, jit_options=INLINED)
-def _batch_impl(kind, x, rows):
+def _choose_batch(kind, x, rows):
     kind = kind.value
     n_in, n_targets, width = kind.spec.n_in, kind.n_targets, kind.lanes
     block_rows, one_block = kind.rows, kind.one_block
@@ -110,7 +110,7 @@ def _columns(kind):
 
 
 @overload(_columns, jit_options=INLINED)
-def _columns_impl(kind):
+def _choose_columns(kind):
     columns = kind.value.spec.n_in, kind.value.n_targets
     return lambda kind: columns
 
@@ -154,7 +154,7 @@ def _take_over(kind, numbers, there):
 
 
 @overload(_take_over, jit_options=INLINED)
-def _take_over_impl(kind, numbers, there):
+def _choose_take_over(kind, numbers, there):
     count, width = kind.value.param_vectors, kind.value.lanes
 
     def impl(kind, numbers, there):
@@ -242,7 +242,7 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
 
 
 @overload(present_params, jit_options=INLINED)
-def _present_params(steps):
+def _choose_present_params(steps):
     if steps.instance_class is not LaneSteps:
         return None
 
@@ -254,7 +254,7 @@ def _present_params(steps):
 
 
 @overload(take_step, jit_options=INLINED)
-def _take_step(steps, job, batch, step, rate):
+def _choose_take_step(steps, job, batch, step, rate):
     return _step if steps.instance_class is LaneSteps else None
 
 

@@ -50,7 +50,7 @@ def _shape(kind):
 
 
 @overload(_shape, jit_options=INLINED)
-def _shape_impl(kind):
+def _choose_shape(kind):
     rows, n_in = kind.value.rows, kind.value.spec.n_in
     return lambda kind: (rows, n_in)
 
@@ -60,7 +60,7 @@ def _backward_all(kind, pointers, x, last):
 
 
 @overload(_backward_all, jit_options=INLINED)
-def _backward_all_impl(kind, pointers, x, last):
+def _choose_backward_all(kind, pointers, x, last):
     top = kind.value.spec.n_layers - 1
     return lambda kind, pointers, x, last: backward(kind, top, pointers, x, last)
 
@@ -73,7 +73,7 @@ def gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
 
 
 @overload(gradient_step, jit_options=INLINED)
-def _gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
+def _choose_gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
     kind = kind.value
     n_params, samples, penalised, clipped = kind.spec.n_params, kind.lanes_hold_samples, kind.penalised, kind.clipped
     first, selective, together, count = kind.spec.layers[0], kind.selective, kind.together, kind.param_vectors
@@ -133,7 +133,7 @@ def _sum_lanes(kind, pointers):
 
 
 @overload(_sum_lanes, jit_options=INLINED)
-def _sum_lanes_impl(kind, pointers):
+def _choose_sum_lanes(kind, pointers):
     kind = kind.value
     n_params, width = kind.spec.n_params, kind.lanes
 
@@ -167,7 +167,7 @@ def update(kind, pointers, pace, settings):
 
 
 @overload(update, jit_options=INLINED)
-def _update(kind, pointers, pace, settings):
+def _choose_update(kind, pointers, pace, settings):
     rule, count, width = kind.value.rule, kind.value.param_vectors, kind.value.lanes
     slots, corrected = RULES[rule].slots, RULES[rule].corrects_bias
 

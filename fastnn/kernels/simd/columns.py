@@ -70,7 +70,7 @@ def column(place, k, like):
 
 
 @overload(column, jit_options=INLINED)
-def _column(place, k, like):
+def _choose_column(place, k, like):
     if place.lanes == 1:
         return lambda place, k, like: broadcast(place[k], like)
     return lambda place, k, like: load(place + k * lanes(place))

@@ -1,4 +1,4 @@
-"""Regularisers that draw random numbers: dropout and gaussian noise on the inputs, the same as the reference's."""
+"""Regularisers that draw random numbers: dropout and Gaussian noise on the inputs, the same as the reference's."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _add_up(
 
 
 @kernel
-def _factorize(product, factor, start, stop, negative):
+def _factorise(product, factor, start, stop, negative):
     """Replace rows `start` to `stop` of a matrix, whose upper triangle counts, by those of its Cholesky factor R.
 
     Whether it is positive definite so far. What these rows take from those below is subtracted; `negative`, of
@@ -241,7 +241,7 @@ def cholesky(
     rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
     for start in range(0, n, rows):
         answer()
-        if not _factorize(product_address("float64"), factor, start, min(start + rows, n), negative):
+        if not _factorise(product_address("float64"), factor, start, min(start + rows, n), negative):
             return None
     return factor
 

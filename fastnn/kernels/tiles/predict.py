@@ -102,5 +102,6 @@ def loss_and_grad(
     PreparedForTiles(job, state, out).run(state, np.zeros(1), value, 1)
     return float(value[0]), out
 
+
 #: The loss and the metric of a job's network on its validation set.
 evaluate = partial(validation.evaluate, predict, loss_and_grad)

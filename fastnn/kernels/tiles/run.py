@@ -47,14 +47,14 @@ def run(records, params, slots, counters, sums, learning_rates, epoch_losses, ma
 
 
 @overload(present_params, jit_options=INLINED)
-def _present_params(steps):
+def _choose_present_params(steps):
     if steps.instance_class is TileSteps:
         return lambda steps: steps.params
     return None
 
 
 @overload(take_step, jit_options=INLINED)
-def _take_step(steps, job, batch, step, rate):
+def _choose_take_step(steps, job, batch, step, rate):
     return _step if steps.instance_class is TileSteps else None
 
 

@@ -66,7 +66,7 @@ def _pointers(kind, work, values):
 
 
 @overload(_pointers, jit_options=INLINED)
-def _pointers_impl(kind, work, values):
+def _choose_pointers(kind, work, values):
     n_params = kind.value.spec.n_params
 
     def impl(kind, work, values):
@@ -81,7 +81,7 @@ def _batch(kind, X, y, packed_x, packed_y, share, share_stride, rows):
 
 
 @overload(_batch, jit_options=INLINED)
-def _batch_impl(kind, X, y, packed_x, packed_y, share, share_stride, rows):
+def _choose_batch(kind, X, y, packed_x, packed_y, share, share_stride, rows):
     if kind.value.packed:
         return lambda kind, X, y, packed_x, packed_y, share, share_stride, rows: Batch(
             packed_x, packed_y, share, share_stride, rows

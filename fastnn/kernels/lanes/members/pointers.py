@@ -62,7 +62,7 @@ def _vectors(array):
 
 
 @overload(_vectors, jit_options=INLINED)
-def _vectors_impl(array):
+def _choose_vectors(array):
     width = lanes_of(array.dtype)
     return lambda array: with_lanes(pointer(array, 0), width)
 
