@@ -10,9 +10,9 @@ from fastnn.embed.methods import (
     absent,
     check_array,
     check_gradient,
+    check_workspace,
     overlap_message,
     require_derivatives,
-    scratch,
     shapes_message,
 )
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
@@ -28,12 +28,8 @@ def _vjp_params(net, x, v, grad, workspace=None):
     check_array(net, "vjp_params", "x", x, (1, 2), False)
     check_array(net, "vjp_params", "v", v, (x.ndim,), False)
     check_gradient(net, "vjp_params", grad)
-    n_in, n_out, n_params, size = (
-        net.spec.n_in,
-        net.spec.n_out,
-        net.spec.n_params,
-        scratch(net, "vjp_params", workspace),
-    )
+    n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
+    size = check_workspace(net, "vjp_params", workspace)
 
     def one(net, x, v, grad, workspace=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(grad, (n_params,)) and holds(workspace, size)):
@@ -71,7 +67,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
         check_array(net, "taylor_vjp_params", name, array, (1,), False)
     check_gradient(net, "taylor_vjp_params", grad)
     n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
-    size = scratch(net, "taylor_vjp_params", workspace)
+    size = check_workspace(net, "taylor_vjp_params", workspace)
 
     def slope(net, x, t, v, v_slope, v_curvature, grad, workspace=None):
         fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(v, (n_out,)) and fits(v_slope, (n_out,))

@@ -48,7 +48,7 @@ def absent(argument: Any) -> bool:
     return argument is None or isinstance(argument, (types.NoneType, types.Omitted))
 
 
-def scratch(net: Any, method: str, workspace: Any, least: int | None = None) -> int:
+def check_workspace(net: Any, method: str, workspace: Any, least: int | None = None) -> int:
     """The size of a method's scratch; refuse networks too wide for the stack, and a workspace of the wrong type.
 
     A method that can do with less, down to `least`, takes what it wants of the stack by itself.
@@ -96,7 +96,7 @@ def overlap_message(method: str, written: str, other: str) -> str:
 def _forward(net, x, out, workspace=None):
     check_array(net, "forward", "x", x, (1, 2), False)
     check_array(net, "forward", "out", out, (x.ndim,), True)
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "forward", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "forward", workspace)
 
     def one(net, x, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
@@ -138,7 +138,7 @@ def _forward_with(net, params, x, out, workspace=None):
     check_array(net, "forward_with", "params", params, (1,), False)
     check_array(net, "forward_with", "x", x, (1,), False)
     check_array(net, "forward_with", "out", out, (1,), True)
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "forward", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "forward", workspace)
     n_params = net.spec.n_params
 
     def forward_with(net, params, x, out, workspace=None):
@@ -184,7 +184,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
     for name, array in {"x": x, "v": v, "out": out}.items():
         check_array(net, "vjp", name, array, (1,), name == "out")
     n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
-    size = scratch(net, "vjp" if absent(grad) else "vjp_params", workspace)
+    size = check_workspace(net, "vjp" if absent(grad) else "vjp_params", workspace)
 
     def vjp(net, x, v, out, workspace=None, grad=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and holds(workspace, size)):
@@ -219,7 +219,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
 def _jvp(net, x, t, out, workspace=None):
     for name, array in {"x": x, "t": t, "out": out}.items():
         check_array(net, "jvp", name, array, (1,), name == "out")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "jvp", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "jvp", workspace)
 
     def jvp(net, x, t, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
@@ -238,7 +238,7 @@ def _jacobian(net, x, out, jac, workspace=None):
     check_array(net, "jacobian", "out", out, (x.ndim,), True)
     check_array(net, "jacobian", "jac", jac, (x.ndim + 1,), True)
     n_in, n_out, at_once = net.spec.n_in, net.spec.n_out, point.jacobian_rows(net.spec)
-    size = scratch(net, "jacobian", workspace, point.jacobian_scratch(net.spec, 1))
+    size = check_workspace(net, "jacobian", workspace, point.jacobian_scratch(net.spec, 1))
     if absent(workspace):
         at_once = point.jacobian_rows(net.spec, TOGETHER_STACK_BYTES * 8 // net.dtype.bitwidth)
         size = point.jacobian_scratch(net.spec, at_once)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn.embed.methods import absent, check_array, require_derivatives, scratch, shapes_message
+from fastnn.embed.methods import absent, check_array, check_workspace, require_derivatives, shapes_message
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, architecture, parameters
@@ -16,7 +16,7 @@ def _hvp(net, x, v, t, out, workspace=None):
     require_derivatives(net, "hvp", 2)
     for name, array in {"x": x, "v": v, "t": t, "out": out}.items():
         check_array(net, "hvp", name, array, (1,), name == "out")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "hvp", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "hvp", workspace)
 
     def hvp(net, x, v, t, out, workspace=None):
         fit = fits(x, (n_in,)) and fits(v, (n_out,)) and fits(t, (n_in,)) and fits(out, (n_in,))
@@ -38,7 +38,7 @@ def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
     written = {"out": out, "slope": slope} | ({} if absent(curvature) else {"curvature": curvature})
     for name, array in ({"x": x, "t": t} | written).items():
         check_array(net, "taylor", name, array, (1,), name in written)
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "taylor", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "taylor", workspace)
 
     def two_terms(net, x, t, out, slope, curvature=None, workspace=None):
         fit = fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and fits(slope, (n_out,))
@@ -72,7 +72,7 @@ def _hessian(net, x, h, workspace=None, v=None):
         raise Refusal(f"net.hessian: v must say which outputs, as this network has {net.spec.n_out}; got none")
     for name, array, n in (("x", x, 1), ("h", h, 2), *([] if absent(v) else [("v", v, 1)])):
         check_array(net, "hessian", name, array, (n,), name == "h")
-    n_in, n_out, size = net.spec.n_in, net.spec.n_out, scratch(net, "hessian", workspace)
+    n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "hessian", workspace)
 
     def of_the_output(net, x, h, workspace=None, v=None):
         if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
