@@ -62,9 +62,7 @@ def check_same_frozen(state: State, job: Job) -> None:
     """
     if job.trainable is None:
         return
-    frozen = np.ones(job.spec.n_params, bool)
-    for begin, end in job.trainable:
-        frozen[begin:end] = False
+    frozen = job.frozen
     for params in (state.best, state.last):
         if params is not None and params.size and params[frozen].tobytes() != job.params[frozen].tobytes():
             raise ValueError("state must hold the network's own values for all that trainable leaves out; got others")

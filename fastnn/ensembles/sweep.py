@@ -20,7 +20,7 @@ from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import path_of
-from fastnn.reference.network import loss_and_outputs
+from fastnn.reference.network import forward, loss_of_outputs
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Optimizer
 from fastnn.training.interrupts import Interrupts
@@ -107,7 +107,7 @@ def sweep(
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     if folds is not None:
         if validation_data is not None:
-            raise ValueError("validation_data must be None if folds are given")
+            raise ValueError(f"validation_data must be None if folds are given; got {checks.describe(validation_data)}")
         if checks.check_integer("folds", folds, 2) > np.shape(X)[0]:
             raise ValueError(f"folds must be at most the number of samples, {np.shape(X)[0]}; got {folds}")
     calls = defaultdict(list)  # of `fit_many`, by what all members of one share
@@ -214,7 +214,6 @@ def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, An
             rows = weights > 0
             weights = weights[rows]
         with np.errstate(all="ignore"):  # a network that diverged may overflow
-            losses[k], _ = loss_and_outputs(
-                spec, params, X[rows], y[rows], loss, sample_weight=weights, loss_parameter=parameter
-            )
+            Z, H = forward(spec, params, X[rows])
+            losses[k] = loss_of_outputs(loss, Z[-1], H[-1], y[rows], weights, parameter)
     return losses

@@ -136,6 +136,19 @@ class Job:
         return plain and not self.dropout and self.input_noise == 0.0 and isinstance(self.optimizer, Optimizer)
 
     @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weight of each sample, shape (n,), in float64: ones where none are given."""
+        return np.ones(len(self.X)) if self.sample_weight is None else self.sample_weight.astype(np.float64)
+
+    @property
+    def frozen(self) -> NDArray[np.bool_]:
+        """Which parameters are not updated, shape (n_params,)."""
+        frozen = np.full(self.spec.n_params, self.trainable is not None)
+        for begin, end in () if self.trainable is None else self.trainable:
+            frozen[begin:end] = False
+        return frozen
+
+    @property
     def update_rule(self) -> Optimizer:
         """The optimizer, which must not be a solver."""
         assert isinstance(self.optimizer, Optimizer)

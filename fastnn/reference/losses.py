@@ -175,21 +175,26 @@ FUNCTIONS = _Table("")
 DERIVATIVES = _Table("_derivative")
 
 
-def of_rows(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
-    """The loss of each row, shape (n,); if the loss is masked, a target of NaN adds nothing to it."""
+def of_rows(loss: Loss, o: NDArray, y: NDArray, parameter: NDArray | float | None = None) -> NDArray:
+    """The loss of each row, shape (n,); if the loss is masked, a target of NaN adds nothing to it.
+
+    A loss without a parameter ignores the one that is given.
+    """
+    given = _parameter_of(loss, parameter)
     if not loss.masked or not loss.elementwise:
-        return FUNCTIONS[loss.name](o, _without_gaps(loss, o, y), *parameter)
-    here, of_targets, numbers = _present(loss, o, y, parameter)
+        return FUNCTIONS[loss.name](o, _without_gaps(loss, o, y), *given)
+    here, of_targets, numbers = _present(loss, o, y, given)
     values = np.zeros(y.shape, o.dtype)
     values[here] = FUNCTIONS[loss.name](of_targets[here], y[here][:, np.newaxis], *numbers)
     return values.sum(axis=1) / loss.divisor(o.shape[1])
 
 
-def derivative(loss: Loss, o: NDArray, y: NDArray, *parameter: NDArray | float) -> NDArray:
+def derivative(loss: Loss, o: NDArray, y: NDArray, parameter: NDArray | float | None = None) -> NDArray:
     """Its derivative with respect to o, shape (n, n_out)."""
+    given = _parameter_of(loss, parameter)
     if not loss.masked or not loss.elementwise:
-        return DERIVATIVES[loss.name](o, _without_gaps(loss, o, y), *parameter)
-    here, of_targets, numbers = _present(loss, o, y, parameter)
+        return DERIVATIVES[loss.name](o, _without_gaps(loss, o, y), *given)
+    here, of_targets, numbers = _present(loss, o, y, given)
     slopes = np.zeros(of_targets.shape, o.dtype)
     slopes[here] = DERIVATIVES[loss.name](of_targets[here], y[here][:, np.newaxis], *numbers)
     return np.concatenate(np.moveaxis(slopes, -1, 0), axis=1) / o.dtype.type(loss.divisor(o.shape[1]))
@@ -205,6 +210,11 @@ def residuals(loss: Loss, o: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     return np.where(missing, 0, values), np.where(missing, 0, slopes)
 
 
+def _parameter_of(loss: Loss, parameter: NDArray | float | None) -> tuple[NDArray | float, ...]:
+    """The last argument of a loss's function; none for its default, or if it takes none."""
+    return () if loss.parameter is None or parameter is None else (parameter,)
+
+
 def _without_gaps(loss: Loss, o: NDArray, y: NDArray) -> NDArray:
     """The targets; of a loss that is masked, and takes a row's outputs together, the output where one is missing."""
     if not loss.masked:
@@ -213,7 +223,9 @@ def _without_gaps(loss: Loss, o: NDArray, y: NDArray) -> NDArray:
     return np.where(np.isnan(y), activations.FUNCTIONS[loss.logits_of](o), y)
 
 
-def _present(loss: Loss, o: NDArray, y: NDArray, parameter: tuple) -> tuple[NDArray, NDArray, list[NDArray]]:
+def _present(
+    loss: Loss, o: NDArray, y: NDArray, parameter: tuple[NDArray | float, ...]
+) -> tuple[NDArray, NDArray, list[NDArray]]:
     """Which targets are present; each one's outputs, ``(n, n_targets, outputs_per_target)``; those of a parameter."""
     here = ~np.isnan(y)
     of_targets = np.stack(np.split(o, loss.outputs_per_target, axis=1), axis=-1)

@@ -7,8 +7,6 @@ the last layer to the first, carrying D, the derivative of the loss with respect
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -108,10 +106,9 @@ def loss_and_grad(
     Z, H = forward(spec, params, X, factors)
 
     output = Z[-1] if loss.logits_of else H[-1]
-    parameter = () if loss.parameter is None or loss_parameter is None else (loss_parameter,)
     row_weights = _row_weights(loss, X, y, sample_weight)
-    value = row_weights @ losses.of_rows(loss, output, y, *parameter)
-    D = row_weights[:, np.newaxis] * losses.derivative(loss, output, y, *parameter)
+    value = row_weights @ losses.of_rows(loss, output, y, loss_parameter)
+    D = row_weights[:, np.newaxis] * losses.derivative(loss, output, y, loss_parameter)
     if not loss.logits_of:
         D = D * activations.DERIVATIVES[spec.output_activation](Z[-1], H[-1])
 
@@ -133,37 +130,33 @@ def loss_and_grad(
     return value.item(), gradient
 
 
-def _row_weights(loss: catalogue.Loss, X: NDArray, y: NDArray, sample_weight: NDArray | None) -> NDArray:
-    """The factor of each row's loss in the batch's loss, shape (n,)."""
-    weights = np.ones(len(X), X.dtype) if sample_weight is None else sample_weight
+def _row_weights(loss: catalogue.Loss, rows: NDArray, y: NDArray, sample_weight: NDArray | None) -> NDArray:
+    """The factor of each row's loss in the batch's loss, shape (n,), of the dtype of the rows."""
+    weights = np.ones(len(rows), rows.dtype) if sample_weight is None else sample_weight
     total = counted_weights(loss, y, weights).sum()
     return weights / total if loss.mean and total > 0 else weights
 
 
-def loss_and_outputs(
-    spec: NetworkSpec,
-    params: NDArray,
-    X: NDArray,
-    y: NDArray,
+def loss_of_outputs(
     loss: catalogue.Loss,
-    *,
-    sample_weight: NDArray | None = None,
-    loss_parameter: NDArray | float | None = None,
-) -> tuple[float, NDArray]:
-    """The loss of a batch, summed in float64, and the outputs, shape (n, n_out); arguments as in `loss_and_grad`."""
-    Z, H = forward(spec, params, X)
-    parameter = () if loss.parameter is None or loss_parameter is None else (loss_parameter,)
-    rows = losses.of_rows(loss, Z[-1] if loss.logits_of else H[-1], y, *parameter)
-    return float(_row_weights(loss, X, y, sample_weight).astype(np.float64) @ rows), H[-1]
+    z: NDArray,
+    h: NDArray,
+    y: NDArray,
+    sample_weight: NDArray | None,
+    loss_parameter: NDArray | float | None,
+) -> float:
+    """The loss of a batch, summed in float64, from its last pre-activations z and its outputs h, each (n, n_out)."""
+    rows = losses.of_rows(loss, z if loss.logits_of else h, y, loss_parameter)
+    return float(_row_weights(loss, h, y, sample_weight).astype(np.float64) @ rows)
 
 
 def evaluate(job: Job) -> tuple[float, float]:
     """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
     monitor = job.monitor
     assert monitor is not None
-    settings: dict[str, Any] = {"sample_weight": monitor.sample_weight, "loss_parameter": job.loss_parameter}
-    loss, outputs = loss_and_outputs(job.spec, job.params, monitor.X, monitor.y, job.loss, **settings)
-    return loss, monitor.judge(outputs, job.loss)
+    Z, H = forward(job.spec, job.params, monitor.X)
+    loss = loss_of_outputs(job.loss, Z[-1], H[-1], monitor.y, monitor.sample_weight, job.loss_parameter)
+    return loss, monitor.judge(H[-1], job.loss)
 
 
 def jacobian(spec: NetworkSpec, params: NDArray, x: NDArray) -> NDArray:

@@ -119,7 +119,7 @@ def _train_batch(
 
     if job.max_grad_norm < math.inf:
         if job.trainable is not None:
-            gradient[_frozen(job.trainable, len(gradient))] = 0
+            gradient[job.frozen] = 0
         clip(gradient, job.max_grad_norm)
     state.counters[1:] += 1
     for begin, end in [(0, len(gradient))] if job.trainable is None else job.trainable:
@@ -168,14 +168,6 @@ def _batch_loss(
     if job.convention is None:
         return loss
     return _recount(job, loss, gradient, len(X) if weight is None else float(weight.sum()))
-
-
-def _frozen(trainable: NDArray[np.int64], n_params: int) -> NDArray[np.bool_]:
-    """Which parameters lie in none of the ranges."""
-    frozen = np.ones(n_params, bool)
-    for begin, end in trainable:
-        frozen[begin:end] = False
-    return frozen
 
 
 def _recount(job: Job, loss: float, gradient: NDArray, batch_weight: float) -> float:

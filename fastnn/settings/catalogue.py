@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Self
+from typing import Any, Self
 
 from fastnn.settings.intervals import ABOVE_0, INSIDE_UNIT, Interval
 
@@ -185,7 +185,7 @@ class Optimizer:
     variants: tuple[str, ...] = ("",)
 
 
-def _table(*rows):
+def _table(*rows: Any) -> dict[str, Any]:
     return {row.name: row for row in rows}
 
 

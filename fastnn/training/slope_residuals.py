@@ -17,9 +17,8 @@ class SlopeResiduals:
     def __init__(self, job: Job, backend: str):
         assert job.slopes is not None
         self.job, self.slopes, self.twin = job, job.slopes, twin(backend, "slopes")
-        weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
-        share = self.slopes.weight / (len(self.slopes.directions) * job.spec.n_out) / weight.sum()
-        self.scale = np.sqrt(share * weight).astype(job.spec.dtype)[:, np.newaxis, np.newaxis]
+        share = self.slopes.weight / (len(self.slopes.directions) * job.spec.n_out) / job.weights.sum()
+        self.scale = np.sqrt(share * job.weights).astype(job.spec.dtype)[:, np.newaxis, np.newaxis]
 
     def loss(self, params: NDArray) -> float:
         """The slopes' part of the loss for some parameters."""

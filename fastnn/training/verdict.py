@@ -22,7 +22,7 @@ SAMPLES = 1000
 #: Roundings of an output, or of a target, that a loss at its minimum may be made of.
 ROUNDINGS = 100
 
-REMEDY = "standardize the data (fastnn.standardize) or start from smaller parameters"
+REMEDY = "standardise the data (fastnn.standardize) or start from smaller parameters"
 
 
 def why_stalled(job: Job) -> str | None:
@@ -94,13 +94,11 @@ def rounding_loss(job: Job) -> float:
     """The loss that rounding alone may leave in a perfect fit."""
     if job.loss.logits_of is not None or job.loss.outputs_per_target > 1:  # it is not zero for a perfect fit
         return 0.0
-    weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight.astype(np.float64)
     y = job.y.astype(np.float64)
-    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    above, exact = (losses.of_rows(job.loss, o, y, *parameter) for o in (y + _rounding(job, y), y))
+    above, exact = (losses.of_rows(job.loss, o, y, job.loss_parameter) for o in (y + _rounding(job, y), y))
     values = above - exact
     values = np.where(np.isfinite(values), values, 0)  # of a loss of the user's that is not defined there
-    return _loss_of(job, values, job.y, weight)
+    return _loss_of(job, values, job.y, job.weights)
 
 
 def size_of_loss(job: Job, params: NDArray) -> float:
@@ -108,8 +106,7 @@ def size_of_loss(job: Job, params: NDArray) -> float:
     weight, rows = _some_rows(job)
     weight, y = weight[rows], job.y[rows]
     Z, H = forward(job.spec, params, job.X[rows])
-    parameter = () if job.loss.parameter is None else (job.loss_parameter,)
-    values = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], y, *parameter)
+    values = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], y, job.loss_parameter)
     return _loss_of(job, abs(values), y, weight)
 
 
