@@ -77,10 +77,15 @@ def check_batch_size(batch_size: Any, rows: int, optimizer: Optimizer | Solver) 
         If it is not an integer above 0, or less than `rows` for an optimizer that needs full batches.
     """
     size = rows if batch_size is None else min(check_integer("batch_size", batch_size, 1), rows)
-    name = type(optimizer).__name__
-    if size < rows and (isinstance(optimizer, Solver) or catalogue.OPTIMIZERS[name].whole_batch):
+    if size < rows and _takes_whole_batches(optimizer):
+        name = type(optimizer).__name__
         raise ValueError(f"batch_size must be None, or at least the {rows} rows of X, for {name}; got {size}")
     return size
+
+
+def _takes_whole_batches(optimizer: Optimizer | Solver) -> bool:
+    """Whether an optimizer needs the gradient over all the data in every step."""
+    return isinstance(optimizer, Solver) or catalogue.OPTIMIZERS[type(optimizer).__name__].whole_batch
 
 
 def check_shuffle(shuffle: Any, batch_size: int, rows: int) -> bool:
@@ -115,8 +120,8 @@ def check_dropout(dropout: Any, spec: NetworkSpec) -> tuple[float, ...]:
 
 
 def _refuse_with_batches(optimizer: Optimizer | Solver, **arguments: Any) -> None:
-    name = type(optimizer).__name__
-    if isinstance(optimizer, Solver) or catalogue.OPTIMIZERS[name].whole_batch:
+    if _takes_whole_batches(optimizer):
+        name = type(optimizer).__name__
         raise ValueError(f"X must be all samples at once for {name}; got a callable that yields batches")
     for argument, value in arguments.items():
         if value is not None:
@@ -175,7 +180,9 @@ def check_job(
     check_in_dtype(spec, optimizer, input_noise=input_noise, l2=l2)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
     if slopes is not None and (rates or input_noise):
-        raise ValueError("dydx must be None with dropout or input_noise, which take values alone")
+        raise ValueError(
+            f"dydx must be None with dropout or input_noise, which take values alone; got {describe(dydx)}"
+        )
     job = Job(
         spec=spec,
         params=params,
@@ -214,7 +221,7 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
     if specialize and backend == "numba" and not job.is_plain:
         raise ValueError(
             "specialize must not be True with dydx, trainable, dropout, input_noise, batches from a callable or "
-            "a solver, which the specialised path does not support"
+            "a solver, which the specialised path does not support; got True"
         )
     return specialize
 
@@ -234,7 +241,10 @@ def check_state(state: Any, rng: Any, job: Job) -> State:
     if not isinstance(state, State):
         raise TypeError(f"state must be the state of a history, history.state; got {describe(state)}")
     if isinstance(job.optimizer, solvers.LBFGS):
-        raise ValueError("state must be None for LBFGS, whose memory of past gradients it does not hold")
+        raise ValueError(
+            "state must be None for LBFGS, whose memory of past gradients it does not hold; "
+            f"got that of a run of {state.optimizer}"
+        )
     if rng is not None:
         raise ValueError(f"rng must be None where state resumes a run, whose seed it holds; got {describe(rng)}")
     name, n_params, dtype = type(job.optimizer).__name__, job.spec.n_params, job.spec.dtype

@@ -88,7 +88,7 @@ def check_members_job(
             check_metric_exists(Monitor(X=X_val[0], y=y_val[0], sample_weight=weight), row)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, X.shape[1])
     if slopes is not None and len(X) > 1:
-        raise ValueError("dydx must be None where each member has an X of its own")
+        raise ValueError(f"dydx must be None where each member has an X of its own; got {describe(dydx)}")
     seeds, streams = _check_streams(rng, seeds, numbers)
     history = check_flag("history", history)
     epochs = check_epochs(epochs, BYTES_AN_EPOCH * (k if history else 1))
@@ -123,7 +123,8 @@ def check_members_job(
     )
     if job.specialize and not job.may_share_lanes:
         raise ValueError(
-            "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support"
+            "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support; "
+            "got True"
         )
     if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
         job.schedule = optimizer.learning_rate.rates(0, epochs)

@@ -66,11 +66,16 @@ def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, earl
     monitor = Monitor(plateau=plateau)
     if validation_data is not None:
         if validation_fraction is not None:
-            raise ValueError("validation_fraction must be None where validation_data is given")
+            raise ValueError(
+                f"validation_fraction must be None where validation_data is given; got {describe(validation_fraction)}"
+            )
         monitor.X, monitor.y, monitor.sample_weight = _check_validation_data(validation_data, job)
     elif validation_fraction is not None:
         if job.batches is not None:
-            raise ValueError("validation_fraction must be None where X yields batches; validation_data may be given")
+            raise ValueError(
+                "validation_fraction must be None where X yields batches, with which validation_data may be given; "
+                f"got {describe(validation_fraction)}"
+            )
         monitor.fraction = check_number("validation_fraction", validation_fraction, INSIDE_UNIT)
         n = len(job.X)
         if not 1 <= held_out(n, monitor.fraction) < n:

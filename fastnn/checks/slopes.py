@@ -30,7 +30,9 @@ def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, los
             raise ValueError(f"directions must be None without dydx; got {describe(directions)}")
         return None
     if loss.masked:
-        raise ValueError("dydx must be None with targets='masked', as slopes are averaged over all samples")
+        raise ValueError(
+            f"dydx must be None with targets='masked', as slopes are averaged over all samples; got {describe(dydx)}"
+        )
     lacks = own.lacking(spec.activations, 2)
     if lacks is not None:
         raise ValueError(f"dydx must be None; {lacks}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import inf
 
 from fastnn.checks.memory import check_memory, physical_memory
+from fastnn.checks.values import counted
 from fastnn.jobs.job import Job
+from fastnn.jobs.slopes import Slopes
 from fastnn.settings.own import plain_name
 from fastnn.settings.solvers import LBFGS, LevenbergMarquardt, is_bayesian
 from fastnn.settings.spec import NetworkSpec
@@ -34,20 +36,32 @@ def refuse_with_solver(job: Job) -> None:
         # A step and a gradient each, and what SciPy keeps of their products: 11 m**2 numbers.
         check_memory("memory of LBFGS", solver.memory, 8 * (2 * job.spec.n_params + 11 * solver.memory))
     if job.max_grad_norm < inf:
-        raise ValueError(f"max_grad_norm must be None for {name}, which chooses the length of its steps")
+        raise ValueError(
+            f"max_grad_norm must be None for {name}, which chooses the length of its steps; got {job.max_grad_norm}"
+        )
     if job.dropout or job.input_noise:
-        raise ValueError(f"dropout and input_noise must be 0 for {name}, which needs a loss without noise")
+        raise ValueError(
+            f"dropout and input_noise must be 0 for {name}, which needs a loss without noise; "
+            f"got {max(job.dropout, default=0.0)} and {job.input_noise}"
+        )
     if job.slopes is not None and isinstance(solver, LBFGS):
-        raise ValueError("dydx must be None with LBFGS, which takes values alone")
+        raise ValueError(f"dydx must be None with LBFGS, which takes values alone; got {_told(job.slopes)}")
     if is_bayesian(solver):
         if job.l2 > 0:
             raise ValueError(
                 f"l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', its own; got {job.l2}"
             )
         if job.slopes is not None:
-            raise ValueError("dydx must be None with regularisation='bayesian', which takes values alone")
+            raise ValueError(
+                f"dydx must be None with regularisation='bayesian', which takes values alone; got {_told(job.slopes)}"
+            )
     if job.trainable is not None:
-        raise ValueError(f"trainable must be None for {name}, which updates all parameters")
+        chosen = counted(int((~job.frozen).sum()), "parameter")
+        raise ValueError(f"trainable must be None for {name}, which updates all parameters; got {chosen}")
+
+
+def _told(slopes: Slopes) -> str:
+    return f"slopes along {counted(len(slopes.directions), 'direction')}"
 
 
 def _refuse_large_matrices(spec: NetworkSpec, matrices: int) -> None:

@@ -87,7 +87,10 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
     each = {"l2": checks.check_l2(setting.get("l2", 0.0))}
     for name in ("learning_rate", "momentum"):
         if name in setting and not hasattr(optimizer, name):
-            raise ValueError(f"{name} must be left out of settings for {type(optimizer).__name__}, which has none")
+            raise ValueError(
+                f"{name} must be left out of settings for {type(optimizer).__name__}, which has none; "
+                f"got {checks.describe(setting[name])}"
+            )
         value = setting.get(name, getattr(optimizer, name, None))
         if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
             each[name] = checks.check_number(name, value, checks.AT_LEAST_0)

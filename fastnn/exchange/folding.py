@@ -105,7 +105,8 @@ def _layers_of(steps: Iterable[Step]) -> list[_Layer]:
             else:
                 waiting = step if waiting is None else _both(waiting, step)
         elif not layers or waiting is not None:
-            raise ValueError(f"{step.place} must come right after a dense layer, as every activation here")
+            place = "before any" if waiting is None else f"after {waiting.place}"
+            raise ValueError(f"{step.place} must come right after a dense layer; got it {place}")
         else:
             _activate(layers[-1], step)
     if not layers:

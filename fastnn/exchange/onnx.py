@@ -116,11 +116,17 @@ class _Graph:
             elif all(name in self.constants for name in node.input if name):
                 self.constants[node.output[0]] = self._constant(node, place)
             elif self.here not in node.input:
-                raise ValueError(f"{place} must take what the node before it gives; the graph must be one chain")
+                raise ValueError(
+                    f"{place} must take what the node before it gives, {self.here!r}, as in a graph of one chain; "
+                    f"got {', '.join(map(repr, node.input)) or 'nothing'}"
+                )
             elif node.op_type == "Sigmoid" and self.uses[self.here] == 2:
                 before_sigmoid, self.here = self.here, node.output[0]
             elif self.uses[self.here] != 1:
-                raise ValueError(f"{place} must be the only one to take its input; the graph must be one chain")
+                raise ValueError(
+                    f"{place} must be the only one to take its input, once, as in a graph of one chain; "
+                    f"{self.here!r} is taken {self.uses[self.here]} times"
+                )
             else:
                 yield from self._step(node, place)
                 self.here = node.output[0]
@@ -162,7 +168,8 @@ class _Graph:
 
     def _gemm(self, node: Any, settings: dict[str, Any], place: str) -> Iterator[Step]:
         if node.input[0] != self.here or _setting(settings, "transA", 0, place):
-            raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right")
+            got = "weights on the left" if node.input[0] != self.here else "its input transposed"
+            raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right; got {got}")
         weights = self._weights(node, place)
         self.shape.dims = self.shape.dims or [0, 0]  # as Gemm takes no others
         yield self._dense(weights.T if _setting(settings, "transB", 0, place) else weights, place)
@@ -279,7 +286,9 @@ class _Graph:
             values = {attribute.name: self.onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
             return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
         except ValueError as error:  # of a type that there is not, or not UTF-8
-            raise ValueError(f"{place} must have attributes of the standard's types, texts in UTF-8") from error
+            raise ValueError(
+                f"{place} must have attributes of the standard's types, texts in UTF-8; got others"
+            ) from error
 
     def _array(self, tensor: Any) -> NDArray:
         """A tensor's numbers, which may stand in a file beside; no more memory is taken than the file has."""
@@ -288,7 +297,9 @@ class _Graph:
         try:
             return self.onnx.numpy_helper.to_array(tensor)
         except Exception as error:  # a damaged file fails in any of a dozen ways
-            raise ValueError(f"tensor {tensor.name!r} must hold as many numbers as its shape says") from error
+            raise ValueError(
+                f"tensor {tensor.name!r} must hold as many numbers as its shape says; it does not"
+            ) from error
 
     def _loaded(self, tensor: Any) -> Any:
         entries = {entry.key: entry.value for entry in tensor.external_data}

@@ -302,10 +302,10 @@ def _check(spec: NetworkSpec, loss: Loss | None = None) -> None:
         if isinstance(row, (own.Activation, own.Loss)):
             raise ValueError(
                 f"backend must be 'numba' or 'numpy' for {own.plain_name(row.name)}, a function of your own, which "
-                "plain loops call only where NUMBA_DISABLE_JIT=1 turns the compiler off"
+                "plain loops call only where NUMBA_DISABLE_JIT=1 turns the compiler off; got 'plain'"
             )
     needed = ", ".join(dict.fromkeys(row.name for row in rows))
-    raise ValueError(f"backend must be 'numba' or 'numpy' for {needed}, not all of which are plain loops")
+    raise ValueError(f"backend must be 'numba' or 'numpy' for {needed}, not all of which are plain loops; got 'plain'")
 
 
 def _table(spec: NetworkSpec) -> NDArray[np.int64]:
@@ -383,6 +383,7 @@ def loss_and_grad(
         gradient += l2 * weights
         value += l2 / 2 * float(weights @ weights)
     return value, gradient
+
 
 #: The loss and the metric of a job's network on its validation set.
 evaluate = partial(validation.evaluate, predict, loss_and_grad)

@@ -218,7 +218,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' needs all samples at once, and partial_fit sees some of them")
         if self._label_binarizer.y_type_.startswith("multilabel"):
-            raise ValueError("class_weight must be None with several labels a sample")
+            raise ValueError(f"class_weight must be None with several labels a sample; got {self.class_weight!r}")
         numbers = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.intp)
         of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[numbers])
         if not (np.isfinite(of_class).all() and (of_class >= 0).all()):

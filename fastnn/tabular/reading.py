@@ -150,7 +150,7 @@ def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
     for name in idle:
         if getattr(reading, name) != getattr(Reading, name):
             option = "--no-header" if name == "header" else f"--{name}"
-            raise ValueError(f"{option} must be left out for {path}, which is {kind}")
+            raise ValueError(f"{option} must be left out for {path}, which is {kind}; got it all the same")
 
 
 def _bytes(path: str) -> bytes:

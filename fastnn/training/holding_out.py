@@ -35,10 +35,18 @@ def hold_out(job: Job, seed: int) -> Job:
     if weights is not None:
         monitor.sample_weight, weights = weights[held], weights[~held]
         if not (monitor.sample_weight.any() and weights.any()):
-            raise ValueError("sample_weight must have a sum above 0 on both sides of validation_fraction")
+            side = "trained on" if monitor.sample_weight.any() else "held out"
+            raise ValueError(
+                "sample_weight must have a sum above 0 on both sides of validation_fraction; "
+                f"got only zeros for the samples {side}"
+            )
     counted = counted_weights(job.loss, job.y, job.sample_weight)
     if masked and counted is not None and not (counted[held].any() and counted[~held].any()):
-        raise ValueError("y must hold a target that is not NaN on both sides of validation_fraction")
+        side = "trained on" if counted[held].any() else "held out"
+        raise ValueError(
+            "y must hold a target that is not NaN on both sides of validation_fraction; "
+            f"got none for the samples {side}"
+        )
     if monitor.stopping is not None and monitor.stopping.monitor == "metric":
         check_metric_exists(monitor, job.loss)
     rows = n - len(monitor.X)

@@ -162,7 +162,9 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     with blas_threads():
         values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
     if not sums[-1, -1] > 0:
-        raise ValueError("y must not be fitted exactly, as the uncertainty is estimated from the errors that are left")
+        raise ValueError(
+            "y must not be fitted exactly, as the uncertainty is estimated from the errors that are left; got none left"
+        )
     noise, prior, gamma = _evidence(np.maximum(values, 0), sums[-1, -1], y.size, params[-count:])
     root = vectors / np.sqrt(np.maximum(values, 0) / noise + 1 / prior)
     return Laplace(model, last_layer, float(np.sqrt(noise)), float(np.sqrt(prior)), gamma, root)
