@@ -117,14 +117,14 @@ class _Graph:
                 self.constants[node.output[0]] = self._constant(node, place)
             elif self.here not in node.input:
                 raise ValueError(
-                    f"{place} must take what the node before it gives, {self.here!r}, as in a graph of one chain; "
+                    f"{place} must take what the node before it gives, {self.here!r}, as the graph must be one chain; "
                     f"got {', '.join(map(repr, node.input)) or 'nothing'}"
                 )
             elif node.op_type == "Sigmoid" and self.uses[self.here] == 2:
                 before_sigmoid, self.here = self.here, node.output[0]
             elif self.uses[self.here] != 1:
                 raise ValueError(
-                    f"{place} must be the only one to take its input, once, as in a graph of one chain; "
+                    f"{place} must be the only one to take its input, once, as the graph must be one chain; "
                     f"{self.here!r} is taken {self.uses[self.here]} times"
                 )
             else:
