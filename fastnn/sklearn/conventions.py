@@ -138,9 +138,7 @@ def loss_and_convention(name: str | Loss, spec: NetworkSpec) -> tuple[catalogue.
     It descends half the squared error summed over the outputs, and writes down half their mean.
     """
     row = check_loss_row(catalogue_loss(name, spec.output_activation))
-    if name == "log_loss":
-        return row, LossConvention()
-    if isinstance(name, Loss):
+    if isinstance(name, Loss) or name == "log_loss":
         return row, LossConvention()
     reported = 1.0 / spec.n_out if name == "squared_error" else 1.0
     return row, LossConvention(_LOSSES[name][1], reported)

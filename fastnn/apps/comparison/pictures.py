@@ -15,6 +15,8 @@ from matplotlib.axes import Axes  # noqa: E402 - after require()
 from matplotlib.ticker import FuncFormatter  # noqa: E402 - after require()
 from matplotlib.transforms import offset_copy  # noqa: E402 - after require()
 
+from fastnn.plots.style import tidy  # noqa: E402 - after require()
+
 #: Colour, marker, line and hatching of each peer: they differ in lightness and in shape as well as in hue.
 LOOKS = {
     "reference": ("#b9b9b9", "D", ":", ".."),
@@ -64,7 +66,8 @@ def times_by_size(record: dict[str, Any], family: str, ax: Axes) -> Axes:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     ax.set(title=f"Time of a training step, {title}", xlabel=label, ylabel="microseconds (lower is better)")
     ax.legend(frameon=False, fontsize=9)
-    return _tidy(ax, "both")
+    tidy(ax, "both")
+    return ax
 
 
 def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
@@ -99,7 +102,8 @@ def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.set(title=f"Speed-up over {over}", xlabel=f"times as fast ({over} = 1; higher is better)")
     _legend_below(ax, [r["title"] for r in _in_order(record["results"])])
-    return _tidy(ax, "x")
+    tidy(ax, "x")
+    return ax
 
 
 def roofline(record: dict[str, Any], ax: Axes) -> Axes:
@@ -144,7 +148,8 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
     )
     ax.set_title("How much of the processor's peak is used", pad=48)  # above the names of the workloads
     _legend_below(ax, list(points))
-    return _tidy(ax, "both")
+    tidy(ax, "both")
+    return ax
 
 
 def named(record: dict[str, Any]) -> list[str]:
@@ -179,10 +184,3 @@ def _look(result: dict[str, Any]) -> tuple[str, str, str, str]:
     if result.get("elsewhere"):
         return LOOKS[result["peer"]][0], *ELSEWHERE
     return LOOKS[result["peer"]] if result["threads"] == 1 else ON_THREADS
-
-
-def _tidy(ax: Axes, grid: Any) -> Axes:
-    ax.grid(alpha=0.3, axis=grid)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
