@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from embed_cases import forward
 from numba import TypingError, njit
 from numba.core.runtime import _nrt_python, rtsys
 
@@ -155,11 +156,6 @@ def outputs_of(net, X, out):
 
 
 @njit
-def all_outputs(net, X, out):
-    net.forward(X, out)
-
-
-@njit
 def with_other_params(net, params, x, out):
     net.forward_with(params, x, out)
 
@@ -184,7 +180,7 @@ def test_samples_outside_are_clipped_or_have_no_outputs(outside, dtype):
         np.testing.assert_allclose(net.predict(samples, backend=backend), expected, **tolerance)
     out = np.zeros((2, *expected.shape), dtype)
     outputs_of(net, samples, out[0])
-    all_outputs(net, samples[::-1], out[1][::-1])  # forwards in memory, backwards in strides
+    forward(net, samples[::-1], out[1][::-1])  # forwards in memory, backwards in strides
     np.testing.assert_allclose(out[0], expected, **tolerance)
     np.testing.assert_array_equal(out[1], out[0])
     with_other_params(net, net.params, samples[0], out[1, 0])

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from embed_cases import forward, network
 from numba import int64, njit, prange, typeof
 from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
@@ -23,13 +24,6 @@ RNG = np.random.default_rng(0)
 ANALYTIC = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden and row.analytic]
 KINKED = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden and not row.analytic]
 OUTPUTS = [row.name for row in catalogue.ACTIVATIONS.values() if not row.hidden]
-
-
-def network(sizes, activation="tanh", seed=0, **settings):
-    """A network with biases that are not zero."""
-    net = MLP(sizes, activation=activation, rng=seed, **settings)
-    net.params += 0.2 * np.random.default_rng(seed + 1).normal(size=net.params.shape)
-    return net
 
 
 def widths(n, seed):
@@ -122,11 +116,6 @@ def test_batches_calls_and_other_parameters_give_the_same_bits():
     assert np.array_equal(out[3], [other(x) for x in X])
 
 
-@njit
-def batch(net, X, out):
-    net.forward(X, out)
-
-
 @pytest.mark.parametrize(
     "net",
     [
@@ -151,12 +140,12 @@ def test_several_samples_at_once_give_the_same_bits(net):
     for n in (*range(2 * LOW + 2), together - 1, together, together + 1, 2 * together + LOW):
         X = RNG.normal(size=(n, 2 * n_in)).astype(net.spec.dtype)[:, ::-2]
         out = np.full((n + 2, n_out, 2), 7.0, net.spec.dtype)
-        batch(net, X, out[1:-1, :, 1])
+        forward(net, X, out[1:-1, :, 1])
         assert np.array_equal(out[1:-1, :, 1], np.reshape([net(x) for x in X], (n, n_out)))
         assert (out[:, :, 0] == 7).all()
         assert (out[[0, -1]] == 7).all()
     if n_in == n_out:  # over the inputs
-        batch(net, X, X)
+        forward(net, X, X)
         assert np.array_equal(X, out[1:-1, :, 1])
 
 
@@ -167,7 +156,7 @@ def test_weights_that_are_fetched_ahead():
     X = RNG.normal(size=(LOW + 2, 1024)).astype("float32")
     for n in (ROWS, len(X)):
         out = np.empty((n, 1030), "float32")
-        batch(net, X[:n], out)
+        forward(net, X[:n], out)
         assert np.array_equal(out, [net(x) for x in X[:n]])
         assert close(out, net.predict(X[:n], backend="numpy"), 1e-5)
     jac, column = np.empty((1030, 1024), "float32"), np.empty(1030, "float32")

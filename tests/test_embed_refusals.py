@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from embed_cases import forward
 from numba import njit, typed, typeof
 from numba.core.errors import TypingError
 from numba.experimental import jitclass
@@ -250,11 +251,6 @@ def taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad):
     net.taylor_vjp_params(x, t, v, v_slope, v_curvature, grad)
 
 
-@njit
-def ask_all(many, x, out):
-    many.forward(x, out)
-
-
 BLOCK = np.zeros((2, 4, 3))
 
 
@@ -268,16 +264,16 @@ BLOCK = np.zeros((2, 4, 3))
         (vjp_params, (np.zeros((2, 3)), np.zeros((2, 1)), NET.params), "grad", "params"),
         (taylor_vjp_params, (X, X, OUT, OUT, None, NET.params), "grad", "params"),
         (taylor_vjp_params, (X, X, OUT, OUT, OUT, NET.params), "grad", "params"),
-        (ask_all, (BLOCK.ravel()[1:4], BLOCK.reshape(24, 1)[:4]), "out", "x"),
+        (forward, (BLOCK.ravel()[1:4], BLOCK.reshape(24, 1)[:4]), "out", "x"),
     ],
 )
 def test_arrays_that_share_memory(call, arguments, written, other):
     before = NET.params.copy()
     sentence = rf"{written} must be an array of its own; got one that shares the memory of {other}$"
-    method = "many.forward" if call is ask_all else f"net.{call.__name__}"
+    method = "many.forward" if call is forward else f"net.{call.__name__}"
     with pytest.raises(ValueError, match=f"^{method}: {sentence}"):
-        call(MANY if call is ask_all else NET, *arguments)
-    if call is ask_all:
+        call(MANY if call is forward else NET, *arguments)
+    if call is forward:
         with pytest.raises(ValueError, match=f"^{sentence}"):
             MANY.forward(*arguments)
     assert np.array_equal(NET.params, before)
@@ -287,5 +283,5 @@ def test_arrays_that_lie_side_by_side():
     both = np.zeros(8)
     jacobian(NET, X, both[3:4], both[:3].reshape(1, 3))
     jacobian(NET, X, both[3:4], both[4:7].reshape(1, 3))
-    ask_all(MANY, both[4:7], both[:4].reshape(4, 1))
-    ask_all(MANY, both[::2][:3], both.reshape(4, 2)[:, 1:])  # one between the numbers of the other
+    forward(MANY, both[4:7], both[:4].reshape(4, 1))
+    forward(MANY, both[::2][:3], both.reshape(4, 2)[:, 1:])  # one between the numbers of the other

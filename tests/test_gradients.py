@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from embed_cases import network
 from numba import TypingError, njit, prange
 from numba.core.runtime import _nrt_python, rtsys
 
@@ -10,13 +11,6 @@ from fastnn import MLP
 from fastnn.reference import series
 
 RNG = np.random.default_rng(0)
-
-
-def network(sizes, activation="tanh", seed=0, **settings):
-    """A network with biases that are not zero."""
-    net = MLP(sizes, activation=activation, rng=seed, **settings)
-    net.params += 0.2 * np.random.default_rng(seed + 1).normal(size=net.params.shape)
-    return net
 
 
 #: Both dtypes, one output and several, odd widths, more than a block of vectors. Every activation's derivatives, up to
