@@ -8,17 +8,12 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from calls import CALLS, per_call
 from numba import njit
 
 import fastnn
 
-CALLS = 2_000
 NET = fastnn.MLP((8, 64, 64, 1), dtype="float32", rng=0)
-
-
-def per_call():
-    """A clock of which `CALLS` ticks are a second."""
-    return perf_counter() / CALLS
 
 
 @njit

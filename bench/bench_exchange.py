@@ -3,15 +3,14 @@
 import ctypes
 import shutil
 import subprocess
-from time import perf_counter
 
 import numpy as np
 import pytest
+from calls import CALLS, per_call
 from numba import njit
 
 import fastnn
 
-CALLS = 2_000
 NETS = {dtype: fastnn.MLP((8, 64, 64, 1), dtype=dtype, rng=0) for dtype in ("float64", "float32")}
 
 LOOP = """
@@ -22,11 +21,6 @@ void loop(REAL *x, int calls)
     for (int i = 0; i < calls; ++i) { net_forward(x, out); x[0] = out[0]; }
 }
 """
-
-
-def per_call():
-    """A clock of which `CALLS` ticks are a second."""
-    return perf_counter() / CALLS
 
 
 @njit

@@ -5,21 +5,15 @@ both are seen to compute the same.
 """
 
 import sys
-from time import perf_counter
 
 import numpy as np
 import pytest
+from calls import CALLS, per_call
 from numba import njit
 
 import fastnn
 
-CALLS = 2_000
 SAMPLES = np.random.default_rng(0).normal(size=(2, 8))
-
-
-def per_call():
-    """A clock of which `CALLS` ticks are a second."""
-    return perf_counter() / CALLS
 
 
 # ---------------------------------------------------------------- ours: each returns what its last call computed
