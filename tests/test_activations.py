@@ -122,7 +122,7 @@ def error(got, exact, scale):
 @needs_long_double
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_function(name, dtype):
+def test_functions_are_those_in_long_double(name, dtype):
     z = points(dtype)
     exact = reference.FUNCTIONS[name](z.astype(LONG))
     scale = np.maximum(np.abs(exact), np.abs(z) * np.finfo(dtype).eps)
@@ -132,7 +132,7 @@ def test_function(name, dtype):
 @needs_long_double
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_derivative(name, dtype):
+def test_derivatives_are_those_in_long_double(name, dtype):
     z = points(dtype)
     h, d, _, _ = apply(name, z)
     exact = exact_derivative(name, z.astype(LONG), h.astype(LONG))
@@ -142,7 +142,7 @@ def test_derivative(name, dtype):
 @needs_long_double
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CURVED)
-def test_second_derivative(name, dtype):
+def test_second_derivatives_are_those_of_differences(name, dtype):
     """Against a five-point difference of the reference's derivative, away from zero, where some have a kink."""
     z = np.concatenate([np.linspace(-10, -0.1, 500), np.linspace(0.1, 5, 300)]).astype(dtype)
     step = LONG(2.0**-9)
@@ -159,7 +159,7 @@ def test_second_derivative(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CURVED)
-def test_curvatures(name, dtype):
+def test_second_and_third_derivatives_are_those_of_the_reference(name, dtype):
     """Second and third derivatives against the reference's, in float64."""
     z = np.concatenate([np.linspace(-20, 20, 801), [-1e3, 1e3]]).astype(dtype)
     z = np.minimum(z, 80) if name == "exp" else z
@@ -173,7 +173,7 @@ def test_curvatures(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_ends(name, dtype):
+def test_zeros_infinities_and_the_largest_numbers(name, dtype):
     """Zeros, infinities, NaN and the largest numbers: as the reference has them."""
     info = np.finfo(dtype)
     z = np.array([0, info.tiny, 1e4, info.max, np.inf, np.nan], dtype)
@@ -197,7 +197,7 @@ SOME = ("relu", "tanh", "gelu_tanh", "softplus")
 @pytest.mark.parametrize(
     "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
-def test_one_lane(name, dtype):
+def test_one_lane_gives_the_bits_of_a_native_vector(name, dtype):
     """A vector of one lane gives the bits of a native one."""
     z = points(dtype)[::7]
     for one, native in zip(apply(name, z, 1), apply(name, z), strict=True):

@@ -114,7 +114,7 @@ def test_bad_samples(act, value, error, message):
 
 
 @pytest.mark.parametrize("act", ["fit", "loss_and_grad"])
-def test_no_rows(act, backend):
+def test_no_rows_are_refused(act, backend):
     with pytest.raises(ValueError, match=r"X must have at least 1 row; got shape \(0, 3\)"):
         getattr(net(), act)(X[:0], Y[:0], **({"epochs": 1} if act == "fit" else {}), backend=backend)
 

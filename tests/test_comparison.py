@@ -279,11 +279,11 @@ def test_rows_of_a_table(record):
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(1.5, "1.5 s"), (0.02, "20 ms"), (3.25e-6, "3.25 us"), (4e-8, "40 ns")])
-def test_duration(seconds, text):
+def test_durations_have_their_unit(seconds, text):
     assert results.duration(seconds) == text
 
 
-def test_changes(record):
+def test_changes_between_two_records_are_told(record):
     old = json.loads(json.dumps(record))
     old["results"][0]["minimum"] *= 1.02
     old["results"][1]["minimum"] *= 3

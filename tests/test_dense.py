@@ -89,7 +89,7 @@ def edges(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("n", [1, 2, LOW - 1, LOW, LOW + 1, HIGH - 1, HIGH, HIGH + 1, HIGH + LOW - 2])
-def test_shapes(n, turned, dtype, multiply):
+def test_products_of_any_shape(n, turned, dtype, multiply):
     for m in edges(dtype):
         for depth in (1, 2, 5, 16, 33):
             check(n, m, depth, dtype, turned=turned, multiply=multiply)
@@ -100,7 +100,7 @@ def test_shapes(n, turned, dtype, multiply):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 2, 8])
-def test_few_rows(n, dtype):
+def test_products_of_few_rows(n, dtype):
     """Whole rows of b are added up, in the order in which a tile does it: to the same bits."""
     for m in edges(dtype):
         for depth in (1, TOGETHER - 1, TOGETHER, 3 * TOGETHER + 2):
@@ -135,7 +135,7 @@ def test_few_rows_that_fetch_weights(n, dtype):
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("init", ["row", "matrix", "itself"])
 @pytest.mark.parametrize("gaps", [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 3, 4)])
-def test_columns(gaps, init, turned, dtype):
+def test_products_with_columns(gaps, init, turned, dtype):
     """A product with a column is a dot product a row, or the other way round, where there are no gaps."""
     lengths = (1, 3, 16, 17, 70)
     for n, m, depth in itertools.product(lengths, (1, 2), lengths):
@@ -145,7 +145,7 @@ def test_columns(gaps, init, turned, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("init", ["row", "matrix", "itself"])
 @pytest.mark.parametrize("m", range(1, LEAST + 1))
-def test_few_columns(m, init, dtype):
+def test_products_of_few_columns(m, init, dtype):
     """The gradient of a layer with few outputs."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
     m = min(m, width)
@@ -159,7 +159,7 @@ def test_few_columns(m, init, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("depth", [DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 5])
-def test_deep(depth, turned, dtype, multiply):
+def test_products_of_any_depth(depth, turned, dtype, multiply):
     for n, m in ((1, 1), (9, 1), (9, 2), (11, 37)):
         for init in ("row", "matrix", "itself"):
             for b_turned in (False, True):
@@ -181,7 +181,7 @@ def test_more_rows_than_a_chunk(dtype, multiply):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("turned", "b_turned"), [(False, False), (False, True), (True, False)])
 @pytest.mark.parametrize("n", [MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + 1, MANY_ROWS + LOW])
-def test_many_rows(n, turned, b_turned, dtype):
+def test_products_of_many_rows(n, turned, b_turned, dtype):
     """Strips of two vectors, which fetch what comes next, and of three."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
     for m in (2 * width - 1, *range(2 * width, 9 * width, width), 5 * width + 1, 6 * width + 2):
@@ -195,7 +195,7 @@ def test_many_rows(n, turned, b_turned, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("stride", [128, *(pytest.param(n, marks=pytest.mark.slow) for n in (256, 512, 1024))])
-def test_critical_strides(stride, turned, dtype, multiply):
+def test_products_at_critical_strides(stride, turned, dtype, multiply):
     check(HIGH + 1, stride, 40, dtype, turned=turned, multiply=multiply)
     check(40, HIGH + 1, stride, dtype, turned=turned, multiply=multiply)
     for n in (MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + LOW + 1):

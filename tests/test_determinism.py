@@ -76,7 +76,7 @@ def test_pieces_make_the_whole(sizes, n, batch_size, dtype, shared):
 @every_dtype
 @every_shape
 @pytest.mark.parametrize("threads", [2, 3])
-def test_threads(sizes, n, batch_size, dtype, threads, shared):
+def test_threads_change_no_bit(sizes, n, batch_size, dtype, threads, shared):
     expected = trained(sizes, n, batch_size, dtype, epochs=3)
     assert trained(sizes, n, batch_size, dtype, epochs=3, threads=threads) == expected
 

@@ -35,7 +35,7 @@ def test_the_distance_is_that_of_the_shrunk_correlations(net):
     assert net.distance(mean) < 1e-10
 
 
-def test_the_box(net):
+def test_inside_is_within_the_box_of_the_samples(net):
     expected = ((X.min(axis=0) <= NEW) & (X.max(axis=0) >= NEW)).all(axis=1)
     assert 0 < expected.sum() < len(NEW)
     np.testing.assert_array_equal(net.inside(NEW), expected)

@@ -388,7 +388,7 @@ def test_as_an_attribute_of_a_jitclass():
         Simulation(network((3, 4, 3)), 2)
 
 
-def test_identity():
+def test_things_are_compared_by_identity():
     net, many = network((3, 5, 1)), fastnn.Ensemble(network((3, 5, 1)).spec, np.zeros((4, 26)))
     state = fastnn.TrainState(net.spec)
     compare = njit(lambda one, other: (one is other, one is not other, one == other, one != other))

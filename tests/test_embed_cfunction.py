@@ -11,7 +11,7 @@ def low_level(net, caller):
     return LowLevelCallable(net.cfunc(caller).ctypes)
 
 
-def test_integrals():
+def test_scipy_integrates_a_network():
     net = MLP((1, 5, 1), rng=0)
     assert integrate.quad(low_level(net, "quad"), -1, 2)[0] == pytest.approx(
         integrate.quad(lambda x: net([x])[0], -1, 2)[0], rel=1e-12
@@ -25,7 +25,7 @@ def test_integrals():
         assert np.isnan(integrate.quad(low_level(net, "quad"), 0, 1)[0])  # of one variable
 
 
-def test_filters():
+def test_scipy_filters_by_a_network():
     image = np.random.default_rng(0).normal(size=(6, 7))
     net = MLP((6, 5, 1), rng=0)
     expected = ndimage.generic_filter(image, lambda window: net(window)[0], size=(2, 3))
@@ -44,7 +44,7 @@ def test_filters():
         ndimage.generic_filter1d(image, low_level(net, "generic_filter1d"), 5)
 
 
-def test_transforms():
+def test_scipy_transforms_by_a_network():
     image = np.random.default_rng(0).normal(size=(6, 7))
     net = MLP((2, 5, 2), rng=0)
     net.params *= 3

@@ -85,7 +85,7 @@ def test_numbers_of_arguments(name):
     assert sentence.endswith("too many positional arguments")
 
 
-def test_calls():
+def test_wrong_calls_of_a_network():
     call = njit(lambda net, x: net(x))
     assert told(call, NET, 1.5) == "net.__call__: x must be a 1-D or 2-D array of float64; got float64"
     assert told(njit(lambda net, x: net(x, x)), NET, X).endswith("too many positional arguments")
@@ -126,7 +126,7 @@ def assign(thing):
 
 
 @pytest.mark.parametrize("thing", [NET, MANY, STATE], ids=["network", "ensemble", "state"])
-def test_attributes(thing):
+def test_attributes_that_there_are_not(thing):
     assert "has no attribute misspelt inside compiled code; its methods there are " in told(njit(attribute), thing)
     if thing is not STATE:
         assert "params[:] = ..." in told(njit(assign), thing)

@@ -49,7 +49,7 @@ def test_steps_are_those_of_fit(loss, optimizer, batch, settings):
     assert np.allclose(losses.reshape(2, -1).mean(axis=1), history.loss, rtol=1e-12)
 
 
-def test_class_labels():
+def test_class_labels_train_as_in_fit():
     net = MLP((3, 5, 2), output_activation="softmax", dtype="float32", rng=1)
     fitted = net.copy()
     fitted.fit(X, LABELS, loss="cross_entropy", epochs=3, batch_size=8, shuffle=False, specialize=False)

@@ -63,7 +63,7 @@ def assert_same_outputs(spec, params, X):
 # ---------------------------------------------------------------- everything that goes together
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_gradient(hidden, dtype):
+def test_gradients_agree(hidden, dtype):
     for output, loss in GOING_TOGETHER:
         spec = spec_of(sized((5, 9, 7, 3), loss), [hidden], output, dtype=dtype)
         weight = np.random.default_rng(1).integers(0, 3, 19) / 2
@@ -88,7 +88,7 @@ def test_gradient_is_that_of_torch(hidden):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_outputs(hidden, dtype):
+def test_outputs_agree(hidden, dtype):
     for output in OUTPUTS:
         spec = spec_of((4, 9, 17, 11), [hidden], output, dtype=dtype)
         rng = np.random.default_rng(3)
@@ -177,7 +177,7 @@ def test_a_batch_of_many_blocks(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("depth", [1, 2, 6])
-def test_depth(depth, bias, dtype):
+def test_any_depth(depth, bias, dtype):
     spec = spec_of((3, *[6] * (depth - 1), 2), HIDDEN, "tanh", bias=bias, dtype=dtype)
     params, X, y = single_or_double(dtype, *draw(spec, "huber", 5))
     assert_same_gradient(spec, params, X, y, "huber", loss_parameter=0.5)
@@ -231,7 +231,7 @@ def assert_same_run(spec, params, X, y, loss, rule, **settings):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", RULES, ids=repr)
-def test_run(rule, dtype):
+def test_runs_by_every_rule(rule, dtype):
     """Shuffled batches, the last one short; weights, some zero; l2, and a bound on the gradient."""
     for loss, row in catalogue.LOSSES.items():
         seed = 10 * RULES.index(rule) + row.code

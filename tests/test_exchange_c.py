@@ -50,7 +50,7 @@ def self_test(folder, *flags):
 
 
 @pytest.mark.parametrize("width", [1, 16, 33])
-def test_widths(width, tmp_path):
+def test_every_width(width, tmp_path):
     made = net("tanh", bias=width % 2 == 0, sizes=(width, width, width))
     X = samples(made)
     assert difference(made, X, Compiled(made, tmp_path, FAST).forward(X)) < 4

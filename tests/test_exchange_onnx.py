@@ -69,7 +69,7 @@ def test_an_ensemble(name, dtype, bias, tmp_path):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_widths(width, tmp_path):
+def test_every_width(width, tmp_path):
     made, path = net("tanh", "float32", sizes=(width, width, 2)), tmp_path / "net.onnx"
     made.to_onnx(path)
     X = samples(made)
@@ -449,7 +449,7 @@ def test_bytes_that_several_tensors_claim_are_refused(tmp_path):
         fastnn.from_onnx(path)
 
 
-def test_paths(tmp_path):
+def test_paths_of_other_files_and_of_none(tmp_path):
     with pytest.raises(ValueError, match=r"path must end in \.onnx"):
         net("tanh").to_onnx(tmp_path / "net.bin")
     with pytest.raises(FileNotFoundError):

@@ -42,7 +42,7 @@ def test_there_and_back(name, dtype, bias):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_widths(width):
+def test_every_width(width):
     made = net("silu", "float32", sizes=(width, width, 1))
     X = samples(made)
     assert difference(made, X, outputs_of(made.to_torch(), X)) < 4

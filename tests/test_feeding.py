@@ -46,7 +46,7 @@ def test_they_are_the_batches_of_an_array(dtype, weights, dropout, backend):
     np.testing.assert_array_equal(history.state.counters, expected.state.counters)
 
 
-def test_labels(backend):
+def test_batches_of_labels_train_as_arrays_do(backend):
     one, other = (MLP((3, 4), output_activation="softmax", rng=0) for _ in range(2))
     labels = RNG.integers(4, size=25)
     settings = {"epochs": 2, "loss": "cross_entropy", "backend": backend, "specialize": False}

@@ -53,7 +53,7 @@ def by_parameters(net, x, t, v, by_x, hvp, grads):
 
 
 @each_net
-def test_by_parameters(net):
+def test_derivatives_by_parameters(net):
     spec = net.spec
     x, t, v = numbers(net, spec.n_in, spec.n_in, spec.n_out)
     by_x, hvp, grads = np.empty_like(x), np.empty_like(x), np.ones((2, spec.n_params), spec.dtype)
@@ -88,7 +88,7 @@ def test_along_a_line(name):
 
 
 @each_net
-def test_hessians(net):
+def test_hessians_are_columns_of_products(net):
     n_in, n_out = net.spec.n_in, net.spec.n_out
     x, v = numbers(net, n_in, n_out)
     h, columns = np.empty((n_in, n_in), net.spec.dtype), np.empty((n_in, n_in), net.spec.dtype)
@@ -99,7 +99,7 @@ def test_hessians(net):
     assert np.array_equal(h, h.T)
 
 
-def test_batches():
+def test_a_batch_adds_up_its_samples():
     net = NETS["softmax"]
     X, V = RNG.normal(size=(6, 8))[:, ::2], RNG.normal(size=(6, 5))
     one, many = np.zeros((2, net.spec.n_params))

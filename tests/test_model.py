@@ -88,7 +88,7 @@ def test_parameters_are_set_in_place():
 
 
 @each_net
-def test_predict(net, backend):
+def test_predictions_are_those_by_hand(net, backend):
     samples = X.astype(net.spec.dtype)
     outputs = net.predict(samples, backend=backend)
     assert outputs.shape == (6, net.spec.n_out)
@@ -114,7 +114,7 @@ def test_what_predict_returns_is_the_callers():
 
 
 @each_net
-def test_one_sample(net):
+def test_one_sample_has_the_bits_of_many(net):
     expected = net.predict(X)
     out = np.empty(net.spec.n_out, net.spec.dtype)
     for i, x in enumerate(X):
@@ -135,7 +135,7 @@ def test_one_sample(net):
     [pytest.param(net, marks=pytest.mark.slow if name in ("deep", "tutorial") else ()) for name, net in NETS.items()],
     ids=NETS,
 )
-def test_jacobian(net):
+def test_jacobian_is_that_of_differences(net):
     n_out = net.spec.n_out
     out, jac = np.empty(n_out, net.spec.dtype), np.empty((n_out, 3), net.spec.dtype)
     assert net.jacobian(X[0], out, jac) is None
@@ -225,7 +225,7 @@ def test_importing_fastnn_imports_no_numba_and_the_reference_needs_none():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_face():
+def test_every_public_name_is_there():
     assert all(hasattr(fastnn, name) for name in fastnn.__all__)
     assert fastnn.reference.__name__ == "fastnn.reference"
     with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'nothing'"):

@@ -123,7 +123,7 @@ def test_a_loss_that_is_not_defined_everywhere_is_not_at_its_minimum_for_that():
     assert net.fit(X, Y, loss=LOG_RATIO, optimizer=LBFGS(), epochs=5, backend="numpy").epochs == 5
 
 
-def test_pickled():
+def test_pickled_ones_are_equal():
     for loss in (LOG_RATIO, LOG_RATIO.where_present()):
         again = pickle.loads(pickle.dumps(loss))
         assert again == loss

@@ -129,7 +129,7 @@ def test_functions_of_one_name_are_kept_apart_by_what_they_compute():
     assert fingerprint(squared) == fingerprint(squared.py_func) != fingerprint(twice_off)
 
 
-def test_pickled():
+def test_pickled_ones_are_equal():
     for loss in (LOG_COSH, LOG_COSH.where_present()):
         again = pickle.loads(pickle.dumps(loss))
         assert again == loss

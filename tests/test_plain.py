@@ -27,7 +27,7 @@ def test_most_of_the_catalogue_is_served():
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_gradient(hidden):
+def test_gradients_are_those_of_the_reference(hidden):
     settings = {"sample_weight": np.linspace(0, 2, 7), "l2": 0.1, "loss_parameter": 0.7}
     for spec, loss in served(hidden):
         row, (params, X, y) = catalogue.LOSSES[loss], draw(spec, loss, 7)
@@ -43,7 +43,7 @@ def test_gradient(hidden):
 @pytest.mark.parametrize(
     "row", [row for row in catalogue.ACTIVATIONS.values() if row.elementwise], ids=lambda row: row.name
 )
-def test_limits(row):
+def test_activations_at_their_limits(row):
     z = np.array([-np.inf, -1e308, -1e5, -750, -1e-300, -0.0, 0, 1e-300, 709.78, 709.79, 1e5, 1e308, np.inf])
     with np.errstate(over="ignore"):
         h = activations.FUNCTIONS[row.name](z)
@@ -54,7 +54,7 @@ def test_limits(row):
 
 
 @pytest.mark.parametrize("optimizer", catalogue.OPTIMIZERS)
-def test_fit(optimizer):
+def test_fits_are_those_of_the_reference(optimizer):
     rule, rng = getattr(fastnn.optimizers, optimizer)(), np.random.default_rng(0)
     X, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
     nets = [MLP((3, 5, 2), rng=0) for _ in range(2)]

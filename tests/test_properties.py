@@ -118,7 +118,7 @@ BACKENDS = st.sampled_from(["numpy", "numba"])
 
 @examples(50)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]), backend=BACKENDS, n=st.integers(0, 4))
-def test_predict(data, dtype, backend, n):
+def test_any_samples_predict_as_clean_ones_do(data, dtype, backend, n):
     net, X = NETS[dtype], data.draw(arrays((n, 3)))
     answer, plain = attempt(net.predict, X, backend=backend), clean(X, dtype)
     if isinstance(X, list) and n == 0:
@@ -153,7 +153,7 @@ def test_loss_and_grad(data, dtype, backend, n):
 
 @examples(30)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]), backend=BACKENDS, n=st.integers(1, 5))
-def test_fit(data, dtype, backend, n):
+def test_any_samples_train_as_clean_ones_do(data, dtype, backend, n):
     """The same bits as on a clean copy."""
     X, y = data.draw(arrays((n, 3), extreme=False)), data.draw(arrays((n, 3), extreme=False))
     weight = data.draw(st.none() | arrays((n,), extreme=False))
@@ -171,7 +171,7 @@ def test_fit(data, dtype, backend, n):
 
 @examples(25)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]), n=st.integers(1, 4))
-def test_fit_many(data, dtype, n):
+def test_any_samples_train_many_as_clean_ones_do(data, dtype, n):
     X, y = data.draw(arrays((n, 3), extreme=False)), data.draw(arrays((n, 3), extreme=False))
     settings = {"epochs": 1, "members": 2, "rng": 0, "specialize": False, "optimizer": SGD(0.1)}
     spec = NETS[dtype].spec
@@ -183,7 +183,7 @@ def test_fit_many(data, dtype, n):
 @examples(40)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]))
 @pytest.mark.parametrize("method", ["forward", pytest.param("jacobian", marks=pytest.mark.slow), "vjp", "jvp"])
-def test_one_sample(method, data, dtype):
+def test_any_one_sample_gives_what_a_clean_one_does(method, data, dtype):
     net, x, v = NETS[dtype], data.draw(arrays((3,))), data.draw(arrays((3,)))
 
     def outputs(x, v):
@@ -226,7 +226,7 @@ def test_hessian_and_params(data):
 
 @examples(40)
 @given(data=st.data(), n=st.integers(1, 5))
-def test_standardize(data, n):
+def test_any_samples_are_standardised_to_finite_numbers(data, n):
     X = data.draw(arrays((n, 2)))
     answer, plain = attempt(lambda X: fastnn.standardize(X, np.zeros(n)), X), clean(X, "float64")
     if plain is None or not np.isfinite(plain).all():
@@ -244,7 +244,7 @@ def test_standardize(data, n):
 
 @examples(40)
 @given(scales=st.lists(st.sampled_from(VALUES), min_size=4, max_size=4), dtype=st.sampled_from(["float64", "float32"]))
-def test_with_scaling(scales, dtype):
+def test_any_scales_leave_finite_parameters(scales, dtype):
     net = NETS[dtype]
     answer = attempt(net.with_scaling, *scales)
     if not isinstance(answer, Exception):
@@ -297,7 +297,7 @@ NOT_TRIED = {"self", "spec", "checkpoint"}
 @examples(25)
 @given(data=st.data())
 @pytest.mark.parametrize("function", CALLS, ids=lambda function: function.__name__)
-def test_settings(function, data):
+def test_any_setting_works_or_is_refused(function, data):
     """Any value of any setting: it works, or is refused in one sentence."""
     names = [name for name in inspect.signature(function).parameters if name not in NOT_TRIED]
     setting = {data.draw(st.sampled_from(names)): data.draw(JUNK)}

@@ -84,7 +84,7 @@ def test_every_row_has_its_functions():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_accuracy(name, dtype):
+def test_errors_are_a_few_roundings(name, dtype):
     """Errors: the function's against max(|f|, |z| eps), the derivative's, which may rest on h, against max(|f'|, 1)."""
     eps = float(np.finfo(dtype).eps)
     z = np.random.default_rng(0).uniform(-80, 80, 20_001).astype(dtype)
@@ -130,7 +130,7 @@ def test_nothing_overflows(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_softmax(dtype):
+def test_softmax_by_hand(dtype):
     z = np.array([[0, 0, 0, 0], [1e4, -1e4, 1e4, 0], [0, np.log(2), np.log(3), -200]], dtype)
     p = activations.softmax(z)
     assert p.dtype == dtype
@@ -139,7 +139,7 @@ def test_softmax(dtype):
     assert np.isnan(activations.softmax(np.array([[np.nan, 0]], dtype))).all()
 
 
-def test_ascending():
+def test_ascending_by_hand():
     z = np.array([-3.0, 0.0, np.log(np.e - 1), -700.0, 700.0])
     expected = [-3, np.log(2) - 3, np.log(2) - 2, np.log(2) - 2, np.log(2) + 698]
     np.testing.assert_allclose(activations.ascending(z), expected, rtol=1e-14)

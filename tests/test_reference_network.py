@@ -187,7 +187,7 @@ def test_gradient_is_written_where_asked_and_nothing_else_changes():
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_jacobian(hidden):
+def test_jacobian_is_that_of_steps(hidden):
     for output in OUTPUTS:
         spec = network_of(hidden, output, (4, 5, 3, 2))
         loss = next(name for name, row in catalogue.LOSSES.items() if row.goes_with(output))

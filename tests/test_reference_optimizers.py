@@ -128,7 +128,7 @@ def test_a_velocity_keeps_the_rates_of_its_gradients():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_clip(dtype):
+def test_clip_bounds_the_norm(dtype):
     gradient = np.array([3, 4], dtype)
     clip(gradient, 10.0)
     np.testing.assert_array_equal(gradient, [3, 4])

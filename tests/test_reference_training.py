@@ -47,7 +47,7 @@ def assert_same_bits(job, state, losses, expected_job, expected_state, expected_
         np.testing.assert_array_equal(getattr(state, name), getattr(expected_state, name))
 
 
-def test_the_tutorial():
+def test_training_is_that_of_the_tutorial():
     """The tutorial's code, typed out from its formulas, and `train`: every weight after 1,500 steps, from 5 starts."""
     X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]])
     y = np.array([[0], [1], [1], [0.0]])

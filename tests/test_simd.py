@@ -218,7 +218,7 @@ def in_halves(x):
 
 @every_shape
 @every_length
-def test_across_lanes(n, dtype):
+def test_operations_across_lanes(n, dtype):
     rng = np.random.default_rng(2)
     x, y, z = rng.normal(size=(3, 256)).astype(dtype)
     x[64:] = np.abs(x[64:])
@@ -296,7 +296,7 @@ def by_halves(n):
 
 @every_shape
 @pytest.mark.parametrize("n", LANES[1:])
-def test_halves(n, dtype):
+def test_halves_are_joined_and_stored(n, dtype):
     x, half = np.arange(2 * n + 1, dtype=dtype), n // 2
     joined, stored = np.empty(n, dtype), np.full(2 * n, -1, dtype)
     by_halves(n)(x, joined, stored)
@@ -319,7 +319,7 @@ def through_pointers(x, address, out):
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "int64"])
-def test_pointers(dtype):
+def test_loads_and_stores_through_pointers(dtype):
     x, out = np.arange(40).astype(dtype), np.empty(6, dtype)
     bits = through_pointers(x, x.ctypes.data, out)
     width = REGISTER_BYTES // x.dtype.itemsize
@@ -347,7 +347,7 @@ def turned(n):
 
 @every_shape
 @every_length
-def test_transpose(n, dtype):
+def test_transposed_squares(n, dtype):
     x = np.arange(n * n, dtype=dtype).reshape(n, n)
     out = np.empty_like(x)
     turned(n)(x.reshape(-1), out.reshape(-1))

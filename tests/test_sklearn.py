@@ -169,7 +169,7 @@ def test_early_stopping_with_weights(kind):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_float32(solver):
+def test_dtypes_are_those_of_scikit_learn(solver):
     expected, got = both(lambda model: model.fit(X.astype(np.float32), DATA["binary"][1]), "binary", solver=solver)
     assert [w.dtype for w in got.coefs_ + got.intercepts_] == [w.dtype for w in expected.coefs_ + expected.intercepts_]
     for dtype in (np.float32, np.float64):

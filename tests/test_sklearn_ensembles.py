@@ -91,7 +91,7 @@ def test_early_stopping_by_a_validation_set(model):
 @pytest.mark.parametrize(
     "loss", ["huber", *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("poisson", "absolute_error"))]
 )
-def test_losses(loss):
+def test_every_loss_learns(loss):
     y = RNG.poisson(np.exp(X)).astype(float)
     model = regressor(loss=loss, delta=0.5, max_iter=100).fit(X, y)
     assert model.score(X, y) > 0.2

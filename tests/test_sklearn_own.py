@@ -329,7 +329,7 @@ def test_a_warm_start_keeps_features_and_classes():
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_dtype(solver):
+def test_both_dtypes_learn_alike(solver):
     low, high = (regressor(solver=solver, dtype=dtype).fit(X, Y) for dtype in ("float32", np.float64))
     assert {W.dtype for W in low.coefs_} == {np.dtype("float32")}
     assert {W.dtype for W in high.coefs_} == {np.dtype("float64")}

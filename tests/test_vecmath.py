@@ -121,26 +121,26 @@ def sweep_float64(name, n, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_float32(name):
+def test_errors_in_float32(name):
     sweep_float32(name, 4096)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_float32_densely(name):
+def test_errors_in_float32_densely(name):
     sweep_float32(name, 128)
 
 
 @needs_long_double
 @pytest.mark.parametrize("name", NAMES)
-def test_float64(name):
+def test_errors_in_float64(name):
     sweep_float64(name, 200_000, 0)
 
 
 @needs_long_double
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_float64_densely(name):
+def test_errors_in_float64_densely(name):
     for seed in range(1, 6):
         sweep_float64(name, 1_000_000, seed)
 
