@@ -21,6 +21,13 @@ def backend(request):
 
 
 @pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def interrupt():
     """Run a script that says "ready", and send it Ctrl-C some seconds later: why its run ended, and after how long."""
 

@@ -340,9 +340,8 @@ def test_bad_options_are_refused_in_one_line(argv, said, capsys):
 
 
 @pytest.mark.slow
-def test_the_command_writes_its_files_and_tells_what_changed(tmp_path, monkeypatch, capsys):
+def test_the_command_writes_its_files_and_tells_what_changed(folder, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.chdir(tmp_path)
     argv = [
         "bench",
         "--layers",
@@ -363,7 +362,7 @@ def test_the_command_writes_its_files_and_tells_what_changed(tmp_path, monkeypat
     assert "Since 2" in said
     assert "given, NumPy" in said
     assert results.read("b.json")["results"][0]["minimum"] > 0
-    assert "<svg" in (tmp_path / "b.html").read_text()
+    assert "<svg" in (folder / "b.html").read_text()
 
 
 def test_report_is_one_file_that_shows_all(record):

@@ -77,18 +77,17 @@ def test_command_prints_the_figures_and_names_the_picture(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_command_without_extras_leaves_the_picture_out_and_names_what_it_needs(tmp_path, monkeypatch, capsys):
+def test_command_without_extras_leaves_the_picture_out_and_names_what_it_needs(folder, monkeypatch, capsys):
     for module in ("matplotlib", "matplotlib.figure", "rich.console"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "fastnn.plots", raising=False)
-    monkeypatch.chdir(tmp_path)
     assert cli.main(["demo"]) == 0
     said = capsys.readouterr()
     assert "Speed-ups are over" in said.out
     assert "classified correctly" in said.out
     assert "Picture left out: matplotlib is needed here but not installed" in said.out
     assert "fastnn-jit[plot]" in said.out
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

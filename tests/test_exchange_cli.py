@@ -11,12 +11,7 @@ from fastnn.apps.cli import main
 
 polars = pytest.importorskip("polars")
 save = pytest.importorskip("safetensors.numpy").save_file
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_from_onnx():

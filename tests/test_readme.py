@@ -27,14 +27,13 @@ def blocks(text, language):
 @pytest.mark.parametrize(
     "page", [page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow) for page in TEXTS]
 )
-def test_python_blocks_run_one_after_another(page, tmp_path, monkeypatch):
+def test_python_blocks_run_one_after_another(page, folder):
     found = blocks(TEXTS[page], "python")
     if not found:
         pytest.skip("this page shows no Python")
     if any("plots" in block for block in found):
         pytest.importorskip("matplotlib").use("agg")
-    monkeypatch.chdir(tmp_path)
-    script = tmp_path / "page.py"
+    script = folder / "page.py"
     script.write_text("\n".join(found), encoding="utf-8")
     runpy.run_path(str(script))
 

@@ -30,10 +30,8 @@ id,a,colour,flag,y,sign
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "rows.csv").write_text(ROWS)
-    return tmp_path
+def table(folder):
+    (folder / "rows.csv").write_text(ROWS)
 
 
 def predict(model, *options):

@@ -225,12 +225,6 @@ def test_a_truncated_file_is_refused_in_one_line(size, outcome, tmp_path, capsys
         assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_train_predict_and_info(folder, capsys):
     messy().write_csv("table.csv")
     assert cli.main(["train", "table.csv", "--target", "y", "--hidden", "8", "--epochs", "60"]) == 0
