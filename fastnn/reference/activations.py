@@ -178,7 +178,7 @@ def back_through_sums(d: NDArray) -> NDArray:
     return np.flip(np.flip(d, axis=-1).cumsum(axis=-1), axis=-1)
 
 
-class Table(dict[str, Callable[..., NDArray]]):
+class ByName(dict[str, Callable[..., NDArray]]):
     """Functions, or their derivatives of an order, by the activations' names; of the user's own ones, too."""
 
     def __init__(self, order: int, functions: dict[str, Callable[..., NDArray]]):
@@ -195,5 +195,5 @@ class Table(dict[str, Callable[..., NDArray]]):
         return lambda z, *_: own.elementwise(function, z.dtype, z)
 
 
-FUNCTIONS = Table(0, {name: globals()[name] for name in ACTIVATIONS})
-DERIVATIVES = Table(1, {name: globals()[f"{name}_derivative"] for name, row in ACTIVATIONS.items() if row.elementwise})
+FUNCTIONS = ByName(0, {name: globals()[name] for name in ACTIVATIONS})
+DERIVATIVES = ByName(1, {name: globals()[f"{name}_derivative"] for name, row in ACTIVATIONS.items() if row.elementwise})

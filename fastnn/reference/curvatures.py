@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.reference.activations import Table, gelu_logit, gelu_logit_derivative, sigmoid, sin_derivative
+from fastnn.reference.activations import ByName, gelu_logit, gelu_logit_derivative, sigmoid, sin_derivative
 from fastnn.settings.catalogue import ACTIVATIONS
 from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, SELU_SCALE_ALPHA
 
@@ -126,10 +126,10 @@ def _gate_series(z: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return s, s1 * v1, s2 * v1**2 + s1 * v2, s3 * v1**3 + 3 * s2 * v1 * v2 + s1 * v3
 
 
-def _table(order: int, suffix: str) -> Table:
+def _by_name(order: int, suffix: str) -> ByName:
     names = [name for name, row in ACTIVATIONS.items() if row.elementwise and row.derivatives >= order]
-    return Table(order, {name: globals()[name + suffix] for name in names})
+    return ByName(order, {name: globals()[name + suffix] for name in names})
 
 
-SECOND = _table(2, "_second_derivative")
-THIRD = _table(3, "_third_derivative")
+SECOND = _by_name(2, "_second_derivative")
+THIRD = _by_name(3, "_third_derivative")

@@ -156,7 +156,7 @@ def binary_cross_entropy_derivative(z: NDArray, y: NDArray) -> NDArray:
     return (sigmoid(z) - y) / z.shape[1]
 
 
-class _Table(dict[str, Callable[..., NDArray]]):
+class _ByName(dict[str, Callable[..., NDArray]]):
     """Functions by the losses' names, those of the user's own losses among them (`fastnn.settings.own`)."""
 
     def __init__(self, suffix: str):
@@ -171,8 +171,8 @@ class _Table(dict[str, Callable[..., NDArray]]):
         return lambda o, y: own.elementwise(loss.value, o.dtype, o, y).mean(axis=1)
 
 
-FUNCTIONS = _Table("")
-DERIVATIVES = _Table("_derivative")
+FUNCTIONS = _ByName("")
+DERIVATIVES = _ByName("_derivative")
 
 
 def of_rows(loss: Loss, o: NDArray, y: NDArray, parameter: NDArray | float | None = None) -> NDArray:
