@@ -1,4 +1,4 @@
-"""Dropout and gaussian noise: what they draw, the same on both twins, and the same bits however a run is cut up."""
+"""Dropout and Gaussian noise: what they draw, the same on both twins, and the same bits however a run is cut up."""
 
 import numpy as np
 import pytest
