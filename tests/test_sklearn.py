@@ -122,11 +122,19 @@ def test_labels_of_every_type(y):
     assert got._label_binarizer.y_type_ == expected._label_binarizer.y_type_
 
 
+def test_the_only_class_there_is_scores_1():
+    def call(model):
+        return model.fit(X, np.full(N, 3))
+
+    assert_same(*both(call, "binary", early_stopping=True, n_iter_no_change=2))
+
+
 OPTIONS = [
     {"activation": "identity"},
     {"activation": "logistic"},
     {"activation": "tanh", "hidden_layer_sizes": 6},
     {"hidden_layer_sizes": ()},
+    {"hidden_layer_sizes": (), "activation": "logistic"},
     {"shuffle": False},
     {"batch_size": "auto"},
     {"batch_size": 1000},
@@ -190,6 +198,13 @@ def test_partial_fit(kind):
 
     for params in ({}, {"solver": "sgd", "learning_rate": "invscaling"}):
         assert_same(*both(call, kind, **params))
+
+
+def test_partial_fit_by_lbfgs_heeds_no_early_stopping():
+    def call(model):
+        return model.partial_fit(X, DATA["regression"][1])
+
+    assert_same(*both(call, "regression", solver="lbfgs", early_stopping=True, max_iter=3), rtol=1e-6)
 
 
 def test_partial_fit_goes_on_from_fit():

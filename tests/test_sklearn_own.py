@@ -105,6 +105,8 @@ def test_levenberg_marquardt_stops_early_and_calls_back():
     assert len(seen) == 2
     with pytest.raises(ValueError, match="loss must be 'squared_error' with solver='levenberg-marquardt'; got 'huber'"):
         regressor(solver="levenberg-marquardt", loss="huber").fit(X, Y)
+    with pytest.raises(ValueError, match="loss must be 'squared_error' with solver='levenberg-marquardt'; got 'huber'"):
+        regressor(solver="levenberg-marquardt", loss="huber").partial_fit(X, Y)
 
 
 @pytest.mark.parametrize("weight", [None, RNG.random(20)], ids=["even", "weighted"])

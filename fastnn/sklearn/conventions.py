@@ -80,14 +80,16 @@ def spec_of(sizes: Iterable[int], activations: Iterable[str], output: str, dtype
 
 
 def first_weights(
-    sizes: Iterable[int], activations: tuple[str, ...], rng: np.random.RandomState, dtype: np.dtype
+    sizes: list[int], activation: Any, rng: np.random.RandomState, dtype: np.dtype
 ) -> tuple[list[NDArray], list[NDArray]]:
     """Weights and biases as scikit-learn draws them: Glorot's uniform bound, less for a logistic activation.
 
-    The output layer's bound goes by the last hidden activation, as where one activation serves all layers.
+    The output layer's bound goes by the last hidden activation, as where one activation serves all layers; without
+    hidden layers by the one that they would have.
     """
     coefs, intercepts = [], []
-    names = (*activations, *activations[-1:]) or ("identity",)
+    names = activations_of(activation, len(sizes) - 2) or (activation,)
+    names = (*names, names[-1])[: len(sizes) - 1]
     for (n_in, n_out), name in zip(pairwise(sizes), names, strict=True):
         bound = np.sqrt((2.0 if name in ("logistic", "sigmoid") else 6.0) / (n_in + n_out))
         coefs.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False))

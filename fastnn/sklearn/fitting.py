@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.checks import counted
 from fastnn.sklearn.bookkeeping import begin, go_on, merit
-from fastnn.sklearn.conventions import activations_of, first_weights, hidden_sizes
+from fastnn.sklearn.conventions import first_weights, hidden_sizes
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.restarts import fit_together, goes_together
 from fastnn.sklearn.run import NON_FINITE, Data
@@ -28,6 +28,8 @@ def fit_estimator(
     validation_data: Any = None,
 ) -> Perceptron:
     """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
+    if estimator.solver == "levenberg-marquardt" and estimator.loss != "squared_error":
+        raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {estimator.loss!r}")
     hidden = hidden_sizes(estimator.hidden_layer_sizes)
     first_pass = not hasattr(estimator, "coefs_") or (not estimator.warm_start and not incremental)
     X, y = estimator._validate_input(X, y, incremental, reset=first_pass)
@@ -42,7 +44,7 @@ def fit_estimator(
         _check_same_network(estimator, hidden, y.shape[1], n_outputs)
     estimator.n_outputs_ = n_outputs
     estimator._random_state = check_random_state(estimator.random_state)
-    if estimator.early_stopping and incremental:
+    if estimator.early_stopping and incremental and estimator.solver != "lbfgs":  # which heeds no early stopping
         raise ValueError("partial_fit does not support early_stopping=True")
 
     known = X.dtype if first_pass else estimator.coefs_[0].dtype  # what is trained on keeps its own
@@ -51,9 +53,8 @@ def fit_estimator(
     starts: list[Any] = []
     if first_pass:
         estimator.n_layers_, estimator.out_activation_ = len(sizes), estimator._output_activation()
-        activations = activations_of(estimator.activation, len(hidden))
         count = 1 if incremental else int(estimator.n_restarts)
-        starts = [first_weights(sizes, activations, estimator._random_state, dtype) for _ in range(count)]
+        starts = [first_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
     if len(starts) > 1 and goes_together(estimator, data, validation):

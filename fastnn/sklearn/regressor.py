@@ -132,8 +132,6 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
         self
             The fitted estimator.
         """
-        if self.solver == "levenberg-marquardt" and self.loss != "squared_error":
-            raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {self.loss!r}")
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

@@ -91,7 +91,12 @@ def _validate(estimator: Perceptron, job: Job, validation: Data, best: NDArray) 
     """Score the network on the validation set: whether it improved; the best parameters are kept in `best`."""
     X, y, weight = validation
     output = outputs(job.spec, job.params, X)
-    score = accuracy(output, y, weight) if is_classifier(estimator) else r2(output[:, : y.shape[1]], y, weight)
+    if not is_classifier(estimator):
+        score = r2(output[:, : y.shape[1]], y, weight)
+    elif len(estimator.classes_) == 1:  # which is predicted whatever the output is
+        score = 1.0
+    else:
+        score = accuracy(output, y, weight)
     if estimator.validation_scores_ is None:
         estimator.validation_scores_ = []
     estimator.validation_scores_.append(score)
