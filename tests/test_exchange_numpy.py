@@ -8,6 +8,7 @@ import pytest
 from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, extreme, net, samples
 
 from fastnn import MLP, Ensemble
+from fastnn.exchange.self_test import self_test
 
 
 def module_of(made, folder):
@@ -57,6 +58,16 @@ def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
     for written in (made, Ensemble(made.spec, np.array([made.params, made.params * np.float32(0.9)]))):
         (tmp_path / "made.py").write_text(written.to_numpy_source())
         subprocess.run([sys.executable, "-W", "ignore", "made.py"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "selu", "relu"])
+def test_self_test_allows_the_rounding_behind_what_is_infinite(activation):
+    made = net(activation)
+    made.weights[0][:, 0] = 0
+    made.biases[0][0] = -np.inf
+    allowed = self_test(made.spec, made.params).allowed
+    assert np.isfinite(allowed).all()
+    assert (allowed > 0).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

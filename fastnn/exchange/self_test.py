@@ -86,6 +86,7 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collect
     for l, (W, b, name) in enumerate(zip(spec.weights(params), biases, spec.activations, strict=True)):
         z, h = Z[l], H[l + 1]
         error = error @ abs(W) + eps * (abs(H[l]) @ abs(W) + abs(b)) + tiny * (1 + len(W))
+        error = np.where(np.isinf(z), 0, error)  # as no rounding makes it finite
         if name == "softmax":
             error = h * (error + (h * error).sum(axis=1, keepdims=True))
         elif name == "ascending":  # what is summed up, and the sums
