@@ -216,6 +216,10 @@ def test_bad_arguments_are_refused(net, arguments, message):
         fastnn.intervals(net, X, Y, **arguments)
 
 
+def test_the_least_coverage_is_that_of_the_smallest_error(net):
+    assert fastnn.intervals(net, X, Y, coverage=1e-12).margin == np.abs(Y - net.predict(X)[:, 0]).min()
+
+
 def test_a_classifier_is_refused():
     classifier = fastnn.MLP((2, 4), output_activation="softmax")
     with pytest.raises(ValueError, match=r"model must not be a classifier, .*; got <MLP: 2 -> 4 softmax; "):

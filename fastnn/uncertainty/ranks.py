@@ -24,7 +24,7 @@ def rank_of(coverage: float, n: int) -> int:
     ValueError
         If n scores are too few to guarantee it.
     """
-    rank = math.ceil(round((n + 1) * coverage, 9))  # rounded, so that 10 * 0.7 is 7
+    rank = max(1, math.ceil(round((n + 1) * coverage, 9)))  # rounded, so that 10 * 0.7 is 7
     if rank > n:
         least = math.ceil(round(coverage / (1 - coverage), 9))
         raise ValueError(f"X must have at least {least} rows for a coverage of {coverage:g}; got {n}")
