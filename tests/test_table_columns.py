@@ -26,6 +26,29 @@ def prepared(y=Y, **columns):
 
 
 @pytest.mark.parametrize(
+    ("levels", "given", "read"),
+    [
+        (("False", "True", "unknown"), [True, False, None], ["True", "False", None]),
+        (("False", "True", "unknown"), ["0", "TRUE", "unknown"], ["False", "True", "unknown"]),
+        (("0", "1", "x"), [True, False, None], ["1", "0", None]),
+        (("TRUE", "True", "False"), ["1", "True", "true"], ["1", "True", "true"]),  # of two levels either may be meant
+        (("1", "2", "x"), ["true", "1", "0"], ["true", "1", "0"]),
+    ],
+)
+def test_truth_values_are_the_levels_of_their_own(levels, given, read):
+    assert Column("c", levels).read(polars.Series("c", given), Numerals()).to_list() == read
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+def test_dates_in_iso_8601_are_read_with_a_time_and_without(form):
+    column = Column("when", None, kind="date", form=form)
+    read = column.read(
+        polars.Series("when", ["1970-01-02", "1970-01-02 12:00:00", "1970-01-02T12:00", None]), Numerals()
+    )
+    np.testing.assert_array_equal(read, [1, 1.5, 1.5, np.nan])
+
+
+@pytest.mark.parametrize(
     ("name", "column", "reason"),
     [
         ("again", Y, "a copy of the target"),

@@ -76,10 +76,21 @@ class Column:
         if not series.is_not_null().any():  # of whatever type: nothing in it tells what it is
             series = polars.Series(series.name, [None] * len(series), polars.String)
         if self.levels is not None:
-            return numerals.present(as_texts(series))
+            return numerals.present(as_texts(series)).replace(self._truth())
         if self.kind == "date":
             return dates(series, self.form, numerals)
         return numbers(series, numerals)
+
+    def _truth(self) -> dict[str, str]:
+        """The level for each other text of a truth value, where one level is true and one false."""
+        levels = self.levels or ()
+        own = {level: TRUTH.get(level, level) for level in levels}
+        own = {level: truth for level, truth in own.items() if truth in ("0", "1")}
+        if sorted(own.values()) != ["0", "1"]:
+            return {}
+        level_of = {truth: level for level, truth in own.items()}
+        others = {"0": "0", "1": "1", **TRUTH}
+        return {text: level_of[truth] for text, truth in others.items() if text not in levels}
 
     def encode(self, values: Any, out: NDArray) -> int:
         """Write the inputs, shape (n, width), of values from `read`; return how many are of an unseen category."""
@@ -149,7 +160,7 @@ def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
 
 
 def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
-    """Days since 1970, with NaN where they are missing; without a format texts must be of ISO 8601.
+    """Days since 1970, with NaN where they are missing; texts are of the format, or of ISO 8601 if that is, or none.
 
     Raises
     ------
@@ -160,6 +171,8 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
     if not is_text(series) and str(series.dtype.base_type()) not in ("Date", "Datetime"):
         raise ValueError(f"column {series.name!r} must hold dates, as in training; it holds {series.dtype.base_type()}")
     values = days(present, form) if form or not is_text(series) else iso_days(present)
+    if form.startswith("%Y-%m-%d") and is_text(series):
+        values = values.fill_null(iso_days(present))  # with a time or without
     strays = values.is_null() & present.is_not_null()
     if strays.any():
         raise ValueError(
