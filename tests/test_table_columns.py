@@ -118,14 +118,14 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (
-            [f"2023-01-{day:02d}" for day in range(1, 29)],
-            "28 different texts in 28 rows, such as '2023-01-01' in",
-        ),
+        ([f"2023-01-{day:02d}" for day in range(1, 29)], "it holds dates, such as '2023-01-01' in row 1"),
+        ([f"place {k}" for k in range(28)], "28 different texts in 28 rows, such as 'place 0' in"),
         ([f"name {k}" for k in range(30)], "classes of several rows each; it holds 30 different texts"),
         ([f"{k % 9}.5%" for k in range(90)], "without currency or percent signs; it holds '0.5%' in row 1"),
         ([f"$1,{k % 9}00" for k in range(90)], "without currency or percent signs"),
         ([f"{k} €" for k in range(90)], "without currency or percent signs"),
+        ([f"2020-01-{k % 9 + 10}" for k in range(90)], "must hold numbers or classes; it holds dates, such as"),
+        ([f"{k % 9 + 10}.01.2020" for k in range(90)], "must hold numbers or classes; it holds dates, such as"),
     ],
 )
 def test_texts_that_are_hardly_classes_are_refused(values, said):

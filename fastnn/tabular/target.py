@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn.checks import check_name, check_number
 from fastnn.settings import catalogue
 from fastnn.tabular.encoding import as_texts, examples, finite, is_number, is_text
-from fastnn.tabular.numerals import MISSING, Numerals, values_of
+from fastnn.tabular.numerals import MISSING, Numerals, date_format, values_of
 
 #: The losses by which a standardised number can be learned, and those of them that learn quantiles or expectiles.
 NUMBER_LOSSES = tuple(
@@ -148,6 +148,11 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
                     f"column {name!r} must hold numbers for a regression; it holds {examples(parsed, strays)}"
                 )
             target, labels = _classes(name, _present(texts, numerals))
+            if task is None and count and date_format(parsed.drop_nulls()):
+                raise ValueError(
+                    f"column {name!r} must hold numbers or classes; it holds dates, such as "
+                    f"{examples(parsed, strays)}; --task classification makes each a class"
+                )
             if task is None and count and parsed.drop_nulls().str.contains(_WITH_SIGNS).all():
                 told = f" ({numerals})" if numerals.decimal != "." or numerals.thousands else ""
                 raise ValueError(
