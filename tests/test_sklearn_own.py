@@ -177,6 +177,15 @@ def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight
     together.partial_fit(X, y)
 
 
+@pytest.mark.parametrize("momentum", [0, 1])
+@pytest.mark.parametrize("weight", [None, RNG.random(80) - 0.2], ids=["even", "negative"])
+def test_several_starts_take_what_one_takes(momentum, weight, monkeypatch):
+    settings = {"solver": "sgd", "momentum": momentum, "n_restarts": 2, "max_iter": 3, **WIDE}
+    any_way = regressor(**settings).fit(X, Y[:, 0], weight)
+    monkeypatch.setattr(fitting, "goes_together", lambda *args: False)
+    same_weights(any_way, regressor(**settings).fit(X, Y[:, 0], weight), rtol=1e-8, atol=1e-10)
+
+
 APART = {
     "batches": (regressor(batch_size=30), Y[:, 0]),
     "outputs": (regressor(batch_size=80), Y),

@@ -157,7 +157,8 @@ def update_rule_of(estimator: Any) -> Optimizer:
     rate, betas = float(estimator.learning_rate_init), (float(estimator.beta_1), float(estimator.beta_2))
     match estimator.solver:
         case "sgd":
-            return VelocitySGD(rate, float(estimator.momentum), bool(estimator.nesterovs_momentum))
+            momentum = float(estimator.momentum)
+            return VelocitySGD(rate, momentum, bool(estimator.nesterovs_momentum) and momentum > 0)
         case "adam":
             return AdamHat(rate, *betas, float(estimator.epsilon))
         case "adamw":

@@ -57,9 +57,8 @@ def fit_estimator(
         starts = [first_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
-    if len(starts) > 1 and goes_together(estimator, data, validation):
-        fit_together(estimator, starts, data)
-    else:
+    together = len(starts) > 1 and goes_together(estimator, data, validation) and fit_together(estimator, starts, data)
+    if not together:
         _fit_in_turn(estimator, starts, data, validation, incremental)
     return estimator
 

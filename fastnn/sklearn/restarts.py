@@ -36,8 +36,12 @@ def goes_together(estimator: Perceptron, data: Data, validation: Data | None) ->
     )
 
 
-def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[NDArray]]], data: Data) -> None:
-    """Train every start, first weights and biases, and keep the one whose last loss is least."""
+def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[NDArray]]], data: Data) -> bool:
+    """Train every start, first weights and biases, and keep the one whose last loss is least.
+
+    Returns whether `fit_many` did: it refuses some numbers that scikit-learn takes, such as a momentum of 1 or a
+    negative weight.
+    """
     X, y, weight = data
     begin(estimator, *starts[0])
     spec, _ = estimator._network(X.dtype)
@@ -51,23 +55,26 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
     if estimator.n_iter_no_change < np.inf:
         patience = int(estimator.n_iter_no_change) + 1
         settings["early_stopping"] = EarlyStopping(patience, float(estimator.tol), restore_best=False)
-    ensemble = fit_many(
-        spec,
-        X,
-        y,
-        params=np.stack([joined(*start, X.dtype) for start in starts]),
-        epochs=int(estimator.max_iter),
-        loss=loss,
-        optimizer=update_rule_of(estimator),
-        l2=float(estimator.alpha) / float(shares.sum()),
-        **loss_numbers(estimator),
-        rng=0,  # nothing is drawn from it
-        history=True,
-        threads=int(estimator.threads),
-        progress=False,
-        warn=False,
-        **settings,
-    )
+    try:
+        ensemble = fit_many(
+            spec,
+            X,
+            y,
+            params=np.stack([joined(*start, X.dtype) for start in starts]),
+            epochs=int(estimator.max_iter),
+            loss=loss,
+            optimizer=update_rule_of(estimator),
+            l2=float(estimator.alpha) / float(shares.sum()),
+            **loss_numbers(estimator),
+            rng=0,  # nothing is drawn from it
+            history=True,
+            threads=int(estimator.threads),
+            progress=False,
+            warn=False,
+            **settings,
+        )
+    except ValueError:
+        return False
     if not len(ensemble):
         raise KeyboardInterrupt
     if len(ensemble) < len(starts):
@@ -87,3 +94,4 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
     count_improvements(estimator, losses.tolist(), False)
     if ensemble.stopped[best] == "finished":
         warn_of_the_end(estimator)
+    return True
