@@ -504,6 +504,13 @@ def test_a_model_that_crossed_over_can_be_trained_on():
     to_sklearn(mine).partial_fit(X, LABELS)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_that_does_no_better_goes_back_to_what_crossed_over():
+    mine = classifier(early_stopping=True, warm_start=True, max_iter=2).fit(X, LABELS)
+    mine.best_validation_score_ = 2.0
+    same_weights(to_sklearn(mine).fit(X, LABELS), mine, rtol=0, atol=0)
+
+
 def test_what_scikit_learn_does_not_have():
     model = regressor(solver="adamw", loss="huber", activation=("tanh", "tanh")).fit(X, Y)
     other = to_sklearn(model)

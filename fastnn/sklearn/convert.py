@@ -85,7 +85,10 @@ def to_sklearn(model: Any) -> Any:
         del params["solver"]
     if params.get("loss") not in ("poisson", "squared_error"):
         params.pop("loss", None)
-    return _moved(model, target.set_params(**params))
+    moved = _moved(model, target.set_params(**params))
+    if getattr(moved, "best_validation_score_", None) is not None:  # where a warm start does no better, it goes back
+        moved._best_coefs, moved._best_intercepts = deepcopy((moved.coefs_, moved.intercepts_))
+    return moved
 
 
 def _moved(model: Any, target: Any) -> Any:
