@@ -1,9 +1,12 @@
 """Batches from an iterator: the same as batches of an array, fetched ahead, and errors where they belong."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future
-from functools import partial
 
 import numpy as np
 import pytest
@@ -123,16 +126,61 @@ def test_divergence_goes_back_to_the_last_finite_epoch(backend):
     assert history.state.counters[1] == 0
 
 
+def test_going_back_begins_near_the_divergence(backend):
+    epochs = []
+
+    def spoilt():
+        epochs.append(None)
+        yield X, Y * (1e200 if len(epochs) > 200 else 1)
+
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        history = net().fit(spoilt, epochs=300, optimizer=SGD(0.01), rng=0, backend=backend)
+    assert history.epochs <= 200
+    assert len(epochs) < 250
+
+
+def test_ctrl_c_is_answered_though_batches_come_slower_than_before(backend):
+    came = []
+
+    def slower():
+        for number in range(200):
+            came.append(number)
+            if number == 100:
+                os.kill(os.getpid(), signal.SIGINT)
+            if number >= 100:
+                time.sleep(0.05)
+            yield X, Y
+
+    history = net().fit(slower, epochs=1, rng=0, backend=backend)
+    assert history.stopped == "interrupted"
+    assert len(came) < 110
+
+
+@pytest.mark.slow
+def test_a_thread_trains_on_once_the_main_thread_has_ended():
+    program = """
+import threading, time, numpy as np, fastnn
+X = np.ones((4, 2))
+def late():
+    while threading.main_thread().is_alive():
+        time.sleep(0.01)
+    print(fastnn.MLP((2, 3, 1), rng=0).fit(lambda: [(X, X[:, 0])] * 3, epochs=2).stopped)
+threading.Thread(target=late).start()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "finished\n"
+
+
 class LateThread:
     """Does what was submitted, in order, only when a result is waited for, as a thread may that wakes up late."""
 
-    def __init__(self, workers, name):
+    def __init__(self, name):
         self.waiting = []
 
-    def submit(self, function, *arguments, **named):
+    def submit(self, fetch):
         future = Future()
-        future.result = lambda: self.catch_up() or Future.result(future)
-        self.waiting.append((future, partial(function, *arguments, **named)))
+        future.exception = lambda timeout: self.catch_up() or Future.exception(future, timeout)
+        self.waiting.append((future, fetch))
         return future
 
     def catch_up(self):
@@ -140,7 +188,7 @@ class LateThread:
             future.set_result(fetch())
         self.waiting.clear()
 
-    def shutdown(self, cancel_futures):
+    def close(self):
         self.waiting.clear()
 
 
@@ -149,7 +197,7 @@ def test_a_batch_fetched_ahead_of_a_divergence_is_not_missing_after_it(backend, 
     one, other = MLP((3, 1), rng=1), MLP((3, 1), rng=1)
     with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
         expected = one.fit(X, Y[:, 0], batch_size=10, shuffle=False, specialize=False, **settings)
-    monkeypatch.setattr(feeding, "ThreadPoolExecutor", LateThread)
+    monkeypatch.setattr(feeding, "OneThread", LateThread)
     with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
         history = other.fit(lambda: ((X[part], Y[part, 0]) for part in PARTS), **settings)
     assert history.epochs == expected.epochs
@@ -170,6 +218,7 @@ def failing():
 
 BAD = [
     (lambda: [], {}, ValueError, "X must yield at least one batch in every epoch; got none"),
+    (lambda: X[0, 0], {}, TypeError, "X must yield batches, as a generator function does; got np.float64"),
     (lambda: [X], {}, TypeError, r"X must yield \(X, y\) or \(X, y, sample_weight\); got an array .* as batch 0"),
     (lambda: [(X, Y), (X, Y[:, :1])], {}, ValueError, "batch 1 of X: y must have shape"),
     (bad_values, {}, ValueError, "X must be finite; got inf in row 3, column 1"),

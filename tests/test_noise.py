@@ -119,6 +119,15 @@ def test_validation_and_prediction_are_without_it(backend):
     assert np.array_equal(one.predict(X, backend=backend), one.predict(X, backend=backend))
 
 
+def test_noise_that_overflows_is_no_fault_of_the_samples(backend):
+    net = MLP((3, 4, 1), rng=0)
+    before = net.params.copy()
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):
+        history = net.fit(np.ones((50, 3)), np.ones(50), epochs=3, input_noise=1e308, rng=0, backend=backend)
+    assert history.stopped == "diverged"
+    assert np.array_equal(net.params, before)
+
+
 def test_tiny_networks_draw_too():
     nets = {backend: MLP((3, 4, 1), rng=0) for backend in ("numpy", "numba")}
     settings = {"epochs": 30, "rng": 1, "dropout": 0.3, "input_noise": 0.1, "optimizer": SGD(0.1)}

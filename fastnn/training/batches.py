@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -13,8 +17,38 @@ from numpy.typing import NDArray
 from fastnn.checks import check_batch, describe
 from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.missing import counted_weights
+from fastnn.training.interrupts import SECONDS_A_CALL, UNBOUNDED, Interrupted, Interrupts
 
 Batch = tuple[NDArray, NDArray, NDArray | None]
+Task = tuple["Future[Batch | None]", Callable[[], Batch | None]]
+
+
+class OneThread:
+    """A thread that does one thing after another; unlike an executor's, also once the main thread has ended."""
+
+    def __init__(self, name: str):
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, do: Callable[[], Batch | None]) -> Future[Batch | None]:
+        """What `do()` will return, or raise."""
+        future: Future[Batch | None] = Future()
+        self._tasks.put((future, do))
+        return future
+
+    def close(self) -> None:
+        """End the thread, after what it does at the moment."""
+        self._tasks.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            future, do = task
+            try:
+                future.set_result(do())
+            except BaseException as error:  # for the caller to raise
+                future.set_exception(error)
 
 
 class Feed:
@@ -28,11 +62,19 @@ class Feed:
         What gives, of the job of one batch and its state, what runs it: the twin's.
     end_epoch : callable
         What is done when an epoch ends.
+    interrupts : Interrupts
+        Ends a call while a batch is waited for, or between two.
     """
 
-    def __init__(self, job: Job, trainer: Callable[[Job, State], Train], end_epoch: Callable[..., bool]):
-        self._job, self._trainer, self._end_epoch = job, trainer, end_epoch
-        self._thread = ThreadPoolExecutor(1, "fastnn-batches")
+    def __init__(
+        self,
+        job: Job,
+        trainer: Callable[[Job, State], Train],
+        end_epoch: Callable[..., bool],
+        interrupts: Interrupts,
+    ):
+        self._job, self._trainer, self._end_epoch, self._interrupts = job, trainer, end_epoch, interrupts
+        self._thread = OneThread("fastnn-batches")
         self._place: tuple[int, int] | None = None  # epoch and number of the batch that is fetched
         self._fetched: Future[Batch | None] | None = None
         self._iterator: Iterator[Any] = iter(())
@@ -46,7 +88,10 @@ class Feed:
             while True:
                 if state.counters[2] - first_step == max_steps:
                     return Status.PAUSED
-                batch = self._next(int(state.counters[0]), int(state.counters[1]))
+                try:
+                    batch = self._next(int(state.counters[0]), int(state.counters[1]), max_steps < UNBOUNDED)
+                except Interrupted:
+                    return Status.PAUSED
                 if batch is None:
                     break
                 status = self._step(state, batch, learning_rates[i : i + 1])
@@ -64,22 +109,35 @@ class Feed:
 
     def close(self) -> None:
         """End the thread."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.close()
 
-    def _next(self, epoch: int, number: int) -> Batch | None:
-        """A batch of an epoch, None after the last; the one after it is then fetched."""
+    def _next(self, epoch: int, number: int, answers: bool) -> Batch | None:
+        """A batch of an epoch, None after the last; the one after it is then fetched.
+
+        Raises `Interrupted` after Ctrl-C if this is to be answered.
+        """
         if self._place != (epoch, number) or self._fetched is None:
             assert self._job.batches is not None
             batches = self._job.batches()
-            if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
+            holds_some = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
+            if not holds_some or getattr(batches, "ndim", 1) == 0:
                 raise TypeError(
                     f"X must yield batches, as a generator function does; got {describe(batches)} of its call"
                 )
             self._iterator = iter(batches)
-            self._fetched = self._thread.submit(self._fetch, self._iterator, number, skipped=number)
+            self._place = (epoch, number)
+            self._fetched = self._thread.submit(partial(self._fetch, self._iterator, number, skipped=number))
+        while True:
+            if answers:
+                self._interrupts.answer()
+            with suppress(TimeoutError):  # of this wait: one that the batch ended in is returned here
+                self._fetched.exception(SECONDS_A_CALL)
+                break
         batch = self._fetched.result()
         self._place = (epoch, number + 1)
-        self._fetched = None if batch is None else self._thread.submit(self._fetch, self._iterator, number + 1)
+        self._fetched = None
+        if batch is not None:
+            self._fetched = self._thread.submit(partial(self._fetch, self._iterator, number + 1))
         return batch
 
     def _fetch(self, iterator: Iterator[Any], number: int, skipped: int = 0) -> Batch | None:

@@ -31,12 +31,11 @@ from fastnn.settings.solvers import LBFGS, Solver, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
-from fastnn.training.interrupts import SECONDS_A_CALL, Interrupts, NoInterrupts
+from fastnn.training.interrupts import SECONDS_A_CALL, UNBOUNDED, Interrupts, NoInterrupts
 from fastnn.training.progress import ProgressBar
 from fastnn.training.twins import BACKENDS, twin
 
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
-UNBOUNDED = 2**62  # steps
 FIRST_ROOM = 2**16  # epochs whose losses and rates there is room for at first; it grows with the run
 _STOPS: dict[int, Stop] = {
     Status.BAD_DATA: "diverged",
@@ -124,7 +123,8 @@ def fit(
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
-            if stopped == "diverged" and status == Status.BAD_DATA:
+            is_data = status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite)  # and not its noise
+            if stopped == "diverged" and is_data:
                 job.params[:] = before
                 check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
                 raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
@@ -182,7 +182,7 @@ def _trainer(
 
     if options:  # each batch is a job of its own, and takes the path of networks of any size
         options = options | {"specialize": False}
-    feed = Feed(job, partial(trainer, **options), _end_epoch(backend))
+    feed = Feed(job, partial(trainer, **options), _end_epoch(backend), interrupts)
     return feed.train, closing(feed)
 
 
@@ -252,7 +252,8 @@ class _Run:
 
     def train_all(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""
-        most_epochs = self.epochs if callback is None else 1
+        # A call that ends with its epoch is where parameters can be kept; of batches from a callable few others do.
+        most_epochs = self.epochs if callback is None and self.job.batches is None else 1
         max_steps = self.first_steps
         calls = 0
         while True:
@@ -360,7 +361,7 @@ class _Run:
 
 def _first_steps(job: Job, backend: str) -> int:
     """A first number of steps: all those of a short run, but at most a tenth of a second, before any time is known."""
-    if isinstance(job.optimizer, Solver):
+    if isinstance(job.optimizer, Solver) or job.batches is not None:  # how long batches take to come, nobody knows
         return 1
     overhead = 20e-6 if backend == "numba" else 200e-6
     operations = job.batch_size * (6 * job.spec.n_params + 50 * job.spec.n_units)

@@ -7,6 +7,7 @@ import threading
 from types import FrameType, TracebackType
 
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
+UNBOUNDED = 2**62  # steps of a call that goes on after Ctrl-C
 
 
 class Interrupted(Exception):
