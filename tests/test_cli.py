@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 
 import fastnn
@@ -69,6 +70,28 @@ def test_version(capsys):
         cli.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"fastnn {fastnn.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["train", "data.csv", "--target", "y", "--output", ""], "--output must end in .safetensors; got ''"),
+        (["demo", "--output", ""], "a file to write must have a name; got ''"),
+        (["export", "net.npz", "--to", "c", "--output", ""], "a file to write must have a name; got ''"),
+        (["bench", "tutorial", "--json", ""], "a file to write must have a name; got ''"),
+        (["bench", "tutorial", "--peers", ""], "peer must be one of"),
+        (["bench", "tutorial", "--compare", ""], "Is a directory"),
+        (["convert", "net.safetensors", "net.npz", "--activations", "tanh,identity", "--layers", ""], "layers"),
+    ],
+)
+def test_an_empty_option_is_not_a_missing_one(argv, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("a,y\n1,2\n")
+    fastnn.MLP((2, 3, 1)).save("net.npz")
+    pytest.importorskip("safetensors.numpy").save_file({"0.weight": np.ones((3, 2), "f4")}, "net.safetensors")
+    assert cli.main(argv) == 1
+    assert message in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"data.csv", "net.npz", "net.safetensors"}
 
 
 @pytest.mark.parametrize("argv", [[], ["no-such-command"], ["demo", "--no-such-option"], ["demo", "--seed", "x"]])

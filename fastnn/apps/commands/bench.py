@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.apps.comparison.peers import PEERS
     from fastnn.checks import ABOVE_0, check_integer, check_name, check_number
 
-    old = results.read(args.compare) if args.compare else None
+    old = results.read(args.compare) if args.compare is not None else None
     for path in (args.json, args.html):
         check_folder(path)
     if args.html:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError(f"--core must be one of {', '.join(map(str, available))}; got {args.core}")
     check_number("--seconds", args.seconds, ABOVE_0)
     threads = min(check_integer("--threads", args.threads, 1), len(available or range(args.threads)))
-    names = args.peers.split(",") if args.peers else list(PEERS)
+    names = args.peers.split(",") if args.peers is not None else list(PEERS)
     runners, absent = running.entrants([check_name("peer", name, PEERS) for name in names], threads)
     todo = _workloads(args)
     runners += elsewhere.entrants(args.python)

@@ -89,7 +89,7 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
     if source.suffix == ".onnx":
         return fastnn.from_onnx(source, dtype=dtype)
     if source.suffix == ".safetensors" and activations is not None:
-        ordered = _ordered(_state_in(source), layers.split(",") if layers else None, source)
+        ordered = _ordered(_state_in(source), layers.split(",") if layers is not None else None, source)
         return fastnn.from_torch(ordered, activations.split(","), dtype=dtype)
     if source.suffix not in (".safetensors", ".npz"):
         raise ValueError(f"SOURCE must end in .onnx, .safetensors or .npz; got {str(source)!r}")

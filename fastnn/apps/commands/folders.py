@@ -23,6 +23,8 @@ def check_folder(path: str | Path | None) -> None:
     """
     if path is None:
         return
+    if path == "":
+        raise ValueError("a file to write must have a name; got ''")
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         raise ValueError(f"the folder of {path} does not exist")

@@ -59,9 +59,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     if args.data != "-" and not Path(args.data).is_file():
         raise FileNotFoundError(f"{args.data} is not a file")
-    output = Path(args.output or ("table" if args.data == "-" else _stem(args.data)) + ".safetensors")
+    name = f"{'table' if args.data == '-' else _stem(args.data)}.safetensors" if args.output is None else args.output
+    output = Path(name)
     if output.suffix != ".safetensors":
-        raise ValueError(f"--output must end in .safetensors; got {str(output)!r}")
+        raise ValueError(f"--output must end in .safetensors; got {name!r}")
     check_folder(output)
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
     require_all(extras_for(args.data) | ({} if args.dry_run else {"sklearn": "data", "safetensors": "io"}))
