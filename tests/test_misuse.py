@@ -63,6 +63,11 @@ def overlapping():
     yield lambda: three.jacobian(x, out, three.params[:9].reshape(3, 3)), "jac .* memory of params"
     yield lambda: three.hessian(x, three.params[:9].reshape(3, 3), v=x), "h .* memory of params"
     yield lambda: three.jvp(x, x, x), "out .* memory of x"
+    yield lambda: three.forward(x, three.params[:3]), "out .* memory of params"
+    params = three.params.copy()
+    yield lambda: three.forward_with(params, x, params[3:6]), "out .* memory of params"
+    members = fastnn.Ensemble(three.spec, params[None])
+    yield lambda: members.forward(x, members.params[:, :3]), "out .* memory of params"
 
 
 @pytest.mark.parametrize(("call", "message"), list(overlapping()))
@@ -75,6 +80,11 @@ def test_parameters_are_no_data_and_must_be_writable():
     one = net()
     with pytest.raises(ValueError, match="X must be an array of its own; got one that shares the memory of params"):
         one.fit(one.params[:16].reshape(8, 2), np.ones(8), epochs=1)
+    part = one.params[:16].reshape(8, 2)
+    with pytest.raises(ValueError, match=r"validation_data: X must be an array of its own; .* memory of params"):
+        one.fit(X, y, epochs=1, validation_data=(part, np.ones(8)))
+    with pytest.raises(ValueError, match=r"dydx must be an array of its own; .* memory of params"):
+        one.fit(X[:8], y[:8], epochs=1, dydx=part[:, None])
     one.params.setflags(write=False)
     with pytest.raises(ValueError, match="params must be writable to be trained; got a read-only array"):
         one.fit(X, y, epochs=1)
@@ -104,6 +114,46 @@ def test_what_stands_in_the_workspaces_place_is_not_dropped():
         one.vjp(X[0], np.ones(1), np.empty(2), grad)
     with pytest.raises(TypeError, match="workspace must be None but in compiled code; got an array"):
         one.hessian(X[0], np.empty((2, 2)), np.ones(1))
+
+
+def test_a_masked_array_receives_nothing_and_chooses_nothing():
+    one, place = net(), np.ma.array(np.zeros(1), mask=[True])
+    with pytest.raises(TypeError, match=r"out must be an array of shape .* got a masked array"):
+        one.forward(X[0], place)
+    with pytest.raises(TypeError, match=r"trainable must be .* got a masked array"):
+        one.fit(X, y, epochs=1, trainable=np.ma.array(np.ones(17, bool), mask=np.arange(17) == 0))
+
+
+# ---------------------------------------------------------------- values of odd types
+def test_a_span_of_time_is_no_number():
+    with pytest.raises(TypeError, match=r"l2 must be a finite number of at least 0; got np.timedelta64"):
+        net().fit(X, y, epochs=1, l2=np.timedelta64(3, "s"))
+    with pytest.raises(TypeError, match=r"learning_rate .*must be"):
+        net().fit(X, y, epochs=1, optimizer=fastnn.Adam(np.timedelta64(3, "s")))
+
+
+def test_a_matrix_is_a_seed_as_its_array_is():
+    seed = np.array([[1, 2]])
+    assert np.array_equal(MLP((2, 3), rng=seed.view(np.matrix)).params, MLP((2, 3), rng=seed).params)
+
+
+def test_the_weight_of_slopes_is_checked_without_slopes_too():
+    with pytest.raises(TypeError, match="dydx_weight must be a finite number above 0; got 'much'"):
+        net().fit(X, y, epochs=1, dydx_weight="much")
+
+
+class Refusing:
+    """What NumPy makes no array of, as a tensor that requires gradients."""
+
+    def __array__(self, *arguments, **named):
+        raise RuntimeError("detach it first")
+
+
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "seeds"])
+def test_what_numpy_makes_no_array_of_is_refused(name):
+    arguments = {"X": X, "y": y, name: Refusing()}
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must be"):
+        fit_many(net().spec, **arguments, members=2, epochs=1)
 
 
 # ---------------------------------------------------------------- states

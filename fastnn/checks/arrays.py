@@ -163,11 +163,11 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
     Raises
     ------
     TypeError
-        If it is not an ndarray of the network's dtype.
+        If it is not an ndarray of the network's dtype, or some of it is masked.
     ValueError
         If it has another shape, or is not C-contiguous, aligned and writable.
     """
-    if not isinstance(out, np.ndarray) or out.dtype != DTYPES[spec.dtype]:
+    if not isinstance(out, np.ndarray) or out.dtype != DTYPES[spec.dtype] or has_masked(out):
         raise TypeError(f"{argument} must be an array of shape {shape} and dtype {spec.dtype}; got {describe(out)}")
     if out.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}; got {out.shape}")

@@ -56,6 +56,11 @@ def check_params_to_train(params: NDArray, **data: NDArray | None) -> None:
     """
     check_finite("params", params)
     check_writable(params)
+    check_no_views(params, **data)
+
+
+def check_no_views(params: NDArray, **data: NDArray | None) -> None:
+    """Refuse data that share their memory with the parameters; raises ValueError if some do."""
     for name, array in data.items():
         is_view = array is not None and array.base is not None
         if is_view and np.may_share_memory(array, params):
@@ -179,10 +184,12 @@ def check_job(
     l2, max_grad_norm = check_l2(l2), check_max_grad_norm(max_grad_norm)
     check_in_dtype(spec, optimizer, input_noise=input_noise, l2=l2)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
-    if slopes is not None and (rates or input_noise):
-        raise ValueError(
-            f"dydx must be None with dropout or input_noise, which take values alone; got {describe(dydx)}"
-        )
+    if slopes is not None:
+        if rates or input_noise:
+            raise ValueError(
+                f"dydx must be None with dropout or input_noise, which take values alone; got {describe(dydx)}"
+            )
+        check_no_views(params, dydx=slopes.values, directions=slopes.directions)
     job = Job(
         spec=spec,
         params=params,

@@ -77,7 +77,7 @@ def _as_integers(values: Any, expected: str) -> NDArray[np.int64]:
     """Integers of at least 0 that fit into int64, in one dimension."""
     try:
         numbers = np.empty((0, 0)) if has_masked(values) or has_flags(values) else np.asarray(values)
-    except ValueError:  # ragged
+    except Exception:  # ragged, or whatever the array of another library raises
         numbers = np.empty((0, 0))
     if numbers.size == 0 and numbers.ndim == 1:
         return numbers.astype(np.int64)
@@ -207,8 +207,9 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
 
 
 def _as_array(argument: str, value: Any) -> Any:
-    """Lists as arrays, whose dimensions are known; anything else is left for later checks."""
-    return as_numbers(argument, value, "any") if isinstance(value, (list, tuple)) else value
+    """Anything whose dimensions are not known, such as a list, as an array; the rest is left for later checks."""
+    is_left = value is None or (hasattr(value, "ndim") and not isinstance(value, memoryview))
+    return value if is_left else as_numbers(argument, value, "any")
 
 
 def _check_blocks(argument: str, value: Any, members: int) -> None:

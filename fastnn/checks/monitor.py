@@ -17,6 +17,7 @@ from fastnn.checks.data import (
     own_labels,
     split_data,
 )
+from fastnn.checks.jobs import check_no_views
 from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
 from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Monitor, held_out
@@ -109,4 +110,5 @@ def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArr
         weights = check_sample_weight(weights, job.spec, len(X))
         check_finite_data(X, y, weights, masked=job.loss.masked)
         check_some_present(job.loss, y, weights)
+        check_no_views(job.params, X=X, y=y, sample_weight=weights)
     return X, y, weights

@@ -115,7 +115,8 @@ def check_rng(rng: Any) -> np.random.Generator:
         As `numpy.random.default_rng` does.
     """
     try:
-        return np.random.default_rng(rng)
+        # A matrix, whose rows are matrices, would crash the process.
+        return np.random.default_rng(np.asarray(rng) if isinstance(rng, np.matrix) else rng)
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"rng must be something that numpy.random.default_rng takes, such as a seed; got {describe(rng)}"

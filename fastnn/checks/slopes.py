@@ -25,6 +25,7 @@ def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, los
     ValueError
         If it has another shape or is not finite, or if directions are given without slopes.
     """
+    weight = check_number("dydx_weight", weight, ABOVE_0)
     if dydx is None:
         if directions is not None:
             raise ValueError(f"directions must be None without dydx; got {describe(directions)}")
@@ -54,5 +55,4 @@ def check_slopes(dydx: Any, weight: Any, directions: Any, spec: NetworkSpec, los
         raise ValueError(f"dydx must be finite, or NaN where it is missing; got infinity in row {row}")
     if np.isnan(values).all():
         raise ValueError("dydx must hold a number somewhere; got only NaN")
-    weight = check_number("dydx_weight", weight, ABOVE_0)
     return Slopes(np.ascontiguousarray(values.swapaxes(1, 2)), along, weight)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.arrays import has_masked
 from fastnn.checks.values import check_integer, describe
 from fastnn.jobs.job import Job, State
 from fastnn.settings.spec import NetworkSpec
@@ -27,7 +28,7 @@ def check_trainable(trainable: Any, spec: NetworkSpec) -> NDArray[np.int64] | No
     """
     if trainable is None:
         return None
-    if isinstance(trainable, np.ndarray) and trainable.dtype == np.bool_:
+    if isinstance(trainable, np.ndarray) and trainable.dtype == np.bool_ and not has_masked(trainable):
         if trainable.shape != (spec.n_params,):
             raise ValueError(f"trainable must have shape ({spec.n_params},), as params have; got {trainable.shape}")
         mask = trainable

@@ -43,7 +43,8 @@ LARGEST = 2**63 - 1
 def describe(value: object) -> str:
     """A description of an argument, short enough for a sentence."""
     if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
+        kind = "a masked array" if hasattr(value, "mask") else "an array"
+        return f"{kind} of shape {value.shape} and dtype {value.dtype}"
     text = repr(value)
     if len(text) > 50 or "\n" in text:
         text = f"{text.splitlines()[0][:40]}..."
@@ -86,7 +87,7 @@ def check_number(argument: str, value: Any, interval: Interval) -> float:
     """
     if type(value) is float and value in interval:
         return value
-    if not isinstance(value, _NUMBERS) or value is True or value is False:
+    if not isinstance(value, _NUMBERS) or isinstance(value, (bool, np.timedelta64)):  # subclasses of integers
         raise TypeError(f"{argument} must be {interval}; got {describe(value)}")
     try:
         number = float(value)

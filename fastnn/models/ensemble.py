@@ -143,7 +143,7 @@ class Ensemble(Exports):
             check_no_workspace(workspace)
         spec = self._spec
         x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
-        check_apart(out=out, x=x)
+        check_apart(out=out, x=x, params=self._params)
         if compiler_is_off():
             out[:] = self.predict(x[np.newaxis])[:, 0]
             return

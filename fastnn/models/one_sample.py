@@ -81,9 +81,11 @@ class SingleSample(Derivatives):
         spec = self._spec
         if self._compiled.as_inside and np.ndim(x) == 2:  # as inside compiled code
             x = checks.check_inputs(x, spec)
-            self._compiled.forward(self, x, checks.check_out("out", out, (len(x), spec.n_out), spec))
+            checks.check_apart(out=checks.check_out("out", out, (len(x), spec.n_out), spec), x=x, params=self._params)
+            self._compiled.forward(self, x, out)
             return
         x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
+        checks.check_apart(out=out, params=self._params)
         self._compiled.forward(self, x, out)
 
     def __call__(self, x: ArrayLike) -> NDArray:
@@ -101,7 +103,8 @@ class SingleSample(Derivatives):
         self._refuse_workspace(workspace)
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
-        self._compiled.forward_with(self, params, x, checks.check_out("out", out, (spec.n_out,), spec))
+        checks.check_apart(out=checks.check_out("out", out, (spec.n_out,), spec), params=params)
+        self._compiled.forward_with(self, params, x, out)
 
     def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
         """Take one training step on a sample or a batch, in a training loop of your own.
