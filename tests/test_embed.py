@@ -1,6 +1,7 @@
 """A network inside compiled code: its outputs and their derivatives, what is refused, and what nothing costs."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -396,6 +397,24 @@ def test_things_are_compared_by_identity():
         assert compare(thing, thing) == (True, False, True, False)
     for pair in ((net, net.copy()), (net, network((3, 6, 1))), (many, many[:2]), (net, state)):
         assert compare(*pair) == (False, True, False, True)
+
+
+@njit
+def _call_if(wanted, net, x):
+    chosen = None
+    if wanted:
+        chosen = net
+    return chosen(x)
+
+
+def test_a_variable_that_may_be_none_is_called():
+    net, x = fastnn.MLP((3, 5, 2), rng=0), np.array([0.1, -0.4, 0.7])
+    references = [sys.getrefcount(net.params)]
+    assert (_call_if(True, net, x) == net(x)).all()
+    with pytest.raises(TypeError, match="got None"):
+        _call_if(False, net, x)
+    references.append(sys.getrefcount(net.params))
+    assert references[1] == references[0]
 
 
 def test_a_network_that_is_returned_shares_its_parameters():

@@ -178,6 +178,14 @@ def _lower_call(context, builder, sig, args):
     return context.compile_internal(builder, lambda net, x: net.__call__(x), sig, args)
 
 
+@lower_builtin(types.Optional, NetworkType, types.Array)
+def _lower_call_of_optional(context, builder, sig, args):
+    """The same of a variable that may be None, which Numba gives as it is, and calls by the network's type."""
+    maybe, x = args
+    net = context.cast(builder, maybe, types.Optional(sig.args[0]), sig.args[0])
+    return _lower_call(context, builder, sig, (net, x))
+
+
 # ---------------------------------------------------------------- derivatives
 @method(NetworkType, "vjp", jit_options=EMBEDDED)
 def _vjp(net, x, v, out, workspace=None, grad=None):
