@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -17,6 +19,7 @@ import fastnn
 from fastnn.apps import cli
 from fastnn.apps.commands import sweep as sweep_command
 from fastnn.apps.commands import train as train_command
+from fastnn.apps.commands.tables import reading_of
 
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
@@ -24,6 +27,7 @@ pytest.importorskip("safetensors")
 from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column, encode  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
+from fastnn.tabular.reading import Reading  # noqa: E402 - after importorskip()
 from fastnn.tabular.target import Target  # noqa: E402 - after importorskip()
 
 QUICK = training.TableSettings(hidden=(8,), epochs=60, repeats=3)
@@ -405,6 +409,7 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--activation", "rely"], "did you mean 'relu'"),
         (["--output", "m.pkl"], ".safetensors"),
         (["--loss", "mes"], "did you mean 'mse'"),
+        (["--class-weight", "balanced"], "--class-weight is for classes; the target is a number"),
         (["--quantiles", "0.5"], "--quantiles goes with --loss pinball, expectile, ascending_pinball; got --loss mse"),
         (["--loss", "pinball", "--quantiles", "1.5"], "--quantiles must be a number in (0, 1); got 1.5"),
         (["--loss", "mae", "--task", "classification", "--target", "colour"], "--loss and --quantiles are for numbers"),
@@ -518,6 +523,70 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
     )  # fmt: skip
     scores = [scoring.score(net.predict(table.held[0]), table)["r2"] for net in alone.networks]
     np.testing.assert_array_equal(compared[0].scores, scores)
+
+
+class Enough(Exception):
+    """Raised in place of training."""
+
+
+def arguments_of(owner, name, call, monkeypatch):
+    """What a call hands to a function that trains, which is not called."""
+    given = []
+
+    def spy(*args, **settings):
+        given.append((args, settings))
+        raise Enough
+
+    monkeypatch.setattr(owner, name, spy)
+    with pytest.raises(Enough):
+        call()
+    return given[0]
+
+
+def test_classes_weigh_alike_where_networks_learn_and_where_they_stop(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    table = preparing.prepare(polars.DataFrame({"x": x, "kind": np.where(x > 1, "up", "down")}), "kind", None, 0)
+    settings = training.TableSettings(hidden=(3,), repeats=2, l2=0.5, batch_size=7, patience=4, class_weight="balanced")
+    labels, n = table.learned[1], len(table.fold)
+    weights = training.row_weights(table, settings)
+    np.testing.assert_allclose([weights[labels == k].sum() for k in (0, 1)], n / 2)
+
+    _, given = arguments_of(training, "fit_many", lambda: training.fit(table, settings), monkeypatch)
+    for k in range(2):
+        np.testing.assert_array_equal(given["sample_weight"][k], np.where(table.fold == k, 0, weights))
+        np.testing.assert_array_equal(given["validation_data"][2][k], np.where(table.fold == k, weights, 0))
+    assert (given["l2"], given["batch_size"], given["early_stopping"].patience) == (0.5 / n, 7, 4)
+
+    first = table.fold == 0
+    (X, *_), given = arguments_of(sweeping, "sweep", lambda: sweeping.compare(table, [settings]), monkeypatch)
+    np.testing.assert_array_equal(given["sample_weight"], weights[~first])
+    np.testing.assert_array_equal(given["validation_data"][2], weights[first])
+    assert (given["l2"], len(X)) == (0.5 / (~first).sum(), (~first).sum())
+    _, given = arguments_of(sweeping, "sweep", lambda: sweeping.compare(table, [settings], 3), monkeypatch)
+    np.testing.assert_array_equal(given["sample_weight"], weights)
+    assert given["validation_data"] is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other quotes")
+def test_a_sweep_tells_a_command_that_trains_the_same_setting():
+    options = "--task classification --use a --leave-out b c --epochs 7 --patience 3 --batch-size 16 --l2 0.5 --seed 4 "
+    options += "--loss pinball --quantiles 0.9 0.1 --class-weight balanced --threads 2 --separator tab --decimal , "
+    options += "--thousands . --encoding cp1252 --missing ? 'a b' --comment # --sheet s --no-header --repeats 5"
+    parser = cli.build_parser()
+    swept = parser.parse_args(["sweep", "t 1.csv", "--target", "y", *shlex.split(options)])
+    settings = train_command.settings_of(swept, (), "relu", 0.02)
+    assert settings == training.TableSettings(
+        hidden=(), activation="relu", epochs=7, learning_rate=0.02, seed=4, repeats=5, threads=2, l2=0.5,
+        batch_size=16, patience=3, class_weight="balanced", loss="pinball", quantiles=(0.9, 0.1),
+    )  # fmt: skip
+    args = parser.parse_args(shlex.split(sweep_command.train_command(swept, settings))[1:])
+    again = train_command.settings_of(args, train_command.layers(args.hidden), args.activation, args.rate)
+    assert again == dataclasses.replace(settings, threads=1)
+    reading = Reading("\t", ",", ".", "cp1252", ["?", "a b"], "#", False, "s")
+    assert reading_of(args) == reading_of(swept) == reading
+    assert (args.data, args.target, args.task) == ("t 1.csv", "y", "classification")
+    assert (args.use, args.leave_out) == (["a"], ["b", "c"])
 
 
 def test_sweep_with_folds_uses_all_rows_that_are_not_held_out(table):

@@ -68,7 +68,7 @@ def sweep(
         How many seeds (0, 1, 2 ...), or which.
     folds : int, optional
         Number of parts of the samples, each of which is held out in turn as validation set.
-    validation_data : tuple (X, y), optional
+    validation_data : tuple (X, y) or (X, y, sample_weight), optional
         One validation set for all, instead of folds.
     sample_weight : array_like, shape (n,), optional
         Weight of each sample.

@@ -64,10 +64,13 @@ def compare(
     grid = list(grid)
     table = learned_by(table, grid[0])
     shared, common = grid[0], options(table, grid[0])
-    X, y, weights, validation = table.learned[0], table.outputs, row_weights(table, grid[0]), None
+    rows, validation = [table.learned[0], table.outputs], None
+    if shared.class_weight is not None:
+        rows.append(row_weights(table, shared))
     if folds is None:
         watched = table.fold == 0
-        X, y, weights, validation = X[~watched], y[~watched], weights[~watched], (X[watched], y[watched])
+        rows, validation = [part[~watched] for part in rows], tuple(part[watched] for part in rows)
+    X, y, *weights = rows
     common["output_activation"] = network(table, (), shared).spec.output_activation
     result = sweep(
         X,
@@ -76,7 +79,7 @@ def compare(
         seeds=range(shared.seed, shared.seed + shared.repeats),
         folds=folds,
         validation_data=validation,
-        sample_weight=None if shared.class_weight is None else weights,
+        sample_weight=weights[0] if weights else None,
         l2=shared.l2 / len(X),
         threads=shared.threads,
         progress=progress,
