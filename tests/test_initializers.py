@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP
+from fastnn.ensembles.initial_weights import MemberStreams
 from fastnn.settings.initializers import INITIALIZERS, initialize
 from fastnn.settings.spec import NetworkSpec
 
@@ -64,3 +65,20 @@ def test_leading_axes_are_members(init):
     initialize(spec, INITIALIZERS[init], np.random.default_rng(0), params)
     assert np.isfinite(params).all()
     assert len({member.tobytes() for member in params}) == 7
+
+
+def test_members_draw_from_streams_of_their_own():
+    seeds, streams = np.array([0, 0, 3]), np.array([0, 1, 1])
+    draws = MemberStreams(seeds, streams)
+    first, second, flat = draws.standard_normal((3, 100, 200)), draws.standard_normal((3, 20000)), draws.random((3, 9))
+    assert first[2].tobytes() == MemberStreams(seeds[2:], streams[2:]).standard_normal((1, 100, 200))[0].tobytes()
+    normal = np.stack([first.reshape(3, -1), second])
+    np.testing.assert_allclose(normal.mean(axis=2), 0, atol=0.04)
+    np.testing.assert_allclose(normal.std(axis=2), 1, atol=0.03)
+    np.testing.assert_allclose((normal**4).mean(axis=2), 3, atol=0.4)
+    together = np.corrcoef([*normal.reshape(6, -1), *normal[0, :, ::-1], *np.roll(normal[0], 1, axis=1)])
+    np.testing.assert_allclose(together, np.eye(12), atol=0.04)
+    assert ((flat >= 0) & (flat < 1)).all()
+    assert len(np.unique(flat)) == flat.size
+    low = MemberStreams(seeds, streams).uniform(-2.0, 5.0, (3, 20000))
+    np.testing.assert_allclose([low.min(), low.max(), low.mean()], [-2, 5, 1.5], atol=0.05)

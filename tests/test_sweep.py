@@ -1,10 +1,13 @@
 """`sweep`: every combination, seed and fold is trained, whatever shares a call, and diverging ones do no harm."""
 
+import signal
+
 import numpy as np
 import pytest
 
 import fastnn
 from fastnn import MLP, SGD, Adam, fit_many
+from fastnn.ensembles import chunks
 from fastnn.ensembles import sweep as sweeps
 from fastnn.reference.network import forward
 
@@ -31,20 +34,78 @@ def test_a_grid_of_settings_seeds_and_folds():
     assert result.records[1]["validation_loss"] == pytest.approx(loss)
 
 
-@pytest.mark.parametrize(("loss", "outputs"), [("pinball", 3), ("gaussian_nll", 2)])
-def test_networks_have_the_outputs_that_the_loss_needs(loss, outputs):
-    quantiles = {"quantiles": (0.1, 0.5, 0.9)} if loss == "pinball" else {}
-    result = fastnn.sweep(X, Y[:, 0], {"hidden": [(4,)]}, seeds=1, folds=2, epochs=1, loss=loss, **quantiles)
+@pytest.mark.parametrize(
+    ("loss", "outputs", "numbers"),
+    [("pinball", 3, {"quantiles": (0.1, 0.5, 0.9)}), ("gaussian_nll", 2, {"min_variance": 0.5})],
+)
+def test_networks_have_the_outputs_that_the_loss_needs_and_are_judged_by_it(loss, outputs, numbers):
+    result = fastnn.sweep(X, Y[:, 0], {"hidden": [(4,)]}, seeds=1, folds=2, epochs=1, loss=loss, **numbers)
     assert [net.spec.n_out for net in result.networks] == [outputs] * 2
-    assert np.isfinite(result.summary()[0]["validation_loss_mean"])
+    held = result.fold_of == 1
+    expected, _ = result.networks[1].loss_and_grad(X[held], Y[held, 0], loss, **numbers)
+    assert result.records[1]["validation_loss"] == pytest.approx(expected)
 
 
 def test_a_run_is_the_one_that_fit_many_makes_of_it():
-    result = fastnn.sweep(X, Y, {"learning_rate": [0.05, 0.1]}, seeds=[3, 8], epochs=4, hidden=(4,), optimizer=SGD())
-    alone = fit_many(MLP((3, 4, 1)).spec, X, Y, members=1, seeds=[8], epochs=4, optimizer=SGD(0.1), specialize=False)
-    assert result.records[-1]["seed"] == 8
+    result = fastnn.sweep(X, Y, {"learning_rate": [0.05, 0.1]}, seeds=[8, 3], epochs=4, hidden=(4,), optimizer=SGD())
+    alone = fit_many(MLP((3, 4, 1)).spec, X, Y, members=1, seeds=[3], epochs=4, optimizer=SGD(0.1), specialize=False)
+    assert [record["seed"] for record in result.records] == [8, 3, 8, 3]
     assert result.networks[-1].params.tobytes() == alone.params[0].tobytes()
     assert result.records[-1]["validation_loss"] != result.records[-1]["validation_loss"]
+
+
+def test_samples_weigh_as_much_in_their_fold_as_where_they_are_trained_on():
+    weights, settings = np.arange(1.0, 25), {"epochs": 3, "optimizer": SGD(0.1)}
+    result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, folds=3, sample_weight=weights, hidden=(4,), **settings)
+    settings |= {"members": 1, "seeds": [0], "l2": 0.1, "specialize": False}
+    for fold, net in enumerate(result.networks[3:]):
+        held = result.fold_of == fold
+        alone = fit_many(net.spec, X, Y, sample_weight=np.where(held, 0, weights), **settings)
+        assert net.params.tobytes() == alone.params[0].tobytes()
+        loss, _ = net.loss_and_grad(X[held], Y[held], sample_weight=weights[held])
+        assert result.records[3 + fold]["validation_loss"] == pytest.approx(loss)
+    many, trained_on = result.members(0)
+    assert [net.params.tobytes() for net in many] == [net.params.tobytes() for net in result.networks[:3]]
+    np.testing.assert_array_equal(trained_on, [result.fold_of != fold for fold in range(3)])
+
+
+def test_members_of_a_setting_are_refused_in_a_sentence():
+    result = fastnn.sweep(X, Y, {"l2": [0.0]}, epochs=1)
+    with pytest.raises(ValueError, match="members must come from a sweep with folds"):
+        result.members(0)
+    result = fastnn.sweep(X, Y, {"l2": [0.0]}, folds=2, epochs=1)
+    with pytest.raises(ValueError, match="setting must be the number of a setting with finished runs; got 1"):
+        result.members(1)
+
+
+def test_classes_may_be_labels_or_rows_of_zeros_and_a_one():
+    labels = np.arange(24) % 3
+    for y in (labels, np.eye(3)[labels]):
+        [net] = fastnn.sweep(X, y, {"hidden": [(4,)]}, epochs=1, **CLASSES).networks
+        assert net.spec.n_out == 3
+
+
+def test_several_targets_of_a_quantile_have_an_output_each():
+    [net] = fastnn.sweep(X, np.c_[Y, -Y], {"hidden": [(4,)]}, epochs=1, loss="pinball", quantiles=0.7).networks
+    assert net.spec.n_out == 2
+
+
+def test_settings_are_checked_before_any_is_trained(monkeypatch):
+    monkeypatch.setattr(sweeps, "fit_many", None)
+    for name in ("epochs", "batch_size"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1; got 0"):
+            fastnn.sweep(X, Y, {name: [2, 0]}, **({} if name == "epochs" else {"epochs": 1}))
+
+
+def test_a_checkpoint_keeps_each_call(tmp_path, monkeypatch):
+    def run():
+        return fastnn.sweep(X, Y, {"hidden": [(4,), (5,)]}, seeds=2, folds=2, epochs=2, checkpoint=tmp_path)
+
+    first = run()
+    monkeypatch.setattr(chunks, "train_members", None)
+    again = run()
+    assert again.records == first.records
+    assert [net.params.tobytes() for net in again.networks] == [net.params.tobytes() for net in first.networks]
 
 
 def test_what_shares_a_call_is_trained_together_and_a_handful_is_not_compiled_for(monkeypatch):
@@ -60,6 +121,9 @@ def test_what_shares_a_call_is_trained_together_and_a_handful_is_not_compiled_fo
     calls.clear()
     fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, seeds=16, epochs=1, hidden=(4,), optimizer=SGD())
     assert calls == [(32, None)]
+    calls.clear()
+    fastnn.sweep(X, Y, {"momentum": [0.0, 0.5, 0.9]}, epochs=1, hidden=(4,), optimizer=SGD())
+    assert calls == [(1, False), (2, False)]  # those without keep no velocity
 
 
 def test_a_setting_that_diverges_leaves_the_others_alone():
@@ -94,6 +158,7 @@ def test_a_frame_holds_the_records():
         ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
         ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None if folds are given"),
         ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
+        ({"seeds": []}, "seeds must be at least one; got none"),
         ({"seeds": [1, 2, 1]}, "seeds must differ from each other; got 1 more than once"),
         ({"settings": {"learning_rate": [True]}}, "learning_rate of Adam must be a finite .*; got True"),
         ({"settings": {"hidden": [4.0]}}, "hidden must be an integer of at least 1; got 4.0"),
@@ -177,11 +242,16 @@ def test_ctrl_c_returns_what_is_finished(monkeypatch):
     assert [row["runs"] for row in sorted(part.summary(), key=lambda row: row["setting"])] == [6, 2]
 
 
-def test_ctrl_c_between_two_calls_loses_nothing(monkeypatch):
+@pytest.mark.parametrize("noted", [True, False])
+def test_ctrl_c_between_two_calls_loses_nothing(noted, monkeypatch):
     calls = []
 
     def interrupted(*args, **kwargs):
         calls.append(args)
+        if noted:
+            many = fit_many(*args, **kwargs)
+            signal.raise_signal(signal.SIGINT)
+            return many
         if len(calls) == 2:
             raise KeyboardInterrupt
         return fit_many(*args, **kwargs)
@@ -189,3 +259,4 @@ def test_ctrl_c_between_two_calls_loses_nothing(monkeypatch):
     monkeypatch.setattr(sweeps, "fit_many", interrupted)
     with pytest.warns(RuntimeWarning, match="interrupted: 3 of 6 runs are finished"):
         assert len(fastnn.sweep(X, Y, {"hidden": [(4,), (5,)]}, seeds=3, epochs=4).networks) == 3
+    assert len(calls) == (1 if noted else 2)

@@ -64,7 +64,8 @@ def compare(
     grid = list(grid)
     table = learned_by(table, grid[0])
     shared, common = grid[0], options(table, grid[0])
-    rows, validation = [table.learned[0], table.outputs], None
+    rows: list[NDArray] = [table.learned[0], table.outputs]
+    validation = None
     if shared.class_weight is not None:
         rows.append(row_weights(table, shared))
     if folds is None:
