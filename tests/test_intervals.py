@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.uncertainty import regression
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-2, 2, (120, 2))
@@ -46,6 +47,31 @@ def as_sklearn(predict):
             return predict(X)
 
     return Fitted().fit(X, Y)
+
+
+@pytest.mark.parametrize(("coverage", "rank"), [(0.5, 30), (0.8, 48), (0.9, 54), (0.95, 57)])  # ceil(61 * coverage) - 1
+def test_absolute_errors_are_ranked(net, many, coverage, rank):
+    for model, predict in ((net, net.predict), (many, many.mean)):
+        sure = fastnn.intervals(model, X[60:], Y[60:], coverage=coverage)
+        margin = np.sort(abs(Y[60:] - predict(X[60:])[:, 0]))[rank]
+        np.testing.assert_allclose(sure.margin, [margin], rtol=1e-12)
+        middle = predict(NEW)
+        np.testing.assert_allclose(sure.predict(NEW), [middle - margin, middle, middle + margin], rtol=1e-12)
+
+
+def test_quantiles_at_the_ends_are_moved_alike(quantile_net):
+    outputs = quantile_net.predict(X[60:])
+    margin = np.sort(np.maximum(outputs[:, 0] - Y[60:], Y[60:] - outputs[:, 2]))[48]  # the 49th, ceil(61 * 0.8)
+    sure = fastnn.intervals(quantile_net, X[60:], Y[60:], coverage=0.8, method="quantile")
+    ends = quantile_net.predict(NEW) + [-margin, 0, margin]
+    np.testing.assert_allclose(np.hstack(sure.predict(NEW)), ends, rtol=1e-12)
+
+
+def test_between_four_quantiles_lies_the_mean_of_the_middle_two():
+    net = fastnn.MLP((1, 4), rng=0)
+    net.weights[0][:], net.biases[0][:] = 0, [1, 2, 4, 9]
+    _, middle, _ = fastnn.intervals(net, X[:, :1], Y, method="quantile").predict(NEW[:, :1])
+    np.testing.assert_array_equal(middle, np.full((50, 1), 3.0))
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
@@ -117,6 +143,13 @@ def test_the_jackknife_is_that_of_plain_loops(many):
     np.testing.assert_allclose(middle, many.mean(NEW))
 
 
+def test_the_jackknife_takes_as_many_samples_at_once_as_memory_allows(many, monkeypatch):
+    sure = fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=COUNTS)
+    whole = sure.predict(NEW)
+    monkeypatch.setattr(regression, "_AT_ONCE", 7 * 120)  # seven of the 50 new ones
+    np.testing.assert_allclose(sure.predict(NEW), whole, rtol=1e-12)
+
+
 def test_folds_of_a_sweep_give_cv_plus():
     result = fastnn.sweep(X, Y, {"hidden": [(6,)]}, folds=4, epochs=30, optimizer=fastnn.Adam(0.02))
     many, weights = result.members(0)
@@ -161,6 +194,26 @@ def test_sets_are_those_of_plain_loops(classifier):
     for p, found in zip(classifier.predict(NEW), sets.predict(NEW), strict=True):
         expected = [p[p >= one].sum() <= threshold * (1 + 1e-12) or one == p.max() for one in p]
         np.testing.assert_array_equal(found, expected)
+
+
+def test_sets_of_an_ensemble_are_those_of_the_mean_probabilities(classifier):
+    other = fastnn.MLP(classifier.spec.sizes, output_activation="softmax", rng=1)
+    both = fastnn.Ensemble(classifier.spec, np.stack([classifier.params, other.params]))
+    sets = fastnn.prediction_sets(both, X[60:], LABELS[60:], coverage=0.8)
+    scores = [p[p >= p[label]].sum() for p, label in zip(both.mean(X[60:]), LABELS[60:], strict=True)]
+    assert sets.threshold == pytest.approx(np.sort(scores)[48], rel=1e-12)
+    for p, found in zip(both.mean(NEW), sets.predict(NEW), strict=True):
+        expected = [p[p >= one].sum() <= sets.threshold * (1 + 1e-12) or one == p.max() for one in p]
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_sets_are_not_made_of_anything(classifier):
+    with pytest.raises(TypeError, match="model must be networks with a softmax output; got <MLP: 2 -> 6 tanh -> 1"):
+        fastnn.prediction_sets(fastnn.MLP((2, 6, 1)), X, LABELS)
+    with pytest.raises(ValueError, match=r"y must have shape \(120,\), a class for each row of X; got \(120, 4\)"):
+        fastnn.prediction_sets(classifier, X, np.eye(4)[LABELS])
+    with pytest.raises(ValueError, match="model must have members; got an ensemble of none"):
+        fastnn.prediction_sets(fastnn.Ensemble(classifier.spec, np.empty((0, classifier.spec.n_params))), X, LABELS)
 
 
 def test_sets_hold_the_class_as_often_as_promised(classifier):
@@ -271,5 +324,7 @@ def test_the_jackknife_needs_samples_left_out(many):
         ValueError, match="sample_weight must be 0 for each sample in at least one member; got none for"
     ):
         fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=np.ones((24, 120)))
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(24, 120\), a row for each member; got"):
+        fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=COUNTS.T)
     with pytest.raises(ValueError, match="sample_weight must be what fit_many was given; got None"):
         fastnn.intervals(many, X, Y, method="jackknife+")

@@ -6,24 +6,32 @@ import pytest
 import fastnn
 from fastnn import MLP, LevenbergMarquardt
 from fastnn.reference.normal_equations import parameter_jacobian
+from fastnn.uncertainty import posterior
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-2, 2, (60, 2))
 Y = np.c_[np.sin(X[:, 0]) + 0.1 * RNG.normal(size=60), X[:, 1] + 0.1 * RNG.normal(size=60)]
 
 
-@pytest.fixture(scope="module")
-def net():
-    net = MLP((2, 6, 2), rng=0)
+def trained(bias=True):
+    net = MLP((2, 6, 2), bias=bias, rng=0)
     net.fit(X, Y, epochs=20, optimizer=LevenbergMarquardt())
     return net
 
 
+@pytest.fixture(scope="module")
+def net():
+    return trained()
+
+
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("last_layer", [False, True])
-def test_against_a_direct_computation(net, last_layer):
+def test_against_a_direct_computation(last_layer, bias, monkeypatch):
+    monkeypatch.setattr(posterior, "_AT_ONCE", 150)  # two or three samples
+    net = trained(bias)
     sure = fastnn.laplace(net, X, Y, last_layer=last_layer)
     outputs, jacobian = parameter_jacobian(net.spec, net.params, X)
-    count = 14 if last_layer else net.spec.n_params
+    count = 12 + 2 * bias if last_layer else net.spec.n_params
     J, w = jacobian.reshape(-1, net.spec.n_params)[:, -count:], net.params[-count:]
     precision = J.T @ J / sure.noise**2 + np.eye(count) / sure.prior**2
     np.testing.assert_allclose(sure.covariance, np.linalg.inv(precision), rtol=1e-6, atol=1e-9)
