@@ -217,6 +217,13 @@ REFUSED = {
 
 
 LINEAR = ("MatMul", ["x", "W"])
+TWICE = [LINEAR, ("Sigmoid", ["v0"])]  # whose sigmoid may belong to silu
+REFUSED |= {
+    r"node 2 \(Add\) must multiply a value by its sigmoid, to be silu": [*TWICE, ("Add", ["v1", "v0"])],
+    r"node 2 \(Mul\) must multiply a value by its sigmoid, to be silu": [
+        *TWICE, ("Mul", ["v1", "b"]), ("Add", ["v2", "v0"])
+    ],
+}  # fmt: skip
 REFUSED |= {
     rf"node 1 \({kind}\) cannot be part of an MLP": [LINEAR, (kind, ["v0"])]
     for kind in ("Clip", "Cast", "LogSoftmax", "Celu", "ThresholdedRelu", "Softsign", "Squeeze", "Neg", "ReduceMean")
@@ -315,6 +322,11 @@ def test_other_faults_of_nodes_are_refused(tmp_path):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match=r"node 1 \(LeakyRelu\) must have its attributes' values"):
         fastnn.from_onnx(path)
+    model.graph.node[1].domain = "com.microsoft"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"must belong to the ONNX standard; it belongs to the domain 'com.microsoft'"):
+        fastnn.from_onnx(path)
+    model.graph.node[1].domain = ""
     del model.graph.node[1].output[:]
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match=r"node 1 \(LeakyRelu\) must have an output; it has none"):

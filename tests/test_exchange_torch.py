@@ -238,6 +238,7 @@ REFUSED = {
     "activations must be given": lambda: fastnn.from_torch(nn.Linear(4, 3).state_dict()),
     "activations must be left out": lambda: fastnn.from_torch(nn.Linear(4, 3), ["tanh"]),
     "got '0.running_mean'": lambda: fastnn.from_torch({"0.running_mean": np.ones(3)}, ["tanh"]),
+    "the keys of a state_dict must be names; got 3": lambda: fastnn.from_torch({3: np.ones(3)}, ["tanh"]),
     "a weight for each bias": lambda: fastnn.from_torch({"0.bias": np.ones(3)}, ["tanh"]),
 }
 

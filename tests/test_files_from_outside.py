@@ -368,6 +368,40 @@ def test_what_is_replaced_keeps_its_permissions(mode, tmp_path):
     assert path.stat().st_mode & 0o777 == mode
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"positions": np.array([0, 1, 2])}, "its positions are .* for 2 members"),
+        ({"positions": np.array([0.0, 1.0])}, "its positions are .* for 2 members"),
+        ({"positions": np.array([0, -1])}, "its positions are not all at least 0"),
+        ({"status": np.array([1, 9], np.int8)}, "its status is none of those"),
+        ({"loss": np.zeros(3)}, "its loss is .* for 2 members"),
+        ({"epochs": np.zeros(2)}, "its epochs is .* for 2 members"),
+        ({"seed": 1.5}, "its seed is 1.5"),
+        ({"seed": True}, "its seed is True"),
+    ],
+)
+def test_members_of_another_making(change, said, tmp_path):
+    with np.load(io.BytesIO(whole()["some.npz"])) as arrays:
+        content = dict(arrays)
+    if "seed" in change:
+        content["header"] = np.array(json.dumps(json.loads(str(content["header"])) | change))
+    np.savez(tmp_path / "some.npz", **(content if "seed" in change else content | change))
+    with pytest.raises(ValueError, match=said):
+        fastnn.load(tmp_path / "some.npz")
+
+
+def test_margins_of_another_making(tmp_path):
+    path = tmp_path / "sure.npz"
+    fastnn.intervals(NET, np.linspace(0, 1, 40).reshape(20, 2), np.arange(20.0)).save(path)
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    for change in ({"margin": np.zeros(2)}, {"margin": np.zeros(1, np.float32)}, {"shares": np.zeros((20, 1))}):
+        np.savez(path, **content | change)
+        with pytest.raises(ValueError, match=r"its arrays are .*, not {'margin': "):
+            fastnn.Intervals.load(path)
+
+
 def test_a_checkpoint_of_another_making(tmp_path):
     folder = tmp_path / "kept"
     settings = {"members": 3, **RUN, "checkpoint": folder}

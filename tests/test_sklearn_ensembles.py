@@ -8,8 +8,11 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 from test_sklearn import ABSENT
 
+import fastnn
 from fastnn import sklearn as estimators
+from fastnn.jobs.records import DIVERGED
 from fastnn.sklearn import MLPEnsembleClassifier, MLPEnsembleRegressor
+from fastnn.sklearn.ensembles import base
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -107,9 +110,42 @@ def test_clone_and_pickle():
 
 
 @pytest.mark.filterwarnings("ignore:training diverged")
-def test_members_that_diverge_are_left_out():
+def test_members_that_diverge_are_left_out(monkeypatch):
     with pytest.raises(ValueError, match="every member diverged"):
         regressor(solver="sgd", learning_rate_init=1e300, max_iter=5).fit(X, Y)
+    whole = regressor().fit(X, Y)
+
+    def lose_two(*args, **settings):
+        many = fastnn.fit_many(*args, **settings)
+        many.records.status[[0, 4]] = DIVERGED
+        return many
+
+    monkeypatch.setattr(base, "fit_many", lose_two)
+    rest = regressor().fit(X, Y)
+    assert rest.ensemble_.params.tobytes() == np.delete(whole.ensemble_.params, [0, 4], axis=0).tobytes()
+    assert len(rest.n_iter_) == 7
+
+
+def test_parameters_reach_the_members(monkeypatch):
+    given = {}
+
+    def spy(*args, **settings):
+        given.update(settings)
+        return fastnn.fit_many(*args, **settings)
+
+    monkeypatch.setattr(base, "fit_many", spy)
+    weight = np.linspace(1, 2, 60)
+    regressor(alpha=0.3, batch_size=20, bootstrap=True, loss="huber", delta=0.7, threads=2).fit(X, Y, weight)
+    np.testing.assert_allclose(given["l2"], 0.3 * 60 / 20 / given["sample_weight"].sum(axis=1))
+    drawn = given["sample_weight"] / weight
+    np.testing.assert_allclose(drawn, np.rint(drawn))
+    np.testing.assert_allclose(drawn.sum(axis=1), 60)
+    assert (given["batch_size"], given["loss"], given["delta"], given["threads"]) == (20, "huber", 0.7, 2)
+    regressor(early_stopping=True, n_iter_no_change=3, tol=0.01, validation_fraction=0.25).fit(X, Y, weight)
+    rows = np.r_[given["sample_weight"], given["validation_data"][2]]
+    np.testing.assert_array_equal(np.sort(rows), weight)
+    assert len(given["validation_data"][2]) == 15
+    assert (given["early_stopping"].patience, given["early_stopping"].min_improvement) == (3, 0.01)
 
 
 REFUSED = [

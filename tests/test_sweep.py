@@ -1,6 +1,7 @@
 """`sweep`: every combination, seed and fold is trained, whatever shares a call, and diverging ones do no harm."""
 
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -141,12 +142,18 @@ def test_validation_losses_that_overflow_are_no_warning():
     assert np.isnan(row["validation_loss_std"])
 
 
-def test_a_frame_holds_the_records():
+def test_a_frame_holds_the_records(monkeypatch):
     pytest.importorskip("pandas")
+    pytest.importorskip("polars")
     result = fastnn.sweep(X, Y, [{"l2": 0.0}, {"l2": 0.1}], epochs=1)
     frame = result.frame()
     assert list(frame["l2"]) == [0.0, 0.1]
     assert list(frame["loss"]) == [record["loss"] for record in result.records]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert list(result.frame()["l2"]) == [0.0, 0.1]  # polars'
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match=r"frame\(\) needs pandas or polars, and neither is installed"):
+        result.frame()
 
 
 @pytest.mark.parametrize(

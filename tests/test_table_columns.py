@@ -136,6 +136,18 @@ def test_texts_that_are_hardly_classes_are_refused(values, said):
     assert take_target(series, "classification", Numerals())[0].classes
 
 
+def test_a_target_of_too_many_classes_is_refused():
+    series = polars.Series("y", [f"name {k}" for k in range(1001)])
+    with pytest.raises(ValueError, match="column 'y' has 1,001 classes; at most 1,000 are possible"):
+        take_target(series, "classification", Numerals())
+    assert len(take_target(series[1:], "classification", Numerals())[0].classes) == 1000
+
+
+def test_a_row_alone_is_no_split():
+    with pytest.raises(ValueError, match="1 rows are too few to hold some out of each class"):
+        preparing.split(np.zeros(1), 0)
+
+
 @pytest.mark.parametrize("seed", [3, 2**40])
 def test_many_categories_are_encoded_by_the_seed(seed, monkeypatch):
     rng = np.random.default_rng(0)

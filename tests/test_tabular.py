@@ -185,6 +185,18 @@ def tamper(path, change):
         lambda about: json.dumps({**about, "version": 99}),
         lambda about: json.dumps({**about, "columns": about["columns"][:1]}),
         lambda about: json.dumps({**about, "columns": [{"name": "a", "surprise": 1}]}),
+        lambda about: json.dumps({**about, "columns": [{**about["columns"][0], "missing": 1}, *about["columns"][1:]]}),
+        lambda about: json.dumps({**about, "columns": [about["columns"][0], about["columns"][1], about["columns"][0]]}),
+        lambda about: json.dumps(
+            {
+                **about,
+                "columns": [
+                    about["columns"][0],
+                    {**about["columns"][1], "levels": ["u", "u", "v"]},
+                    about["columns"][2],
+                ],
+            }
+        ),
         lambda about: json.dumps({**about, "target": {**about["target"], "scale": "__import__('os')"}}),
         lambda about: json.dumps({**about, "target": {**about["target"], "scale": float("inf")}}),
         lambda about: json.dumps({**about, "scores": {"r2": []}}),
@@ -401,6 +413,8 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--rate", "-1"], "--rate must be a finite number of at least 0; got -1.0"),
         (["--l2", "inf"], "--l2 must be a finite number of at least 0; got inf"),
         (["--decimal", "x"], "--decimal must be neither a letter nor a digit; got 'x'"),
+        (["--decimal", ",", "--thousands", ","], "--decimal and --thousands must differ; both are ','"),
+        (["--output", "folder.safetensors"], "folder.safetensors is a folder"),
         (["--decimal", ","], "without currency or percent signs (',' decimal)"),
         (["--sheet", "1"], "--sheet must be left out for t.csv, which is text"),
         (["--use", "a", "--leave-out", "a"], "column 'a' cannot be both used and left out"),
@@ -417,6 +431,7 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
     ],
 )
 def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
+    (folder / "folder.safetensors").mkdir()
     messy(60).write_csv("t.csv")
     assert cli.main(["train", "t.csv", "--target", "y", *argv]) == 1
     error = capsys.readouterr().err
