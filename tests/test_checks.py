@@ -1,5 +1,7 @@
 """Bad input: refused in one sentence that names the argument, what was expected and what came; the rest just works."""
 
+import dataclasses
+import inspect
 import warnings
 
 import numpy as np
@@ -9,6 +11,7 @@ import scipy.sparse
 import fastnn
 from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.checks import all_finite, check_optimizer
+from fastnn.settings import schedules
 
 X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
 Y = np.array([[0.0], [1], [1], [0]])
@@ -518,3 +521,49 @@ def test_what_is_finite_is_told_without_a_warning():
         warnings.simplefilter("error")
         assert all_finite(np.full(3, 1e300))
         assert not all_finite(np.array([1e300, np.inf, np.nan]))
+
+
+# ---------------------------------------------------------------- what is left out
+#: A default is a promise: who leaves a setting out gets the same run from the next version.
+DEFAULTS = {
+    "activation": "tanh", "output_activation": "identity", "init": "glorot_uniform", "bias": True, "dtype": "float64",
+    "loss": "mse", "delta": 1.0, "quantiles": 0.5, "min_variance": 1e-6, "targets": "complete", "optimizer": Adam(),
+    "batch_size": None, "shuffle": True, "sample_weight": None, "l2": 0.0, "max_grad_norm": None, "dropout": 0.0,
+    "input_noise": 0.0, "dydx": None, "dydx_weight": 1.0, "directions": None, "trainable": None, "features": None,
+    "validation_data": None, "validation_fraction": None, "early_stopping": None, "history": False, "threads": 1,
+    "specialize": None, "backend": "numba", "progress": None, "warn": True, "max_batch": 1, "coverage": 0.9,
+    "method": "absolute", "rng": None, "last_layer": False, "folds": None, "outside": "ignore",
+}  # fmt: skip
+SETTINGS = [
+    (SGD(), (1e-2, 0.0, False)),
+    (RMSprop(), (1e-2, 0.99, 1e-8)),
+    (Adam(), (1e-3, 0.9, 0.999, 1e-8)),
+    (AdamW(), (1e-3, 0.9, 0.999, 1e-8, 1e-2)),
+    (Rprop(), (1e-2, 0.5, 1.2, 1e-6, 50.0)),
+    (fastnn.LevenbergMarquardt(), (1e-3, 2**26, None)),
+    (fastnn.LBFGS(), (10, 1e-8, 1e-12)),
+    (fastnn.EarlyStopping(), (10, 0.0, "loss", True)),
+    (schedules.Step(1.0, every=2), (1.0, 2, 0.1)),
+    (schedules.Exponential(1.0), (1.0, 0.95)),
+    (schedules.InverseScaling(1.0), (1.0, 0.5, 1.0)),
+    (schedules.Cosine(1.0, epochs=9), (1.0, 9, 0, 0.0)),
+    (schedules.OneCycle(1.0, epochs=9), (1.0, 9, 0.3, 0.04, 4e-6)),
+    (schedules.ReduceOnPlateau(1.0), (1.0, 0.1, 10, 1e-4, 0, 0.0)),
+]
+CALLS = [
+    MLP, MLP.fit, MLP.loss_and_grad, MLP.with_domain, fastnn.fit_many, fastnn.sweep, fastnn.TrainState,
+    fastnn.intervals, fastnn.prediction_sets, fastnn.laplace,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "values"), SETTINGS, ids=lambda value: type(value).__name__)
+def test_settings_have_the_same_defaults_in_every_version(settings, values):
+    assert dataclasses.astuple(settings) == values
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda function: function.__name__)
+def test_arguments_have_the_same_defaults_in_every_call_and_version(function):
+    parameters = inspect.signature(function).parameters.values()
+    given = {p.name: p.default for p in parameters if p.name in DEFAULTS and p.default is not p.empty}
+    assert given
+    assert given == {name: DEFAULTS[name] for name in given}
