@@ -147,6 +147,10 @@ def test_reach_bounds_the_jacobian():
         for l, layer in enumerate(net.spec.layers):
             part = slice(layer.weights, layer.weights + layer.n_in * layer.n_out)
             assert (abs(jacobian[:, :, part]).max(axis=2) <= bound[l] * (1 + 1e-12)).all()
+    net = MLP((2, 1, 2), bias=False, rng=0)  # one way from each weight to an output
+    bound, (_, jacobian) = reach(net.spec, net.params, X), parameter_jacobian(net.spec, net.params, X)
+    np.testing.assert_allclose(bound[0], abs(jacobian[:, :, :2]).max(axis=2))
+    np.testing.assert_allclose(bound[1], abs(jacobian[:, :, 2:]).max(axis=2))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
