@@ -112,6 +112,22 @@ def test_the_checkpoint_of_a_chosen_seed_is_not_that_of_any(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_checkpoint_leaves_each_member_the_seed_it_was_given(tmp_path):
+    settings = SETTINGS | {"rng": None, "seeds": range(40), "chunk": 8}
+    with pytest.raises(BrokenProcessPool):
+        fit_many(SPEC, X, Y, executor=Immediate(2), checkpoint=tmp_path, **settings)
+    many = fit_many(SPEC, X, Y, checkpoint=tmp_path, **settings)
+    same(many, fit_many(SPEC, X, Y, **settings))
+
+
+def test_the_checkpoint_of_other_slopes_is_refused(tmp_path):
+    settings = {"members": 2, "epochs": 1, "rng": 0, "checkpoint": tmp_path, "dydx": np.ones((7, 2, 3))}
+    fit_many(SPEC, X, Y, **settings)
+    for change in ({"dydx": np.zeros((7, 2, 3))}, {"dydx_weight": 2.0}, {"dydx": None}):
+        with pytest.raises(ValueError, match="checkpoint must be an empty directory, or that of a run with the same"):
+            fit_many(SPEC, X, Y, **(settings | change))
+
+
 def test_a_file_is_no_checkpoint(tmp_path):
     (tmp_path / "model.npz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"checkpoint must be a directory; got the file '.*model\.npz'"):

@@ -140,6 +140,7 @@ def test_a_member_is_the_same_alone():
     assert np.array_equal(some.records.member, [33, 2])
     again = fit_many(SPEC, X, Y, members=1, seeds=[many.seed], epochs=6, optimizer=Adam(0.05), batch_size=3)
     assert again.params.tobytes() == many.params[0].tobytes()
+    assert again.seed is None  # each has its own
     assert len({row.tobytes() for row in many.params}) == 40
 
 
@@ -147,6 +148,8 @@ def test_lanes_and_one_after_another_agree():
     lanes, serial = (fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS) for flag in (True, False))
     close(lanes.params, serial.params)
     close(lanes.loss, serial.loss)
+    for name in ("member", "status", "epochs", "steps"):
+        assert np.array_equal(getattr(lanes.records, name), getattr(serial.records, name)), name
 
 
 @pytest.mark.parametrize("most", [SPEC.n_params, SPEC.n_params - 1])
@@ -198,6 +201,16 @@ def test_a_member_of_which_no_epoch_is_best_keeps_its_last_parameters():
         close(many.params[k], one.params, "float32")
 
 
+@pytest.mark.parametrize("specialize", [True, False])
+def test_members_learn_by_the_numbers_of_their_loss(specialize):
+    settings = {"loss": "huber", "epochs": 3, "optimizer": SGD(0.1), "specialize": specialize}
+    start = params(SPEC, 2)
+    many = fit_many(SPEC, X, Y, params=start, delta=[0.2, 0.05], **settings)
+    net = MLP.from_params(SPEC, start[1])
+    net.fit(X, Y, loss="huber", delta=[0.2, 0.05], epochs=3, optimizer=SGD(0.1), backend="numpy", shuffle=False)
+    close(many.params[1], net.params)
+
+
 def test_a_metric_or_a_plateau_goes_one_after_another():
     settings = {"members": 2, "epochs": 5, "validation_data": (X, Y), "rng": 0}
     rate = schedules.ReduceOnPlateau(0.1, patience=1)
@@ -218,6 +231,11 @@ def test_members_that_diverge_leave_the_others_alone():
     assert np.isnan(many.loss[rates > 1]).all()
     assert many.params[rates < 1].tobytes() == healthy.params[rates < 1].tobytes()
     assert not (set(many.best(15).records.member) & set(np.flatnonzero(rates > 1)))
+    with pytest.warns(RuntimeWarning, match="training diverged for 5 of 20 members"):
+        serial = fit_many(SPEC, X, Y, params=start, epochs=8, optimizer=SGD(rates), specialize=False)
+    assert np.array_equal(serial.records.status, many.records.status)
+    assert np.array_equal(serial.records.epochs, many.records.epochs)
+    assert np.array_equal(np.isnan(serial.loss), rates > 1)
 
 
 @pytest.mark.parametrize("batch_size", [None, 3])
@@ -246,7 +264,7 @@ def test_a_member_whose_optimizer_overflows_diverged(rule):
     """Its parameters stand still from then on, and its loss is finite."""
     spec = MLP((1, 1), bias=False, dtype="float32").spec
     start = np.where(np.arange(40) % 2 == 1, 1e-8, 0.0)[:, None]  # of 0 there is nothing to learn
-    settings = {"optimizer": rule(1e-2), "epochs": 50}
+    settings = {"optimizer": rule(1e-2), "epochs": 50, "early_stopping": EarlyStopping(99, restore_best=False)}
     with pytest.warns(RuntimeWarning, match="training diverged for 20 of 40 members"):
         many = fit_many(spec, [[1e14]], [[0.0]], params=start, specialize=True, **settings)
     one = MLP.from_params(spec, start[1])
@@ -254,6 +272,8 @@ def test_a_member_whose_optimizer_overflows_diverged(rule):
         run = one.fit([[1e14]], [[0.0]], **settings)
     assert np.array_equal(many.records.diverged, start[:, 0] > 0)
     assert np.array_equal(many.records.epochs, np.where(start[:, 0] > 0, run.epochs, 50))
+    assert np.array_equal(many.records.steps, many.records.epochs)
+    np.testing.assert_allclose(many.records.best[1::2], run.loss.min(initial=np.inf))
     close(many.params[1::2], np.tile(one.params, (20, 1)), "float32")
     assert not many.params[::2].any()
 
@@ -339,6 +359,7 @@ def test_params_are_copied():
     start = params(SPEC, 3)
     before = start.copy()
     fit_many(SPEC, X, Y, params=start, epochs=2)
+    fit_many(SPEC, X, Y, params=start, epochs=2, features=np.eye(3, dtype=bool), specialize=False)
     assert np.array_equal(start, before)
 
 
