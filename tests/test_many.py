@@ -278,6 +278,16 @@ def test_a_member_whose_optimizer_overflows_diverged(rule):
     assert not many.params[::2].any()
 
 
+def test_a_member_whose_last_step_overflows_has_not_done_that_epoch():
+    start, stopping = params(SPEC, 2), EarlyStopping(9, restore_best=False)
+    settings = {"params": start, "epochs": 1, "optimizer": SGD(1e308), "early_stopping": stopping}
+    with pytest.warns(RuntimeWarning, match="training diverged for 2 of 2 members"):
+        many = fit_many(SPEC, X, 1e4 * Y, specialize=True, **settings)
+    assert np.array_equal(many.params, start)
+    assert not (many.records.epochs.any() or many.records.steps.any())
+    assert np.isinf(many.records.best).all()
+
+
 @pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9), Adam(0.1)], ids=lambda rule: type(rule).__name__)
 def test_who_takes_the_lane_of_a_member_that_diverged_finds_it_empty(optimizer):
     """Whatever batches remain of the epoch in which it diverged."""
