@@ -39,6 +39,18 @@ def test_truth_values_are_the_levels_of_their_own(levels, given, read):
     assert Column("c", levels).read(polars.Series("c", given), Numerals()).to_list() == read
 
 
+@pytest.mark.parametrize(
+    ("levels", "given", "read"),
+    [
+        (("1", "2", "x"), [1.0, None, 2.0, 3.0], ["1", None, "2", "3.0"]),
+        (("1", "1.0", "2.5"), [1.0, 2.5], ["1.0", "2.5"]),
+        (("1", "2", "x"), ["1.0", "2"], ["1.0", "2"]),  # texts are as they are
+    ],
+)
+def test_whole_numbers_as_floats_are_the_levels_of_their_own(levels, given, read):
+    assert Column("c", levels).read(polars.Series("c", given), Numerals()).to_list() == read
+
+
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 def test_dates_in_iso_8601_are_read_with_a_time_and_without(form):
     column = Column("when", None, kind="date", form=form)

@@ -76,7 +76,8 @@ class Column:
         if not series.is_not_null().any():  # of whatever type: nothing in it tells what it is
             series = polars.Series(series.name, [None] * len(series), polars.String)
         if self.levels is not None:
-            return numerals.present(as_texts(series)).replace(self._truth())
+            others = self._truth() | (self._whole() if series.dtype.is_float() else {})
+            return numerals.present(as_texts(series)).replace(others)
         if self.kind == "date":
             return dates(series, self.form, numerals)
         return numbers(series, numerals)
@@ -91,6 +92,11 @@ class Column:
         level_of = {truth: level for level, truth in own.items()}
         others = {"0": "0", "1": "1", **TRUTH}
         return {text: level_of[truth] for text, truth in others.items() if text not in levels}
+
+    def _whole(self) -> dict[str, str]:
+        """The level for each whole number as a float, which pandas makes of whole numbers where one is missing."""
+        levels = self.levels or ()
+        return {f"{level}.0": level for level in levels if f"{level}.0" not in levels}
 
     def encode(self, values: Any, out: NDArray) -> int:
         """Write the inputs, shape (n, width), of values from `read`; return how many are of an unseen category."""
