@@ -74,6 +74,13 @@ def test_bootstraps_differ_from_each_other_and_repeat_with_the_seed():
     assert (np.abs(whole - boot).max(axis=1) > 1e-3).all()
 
 
+def test_every_bootstrap_has_samples_that_count():
+    few = np.zeros(60)
+    few[:2] = 1
+    model = regressor(bootstrap=True, n_estimators=20, max_iter=2).fit(X, Y, few)
+    assert len(model.ensemble_) == 20
+
+
 def test_weights_count_as_repetitions():
     weight = RNG.integers(0, 3, 60)
     weighted = regressor(alpha=1.0).fit(X, Y, weight).predict(X)

@@ -97,7 +97,9 @@ class EnsembleBase(BaseEstimator):
             options["early_stopping"] = EarlyStopping(int(self.n_iter_no_change), float(self.tol))
         n, members = len(X), int(self.n_estimators)
         if self.bootstrap:
-            weight = weight * rng.multinomial(n, np.full(n, 1 / n), size=members)
+            counts = weight > 0  # so that every bootstrap has some of those that count
+            total = max(1, int(counts.sum()))
+            weight = weight * rng.multinomial(total, counts / total, size=members)
         batch = batch_rows(self.solver, self.batch_size, n)
         # as in the other estimators, a batch's penalty is divided by its weight, here by what that is on average
         l2 = float(self.alpha) * n / (batch * weight.sum(axis=-1))
