@@ -10,11 +10,13 @@ import time
 import warnings
 from textwrap import dedent
 
+import numba
 import numpy as np
 import pytest
 from numba.core.event import RecordingListener, install_listener
 
 import fastnn
+from fastnn.checks import check_job
 from fastnn.embed import from_python
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -54,6 +56,34 @@ INTERRUPTED = """
 
 def script(*parts):
     return "".join(dedent(part) for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["validation", "slopes"])
+def test_a_run_of_few_steps_that_take_long_is_interrupted(kind):
+    rng = np.random.default_rng(0)
+    net = fastnn.MLP((200, 64, 1), rng=0)
+    X, y = rng.normal(size=(8, 200)), np.ones(8)
+    if kind == "validation":
+        slow = {"validation_data": (np.tile(X, (5000, 1)), np.ones(40_000))}
+    else:
+        slow = {"dydx": rng.normal(size=(8, 1, 200))}
+    net.copy().fit(X, y, epochs=1, **slow)  # compiles
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    history = net.fit(X, y, epochs=1000, progress=False, rng=0, **slow)
+    timer.join()
+    assert history.stopped == "interrupted"
+    assert history.seconds < 1.0
+
+
+def test_without_the_compiler_each_step_answers(monkeypatch):
+    net = fastnn.MLP((3, 64, 1), rng=0)
+    settings = {"loss": "mse", "optimizer": fastnn.Adam(), "batch_size": None, "shuffle": False, "l2": 0.0}
+    settings |= {"delta": 1.0, "max_grad_norm": None, "sample_weight": None}
+    job = check_job(net.spec, net.params, np.ones((4, 3)), np.ones(4), **settings)
+    assert fit_module._first_steps(job, "plain") > 1
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert fit_module._first_steps(job, "plain") == 1
 
 
 @pytest.mark.parametrize("kind", [pytest.param("wide", marks=pytest.mark.slow), "tiny"])

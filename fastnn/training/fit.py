@@ -27,6 +27,7 @@ from fastnn.checks import (
 )
 from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.monitor import Monitor, MonitorState
+from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.solvers import LBFGS, Solver, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
@@ -363,6 +364,11 @@ def _first_steps(job: Job, backend: str) -> int:
     """A first number of steps: all those of a short run, but at most a tenth of a second, before any time is known."""
     if isinstance(job.optimizer, Solver) or job.batches is not None:  # how long batches take to come, nobody knows
         return 1
+    if backend != "numpy" and compiler_is_off():
+        return 1
     overhead = 20e-6 if backend == "numba" else 200e-6
-    operations = job.batch_size * (6 * job.spec.n_params + 50 * job.spec.n_units)
+    rows = job.batch_size * (1 if job.slopes is None else 1 + len(job.slopes.directions))
+    if job.monitor is not None and job.monitor.X is not None:
+        rows += len(job.monitor.X) // job.n_batches  # a step's share of those that an epoch ends with
+    operations = rows * (6 * job.spec.n_params + 50 * job.spec.n_units)
     return max(1, int(SECONDS_A_CALL / 2 / (overhead + operations / 5e9)))
