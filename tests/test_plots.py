@@ -13,6 +13,7 @@ from matplotlib.figure import Figure  # noqa: E402 - after importorskip()
 from fastnn import plots  # noqa: E402 - after importorskip()
 
 PLANE = fastnn.MLP((2, 1), output_activation="sigmoid", rng=0)
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
 LIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -281,12 +282,28 @@ def test_coverage(ax):
         (lambda ax: plots.decision_regions(PLANE, np.eye(2), [0], ax), r"X must have shape \(1, 2\), .* got \(2, 2\)"),
         (lambda ax: plots.decision_regions(PLANE, np.eye(2), [0, 2], ax), "y must hold classes among 0, 1; got 2"),
         (lambda ax: plots.learning(fastnn.MLP((2, 2)), np.eye(2), np.eye(2)), "net must have one output; it has 2"),
+        (lambda ax: plots.predicted_against_true(MASKED, [1, 2], ax), "true must be .* got a masked array"),
+        (lambda ax: plots.confusion(MASKED, [1, 2], ax), "true must hold a class for each sample; got a masked array"),
+        (lambda ax: plots.spread(MASKED, ax), "values must be .* got a masked array"),
         (lambda ax: plots.error_over_distance([], [], ax), "distances must have shape .* at least one number"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(ax, draw, message):
     with pytest.raises(ValueError, match=message):
         draw(ax)
+
+
+@pytest.mark.parametrize("strange", [[1j, 2], np.array(["2020-01-01"] * 2, "M8[D]"), ["a", "b"]])
+def test_what_is_no_number_is_refused(ax, strange):
+    with pytest.raises(TypeError, match=r"predicted must be an array of real numbers of shape \(n,\)"):
+        plots.predicted_against_true([1, 2], strange, ax)
+    with pytest.raises(TypeError, match="mse must be an array of real numbers"):
+        plots.loss_curves({"mse": strange}, ax)
+
+
+def test_objects_that_are_numbers_are_drawn(ax):
+    plots.spread(np.array([1, None, 2.5], object), ax)
+    assert ax.get_lines()[0].get_xdata().tolist() == [1.0, 2.5]
 
 
 def test_error_over_distance(ax):

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import class_labels, places, series, vectors
+from fastnn.plots.vectors import class_labels, numbers, places, series, vectors
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP
@@ -224,7 +224,7 @@ def decision_regions(
     if net.spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")
     ax = axes_or_new(ax)
-    X, (y,) = np.asarray(X, dtype=float), class_labels(y=y)
+    X, (y,) = numbers("X", X, "(n, 2)"), class_labels(y=y)
     if X.shape != (len(y), 2):
         raise ValueError(f"X must have shape ({len(y)}, 2), a row for each class in y; got {X.shape}")
     count = max(net.spec.n_out, 2)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from fastnn.plots.style import DARK_BLUE, axes_or_new, styles, tidy
+from fastnn.plots.vectors import numbers
 
 
 def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit: str = "epoch") -> Axes:
@@ -30,7 +31,7 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     """
     ax = axes_or_new(ax)
     for (name, values), style in zip(losses.items(), styles(len(losses)), strict=True):
-        values = np.asarray(values, dtype=float)
+        values = numbers(name, values, "(epochs,)")
         values = np.where(values > 0, values, np.nan)
         ax.plot(np.arange(1, len(values) + 1), values, label=name, **{**style, "marker": None})
     ax.set_yscale("log")
@@ -99,7 +100,7 @@ def spread(
     Axes
     """
     ax = axes_or_new(ax)
-    values = np.asarray(values, dtype=float).ravel()
+    values = numbers("values", values).ravel()
     finite = values[np.isfinite(values)]
     if finite.size:
         ax.hist(finite, bins="auto" if len(finite) > 20 else 10, color="#b7cfe6", edgecolor="white")

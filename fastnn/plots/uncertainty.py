@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import class_labels, places, series, vectors
+from fastnn.plots.vectors import class_labels, numbers, places, series, vectors
 
 #: Groups of as many samples each, of which the middle error is drawn.
 _GROUPS = 10
@@ -97,7 +97,7 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
         probabilities lack a row for each label or do not lie between 0 and 1.
     """
     ax = axes_or_new(ax)
-    (labels,), given = class_labels(labels=labels), np.asarray(probabilities, dtype=float)
+    (labels,), given = class_labels(labels=labels), numbers("probabilities", probabilities, "(n, n_classes)")
     bins = check_integer("bins", bins, 1)
     if given.ndim == 1 or given.shape[1] == 1:
         given = np.stack([1 - given.ravel(), given.ravel()], axis=1)

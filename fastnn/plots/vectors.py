@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import listed
+from fastnn.checks import as_numbers, listed
+from fastnn.checks.arrays import has_masked
+
+
+def numbers(name: str, values: ArrayLike, shape: str = "(n,)") -> NDArray[np.float64]:
+    """An array of real numbers, which may come as objects.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it holds anything else, complex numbers or dates say, or something masked.
+    """
+    if not has_masked(values):
+        with suppress(TypeError, ValueError):  # which is refused below
+            values = np.asarray(values)
+            values = values.astype(float) if values.dtype.kind == "O" else values
+    return as_numbers(name, values, shape).astype(float)
 
 
 def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
@@ -15,23 +32,23 @@ def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
 
     Raises
     ------
-    ValueError
-        If one has another shape.
+    TypeError, ValueError
+        If one has another shape, or does not hold real numbers.
     """
-    return _alike({name: np.asarray(values, dtype=float) for name, values in given.items()})
+    return _alike({name: numbers(name, values) for name, values in given.items()})
 
 
 def class_labels(**given: ArrayLike) -> list[NDArray]:
     """The same of classes, which may be numbers or texts."""
+    for name, values in given.items():
+        if has_masked(values):
+            raise ValueError(f"{name} must hold a class for each sample; got a masked array")
     return _alike({name: np.asarray(values) for name, values in given.items()})
 
 
 def series(first: NDArray, of: str, given: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
     """Vectors of numbers by the names that a legend gives them, as long as the first, which has the name `of`."""
-    return {
-        name: _as_long_as(first, of, _vector(name, np.asarray(values, dtype=float)), name)
-        for name, values in given.items()
-    }
+    return {name: _as_long_as(first, of, _vector(name, numbers(name, values)), name) for name, values in given.items()}
 
 
 def places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp]]:
