@@ -364,9 +364,9 @@ class MLP(SingleSample, InDomain, Exports):
 
         Notes
         -----
-        Ctrl-C ends the run within about a tenth of a second, or one step; a solver's unfinished step is discarded. The
-        parameters are then those after the last whole step, the history says ``"interrupted"``, and its state resumes
-        the run.
+        Ctrl-C ends the run within about a tenth of a second, or one step, or once a batch from a callable that is on
+        its way has come; a solver's unfinished step is discarded. The parameters are then those after the last whole
+        step, the history says ``"interrupted"``, and its state resumes the run.
         """
         job = checks.check_job(
             self._spec,
