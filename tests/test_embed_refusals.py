@@ -262,7 +262,7 @@ BLOCK = np.zeros((2, 4, 3))
         (vjp, (X, OUT, np.zeros(3), NET.params), "grad", "params"),
         (vjp_params, (X, OUT, NET.params), "grad", "params"),
         (vjp_params, (np.zeros((2, 3)), np.zeros((2, 1)), NET.params), "grad", "params"),
-        (taylor_vjp_params, (X, X, OUT, OUT, None, NET.params), "grad", "params"),
+        pytest.param(taylor_vjp_params, (X, X, OUT, OUT, None, NET.params), "grad", "params", marks=pytest.mark.slow),
         (taylor_vjp_params, (X, X, OUT, OUT, OUT, NET.params), "grad", "params"),
         (forward, (BLOCK.ravel()[1:4], BLOCK.reshape(24, 1)[:4]), "out", "x"),
     ],

@@ -89,7 +89,7 @@ def test_without_the_compiler_each_step_answers(monkeypatch):
 @pytest.mark.parametrize("kind", [pytest.param("wide", marks=pytest.mark.slow), "tiny"])
 def test_a_process_is_interrupted_and_its_run_resumed(kind, tmp_path, interrupt):
     path = tmp_path / "state.pickle"
-    stopped, seconds = interrupt(script(COMMON, INTERRUPTED), [kind, path], 1.0)
+    stopped, seconds = interrupt(script(COMMON, INTERRUPTED), [kind, path], 0.4)
     assert stopped == "interrupted"
     assert seconds < 1.0  # a tenth of a second, on a machine that others use too
 

@@ -11,7 +11,7 @@ X = RNG.uniform(-2, 2, (120, 2))
 Y = np.sin(2 * X[:, 0]) + 0.3 * (1 + abs(X[:, 1])) * RNG.normal(size=120)
 NEW = RNG.uniform(-2, 2, (50, 2))
 COUNTS = RNG.multinomial(120, np.full(120, 1 / 120), size=24)
-SETTINGS = {"epochs": 30, "optimizer": fastnn.Adam(0.02), "rng": 0}
+SETTINGS = {"epochs": 30, "optimizer": fastnn.Adam(0.02), "rng": 0, "specialize": False}
 SPEC = fastnn.MLP((2, 6, 1)).spec
 
 
@@ -24,7 +24,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def many():
-    return fastnn.fit_many(SPEC, X, Y, members=24, sample_weight=COUNTS, specialize=False, **SETTINGS)
+    return fastnn.fit_many(SPEC, X, Y, members=24, sample_weight=COUNTS, **SETTINGS)
 
 
 @pytest.fixture(scope="module")

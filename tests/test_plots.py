@@ -202,8 +202,8 @@ def test_animation_follows_an_undisturbed_run():
     from fastnn.plots import animation
 
     X, y = np.eye(3), np.array([[0.0], [1], [0]])
-    net, other = fastnn.MLP.tutorial(rng=1), fastnn.MLP.tutorial(rng=1)
-    rule = fastnn.SGD(1.0, momentum=0.5)
+    net, other = (fastnn.MLP((3, 17, 1), rng=1) for _ in range(2))  # of no kernel of its own
+    rule = fastnn.SGD(0.1, momentum=0.5)
     losses, steps = animation._train(net, X, y, np.array([0, 1, 5, 20]), "sse", rule)
     history = other.fit(X, y, epochs=20, loss="sse", optimizer=rule, shuffle=False)
     np.testing.assert_array_equal(losses, history.loss)

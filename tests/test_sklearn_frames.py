@@ -15,7 +15,8 @@ X = RNG.normal(size=(80, 4))
 Y = np.sin(X[:, 0]) + X[:, 1]
 LABELS = np.where(Y > 0, "high", "low")
 NAMES = list("abcd")
-SHORT = {"hidden_layer_sizes": (40, 20), "max_iter": 5, "random_state": 0}
+#: Too wide for lanes, for which kernels would be compiled.
+SHORT = {"hidden_layer_sizes": (80, 50), "max_iter": 5, "random_state": 0}
 MODELS = [
     MLPClassifier(**SHORT),
     MLPRegressor(**SHORT),

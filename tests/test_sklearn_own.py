@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastnn import MLP, Activation, Loss
+from fastnn.kernels.dispatch import members_in_lanes
 from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
 from fastnn.sklearn.conventions import first_weights, update_rule_of
@@ -140,7 +141,7 @@ def test_the_best_of_several_starts_is_kept():
     same_weights(many, best, rtol=0, atol=0)
 
 
-WIDE = {"hidden_layer_sizes": (40, 20), "batch_size": 80}  # too many parameters for lanes, which take long to compile
+WIDE = {"hidden_layer_sizes": (80, 50), "batch_size": 80}  # too many parameters for lanes, which take long to compile
 TOGETHER = {
     "in lanes": (classifier(hidden_layer_sizes=3, batch_size=80, solver="sgd", momentum=0.8), LABELS),
     "two classes": (classifier(solver="sgd", **WIDE), LABELS > 0),
@@ -154,18 +155,17 @@ TOGETHER = {
 }
 
 
-@pytest.mark.parametrize(
-    "weight", [pytest.param(None, marks=pytest.mark.slow), RNG.random(80)], ids=["even", "weighted"]
-)
+@pytest.mark.parametrize("weight", [None, RNG.random(80)], ids=["even", "weighted"])
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, marks=() if kind == "early" else pytest.mark.slow) for kind in TOGETHER],
+    [pytest.param(kind, marks=pytest.mark.slow if kind == "in lanes" else ()) for kind in TOGETHER],
 )
 def test_starts_that_are_trained_together_are_those_trained_in_turn(kind, weight, monkeypatch):
     model, y = TOGETHER[kind]
     together, in_turn = (clone(model).set_params(n_restarts=4) for _ in range(2))
     together.fit(X, y, weight)
     assert not hasattr(together, "_stochastic_state")  # that of one network alone
+    assert members_in_lanes(together._network(X.dtype)[0]) == (kind == "in lanes")
     monkeypatch.setattr(fitting, "goes_together", lambda *args: False)
     in_turn.fit(X, y, weight)
     tolerance = {"rtol": 1e-8, "atol": 1e-10} if kind != "float32" else {"rtol": 1e-3, "atol": 1e-4}

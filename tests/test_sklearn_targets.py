@@ -60,8 +60,8 @@ def test_a_variance_is_a_standard_deviation_beside_the_mean():
 
 def test_an_ensemble_mixes_its_members():
     x = X[:, :2]
-    model = MLPEnsembleRegressor(3, (3,), solver="sgd", alpha=0.0, max_iter=6, loss="gaussian_nll", min_variance=0.01)
-    model.fit(x, Y)
+    settings = {"solver": "sgd", "alpha": 0.0, "max_iter": 6, "loss": "gaussian_nll", "min_variance": 0.01}
+    model = MLPEnsembleRegressor(3, (80, 50), **settings).fit(x, Y)  # too wide for lanes, which take long to compile
     means, variances = np.split(np.stack([net.predict(x) for net in model.ensemble_]), 2, axis=2)
     drawn = means + np.sqrt(np.exp(variances) + 0.01) * np.array([-1, 1])  # each member as two points
     mean, std = model.predict(x, return_std=True)
