@@ -18,11 +18,11 @@ y = X.sum(axis=1)
 
 
 def net(*sizes, **settings):
-    return MLP(sizes or (2, 4, 1), rng=0, **settings)
+    return MLP(sizes or (2, 20, 1), rng=0, **settings)
 
 
 # ---------------------------------------------------------------- arrays that change or overlap
-@pytest.mark.parametrize("settings", [{}, {"specialize": False}, {"batch_size": 8}])
+@pytest.mark.parametrize("settings", [{"specialize": True}, {"specialize": False}, {"batch_size": 8}])
 def test_labels_that_a_callback_changes_do_not_matter(settings):
     labels = np.zeros(64, np.intp)
 
