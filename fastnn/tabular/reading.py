@@ -149,8 +149,8 @@ def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
         idle, kind = (*text_alone, "sheet", "decimal", "thousands", "header"), "a table whose columns have types"
     for name in idle:
         if getattr(reading, name) != getattr(Reading, name):
-            option = "--no-header" if name == "header" else f"--{name}"
-            raise ValueError(f"{option} must be left out for {path}, which is {kind}; got it all the same")
+            option, got = ("--no-header", "it") if name == "header" else (f"--{name}", repr(getattr(reading, name)))
+            raise ValueError(f"{option} must be left out for {path}, which is {kind}; got {got}")
 
 
 def _bytes(path: str) -> bytes:
