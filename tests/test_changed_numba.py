@@ -72,7 +72,7 @@ def test_kernels_compute_and_one_warning_is_given(change, own, kept, said, tmp_p
 @pytest.mark.slow
 def test_the_twins_agree_by_numbas_public_ways_too(tmp_path):
     ignore = ["-W", "ignore:fastnn does not know Numba:RuntimeWarning"]
-    equivalence = ["test_run_of_blocks_and_short_batches", "test_depth"]
+    equivalence = ["test_run_of_blocks_and_short_batches", "test_any_depth"]
     tests = ["tests/test_tutorial.py", *(f"tests/test_equivalence.py::{name}" for name in equivalence)]
     one_dtype = ["-k", "not float32"]  # the compiler's ways are the same for either
     done = run("-m", "pytest", "-q", "-p", "tests.changed_numba", *ignore, *one_dtype, *tests, cache=tmp_path)
