@@ -10,7 +10,7 @@ from numba.extending import overload
 from fastnn.kernels.dispatch import batch_in_tiles, rows_at_once
 from fastnn.kernels.jit.pipeline import INLINED
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
-from fastnn.kernels.tiles.dense import LOW, stride_for
+from fastnn.kernels.tiles.dense import LEAST, LOW, stride_for
 from fastnn.settings.spec import NetworkSpec
 
 #: Terms of the series that some methods take a sample through, see `series`: there alone, and back, along tapes.
@@ -83,8 +83,9 @@ def batch_rows(spec: NetworkSpec, room: int) -> int:
 
 
 def batch_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many of them: two buffers each."""
-    return 2 * rows * row_stride(spec, rows)
+    """Numbers of scratch for so many of them: two buffers each; for tiles, of all rows that the last one has."""
+    whole = -(-rows // LEAST) * LEAST if batch_in_tiles(spec) else rows
+    return 2 * whole * row_stride(spec, rows)
 
 
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
