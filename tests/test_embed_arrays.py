@@ -58,7 +58,7 @@ CALLS = {
 WRITTEN = {"out", "jac", "h", "slope", "curvature", "grad"}
 CONTIGUOUS = {"params", "grad"}  # which are anything else only where it is refused
 #: Of the others each takes seconds to compile, and most goes the same way.
-QUICK = {"forward of samples", "many.forward", "jacobian of samples", "hvp", "taylor with curvature"}
+QUICK = {"forward of samples", "many.forward", "jacobian of samples", "hvp", "taylor_vjp_params with v_curvature"}
 
 
 def apart(shape):

@@ -87,6 +87,16 @@ def test_along_a_line(name):
         close(net, grad - 1, expected, double=1e-11, single=1e-4)
 
 
+def test_curvatures_of_softmax_by_parameters():
+    """Of its second derivatives' derivatives no network above is tested but slowly: one layer is quick to compile."""
+    net = network((2, 3), output_activation="softmax")
+    x, t, v, v1, v2 = numbers(net, 2, 2, 3, 3, 3)
+    grad, expected = np.ones((2, net.spec.n_params))
+    net.taylor_vjp_params(x, t, v, v1, v2, grad)
+    series.vjp(net.spec, net.params, x[None], t[None], [v[None], v1[None], v2[None]], expected)
+    close(net, grad, expected)
+
+
 @each_net
 def test_hessians_are_columns_of_products(net):
     n_in, n_out = net.spec.n_in, net.spec.n_out
