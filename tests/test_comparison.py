@@ -1,6 +1,7 @@
 """The comparison: peers agree with the reference or are left out; what is measured is shown as it was measured."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -313,6 +314,31 @@ def test_compare_with_what_is_no_measurement(text, tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith(f"fastnn bench: {path} is not what")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("minimum", value) for value in (0.0, -1.0, math.nan, math.inf, 10**400, "1", None)]
+    + [("title", ["x"]), ("workload", {}), ("peer", None)],
+)
+def test_damaged_measurements_are_refused_before_anything_is_measured(field, value, record, tmp_path):
+    record["results"][0][field] = value
+    (tmp_path / "old.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"old.json is not what `fastnn bench --json` writes: .* are no names and"):
+        results.read(str(tmp_path / "old.json"))
+
+
+@pytest.mark.parametrize("workloads", ["", {}, [{"name": ["x"]}]])
+def test_workloads_without_names_are_refused(workloads, record, tmp_path):
+    (tmp_path / "old.json").write_text(json.dumps({**record, "workloads": workloads}))
+    with pytest.raises(ValueError, match=r"old.json is not what `fastnn bench --json` writes: .*no names of workloads"):
+        results.read(str(tmp_path / "old.json"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless device here")
+def test_a_device_is_no_measurement():
+    with pytest.raises(ValueError, match="a device or a pipe"):
+        results.read("/dev/zero")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from fastnn.tabular.encoding import Column
 pytest.importorskip("safetensors")
 HERE = Path(tempfile.mkdtemp(prefix="fastnn-files-"))
 NET = MLP((2, 3, 1), rng=0)
+CLASSIFIER = MLP((2, 3, 3), output_activation="softmax", rng=0)
 RUN = {"epochs": 1, "chunk": 2, "rng": 0, "specialize": False, "optimizer": fastnn.SGD(0.1)}
 X, Y = np.ones((4, 2)), np.zeros((4, 1))
 
@@ -37,6 +38,8 @@ NAMES = (
     "plain.npz",
     "many.npz",
     "some.npz",
+    "intervals.npz",
+    "sets.npz",
     "checkpoint/chunk-000000.npz",
 )
 
@@ -53,6 +56,9 @@ def whole():
     many.save(HERE / "plain.npz")
     trained.save(HERE / "many.npz")
     trained[[2, 0]].save(HERE / "some.npz")
+    apart = np.linspace(0, 1, 40).reshape(20, 2)
+    fastnn.intervals(NET, apart, np.arange(20.0)).save(HERE / "intervals.npz")
+    fastnn.prediction_sets(CLASSIFIER, apart, np.arange(20) % 3).save(HERE / "sets.npz")
     return {name: (HERE / name).read_bytes() for name in NAMES}
 
 
@@ -62,7 +68,8 @@ def read(name, path):
         return tables.TableModel.load(str(path)), tables.is_table_model(str(path))
     if name.startswith("checkpoint"):
         return fastnn.fit_many(NET.spec, X, Y, members=3, **RUN, checkpoint=path.parent)
-    return fastnn.load(path)
+    kinds = {"intervals.npz": fastnn.Intervals, "sets.npz": fastnn.PredictionSets}
+    return kinds[name].load(path) if name in kinds else fastnn.load(path)
 
 
 def outcome(name, data):
@@ -141,7 +148,9 @@ def test_no_damage_goes_further_than_a_value_error(name, data):
     outcome(name, data.draw(damaged(whole()[name])))
 
 
-@pytest.mark.parametrize("name", ["net.npz", "net.safetensors", "table.safetensors", "many.npz"])
+@pytest.mark.parametrize(
+    "name", ["net.npz", "net.safetensors", "table.safetensors", "many.npz", "intervals.npz", "sets.npz"]
+)
 @examples(60)
 @given(data=st.data())
 def test_no_header_is_trusted(name, data):
@@ -400,6 +409,82 @@ def test_margins_of_another_making(tmp_path):
         np.savez(path, **content | change)
         with pytest.raises(ValueError, match=r"its arrays are .*, not {'margin': "):
             fastnn.Intervals.load(path)
+
+
+def saved_sure(kind, path):
+    """The content of a file of this kind, which is then changed."""
+    X, y = np.linspace(0, 1, 40).reshape(20, 2), np.arange(20.0)
+    counts = np.random.default_rng(0).multinomial(20, np.full(20, 1 / 20), size=12)
+    many = fastnn.Ensemble(NET.spec, [MLP((2, 3, 1), rng=k).params for k in range(12)])
+    {
+        "absolute": lambda: fastnn.intervals(NET, X, y),
+        "members": lambda: fastnn.intervals(many, X, y),
+        "normalised": lambda: fastnn.intervals(MLP((2, 2), rng=0), X, y, method="normalised"),
+        "jackknife+": lambda: fastnn.intervals(many, X, y, method="jackknife+", sample_weight=counts),
+        "aps": lambda: fastnn.prediction_sets(CLASSIFIER, X, np.arange(20) % 3),
+    }[kind]().save(path)
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("absolute", {"margin": np.array([np.nan])}, "its margin has values below 0 or NaN"),
+        ("absolute", {"margin": np.array([-1.0])}, "its margin has values below 0 or NaN"),
+        ("absolute", {"method": "quantile"}, "model must be a network with at least two quantiles"),
+        ("absolute", {"output": "softmax"}, "model must not be a classifier"),
+        (
+            "members",
+            {"params": np.zeros((12, 13), np.float32)},
+            r"its params are .* float32, its spec has 13 of float64",
+        ),
+        ("members", {"params": np.zeros((0, 13))}, "it has no members"),
+        ("normalised", {"min_variance": np.array([-1.0])}, "its min_variance has values below 0 or NaN"),
+        ("jackknife+", {"shares": np.zeros((20, 12))}, "its shares do not sum to 1"),
+        ("jackknife+", {"shares": np.full((20, 12), np.nan)}, "its shares has values below 0 or NaN"),
+        ("aps", {"threshold": np.array(np.nan)}, "its threshold has values below 0 or NaN"),
+        ("aps", {"output": "exp"}, "model must be networks with a softmax output"),
+    ],
+)
+def test_intervals_and_sets_that_were_never_made(kind, change, said, tmp_path):
+    path = tmp_path / "sure.npz"
+    content = saved_sure(kind, path)
+    header = json.loads(str(content["header"]))
+    header["method"] = change.pop("method", header["method"])
+    header["spec"]["activations"][-1] = change.pop("output", header["spec"]["activations"][-1])
+    np.savez(path, **content | {"header": np.array(json.dumps(header))} | change)
+    with pytest.raises(ValueError, match=rf"got '.*sure.npz': {said}"):
+        (fastnn.PredictionSets if kind == "aps" else fastnn.Intervals).load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "said"),
+    [
+        ("intervals.npz", fastnn.load, "it holds Intervals, which fastnn.Intervals.load reads"),
+        ("sets.npz", fastnn.load, "it holds PredictionSets, which fastnn.PredictionSets.load reads"),
+        ("sets.npz", fastnn.Intervals.load, "it holds PredictionSets, which fastnn.PredictionSets.load reads"),
+        ("intervals.npz", fastnn.PredictionSets.load, "it holds Intervals, which fastnn.Intervals.load reads"),
+        ("net.npz", fastnn.Intervals.load, "it holds a network, which fastnn.load reads"),
+        ("many.npz", fastnn.PredictionSets.load, "it holds an ensemble, which fastnn.load reads"),
+        ("checkpoint/chunk-000000.npz", fastnn.load, "it is part of a checkpoint, from whose folder the same call of"),
+        ("other.npz", fastnn.load, "it has no 'header'"),
+        ("other.safetensors", fastnn.load, "it does not say that it is one; `fastnn convert` with --activations reads"),
+        ("other.onnx", fastnn.load, "which fastnn.from_onnx or `fastnn convert` reads"),
+        ("net.npz", tables.TableModel.load, "path must be a model that `fastnn train` made, and end in .safetensors"),
+        ("net.safetensors", tables.TableModel.load, "got '.*', another network, which fastnn.load reads"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_with_what_reads_it(name, load, said):
+    whole()
+    if name == "other.npz":
+        np.savez(HERE / name, x=np.zeros(3))
+    if name == "other.safetensors":
+        tables.require("safetensors.numpy", "io").save_file({"0.weight": np.zeros((1, 2))}, HERE / name)
+    with pytest.raises(ValueError, match=said) as caught:
+        load(HERE / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_making(tmp_path):

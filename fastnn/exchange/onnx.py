@@ -54,12 +54,14 @@ def read(path: Path, dtype: Any) -> Network:
     version, newest = versions.get("", versions.get("ai.onnx", 0)), onnx.defs.onnx_opset_version()
     if not OLDEST <= version <= newest:
         raise ValueError(f"path must be an ONNX file of opset {OLDEST} to {newest}; got {versions} in {str(path)!r}")
-    graph = _Graph(onnx, model.graph, version, path.parent, len(data))
-    network = network_of(graph.steps(), dtype)
-    if graph.widths and network[0].n_in not in graph.widths:
-        raise ValueError(
-            f"the graph's input must have the {network[0].n_in} features of its first layer; it has {graph.widths[0]}"
-        )
+    try:
+        graph = _Graph(onnx, model.graph, version, path.parent, len(data))
+        network = network_of(graph.steps(), dtype)
+        if graph.widths and network[0].n_in not in graph.widths:
+            features = f"the {network[0].n_in} features of its first layer"
+            raise ValueError(f"the graph's input must have {features}; it has {graph.widths[0]}")
+    except ValueError as error:
+        raise ValueError(f"{error} (in {str(path)!r})") from error
     return network
 
 

@@ -24,13 +24,23 @@ from fastnn.checks import check_name, check_spec
 from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.jobs.records import STOPPED, Records
-from fastnn.models.reading import LONGEST_HEADER, Archive, Claim, open_safetensors, path_of, refusing, require_file
+from fastnn.models.reading import (
+    LONGEST_HEADER,
+    STATE,
+    Archive,
+    Claim,
+    open_safetensors,
+    path_of,
+    refusing,
+    require_file,
+)
 from fastnn.settings import catalogue, own
 from fastnn.settings.domain import OUTSIDE, size_of
 from fastnn.settings.spec import NetworkSpec
 
 FORMAT = "fastnn.MLP"
 ENSEMBLE = "fastnn.Ensemble"
+CONFORMAL = "fastnn.Conformal"
 VERSION = 1
 SAVED = "path must be a network that fastnn saved"
 
@@ -189,6 +199,8 @@ class SavedEnsemble(NamedTuple):
 def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
     """Read a file that `save` or `save_ensemble` wrote; raises the errors of `fastnn.load`."""
     path = path_of(path)
+    if path.suffix == ".onnx":
+        raise ValueError(f"{SAVED}; got {str(path)!r}, which fastnn.from_onnx or `fastnn convert` reads")
     decode = _CODECS[_suffix(path)][1]
     require_file(path)
     with refusing(path, SAVED):
@@ -198,12 +210,23 @@ def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
 def read_spec(header: Any, form: str) -> NetworkSpec:
     """The spec in a header, which is not trusted."""
     if header["format"] != form:
-        raise ValueError(f"its format is {header['format']!r}")
+        raise ValueError(other_kind(header))
     if header["version"] != VERSION:
         raise ValueError(f"its version is {header['version']}, this fastnn reads version {VERSION}")
     fields = header["spec"]
     *hidden, output = (_activation(name, header.get("own", {})) for name in fields["activations"])
     return check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
+
+
+def other_kind(header: Any) -> str:
+    """What a file of another format is, and what reads it."""
+    form = header["format"]
+    if form == CONFORMAL:
+        kind = "PredictionSets" if header["method"] == "aps" else "Intervals"
+        return f"it holds {kind}, which fastnn.{kind}.load reads"
+    if form in (FORMAT, ENSEMBLE):
+        return f"it holds {'a network' if form == FORMAT else 'an ensemble'}, which fastnn.load reads"
+    return f"its format is {form!r}"
 
 
 def _activation(name: str, values: dict[str, Any]) -> str:
@@ -226,7 +249,8 @@ def _values_of(row: catalogue.Activation) -> NDArray:
     return own.elementwise(row.functions[0], np.float64, np.linspace(-5, 5, 21))
 
 
-def _check_params(claim: Claim, spec: NetworkSpec, dimensions: int = 1) -> None:
+def check_params(claim: Claim, spec: NetworkSpec, dimensions: int = 1) -> None:
+    """Refuse parameters that are not those of a network, or with two dimensions of several."""
     if claim.dtype != spec.dtype or len(claim.shape) != dimensions or claim.shape[-1] != spec.n_params:
         raise ValueError(f"its params are {claim}, its spec has {spec.n_params} of {spec.dtype}")
 
@@ -247,6 +271,8 @@ def _encode_npz(header: str, params: NDArray, domain: NDArray | None = None) -> 
 def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
     with open(path, "rb") as file:
         archive = Archive(file)
+        if {"params", "member", "status"} <= archive.claims.keys() and "header" not in archive.claims:
+            raise ValueError("it is part of a checkpoint, from whose folder the same call of fit_many or sweep goes on")
         header = json.loads(archive.text("header"))
         if header["format"] == ENSEMBLE:
             return _decode_ensemble(archive, header)
@@ -255,7 +281,7 @@ def _decode_npz(path: Path) -> SavedNetwork | SavedEnsemble:
 
 def read_network(archive: Archive, header: Any, spec: NetworkSpec) -> SavedNetwork:
     """Read a network and its domain, if it has one; neither is trusted."""
-    _check_params(archive.claims["params"], spec)
+    check_params(archive.claims["params"], spec)
     domain = None
     if "domain" in archive.claims:
         _check_domain(archive.claims["domain"], spec)
@@ -276,7 +302,7 @@ def _finite(domain: NDArray) -> NDArray:
 
 def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
     spec, seed = read_spec(header, ENSEMBLE), header["seed"]
-    _check_params(archive.claims["params"], spec, 2)
+    check_params(archive.claims["params"], spec, 2)
     if seed is not None and type(seed) is not int:
         raise ValueError(f"its seed is {seed!r}")
     members = archive.claims["params"].shape[0]
@@ -328,12 +354,14 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
     domain = None
     with open_safetensors(path) as file:
         metadata = file.metadata() or {}
+        if "fastnn" not in metadata:
+            raise ValueError(f"it does not say that it is one; {STATE}")
         header = metadata["fastnn"]
         if len(header) > LONGEST_HEADER:
             raise ValueError("its header is too long")
         told = json.loads(header)
         spec = read_spec(told, FORMAT)
-        _check_params(claim_of(file, "params"), spec)
+        check_params(claim_of(file, "params"), spec)
         if "domain" in file.keys():  # noqa: SIM118 - a file is no dict
             _check_domain(claim_of(file, "domain"), spec)
             domain = _finite(file.get_tensor("domain"))

@@ -28,6 +28,9 @@ DIRECTORY, LONGEST_HEADER, LONGEST_TABLE = 2**17, 2**18, 2**22
 #: Bytes that are read at once.
 CHUNK = 2**16
 
+#: What is done with a `.safetensors` file that is not fastnn's.
+STATE = "`fastnn convert` with --activations reads a state_dict"
+
 #: Kinds of numbers: signed and unsigned integers, floats; and texts.
 _KINDS = "iufU"
 
@@ -78,6 +81,8 @@ def refusing(path: Path, what: str) -> Iterator[None]:
         yield
     except ImportError:
         raise
+    except KeyError as error:
+        raise ValueError(f"{what}; got {str(path)!r}: it has no {error!s:.100}") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{what}; got {str(path)!r}: {reason}") from error
@@ -192,6 +197,6 @@ def open_safetensors(path: Path) -> Iterator[Any]:
             raise ValueError(f"its header claims {length} bytes")
         header = file.read(length)
     if header.count(b'"data_offsets"') not in (1, 2, 3) or header.replace(rb"\"", b"").count(b'"') > 64:
-        raise ValueError("it must hold one to three arrays, and little else")
+        raise ValueError(f"it must hold one to three arrays, and little else; {STATE}")
     with safetensors.safe_open(path, framework="numpy") as file:
         yield file

@@ -29,6 +29,7 @@ from fastnn.tabular.target import Target
 
 VERSION = 2
 KEY = "fastnn.table"  # of the metadata
+MADE = "path must be a model that `fastnn train` made"
 INTERVAL = (0.05, 0.95)  # quantiles over the networks
 
 
@@ -269,13 +270,13 @@ class TableModel:
         """
         place = path_of(path)
         if place.suffix != ".safetensors":
-            raise ValueError(f"path must end in .safetensors; got {str(path)!r}")
+            raise ValueError(f"{MADE}, and end in .safetensors; got {str(path)!r}")
         require_file(place)
         with refusing(place, files.SAVED):
             (spec, params, domain, _), texts = files.read_safetensors(place)
         if KEY not in texts:
-            raise ValueError(f"path must be a model that `fastnn train` made; got {str(path)!r}, another network")
-        with refusing(place, "path must be a model that `fastnn train` made"):
+            raise ValueError(f"{MADE}; got {str(path)!r}, another network, which fastnn.load reads")
+        with refusing(place, MADE):
             about = json.loads(texts[KEY])
             if about["version"] not in (1, VERSION):
                 raise ValueError(f"its version is {about['version']}, this fastnn reads versions up to {VERSION}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,7 +62,7 @@ class PredictionSets:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PredictionSets:
         """Load a file that `save` wrote; raises the errors of `Intervals.load`."""
-        model, header, arrays = saved.load(path, ("aps",), ("threshold",))
+        model, header, arrays = saved.load(path, ("aps",), ("threshold",), _check_model)
         return cls(model, header["coverage"], **arrays)
 
     def __repr__(self) -> str:
@@ -98,8 +99,7 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
     valid and adaptive coverage", NeurIPS 2020, theorem 1. Its randomisation is left out, which makes the sets larger.
     """
     coverage = check_coverage(coverage)
-    if not isinstance(model, (MLP, Ensemble)) or model.spec.output_activation != "softmax":
-        raise TypeError(f"model must be networks with a softmax output; got {checks.describe(model)}")
+    _check_model(model, "aps")
     X = checks.check_inputs(X, model.spec, least=1)
     labels = checks.check_targets(y, model.spec, catalogue.LOSSES["cross_entropy"], len(X))
     if labels.ndim != 1:
@@ -107,6 +107,12 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
     rank = rank_of(coverage, len(X))
     scores = _scores(finite_outputs(model, X))[np.arange(len(X)), labels]
     return PredictionSets(model, coverage, np.array(smallest(scores, rank)))
+
+
+def _check_model(model: Any, method: str) -> None:
+    """Refuse what is no classifier."""
+    if not isinstance(model, (MLP, Ensemble)) or model.spec.output_activation != "softmax":
+        raise TypeError(f"model must be networks with a softmax output; got {checks.describe(model)}")
 
 
 def _scores(outputs: NDArray) -> NDArray[np.float64]:

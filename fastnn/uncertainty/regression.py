@@ -119,7 +119,7 @@ class Intervals:
         OSError
             If it cannot be read.
         """
-        model, header, arrays = saved.load(path, METHODS, ("margin", "shares", "min_variance"))
+        model, header, arrays = saved.load(path, METHODS, ("margin", "shares", "min_variance"), _check_model)
         return cls(model, header["method"], header["coverage"], **arrays)
 
     def __repr__(self) -> str:
@@ -198,19 +198,8 @@ def intervals(
     """
     coverage = check_coverage(coverage)
     checks.check_name("method", method, METHODS)
-    if not isinstance(model, (MLP, Ensemble)):
-        raise TypeError(f"model must be a fastnn.MLP or fastnn.Ensemble; got {checks.describe(model)}")
+    _check_model(model, method)
     spec = model.spec
-    if spec.output_activation == "softmax":
-        raise ValueError(f"model must not be a classifier, for which there is fastnn.prediction_sets; got {model!r}")
-    if method == "quantile" and (isinstance(model, Ensemble) or spec.n_out < 2):
-        raise ValueError(f"model must be a network with at least two quantiles as outputs; got {model!r}")
-    if method == "jackknife+" and not isinstance(model, Ensemble):
-        raise ValueError(f"model must be an ensemble for method={method!r}; got {model!r}")
-    if method == "normalised" and isinstance(model, MLP) and spec.n_out % 2:
-        raise ValueError(
-            f"model must be an ensemble, or a network of means and log-variances, for method={method!r}; got {model!r}"
-        )
     if (sample_weight is None) == (method == "jackknife+"):
         needed = "what fit_many was given" if sample_weight is None else f"None for method={method!r}"
         raise ValueError(f"sample_weight must be {needed}; got {checks.describe(sample_weight)}")
@@ -241,6 +230,23 @@ def intervals(
         raise ValueError("model must have members that differ everywhere for method='normalised'; some agree")
     margin = smallest(np.maximum(low - y, y - high) / unit, rank)
     return Intervals(model, method, coverage, margin, None, floor if loss.parameter is catalogue.MIN_VARIANCE else None)
+
+
+def _check_model(model: Any, method: str) -> None:
+    """Refuse a model that the method is not for."""
+    if not isinstance(model, (MLP, Ensemble)):
+        raise TypeError(f"model must be a fastnn.MLP or fastnn.Ensemble; got {checks.describe(model)}")
+    spec = model.spec
+    if spec.output_activation == "softmax":
+        raise ValueError(f"model must not be a classifier, for which there is fastnn.prediction_sets; got {model!r}")
+    if method == "quantile" and (isinstance(model, Ensemble) or spec.n_out < 2):
+        raise ValueError(f"model must be a network with at least two quantiles as outputs; got {model!r}")
+    if method == "jackknife+" and not isinstance(model, Ensemble):
+        raise ValueError(f"model must be an ensemble for method={method!r}; got {model!r}")
+    if method == "normalised" and isinstance(model, MLP) and spec.n_out % 2:
+        raise ValueError(
+            f"model must be an ensemble, or a network of means and log-variances, for method={method!r}; got {model!r}"
+        )
 
 
 def _loss(model: MLP | Ensemble, method: str) -> str:

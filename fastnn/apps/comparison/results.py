@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnn.apps.comparison.running import FORMAT
+from fastnn.models.reading import require_file
 
 #: Columns of a table of results, and of one of changes.
 HEADER = ("peer", "minimum", "median", "speed-up", "of peak", "import", "compile + first run", "error")
@@ -149,12 +151,17 @@ def read(path: str) -> dict[str, Any]:
         If it is not such a file.
     """
     try:
+        require_file(Path(path))
         record = json.loads(Path(path).read_bytes())
         if record["format"] != FORMAT:
             raise ValueError(f"its format is {record['format']!r}")
         for result in record["results"]:
-            float(result.get("minimum", 0)), result["workload"], result["title"]
-        [w["name"] for w in record["workloads"]]
+            texts, minimum = [result[key] for key in ("workload", "title", "peer")], result.get("minimum", 1.0)
+            if not (all(isinstance(text, str) for text in texts) and type(minimum) is float and 0 < minimum < math.inf):
+                raise ValueError(f"{texts} and {minimum!r} are no names and seconds")
+        names = [w["name"] for w in record["workloads"]]
+        if not isinstance(record["workloads"], list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{names} are no names of workloads")
         datetime.fromisoformat(record["date"])
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not what `fastnn bench --json` writes: {error!r}") from error
