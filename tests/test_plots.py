@@ -313,3 +313,61 @@ def test_error_over_distance(ax):
     np.testing.assert_allclose(ax.get_lines()[0].get_xydata()[0], [2.5, 5])
     assert len(ax.get_lines()[0].get_xdata()) == 10
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda ax: plots.loss_curves([1.0, 2.0], ax), "losses must be a mapping"),
+        (lambda ax: plots.loss_curves({"a": 1.0}, ax), r"a must have shape \(epochs,\); got \(\)"),
+        (lambda ax: plots.coverage([0.5], [0.5], ax), "found must be a mapping"),
+        (lambda ax: plots.outputs_against_targets([1.0], [1.0], ax), "outputs must be a mapping"),
+        (lambda ax: plots.spread([1.0], ax, marked=[1.0]), "marked must be a mapping"),
+        (lambda ax: plots.time_per_iteration([1.0], ax), "seconds must be a mapping"),
+        (lambda ax: plots.time_per_iteration({}, ax), "seconds must have at least one time; got none"),
+        (lambda ax: plots.time_per_iteration({"a": 0.0}, ax), "a must be a finite number above 0; got 0.0"),
+        (lambda ax: plots.time_per_iteration({"a": 1.0}, ax, bar="b"), "bar must be one of a; got 'b'"),
+        (
+            lambda ax: plots.outputs_against_targets({"a": [1.0]}, [1.0], ax, names=["b", "c"]),
+            "names must have 1 names",
+        ),
+        (lambda ax: plots.confusion([0], [0], ax, classes=np.eye(2)), "classes must be a sequence of names"),
+        (lambda ax: plots.network_diagram(PLANE, ax, input_names="xy"), "input_names must be a sequence of names"),
+        (lambda ax: plots.network_diagram(PLANE, ax, max_units=0), "max_units must be an integer of at least 1"),
+        (lambda ax: plots.network_diagram(3, ax), "net must be a fastnn.MLP; got 3"),
+        (lambda ax: plots.weight_images(PLANE, ax, shape=2), "shape must be a tuple of height and width; got 2"),
+        (lambda ax: plots.weight_images(PLANE, ax, shape=(-1, -2)), "shape must be an integer of at least 1"),
+        (
+            lambda ax: plots.weight_images(PLANE, ax, shape=(1, 2), columns=0),
+            "columns must be an integer of at least 1",
+        ),
+        (
+            lambda ax: plots.sample_images([1.0], [0], [0], ax),
+            r"images must have shape \(n, height, width\); got \(1,\)",
+        ),
+        (lambda ax: plots.sample_images(np.ones((1, 2, 2)), [0], [0], ax, columns=0), "columns must be an integer"),
+        (
+            lambda ax: plots.decision_regions(PLANE, np.eye(2), [0, 1], ax, steps=1),
+            "steps must be an integer of at lea",
+        ),
+        (
+            lambda ax: plots.decision_regions(PLANE, np.eye(2), [0, 1], ax, names=["x"]),
+            "names must have 2 names; got 1",
+        ),
+        (lambda ax: plots.decision_regions(PLANE, [[0.0, np.nan]], [0], ax), "X must be finite"),
+        (lambda ax: plots.error_over_distance([0.0, 1.0], [1.0, 0.0], ax), "errors and distances must have a sample"),
+        (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], frames=1), "frames must be an integer of at least 2"),
+        (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], epochs=0), "epochs must be an integer of at least 1"),
+        (lambda ax: plots.spread([1.0], ax.figure), "ax must be an Axes in a figure; got"),
+        (lambda ax: plots.spread([1.0], np.array([ax, ax])), "ax must be an Axes in a figure; got"),
+        (lambda ax: (ax.remove(), plots.spread([1.0], ax)), "ax must be an Axes in a figure; got"),
+    ],
+)
+def test_odd_arguments_are_refused_by_name(ax, draw, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        draw(ax)
+
+
+def test_decision_regions_around_one_point(ax):
+    plots.decision_regions(PLANE, [[1.0, 2.0]], [1], ax, steps=5)
+    np.testing.assert_allclose([*ax.get_xlim(), *ax.get_ylim()], [0.92, 1.08, 1.92, 2.08])

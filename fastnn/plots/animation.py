@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn.checks import check_integer
 from fastnn.checks.extras import require
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
-from fastnn.plots.vectors import vectors
+from fastnn.plots.vectors import network, vectors
 from fastnn.settings.optimizers import SGD, Optimizer
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def learning(
     """
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")
+    epochs, frames = check_integer("epochs", epochs, 1), check_integer("frames", frames, 2)
     marks = np.unique(np.geomspace(1, epochs + 1, frames).astype(int) - 1)  # epochs done when a frame is taken
-    if net.spec.n_out != 1:
+    if network(net).spec.n_out != 1:
         raise ValueError(f"net must have one output; it has {net.spec.n_out}")
     (y,) = vectors(y=y)
     losses, steps = _train(net, X, y, marks, loss, optimizer)

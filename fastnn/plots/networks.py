@@ -13,7 +13,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
+from fastnn.checks import check_integer, describe
 from fastnn.plots.style import DARK_TO_LIGHT, NEGATIVE_TO_POSITIVE, axes_or_new
+from fastnn.plots.vectors import network, texts
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP
@@ -45,14 +47,20 @@ def network_diagram(
     Axes
     """
     ax = axes_or_new(ax)
+    network(net)
+    max_units = check_integer("max_units", max_units, 1)
+    labels = [
+        [] if names is None else texts(argument, names)
+        for argument, names in (("input_names", input_names), ("output_names", output_names))
+    ]
     shown = [min(size, max_units) for size in net.spec.sizes]
     places = [_column(x, count) for x, count in enumerate(shown)]
     limit = max(float(np.abs(weights).max()) for weights in net.weights) or 1.0
     _edges(ax, net.weights, places, limit)
     for place in places:
         ax.scatter(place[:, 0], place[:, 1], s=330, color="white", edgecolor="0.15", linewidth=1.4, zorder=3)
-    for names, place, side in ((input_names, places[0], -1), (output_names, places[-1], 1)):
-        for name, (x, y) in zip(names or (), place, strict=False):
+    for names, place, side in zip(labels, (places[0], places[-1]), (-1, 1), strict=True):
+        for name, (x, y) in zip(names, place, strict=False):
             at: Any = {"xytext": (13 * side, 0), "textcoords": "offset points"}  # beside the circle, whatever the scale
             ax.annotate(name, (x, y), ha="right" if side < 0 else "left", va="center", **at)
     captions = ["input", *net.spec.activations]
@@ -93,9 +101,13 @@ def weight_images(
         If the shape does not fit the network.
     """
     ax = axes_or_new(ax)
-    height, width = shape
-    if height * width != net.spec.n_in:
-        raise ValueError(f"shape must have {net.spec.n_in} pixels, as many as the network has inputs; got {shape}")
+    pixels = network(net).spec.n_in
+    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+        raise TypeError(f"shape must be a tuple of height and width; got {describe(shape)}")
+    height, width = (check_integer("shape", side, 1) for side in shape)
+    if height * width != pixels:
+        raise ValueError(f"shape must have {pixels} pixels, as many as the network has inputs; got {shape}")
+    units, columns = check_integer("units", units, 1), check_integer("columns", columns, 1)
     weights = np.asarray(net.weights[0], dtype=float)
     shown = np.argsort(-np.linalg.norm(weights, axis=0), kind="stable")[:units]
     limit = float(np.abs(weights[:, shown]).max()) or 1.0
@@ -103,8 +115,8 @@ def weight_images(
     for k, unit in enumerate(shown):
         row, column = divmod(k, columns)
         left, top = column * 1.12, row * 1.12
-        pixels = weights[:, unit].reshape(height, width)
-        ax.imshow(pixels, cmap=DARK_TO_LIGHT, norm=scale, extent=(left, left + 1, top + 1, top))
+        image = weights[:, unit].reshape(height, width)
+        ax.imshow(image, cmap=DARK_TO_LIGHT, norm=scale, extent=(left, left + 1, top + 1, top))
     rows = -(-len(shown) // columns)
     of = f"{len(shown)} of {weights.shape[1]} units" if len(shown) < weights.shape[1] else "all units"
     ax.set(title=f"Weights into the first layer, {of}", aspect=height / width)

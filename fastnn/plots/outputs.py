@@ -11,8 +11,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
+from fastnn.checks import check_integer
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import class_labels, numbers, places, series, vectors
+from fastnn.plots.vectors import class_labels, network, numbers, places, series, texts, vectors
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP
@@ -45,14 +46,15 @@ def outputs_against_targets(
     """
     ax = axes_or_new(ax)
     (targets,) = vectors(targets=targets)
-    lines = series(targets, "targets", outputs)
+    lines = series("outputs", outputs, targets, "targets")
+    labels = [str(k) for k in range(len(targets))] if names is None else texts("names", names, len(targets))
     place = np.arange(len(targets))
     ax.hlines(targets, place - 0.36, place + 0.36, color="0.55", linewidth=7, label="target")
     for k, ((name, values), style) in enumerate(zip(lines.items(), styles(len(lines)), strict=True)):
         at = place + 0.24 * (k - (len(lines) - 1) / 2)
         look = {"color": style["color"], "marker": style["marker"], "edgecolor": "white"}
         ax.scatter(at, values, s=70, label=name, zorder=3, **look)
-    ax.set_xticks(place, names or [str(k) for k in place])
+    ax.set_xticks(place, labels)
     ax.set(title="Outputs and targets", xlabel="sample", ylabel="output")
     tidy(ax, grid="y")
     ax.legend(frameon=False, loc="center")
@@ -86,7 +88,9 @@ def sample_images(
     """
     ax = axes_or_new(ax)
     predicted, true = class_labels(predicted=predicted, labels=labels)
-    images = np.asarray(images)
+    images, columns = np.asarray(images), check_integer("columns", columns, 1)
+    if images.ndim < 3:
+        raise ValueError(f"images must have shape (n, height, width); got {images.shape}")
     if len(images) != len(predicted):
         raise ValueError(f"images must be as many as predicted, {len(predicted)}; got {len(images)}")
     for k, (image, guess, label) in enumerate(zip(images, predicted, true, strict=True)):
@@ -170,7 +174,7 @@ def confusion(
     """
     ax = axes_or_new(ax)
     true, predicted = class_labels(true=true, predicted=predicted)
-    names = np.unique(np.concatenate([true, predicted])).tolist() if classes is None else list(classes)
+    names = np.unique(np.concatenate([true, predicted])).tolist() if classes is None else texts("classes", classes)
     rows, columns = places(names, true=true, predicted=predicted)
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (rows, columns), 1)
@@ -221,7 +225,7 @@ def decision_regions(
     ValueError
         If the network does not have two inputs, or `y` is not a class of the network for each sample.
     """
-    if net.spec.n_in != 2:
+    if network(net).spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")
     ax = axes_or_new(ax)
     X, (y,) = numbers("X", X, "(n, 2)"), class_labels(y=y)
@@ -229,8 +233,12 @@ def decision_regions(
         raise ValueError(f"X must have shape ({len(y)}, 2), a row for each class in y; got {X.shape}")
     count = max(net.spec.n_out, 2)
     places(list(range(count)), y=y)
+    if not np.isfinite(X).all():
+        raise ValueError("X must be finite")
+    names, steps = texts("names", names, 2), check_integer("steps", steps, 2)
     low, high = X.min(axis=0), X.max(axis=0)
-    low, high = low - 0.08 * (high - low), high + 0.08 * (high - low)
+    room = 0.08 * np.where(high > low, high - low, 1)
+    low, high = low - room, high + room
     sides = [np.linspace(a, b, steps) for a, b in zip(low, high, strict=True)]
     plane = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
     outputs = net.predict(plane)

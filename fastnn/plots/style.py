@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 
+from fastnn.checks import describe
+
 DARK_BLUE = "#123a66"
 RED = "#c03000"  # of what is wrong
 
@@ -22,8 +24,16 @@ DARK_TO_LIGHT = "cividis"
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
-    """The Axes asked for, or that of a new figure."""
+    """The Axes asked for, or that of a new figure.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, a figure or an array of Axes say, or was removed from its figure.
+    """
     if ax is not None:
+        if not isinstance(ax, Axes) or ax.figure is None:
+            raise TypeError(f"ax must be an Axes in a figure; got {describe(ax)}")
         return ax
     from matplotlib import pyplot  # chooses a backend: only where a figure is wanted
 

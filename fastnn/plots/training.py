@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
+from fastnn.checks import ABOVE_0, check_name, check_number
 from fastnn.plots.style import DARK_BLUE, axes_or_new, styles, tidy
-from fastnn.plots.vectors import numbers
+from fastnn.plots.vectors import by_name, numbers
 
 
 def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit: str = "epoch") -> Axes:
@@ -30,8 +31,11 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     Axes
     """
     ax = axes_or_new(ax)
+    losses = by_name("losses", losses)
     for (name, values), style in zip(losses.items(), styles(len(losses)), strict=True):
         values = numbers(name, values, "(epochs,)")
+        if values.ndim != 1:
+            raise ValueError(f"{name} must have shape (epochs,); got {values.shape}")
         values = np.where(values > 0, values, np.nan)
         ax.plot(np.arange(1, len(values) + 1), values, label=name, **{**style, "marker": None})
     ax.set_yscale("log")
@@ -64,6 +68,11 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     Axes
     """
     ax = axes_or_new(ax)
+    if not by_name("seconds", seconds):
+        raise ValueError("seconds must have at least one time; got none")
+    seconds = {name: check_number(name, time, ABOVE_0) for name, time in seconds.items()}
+    if bar is not None:
+        check_name("bar", bar, seconds)
     slowest, fastest = max(seconds.values()), min(seconds.values())
     compared = seconds[bar] if bar is not None else slowest
     for k, ((name, time), style) in enumerate(zip(seconds.items(), styles(len(seconds)), strict=True)):
@@ -110,7 +119,8 @@ def spread(
         low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
         ax.axvspan(low, high, color=DARK_BLUE, alpha=0.12, linewidth=0, label=f"5 to 95%: {low:.3g} to {high:.3g}")
         ax.axvline(middle, color=DARK_BLUE, linewidth=2.2, label=f"median: {middle:.3g}")
-    for (name, value), style in zip((marked or {}).items(), styles(len(marked or {})), strict=True):
+    marked = by_name("marked", {} if marked is None else marked)
+    for (name, value), style in zip(marked.items(), styles(len(marked)), strict=True):
         ax.axvline(value, color=style["color"], linestyle="--", linewidth=2.2, label=f"{name}: {value:.3g}")
     lost = len(values) - len(finite)
     title = f"Spread over {len(values):,} networks" + (f", {lost:,} of them not finite" if lost else "")

@@ -146,7 +146,7 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
     """
     ax = axes_or_new(ax)
     (levels,) = vectors(levels=levels)
-    lines = series(levels, "levels", found)
+    lines = series("found", found, levels, "levels")
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=6, alpha=0.5, label="as asked for")
     for (name, shares), style in zip(lines.items(), styles(len(lines)), strict=True):
         ax.plot(levels, shares, label=name, **style)
@@ -185,6 +185,8 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     ax = axes_or_new(ax)
     distances, errors = vectors(distances=distances, errors=errors)
     errors = abs(errors)
+    if not (np.isfinite(errors * distances) & (errors * distances > 0)).any():
+        raise ValueError("errors and distances must have a sample where both are finite and not 0; got none")
     ax.scatter(distances, errors, s=16, color=STYLES[1]["color"], alpha=0.4, linewidth=0, label="sample")
     groups = np.array_split(np.argsort(distances), min(_GROUPS, len(distances)))
     medians = [(np.median(distances[group]), np.median(errors[group])) for group in groups]

@@ -1,15 +1,17 @@
-"""Numbers and classes as the figures take them: vectors of the same length."""
+"""Arguments as the figures take them: numbers and classes in vectors of the same length, names, and networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import as_numbers, listed
+from fastnn.checks import as_numbers, describe, listed
 from fastnn.checks.arrays import has_masked
+from fastnn.models.mlp import MLP
 
 
 def numbers(name: str, values: ArrayLike, shape: str = "(n,)") -> NDArray[np.float64]:
@@ -46,8 +48,38 @@ def class_labels(**given: ArrayLike) -> list[NDArray]:
     return _alike({name: np.asarray(values) for name, values in given.items()})
 
 
-def series(first: NDArray, of: str, given: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
+def by_name(argument: str, given: Any) -> Mapping[str, Any]:
+    """A mapping from the names in a legend; raises TypeError if it is none."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument} must be a mapping, a name for each of what is drawn; got {describe(given)}")
+    return given
+
+
+def texts(argument: str, given: Any, count: int | None = None) -> list[Any]:
+    """Names of what is drawn, of which there must be `count`, unless it is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no sequence of names, or of another length.
+    """
+    if isinstance(given, str) or not hasattr(given, "__len__") or any(np.ndim(name) for name in given):
+        raise TypeError(f"{argument} must be a sequence of names; got {describe(given)}")
+    if count is not None and len(given) != count:
+        raise ValueError(f"{argument} must have {count} names; got {len(given)}")
+    return list(given)
+
+
+def network(net: Any) -> MLP:
+    """A network; raises TypeError if it is none."""
+    if not isinstance(net, MLP):
+        raise TypeError(f"net must be a fastnn.MLP; got {describe(net)}")
+    return net
+
+
+def series(argument: str, given: Any, first: NDArray, of: str) -> dict[str, NDArray[np.float64]]:
     """Vectors of numbers by the names that a legend gives them, as long as the first, which has the name `of`."""
+    given = by_name(argument, given)
     return {name: _as_long_as(first, of, _vector(name, numbers(name, values)), name) for name, values in given.items()}
 
 
