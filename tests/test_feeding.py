@@ -1,11 +1,13 @@
 """Batches from an iterator: the same as batches of an array, fetched ahead, and errors where they belong."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import Future
 
 import numpy as np
@@ -18,6 +20,7 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(25, 3)), RNG.normal(size=(25, 2))
 WEIGHTS = RNG.random(25)
 PARTS = [slice(0, 10), slice(10, 20), slice(20, 25)]
+SENDS_SIGNALS = pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
 
 
 def batches():
@@ -139,6 +142,7 @@ def test_going_back_begins_near_the_divergence(backend):
     assert len(epochs) < 250
 
 
+@SENDS_SIGNALS
 def test_ctrl_c_is_answered_though_batches_come_slower_than_before(backend):
     came = []
 
@@ -154,6 +158,63 @@ def test_ctrl_c_is_answered_though_batches_come_slower_than_before(backend):
     history = net().fit(slower, epochs=1, rng=0, backend=backend)
     assert history.stopped == "interrupted"
     assert len(came) < 110
+
+
+@SENDS_SIGNALS
+def test_ctrl_c_ends_what_a_resumed_run_skips(backend):
+    came, interrupted_at, pause = [], 50, 0.0
+
+    def batches():
+        for number in range(60):
+            came.append(number)
+            if number == interrupted_at:
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(pause)
+            yield X, Y
+
+    one = net()
+    first = one.fit(batches, epochs=1, rng=0, backend=backend)
+    came.clear()
+    interrupted_at, pause = 3, 0.03
+    history = one.fit(batches, epochs=1, state=first.state, backend=backend)
+    assert history.stopped == "interrupted"
+    assert np.array_equal(history.state.counters, first.state.counters)
+    assert len(came) < 30
+
+
+@SENDS_SIGNALS
+def test_a_second_ctrl_c_waits_for_no_batch(backend):
+    def stuck():
+        os.kill(os.getpid(), signal.SIGINT)
+        while not signal.getsignal(signal.SIGINT).__self__.pending:  # or the two would come as one
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+        yield X, Y
+
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        net().fit(stuck, epochs=1, rng=0, backend=backend)
+    assert time.perf_counter() - start < 0.8
+
+
+def test_an_error_does_not_keep_what_yields_batches(backend):
+    kept = []
+
+    def failing():
+        data = X.copy()
+        kept.append(weakref.ref(data))
+        yield data, Y
+        raise OSError("the disk is gone")
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(OSError, match="the disk is gone"):
+            net().fit(failing, epochs=1, rng=0, backend=backend)
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow
@@ -188,7 +249,7 @@ class LateThread:
             future.set_result(fetch())
         self.waiting.clear()
 
-    def close(self):
+    def close(self, wait):
         self.waiting.clear()
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,11 @@ class OneThread:
         self._tasks.put((future, do))
         return future
 
-    def close(self) -> None:
-        """End the thread, after what it does at the moment."""
+    def close(self, wait: bool) -> None:
+        """End the thread, after what it does at the moment, and perhaps wait for that."""
         self._tasks.put(None)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -49,10 +51,11 @@ class OneThread:
                 future.set_result(do())
             except BaseException as error:  # for the caller to raise
                 future.set_exception(error)
+            del task, future, do  # or the frame, which an error's traceback holds, would hold the error
 
 
 class Feed:
-    """The batches of a job, taken one by one.
+    """The batches of a job, taken one by one: a context, at whose end that of the thread is.
 
     Parameters
     ----------
@@ -78,6 +81,7 @@ class Feed:
         self._place: tuple[int, int] | None = None  # epoch and number of the batch that is fetched
         self._fetched: Future[Batch | None] | None = None
         self._iterator: Iterator[Any] = iter(())
+        self._is_closed = False
 
     def train(
         self, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
@@ -107,9 +111,15 @@ class Feed:
                 return Status.STOPPED
         return Status.DONE
 
-    def close(self) -> None:
-        """End the thread."""
-        self._thread.close()
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the thread, which skips no more batches; after a second Ctrl-C not even the present one is waited for."""
+        self._is_closed = True
+        self._thread.close(wait=kind is not KeyboardInterrupt)
 
     def _next(self, epoch: int, number: int, answers: bool) -> Batch | None:
         """A batch of an epoch, None after the last; the one after it is then fetched.
@@ -130,12 +140,14 @@ class Feed:
         while True:
             if answers:
                 self._interrupts.answer()
-            with suppress(TimeoutError):  # of this wait: one that the batch ended in is returned here
+            with suppress(TimeoutError):  # of this wait; an error that the batch ended in is returned, not raised
                 self._fetched.exception(SECONDS_A_CALL)
                 break
-        batch = self._fetched.result()
+        try:
+            batch = self._fetched.result()
+        finally:
+            self._fetched = None  # or an error would hold itself, by its traceback
         self._place = (epoch, number + 1)
-        self._fetched = None
         if batch is not None:
             self._fetched = self._thread.submit(partial(self._fetch, self._iterator, number + 1))
         return batch
@@ -144,6 +156,8 @@ class Feed:
         """The next batch of this iterator, which a run that goes back to an earlier place leaves meanwhile."""
         missing = object()
         for _ in range(skipped):  # here, for what yields them may live in one thread, as a database's cursor does
+            if self._is_closed:
+                return None
             next(iterator, None)
         batch = next(iterator, missing)
         if batch is missing:

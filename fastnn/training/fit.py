@@ -184,7 +184,7 @@ def _trainer(
     if options:  # each batch is a job of its own, and takes the path of networks of any size
         options = options | {"specialize": False}
     feed = Feed(job, partial(trainer, **options), _end_epoch(backend), interrupts)
-    return feed.train, closing(feed)
+    return feed.train, feed
 
 
 def _end_epoch(backend: str) -> Callable[..., bool]:
