@@ -228,7 +228,7 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
     if specialize and backend == "numba" and not job.is_plain:
         raise ValueError(
             "specialize must not be True with dydx, trainable, dropout, input_noise, batches from a callable or "
-            "a solver, which the specialised path does not support; got True"
+            "a solver, which the specialised path does not support"
         )
     return specialize
 

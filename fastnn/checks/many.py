@@ -123,8 +123,7 @@ def check_members_job(
     )
     if job.specialize and not job.may_share_lanes:
         raise ValueError(
-            "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support; "
-            "got True"
+            "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support"
         )
     if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
         job.schedule = optimizer.learning_rate.rates(0, epochs)

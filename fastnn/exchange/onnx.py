@@ -284,13 +284,16 @@ class _Graph:
     def _attributes(self, node: Any, place: str) -> dict[str, Any]:
         if any(attribute.ref_attr_name for attribute in node.attribute):
             raise ValueError(f"{place} must have its attributes' values; got a reference to another's")
-        try:
-            values = {attribute.name: self.onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-            return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
-        except ValueError as error:  # of a type that there is not, or not UTF-8
-            raise ValueError(
-                f"{place} must have attributes of the standard's types, texts in UTF-8; got others"
-            ) from error
+        values = {}
+        for attribute in node.attribute:
+            try:
+                value = self.onnx.helper.get_attribute_value(attribute)
+                values[attribute.name] = value.decode() if isinstance(value, bytes) else value
+            except ValueError as error:  # of a type that there is not, or not UTF-8
+                raise ValueError(
+                    f"{place} must have attributes of the standard's types, texts in UTF-8; {attribute.name!r} is not"
+                ) from error
+        return values
 
     def _array(self, tensor: Any) -> NDArray:
         """A tensor's numbers, which may stand in a file beside; no more memory is taken than the file has."""
@@ -300,7 +303,7 @@ class _Graph:
             return self.onnx.numpy_helper.to_array(tensor)
         except Exception as error:  # a damaged file fails in any of a dozen ways
             raise ValueError(
-                f"tensor {tensor.name!r} must hold as many numbers as its shape says; it does not"
+                f"tensor {tensor.name!r} must hold as many numbers as its shape says; that is {list(tensor.dims)}"
             ) from error
 
     def _loaded(self, tensor: Any) -> Any:

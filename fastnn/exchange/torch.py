@@ -71,7 +71,7 @@ def _steps_of(root: Any) -> Iterator[Step]:
             if module.training and hasattr(module, "parametrizations"):
                 raise ValueError(
                     f"{place} must be in evaluation mode, by module.eval(), as its weight is made of others; "
-                    "got it in training mode"
+                    "it is in training mode"
                 )
             biases = None if module.bias is None else floats_of(f"the bias of {place}", module.bias, 1)
             yield arrays.dense(floats_of(f"the weight of {place}", module.weight, 2).T, biases, place)

@@ -438,10 +438,7 @@ class MLP(SingleSample, InDomain, Exports):
             invalid.
         """
         if self._domain is not None:
-            raise ValueError(
-                "with_scaling must be called before with_domain, whose samples are in the final units; "
-                "got a network with a domain"
-            )
+            raise ValueError("with_scaling must be called before with_domain, whose samples are in the final units")
         params = scaling.fold(self._spec, self._params, x_mean, x_scale, y_mean, y_scale)
         return type(self).from_params(self._spec, params)
 

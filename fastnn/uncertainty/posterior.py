@@ -163,7 +163,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
         values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
     if not sums[-1, -1] > 0:
         raise ValueError(
-            "y must not be fitted exactly, as the uncertainty is estimated from the errors that are left; got none left"
+            "y must not be fitted exactly, as the uncertainty is estimated from the errors that are left; none are"
         )
     noise, prior, gamma = _evidence(np.maximum(values, 0), sums[-1, -1], y.size, params[-count:])
     root = vectors / np.sqrt(np.maximum(values, 0) / noise + 1 / prior)

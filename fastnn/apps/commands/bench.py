@@ -126,7 +126,7 @@ def _workloads(args: argparse.Namespace) -> list[Workload]:
     if args.layers is None:
         for name, default in OWN.items():
             if getattr(args, name) != default:
-                raise ValueError(f"--{name} must go with --layers, as it is of a workload of your own; got it alone")
+                raise ValueError(f"--{name} must go with --layers, as it is of a workload of your own")
         return workloads.named(args.workloads or DEFAULT)
     try:
         layers = [int(size) for size in args.layers.split(",")]

@@ -83,7 +83,7 @@ def read(source: Path, activations: str | None, dtype: str | None, layers: str |
     if source.suffix in _REFUSED:
         raise ValueError(f"{source} is a file {_INSTEAD.format(_REFUSED[source.suffix])}")
     if layers is not None and activations is None:
-        raise ValueError("--layers must go with --activations, as both are of a state_dict; got it alone")
+        raise ValueError("--layers must go with --activations, as both are of a state_dict")
     if activations is not None and source.suffix != ".safetensors":
         raise ValueError(f"--activations must be left out for {source}, which holds them; they are for a state_dict")
     if source.suffix == ".onnx":
