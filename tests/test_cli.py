@@ -84,14 +84,13 @@ def test_version(capsys):
         (["convert", "net.safetensors", "net.npz", "--activations", "tanh,identity", "--layers", ""], "layers"),
     ],
 )
-def test_an_empty_option_is_not_a_missing_one(argv, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.csv").write_text("a,y\n1,2\n")
+def test_an_empty_option_is_not_a_missing_one(argv, message, folder, capsys):
+    (folder / "data.csv").write_text("a,y\n1,2\n")
     fastnn.MLP((2, 3, 1)).save("net.npz")
     pytest.importorskip("safetensors.numpy").save_file({"0.weight": np.ones((3, 2), "f4")}, "net.safetensors")
     assert cli.main(argv) == 1
     assert message in capsys.readouterr().err
-    assert {path.name for path in tmp_path.iterdir()} == {"data.csv", "net.npz", "net.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {"data.csv", "net.npz", "net.safetensors"}
 
 
 @pytest.mark.parametrize("argv", [[], ["no-such-command"], ["demo", "--no-such-option"], ["demo", "--seed", "x"]])

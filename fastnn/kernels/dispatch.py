@@ -63,8 +63,8 @@ POINT_BYTES = 24 * 1024
 #: so, and for which many samples of a batch share tiles, where `RegisterFile.batch_rows` does. With AVX2, one sample
 #: through layers of 64 KB took 1.1 times as long as down the columns, of 128 KB to 2 MB 0.7 to 0.9, of more 0.4 to 0.8;
 #: 1,000 samples through layers of 64 KB 1.2 times as long as a few at once, of 128 KB 0.8, of 1 MB 0.6 and beyond that
-#: 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``). With AVX-512, one sample
-#: took as long through layers of up to 512 KB, of 1 MB 0.95, of 4 MB 0.9 of the time; its jvp 1.2 to 1.7.
+#: 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``). With AVX-512, one sample took as long through
+#: layers of up to 512 KB, of 1 MB 0.95, of 4 MB 0.9 of the time; its jvp 1.2 to 1.7.
 LARGE_LAYER_BYTES = 96 * 1024
 
 

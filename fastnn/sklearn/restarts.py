@@ -73,7 +73,7 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
             warn=False,
             **settings,
         )
-    except ValueError:
+    except ValueError:  # training one after another takes such numbers, or says what is wrong
         return False
     if not len(ensemble):
         raise KeyboardInterrupt

@@ -112,7 +112,7 @@ def _choose_layer(architecture, l, p, rows, x, h):
 
     def few_at_once(architecture, l, p, rows, x, h):
         x, x_row, x_stride = x
-        for r in range(0, rows if many else ROWS, ROWS):
+        for r in range(0, rows if many else ROWS, ROWS):  # else once, which the compiler then knows
             present = rows - r if this == 0 else ROWS  # in the scratch there is a row for each
             layer(architecture, this, 0, p, (x + r * x_row, x_row, x_stride, present), (h + r * stride, stride))
 

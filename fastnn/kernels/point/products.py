@@ -80,7 +80,7 @@ def sum_by_rows(biased, terms, features, n_in, n_out, w, b, x, h):
 
     Whole rows of the weights are added to sums in the cache: down the columns of large weights each row is another page
     of memory. `x` holds a place and the strides from one term to the next and from one number to the next, `h` a place
-    and the stride from one term to the next; what is beyond the features of their last vector becomes zero.
+    and the stride from one term to the next; what is beyond the features in their last vector becomes zero.
     """
     (x, x_row, x_stride), (h, h_row), width, one = x, h, lanes(w), np.intp(1)
     for i in range(terms):
