@@ -30,6 +30,7 @@ def prepared(y=Y, **columns):
     [
         (("False", "True", "unknown"), [True, False, None], ["True", "False", None]),
         (("False", "True", "unknown"), ["0", "TRUE", "unknown"], ["False", "True", "unknown"]),
+        (("False", "True", "unknown"), [1.0, 0.0, None], ["True", "False", None]),
         (("0", "1", "x"), [True, False, None], ["1", "0", None]),
         (("TRUE", "True", "False"), ["1", "True", "true"], ["1", "True", "true"]),  # of two levels either may be meant
         (("1", "2", "x"), ["true", "1", "0"], ["true", "1", "0"]),

@@ -76,27 +76,27 @@ class Column:
         if not series.is_not_null().any():  # of whatever type: nothing in it tells what it is
             series = polars.Series(series.name, [None] * len(series), polars.String)
         if self.levels is not None:
-            others = self._truth() | (self._whole() if series.dtype.is_float() else {})
-            return numerals.present(as_texts(series)).replace(others)
+            texts = numerals.present(as_texts(series))
+            if series.dtype.is_float():
+                texts = texts.replace(self._whole())
+            return texts.replace(self._truth())
         if self.kind == "date":
             return dates(series, self.form, numerals)
         return numbers(series, numerals)
 
     def _truth(self) -> dict[str, str]:
         """The level for each other text of a truth value, where one level is true and one false."""
-        levels = self.levels or ()
-        own = {level: TRUTH.get(level, level) for level in levels}
-        own = {level: truth for level, truth in own.items() if truth in ("0", "1")}
-        if sorted(own.values()) != ["0", "1"]:
+        truth = {"0": "0", "1": "1", **TRUTH}
+        levels = [level for level in self.levels or () if level in truth]
+        if sorted(truth[level] for level in levels) != ["0", "1"]:
             return {}
-        level_of = {truth: level for level, truth in own.items()}
-        others = {"0": "0", "1": "1", **TRUTH}
-        return {text: level_of[truth] for text, truth in others.items() if text not in levels}
+        level_of = {truth[level]: level for level in levels}
+        return {text: level_of[value] for text, value in truth.items() if text not in levels}
 
     def _whole(self) -> dict[str, str]:
-        """The level for each whole number as a float, which pandas makes of whole numbers where one is missing."""
+        """The text of each whole number as a float, which pandas makes of whole numbers where one is missing."""
         levels = self.levels or ()
-        return {f"{level}.0": level for level in levels if f"{level}.0" not in levels}
+        return {f"{text}.0": text for text in (*levels, "0", "1") if f"{text}.0" not in levels}
 
     def encode(self, values: Any, out: NDArray) -> int:
         """Write the inputs, shape (n, width), of values from `read`; return how many are of an unseen category."""
