@@ -302,6 +302,22 @@ def test_first_derivatives(name):
     assert close(out, reference(net, x), tolerance(net))
 
 
+@pytest.mark.parametrize("sizes", [(70, 48), pytest.param((48, 70), marks=pytest.mark.slow)])
+def test_jacobians_whose_last_block_is_smaller(sizes):
+    net = network(sizes, output_activation="tanh")
+    rows = sample.jacobian_rows(net.spec)
+    assert 1 < rows < 48
+    assert 48 % rows != 0
+    x, around = point(net), np.full((sizes[1] + 2, sizes[0] + 2), 7.0)
+    out = np.empty(sizes[1])
+    njit(lambda net, x, out, jac, work: net.jacobian(x, out, jac, work))(
+        net, x, out, around[1:-1, 1:-1], net.workspace("jacobian")
+    )
+    assert close(around[1:-1, 1:-1], (net.weights[0] * (1 - out**2)).T, 1e-12)
+    around[1:-1, 1:-1] = 7
+    assert (around == 7).all()
+
+
 @pytest.mark.parametrize(
     "name", ["one layer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("analytic", "exp"))]
 )
