@@ -308,13 +308,16 @@ def test_jacobians_whose_last_block_is_smaller(sizes):
     rows = sample.jacobian_rows(net.spec)
     assert 1 < rows < 48
     assert 48 % rows != 0
-    x, around = point(net), np.full((sizes[1] + 2, sizes[0] + 2), 7.0)
-    out = np.empty(sizes[1])
-    njit(lambda net, x, out, jac, work: net.jacobian(x, out, jac, work))(
-        net, x, out, around[1:-1, 1:-1], net.workspace("jacobian")
+    X, out, around = (
+        RNG.normal(size=(3, sizes[0])),
+        np.empty((3, sizes[1])),
+        np.full((5, sizes[1] + 2, sizes[0] + 2), 7.0),
     )
-    assert close(around[1:-1, 1:-1], (net.weights[0] * (1 - out**2)).T, 1e-12)
-    around[1:-1, 1:-1] = 7
+    jac = around[1:-1, 1:-1, 1:-1]
+    njit(lambda net, X, out, jac: net.jacobian(X, out, jac))(net, X, out, jac)
+    assert close(out, np.tanh(X @ net.weights[0] + net.biases[0]), 1e-12)
+    assert close(jac, np.swapaxes(net.weights[0] * (1 - out[:, None] ** 2), 1, 2), 1e-12)
+    jac[...] = 7
     assert (around == 7).all()
 
 
