@@ -138,7 +138,7 @@ def test_going_back_begins_near_the_divergence(backend):
 
     with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
         history = net().fit(spoilt, epochs=300, optimizer=SGD(0.01), rng=0, backend=backend)
-    assert history.epochs <= 200
+    assert 180 <= history.epochs <= 200  # an earlier beginning would meet spoilt batches at once, and go back to none
     assert len(epochs) < 250
 
 

@@ -293,7 +293,14 @@ def test_what_cannot_be_drawn_is_refused(ax, draw, message):
         draw(ax)
 
 
-@pytest.mark.parametrize("strange", [[1j, 2], np.array(["2020-01-01"] * 2, "M8[D]"), ["a", "b"]])
+class Refusing:
+    """What NumPy makes no array of, as a tensor that requires gradients."""
+
+    def __array__(self, *arguments, **named):
+        raise RuntimeError("detach it first")
+
+
+@pytest.mark.parametrize("strange", [[1j, 2], np.array(["2020-01-01"] * 2, "M8[D]"), ["a", "b"], Refusing()])
 def test_what_is_no_number_is_refused(ax, strange):
     with pytest.raises(TypeError, match=r"predicted must be an array of real numbers of shape \(n,\)"):
         plots.predicted_against_true([1, 2], strange, ax)

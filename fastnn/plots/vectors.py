@@ -23,7 +23,7 @@ def numbers(name: str, values: ArrayLike, shape: str = "(n,)") -> NDArray[np.flo
         If it holds anything else, complex numbers or dates say, or something masked.
     """
     if not has_masked(values):
-        with suppress(TypeError, ValueError):  # which is refused below
+        with suppress(Exception):  # whatever an array of another library raises; it is refused below
             values = np.asarray(values)
             values = values.astype(float) if values.dtype.kind == "O" else values
     return as_numbers(name, values, shape).astype(float)
