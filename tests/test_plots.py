@@ -361,7 +361,10 @@ def test_error_over_distance(ax):
             lambda ax: plots.decision_regions(PLANE, np.eye(2), [0, 1], ax, names=["x"]),
             "names must have 2 names; got 1",
         ),
-        (lambda ax: plots.decision_regions(PLANE, [[0.0, np.nan]], [0], ax), "X must be finite"),
+        (
+            lambda ax: plots.decision_regions(PLANE, [[0.0, np.nan]], [0], ax),
+            "X must be finite; got nan in row 0, column 1",
+        ),
         (lambda ax: plots.error_over_distance([0.0, 1.0], [1.0, 0.0], ax), "errors and distances must have a sample"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], frames=1), "frames must be an integer of at least 2"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], epochs=0), "epochs must be an integer of at least 1"),

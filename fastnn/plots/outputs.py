@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from fastnn.checks import check_integer
+from fastnn.checks import check_finite, check_integer
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
 from fastnn.plots.vectors import class_labels, network, numbers, places, series, texts, vectors
 
@@ -233,8 +233,7 @@ def decision_regions(
         raise ValueError(f"X must have shape ({len(y)}, 2), a row for each class in y; got {X.shape}")
     count = max(net.spec.n_out, 2)
     places(list(range(count)), y=y)
-    if not np.isfinite(X).all():
-        raise ValueError("X must be finite")
+    check_finite("X", X)
     names, steps = texts("names", names, 2), check_integer("steps", steps, 2)
     low, high = X.min(axis=0), X.max(axis=0)
     room = 0.08 * np.where(high > low, high - low, 1)
