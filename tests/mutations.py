@@ -58,6 +58,10 @@ MUTATIONS = [
     ("embed/domain.py", "if rows % 2 == 1:", "if False:", "test_domain.py -k in_compiled_code"),
     ("embed/methods.py", "array.ndim not in dims:", "False:", "test_embed_refusals.py"),
     ("embed/methods.py", 'if grad.layout != "C":', "if False:", "test_gradients.py -k compiled_code"),
+    ("embed/methods.py", "stride(x, 1), stride(out, 1)\n", "stride(x, 1), 1\n", "test_embed_arrays.py -k jacobian"),
+    ("embed/together.py", "jac + r * jac_row", "jac + 2 * r * row", "test_embed.py -k last_block"),
+    ("kernels/point/adjoint.py", "2.0 * bend, v2", "bend, v2", "test_embed_arrays.py -k v_curvature"),
+    ("kernels/point/series.py", "- 2.0 * a[row + j]", "- a[row + j]", "test_gradients.py -k of_softmax"),
 ]
 
 
