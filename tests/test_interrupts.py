@@ -22,6 +22,7 @@ from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.tiles import predict as predicting
 from fastnn.training import fit as fit_module
+from fastnn.training.interrupts import Interrupts
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -280,3 +281,13 @@ def test_whoever_reads_the_records_is_not_warned():
     assert (many.stopped == "diverged").all()
     with pytest.warns(RuntimeWarning, match="training diverged for 2 of 2 members"):
         fastnn.fit_many(spec, X, X[:, :3], **settings)
+
+
+def test_an_interpreter_beside_the_main_one_is_told_apart(monkeypatch):
+    def refuses(number, handler):
+        raise ValueError("signal only works in main thread of the main interpreter")
+
+    monkeypatch.setattr(signal, "signal", refuses)
+    for context in (Interrupts(), InterruptsHeld()):
+        with pytest.raises(RuntimeError, match="fastnn must run in the process's main interpreter"), context:
+            pass

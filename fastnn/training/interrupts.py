@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+from fastnn.kernels.jit.held import take_over
+
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
 UNBOUNDED = 2**62  # steps of a call that goes on after Ctrl-C
 
@@ -45,7 +47,7 @@ class Interrupts:
             if isinstance(outer, Interrupts):
                 self._outer = outer
             elif handler is signal.default_int_handler:
-                signal.signal(signal.SIGINT, self._note)
+                take_over(self._note)
                 self._installed = True
         return self
 

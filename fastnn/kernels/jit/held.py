@@ -9,7 +9,18 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
+
+
+def take_over(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Let Ctrl-C call a handler; raises RuntimeError in an interpreter beside the main one."""
+    try:
+        signal.signal(signal.SIGINT, handler)
+    except ValueError as error:
+        raise RuntimeError(
+            "fastnn must run in the process's main interpreter, as Numba does not work in others; this is another one"
+        ) from error
 
 
 class InterruptsHeld:
@@ -26,8 +37,8 @@ class InterruptsHeld:
         if threading.current_thread() is threading.main_thread():
             self._handler = signal.getsignal(signal.SIGINT)
             if callable(self._handler):
+                take_over(self._note)
                 self._installed = True
-                signal.signal(signal.SIGINT, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came, self._frame = True, frame
