@@ -1,6 +1,7 @@
 """``fastnn convert`` and ``fastnn export``."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from exchange_cases import ensemble, net
 
 import fastnn
 from fastnn.apps.cli import main
+from fastnn.apps.commands import convert
 
 polars = pytest.importorskip("polars")
 save = pytest.importorskip("safetensors.numpy").save_file
@@ -138,3 +140,10 @@ def test_derivatives_are_of_c_alone(capsys):
     net("tanh").save("net.npz")
     assert main(["export", "net.npz", "--to", "numpy", "--derivatives"]) == 1
     assert "--derivatives goes with --to c" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless device here")
+def test_a_device_is_no_state_dict(tmp_path):
+    (tmp_path / "state.safetensors").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"path must be a file; got '.*state.safetensors', a device or a pipe"):
+        convert.read(tmp_path / "state.safetensors", "identity", None)

@@ -106,7 +106,9 @@ def _state_in(source: Path) -> dict[str, NDArray]:
     import numpy as np
 
     from fastnn.checks.extras import require
+    from fastnn.models.reading import require_file
 
+    require_file(source)  # a device might never end
     content, safetensors = source.read_bytes(), require("safetensors", "io")
     try:
         entries = safetensors.deserialize(content)
