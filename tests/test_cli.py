@@ -2,9 +2,12 @@
 
 import argparse
 import io
+import signal
 import subprocess
 import sys
+import time
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -153,6 +156,23 @@ def test_names_from_files_do_not_command_the_terminal(demo_does, capsys):
     demo_does(fail(ValueError("no \x1b[2J\nsuch thing")))
     assert cli.main(["demo"]) == 1
     assert capsys.readouterr().err == "fastnn demo: no \\x1b[2J such thing\n"
+
+
+def test_ctrl_c_in_a_callback_is_not_lost(demo_does, capsys):
+    """Python ignores what a weak reference's callback raises."""
+
+    def work(terminal):
+        held = Terminal(quiet=True)
+        callback = weakref.ref(held, lambda _: signal.raise_signal(signal.SIGINT))
+        del held
+        assert callback() is None
+        for _ in range(100):
+            time.sleep(0.05)
+        terminal.say("done")
+
+    demo_does(work)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "fastnn demo: interrupted\n"
 
 
 def test_characters_that_standard_output_cannot_encode(demo_does, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import importlib
 import logging
@@ -10,7 +11,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from fastnn import __version__
 from fastnn.apps.commands import COMMANDS
@@ -57,6 +59,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _no_ctrl_c_lost() -> Iterator[None]:
+    """Where Python ignores errors, in callbacks of its imports for instance, Ctrl-C comes again a little later."""
+    before = sys.unraisablehook
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(0.05, _thread.interrupt_main).start()
+        else:
+            before(ignored)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -84,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         name = f"fastnn {args.command}"
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_ctrl_c_lost():
             warnings.showwarning = warn  # type: ignore[assignment] # which needs two of its arguments
             args.run(args, Terminal(quiet=args.quiet))
         sys.stdout.flush()
