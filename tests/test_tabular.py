@@ -766,7 +766,10 @@ def test_ctrl_c_at_any_moment(command, seconds, folder):
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=120)
+    try:
+        out, error = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert error in (f"fastnn {command}: interrupted\n", "fastnn: interrupted\n")  # or before it knew the command
     # A shell sees 130 either way: an import that was interrupted may have Python end itself by the signal.
     assert process.returncode in (130, -signal.SIGINT)

@@ -77,6 +77,7 @@ def _no_ctrl_c_lost() -> Iterator[None]:
         sys.unraisablehook = before
 
 
+@_no_ctrl_c_lost()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -104,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         name = f"fastnn {args.command}"
-        with warnings.catch_warnings(), _no_ctrl_c_lost():
+        with warnings.catch_warnings():
             warnings.showwarning = warn  # type: ignore[assignment] # which needs two of its arguments
             args.run(args, Terminal(quiet=args.quiet))
         sys.stdout.flush()
