@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import check_finite
+from fastnn.checks.arrays import check_apart, check_finite
 from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets, own_labels
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import draw_seed
@@ -62,9 +62,8 @@ def check_params_to_train(params: NDArray, **data: NDArray | None) -> None:
 def check_no_views(params: NDArray, **data: NDArray | None) -> None:
     """Refuse data that share their memory with the parameters; raises ValueError if some do."""
     for name, array in data.items():
-        is_view = array is not None and array.base is not None
-        if is_view and np.may_share_memory(array, params):
-            raise ValueError(f"{name} must be an array of its own; got one that shares the memory of params")
+        if array is not None:
+            check_apart(**{name: array}, params=params)
 
 
 def check_writable(params: NDArray) -> None:

@@ -131,9 +131,10 @@ class _Problem:
         self.job, self.spec, self.rule, self.answer = job, job.spec, job.optimizer, interrupts.answer
         self.network, self.equations = twin(backend, "network"), twin(backend, "normal_equations")
         self.eps = float(np.finfo(job.params.dtype).eps)
-        counted = counted_weights(job.loss, job.y, job.weights)
+        weights = job.weights
+        counted = counted_weights(job.loss, job.y, weights)
         divisor = counted.sum() * job.spec.n_out if job.loss.mean else 1.0
-        self.scale = np.sqrt(job.weights / divisor).astype(job.spec.dtype)  # of each sample's residuals
+        self.scale = np.sqrt(weights / divisor).astype(job.spec.dtype)  # of each sample's residuals
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
         self.is_bayesian = is_bayesian(self.rule)

@@ -17,8 +17,9 @@ class SlopeResiduals:
     def __init__(self, job: Job, backend: str):
         assert job.slopes is not None
         self.job, self.slopes, self.twin = job, job.slopes, twin(backend, "slopes")
-        share = self.slopes.weight / (len(self.slopes.directions) * job.spec.n_out) / job.weights.sum()
-        self.scale = np.sqrt(share * job.weights).astype(job.spec.dtype)[:, np.newaxis, np.newaxis]
+        weights = job.weights
+        share = self.slopes.weight / (len(self.slopes.directions) * job.spec.n_out) / weights.sum()
+        self.scale = np.sqrt(share * weights).astype(job.spec.dtype)[:, np.newaxis, np.newaxis]
 
     def loss(self, params: NDArray) -> float:
         """The slopes' part of the loss for some parameters."""
