@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
 from fastnn.checks.extras import require
+from fastnn.plots.arguments import network, vectors
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
-from fastnn.plots.vectors import network, vectors
 from fastnn.settings.optimizers import SGD, Optimizer
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from fastnn.checks import check_integer, describe
+from fastnn.plots.arguments import network, texts
 from fastnn.plots.style import DARK_TO_LIGHT, NEGATIVE_TO_POSITIVE, axes_or_new
-from fastnn.plots.vectors import network, texts
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP

@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from fastnn.checks import check_finite, check_integer
+from fastnn.plots.arguments import class_labels, network, numbers, places, series, texts, vectors
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import class_labels, network, numbers, places, series, texts, vectors
 
 if TYPE_CHECKING:
     from fastnn.models.mlp import MLP

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from fastnn.checks import ABOVE_0, check_name, check_number
+from fastnn.plots.arguments import by_name, numbers
 from fastnn.plots.style import DARK_BLUE, axes_or_new, styles, tidy
-from fastnn.plots.vectors import by_name, numbers
 
 
 def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit: str = "epoch") -> Axes:

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
+from fastnn.plots.arguments import class_labels, numbers, places, series, vectors
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
-from fastnn.plots.vectors import class_labels, numbers, places, series, vectors
 
 #: Groups of as many samples each, of which the middle error is drawn.
 _GROUPS = 10
