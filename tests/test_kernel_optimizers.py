@@ -9,7 +9,7 @@ from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels.train import trainer
 from fastnn.reference import step
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import Adam, AdamW
+from fastnn.settings.optimizers import Adam, AdamW, RMSprop
 from fastnn.settings.spec import NetworkSpec
 
 DTYPES = ["float64", "float32"]
@@ -61,6 +61,17 @@ def test_gradients_that_turn_stay_and_vanish(rule, dtype):
         with about(n_params):
             np.testing.assert_allclose(ours, expected, rtol=tolerance, atol=tolerance * np.abs(params).max())
             assert (np.abs(slots - expected_slots) <= tolerance * (np.abs(expected_slots) + scale)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", [Adam(), AdamW(), RMSprop()], ids=repr)
+def test_a_second_moment_that_overflows_stops_its_parameter_alone(rule, dtype):
+    gradients = np.ones((1, 40), dtype)
+    gradients[0, 7] = np.sqrt(np.finfo(dtype).max) * 1e3
+    with np.errstate(over="ignore"):
+        expected, _ = follow_by_numpy(rule, np.ones(40, dtype), gradients)
+    ours, _ = follow(rule, np.ones(40, dtype), gradients)
+    np.testing.assert_allclose(ours, expected, rtol=8 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("rule", [Adam(0.1), AdamW(0.1, weight_decay=0.0)], ids=repr)

@@ -30,6 +30,7 @@ from fastnn.kernels.simd import (
     pointer_at,
     polynomial,
     prefetch,
+    quotient,
     scratch,
     select,
     sqrt,
@@ -252,6 +253,46 @@ def test_whole_numbers_are_exact(n, dtype):
     across(n)(x, y, z, fused, powers, waves, rest, everywhere, rest.copy(), rest > 0, rest.copy(), together)
     np.testing.assert_array_equal(fused, x * y + z)
     np.testing.assert_array_equal(powers, np.polynomial.polynomial.polyval(x, [1, -2, 3, 4, -5, 6, 7]))
+
+
+@cache
+def quotients(n):
+    """A kernel that divides a row by another, `n` lanes at a time."""
+
+    @njit(error_model="numpy")
+    def kernel(x, y, result):
+        for i in range(0, x.size, n):
+            a, b = load(with_lanes(pointer(x, i), n)), load(with_lanes(pointer(y, i), n))
+            store(with_lanes(pointer(result, i), n), quotient(a, b))
+
+    return kernel
+
+
+@every_shape
+@pytest.mark.parametrize("n", [1, 4, 8, 16, 32])
+def test_quotients_are_right_to_the_last_bit_but_one(n, dtype):
+    rng, limits = np.random.default_rng(4), np.finfo(dtype)
+    small, large = limits.minexp + 2, limits.maxexp - 3
+    x = rng.uniform(-2, 2, 8192).astype(dtype)
+    y = np.ldexp(rng.uniform(1, 2, 8192).astype(dtype), rng.integers(small, large, 8192)) * rng.choice([-1, 1], 8192)
+    y = y.astype(dtype)
+    result, exact = np.empty_like(x), x.astype(np.longdouble) / y.astype(np.longdouble)
+    quotients(n)(x, y, result)
+    normal = np.abs(exact) > limits.tiny
+    assert normal.mean() > 0.9
+    assert (np.abs(result - exact) <= 1.5 * np.spacing(np.abs(result)))[normal].all()
+
+
+@every_shape
+@pytest.mark.parametrize("n", [1, 16])
+def test_quotients_of_the_ends(n, dtype):
+    x = np.array([0.0, -0.0, 1.0, -3.0, np.inf, np.nan, 1.0, np.inf], dtype)
+    y = np.array([2.0, 2.0, np.inf, np.inf, 5.0, 1.0, np.nan, np.inf], dtype)
+    x, y = np.repeat(x, 2), np.repeat(y, 2)
+    result = np.empty_like(x)
+    quotients(n)(x, y, result)
+    with np.errstate(invalid="ignore"):
+        same_bits(result, x / y)
 
 
 # ---------------------------------------------------------------- memory and masks

@@ -21,7 +21,7 @@ from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.jit.pipeline import INLINED
-from fastnn.kernels.simd import by_dtype, fma, lanes, load_first, select, sqrt, store_first
+from fastnn.kernels.simd import by_dtype, fma, lanes, load_first, quotient, select, sqrt, store_first
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.types import Pointer
 from fastnn.settings.catalogue import OPTIMIZERS
@@ -81,7 +81,7 @@ def rmsprop_numbers(rate, momentum, settings, debias, spread):
 def rmsprop(p, g, s, c):
     """``s = decay s + (1 - decay) g**2``; ``p -= rate g / (sqrt(s) + epsilon)``."""
     s = fma(s, c[1], c[2] * g * g)
-    return p - c[0] * g / (sqrt(s) + c[3]), s
+    return p - quotient(c[0] * g, sqrt(s) + c[3]), s
 
 
 # ---------------------------------------------------------------- Adam
@@ -96,7 +96,7 @@ def adam(p, g, s, t, c):
     """``s`` and ``t`` are the decaying means of g and g**2."""
     s = fma(s, c[1], (1.0 - c[1]) * g)
     t = fma(t, c[2], (1.0 - c[2]) * g * g)
-    return p - c[0] * s / fma(sqrt(t), c[4], c[3]), s, t
+    return p - quotient(c[0] * s, fma(sqrt(t), c[4], c[3])), s, t
 
 
 @inlined

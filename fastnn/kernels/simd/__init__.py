@@ -17,6 +17,7 @@ from fastnn.kernels.simd import integers as integers
 from fastnn.kernels.simd import operators as operators
 from fastnn.kernels.simd.across import any_lane, first, largest, total, total_everywhere, totals
 from fastnn.kernels.simd.bits import from_bits, to_bits
+from fastnn.kernels.simd.division import quotient
 from fastnn.kernels.simd.lanewise import (
     absolute,
     as_double,
@@ -68,6 +69,7 @@ __all__ = [
     "pointer_at",
     "polynomial",
     "prefetch",
+    "quotient",
     "scratch",
     "select",
     "sqrt",

@@ -33,6 +33,7 @@ class RegisterFile(NamedTuple):
     features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
     streams: int = 0  # terms of a series at most, the value first, that read large weights row by row (-k alone)
     batch_rows: int = 0  # samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch)
+    estimates_reciprocals: bool = False  # instead of dividing, in the optimizers (bench_kernels.py -k optimizer)
 
 
 REGISTER_FILES = {
@@ -49,6 +50,7 @@ REGISTER_FILES = {
         fetches_weights=True,
         features=8,
         streams=1,
+        estimates_reciprocals=True,
     ),
     "avx": RegisterFile(
         32,
