@@ -297,8 +297,8 @@ def check_place(state: State, job: Job) -> None:
     ValueError
         If it has done at least as many batches of its present epoch as an epoch of the job has.
     """
-    if state.counters.item(1) >= job.n_batches:
+    if state.batches_done >= job.n_batches:
         raise ValueError(
             f"state must be that of a run with {job.n_batches} batches an epoch; "
-            f"got one that has done {state.counters[1]} of its current epoch"
+            f"got one that has done {state.batches_done} of its current epoch"
         )

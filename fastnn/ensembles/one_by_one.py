@@ -75,7 +75,7 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
     records = outcome.records
-    records.epochs[k], records.steps[k] = run.epochs, run.state.counters[2]
+    records.epochs[k], records.steps[k] = run.epochs, run.state.steps_done
     records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
     if job.stopping is not None:
         records.best[k] = run.state.monitor_state[MonitorState.BEST]

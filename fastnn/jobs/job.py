@@ -216,6 +216,21 @@ class State:
         """The state of a run that only computes a gradient."""
         return cls("", 0, np.empty((1, 0), dtype), np.zeros(3, np.int64), np.zeros(2))
 
+    @property
+    def epochs_done(self) -> int:
+        """Number of whole epochs."""
+        return self.counters.item(0)
+
+    @property
+    def batches_done(self) -> int:
+        """Number of batches in the present epoch."""
+        return self.counters.item(1)
+
+    @property
+    def steps_done(self) -> int:
+        """Number of steps in all."""
+        return self.counters.item(2)
+
     def copy(self) -> State:
         """An independent copy of the state."""
         return State(

@@ -41,7 +41,7 @@ def end_epoch(
     bool
         Whether early stopping ends the run.
     """
-    monitor, kept, epoch = job.monitor, state.monitor_state, int(state.counters[0])
+    monitor, kept, epoch = job.monitor, state.monitor_state, state.epochs_done
     assert monitor is not None
     value, metric = loss, -inf
     if monitor.validates:

@@ -54,12 +54,12 @@ def train(
         How the call ended. For a batch that is `BAD_DATA` or has `DIVERGED` no step is taken.
     """
     n, gradient = len(job.X), np.empty_like(job.params)
-    first_epoch, first_step = int(state.counters[0]), int(state.counters[2])
+    first_epoch, first_step = state.epochs_done, state.steps_done
     for i in range(len(learning_rates)):
         epoch = first_epoch + i
         order = _order(job, state, epoch) if job.shuffle else None
-        for batch in range(int(state.counters[1]), job.n_batches):
-            if state.counters[2] - first_step == max_steps:
+        for batch in range(state.batches_done, job.n_batches):
+            if state.steps_done - first_step == max_steps:
                 return Status.PAUSED
             rows = slice(batch * job.batch_size, (batch + 1) * job.batch_size)
             status = _train_batch(
@@ -108,7 +108,7 @@ def _train_batch(
 
     counted = counted_weights(job.loss, y, weight)
     batch_weight = len(X) if counted is None else float(counted.sum())
-    X, factors = noisy(job, state.seed, int(state.counters[2]), X)
+    X, factors = noisy(job, state.seed, state.steps_done, X)
     loss = _batch_loss(job, X, y, weight, gradient, loss_and_grad, factors=factors)
     if job.slopes is not None:
         weights = np.ones(len(X), job.params.dtype) if weight is None else weight
@@ -123,7 +123,7 @@ def _train_batch(
         clip(gradient, job.max_grad_norm)
     state.counters[1:] += 1
     for begin, end in [(0, len(gradient))] if job.trainable is None else job.trainable:
-        part, t = slice(begin, end), int(state.counters[2])
+        part, t = slice(begin, end), state.steps_done
         step(job.update_rule, job.params[part], gradient[part], state.slots[:, part], learning_rate, t)
     share = batch_weight if job.convention is None else len(X)
     state.sums += loss * share, share

@@ -88,7 +88,7 @@ class Epochs:
     def __call__(self, rates: NDArray[np.float64]) -> list[float] | None:
         """Train an epoch for each rate; their losses, or None if one is not finite."""
         job = self.job
-        first, losses = int(self.state.optimizer_state.counters[0]), np.empty(len(rates))
+        first, losses = self.state.optimizer_state.epochs_done, np.empty(len(rates))
         if job.orders is not None:
             twin("numba", "shuffle").shuffle(self.rng, self.order, job.orders, first, len(rates))
         if self.run_epochs(rates, losses) != Status.DONE:
@@ -103,9 +103,9 @@ class Epochs:
         train = twin("numba", "training").trainer(job, state, threads=self.threads)
 
         def run(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
-            first, status = int(state.counters[0]), Status.PAUSED
+            first, status = state.epochs_done, Status.PAUSED
             while status == Status.PAUSED:
-                done = int(state.counters[0]) - first
+                done = state.epochs_done - first
                 status = train(state, rates[done:], losses[done:], self.max_steps)
             return status
 
@@ -115,7 +115,7 @@ class Epochs:
         """The same on sparse samples, of which one batch at a time is made dense."""
         job, n, state, loss = self.job, len(self.job.y), self.state.optimizer_state, np.empty(1)
         for i in range(len(rates)):
-            epoch = int(state.counters[0])
+            epoch = state.epochs_done
             order, total = np.arange(n) if job.orders is None else job.orders[epoch % self.most], 0.0
             for start in range(0, n, job.batch_size):
                 rows = order[start : start + job.batch_size]

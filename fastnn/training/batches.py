@@ -87,13 +87,13 @@ class Feed:
         self, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
     ) -> Status:
         """Run the job from where its state stands: the contract of `fastnn.reference.training.train`."""
-        job, first_step = self._job, int(state.counters[2])
+        job, first_step = self._job, state.steps_done
         for i in range(len(losses)):
             while True:
-                if state.counters[2] - first_step == max_steps:
+                if state.steps_done - first_step == max_steps:
                     return Status.PAUSED
                 try:
-                    batch = self._next(int(state.counters[0]), int(state.counters[1]), max_steps < UNBOUNDED)
+                    batch = self._next(state.epochs_done, state.batches_done, max_steps < UNBOUNDED)
                 except Interrupted:
                     return Status.PAUSED
                 if batch is None:
@@ -101,11 +101,11 @@ class Feed:
                 status = self._step(state, batch, learning_rates[i : i + 1])
                 if status is not Status.DONE:
                     return status
-            if state.counters[1] == 0:
+            if state.batches_done == 0:
                 raise ValueError("X must yield at least one batch in every epoch; got none")
             losses[i] = state.sums[0] / (state.sums[1] or 1.0)
             stop = job.monitor is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
-            state.counters[:2] = state.counters[0] + 1, 0
+            state.counters[:2] = state.epochs_done + 1, 0
             state.sums[:] = 0
             if stop:
                 return Status.STOPPED
@@ -172,7 +172,7 @@ class Feed:
         one = replace(
             self._job, X=X, y=y, sample_weight=weight, batch_size=len(X), shuffle=False, monitor=None, batches=None
         )
-        counters, loss = np.array([state.counters[0], 0, state.counters[2]]), np.empty(1)
+        counters, loss = np.array([state.epochs_done, 0, state.steps_done], np.int64), np.empty(1)
         place = State(state.optimizer, state.seed, state.slots, counters, np.zeros(2))
         status = self._trainer(one, place)(place, learning_rate, loss, 1)
         if status is Status.BAD_DATA:

@@ -118,14 +118,13 @@ def fit(
     with limited_blas, interruptible as interrupts:
         before = job.params.copy()
         if job.monitor is not None:
-            job.monitor.begin(state.counters.item(0), min(epochs, FIRST_ROOM))
+            job.monitor.begin(state.epochs_done, min(epochs, FIRST_ROOM))
         train, thread = _trainer(job, state, backend, options, interrupts)
         with thread:
             run = _Run(train, job, state, epochs, before, first_steps)
             with ProgressBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
-            is_data = status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite)  # and not its noise
-            if stopped == "diverged" and is_data:
+            if status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite):  # and it is not the noise
                 job.params[:] = before
                 check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
                 raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
@@ -139,11 +138,7 @@ def fit(
                     "the parameters after the last finite epoch are kept",
                 )
         if stopped in ("converged", "stalled"):
-            from fastnn.training.verdict import REMEDY, why_stalled
-
-            why = why_stalled(job)
-            if stopped == "stalled" and why is None:
-                why = f"the gradient is not zero, but no step leads down; {REMEDY}"
+            why = _why_stalled(job, stopped)
             if why is not None:
                 stopped = "stalled"
                 _warn(warn, f"training stalled in epoch {run.done}: {why}")
@@ -158,6 +153,16 @@ def fit(
 def _warn(warn: bool, message: str) -> None:
     if warn:
         warnings.warn(message, RuntimeWarning, stacklevel=4)  # where the user calls MLP.fit
+
+
+def _why_stalled(job: Job, stopped: Stop) -> str | None:
+    """What keeps a solver that has converged, or stalled, from lowering the loss; None at a minimum."""
+    from fastnn.training.verdict import REMEDY, why_stalled
+
+    why = why_stalled(job)
+    if why is None and stopped == "stalled":
+        why = f"the gradient is not zero, but no step leads down; {REMEDY}"
+    return why
 
 
 def _trainer(
@@ -198,7 +203,7 @@ class _Run:
     def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray, first_steps: int):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps = first_steps
-        self.first, _, steps = state.counters.tolist()
+        self.first = state.epochs_done
         room = min(epochs, FIRST_ROOM)
         self.learning_rates = job.optimizer.rates(self.first, room)
         self.losses = np.empty(room)
@@ -209,7 +214,7 @@ class _Run:
         if state.last is not None:
             before = state.last
             job.params[:], state.last = before, None
-        begins = job.monitor is None and steps == 0
+        begins = job.monitor is None and state.steps_done == 0
         self.kept = before, None if begins else state.copy()
 
     def _begin_monitoring(self) -> None:
@@ -226,7 +231,7 @@ class _Run:
     @property
     def done(self) -> int:
         """Number of whole epochs that this run has done."""
-        return self.state.counters.item(0) - self.first
+        return self.state.epochs_done - self.first
 
     def is_finite(self, state: State) -> bool:
         """Whether the parameters are, and what the optimizer keeps: an infinite one would hold a parameter still."""
@@ -234,7 +239,7 @@ class _Run:
 
     def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The learning rates of the next epochs, and room for their losses."""
-        done = state.counters.item(0) - self.first
+        done = state.epochs_done - self.first
         if done == len(self.losses):
             self._make_room()
         if self.plateau:
@@ -260,7 +265,7 @@ class _Run:
         while True:
             calls += 1
             keeping = calls >= CALLS_A_COPY
-            done, steps, clock = self.done, self.state.counters.item(2), perf_counter()
+            done, steps, clock = self.done, self.state.steps_done, perf_counter()
             steps_now = self._whole_epochs(max_steps) if keeping else max_steps
             status = self.train(self.state, *self.following(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
@@ -275,15 +280,15 @@ class _Run:
                 return status, "finished"
             if interrupts.pending:
                 return status, "interrupted"
-            max_steps = max(1, int((int(self.state.counters[2]) - steps) * SECONDS_A_CALL / max(seconds, 1e-9)))
-            if keeping and self.state.counters[1] == 0 and self.is_finite(self.state):
+            max_steps = max(1, int((self.state.steps_done - steps) * SECONDS_A_CALL / max(seconds, 1e-9)))
+            if keeping and self.state.batches_done == 0 and self.is_finite(self.state):
                 self.kept = self.job.params.copy(), self.state.copy()
                 calls = 0
             bar.update(self.done, *self._last())
 
     def _whole_epochs(self, max_steps: int) -> int:
         """At most this number of steps, reduced to whole epochs if possible."""
-        to_end = self.job.n_batches - int(self.state.counters[1])
+        to_end = self.job.n_batches - self.state.batches_done
         beyond = max_steps - to_end
         return max_steps if beyond < 0 else to_end + beyond // self.job.n_batches * self.job.n_batches
 
@@ -315,14 +320,14 @@ class _Run:
         if state is None:
             state = State.fresh(self.job.spec, self.job.optimizer, self.state.seed)
         last, bad = self.done, self.done + 1
-        while bad - int(state.counters[0]) + self.first > 1:
-            good = int(state.counters[0]) - self.first
+        while bad - state.epochs_done + self.first > 1:
+            good = state.epochs_done - self.first
             middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
             self.train(trial, *self.following(trial, middle - good), UNBOUNDED)
             # It gets ahead, by whole epochs, unless batches from a callable are others now.
-            ahead = int(trial.counters[0]) - self.first > good and trial.counters[1] == 0
+            ahead = trial.epochs_done - self.first > good and trial.batches_done == 0
             if ahead and self.is_finite(trial):
                 params, state = self.job.params.copy(), trial
             else:
