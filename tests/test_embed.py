@@ -13,7 +13,8 @@ from numba.experimental import jitclass
 
 import fastnn
 from fastnn import MLP
-from fastnn.embed.methods import STACK_BYTES, TOGETHER_STACK_BYTES
+from fastnn.embed.arguments import STACK_BYTES
+from fastnn.embed.together import TOGETHER_STACK_BYTES
 from fastnn.kernels import point as sample
 from fastnn.kernels.dispatch import fetches_weights, shares_tiles
 from fastnn.kernels.point.products import ROWS

@@ -11,7 +11,7 @@ import numpy as np
 from numba import cfunc, types
 from numpy.typing import NDArray
 
-from fastnn.embed.methods import STACK_BYTES
+from fastnn.embed.arguments import STACK_BYTES
 from fastnn.embed.pointers import memory
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import Architecture

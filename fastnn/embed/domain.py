@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastnn.embed.methods import check_array, shapes_message
+from fastnn.embed.arguments import check_array, shapes_message
 from fastnn.embed.outside import domain_of, lies_inside
 from fastnn.embed.pointers import fits, memory, stride
 from fastnn.embed.refusals import Refusal, method
@@ -23,7 +23,7 @@ from fastnn.settings.domain import LINE, stride_of
 def _check(net: Any, name: str, x: Any) -> None:
     if net.outside is None:
         raise Refusal(f"net.{name}: net must have a domain, which net.with_domain(X) gives it; got one without")
-    check_array(net, name, "x", x, (1,), False)
+    check_array(net, name, "x", x, (1,))
 
 
 @method(NetworkType, "distance", jit_options=EMBEDDED)

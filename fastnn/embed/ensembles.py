@@ -6,8 +6,8 @@ from functools import cache
 
 from numba import types
 
+from fastnn.embed.arguments import besides, check_array, check_workspace
 from fastnn.embed.fields import ArraysType, announce, shows
-from fastnn.embed.methods import besides, check_array, check_workspace
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import architecture
@@ -40,8 +40,8 @@ def type_of(spec: NetworkSpec) -> EnsembleType:
 
 @method(EnsembleType, "forward", jit_options=EMBEDDED)
 def _forward(many, x, out, workspace=None):
-    check_array(many, "forward", "x", x, (1,), False)
-    check_array(many, "forward", "out", out, (2,), True)
+    check_array(many, "forward", "x", x, (1,))
+    check_array(many, "forward", "out", out, (2,), written=True)
     n_in, n_out, size = many.spec.n_in, many.spec.n_out, check_workspace(many, "forward", workspace)
     overlap = "many.forward: out must be an array of its own; got one that shares the memory of x"
     shapes = f"many.forward: x must have shape ({n_in},) and out a row of {n_out} for each member"

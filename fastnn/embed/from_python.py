@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.embed import cfunction
-from fastnn.embed.methods import STACK_BYTES
+from fastnn.embed.arguments import STACK_BYTES
 from fastnn.jobs.aligned import aligned_empty
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import kernel

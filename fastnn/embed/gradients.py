@@ -6,7 +6,7 @@ complete. ``net.train_step`` takes a whole step.
 
 from __future__ import annotations
 
-from fastnn.embed.methods import (
+from fastnn.embed.arguments import (
     absent,
     check_array,
     check_gradient,
@@ -25,8 +25,8 @@ from fastnn.kernels.simd import pointer
 
 @method(NetworkType, "vjp_params", jit_options=EMBEDDED)
 def _vjp_params(net, x, v, grad, workspace=None):
-    check_array(net, "vjp_params", "x", x, (1, 2), False)
-    check_array(net, "vjp_params", "v", v, (x.ndim,), False)
+    check_array(net, "vjp_params", "x", x, (1, 2))
+    check_array(net, "vjp_params", "v", v, (x.ndim,))
     check_gradient(net, "vjp_params", grad)
     n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
     size = check_workspace(net, "vjp_params", workspace)
@@ -64,7 +64,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
     curved = not absent(v_curvature)
     require_derivatives(net, "taylor_vjp_params", 3 if curved else 2)
     for name, array in (arrays | ({"v_curvature": v_curvature} if curved else {})).items():
-        check_array(net, "taylor_vjp_params", name, array, (1,), False)
+        check_array(net, "taylor_vjp_params", name, array, (1,))
     check_gradient(net, "taylor_vjp_params", grad)
     n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
     size = check_workspace(net, "taylor_vjp_params", workspace)

@@ -1,101 +1,38 @@
 """The methods of a network in compiled code: its outputs, and their derivatives by the inputs.
 
-Types and numbers of dimensions are checked when the caller is compiled, and shapes when it runs, so that nothing is
-ever written outside an array.
+Types and numbers of dimensions are checked when the caller is compiled (`fastnn.embed.arguments`), and shapes when it
+runs, so that nothing is ever written outside an array.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import lower_builtin
 
+from fastnn.embed.arguments import (
+    absent,
+    check_array,
+    check_gradient,
+    check_workspace,
+    overlap_message,
+    shapes_message,
+)
 from fastnn.embed.outside import feed
 from fastnn.embed.pointers import apart, fits, holds, memory, stride
-from fastnn.embed.refusals import Refusal, method, named
+from fastnn.embed.refusals import method
 from fastnn.embed.together import TOGETHER_STACK_BYTES, batch_together, jacobian_together
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer
-from fastnn.settings import own
-
-#: Most bytes of scratch that are taken from the stack: a thread's may be small.
-STACK_BYTES = 32 * 1024
-
-
-# ---------------------------------------------------------------- checks while compiling
-def check_array(net: Any, method: str, name: str, array: Any, dims: tuple[int, ...], written: bool) -> None:
-    """Refuse anything but an array of the network's dtype with this number of dimensions."""
-    wanted = f"{net.called}.{method}: {name} must be a {' or '.join(f'{n}-D' for n in dims)} array of {net.dtype}"
-    if not isinstance(array, types.Array) or array.dtype != net.dtype or array.ndim not in dims:
-        raise Refusal(f"{wanted}; got {named(array)}")
-    if written and not array.mutable:
-        raise Refusal(f"{wanted} that can be written to; got {named(array)}")
-
-
-def check_gradient(net: Any, method: str, grad: Any) -> None:
-    """Refuse anything but a contiguous, writable vector of the network's dtype."""
-    check_array(net, method, "grad", grad, (1,), True)
-    if grad.layout != "C":
-        raise Refusal(f"net.{method}: grad must be contiguous; got {named(grad)}")
-
-
-def absent(argument: Any) -> bool:
-    """Whether an argument is None or omitted."""
-    return argument is None or isinstance(argument, (types.NoneType, types.Omitted))
-
-
-def check_workspace(net: Any, method: str, workspace: Any, least: int | None = None) -> int:
-    """The size of a method's scratch; refuse networks too wide for the stack, and a workspace of the wrong type.
-
-    A method that can do with less, down to `least`, takes what it wants of the stack by itself.
-    """
-    count, itemsize, where = point.scratch_size(net.spec, method), net.dtype.bitwidth // 8, f"{net.called}.{method}"
-    if absent(workspace):
-        if (count if least is None else least) * itemsize > STACK_BYTES:
-            raise Refusal(
-                f"{where}: this network needs {count * itemsize:,} bytes of scratch, more than the {STACK_BYTES:,} "
-                f"that are taken from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
-                f'such as net.workspace("{method}")'
-            )
-    elif workspace != types.Array(net.dtype, 1, "C"):
-        raise Refusal(f"{where}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")
-    return count
-
-
-def require_derivatives(net: Any, method: str, order: int) -> None:
-    """Refuse a network with an activation, a user's own, that lacks a derivative of this order."""
-    lacks = own.lacking(net.spec.activations, order)
-    if lacks is not None:
-        raise Refusal(f"net.{method}: {lacks}")
-
-
-def shapes_message(method: str, shapes: dict[str, tuple], scratch: int | None = None) -> str:
-    """The error message for arrays of the wrong shape, and what else they must be."""
-    (first, shape), *others = ((name, str(shape).replace("'", "")) for name, shape in shapes.items())
-    arrays = "".join(f", {name} {shape}" for name, shape in others)
-    return f"net.{method}: {first} must have shape {shape}{arrays}{besides(scratch)}"
-
-
-def besides(scratch: int | None) -> str:
-    """What is refused with wrong shapes: a workspace that is too short, if one may be given, and odd strides."""
-    workspace = "" if scratch is None else f"; a workspace, if it is given, at least {scratch} numbers"
-    return f"{workspace}; all strides multiples of the itemsize"
-
-
-def overlap_message(method: str, written: str, other: str) -> str:
-    """The error message for an array to write to that shares memory, as from Python."""
-    return f"net.{method}: {written} must be an array of its own; got one that shares the memory of {other}"
 
 
 # ---------------------------------------------------------------- outputs
 @method(NetworkType, "forward", jit_options=EMBEDDED)
 def _forward(net, x, out, workspace=None):
-    check_array(net, "forward", "x", x, (1, 2), False)
-    check_array(net, "forward", "out", out, (x.ndim,), True)
+    check_array(net, "forward", "x", x, (1, 2))
+    check_array(net, "forward", "out", out, (x.ndim,), written=True)
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "forward", workspace)
 
     def one(net, x, out, workspace=None):
@@ -135,9 +72,9 @@ def _forward(net, x, out, workspace=None):
 
 @method(NetworkType, "forward_with", jit_options=EMBEDDED)
 def _forward_with(net, params, x, out, workspace=None):
-    check_array(net, "forward_with", "params", params, (1,), False)
-    check_array(net, "forward_with", "x", x, (1,), False)
-    check_array(net, "forward_with", "out", out, (1,), True)
+    check_array(net, "forward_with", "params", params, (1,))
+    check_array(net, "forward_with", "x", x, (1,))
+    check_array(net, "forward_with", "out", out, (1,), written=True)
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "forward", workspace)
     n_params = net.spec.n_params
 
@@ -157,7 +94,7 @@ def _forward_with(net, params, x, out, workspace=None):
 
 @method(NetworkType, "__call__", jit_options=EMBEDDED)
 def _call(net, x):
-    check_array(net, "__call__", "x", x, (1, 2), False)
+    check_array(net, "__call__", "x", x, (1, 2))
     n_out, dtype = net.spec.n_out, np.dtype(net.spec.dtype)
 
     def one(net, x):
@@ -190,7 +127,7 @@ def _lower_call_of_optional(context, builder, sig, args):
 @method(NetworkType, "vjp", jit_options=EMBEDDED)
 def _vjp(net, x, v, out, workspace=None, grad=None):
     for name, array in {"x": x, "v": v, "out": out}.items():
-        check_array(net, "vjp", name, array, (1,), name == "out")
+        check_array(net, "vjp", name, array, (1,), written=name == "out")
     n_in, n_out, n_params = net.spec.n_in, net.spec.n_out, net.spec.n_params
     size = check_workspace(net, "vjp" if absent(grad) else "vjp_params", workspace)
 
@@ -226,7 +163,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
 @method(NetworkType, "jvp", jit_options=EMBEDDED)
 def _jvp(net, x, t, out, workspace=None):
     for name, array in {"x": x, "t": t, "out": out}.items():
-        check_array(net, "jvp", name, array, (1,), name == "out")
+        check_array(net, "jvp", name, array, (1,), written=name == "out")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "jvp", workspace)
 
     def jvp(net, x, t, out, workspace=None):
@@ -242,9 +179,9 @@ def _jvp(net, x, t, out, workspace=None):
 
 @method(NetworkType, "jacobian", jit_options=EMBEDDED)
 def _jacobian(net, x, out, jac, workspace=None):
-    check_array(net, "jacobian", "x", x, (1, 2), False)
-    check_array(net, "jacobian", "out", out, (x.ndim,), True)
-    check_array(net, "jacobian", "jac", jac, (x.ndim + 1,), True)
+    check_array(net, "jacobian", "x", x, (1, 2))
+    check_array(net, "jacobian", "out", out, (x.ndim,), written=True)
+    check_array(net, "jacobian", "jac", jac, (x.ndim + 1,), written=True)
     n_in, n_out, at_once = net.spec.n_in, net.spec.n_out, point.jacobian_rows(net.spec)
     size = check_workspace(net, "jacobian", workspace, point.jacobian_scratch(net.spec, 1))
     if absent(workspace):

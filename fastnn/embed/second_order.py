@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn.embed.methods import absent, check_array, check_workspace, require_derivatives, shapes_message
+from fastnn.embed.arguments import absent, check_array, check_workspace, require_derivatives, shapes_message
 from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, architecture, parameters
@@ -15,7 +15,7 @@ from fastnn.kernels.simd import pointer
 def _hvp(net, x, v, t, out, workspace=None):
     require_derivatives(net, "hvp", 2)
     for name, array in {"x": x, "v": v, "t": t, "out": out}.items():
-        check_array(net, "hvp", name, array, (1,), name == "out")
+        check_array(net, "hvp", name, array, (1,), written=name == "out")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "hvp", workspace)
 
     def hvp(net, x, v, t, out, workspace=None):
@@ -37,7 +37,7 @@ def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
     require_derivatives(net, "taylor", 1 if absent(curvature) else 2)
     written = {"out": out, "slope": slope} | ({} if absent(curvature) else {"curvature": curvature})
     for name, array in ({"x": x, "t": t} | written).items():
-        check_array(net, "taylor", name, array, (1,), name in written)
+        check_array(net, "taylor", name, array, (1,), written=name in written)
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "taylor", workspace)
 
     def two_terms(net, x, t, out, slope, curvature=None, workspace=None):
@@ -71,7 +71,7 @@ def _hessian(net, x, h, workspace=None, v=None):
     if absent(v) and net.spec.n_out != 1:
         raise Refusal(f"net.hessian: v must say which outputs, as this network has {net.spec.n_out}; got none")
     for name, array, n in (("x", x, 1), ("h", h, 2), *([] if absent(v) else [("v", v, 1)])):
-        check_array(net, "hessian", name, array, (n,), name == "h")
+        check_array(net, "hessian", name, array, (n,), written=name == "h")
     n_in, n_out, size = net.spec.n_in, net.spec.n_out, check_workspace(net, "hessian", workspace)
 
     def of_the_output(net, x, h, workspace=None, v=None):
