@@ -95,10 +95,14 @@ def fetches_ahead(batch_size: int, n_params: int) -> bool:
     return batch_size >= MANY_ROWS and n_params >= LARGE_PARAMS
 
 
+def _weight_bytes(layer: Layer, dtype: str) -> int:
+    return layer.n_in * layer.n_out * np.dtype(dtype).itemsize
+
+
 def fetches_weights(layer: Layer, dtype: str, batch_size: int) -> bool:
     """Whether few samples fetch a layer's weights ahead; one alone only from twice as many bytes on."""
     least = FAR_BYTES if batch_size > 1 else 2 * FAR_BYTES
-    large = layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= least
+    large = _weight_bytes(layer, dtype) >= least
     return REGISTER_FILE.fetches_weights and large and batch_size < MANY_ROWS
 
 
@@ -106,7 +110,7 @@ def reads_weights_once(layer: Layer, dtype: str, batch_size: int) -> bool:
     """Whether a layer's weights are read row by row, for few samples."""
     stride = layer.n_out * np.dtype(dtype).itemsize
     few = REGISTER_FILE.few_far_rows if fetches_weights(layer, dtype, batch_size) else REGISTER_FILE.few_rows
-    return batch_size <= few and stride >= FEW_ROWS_STRIDE and layer.n_in * stride >= FEW_ROWS_BYTES
+    return batch_size <= few and stride >= FEW_ROWS_STRIDE and _weight_bytes(layer, dtype) >= FEW_ROWS_BYTES
 
 
 def updates_by_parts(n_params: int, batch_size: int) -> bool:
@@ -120,7 +124,7 @@ def rows_at_once(spec: NetworkSpec) -> bool:
 
 
 def _is_large(layer: Layer, dtype: str) -> bool:
-    return layer.n_in * layer.n_out * np.dtype(dtype).itemsize >= LARGE_LAYER_BYTES
+    return _weight_bytes(layer, dtype) >= LARGE_LAYER_BYTES
 
 
 def streams_weights(layer: Layer, dtype: str, terms: int) -> bool:
