@@ -33,7 +33,7 @@ from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch, History, Stop
 from fastnn.training.interrupts import SECONDS_A_CALL, UNBOUNDED, Interrupts, NoInterrupts
-from fastnn.training.progress import ProgressBar
+from fastnn.training.progress import EpochsBar
 from fastnn.training.twins import BACKENDS, twin
 
 CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
@@ -122,7 +122,7 @@ def fit(
         train, thread = _trainer(job, state, backend, options, interrupts)
         with thread:
             run = _Run(train, job, state, epochs, before, first_steps)
-            with ProgressBar(show, epochs, validates=run.validation is not None) as bar:
+            with EpochsBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
             if status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite):  # and it is not the noise
                 job.params[:] = before
@@ -256,7 +256,7 @@ class _Run:
         if self.job.monitor is not None:
             self.job.monitor.make_room(more)
 
-    def train_all(self, bar: ProgressBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
+    def train_all(self, bar: EpochsBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""
         # A call that ends with its epoch is where parameters can be kept; of batches from a callable few others do.
         most_epochs = self.epochs if callback is None and self.job.batches is None else 1

@@ -1,4 +1,4 @@
-"""A progress bar, shown only on a terminal and only for long waits (extra ``cli``)."""
+"""Progress bars, shown only on a terminal and only for long waits (extra ``cli``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from math import nan
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from fastnn.checks.extras import require
 
@@ -19,7 +19,7 @@ def is_terminal(stream: Any) -> bool:
 
 
 class ProgressBar:
-    """Progress of a run, on standard error: epoch, loss, validation loss, learning rate and time left.
+    """Progress of a run, on standard error; what is counted, and told beside the count, each kind of bar says.
 
     Parameters
     ----------
@@ -27,25 +27,36 @@ class ProgressBar:
         True shows the bar at once, False never, and None after two seconds if standard error is a terminal and rich is
         installed.
     total : int
-        Number of epochs of the run.
-    validates : bool
-        Whether there is a validation loss to show.
+        How many there are of what is counted.
+
+    Attributes
+    ----------
+    counts : str
+        What is counted.
+    unknown : dict of str to float
+        The numbers that are told, as they are before the first of them is known.
     """
 
-    def __init__(self, show: bool | None, total: int, *, validates: bool = False):
+    counts: ClassVar[str]
+    unknown: ClassVar[dict[str, float]]
+
+    def __init__(self, show: bool | None, total: int):
         self._show = show
         self._total = total
-        self._validates = validates
         self._start = perf_counter()
         self._bar: Any = None
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> Self:
         if self._show:
             self._open()
         return self
 
-    def update(self, done: float, loss: float, validation: float = nan, rate: float = nan) -> None:
-        """Show the number of epochs done, and the losses and learning rate of the last one."""
+    def _columns(self, rich: Any) -> list[Any]:
+        """What stands to the right of the bar; `rich` is the module of its columns."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it tells")
+
+    def _move(self, done: int, **numbers: float) -> None:
+        """Show how many are done and these numbers, if anything is to be shown by now."""
         if self._show is None and perf_counter() - self._start > PATIENCE:
             self._show = is_terminal(sys.stderr)
             if self._show:
@@ -54,26 +65,14 @@ class ProgressBar:
                 except ImportError:
                     self._show = False
         if self._bar is not None:
-            self._bar.update(0, completed=done, loss=loss, validation=validation, rate=rate)
+            self._bar.update(0, completed=done, **numbers)
 
     def _open(self) -> None:
         console = require("rich.console", "cli").Console(stderr=True)
         rich = require("rich.progress", "cli")
-        validation = [rich.TextColumn("validation {task.fields[validation]:.4g}")] if self._validates else []
-        self._bar = rich.Progress(
-            rich.TextColumn("epoch"),
-            rich.MofNCompleteColumn(),
-            rich.BarColumn(),
-            rich.TextColumn("loss {task.fields[loss]:.4g}"),
-            *validation,
-            rich.TextColumn("rate {task.fields[rate]:.3g}"),
-            rich.TimeElapsedColumn(),
-            rich.TextColumn("left"),
-            rich.TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._bar.add_task("", total=self._total, loss=nan, validation=nan, rate=nan)
+        counted = rich.TextColumn(self.counts), rich.MofNCompleteColumn(), rich.BarColumn()
+        self._bar = rich.Progress(*counted, *self._columns(rich), console=console, transient=True)
+        self._bar.add_task("", total=self._total, **self.unknown)
         self._bar.start()
 
     def __exit__(
@@ -83,30 +82,54 @@ class ProgressBar:
             self._bar.stop()
 
 
-class MembersBar(ProgressBar):
-    """Progress of many networks: the number of finished members, their rate, and the time left; see `ProgressBar`."""
+class EpochsBar(ProgressBar):
+    """Progress of one network: epoch, loss, validation loss, learning rate and time left.
 
-    def __enter__(self) -> MembersBar:
-        super().__enter__()
-        return self
+    Parameters
+    ----------
+    show, total
+        As in `ProgressBar`.
+    validates : bool
+        Whether there is a validation loss to show.
+    """
+
+    counts = "epoch"
+    unknown: ClassVar[dict[str, float]] = {"loss": nan, "validation": nan, "rate": nan}
+
+    def __init__(self, show: bool | None, total: int, *, validates: bool):
+        super().__init__(show, total)
+        self._validates = validates
+
+    def update(self, done: int, loss: float, validation: float, rate: float) -> None:
+        """Show the number of epochs done, and the losses and learning rate of the last one."""
+        self._move(done, loss=loss, validation=validation, rate=rate)
+
+    def _columns(self, rich: Any) -> list[Any]:
+        validation = [rich.TextColumn("validation {task.fields[validation]:.4g}")] if self._validates else []
+        return [
+            rich.TextColumn("loss {task.fields[loss]:.4g}"),
+            *validation,
+            rich.TextColumn("rate {task.fields[rate]:.3g}"),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("left"),
+            rich.TimeRemainingColumn(),
+        ]
+
+
+class MembersBar(ProgressBar):
+    """Progress of many networks: the number of finished members, how many finish in a second, and the time left."""
+
+    counts = "member"
+    unknown: ClassVar[dict[str, float]] = {"a_second": 0.0}
 
     def report(self, before: int, more: int = 0) -> None:
         """Show the number of finished members."""
         done = before + more
-        self.update(done, done / max(1e-9, perf_counter() - self._start))
+        self._move(done, a_second=done / max(1e-9, perf_counter() - self._start))
 
-    def _open(self) -> None:
-        console = require("rich.console", "cli").Console(stderr=True)
-        rich = require("rich.progress", "cli")
-        self._bar = rich.Progress(
-            rich.TextColumn("member"),
-            rich.MofNCompleteColumn(),
-            rich.BarColumn(),
-            rich.TextColumn("{task.fields[loss]:.4g} a second"),
+    def _columns(self, rich: Any) -> list[Any]:
+        return [
+            rich.TextColumn("{task.fields[a_second]:.4g} a second"),
             rich.TimeElapsedColumn(),
             rich.TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._bar.add_task("", total=self._total, loss=0.0)
-        self._bar.start()
+        ]
