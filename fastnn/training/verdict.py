@@ -30,13 +30,13 @@ def why_stalled(job: Job) -> str | None:
     spec, loss = job.spec, job.loss
     if loss.logits_of is not None:  # such an output never saturates: its derivative is o - y
         return None
-    weight, rows = _some_rows(job)
+    rows, weights = _some_rows(job)
     of_target = slice(loss.n_targets(spec.n_out))  # the outputs that are compared with targets
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         missing = np.isnan(job.y[rows]) & loss.masked
         error = np.abs(np.where(missing, 0, predict(spec, job.params, job.X[rows])[:, of_target] - job.y[rows]))
-        share = weight[rows, np.newaxis] * error.astype(np.float64) ** 2
-        if not np.isfinite(share).all() or _is_rounding(job, rows, share):
+        share = weights[:, np.newaxis] * error.astype(np.float64) ** 2
+        if not np.isfinite(share).all() or _is_rounding(job, rows, weights, share):
             return None
         moves = reach(spec, job.params, job.X[rows])[:, :, of_target] * max(1.0, abs(job.params).max())
         fixed = (moves <= np.finfo(spec.dtype).eps * error) | missing
@@ -49,16 +49,17 @@ def why_stalled(job: Job) -> str | None:
     return None
 
 
-def _some_rows(job: Job) -> tuple[NDArray, NDArray[np.intp]]:
-    """The weights of all samples, and those that are looked at."""
-    weight = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
-    rows = np.flatnonzero(weight)
-    return weight, rows[:: -(-len(rows) // SAMPLES)]
+def _some_rows(job: Job) -> tuple[NDArray[np.intp], NDArray]:
+    """The samples that are looked at, and their weights."""
+    weights = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
+    rows = np.flatnonzero(weights)
+    rows = rows[:: -(-len(rows) // SAMPLES)]
+    return rows, weights[rows]
 
 
-def _is_rounding(job: Job, rows: NDArray, share: NDArray) -> bool:
-    weight = np.ones(len(rows)) if job.sample_weight is None else job.sample_weight[rows]
-    return bool(share.sum() <= np.nansum(weight[:, np.newaxis] * _rounding(job, job.y[rows]) ** 2))
+def _is_rounding(job: Job, rows: NDArray[np.intp], weights: NDArray, share: NDArray) -> bool:
+    """Whether rounding alone may leave squared errors of these sizes, each times its sample's weight."""
+    return bool(share.sum() <= np.nansum(weights[:, np.newaxis] * _rounding(job, job.y[rows]) ** 2))
 
 
 def _rounding(job: Job, y: NDArray) -> NDArray[np.float64]:
@@ -103,14 +104,14 @@ def rounding_loss(job: Job) -> float:
 
 def size_of_loss(job: Job, params: NDArray) -> float:
     """The loss of some parameters if no row's loss was negative: a sum of both signs may be zero anywhere."""
-    weight, rows = _some_rows(job)
-    weight, y = weight[rows], job.y[rows]
+    rows, weights = _some_rows(job)
+    y = job.y[rows]
     Z, H = forward(job.spec, params, job.X[rows])
     values = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], y, job.loss_parameter)
-    return _loss_of(job, abs(values), y, weight)
+    return _loss_of(job, abs(values), y, weights)
 
 
-def _loss_of(job: Job, values: NDArray, y: NDArray, weight: NDArray) -> float:
+def _loss_of(job: Job, values: NDArray, y: NDArray, weights: NDArray) -> float:
     """What the loss makes of the values of some rows."""
-    divisor = counted_weights(job.loss, y, weight).sum() if job.loss.mean else 1.0
-    return float((weight * values).sum() / divisor)
+    divisor = counted_weights(job.loss, y, weights).sum() if job.loss.mean else 1.0
+    return float((weights * values).sum() / divisor)
