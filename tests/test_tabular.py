@@ -697,7 +697,7 @@ def interrupts(monkeypatch, owner, name, before):
     [
         (training, "judges"),
         (model.TableModel, "save"),
-        (model.files, "write_whole"),
+        (model.writing, "write_whole"),
         (train_command, "_tell_outcome"),
         (train_command, "tell_scores"),
         (train_command, "_draw"),

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
-from fastnn.models.files import write_whole
 from fastnn.models.reading import Archive, path_of, refusing, require_file
+from fastnn.models.writing import write_whole
 from fastnn.settings import own
 
 #: The file that tells whose chunks a directory holds.

@@ -9,8 +9,9 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from fastnn.checks import check_flag
-from fastnn.models import domain, files
+from fastnn.models import domain
 from fastnn.models.reading import path_of
+from fastnn.models.writing import write_together, write_whole
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
 
@@ -68,7 +69,7 @@ class Exports:
         path = path_of(path)
         if path.suffix != ".onnx":
             raise ValueError(f"path must end in .onnx; got {str(path)!r}")
-        files.write_whole(path, onnx_writing.write(self._spec, self._written))
+        write_whole(path, onnx_writing.write(self._spec, self._written))
 
     def to_numpy_source(self) -> str:
         """Write the source of a Python module that needs only NumPy.
@@ -110,7 +111,7 @@ class Exports:
         from fastnn.exchange import fortran
 
         path = _code_path(path, ".f90")
-        files.write_whole(path, fortran.write(self._spec, self._written, path.stem).encode())
+        write_whole(path, fortran.write(self._spec, self._written, path.stem).encode())
 
     def to_c(self, path: str | PathLike[str], *, derivatives: bool = False) -> None:
         """Write a C99 file and its header.
@@ -139,7 +140,7 @@ class Exports:
 
         path = _code_path(path, ".c")
         source, header = c.write(self._spec, self._written, path.stem, check_flag("derivatives", derivatives))
-        files.write_together({path: source.encode(), path.with_suffix(".h"): header.encode()})
+        write_together({path: source.encode(), path.with_suffix(".h"): header.encode()})
 
 
 def _code_path(path: str | PathLike[str], suffix: str) -> Path:

@@ -6,12 +6,9 @@ it is safe to read files from others.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import secrets
-import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +31,7 @@ from fastnn.models.reading import (
     refusing,
     require_file,
 )
+from fastnn.models.writing import write_whole
 from fastnn.settings import catalogue, own
 from fastnn.settings.domain import OUTSIDE, size_of
 from fastnn.settings.spec import NetworkSpec
@@ -96,56 +94,6 @@ def described(spec: NetworkSpec, outside: str = "ignore") -> dict[str, Any]:
     if outside != "ignore":
         entries["outside"] = outside
     return entries
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file, which appears whole or not at all; an existing one keeps its permissions and symbolic links.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    ValueError
-        If the path exists and is not a file.
-    """
-    write_together({path: data})
-
-
-def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write files as `write_whole` does, none of them if the content of one cannot be written."""
-    drafts: dict[Path, Path] = {}
-    try:
-        for path, data in contents.items():
-            target = Path(os.path.realpath(path))
-            drafts[target] = target.with_name(f".fastnn-{secrets.token_hex(8)}")
-            try:
-                _write_draft(drafts[target], data, _mode_of(target, path))
-            except FileNotFoundError as error:
-                raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
-        for target, draft in drafts.items():
-            os.replace(draft, target)
-    finally:
-        for draft in drafts.values():
-            draft.unlink(missing_ok=True)
-
-
-def _mode_of(target: Path, path: Path) -> int | None:
-    """The permissions of a file that will be replaced, which must be writable."""
-    if not target.exists():
-        return None
-    require_file(path)
-    if not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    return stat.S_IMODE(target.stat().st_mode)
-
-
-def _write_draft(draft: Path, data: bytes, mode: int | None) -> None:
-    with open(draft, "xb") as file:
-        if mode is not None:
-            os.chmod(draft, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def save_ensemble(

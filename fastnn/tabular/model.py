@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import counted, listed
 from fastnn.checks.extras import require
-from fastnn.models import files
+from fastnn.models import files, writing
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP, network_over
 from fastnn.models.normal_outputs import means_and_variances, variance_of_mixture
@@ -253,7 +253,7 @@ class TableModel:
             arrays["domain"] = self.domain
         if sum(map(len, header.values())) > LONGEST_TABLE // 2:
             raise ValueError(f"a table of {len(self.columns):,} columns has too many names for a model to be saved")
-        files.write_whole(path_of(path), require("safetensors.numpy", "io").save(arrays, metadata=header))
+        writing.write_whole(path_of(path), require("safetensors.numpy", "io").save(arrays, metadata=header))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:

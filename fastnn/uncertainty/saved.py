@@ -17,6 +17,7 @@ from fastnn.models.in_domain import kept_domain
 from fastnn.models.load import network_of
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import Archive, path_of, refusing, require_file
+from fastnn.models.writing import write_whole
 from fastnn.uncertainty.ranks import check_coverage
 
 
@@ -33,7 +34,7 @@ def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, 
     )
     file = BytesIO()
     np.savez(file, header=np.array(text), params=model.params, **arrays)
-    files.write_whole(path, file.getvalue())
+    write_whole(path, file.getvalue())
 
 
 def load(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.models.files import write_whole
+from fastnn.models.writing import write_whole
 from fastnn.training.progress import is_terminal
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.models.files import write_whole
+from fastnn.models.writing import write_whole
 
 if TYPE_CHECKING:
     from fastnn import MLP, Ensemble, TableModel

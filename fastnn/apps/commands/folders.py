@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.models.files import write_whole
+from fastnn.models.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

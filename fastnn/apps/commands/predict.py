@@ -11,7 +11,7 @@ from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.tables import add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.kernels.jit.held import InterruptsHeld
-from fastnn.models.files import write_whole
+from fastnn.models.writing import write_whole
 
 SUMMARY = "predict the target of each row of a table with a model that `fastnn train` saved"
 EXAMPLES = """\
