@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fastnn.tabular import preparing, training
-from fastnn.tabular.reading import as_frame
+from fastnn.tabular.frames import as_frame
 from fastnn.tabular.scoring import score
 
 SPLITS = 10

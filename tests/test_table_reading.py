@@ -13,8 +13,10 @@ from spreadsheets import xlsx
 polars = pytest.importorskip("polars")
 pytest.importorskip("duckdb")
 
+from fastnn.tabular.frames import as_frame  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
-from fastnn.tabular.reading import Reading, as_frame, read_table  # noqa: E402 - after importorskip()
+from fastnn.tabular.reading import read_table  # noqa: E402 - after importorskip()
+from fastnn.tabular.reading_settings import Reading  # noqa: E402 - after importorskip()
 
 LONG = b"x" * 150_000
 

@@ -27,7 +27,7 @@ pytest.importorskip("safetensors")
 from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column, encode  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
-from fastnn.tabular.reading import Reading  # noqa: E402 - after importorskip()
+from fastnn.tabular.reading_settings import Reading  # noqa: E402 - after importorskip()
 from fastnn.tabular.target import Target  # noqa: E402 - after importorskip()
 
 QUICK = training.TableSettings(hidden=(8,), epochs=60, repeats=3)

@@ -23,8 +23,9 @@ from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refu
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.encoding import Column, encode
+from fastnn.tabular.frames import as_frame, distinct
 from fastnn.tabular.numerals import Numerals
-from fastnn.tabular.reading import Table, as_frame, distinct
+from fastnn.tabular.reading import Table
 from fastnn.tabular.target import Target
 
 VERSION = 2

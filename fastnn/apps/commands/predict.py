@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     from fastnn.checks import counted
     from fastnn.checks.extras import require_all
-    from fastnn.tabular import model, reading
+    from fastnn.tabular import frames, model, reading
 
     check_folder(args.output)
     if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             )
     if kept:
         taken = predicted.columns
-        names = reading.distinct([*taken, *(f"{name} (given)" if name in taken else name for name in kept)])
+        names = frames.distinct([*taken, *(f"{name} (given)" if name in taken else name for name in kept)])
         predicted = table.frame.select(kept).rename(dict(zip(kept, names[len(taken) :], strict=True))).hstack(predicted)
     if table.guesses and not args.quiet:
         remarks = [f"Read as: {table.guesses}.", *remarks]

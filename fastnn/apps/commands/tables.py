@@ -11,7 +11,8 @@ from fastnn.checks import listed
 
 if TYPE_CHECKING:
     from fastnn.tabular.preparing import PreparedTable
-    from fastnn.tabular.reading import Reading, Table
+    from fastnn.tabular.reading import Table
+    from fastnn.tabular.reading_settings import Reading
 
 WIDTH = 79  # of what is printed
 
@@ -77,7 +78,7 @@ def reading_of(args: argparse.Namespace) -> Reading:
     ValueError
         If one is not a single character.
     """
-    from fastnn.tabular.reading import Reading
+    from fastnn.tabular.reading_settings import Reading
 
     separator = "\t" if args.separator in ("tab", "\\t") else args.separator
     for name in ("decimal", "thousands", "comment"):

@@ -1,0 +1,50 @@
+"""Read a spreadsheet, by fastexcel (extra ``excel``)."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from typing import Any
+
+from fastnn.checks.extras import require
+from fastnn.tabular.frames import distinct
+from fastnn.tabular.reading_settings import Reading
+
+SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
+
+
+def read_spreadsheet(path: str, reading: Reading) -> Any:
+    """A sheet of a spreadsheet, without the empty rows below it and empty columns that have no name."""
+    polars, fastexcel = require("polars", extra="data"), require("fastexcel", extra="excel")
+    try:
+        sheet = fastexcel.read_excel(path).load_sheet(
+            reading.sheet or 0,
+            header_row=0 if reading.header else None,
+            schema_sample_rows=None,  # all: a cell that does not fit the type of those before it would be lost
+        )
+        frame = sheet.to_polars()
+    except Exception as error:  # the engine's own
+        raise ValueError(f"{path} cannot be read as a spreadsheet: {str(error).splitlines()[0]}") from error
+    names = ["" if re.fullmatch(r"__UNNAMED__\d+", name) else name.strip() for name in frame.columns]
+    frame.columns = distinct(names)
+    frame = frame.drop(
+        [column.name for column, name in zip(frame, names, strict=True) if not name and not column.is_not_null().any()]
+    )
+    if not frame.width:
+        raise ValueError(f"{path} cannot be read as a spreadsheet: it is empty")
+    filled = frame.select(polars.any_horizontal(polars.all().is_not_null())).to_series().arg_true()
+    frame = frame[: filled.max() + 1 if len(filled) else 0]
+    return frame.with_columns(_refined(column) for column in frame)
+
+
+def _refined(column: Any) -> Any:
+    """A column of a spreadsheet, which has floats where whole numbers are meant, and moments where days are."""
+    import polars
+
+    if column.dtype == polars.String:
+        return column.str.strip_chars()
+    if column.dtype.is_float() and ((column % 1 == 0) & (column.abs() < 2**63)).all():
+        return column.cast(polars.Int64)
+    if column.dtype == polars.Datetime and (column.dt.time() == time()).all():
+        return column.cast(polars.Date)
+    return column
