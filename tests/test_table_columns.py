@@ -8,7 +8,7 @@ import pytest
 polars = pytest.importorskip("polars")
 pytest.importorskip("sklearn")
 
-from fastnn.apps.commands.tables import tell_table  # noqa: E402 - after importorskip()
+from fastnn.apps.commands.table_output import tell_table  # noqa: E402 - after importorskip()
 from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importorskip()
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column  # noqa: E402 - after importorskip()

@@ -19,7 +19,7 @@ import fastnn
 from fastnn.apps import cli
 from fastnn.apps.commands import sweep as sweep_command
 from fastnn.apps.commands import train as train_command
-from fastnn.apps.commands.tables import reading_of
+from fastnn.apps.commands.table_options import layers, reading_of, settings_of
 
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
@@ -590,13 +590,13 @@ def test_a_sweep_tells_a_command_that_trains_the_same_setting():
     options += "--thousands . --encoding cp1252 --missing ? 'a b' --comment # --sheet s --no-header --repeats 5"
     parser = cli.build_parser()
     swept = parser.parse_args(["sweep", "t 1.csv", "--target", "y", *shlex.split(options)])
-    settings = train_command.settings_of(swept, (), "relu", 0.02)
+    settings = settings_of(swept, (), "relu", 0.02)
     assert settings == training.TableSettings(
         hidden=(), activation="relu", epochs=7, learning_rate=0.02, seed=4, repeats=5, threads=2, l2=0.5,
         batch_size=16, patience=3, class_weight="balanced", loss="pinball", quantiles=(0.9, 0.1),
     )  # fmt: skip
     args = parser.parse_args(shlex.split(sweep_command.train_command(swept, settings))[1:])
-    again = train_command.settings_of(args, train_command.layers(args.hidden), args.activation, args.rate)
+    again = settings_of(args, layers(args.hidden), args.activation, args.rate)
     assert again == dataclasses.replace(settings, threads=1)
     reading = Reading("\t", ",", ".", "cp1252", ["?", "a b"], "#", False, "s")
     assert reading_of(args) == reading_of(swept) == reading

@@ -1,6 +1,6 @@
-"""The subcommands of ``fastnn``, a module each.
+"""The subcommands of ``fastnn``, a module each, and what they share.
 
-A module has a ``SUMMARY`` (one line, no full stop), ``EXAMPLES`` (the text that ``--help`` ends with),
+A subcommand's module has a ``SUMMARY`` (one line, no full stop), ``EXAMPLES`` (the text that ``--help`` ends with),
 ``add_arguments(parser)`` and ``run(args, terminal)``. It imports what it needs inside ``run``, so
 that ``fastnn --help`` stays quick, and reports failure by an ImportError, OSError,
 RuntimeError or ValueError whose message is one line.

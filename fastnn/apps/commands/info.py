@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from fastnn.apps.commands.tables import WIDTH, number_text, score_text
+from fastnn.apps.commands.table_output import WIDTH, number_text, score_text
 from fastnn.apps.commands.terminal import Terminal
 
 SUMMARY = "show what a saved network is, and what it was trained on"

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from fastnn.apps.commands.folders import check_folder
-from fastnn.apps.commands.tables import add_reading_arguments, reading_of
+from fastnn.apps.commands.table_options import add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.writing import write_whole

@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.saving import saving
-from fastnn.apps.commands.tables import (
-    add_table_arguments,
-    read_and_prepare,
-    score_text,
-    simple_models,
-    tell_scores,
-)
+from fastnn.apps.commands.table_options import add_table_arguments, layers, settings_of
+from fastnn.apps.commands.table_output import read_and_prepare, score_text, simple_models, tell_scores
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.apps.commands.train import layers, settings_of
 from fastnn.training.interrupts import Interrupts
 
 if TYPE_CHECKING:

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.folders import check_folder, save_figure
 from fastnn.apps.commands.saving import saving
-from fastnn.apps.commands.tables import (
-    add_table_arguments,
-    read_and_prepare,
-    score_text,
-    simple_models,
-    tell_scores,
-)
+from fastnn.apps.commands.table_options import add_table_arguments, layers, settings_of
+from fastnn.apps.commands.table_output import read_and_prepare, score_text, simple_models, tell_scores
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.training.interrupts import Interrupts
 
@@ -22,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fastnn.tabular.preparing import PreparedTable
-    from fastnn.tabular.training import TableSettings, TrainingResult
+    from fastnn.tabular.training import TrainingResult
 
 SUMMARY = "train networks on a table: CSV, Excel, Parquet or Arrow"
 EXAMPLES = """\
@@ -94,50 +89,6 @@ def _stem(path: str) -> str:
     """A file's name without its suffixes."""
     name = Path(path)
     return Path(name.stem).stem if name.suffix in (".gz", ".zst") else name.stem
-
-
-def settings_of(args: argparse.Namespace, hidden: tuple[int, ...], activation: str, rate: float) -> TableSettings:
-    """The settings that a command line asks for, checked."""
-    from fastnn.checks import AT_LEAST_0, check_integer, check_name, check_number
-    from fastnn.settings.catalogue import ACTIVATIONS
-    from fastnn.tabular.target import Target
-    from fastnn.tabular.training import TableSettings
-
-    Target("").learned_by(args.loss, args.quantiles)  # refuses what no number can be learned by, before any is read
-    return TableSettings(
-        hidden=hidden,
-        activation=check_name("--activation", activation, [row.name for row in ACTIVATIONS.values() if row.hidden]),
-        epochs=check_integer("--epochs", args.epochs, 1),
-        learning_rate=check_number("--rate", rate, AT_LEAST_0),
-        seed=check_integer("--seed", args.seed, 0),
-        repeats=check_integer("--repeats", args.repeats, 1),
-        threads=check_integer("--threads", args.threads, 1),
-        l2=check_number("--l2", args.l2, AT_LEAST_0),
-        batch_size=None if args.batch_size is None else check_integer("--batch-size", args.batch_size, 1),
-        patience=check_integer("--patience", args.patience, 1),
-        class_weight=args.class_weight,
-        loss=args.loss,
-        quantiles=tuple(args.quantiles),
-    )
-
-
-def layers(text: str) -> tuple[int, ...]:
-    """Widths of hidden layers, as in ``32,32``; none in an empty text.
-
-    Raises
-    ------
-    ValueError
-        If they are not positive integers.
-    """
-    if not text.strip():
-        return ()
-    try:
-        widths = tuple(int(width) for width in text.split(","))
-    except ValueError:
-        widths = (0,)
-    if min(widths) < 1:
-        raise ValueError(f"--hidden must be positive integers, as in 32,32, or nothing; got {text!r}")
-    return widths
 
 
 def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Terminal) -> None:
