@@ -23,6 +23,7 @@ from fastnn.models.reading import path_of
 from fastnn.reference.network import forward, loss_of_outputs
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Optimizer
+from fastnn.settings.spec import NetworkSpec
 from fastnn.training.interrupts import Interrupts
 
 
@@ -33,6 +34,11 @@ class _Run(NamedTuple):
     seed: int
     fold: int
     each: dict[str, float]
+
+
+#: What all members of a call of `fit_many` share: their spec, and the names, types and values of its arguments. The
+#: types tell True from 1, which is equal, but may have to be refused.
+_Shared = tuple[NetworkSpec, tuple[tuple[str, type, Any], ...]]
 
 
 def sweep(
@@ -98,37 +104,27 @@ def sweep(
     >>> result = fastnn.sweep(X, y, grid, seeds=5, folds=4, epochs=200)
     >>> result.summary()[0]
     """
-    for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
-        # As objects, since lists may be ragged; but not an array, of which that would take many times its memory.
-        shape = value.shape if hasattr(value, "shape") else np.asarray(value, object).shape
-        if not hasattr(value, "__len__") or len(shape) not in dimensions:
-            raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(value)}")
-    rows, numbers = settings_of(settings), seeds_of(seeds)
+    _check_samples(X, y)
+    rows, numbers, n = settings_of(settings), seeds_of(seeds), np.shape(X)[0]
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     if folds is not None:
-        if validation_data is not None:
-            raise ValueError(f"validation_data must be None if folds are given; got {checks.describe(validation_data)}")
-        if checks.check_integer("folds", folds, 2) > np.shape(X)[0]:
-            raise ValueError(f"folds must be at most the number of samples, {np.shape(X)[0]}; got {folds}")
-    calls = defaultdict(list)  # of `fit_many`, by what all members of one share
+        _check_folds(folds, n, validation_data)
+    calls: dict[_Shared, list[_Run]] = defaultdict(list)
     for i, setting in enumerate(rows):
         spec, call, each = split(common | setting, X, y)
-        for seed, fold in product(numbers, range(folds or 1)):
-            # By types, too: True and 1 are equal, but one of them may have to be refused.
-            calls[spec, tuple((name, type(value), value) for name, value in call.items())].append(
-                _Run(i, seed, fold, each)
-            )
+        shared = spec, tuple((name, type(value), value) for name, value in call.items())
+        calls[shared] += [_Run(i, seed, fold, each) for seed, fold in product(numbers, range(folds or 1))]
 
     found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]] = {}
-    spec, rows_of_X = next(iter(calls))[0], np.shape(X)[0]
-    given = checks.check_sample_weight(sample_weight, replace(spec, dtype="float64"), rows_of_X)
-    weights = np.ones(rows_of_X) if given is None else given
-    fold_of = None if folds is None else np.random.default_rng(0).permutation(len(weights)) % folds
+    spec = next(iter(calls))[0]
+    given = checks.check_sample_weight(sample_weight, replace(spec, dtype="float64"), n)
+    weights = np.ones(n) if given is None else given
+    fold_of = None if folds is None else np.random.default_rng(0).permutation(n) % folds
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
-        for number, ((spec, shared), runs) in enumerate(calls.items()):
-            options = {name: value for name, _, value in shared}
+        for number, ((spec, call_of_all), runs) in enumerate(calls.items()):
+            options = {name: value for name, _, value in call_of_all}
             data = given_data if fold_of is None else _held_out(X, y, weights, fold_of, runs)
             many = fit_many(
                 spec,
@@ -155,6 +151,23 @@ def sweep(
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
     order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
+
+
+def _check_samples(X: Any, y: Any) -> None:
+    """Refuse samples and targets that are no arrays with a row for each sample; raises ValueError if they are none."""
+    for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
+        # As objects, since lists may be ragged; but not an array, of which that would take many times its memory.
+        shape = value.shape if hasattr(value, "shape") else np.asarray(value, object).shape
+        if not hasattr(value, "__len__") or len(shape) not in dimensions:
+            raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(value)}")
+
+
+def _check_folds(folds: Any, n: int, validation_data: Any) -> None:
+    """Refuse folds of n samples that cannot be, or stand beside a validation set; raises TypeError or ValueError."""
+    if validation_data is not None:
+        raise ValueError(f"validation_data must be None if folds are given; got {checks.describe(validation_data)}")
+    if checks.check_integer("folds", folds, 2) > n:
+        raise ValueError(f"folds must be at most the number of samples, {n}; got {folds}")
 
 
 def _each_its_own(optimizer: Optimizer, runs: list[_Run]) -> dict[str, Any]:
