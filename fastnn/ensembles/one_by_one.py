@@ -35,6 +35,28 @@ def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callabl
 
 
 def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) -> None:
+    """Train member k, and write down how it went; raises KeyboardInterrupt if it was interrupted."""
+    job_of_one = _job_of_member(job, k, outcome.params[k])
+    state = State.fresh(job.spec, job_of_one.optimizer, int(job.seeds[k]))
+    with np.errstate(all="ignore"):  # the status says which members diverged
+        run = fit.fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt, warn=False)
+    if run.stopped == "interrupted":
+        raise KeyboardInterrupt
+    records = outcome.records
+    records.epochs[k], records.steps[k] = run.epochs, run.state.steps_done
+    records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
+    if job.stopping is not None:
+        records.best[k] = run.state.monitor_state[MonitorState.BEST]
+    if job.history:
+        records.history[k, : run.epochs] = run.loss
+        if run.validation_loss is not None:
+            records.validation[k, : run.epochs] = run.validation_loss
+    records.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]
+
+
+def _job_of_member(job: MembersJob, k: int, params: NDArray) -> Job:
+    """The job of member k alone, with its own block of each array, rate, momentum and penalty."""
+
     def block(array: NDArray) -> NDArray:
         return array[k if len(array) > 1 else 0]
 
@@ -45,15 +67,14 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
         optimizer = replace(optimizer, momentum=float(job.momenta[k]))
     rate, monitor = optimizer.learning_rate, None
     plateau = rate if isinstance(rate, ReduceOnPlateau) else None
-    validates = job.X_val.shape[1] > 0
-    if validates:
+    if job.X_val.shape[1] > 0:
         weights = block(job.weights_val) if len(job.weights_val) else None
         monitor = Monitor(block(job.X_val), block(job.y_val), weights, job.stopping, plateau)
     elif job.stopping is not None or plateau is not None:
         monitor = Monitor(stopping=job.stopping, plateau=plateau)
-    job_of_one = Job(
+    return Job(
         spec=job.spec,
-        params=outcome.params[k],
+        params=params,
         X=block(job.X),
         y=block(job.y),
         loss=job.loss,
@@ -69,18 +90,3 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
         slopes=job.slopes,
         member=int(job.streams[k]),
     )
-    state = State.fresh(job.spec, optimizer, int(job.seeds[k]))
-    with np.errstate(all="ignore"):  # the status says which members diverged
-        run = fit.fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt, warn=False)
-    if run.stopped == "interrupted":
-        raise KeyboardInterrupt
-    records = outcome.records
-    records.epochs[k], records.steps[k] = run.epochs, run.state.steps_done
-    records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
-    if job.stopping is not None:
-        records.best[k] = run.state.monitor_state[MonitorState.BEST]
-    if job.history:
-        records.history[k, : run.epochs] = run.loss
-        if validates:
-            records.validation[k, : run.epochs] = run.validation_loss
-    records.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]
