@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 #: What stands for a missing value, beside an empty field.
 MISSING = (
     ".", "?", "-", "--", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "NaT",
-    "null", "NULL", "Null",     "None", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!", "#NAME?", "#NULL!",
+    "null", "NULL", "Null", "None", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!", "#NAME?", "#NULL!",
 )  # fmt: skip
 
 #: Ways to write a date, of which the first that fits all of a column is taken.

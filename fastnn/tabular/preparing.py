@@ -116,15 +116,7 @@ def prepare(
     if not isinstance(table, Table):
         table = Table(table, Numerals(), "")
     frame, numerals = table.frame, table.numerals
-    for name in (target, *use, *leave_out):
-        if name not in frame.columns:
-            near = nearest(name, frame.columns)
-            raise ValueError(f"the table has no column {name!r}; it has {listed(frame.columns, 20)}{near}")
-    both = [name for name in use if name in leave_out]
-    if both:
-        raise ValueError(f"column {both[0]!r} cannot be both used and left out")
-    if target in (*use, *leave_out):
-        raise ValueError(f"column {target!r} is the target, and can be neither used nor left out")
+    _check_names(frame.columns, target, use, leave_out)
     goal, y, why = take_target(frame[target], task, numerals) if frame.height else (Target(target), np.empty(0), "")
     rows = np.flatnonzero(~np.isnan(y))
     if len(rows) < 10:
@@ -165,6 +157,18 @@ def prepare(
     return PreparedTable(
         goal, why, tuple(columns), tuple(taken), numerals, frame.height - len(rows), learned, held, fold[fold >= 0]
     )
+
+
+def _check_names(columns: list[str], target: str, use: Collection[str], leave_out: Collection[str]) -> None:
+    """Refuse names that are none of the columns', or that are asked for in two ways; raises ValueError."""
+    for name in (target, *use, *leave_out):
+        if name not in columns:
+            raise ValueError(f"the table has no column {name!r}; it has {listed(columns, 20)}{nearest(name, columns)}")
+    both = [name for name in use if name in leave_out]
+    if both:
+        raise ValueError(f"column {both[0]!r} cannot be both used and left out")
+    if target in (*use, *leave_out):
+        raise ValueError(f"column {target!r} is the target, and can be neither used nor left out")
 
 
 def learn(

@@ -134,58 +134,77 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
 
     name = series.name
     if is_number(series) and series.dtype != polars.Boolean:
-        values = values_of(series.cast(polars.Float64))
-        texts = None
-    elif is_text(series) or series.dtype == polars.Boolean:
-        texts = as_texts(series)
-        parsed = numerals.present(texts)
-        found = numerals.parse(parsed)
-        strays = found.is_null() & parsed.is_not_null()
-        count, strange = len(parsed.drop_nulls()), int(strays.sum())
-        if count == strange or (task != "regression" and strange and not _nearly(found, count, strange, task)):
-            if task == "regression":
-                raise ValueError(
-                    f"column {name!r} must hold numbers for a regression; it holds {examples(parsed, strays)}"
-                )
-            target, labels = _classes(name, _present(texts, numerals))
-            if task is None and count and date_format(parsed.drop_nulls()):
-                raise ValueError(
-                    f"column {name!r} must hold numbers or classes; it holds dates, such as "
-                    f"{examples(parsed, strays)}; --task classification makes each a class"
-                )
-            if task is None and count and parsed.drop_nulls().str.contains(_WITH_SIGNS).all():
-                told = f" ({numerals})" if numerals.decimal != "." or numerals.thousands else ""
-                raise ValueError(
-                    f"column {name!r} must hold numbers without currency or percent signs{told}; it holds "
-                    f"{examples(parsed, strays)}; --task classification makes each a class"
-                )
-            if task is None and len(target.classes or ()) > max(2, count // 2):
-                raise ValueError(
-                    f"column {name!r} must hold numbers, or classes of several rows each; it holds "
-                    f"{len(target.classes or ()):,} different texts in {count:,} rows, such as "
-                    f"{examples(parsed, strays)}; --task classification makes each a class"
-                )
-            return target, labels, ""
-        if strange:
-            text = parsed.filter(strays)[0]
-            ways = "" if task == "regression" else ", and --task classification makes each text a class"
-            raise ValueError(
-                f"column {name!r} holds numbers except for {examples(parsed, strays)}:"
-                f" --missing {text!r} counts that as missing{ways}"
-            )
-        values, texts = values_of(found), parsed
-        if task is None and texts.drop_nulls().str.contains(r"^[+-]?0\d").any():
-            return *_classes(name, texts), "leading zeros, as codes have; --task regression predicts the number"
-    else:
+        return _take_numbers(name, values_of(series.cast(polars.Float64)), None, task)
+    if not (is_text(series) or series.dtype == polars.Boolean):
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
+    texts = as_texts(series)
+    present = numerals.present(texts)
+    found = numerals.parse(present)
+    strays = found.is_null() & present.is_not_null()
+    count, strange = len(present.drop_nulls()), int(strays.sum())
+    if count == strange or (task != "regression" and strange and not _nearly(found, count, strange, task)):
+        if task == "regression":
+            raise ValueError(
+                f"column {name!r} must hold numbers for a regression; it holds {examples(present, strays)}"
+            )
+        target, labels = _classes(name, _present(texts, numerals))
+        if task is None and count:
+            _refuse_unlikely_classes(target, present, strays, numerals)
+        return target, labels, ""
+    if strange:
+        text = present.filter(strays)[0]
+        ways = "" if task == "regression" else ", and --task classification makes each text a class"
+        raise ValueError(
+            f"column {name!r} holds numbers except for {examples(present, strays)}:"
+            f" --missing {text!r} counts that as missing{ways}"
+        )
+    if task is None and present.drop_nulls().str.contains(r"^[+-]?0\d").any():
+        return *_classes(name, present), "leading zeros, as codes have; --task regression predicts the number"
+    return _take_numbers(name, values_of(found), present, task)
+
+
+def _refuse_unlikely_classes(target: Target, texts: Any, strays: Any, numerals: Numerals) -> None:
+    """Refuse texts, of which `strays` are no numbers, that look like something else than the target's classes.
+
+    Raises
+    ------
+    ValueError
+        If all are dates, or numbers with signs, or they hardly ever repeat.
+    """
+    name, classes, present = target.name, target.classes or (), texts.drop_nulls()
+    if date_format(present):
+        raise ValueError(
+            f"column {name!r} must hold numbers or classes; it holds dates, such as "
+            f"{examples(texts, strays)}; --task classification makes each a class"
+        )
+    if present.str.contains(_WITH_SIGNS).all():
+        told = f" ({numerals})" if numerals.decimal != "." or numerals.thousands else ""
+        raise ValueError(
+            f"column {name!r} must hold numbers without currency or percent signs{told}; it holds "
+            f"{examples(texts, strays)}; --task classification makes each a class"
+        )
+    if len(classes) > max(2, len(present) // 2):
+        raise ValueError(
+            f"column {name!r} must hold numbers, or classes of several rows each; it holds "
+            f"{len(classes):,} different texts in {len(present):,} rows, such as "
+            f"{examples(texts, strays)}; --task classification makes each a class"
+        )
+
+
+def _take_numbers(
+    name: str, values: NDArray[np.float64], texts: Any, task: str | None
+) -> tuple[Target, NDArray[np.float64], str]:
+    """What `take_target` returns for numbers; `texts` are those that they are read from, None if there are none."""
+    import polars
+
     present = finite(name, values)[~np.isnan(values)]
     classify, why = (task == "classification", "") if task is not None else _are_classes(present)
-    if classify:
-        if texts is None or texts.n_unique() > len(np.unique(present)) + texts.null_count():
-            whole = bool((present == np.rint(present)).all())
-            texts = polars.Series([None if np.isnan(v) else str(int(v)) if whole else repr(float(v)) for v in values])
-        return *_classes(name, texts), why
-    return Target(name), values, why
+    if not classify:
+        return Target(name), values, why
+    if texts is None or texts.n_unique() > len(np.unique(present)) + texts.null_count():
+        whole = bool((present == np.rint(present)).all())
+        texts = polars.Series([None if np.isnan(v) else str(int(v)) if whole else repr(float(v)) for v in values])
+    return *_classes(name, texts), why
 
 
 def _present(texts: Any, numerals: Numerals) -> Any:

@@ -140,12 +140,11 @@ def train(
 
 def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
     """The settings that a model file keeps."""
-    saved = {
+    return {
         name: ",".join(map(str, value)) if isinstance(value, tuple) else value
         for name, value in vars(settings).items()
         if name != "threads" and value is not None and (value != () or name == "hidden")
     }
-    return saved
 
 
 def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
