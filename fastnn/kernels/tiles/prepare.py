@@ -184,7 +184,7 @@ class PreparedJob:
                 fields.orders, fields.n_orders = address(job.orders), len(job.orders)
         self._put_options(job, state, whole, updates=whole and gradient is None)
         # After one pass the data are known to be finite.
-        self.checked_steps = state.counters.item(2) + job.n_batches
+        self.checked_steps = state.steps_done + job.n_batches
 
     def _put_buffers(self, job: Job, block_rows: int, n_work: int, whole: bool) -> None:
         """One array for all: what takes eight bytes a number; from the start of a register on work and gradient."""
