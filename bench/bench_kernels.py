@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastnn.kernels.functions import losses, optimizers
+from fastnn.kernels.functions import optimizers
 from fastnn.kernels.peak import peak
 from fastnn.kernels.simd import pointer
-from fastnn.kernels.tiles import passes
+from fastnn.kernels.tiles import losses, passes
 from fastnn.kernels.tiles.dense import large_product, product
 from fastnn.kernels.tiles.few_rows import fetching_product, few_rows_product
 from fastnn.kernels.tiles.layers import product_for

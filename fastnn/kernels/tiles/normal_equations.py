@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.aligned import aligned_empty, aligned_zeros
 from fastnn.jobs.job import Job
-from fastnn.kernels.functions import losses
 from fastnn.kernels.jit.compiling import address_of, inlined, kernel
 from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, store_first, total
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import pointer_type
-from fastnn.kernels.tiles import passes
+from fastnn.kernels.tiles import losses, passes
 from fastnn.kernels.tiles.dense import LOW, stride_for
 from fastnn.kernels.tiles.layers import (
     ALONE,

@@ -13,11 +13,12 @@ from fastnn.jobs.aligned import address, aligned_zeros
 from fastnn.jobs.job import STATUSES, Job, State, Status
 from fastnn.jobs.random_bits import threshold
 from fastnn.kernels import dispatch
-from fastnn.kernels.functions import losses, optimizers
+from fastnn.kernels.functions import optimizers
 from fastnn.kernels.jit.compiling import address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.simd.types import pointer_type
+from fastnn.kernels.tiles import losses
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, stride_for
 from fastnn.kernels.tiles.end_epoch import end_epoch, monitor_record
 from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
