@@ -181,7 +181,7 @@ def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) ->
     Raises
     ------
     ValueError
-        If this is so in any block of shape (n, n_targets).
+        If those of any block, shape (n, n_targets), are.
     """
     counted = counted_weights(loss, y, sample_weight) if loss.masked else None
     if counted is not None and not (counted > 0).any(axis=-1).all():

@@ -52,7 +52,7 @@ def check_params_to_train(params: NDArray, **data: NDArray | None) -> None:
     Raises
     ------
     ValueError
-        If they are so.
+        If they are any of these.
     """
     check_finite("params", params)
     check_writable(params)

@@ -68,7 +68,7 @@ def check_trained_params(net: Any) -> None:
     Raises
     ------
     ValueError
-        If they are so.
+        If they are.
     """
     params = getattr(net, "params", None)
     if isinstance(params, np.ndarray):

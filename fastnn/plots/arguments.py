@@ -41,7 +41,7 @@ def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
 
 
 def class_labels(**given: ArrayLike) -> list[NDArray]:
-    """The same of classes, which may be numbers or texts."""
+    """The arguments as vectors of classes, numbers or texts, all as long as the first."""
     for name, values in given.items():
         if has_masked(values):
             raise ValueError(f"{name} must hold a class for each sample; got a masked array")

@@ -72,13 +72,13 @@ def effective_params(
 
 
 def recall(monitor_state: NDArray[np.float64]) -> Evidence | None:
-    """What is kept from epoch to epoch; None before the first step."""
+    """The evidence that is kept from epoch to epoch; None before the first step."""
     kept = Evidence(*monitor_state[_KEPT].tolist())
     return kept if kept.beta > 0 else None
 
 
 def remember(monitor_state: NDArray[np.float64], found: Evidence) -> None:
-    """Keep it."""
+    """Keep an evidence from epoch to epoch."""
     monitor_state[_KEPT] = found
 
 

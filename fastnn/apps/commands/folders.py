@@ -19,7 +19,7 @@ def check_folder(path: str | Path | None) -> None:
     Raises
     ------
     ValueError
-        If it is so.
+        If it is such a file, or has no name.
     """
     if path is None:
         return

@@ -11,7 +11,7 @@ from fastnn.ensembles.fit_many import fit_many
 
 
 def _how(workload: Workload, steps: int, threads: int) -> tuple[int, dict[str, Any]]:
-    """Of how many rows and with which settings so many steps are made."""
+    """The number of rows, and the settings, of a call that makes this many steps."""
     return workload.batch_size * min(steps, workload.batches), {
         "loss": workload.loss,
         "optimizer": workload.rule,
