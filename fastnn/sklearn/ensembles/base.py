@@ -74,12 +74,7 @@ class EnsembleBase(BaseEstimator):
 
     def _train(self, X: NDArray, y: NDArray, sample_weight: Any, n_out: int, output: str, loss: str | Loss) -> None:
         """Train the members on validated samples and targets, or labels."""
-        weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
-        if not weight.sum() > 0 or weight.min() < 0:
-            raise ValueError(
-                "sample_weight must be at least 0 everywhere, and above it somewhere; "
-                f"got numbers from {weight.min():g} to {weight.max():g}"
-            )
+        weight = _checked_weight(X, sample_weight)
         hidden = hidden_sizes(self.hidden_layer_sizes)
         spec = spec_of((X.shape[1], *hidden, n_out), activations_of(self.activation, len(hidden)), output, X.dtype)
         rng = check_random_state(self.random_state)
@@ -97,9 +92,7 @@ class EnsembleBase(BaseEstimator):
             options["early_stopping"] = EarlyStopping(int(self.n_iter_no_change), float(self.tol))
         n, members = len(X), int(self.n_estimators)
         if self.bootstrap:
-            counts = weight > 0  # so that every bootstrap has some of those that count
-            total = max(1, int(counts.sum()))
-            weight = weight * rng.multinomial(total, counts / total, size=members)
+            weight = weight * _bootstraps(weight, members, rng)
         batch = batch_rows(self.solver, self.batch_size, n)
         # as in the other estimators, a batch's penalty is divided by its weight, here by what that is on average
         l2 = float(self.alpha) * n / (batch * weight.sum(axis=-1))
@@ -133,3 +126,21 @@ class EnsembleBase(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         return self.ensemble_.predict(X.astype(self.ensemble_.spec.dtype, copy=False))
+
+
+def _checked_weight(X: NDArray, sample_weight: Any) -> NDArray:
+    """The weight of each sample; raises ValueError if one is below 0, or all are 0."""
+    weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
+    if not weight.sum() > 0 or weight.min() < 0:
+        raise ValueError(
+            "sample_weight must be at least 0 everywhere, and above it somewhere; "
+            f"got numbers from {weight.min():g} to {weight.max():g}"
+        )
+    return weight
+
+
+def _bootstraps(weight: NDArray, members: int, rng: np.random.RandomState) -> NDArray[np.int64]:
+    """How often each member's bootstrap has each sample, shape (members, n); only samples with a weight are drawn."""
+    counts = weight > 0  # so that every bootstrap has some of those that count
+    total = max(1, int(counts.sum()))
+    return rng.multinomial(total, counts / total, size=members)
