@@ -103,6 +103,6 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
 
 @method(NetworkType, "train_step", jit_options=EMBEDDED)
 def _train_step(net, x, y, state):
-    from fastnn.embed.training import choose_step  # which takes time to import, and is there if there is a state
+    from fastnn.embed.steps import choose_step  # which takes time to import, and is there if there is a state
 
     return choose_step(net, x, y, state)

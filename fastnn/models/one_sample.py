@@ -131,12 +131,12 @@ class SingleSample(Derivatives):
         """
         if compiler_is_off():
             refuse("net.train_step")
-        from fastnn.embed import training
+        from fastnn.embed import steps
 
         checks.check_plain(x=x, y=y)
         checks.check_trained_params(self)
         try:
-            return training.train_step(self, x, y, state)
+            return steps.train_step(self, x, y, state)
         except ValueError as error:  # whose text compiled code cannot make
             shapes = f"x of shape {x.shape} and y of shape {y.shape}"
             sums = f" and sums from {y.sum(axis=-1).min():g} to {y.sum(axis=-1).max():g}" if "sum" in str(error) else ""
