@@ -32,7 +32,6 @@ __all__ = [
 
 _NUMBERS = (int, float, np.integer, np.floating)
 
-
 #: The smallest normal number of float32.
 _TINY = float(np.finfo(np.float32).smallest_normal)
 

@@ -273,7 +273,6 @@ LOSSES: dict[str, Loss] = _table(
     ),
 )
 
-
 #: Users' own losses, by their codes (`fastnn.settings.own`), for their functions: of those that share them, the first.
 OWN_LOSSES: dict[int, Loss] = {}
 
