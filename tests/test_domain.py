@@ -122,12 +122,19 @@ def test_few_samples_and_constant_inputs_will_do():
         assert not known.inside(samples[0] + [0, 0, 1, 0])
 
 
-def test_samples_whose_squared_differences_vanish():
-    samples = 1e-200 * RNG.normal(size=(20, 3))
-    known = MLP((3, 1), rng=0).with_domain(samples)
-    assert known.inside(samples).all()
-    assert (known.distance(samples) < 1e-199).all()  # each is at the mean, for a scale of 1
-    assert known.distance([3.0, 4.0, 0.0]) == pytest.approx(5)
+@pytest.mark.parametrize("size", [1e-155, 1e-160, 1e-200, 1e-290])
+def test_samples_whose_squared_differences_vanish(size):
+    samples, net = RNG.normal(size=(20, 3)), MLP((3, 1), rng=0)
+    known = net.with_domain(size * samples)
+    assert known.inside(size * samples).all()
+    np.testing.assert_allclose(known.distance(size * samples), net.with_domain(samples).distance(samples), rtol=1e-10)
+
+
+def test_samples_that_hardly_differ():
+    samples = np.array([[0.0], [5e-324], [1e-310]])
+    known = MLP((1, 1), rng=0).with_domain(samples)
+    assert np.isfinite(known.distance(samples)).all()
+    assert known.distance([1.0]) > 1e100
 
 
 def test_what_is_refused(net):

@@ -244,3 +244,9 @@ def test_a_name_that_is_not_there_is_refused_with_the_nearest():
         preparing.prepare(polars.DataFrame({"noise": NOISE, "y": Y}), "Y", None, 0)
     with pytest.raises(ValueError, match="to predict 'y' from; the table has no others"):
         preparing.prepare(polars.DataFrame({"y": Y}), "y", None, 0)
+
+
+def test_the_scale_of_one_value_is_1():
+    table = prepared(**{f"{v}": [v if i % 5 else None for i in range(N)] for v in (0.1, 0.7, 1.1, 2.3)})
+    for column in table.columns[1:]:  # of some the computed deviation is not zero, by rounding
+        assert (column.mean, column.scale) == (pytest.approx(float(column.name)), 1.0)

@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from fastnn import checks
 from fastnn.jobs.aligned import aligned_empty
+from fastnn.models.scaling import standardize
 from fastnn.settings.domain import LINE, MOST_INPUTS, size_of, stride_of
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.blas import blas_threads
+
+#: A smaller deviation counts as this one, as its inverse might overflow.
+LEAST_SCALE = 1e-300
 
 
 def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
@@ -28,11 +32,11 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     checks.check_finite("X", X)
     X = X.astype(np.float64)
     low, high = X.min(axis=0), X.max(axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = X.mean(axis=0), X.std(axis=0)
-    if not (np.isfinite(mean) & np.isfinite(scale)).all():
-        raise ValueError(f"X must contain numbers whose squares are finite; got some up to {np.abs(X).max():g}")
-    scale[(low == high) | (scale == 0)] = 1.0
+    mean, scale = standardize(X)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(scale**2).all():
+            raise ValueError(f"X must contain numbers whose squares are finite; got some up to {np.abs(X).max():g}")
+    scale = np.maximum(scale, LEAST_SCALE)
     domain = _room(n_in)
     domain[: 3 * n_in] = np.concatenate([low, high, mean])
     with blas_threads():
@@ -78,9 +82,10 @@ def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
     """Mahalanobis distances of samples, shape (n, n_in)."""
     n_in = X.shape[1]
     away = X.astype(np.float64) - domain[2 * n_in : 3 * n_in]
-    with np.errstate(invalid="ignore"), nullcontext() if len(X) == 1 else blas_threads():  # of an infinite input
+    ignored = np.errstate(over="ignore", invalid="ignore")  # of a sample that is infinite, or nearly
+    with ignored, nullcontext() if len(X) == 1 else blas_threads():
         whitened = away @ _whitening(domain, n_in)
-    return np.sqrt((whitened**2).sum(axis=1))
+        return np.sqrt((whitened**2).sum(axis=1))
 
 
 def inside(domain: NDArray, X: NDArray) -> NDArray[np.bool_]:

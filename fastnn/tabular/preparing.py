@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import listed
 from fastnn.checks.values import nearest
+from fastnn.models.scaling import standardize
 from fastnn.tabular.encoding import Column, encode, many_means
 from fastnn.tabular.kinds import Taken, judge_columns, nearly_constant, take
 from fastnn.tabular.numerals import Numerals
@@ -131,7 +132,8 @@ def prepare(
     fold = split(labels, seed)
     learning = rows[fold >= 0]
     if goal.classes is None:
-        goal = replace(goal, mean=float(y[learning].mean()), scale=float(y[learning].std()) or 1.0)
+        mean, scale = mean_and_scale(y[learning])
+        goal = replace(goal, mean=mean, scale=scale)
         y = ((y - goal.mean) / goal.scale).astype(np.float32)
     columns: list[Column] = []
     values: list[Any] = []
@@ -184,8 +186,7 @@ def learn(
         missing = len(present) < len(values)
         if not len(present) or (not missing and not np.ptp(present)):
             return None, None
-        scale = float(present.std()) or 1.0
-        mean = float(present.mean())
+        mean, scale = mean_and_scale(present)
         return Column(taken.name, None, mean, scale, missing, taken.kind, (), taken.form, taken.strays), None
     texts = values.drop_nulls()
     levels = sorted(texts.unique().to_list())
@@ -200,6 +201,12 @@ def learn(
     crossed = np.tile(means[-1], (len(rows), 1))
     crossed[there] = known
     return Column(taken.name, tuple(levels), missing=missing, kind="many", means=means), crossed
+
+
+def mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """How numbers are standardised; see `fastnn.standardize`."""
+    mean, scale = standardize(values[:, np.newaxis])
+    return float(mean[0]), float(scale[0])
 
 
 def split(groups: NDArray, seed: int) -> NDArray[np.intp]:
