@@ -125,3 +125,17 @@ def test_a_loss_that_is_zero_at_its_minimum_by_chance_has_converged(backend, dty
         )
         assert abs(history.loss[-1]) < 1e-5
         assert history.stopped == "converged"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("loss", "output", "n_out"), [("binary_cross_entropy", "sigmoid", 1), ("cross_entropy", "softmax", 2)]
+)
+def test_classes_that_are_certain_are_a_minimum(loss, output, n_out, dtype, backend):
+    samples = np.random.default_rng(0).normal(size=(200, 2))
+    labels = (samples.sum(axis=1) > 0).astype(int)  # a line divides them, so that there is no least loss
+    for seed in range(4):
+        net = MLP((2, 8, n_out), output_activation=output, dtype=dtype, rng=seed)
+        history = net.fit(samples, labels, loss=loss, optimizer=LBFGS(), epochs=1000, backend=backend)
+        assert history.stopped == "converged"
+        assert history.loss[-1] < 1e-4

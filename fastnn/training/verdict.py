@@ -93,6 +93,9 @@ def reach(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
 
 def rounding_loss(job: Job) -> float:
     """The loss that rounding alone may leave in a perfect fit."""
+    if job.loss.metric == "accuracy":  # of classes that are certain; the loss of a probability 1 - p is p
+        certain = np.full(len(job.y), ROUNDINGS * float(np.finfo(job.spec.dtype).eps))
+        return _loss_of(job, certain, job.y, job.weights)
     if job.loss.logits_of is not None or job.loss.outputs_per_target > 1:  # it is not zero for a perfect fit
         return 0.0
     y = job.y.astype(np.float64)
