@@ -296,6 +296,12 @@ def test_a_sample_without_probabilities_may_be_of_any_class(classifier):
     np.testing.assert_array_equal(sets.predict(unknown), np.ones((1, classifier.spec.n_out), bool))
 
 
+def test_a_class_that_is_all_but_certain_stands_alone():
+    net = fastnn.MLP.from_params(fastnn.MLP((1, 3), output_activation="softmax").spec, [1, 0, -1, 0, 0, 0])
+    sets = fastnn.prediction_sets(net, np.ones((9, 1)), np.zeros(9, int))
+    np.testing.assert_array_equal(sets.predict([[100], [-60]]), [[True, False, False], [False, False, True]])
+
+
 def test_one_target_at_a_time_has_quantiles(quantile_net):
     with pytest.raises(ValueError, match=r"y must have shape \(n,\) or \(n, 1\) for method='quantile'; got \(60, 3\)"):
         fastnn.intervals(quantile_net, X[:60], np.tile(Y[:60].reshape(60, -1)[:, :1], 3), method="quantile")

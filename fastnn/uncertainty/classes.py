@@ -44,8 +44,10 @@ class PredictionSets:
         TypeError, ValueError
             As in `MLP.predict`.
         """
-        scores = _scores(self.model.predict(X))
-        return ~(scores > self.threshold) | (scores == scores.min(axis=1, keepdims=True))
+        scores, order = _scores(self.model.predict(X))
+        found = ~(scores > self.threshold)
+        np.put_along_axis(found, order[:, :1], True, axis=1)
+        return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the model and its threshold to one ``.npz`` file, for `PredictionSets.load`.
@@ -105,8 +107,8 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
     if labels.ndim != 1:
         raise ValueError(f"y must have shape ({len(X)},), a class for each row of X; got {labels.shape}")
     rank = rank_of(coverage, len(X))
-    scores = _scores(finite_outputs(model, X))[np.arange(len(X)), labels]
-    return PredictionSets(model, coverage, np.array(smallest(scores, rank)))
+    scores, _ = _scores(finite_outputs(model, X))
+    return PredictionSets(model, coverage, np.array(smallest(scores[np.arange(len(X)), labels], rank)))
 
 
 def _check_model(model: Any, method: str) -> None:
@@ -115,11 +117,14 @@ def _check_model(model: Any, method: str) -> None:
         raise TypeError(f"model must be networks with a softmax output; got {checks.describe(model)}")
 
 
-def _scores(outputs: NDArray) -> NDArray[np.float64]:
-    """The probability of each class plus those of all more probable ones, shape (n, n_out)."""
+def _scores(outputs: NDArray) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """The probability of each class plus those of all more probable ones, and the classes by it, both (n, n_out).
+
+    Where one class is all but certain, rounding gives all classes the same score, but not the same place.
+    """
     p = outputs.astype(np.float64)
     p = p if p.ndim == 2 else p.mean(axis=0)
     order = np.argsort(-p, axis=1, kind="stable")
     scores = np.empty_like(p)
     np.put_along_axis(scores, order, np.take_along_axis(p, order, axis=1).cumsum(axis=1), axis=1)
-    return scores
+    return scores, order
