@@ -185,6 +185,7 @@ def test_dtypes_are_those_of_scikit_learn(solver):
         a, b = (model.predict_proba(X.astype(dtype)) for model in (expected, got))
         assert a.dtype == b.dtype
         np.testing.assert_allclose(b, a, rtol=2e-4)
+    np.testing.assert_allclose(got.predict_proba(X.astype(np.longdouble)), got.predict_proba(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", DATA)

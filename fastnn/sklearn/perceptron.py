@@ -91,7 +91,8 @@ class Perceptron(BaseMultilayerPerceptron):
         """The network's outputs, (n, n_out)."""
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return outputs(*self._network(np.result_type(X.dtype, self.coefs_[0].dtype)), X)
+        dtype = min(np.result_type(X.dtype, self.coefs_[0].dtype), np.dtype(np.float64))  # of long doubles, too
+        return outputs(*self._network(dtype), X)
 
     def _targets(self, y: NDArray) -> NDArray:
         """Validated targets with a column for each that the loss takes."""
