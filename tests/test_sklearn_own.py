@@ -391,6 +391,11 @@ def test_bad_parameters_are_refused(model, message):
 def test_bad_weights_are_refused():
     with pytest.raises(ValueError, match="sample_weight must have a sum above 0; got 0"):
         regressor().fit(X, Y, np.resize([-1.0, 1.0], 80))
+    for row in range(80):  # which is either trained or validated on
+        with pytest.raises(ValueError, match=r"sample_weight must .* (on the validation set|trained on); got"):
+            regressor(early_stopping=True).fit(X, Y, np.arange(80) == row)
+    with pytest.raises(ValueError, match=r"sample_weight must be above 0 in float32 .* got at most 1e-40"):
+        regressor(dtype="float32").fit(X, Y, np.full(80, 1e-40))
     with pytest.raises(ValueError, match="class_weight must be None with several labels"):
         classifier(class_weight={0: 2}).fit(X, Y > 0)
     for bad in ({0: -1.0}, {1: np.nan}, {2: np.inf}):

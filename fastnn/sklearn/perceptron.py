@@ -113,7 +113,7 @@ class Perceptron(BaseMultilayerPerceptron):
         loss, convention = loss_and_convention(self.loss, spec)
         if isinstance(loss, Loss):
             check_target_range(y, loss)
-        weight = None if weight is None else np.ascontiguousarray(weight, dtype)
+        weight = None if weight is None else _weight_of(weight, dtype)
         parameter = check_loss_parameter(loss, spec, **loss_numbers(self))
         return Job(
             spec,
@@ -127,3 +127,14 @@ class Perceptron(BaseMultilayerPerceptron):
             convention=convention,
             **settings,
         )
+
+
+def _weight_of(given: NDArray, dtype: np.dtype) -> NDArray:
+    """The weights of the samples that are trained on; those below the smallest normal number count for nothing."""
+    weight = np.ascontiguousarray(given, dtype)
+    if not (abs(weight) >= np.finfo(dtype).smallest_normal).any():
+        raise ValueError(
+            f"sample_weight must be above 0 in {dtype} for some of the samples that are trained on; "
+            f"got at most {given.max():g}"
+        )
+    return weight
