@@ -11,7 +11,7 @@ from test_sklearn import ABSENT
 import fastnn
 from fastnn import sklearn as estimators
 from fastnn.jobs.records import DIVERGED
-from fastnn.sklearn import MLPEnsembleClassifier, MLPEnsembleRegressor
+from fastnn.sklearn import MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
 from fastnn.sklearn.ensembles import base
 
 RNG = np.random.default_rng(0)
@@ -88,6 +88,13 @@ def test_weights_count_as_repetitions():
     repeated = regressor(alpha=1.0).fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight, axis=0)).predict(X)
     np.testing.assert_allclose(weighted, repeated, rtol=1e-7)
     assert np.abs(weighted - regressor(alpha=1.0).fit(X, Y).predict(X)).max() > 1e-2
+
+
+def test_the_penalty_is_that_of_the_other_estimators():
+    settings = {"hidden_layer_sizes": (), "alpha": 50.0, "random_state": 0}
+    one = MLPRegressor(solver="lbfgs", tol=1e-8, **settings).fit(X, Y[:, 0])
+    many = MLPEnsembleRegressor(2, learning_rate_init=0.02, max_iter=1000, **settings).fit(X, Y[:, 0])
+    np.testing.assert_allclose(many.predict(X), one.predict(X), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("model", [regressor(bootstrap=True), classifier()], ids=["regressor", "classifier"])

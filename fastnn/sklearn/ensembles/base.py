@@ -23,6 +23,7 @@ from fastnn.sklearn.conventions import (
     batch_rows,
     hidden_sizes,
     keep,
+    loss_and_convention,
     loss_numbers,
     spec_of,
 )
@@ -94,8 +95,10 @@ class EnsembleBase(BaseEstimator):
         if self.bootstrap:
             weight = weight * _bootstraps(weight, members, rng)
         batch = batch_rows(self.solver, self.batch_size, n)
-        # as in the other estimators, a batch's penalty is divided by its weight, here by what that is on average
-        l2 = float(self.alpha) * n / (batch * weight.sum(axis=-1))
+        # As in the other estimators, a batch's penalty is divided by its weight, here by what that is on average, and
+        # goes with half of a squared error, of which the members learn the whole.
+        divisor = loss_and_convention(getattr(self, "loss", "log_loss"), spec)[1].divisor
+        l2 = divisor * float(self.alpha) * n / (batch * weight.sum(axis=-1))
         ensemble = fit_many(
             spec,
             X,
