@@ -256,6 +256,8 @@ def test_callbacks_see_every_epoch_and_may_stop():
     assert seen == list(enumerate(model.loss_curve_, start=1))
     assert model.n_iter_ == 3
     same_weights(model, regressor(max_iter=3).fit(X, Y), rtol=0, atol=0)
+    with pytest.raises(TypeError, match=r"callbacks must be functions of the estimator, or one; got \[3\]"):
+        regressor(callbacks=[3]).fit(X, Y)
 
 
 OTHER_SOLVERS = [

@@ -1,5 +1,7 @@
 """Regressors that predict quantiles, expectiles, or a mean and its variance: what their outputs say, and to whom."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,17 @@ def test_a_variance_is_a_standard_deviation_beside_the_mean():
         MLPRegressor(**WHOLE).fit(X, Y).predict(X, return_std=True)
     with pytest.raises(ValueError, match="a loss whose predictions scikit-learn can make; got 'gaussian_nll'"):
         to_sklearn(model)
+
+
+@pytest.mark.parametrize("make", [MLPRegressor, partial(MLPEnsembleRegressor, 2, (80, 50))], ids=["one", "ensemble"])
+@pytest.mark.parametrize(("learned", "later"), [("gaussian_nll", "squared_error"), ("squared_error", "gaussian_nll")])
+def test_what_was_learned_is_predicted_whatever_the_loss_is_set_to(make, learned, later):
+    model = make(loss=learned, max_iter=2).fit(X, np.c_[Y, -Y])
+    expected = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(loss=later).predict(X), expected)
+    assert expected.shape == (80, 2)
+    if learned == "gaussian_nll":
+        assert (model.predict(X, return_std=True)[1] > 0).all()
 
 
 def test_an_ensemble_mixes_its_members():

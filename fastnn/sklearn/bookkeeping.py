@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +70,17 @@ def merit(estimator: Perceptron) -> float:
     return -estimator.loss_ if score is None else score
 
 
+def check_callbacks(given: Any) -> list[Callable]:
+    """The functions that an estimator is given, one or several; raises TypeError if one cannot be called."""
+    callbacks = [given] if callable(given) else [] if given is None else list(given)
+    if not all(map(callable, callbacks)):
+        raise TypeError(f"callbacks must be functions of the estimator, or one; got {given!r}")
+    return callbacks
+
+
 def call_back(estimator: Perceptron) -> bool:
     """Call what is called after every epoch; whether one of them asks to stop."""
-    callbacks: list[Callable] = (
-        [estimator.callbacks] if callable(estimator.callbacks) else list(estimator.callbacks or ())
-    )
+    callbacks = check_callbacks(estimator.callbacks)
     return sum(bool(callback(estimator)) for callback in callbacks) > 0  # all of them are called
 
 

@@ -76,8 +76,9 @@ def to_sklearn(model: Any) -> Any:
             "model must have one activation in all hidden layers, identity, logistic, relu or tanh, "
             f"as scikit-learn's have; got {given!r}"
         )
-    if isinstance(loss := getattr(model, "loss", ""), Loss) or loss in ("ascending_pinball", "gaussian_nll"):
-        raise ValueError(f"model must have a loss whose predictions scikit-learn can make; got {model.loss!r}")
+    loss = vars(model).get("_learned_loss", model.loss)
+    if isinstance(loss, Loss) or loss in ("ascending_pinball", "gaussian_nll"):
+        raise ValueError(f"model must have a loss whose predictions scikit-learn can make; got {loss!r}")
     target = getattr(theirs, name)()
     params = {key: value for key, value in model.get_params().items() if key in target.get_params()}
     params["activation"] = names.pop() if names else "identity"
@@ -97,6 +98,7 @@ def _moved(model: Any, target: Any) -> Any:
         *model.get_params(),
         *target.get_params(),
         "loss",
+        "_learned_loss",
         "_stochastic_state",
         "_optimizer",
         "_best_coefs",

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.checks import counted
-from fastnn.sklearn.bookkeeping import begin, go_on, merit
+from fastnn.sklearn.bookkeeping import begin, check_callbacks, go_on, merit
 from fastnn.sklearn.conventions import first_weights, hidden_sizes
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.restarts import fit_together, goes_together
@@ -30,6 +30,7 @@ def fit_estimator(
     """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
     if estimator.solver == "levenberg-marquardt" and estimator.loss != "squared_error":
         raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {estimator.loss!r}")
+    check_callbacks(estimator.callbacks)
     hidden = hidden_sizes(estimator.hidden_layer_sizes)
     first_pass = not hasattr(estimator, "coefs_") or (not estimator.warm_start and not incremental)
     X, y = estimator._validate_input(X, y, incremental, reset=first_pass)
@@ -57,6 +58,7 @@ def fit_estimator(
         starts = [first_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
+    estimator._learned_loss = estimator.loss
     together = len(starts) > 1 and goes_together(estimator, data, validation) and fit_together(estimator, starts, data)
     if not together:
         _fit_in_turn(estimator, starts, data, validation, incremental)

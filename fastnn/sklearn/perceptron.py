@@ -44,6 +44,7 @@ class Perceptron(BaseMultilayerPerceptron):
     best_validation_score_: Any
     best_loss_: Any
     _no_improvement_count: int
+    _learned_loss: str | Loss
     _stochastic_state: StochasticState
 
     _parameter_constraints: ClassVar[dict] = {

@@ -149,11 +149,11 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
         ndarray, shape (n,) or (n, n_targets), or two of them
             With several quantiles of one target a column for each.
         """
-        if return_std and self.loss != "gaussian_nll":
-            raise ValueError(
-                f"return_std must be False unless loss is 'gaussian_nll'; got True with loss={self.loss!r}"
-            )
         check_is_fitted(self)
+        if return_std and self._learned() != "gaussian_nll":
+            raise ValueError(
+                f"return_std must be False unless loss is 'gaussian_nll'; got True with loss={self._learned()!r}"
+            )
         outputs = self._forward_pass_fast(X)
         mean = _flat(self._means(outputs))
         return (mean, _flat(np.sqrt(self._variances(outputs)))) if return_std else mean

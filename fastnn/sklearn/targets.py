@@ -41,9 +41,13 @@ class Targets:
     def _outputs_per_target(self) -> int:
         return loss_row(self.loss).outputs_per_target
 
+    def _learned(self) -> str | Loss:
+        """The loss that the network was trained with, whatever `loss` may have been set to since."""
+        return vars(self).get("_learned_loss", self.loss)
+
     def _means(self, outputs: NDArray) -> NDArray:
         """Of a network's outputs, shape (..., n_outputs), those that predict a target."""
-        return outputs[..., : outputs.shape[-1] // self._outputs_per_target()]
+        return outputs[..., : outputs.shape[-1] // loss_row(self._learned()).outputs_per_target]
 
     def _variances(self, outputs: NDArray) -> NDArray:
         """The variances that a network gives beside its means."""

@@ -125,6 +125,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         self._flat = y.shape[1] == 1
         output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
         self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
+        self._learned_loss = self.loss
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -139,7 +140,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         mean = self._shaped(means.mean(axis=0))
         if not return_std:
             return mean
-        noisy = self.loss == "gaussian_nll"
+        noisy = self._learned() == "gaussian_nll"
         variance = variance_of_mixture(means, self._variances(outputs)) if noisy else means.var(axis=0)
         return mean, self._shaped(np.sqrt(variance))
 
