@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import sklearn.neural_network as theirs
@@ -419,6 +420,13 @@ def test_ctrl_c_keeps_what_was_learned():
 
 
 # ---------------------------------------------------------------- scikit-learn's tools
+def test_an_estimator_that_joblib_maps_to_another_process_is_trained_on(tmp_path):
+    model = regressor().fit(X, Y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r").set_params(random_state=1).partial_fit(X, Y)
+    same_weights(mapped, model.set_params(random_state=1).partial_fit(X, Y), rtol=0, atol=0)
+
+
 def test_clone_and_pickle():
     model = classifier(activation=["tanh", "silu"], class_weight={0: 2.0}, solver="adamw").fit(X, LABELS)
     assert clone(model).get_params() == model.get_params()

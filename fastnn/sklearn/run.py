@@ -56,6 +56,13 @@ class StochasticState:
         mine = state.optimizer, state.slots.shape[1], state.slots.dtype
         return mine == (type(job.optimizer).__name__, spec.n_params, np.dtype(spec.dtype))
 
+    def writable(self) -> StochasticState:
+        """Itself, or a copy where an array is read-only, as joblib maps those of an estimator to another process."""
+        arrays = [value for value in vars(self.optimizer_state).values() if isinstance(value, np.ndarray)]
+        if all(array.flags.writeable for array in arrays):
+            return self
+        return replace(self, optimizer_state=self.optimizer_state.copy())
+
 
 class Epochs:
     """A job's epochs, in the orders that scikit-learn shuffles rows to: each order is a shuffle of the last.
