@@ -357,11 +357,20 @@ def test_threads_change_no_bit():
 
 @pytest.mark.parametrize("kind", ["balanced", {0: 3.0, 2: 0.5}])
 def test_class_weight_is_a_sample_weight(kind):
-    counts = np.bincount(LABELS)
-    of_class = len(LABELS) / (3 * counts) if kind == "balanced" else np.array([3.0, 1.0, 0.5])
     sample_weight = RNG.random(80)
+    shares = np.bincount(LABELS, sample_weight) / sample_weight.sum()
+    of_class = 1 / (3 * shares) if kind == "balanced" else np.array([3.0, 1.0, 0.5])
     weighted = classifier(class_weight=kind).fit(X, LABELS, sample_weight)
     same_weights(weighted, classifier().fit(X, LABELS, sample_weight * of_class[LABELS]))
+
+
+def test_classes_are_balanced_by_what_their_samples_weigh():
+    counts = RNG.integers(1, 4, 80)
+    weighted = classifier(class_weight="balanced", batch_size=80).fit(X, LABELS, counts)
+    repeated = classifier(class_weight="balanced", batch_size=int(counts.sum()))
+    same_weights(weighted, repeated.fit(np.repeat(X, counts, axis=0), np.repeat(LABELS, counts)), rtol=1e-9)
+    without = classifier(class_weight="balanced").fit(X, LABELS, counts * (LABELS > 0))
+    assert np.isfinite(without.loss_curve_).all()  # a class of no weight is given none
 
 
 def test_class_weight_of_a_class_that_a_batch_lacks():

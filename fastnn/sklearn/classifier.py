@@ -80,7 +80,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     threads : int, default=1
         Number of threads that may share a training step, if it takes long enough.
     class_weight : dict, "balanced" or None
-        Weight of each class, which multiplies the sample weights.
+        Weight of each class, which multiplies the sample weights; "balanced" gives all classes the same sum of weights.
 
     Attributes
     ----------
@@ -220,7 +220,13 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         if self._label_binarizer.y_type_.startswith("multilabel"):
             raise ValueError(f"class_weight must be None with several labels a sample; got {self.class_weight!r}")
         numbers = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.intp)
-        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[numbers])
+        labels = self.classes_[numbers]
+        with np.errstate(divide="ignore"):  # a class may have samples of weight 0 alone
+            of_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=labels, sample_weight=sample_weight
+            )
+        if self.class_weight == "balanced":
+            of_class[np.isinf(of_class)] = 0
         if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
             raise ValueError(f"class_weight must be finite and at least 0; got {self.class_weight!r}")
         weight = of_class[numbers] if sample_weight is None else of_class[numbers] * sample_weight
