@@ -92,6 +92,7 @@ def test_a_column_of_no_use_is_left_out_with_the_reason(name, column, reason):
         ([f"{day:02d}.03.2023" for day in range(1, 21)] * 10, "date"),
         (["broken"] + [f"{k % 17}" for k in range(N - 1)], "number"),
         ([f"t{k % 60}" for k in range(N)], "many"),
+        ([f"March {day}, 2023" for day in range(1, 21)] * 10, "date"),
         ([f"2023-03-{day:02d}T10:00:00+02:00" for day in range(1, 21)] * 10, "date"),
         ([f"2023-03-{day:02d} 10:00:00.5+00:00" for day in range(1, 21)] * 10, "date"),
         (["True", "False"] * 100, "number"),
@@ -110,10 +111,17 @@ def test_a_column_is_taken_for_what_it_is(column, kind):
         (["None", "NA", "mild"] * 30, ("NA", "None", "mild")),
         (np.random.default_rng(0).poisson(2, 500), None),
         (["01", "02"] * 50, ("01", "02")),
+        ([2**53, 2**53 + 1, 5] * 30, ("5", str(2**53), str(2**53 + 1))),
+        ([str(2**53), str(2**53 + 1), "5"] * 30, ("5", str(2**53), str(2**53 + 1))),
     ],
 )
 def test_a_target_is_taken_for_what_it_is(values, classes):
     assert take_target(polars.Series("y", values), None, Numerals())[0].classes == classes
+
+
+def test_signs_alone_make_no_number_of_a_class():
+    target, *_ = take_target(polars.Series("y", ["--1", "+-2"] * 50), "classification", Numerals())
+    assert target.classes == ("+-2", "--1")
 
 
 def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
@@ -217,6 +225,44 @@ def test_dates_of_a_time_zone_are_the_moments_they_are():
     texts = polars.Series("at", ["1970-01-02T02:00:00+02:00", "1970-01-03 00:00:00+00:00"])
     assert days(texts[:1], "%Y-%m-%dT%H:%M:%S%z").to_list() == [1.0]
     assert days(texts[1:], "%Y-%m-%d %H:%M:%S%z").to_list() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("texts", "form"),
+    [
+        (["01.02.99", "01.02.20"], "%d.%m.%y"),
+        (["1/2/99", "1/2/20"], "%d/%m/%y"),
+        (["2/1/99 00:00", "2/28/20 00:00"], "%m/%d/%y %H:%M"),
+        (["1 Feb 99", "1 Feb 20"], "%d %b %y"),
+        (["99.2.1.5", "1.2.3"], None),
+    ],
+)
+def test_a_year_has_two_digits_or_four(texts, form):
+    from fastnn.tabular.numerals import date_format, days
+
+    found = date_format(polars.Series(texts))
+    assert (found and found[0]) == form
+    if form:
+        assert [day // 365.25 for day in days(polars.Series(texts), form)] == [29, 50]
+        with pytest.raises(ValueError, match="column 'd' must hold dates"):
+            Column("d", kind="date", form=form.replace("%y", "%Y")).read(polars.Series("d", texts), Numerals())
+
+
+def test_a_truth_value_among_numbers_is_told():
+    [column] = [c for c in prepared(c=["1.5", "2.5", "3.5", "True"] * (N // 4)).taken if c.name == "c"]
+    assert column.remark == "true is 1, false 0"
+
+
+def test_a_column_that_is_not_wanted_may_hold_anything_and_have_a_copy():
+    table = preparing.prepare(
+        polars.DataFrame({"wild": [np.inf] + [1.0] * (N - 1), "noise": NOISE, "again": NOISE, "y": Y}),
+        "y",
+        None,
+        0,
+        leave_out=["wild", "noise"],
+    )
+    assert [c.name for c in table.columns] == ["again"]
+    assert table.left_out == {"wild": "as you asked", "noise": "as you asked"}
 
 
 # ---------------------------------------------------------------- what is said of many, of one, and of none

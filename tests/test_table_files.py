@@ -1,6 +1,8 @@
 """What stands in files: models of the first format, predictions beside a table's columns, and what a sweep saves."""
 
+import io
 import shlex
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -92,6 +94,14 @@ def test_predictions_in_another_format_are_refused(output, folder, capsys):
     assert predict("numbers", "--output", output) == 1
     assert f"--output must end in .csv or .parquet; got '{output}'" in capsys.readouterr().err
     assert not (folder / output).exists()
+
+
+def test_names_that_standard_output_cannot_encode(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    Path("rows.csv").write_text(ROWS.replace("id,", "größe,"), encoding="utf-8")
+    assert predict("numbers", "--keep", "größe") == 1
+    said = r"standard output is in ascii, which has no '\xf6'; --output writes a file in UTF-8"
+    assert said in capsys.readouterr().err
 
 
 def test_predictions_as_parquet():

@@ -13,7 +13,7 @@ from spreadsheets import xlsx
 polars = pytest.importorskip("polars")
 pytest.importorskip("duckdb")
 
-from fastnn.tabular.frames import as_frame  # noqa: E402 - after importorskip()
+from fastnn.tabular.frames import as_frame, distinct  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import read_table  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading_settings import Reading  # noqa: E402 - after importorskip()
@@ -167,7 +167,7 @@ def test_a_packed_file_is_read_to_its_end_or_not_at_all(tmp_path):
         (b"a,y\n" + 30_000 * b"1,2\n" + b'"b\\"c",3\n', Reading(), "line 30002 has a quote that is not closed"),
         (b"\x1f\x8bnothing", Reading(), "cannot be unpacked"),
         (b"a," + LONG + b"\n1,2\n", Reading(), r"line 1 has a field larger than field limit \(131072\)"),
-        (b"a,y\n1," + 20 * LONG + b"\n", Reading(), "cannot be read as a table"),
+        (b"a,y\n1," + 20 * LONG + b"\n", Reading(), "line 2 has more than 2,000,000 bytes, which are too many"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(data, reading, said, tmp_path):
@@ -277,3 +277,9 @@ def test_a_column_twice_has_a_counter_as_in_a_file():
     pandas = pytest.importorskip("pandas")
     frame = as_frame(pandas.DataFrame([[1.0, 2**200]], columns=["x", "x"]))
     assert frame.to_dict(as_series=False) == {"x": [1.0], "x (2)": [2.0**200]}
+
+
+def test_one_name_for_thousands_of_columns_has_counters():
+    names = distinct(["m"] * 5000 + ["m (2)", "", "", "column_5003"])
+    assert names[:2] == ["m", "m (2)"]
+    assert names[4999:] == ["m (5000)", "m (2) (2)", "column_5002", "column_5003", "column_5003 (2)"]

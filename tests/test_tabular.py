@@ -439,6 +439,16 @@ def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("argv", [["train"], ["sweep", "--output", "m.safetensors"]])
+def test_a_model_with_too_many_names_is_refused_before_it_is_trained(argv, folder, capsys, monkeypatch):
+    monkeypatch.setattr(training, "fit_many", None)
+    values = np.random.default_rng(0).normal(size=(9, 40))
+    names = [*(f"{k}{'x' * 250_000}" for k in range(8)), "y"]
+    polars.DataFrame(dict(zip(names, values, strict=True))).write_parquet("t.parquet")
+    assert cli.main([*argv, "t.parquet", "--target", "y"]) == 1
+    assert "too many for a model to be saved; --leave-out leaves columns out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("argv", [["--loss", "mes"], ["--quantiles", "0.5"], ["--loss", "pinball", "--quantiles", "2"]])
 @pytest.mark.parametrize("command", ["train", "sweep"])
 def test_a_loss_is_checked_before_the_table_is_read(command, argv, folder, capsys):
@@ -602,6 +612,9 @@ def test_a_sweep_tells_a_command_that_trains_the_same_setting():
     assert reading_of(args) == reading_of(swept) == reading
     assert (args.data, args.target, args.task) == ("t 1.csv", "y", "classification")
     assert (args.use, args.leave_out) == (["a"], ["b", "c"])
+    odd = parser.parse_args(["sweep", "t.csv", "--target=-y", "--missing=-x"])
+    args = parser.parse_args(shlex.split(sweep_command.train_command(odd, settings))[1:])
+    assert (args.target, args.missing) == ("-y", ["-x"])
 
 
 def test_sweep_with_folds_uses_all_rows_that_are_not_held_out(table):

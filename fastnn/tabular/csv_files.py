@@ -156,5 +156,7 @@ def _reason(error: Exception, skipped: int) -> str:
         return f"{where}{counted(int(fields[2]), 'field')}, where the header has {fields[1]}"
     if "unterminated quote" in text:
         return f"{where}a quote that is not closed where its field ends"
+    if longest := re.search(r"(?m)^Maximum line size of (\d+) bytes", text):
+        return f"{where}more than {int(longest[1]):,} bytes, which are too many for a line"
     fault = text.partition("Possible fixes")[0].strip().splitlines()[-1].removesuffix(".")
     return f"{where}this fault: {fault}" if where else fault

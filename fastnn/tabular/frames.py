@@ -85,11 +85,13 @@ def _is_missing(value: Any) -> bool:
 
 def distinct(names: Iterable[str]) -> list[str]:
     """Distinct names of columns: a missing name becomes a number, a repeated one gets a counter."""
-    distinct: list[str] = []
+    distinct: dict[str, None] = {}
+    counts: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
-        wanted, count = name or f"column_{place}", 1
+        name = name or f"column_{place}"
+        wanted, count = name, counts.get(name, 1)
         while wanted in distinct:
             count += 1
             wanted = f"{name} ({count})"
-        distinct.append(wanted)
-    return distinct
+        distinct[wanted], counts[name] = None, count
+    return list(distinct)

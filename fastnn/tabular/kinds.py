@@ -60,6 +60,11 @@ class Taken:
         return bool(self.missing or self.left_out or self.remark)
 
 
+def unread(series: Any) -> Taken:
+    """A column that is not to be used, whatever is in it."""
+    return Taken(series.name, "empty", series.null_count(), 0, series, left_out="as you asked")
+
+
 def take(series: Any, numerals: Numerals) -> Taken:
     """What a column is taken for, regardless of the target.
 
@@ -88,7 +93,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
     strays = parsed.is_null() & texts.is_not_null()
     codes = bool(present.str.contains(r"^[+-]?0\d").any())  # a zero in front is part of a code, of a number it is none
     if not codes and not strays.any():
-        flag = bool(present[:1].is_in(list(TRUTH)).all())
+        flag = bool(present.is_in(list(TRUTH)).any())
         return _numbers(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")
     few = texts.filter(strays).unique()
     if not codes and len(few) <= 5 and strays.sum() <= STRAY * len(present):
@@ -200,7 +205,7 @@ def _follows(x: NDArray, y: NDArray) -> bool:
 
 
 def judge_columns(
-    taken: list[Taken], target: str, y: NDArray, classes: int | None, use: Collection[str], leave_out: Collection[str]
+    taken: list[Taken], target: str, y: NDArray, classes: int | None, use: Collection[str]
 ) -> list[Taken]:
     """The columns, with the reasons for leaving some out.
 
@@ -210,8 +215,8 @@ def judge_columns(
         The columns other than the target.
     target, y, classes
         As in `gives_away`.
-    use, leave_out : collection of str
-        Columns that the user wants to be used, and those not to be used.
+    use : collection of str
+        Columns that the user wants to be used.
     """
     judged: list[Taken] = []
     seen: dict[bytes, str] = {}
@@ -226,8 +231,6 @@ def judge_columns(
             reason = f"a copy of {other!r}" if other != column.name else ""
         if column.name in use and column.kind not in ("constant", "empty"):
             reason = ""
-        if column.name in leave_out:
-            reason = "as you asked"
         judged.append(replace(column, left_out=reason))
     usable = ("row numbers", "an exact function of the target")
     if all(column.left_out for column in judged):  # better these than none

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,7 @@ from fastnn.models import files, writing
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP, network_over
 from fastnn.models.normal_outputs import means_and_variances, variance_of_mixture
-from fastnn.models.reading import LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
+from fastnn.models.reading import LONGEST_HEADER, LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 from fastnn.tabular.encoding import Column, encode
@@ -31,6 +32,7 @@ from fastnn.tabular.target import Target
 VERSION = 2
 KEY = "fastnn.table"  # of the metadata
 MADE = "path must be a model that `fastnn train` made"
+TOO_LONG = "names, categories and their means are too many for a model to be saved; --leave-out leaves columns out"
 INTERVAL = (0.05, 0.95)  # quantiles over the networks
 
 
@@ -253,7 +255,7 @@ class TableModel:
         if self.domain is not None:
             arrays["domain"] = self.domain
         if sum(map(len, header.values())) > LONGEST_TABLE // 2:
-            raise ValueError(f"a table of {len(self.columns):,} columns has too many names for a model to be saved")
+            raise ValueError(TOO_LONG)
         writing.write_whole(path_of(path), require("safetensors.numpy", "io").save(arrays, metadata=header))
 
     @classmethod
@@ -295,6 +297,19 @@ class TableModel:
             positions = _positions(about.get("positions"), len(members))
         many = Ensemble(spec, members, positions=positions)
         return cls(many, columns, target, scores, left_out, about_training, numerals, domain)
+
+
+def check_saveable(columns: Sequence[Column], left_out: Mapping[str, str], target: Target) -> None:
+    """Refuse, before it is trained, a model that `TableModel.save` would refuse.
+
+    Raises
+    ------
+    ValueError
+        If the table has too many names for the header of the file.
+    """
+    described = json.dumps([[asdict(column) for column in columns], dict(left_out), asdict(target)])
+    if len(described) > LONGEST_TABLE // 2 - LONGEST_HEADER:  # what is left is for all else
+        raise ValueError(TOO_LONG)
 
 
 def is_table_model(path: str) -> bool:

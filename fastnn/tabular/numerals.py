@@ -19,7 +19,8 @@ MISSING = (
 DATES = {
     "%Y-%m-%d": "year-month-day", "%Y/%m/%d": "year/month/day", "%d.%m.%Y": "day.month.year",
     "%d/%m/%Y": "day/month/year", "%m/%d/%Y": "month/day/year", "%d-%m-%Y": "day-month-year",
-    "%d.%m.%y": "day.month.year", "%m/%d/%y": "month/day/year", "%d %b %Y": "day month year",
+    "%d.%m.%y": "day.month.year", "%d/%m/%y": "day/month/year", "%m/%d/%y": "month/day/year",
+    "%d-%m-%y": "day-month-year", "%d %b %Y": "day month year", "%d %b %y": "day month year",
     "%d-%b-%Y": "day-month-year", "%d-%b-%y": "day-month-year",
     "%B %d, %Y": "month day, year", "%b %d, %Y": "month day, year",
 }  # fmt: skip
@@ -150,7 +151,7 @@ def guess(
 
 def date_format(series: Any) -> tuple[str, str] | None:
     """How a column of texts writes its dates, as a format and in words; None if some of them are not dates."""
-    if not series[:100].str.contains(r"\d[-/. ]").all():
+    if not series[:100].str.contains(r"\d,?[-/. ]").all():
         return None
     for day, words in DATES.items():
         for time in TIMES:
@@ -169,11 +170,19 @@ def days(series: Any, form: str) -> Any:
     import polars
 
     if str(series.dtype) == "String":
-        texts = series if "%H" in form else series + " 00:00"
+        texts = series.set(~series.str.contains(_years(form)).fill_null(False), None)
+        texts = texts if "%H" in form else texts + " 00:00"
         series = texts.str.to_datetime(form if "%H" in form else f"{form} %H:%M", strict=False, time_unit="us")
     if getattr(series.dtype, "time_zone", None):  # the same moment in UTC
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return series.cast(polars.Datetime("us")).cast(polars.Int64).cast(polars.Float64) / DAY
+
+
+def _years(form: str) -> str:
+    """A regular expression for texts whose years have all digits that a format has; polars takes fewer."""
+    digits = {"%Y": r"\d{4}", "%y": r"\d\d"}
+    day = form.partition("%H")[0].rstrip(" T")
+    return "^" + re.sub("%[a-zA-Z]", lambda found: digits.get(found[0], r"\w+"), re.escape(day)) + r"([ T]|$)"
 
 
 def iso_days(series: Any) -> Any:

@@ -13,7 +13,7 @@ from fastnn.checks import listed
 from fastnn.checks.values import nearest
 from fastnn.models.scaling import standardize
 from fastnn.tabular.encoding import Column, encode, many_means
-from fastnn.tabular.kinds import Taken, judge_columns, nearly_constant, take
+from fastnn.tabular.kinds import Taken, judge_columns, nearly_constant, take, unread
 from fastnn.tabular.numerals import Numerals
 from fastnn.tabular.reading import Table
 from fastnn.tabular.target import Target, take_target
@@ -125,8 +125,8 @@ def prepare(
     if nearly_constant(y[rows]):
         raise ValueError(f"column {target!r} is constant: there is nothing to learn")
     taken = judge_columns(
-        [take(series, numerals) for series in frame.drop(target)],
-        target, y, None if goal.classes is None else len(goal.classes), use, leave_out,
+        [unread(series) if series.name in leave_out else take(series, numerals) for series in frame.drop(target)],
+        target, y, None if goal.classes is None else len(goal.classes), use,
     )  # fmt: skip
     labels = y[rows].astype(np.intp) if goal.classes is not None else np.zeros(len(rows), np.intp)
     fold = split(labels, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -134,7 +135,8 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
 
     name = series.name
     if is_number(series) and series.dtype != polars.Boolean:
-        return _take_numbers(name, values_of(series.cast(polars.Float64)), None, task)
+        texts = as_texts(series) if series.dtype.is_integer() else None
+        return _take_numbers(name, values_of(series.cast(polars.Float64)), texts, task)
     if not (is_text(series) or series.dtype == polars.Boolean):
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
     texts = as_texts(series)
@@ -201,7 +203,8 @@ def _take_numbers(
     classify, why = (task == "classification", "") if task is not None else _are_classes(present)
     if not classify:
         return Target(name), values, why
-    if texts is None or texts.n_unique() > len(np.unique(present)) + texts.null_count():
+    exact = bool((np.abs(present) < 2**53).all())  # larger whole numbers may be one float64
+    if texts is None or (exact and texts.n_unique() > len(np.unique(present)) + texts.null_count()):
         whole = bool((present == np.rint(present)).all())
         texts = polars.Series([None if np.isnan(v) else str(int(v)) if whole else repr(float(v)) for v in values])
     return *_classes(name, texts), why
@@ -240,7 +243,7 @@ def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
 def _classes(name: str, texts: Any) -> tuple[Target, NDArray[np.float64]]:
     """The classes of a target, and the number of each row's class."""
     classes = texts.drop_nulls().unique().sort().to_list()
-    if all(text.lstrip("+-").isdecimal() for text in classes):
+    if all(re.fullmatch(r"[+-]?\d+", text) for text in classes):
         classes.sort(key=int)
     if len(classes) > 1000:
         raise ValueError(f"column {name!r} has {len(classes):,} classes; at most 1,000 are possible")

@@ -71,7 +71,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     for sentence in remarks if not args.quiet else ():
         print(plain(sentence), file=sys.stderr)
     if args.output is None:
-        sys.stdout.write(predicted.write_csv())
+        try:
+            sys.stdout.write(predicted.write_csv())
+        except UnicodeEncodeError as error:
+            letter = ascii(error.object[error.start])
+            raise ValueError(
+                f"standard output is in {error.encoding}, which has no {letter}; --output writes a file in UTF-8"
+            ) from error
         return
     written = BytesIO()
     if to_csv:

@@ -64,6 +64,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.checks import check_integer, counted
     from fastnn.checks.extras import require_all
     from fastnn.tabular import sweeping, training
+    from fastnn.tabular.model import check_saveable
     from fastnn.tabular.reading import extras_for
 
     folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     ]
     require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.output is None else {"safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
+    if args.output is not None:
+        check_saveable(table.columns, table.left_out, table.target)
     scores = training.baselines(table)
     with Interrupts() as interrupts:  # what is finished is told
         with terminal.working("training; new kernels are compiled first, once"):
@@ -134,7 +137,8 @@ def _tell_comparison(
 
 def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     """The command that trains a setting of a sweep alone."""
-    words = ["fastnn", "train", args.data, "--target", args.target, "--hidden", ",".join(map(str, best.hidden))]
+    words = ["fastnn", "train", args.data, *_option("--target", [args.target])]
+    words += ["--hidden", ",".join(map(str, best.hidden))]
     words += ["--activation", best.activation, "--rate", str(best.learning_rate), "--repeats", str(best.repeats)]
     shared = (
         "task", "epochs", "patience", "batch_size", "l2", "class_weight", "seed", "separator", "decimal", "thousands",
@@ -143,6 +147,11 @@ def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     for name in shared:
         value = getattr(args, name)
         if value != args.parser.get_default(name):
-            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+            words += _option(f"--{name.replace('_', '-')}", [*map(str, value if isinstance(value, list) else [value])])
     words += ["--no-header"] * args.no_header
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _option(name: str, values: list[str]) -> list[str]:
+    """The words of an option, whose only value may begin as options do."""
+    return [f"{name}={values[0]}"] if len(values) == 1 and values[0].startswith("-") else [name, *values]

@@ -67,7 +67,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     _, table = read_and_prepare(args, terminal)
     from fastnn.ensembles.fit_many import WORTH_COMPILING
     from fastnn.tabular import training
+    from fastnn.tabular.model import check_saveable
 
+    check_saveable(table.columns, table.left_out, table.target)
     if settings.repeats >= WORTH_COMPILING:
         several = f"{settings.repeats} networks need kernels made for their shape"
         terminal.say(f"{several}, which are compiled first unless an earlier run has done so.")
