@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
@@ -15,23 +14,35 @@ from fastnn.kernels.simd.types import native_lanes
 
 @intrinsic
 def quotient(typingctx, x, y):
-    """``x / y``, wrong by up to 1.5 units in the last place; y is normal or infinite, and so is 1 / y or zero."""
+    """``x / y``, wrong by up to 1.5 units in the last place.
+
+    y is positive, and normal like its reciprocal; or infinite, or NaN.
+    """
 
     def codegen(context, builder, sig, args):
         numerator, denominator = args
         if not REGISTER_FILE.estimates_reciprocals or y.lanes % native_lanes(y.dtype) != 0:
             return builder.fdiv(numerator, denominator)
-        number, minus = denominator.type, builder.fneg(denominator)
-        one, infinity = (splat(builder, ir.Constant(number.element, value), y.lanes) for value in (1.0, math.inf))
+        one = splat(builder, ir.Constant(denominator.type.element, 1.0), y.lanes)
+        minus = builder.fneg(_bounded(builder, denominator, y))
         inverse = _estimate(builder, denominator, y)
         for _ in range(y.dtype.bitwidth // 32):  # Newton's step doubles the bits that are right
-            error = call_intrinsic(builder, "fmuladd", y, number, [minus, inverse, one])
-            inverse = call_intrinsic(builder, "fmuladd", y, number, [inverse, error, inverse])
-        # beside infinity the error is infinity times zero
-        is_infinite = builder.fcmp_ordered("==", denominator, infinity)
-        return builder.fmul(numerator, builder.select(is_infinite, ir.Constant(number, None), inverse))
+            error = call_intrinsic(builder, "fmuladd", y, one.type, [minus, inverse, one])
+            inverse = call_intrinsic(builder, "fmuladd", y, one.type, [inverse, error, inverse])
+        return builder.fmul(numerator, inverse)
 
     return x(x, x), codegen
+
+
+def _bounded(builder, value, vector):
+    """Positive numbers, and the largest finite one for infinity, which times its reciprocal would be NaN.
+
+    They are compared as whole numbers, in units that do not multiply.
+    """
+    bits = ir.VectorType(ir.IntType(vector.dtype.bitwidth), vector.lanes)
+    number = ir.Constant(value.type.element, float(np.finfo(str(vector.dtype)).max))
+    largest, given = (builder.bitcast(each, bits) for each in (splat(builder, number, vector.lanes), value))
+    return builder.bitcast(builder.select(builder.icmp_signed("<", given, largest), given, largest), value.type)
 
 
 def _estimate(builder, value, vector):
