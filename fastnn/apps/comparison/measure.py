@@ -32,9 +32,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     dict
         ``import``, ``build`` and ``first``: seconds to import the library, to build what is trained, and of the first
         run, which compiles; ``error``: the relative error of the update; ``minimum``, ``median``: seconds a step;
-        ``runs``: timed runs; ``blas``: the BLAS in use;
-        ``peak``: operations a second that a core could do just then. ``excuse`` instead of the times, if the peer is
-        left out.
+        ``runs``: timed runs; ``blas``: the BLAS in use; ``peak``: operations a second that a core could do just then.
+        ``excuse`` instead of the times, if the peer is left out.
     """
     if request["cores"] is not None:
         os.sched_setaffinity(0, request["cores"])
@@ -74,15 +73,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         answer["excuse"] = f"its update differs from the reference's by {answer['error']:.1e}, more than rounding"
         return answer
 
-    training.reset()
-    training.run(workload.steps)  # the warm-up
-    times: list[float] = []
-    end = perf_counter() + request["seconds"]
-    while len(times) < LEAST_RUNS or (perf_counter() < end and len(times) < MOST_RUNS):
-        training.reset()
-        clock = perf_counter()
-        training.run(workload.steps)
-        times.append(perf_counter() - clock)
+    times = _times(training, workload.steps, request["seconds"])
     count = workload.steps * workload.members
     answer["minimum"], answer["median"] = min(times) / count, statistics.median(times) / count
     answer["runs"], answer["blas"] = len(times), machine.blas()
@@ -90,6 +81,20 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
     answer["peak"] = peak(workload.dtype, runs=20, repeats=100_000)  # now, for a core's clock is not always the same
     return answer
+
+
+def _times(training: Any, steps: int, seconds: float) -> list[float]:
+    """How long each run of these steps takes, for about this many seconds, after one run to warm up."""
+    training.reset()
+    training.run(steps)
+    times: list[float] = []
+    end = perf_counter() + seconds
+    while len(times) < LEAST_RUNS or (perf_counter() < end and len(times) < MOST_RUNS):
+        training.reset()
+        clock = perf_counter()
+        training.run(steps)
+        times.append(perf_counter() - clock)
+    return times
 
 
 if __name__ == "__main__":
