@@ -18,8 +18,8 @@ from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
 
-#: The smallest normal number of each dtype, and the largest.
-_LIMITS = {dtype: (np.finfo(dtype).smallest_normal, float(np.finfo(dtype).max)) for dtype in DTYPES.values()}
+#: The smallest normal number of each dtype, and its reciprocal: what kernels divide by more, they multiply by zero.
+_LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) for dtype in DTYPES.values()}
 
 #: How far a sum of probabilities may be from 1.
 SUM_TOLERANCE = 1e-3
@@ -133,7 +133,7 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     TypeError
         If it is not an array of real numbers.
     ValueError
-        If it has another shape or a negative weight, or its sum is 0 or overflows.
+        If it has another shape or a negative weight, or its sum is 0 or too large.
     """
     if sample_weight is None:
         return None
@@ -150,7 +150,7 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
     ------
     ValueError
         If a weight is below 0; or if a row of the weights is all zeros, or its sum, times the number of outputs,
-        overflows.
+        has a reciprocal that underflows.
     """
     tiny, most = _LIMITS[weights.dtype]
     members = weights.ndim > 1

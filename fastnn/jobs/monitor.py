@@ -95,8 +95,9 @@ class Monitor:
     def shares(self) -> NDArray[np.float64]:
         """The factors, shape (n_targets,), in ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 
-        This is the mean of the outputs' coefficients of determination. An output whose target is constant has none and
-        does not count; neither does a missing target. NaN if no output has one.
+        This is the mean of the outputs' coefficients of determination. An output whose target is constant, or varies by
+        too little or too much to be squared, has none and does not count; neither does a missing target. NaN if no
+        output has one.
         """
         missing = np.isnan(self.y)
         y = np.where(missing, 0.0, self.y.astype(np.float64))
@@ -108,7 +109,8 @@ class Monitor:
         spread = (weight * (y - mean) ** 2).sum(axis=0)
         idle = weight == 0
         varies = np.where(idle, np.inf, y).min(axis=0) < np.where(idle, -np.inf, y).max(axis=0)
-        varies &= (spread > 0) & np.isfinite(spread)
+        tiny = float(np.finfo(np.float64).tiny)  # below it kernels take numbers for zero, the reciprocal, too
+        varies &= (spread > tiny) & (spread < 1 / tiny)
         return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0) / (varies.sum() or np.nan)
 
     def judge(self, outputs: NDArray, loss: Loss) -> float:

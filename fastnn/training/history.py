@@ -57,7 +57,8 @@ class History:
     validation_loss : ndarray of float64, shape (epochs,), or None
         The loss on the validation set after each epoch, without the l2 penalty.
     validation_metric : ndarray of float64, shape (epochs,), or None
-        The metric on the validation set after each epoch; NaN where it is r2 and no target varies.
+        The metric on the validation set after each epoch; NaN where it is r2 and no target varies, or by too little or
+        too much to be squared.
     metric : {"r2", "accuracy"}
         The metric: the coefficient of determination, averaged over the outputs, or the share of samples that are
         classified correctly.
