@@ -106,6 +106,14 @@ def test_the_twins_agree(output):
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-11, atol=1e-14)
 
 
+def test_single_precision_is_computed_in_double(backend):
+    wide = Activation(lambda z: (1 + z * z) - 1, lambda z: 2 * z, name="cancels_in_single_precision")
+    net = MLP((1, 1), output_activation=wide, bias=False, dtype="float32")
+    net.params[:] = 1
+    samples = np.linspace(-0.01, 0.01, 9, dtype=np.float32)[:, np.newaxis]
+    np.testing.assert_allclose(net.predict(samples, backend=backend), samples.astype(float) ** 2, rtol=1e-6)
+
+
 def test_many_networks_and_levenberg_marquardt():
     net = MLP((3, 4, 1), activation=BENT, rng=0)
     many = fastnn.fit_many(net.spec, X, Y[:, :1], epochs=4, params=net.params[None], optimizer=SGD(0.1))

@@ -25,8 +25,8 @@ def or_nan(function: Callable) -> Callable:
 
 
 def elementwise(function: Callable, dtype: Any, *arrays: NDArray) -> NDArray:
-    """A scalar function on each element, as `or_nan` has it."""
+    """A scalar function on each element, in double precision, as `or_nan` has it."""
     of_numbers = or_nan(function)
     with np.errstate(all="ignore"):
-        broadcast = np.broadcast(*arrays)
+        broadcast = np.broadcast(*[array.astype(np.float64) for array in arrays])
         return np.array([of_numbers(*numbers) for numbers in broadcast], dtype).reshape(broadcast.shape)
