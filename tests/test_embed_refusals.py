@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from embed_cases import forward
-from numba import njit, typed, typeof
+from numba import njit, objmode, typed, typeof
 from numba.core.errors import TypingError
 from numba.experimental import jitclass
 
@@ -71,6 +71,12 @@ def test_arguments_of_other_types(name):
             sentence = told(function, net, *(arguments | {argument: wrong}).values())
             assert f"{'many' if net is MANY else 'net'}.{method}: {argument} must be " in sentence, kind
             assert "; got " in sentence
+    for argument in {"out", "jac", "h"} & arguments.keys():
+        fixed = arguments[argument].copy()
+        fixed.flags.writeable = False
+        sentence = told(function, net, *(arguments | {argument: fixed}).values())
+        assert f".{method}: {argument} must be " in sentence
+        assert " that can be written to; got readonly array" in sentence
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -87,6 +93,8 @@ def test_numbers_of_arguments(name):
 
 def test_wrong_calls_of_a_network():
     call = njit(lambda net, x: net(x))
+    with pytest.raises(TypingError, match=rf"at .*{__name__}.py .*\n.* pass workspace="):
+        call(MLP((3, 2100, 1)), X)
     assert told(call, NET, 1.5) == "net.__call__: x must be a 1-D or 2-D array of float64; got float64"
     assert told(njit(lambda net, x: net(x, x)), NET, X).endswith("too many positional arguments")
     assert told(njit(lambda net: net([1.0, 2.0, 3.0])), NET).startswith("net.__call__: x must be")
@@ -214,6 +222,26 @@ def test_a_step_before_there_is_any_state(tmp_path):
     few, wrong = done.stdout.splitlines()
     assert few == "net.train_step takes (x, y, state): missing a required argument: 'state'"
     assert wrong.startswith("net.train_step: state must be a fastnn.TrainState of the network's spec; got array")
+
+
+NET_TYPE, HANDED = NET.numba_type, []
+
+
+@njit
+def from_object_mode(x):
+    with objmode(thing=NET_TYPE):
+        thing = HANDED[-1]
+    return thing(x)
+
+
+@pytest.mark.parametrize("thing", [MLP((3, 6, 1)), MLP((3, 5, 1), activation="relu"), KNOWN, MANY, 3])
+def test_other_things_from_a_block_in_object_mode(thing):
+    HANDED.append(NET)
+    assert from_object_mode(np.ones(3)) == NET(np.ones(3))
+    HANDED.append(thing)
+    with pytest.raises(TypeError, match=r"^compiled code was told to expect MLP\(\(3, 5, 1\), .*\); got ") as caught:
+        from_object_mode(X)
+    assert str(caught.value).endswith(f"got {thing!r}")
 
 
 def test_a_state_says_what_it_is_made_of():

@@ -6,8 +6,9 @@ from typing import Any
 
 from numba import types
 
-from fastnn.embed.refusals import Refusal, named
+from fastnn.embed.refusals import Refusal
 from fastnn.kernels import point
+from fastnn.kernels.jit.architecture import named
 from fastnn.settings import own
 
 #: Most bytes of scratch that are taken from the stack: a thread's may be small.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from numba import types
 from numba.core.registry import cpu_target
 from numba.extending import NativeValue, make_attribute_wrapper, models, register_model, unbox
 
-from fastnn.kernels.jit.architecture import TypeOfSpec
+from fastnn.kernels.jit.architecture import TypeOfSpec, named
 from fastnn.kernels.jit.loading import put_off_scipy
 from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.jit.pipeline import OWN
+
+#: In the names of the functions that Numba makes to take arguments from Python, which it has told the types of before.
+_ENTRY = "7cpython"
 
 
 class ArraysType(TypeOfSpec):
@@ -51,15 +55,31 @@ def shows(*names: str) -> Callable:
 
 @unbox(ArraysType)
 def _unbox(typ, thing, c):
-    native = cgutils.create_struct_proxy(typ)(c.context, c.builder)
-    failed = cgutils.false_bit
-    for name, array_type in typ.arrays.items():
-        array = c.pyapi.object_getattr_string(thing, f"_{name}")
-        value = c.unbox(array_type, array)
-        c.pyapi.decref(array)
-        setattr(native, name, value.value)
-        failed = c.builder.or_(failed, value.is_error)
-    return NativeValue(native._getvalue(), is_error=failed)
+    native, builder = cgutils.create_struct_proxy(typ)(c.context, c.builder), c.builder
+    failed = cgutils.alloca_once_value(builder, cgutils.true_bit)
+    with ExitStack() as steps:
+        if _ENTRY not in builder.function.name:
+            with cgutils.early_exit_if(builder, steps, _is_other(typ, thing, c)):
+                wanted = named(typ).replace("%", "%%")
+                c.pyapi.err_format("PyExc_TypeError", f"compiled code was told to expect {wanted}; got %R", thing)
+        error = cgutils.false_bit
+        for name, array_type in typ.arrays.items():
+            array = c.pyapi.object_getattr_string(thing, f"_{name}")
+            value = c.unbox(array_type, array)
+            c.pyapi.decref(array)
+            setattr(native, name, value.value)
+            error = builder.or_(error, value.is_error)
+        builder.store(error, failed)
+    return NativeValue(native._getvalue(), is_error=builder.load(failed))
+
+
+def _is_other(typ, thing, c):
+    """Whether a thing is of another type, whose arrays are others: what a block in object mode hands back may be."""
+    wanted = c.pyapi.unserialize(c.pyapi.serialize_object(typ))
+    found = c.pyapi.object_getattr_string(thing, "_numba_type_")  # null where there is none
+    for kind in (found, wanted):
+        c.pyapi.decref(kind)
+    return c.builder.icmp_unsigned("!=", found, wanted)
 
 
 def announce() -> None:

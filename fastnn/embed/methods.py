@@ -95,6 +95,7 @@ def _forward_with(net, params, x, out, workspace=None):
 @method(NetworkType, "__call__", jit_options=EMBEDDED)
 def _call(net, x):
     check_array(net, "__call__", "x", x, (1, 2))
+    check_workspace(net, "forward", None)
     n_out, dtype = net.spec.n_out, np.dtype(net.spec.dtype)
 
     def one(net, x):

@@ -9,7 +9,8 @@ from numba.core.typing.templates import AbstractTemplate, infer
 from numba.extending import lower_builtin, overload
 
 from fastnn.embed.fields import ArraysType
-from fastnn.embed.refusals import Refusal, named
+from fastnn.embed.refusals import Refusal
+from fastnn.kernels.jit.architecture import named
 from fastnn.kernels.jit.lowering import cgutils
 
 

@@ -13,7 +13,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import box, overload_method
 
 from fastnn.embed.fields import ArraysType
-from fastnn.kernels.jit.digest import digest
+from fastnn.kernels.jit.architecture import named
 
 
 class Refusal(ForceLiteralArg, TypingError):
@@ -90,11 +90,6 @@ def method(kind: type, name: str, **options: Any) -> Callable:
     return declare
 
 
-def named(kind: Any) -> str:
-    """A type under the name that users know."""
-    return str(kind).replace(f", kernels {digest()}", "")
-
-
 # ---------------------------------------------------------------- what is no method
 @infer_getattr
 class _NoAttribute(AttributeTemplate):
@@ -129,7 +124,7 @@ def _cast(context, builder, given, wanted, value):
 def _constant(context, builder, kind, value):
     raise Refusal(
         f"{named(kind)} must be an argument of the compiled function; "
-        "it is a global or closure variable, whose value Numba would freeze"
+        "it is a global, a variable of a closure or a default, whose value Numba would freeze"
     )
 
 

@@ -15,10 +15,10 @@ from numba import from_dtype, types
 from fastnn.checks.data import SUM_TOLERANCE, bounds
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.pointers import fits
-from fastnn.embed.refusals import Refusal, method, named
+from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, parameters
 from fastnn.kernels.functions.optimizers import Update, update_part
-from fastnn.kernels.jit.architecture import type_name
+from fastnn.kernels.jit.architecture import named, type_name
 from fastnn.kernels.jit.compiling import entry, inlined, outlined
 from fastnn.kernels.jit.pipeline import EMBEDDED
 from fastnn.kernels.simd import pointer, pointer_at

@@ -45,6 +45,11 @@ def type_name(kind: str, spec: NetworkSpec) -> str:
     return f"{kind}({spec.sizes}, {spec.activations}, bias={spec.bias}, {spec.dtype}, kernels {digest()})"
 
 
+def named(kind: object) -> str:
+    """A type under the name that users know."""
+    return str(kind).replace(f", kernels {digest()}", "")
+
+
 @register_model(Architecture)
 class _ArchitectureModel(models.OpaqueModel):
     pass
