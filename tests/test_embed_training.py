@@ -41,7 +41,7 @@ def test_steps_are_those_of_fit(loss, optimizer, batch, settings):
     history = fitted.fit(
         X, Y, loss=loss, optimizer=optimizer, epochs=2, batch_size=batch, shuffle=False, specialize=False, **settings
     )
-    state = fastnn.TrainState(net.spec, loss=loss, optimizer=optimizer, max_batch=batch, **settings)
+    state = fastnn.TrainState(net.spec, loss=loss, optimizer=optimizer, max_batch=24, **settings)
     losses = np.empty(2 * 24 // batch)
     train(net, X, Y, batch, state, losses)
     assert np.array_equal(net.params, fitted.params)
@@ -56,10 +56,21 @@ def test_class_labels_train_as_in_fit():
     state = fastnn.TrainState(net.spec, loss="cross_entropy", max_batch=8)
     train(net, X.astype("f"), LABELS, 8, state, np.empty(9))
     assert np.array_equal(net.params, fitted.params)
-    with pytest.raises(ValueError, match=r"class labels from 0 to 1; got numbers from 2 to 2$"):
-        net.train_step(X[:1].astype("f"), np.array([2]), state)
-    with pytest.raises(ValueError, match=r"and y \(n,\); got x of shape \(2, 3\) and y of shape \(1,\)$"):
-        net.train_step(X[:2].astype("f"), LABELS[:1], state)
+    for wrong in ([0, 2], [2, 0], [0, -1]):
+        numbers = f"from {min(wrong)} to {max(wrong)}"
+        with pytest.raises(ValueError, match=rf"class labels from 0 to 1; got numbers {numbers}$"):
+            net.train_step(X[:2].astype("f"), np.array(wrong), state)
+    for rows, labels in ((2, 1), (0, 0), (9, 9)):
+        with pytest.raises(
+            ValueError, match=rf"and y \(n,\); got x of shape \({rows}, 3\) and y of shape \({labels},\)$"
+        ):
+            net.train_step(X[:rows].astype("f"), LABELS[:labels], state)
+    for x, y in ((X[:2], LABELS[:4:2]), (X[0], LABELS[:1]), (X[:2], LABELS[:2].astype(np.int32))):
+        with pytest.raises(
+            TypingError, match=r"y must be a contiguous .-D array of float32, or a 1-D array of int64 lab"
+        ):
+            net.train_step(x.astype("f"), y, state)
+    assert np.array_equal(net.params, fitted.params)
 
 
 def test_one_sample_and_other_rates_from_python():
@@ -105,6 +116,7 @@ def test_what_is_not_finite_changes_nothing():
     assert np.array_equal(net.params, before)
     assert state.steps == 0
     assert np.isfinite(net.train_step(X[0], Y[0], state))
+    assert not np.isfinite(net.train_step(np.array([0.0, np.nan, 0.0]), Y[0], state))
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
@@ -131,6 +143,13 @@ def test_states_of_other_networks_have_other_types(other):
         assert own.apply(net, gradient)
         with pytest.raises(TypingError, match=r"net must be a network of the state's spec"):
             foreign.apply(net, gradient)
+
+
+def test_a_state_of_another_loss_has_another_type():
+    net, y = MLP((3, 5, 2), output_activation="sigmoid", rng=0), np.full(2, 1.5)
+    assert np.isfinite(net.train_step(X[0], y, fastnn.TrainState(net.spec)))
+    with pytest.raises(ValueError, match=r"y must be from 0 to 1 for the loss of state"):
+        net.train_step(X[0], y, fastnn.TrainState(net.spec, loss="binary_cross_entropy"))
 
 
 def test_a_state_that_only_compiled_code_holds():
@@ -233,18 +252,27 @@ def test_what_is_refused():
             net.train_step(foreign, Y[0], state)
     with pytest.raises(TypeError, match=r"^grad must be a plain array in the machine's byte order; got "):
         state.apply(net, np.zeros(32, ">f8"))
+    for name, data in {"x": (net.params[:3], Y[0]), "y": (X[0], net.params[-2:])}.items():
+        with pytest.raises(ValueError, match=rf"^{name} must be an array of its own; got .* the memory of params$"):
+            net.train_step(*data, state)
     with pytest.raises(ValueError, match=r"^state.apply: grad must have shape \(32,\); got \(3,\)$"):
         state.apply(net, np.zeros(3))
     assert repr(state).startswith("<TrainState: Adam(learning_rate=0.001, ")
     assert repr(state).endswith(", mse, batches of at most 2, 0 steps>")
     with pytest.raises(TypingError, match=r"y must be a contiguous 2-D array of float64; got"):
         net.train_step(X[:2], LABELS[:2], state)
-    with pytest.raises(TypingError, match=r"x must be a contiguous"):
-        net.train_step(X[:2].astype("f"), Y[:2], state)
+    for x in (X[:2].astype("f"), X[:4:2], np.asfortranarray(X[:2])):
+        with pytest.raises(TypingError, match=r"x must be a contiguous"):
+            net.train_step(x, Y[:2], state)
+    for y in (Y[:2].astype("f"), Y[:4:2], np.asfortranarray(Y[:2]), Y[0]):
+        with pytest.raises(TypingError, match=r"y must be a contiguous"):
+            net.train_step(X[:2], y, state)
     with pytest.raises(TypingError, match=r"state must be a fastnn.TrainState of the network's spec"):
         MLP((3, 4, 2)).train_step(X[:2], Y[:2], state)
     with pytest.raises(ValueError, match=r"learning_rate must be"):
         state.learning_rate = -1
+    with pytest.raises(ValueError, match=r"learning_rate must be .* float32"):
+        fastnn.TrainState(MLP((3, 5, 2), dtype="float32").spec).learning_rate = 1e39
     with pytest.raises(ValueError, match=r"loss must go with"):
         fastnn.TrainState(net.spec, loss="poisson")
     for optimizer in (fastnn.LevenbergMarquardt(), fastnn.Adam(fastnn.settings.schedules.Constant(0.1))):

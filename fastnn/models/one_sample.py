@@ -135,6 +135,9 @@ class SingleSample(Derivatives):
 
         checks.check_plain(x=x, y=y)
         checks.check_trained_params(self)
+        for name, array in {"x": x, "y": y}.items():
+            if isinstance(array, np.ndarray):
+                checks.check_apart(**{name: array}, params=self._params)
         try:
             return steps.train_step(self, x, y, state)
         except ValueError as error:  # whose text compiled code cannot make
