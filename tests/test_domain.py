@@ -68,12 +68,14 @@ def itself(net):
 def test_in_compiled_code(net, dtype):
     net = MLP((3, 5, 2), dtype=dtype, rng=0).with_domain(X)
     assert net.inside(X).all()  # rounded as the box is
-    samples = NEW.astype(dtype)
+    samples = np.repeat(NEW.astype(dtype), 2, axis=1)[:, ::2]
+    samples[:3] = [X.min(axis=0), X.max(axis=0), X.mean(axis=0)]
     samples[3, 1] = np.nan
     distances, flags = np.empty(len(NEW)), np.empty(len(NEW), bool)
     told(net, samples, distances, flags)
     np.testing.assert_allclose(distances, net.distance(samples), rtol=1e-12)
     np.testing.assert_array_equal(flags, net.inside(samples))
+    assert flags[:3].all()  # the ends are
     back = itself(net)
     np.testing.assert_array_equal(back.distance(samples), net.distance(samples))
 
@@ -153,6 +155,12 @@ def test_what_is_refused(net):
         only_distances(plain, NEW, np.empty(40))
     with pytest.raises(ValueError, match=r"net.distance: x must have shape \(3,\)"):
         only_distances(net, NEW[:, :2].copy(), np.empty(40))
+    inside = njit(lambda net, x: net.inside(x))
+    with pytest.raises(ValueError, match=r"net.inside: x must have shape \(3,\)"):
+        inside(net, NEW[0, :2])
+    for call in (inside, njit(lambda net, x: net.distance(x))):
+        with pytest.raises(TypingError, match=r"x must be a 1-D array of float64; got array\(float64, 2d, C\)"):
+            call(net, NEW)
 
 
 # ---------------------------------------------------------------- what is done outside
@@ -196,6 +204,22 @@ def test_samples_outside_are_clipped_or_have_no_outputs(outside, dtype):
     np.testing.assert_array_equal(itself(net).predict(samples), net.predict(samples))
     inside = np.ascontiguousarray(samples[plain.inside(samples)])
     np.testing.assert_array_equal(net.predict(inside), plain.predict(inside))
+
+
+@pytest.mark.parametrize("outside", ["clip", "raise", "nan"])
+def test_samples_whose_numbers_lie_apart(net, outside):
+    careful, x, out = net.with_domain(outside=outside), np.full(9, 1e3), np.full(4, 7.0)
+    x[::-3] = X[0]
+    forward(careful, x[::-3], out[::2])
+    np.testing.assert_array_equal(out, np.stack([net(X[0]), [7, 7]], axis=1).ravel())
+    x[::-3] = X.max(axis=0) + [1, 0, 0]
+    if outside == "raise":
+        with pytest.raises(ValueError, match=r"x must lie in the domain of net"):
+            forward(careful, x[::-3], out[::2])
+        return
+    forward(careful, x[::-3], out[::2])
+    expected = net(X.max(axis=0)) if outside == "clip" else [np.nan, np.nan]
+    np.testing.assert_array_equal(out, np.stack([expected, [7, 7]], axis=1).ravel())
 
 
 def test_samples_outside_are_refused(net):

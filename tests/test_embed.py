@@ -216,6 +216,9 @@ def test_strided_arrays():
     backwards = X[::-1, ::-1]
     rows(net, backwards, out[:, :, 0])
     assert np.array_equal(out[:, :, 0], [net(x) for x in backwards])
+    by_columns = np.empty((4, 2), order="F")
+    forward(net, np.asfortranarray(X), by_columns)
+    assert np.array_equal(by_columns, [net(x) for x in X])
 
 
 def test_outputs_over_the_inputs():

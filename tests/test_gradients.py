@@ -123,6 +123,7 @@ def test_a_batch_adds_up_its_samples():
         net.jacobian(x, out_0, jac_0)
         assert np.array_equal(outputs, out_0)
         assert np.array_equal(derivatives, jac_0)
+        close(net, jac_0, fastnn.reference.network.jacobian(net.spec, net.params, x))
 
 
 def test_a_gradient_for_each_thread():
