@@ -219,6 +219,16 @@ def test_partial_fit_goes_on_from_fit():
     assert_same(*both(call, "multiclass"))
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_partial_fit_keeps_its_solvers_settings(solver):
+    def call(model):
+        model.fit(X, DATA["regression"][1])
+        model.set_params(momentum=0.1, nesterovs_momentum=False, beta_1=0.1, beta_2=0.5, epsilon=1e-3)
+        return model.set_params(learning_rate_init=0.1, alpha=0.1, batch_size=9).partial_fit(X, DATA["regression"][1])
+
+    assert_same(*both(call, "regression", solver=solver))
+
+
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 @pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
 def test_a_network_that_is_trained_on_keeps_its_dtype(dtypes, first):

@@ -30,6 +30,7 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
             rule, State.fresh(job.spec, rule, 0), float(estimator.learning_rate_init)
         )
     estimator._stochastic_state = estimator._stochastic_state.writable()
+    job.optimizer = estimator._stochastic_state.rule  # its settings are kept like its rate, as scikit-learn keeps them
     best = job.params.copy()
     watched = estimator.verbose or validation is not None or estimator.callbacks is not None
     # No stop can come sooner than the counter of bad epochs allows: so many run in one call.
