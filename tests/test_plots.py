@@ -222,6 +222,13 @@ def test_intervals_are_sorted_by_the_input_and_count_the_targets(ax):
     assert legend_of(ax) == ["interval", "prediction", "target inside", "target outside"]
 
 
+def test_intervals_count_the_targets_that_are_known(ax):
+    low = [0, np.nan, 0, -np.inf]
+    plots.intervals(range(4), low, np.ones(4), [2, 2, 2, np.inf], ax, targets=[5, 1, np.nan, 7])
+    assert ax.get_title() == "Intervals: 50.0% of 2 targets inside"
+    assert [len(dots.get_offsets()) for dots in ax.collections[1:]] == [1, 1]
+
+
 def test_intervals_without_targets(ax):
     assert plots.intervals([0, 1], [0, 1], [1, 2], [2, 3], ax).get_title() == "Intervals"
 
@@ -265,6 +272,8 @@ def test_coverage(ax):
             lambda ax: plots.coverage([0.8, 0.9], {"absolute": [0.8]}, ax),
             "absolute must be as long as levels, 2; got 1",
         ),
+        (lambda ax: plots.coverage([50, 90], {"a": [0.5, 0.9]}, ax), "levels must lie between 0 and 1; got 50 to 90"),
+        (lambda ax: plots.coverage([0.9], {"a": [-0.1]}, ax), "a must lie between 0 and 1; got -0.1 to -0.1"),
         (lambda ax: plots.outputs_against_targets({"a": [1, 2]}, [1], ax), "a must be as long as targets, 1; got 2"),
         (lambda ax: plots.outputs_against_targets({"a": 1.0}, [1, 2], ax), r"a must have shape \(n,\) or \(n, 1\)"),
         (lambda ax: plots.predicted_against_true([1], [1, 2], ax), "predicted must be as long as true, 1; got 2"),

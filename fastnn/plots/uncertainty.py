@@ -37,7 +37,7 @@ def intervals(
     ax : Axes, optional
         Where to draw; a new figure by default.
     targets : array_like, shape (n,), optional
-        The true values.
+        The true values; those that are NaN, or whose interval is, are neither drawn nor counted.
     name : str
         Name of the input.
 
@@ -60,10 +60,12 @@ def intervals(
     title = "Intervals"
     if targets is not None:
         _, y = vectors(x=x, targets=targets)
-        inside = (low <= y) & (y <= high)
+        inside, outside = (low <= y) & (y <= high), (y < low) | (high < y)  # neither, where one is NaN
         ax.scatter(x[inside], y[inside], s=14, color="0.3", linewidth=0, label="target inside")
-        ax.scatter(x[~inside], y[~inside], s=34, color=RED, marker="x", label="target outside")
-        title += f": {inside.mean():.1%} of {len(y):,} targets inside"
+        ax.scatter(x[outside], y[outside], s=34, color=RED, marker="x", label="target outside")
+        known = inside | outside
+        if known.any():
+            title += f": {inside[known].mean():.1%} of {known.sum():,} targets inside"
     ax.set(title=title, xlabel=name, ylabel="output")
     ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     tidy(ax, grid="both")
@@ -142,11 +144,14 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
     Raises
     ------
     ValueError
-        If there are no levels, or another number of coverages than of levels.
+        If there are no levels, another number of coverages than of levels, or one that is not between 0 and 1.
     """
     ax = axes_or_new(ax)
     (levels,) = vectors(levels=levels)
     lines = series("found", found, levels, "levels")
+    for name, shares in {"levels": levels, **lines}.items():
+        if (shares < 0).any() or (shares > 1).any():
+            raise ValueError(f"{name} must lie between 0 and 1; got {shares.min():g} to {shares.max():g}")
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=6, alpha=0.5, label="as asked for")
     for (name, shares), style in zip(lines.items(), styles(len(lines)), strict=True):
         ax.plot(levels, shares, label=name, **style)

@@ -68,7 +68,8 @@ class Intervals:
         -------
         low, middle, high : ndarray of float64, shape (n, n_targets)
             `middle` is the network's output, or the mean of the members'; for ``"quantile"``, with one column, it is
-            the middle quantile, or the mean of the middle two. Where quantiles cross, it may lie outside the interval.
+            the middle quantile, or the mean of the middle two. Where quantiles cross, it may lie outside the interval;
+            and a margin below 0 leaves nothing of intervals that were short, whose `low` is above `high`.
 
         Raises
         ------
