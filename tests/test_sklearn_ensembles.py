@@ -179,6 +179,14 @@ def test_bad_parameters_are_refused(params, message):
         regressor(**params).fit(X, Y)
 
 
+def test_what_single_precision_cannot_hold_is_refused():
+    model = regressor(max_iter=1).fit(X.astype(np.float32), Y)
+    with pytest.raises(ValueError, match=r"X must fit into float32, .* got 1e\+300"):
+        model.predict(np.full((1, 3), 1e300))
+    with pytest.raises(ValueError, match=r"y must fit into float32, .* got 1e\+300"):
+        model.fit(X.astype(np.float32), np.full(60, 1e300))
+
+
 def test_bad_weights_are_refused():
     with pytest.raises(ValueError, match=r"sample_weight must be at least 0 everywhere, .*; got numbers from -1 to 2"):
         regressor().fit(X, Y, np.linspace(-1, 2, 60))

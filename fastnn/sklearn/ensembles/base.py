@@ -128,7 +128,7 @@ class EnsembleBase(BaseEstimator):
         """Every member's outputs, (members, n, n_outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        return self.ensemble_.predict(X.astype(self.ensemble_.spec.dtype, copy=False))
+        return self.ensemble_.predict(X)
 
 
 def _checked_weight(X: NDArray, sample_weight: Any) -> NDArray:

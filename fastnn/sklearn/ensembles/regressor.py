@@ -121,7 +121,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        y = self._targets(np.ascontiguousarray(y, X.dtype))
+        y = self._targets(np.asarray(y, np.float64))
         self._flat = y.shape[1] == 1
         output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
         self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
