@@ -285,7 +285,7 @@ def read_records(archive: Archive, members: int) -> Records:
 
 
 def _encode_safetensors(header: str, params: NDArray, domain: NDArray | None = None) -> bytes:
-    arrays = {"params": params} if domain is None else {"params": params, "domain": domain}  # params come last
+    arrays = {"params": params} if domain is None else {"params": params, "domain": domain}
     return require("safetensors.numpy", "io").save(arrays, metadata={"fastnn": header})
 
 
@@ -314,8 +314,9 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
             _check_domain(claim_of(file, "domain"), spec)
             domain = _finite(file.get_tensor("domain"))
     params = aligned_empty(spec.n_params, spec.dtype)
-    with open(path, "rb") as raw:  # the library, which would hold them twice, has found that they fill the file's end
-        raw.seek(-params.nbytes, os.SEEK_END)
+    with open(path, "rb") as raw:  # the library, which would hold them twice, has found that the file has them
+        length = int.from_bytes(raw.read(8), "little")
+        raw.seek(json.loads(raw.read(length))["params"]["data_offsets"][0], os.SEEK_CUR)
         if raw.readinto(memoryview(params.view(np.uint8))) != params.nbytes:  # type: ignore[arg-type] # a buffer
             raise EOFError("it ends too early")
     return SavedNetwork(spec, params, domain, _outside(told)), metadata
