@@ -213,7 +213,14 @@ def test_numerals_of_training_go_before_a_guess(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('a,y\n"1,234",2\n')
     assert read_table(str(path), ["y"]).numerals == Numerals(".", ",")
-    assert read_table(str(path), ["y"], like=Numerals(",", "")).numerals == Numerals(",", "")
+    assert read_table(str(path), ["a", "y"], like=Numerals(",", "")).numerals == Numerals(",", "")
+
+
+def test_columns_that_training_did_not_have_tell_nothing_of_numerals(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a;b;c\n1.234;1,5;2,5\n5.678;2,5;3,5\n")
+    assert read_table(str(path), ["a", "b"]).numerals == Numerals(",", ".")
+    assert read_table(str(path), ["a"], like=Numerals()).numerals == Numerals()
 
 
 def test_frames_of_python():

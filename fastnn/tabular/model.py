@@ -159,7 +159,8 @@ class TableModel:
     def _inputs(self, table: Table) -> tuple[NDArray[np.float32], list[str], list[str]]:
         """Inputs, and remarks: on columns that are ignored, and on values that training did not foresee."""
         frame, names = table.frame, [column.name for column in self.columns]
-        absent = [name for name in names if name not in frame.columns]
+        there = set(frame.columns)
+        absent = [name for name in names if name not in there]
         if absent:
             raise ValueError(f"the table must have the columns of training; it lacks {listed([*map(repr, absent)])}")
         ignored, unforeseen = [], []

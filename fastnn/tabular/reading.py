@@ -65,7 +65,7 @@ def read_table(
     reading : Reading
         The settings that need not be guessed.
     like : Numerals, optional
-        How numbers were written in training, which is preferred to a guess.
+        How numbers were written in training, which is preferred to a guess; columns that are not known tell nothing.
 
     Raises
     ------
@@ -97,7 +97,9 @@ def read_table(
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:  # a damaged file raises either
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     missing = tuple(text.strip() for text in reading.missing)
-    numerals = guess(frame, reading.decimal, reading.thousands, missing, separator == ",", like)
+    telling = set(frame.columns if like is None else known)
+    written = frame.select(name for name in frame.columns if name in telling)
+    numerals = guess(written, reading.decimal, reading.thousands, missing, separator == ",", like)
     return Table(frame, numerals, ", ".join([layout, str(numerals), *guesses]) if layout else "")
 
 
