@@ -13,6 +13,7 @@ from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importo
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
+from fastnn.tabular.reading import Table  # noqa: E402 - after importorskip()
 from fastnn.tabular.target import take_target  # noqa: E402 - after importorskip()
 
 N = 200
@@ -246,6 +247,23 @@ def test_a_year_has_two_digits_or_four(texts, form):
         assert [day // 365.25 for day in days(polars.Series(texts), form)] == [29, 50]
         with pytest.raises(ValueError, match="column 'd' must hold dates"):
             Column("d", kind="date", form=form.replace("%y", "%Y")).read(polars.Series("d", texts), Numerals())
+
+
+@pytest.mark.parametrize("dtype", [polars.Int64, polars.Float64, polars.Float32, polars.Decimal(10, 2)])
+def test_numbers_named_as_missing_are_so_in_columns_of_numbers(dtype):
+    named = Numerals(missing=("-999", "-99.9" if dtype.is_float() else "?", "1e300"))
+    values = polars.Series("c", [1, -999, 3, -99.9 if dtype.is_float() else None] * (N // 4), strict=False).cast(dtype)
+    expected = [1, np.nan, 3, np.nan]
+    np.testing.assert_array_equal(Column("c").read(values, named)[:4], expected)
+    [column] = preparing.prepare(Table(polars.DataFrame({"c": values, "y": Y}), named, ""), "y", None, 0).taken
+    np.testing.assert_array_equal(column.values[:4], expected)
+    target, y, _ = take_target(values, "classification", named)
+    assert (target.classes, np.isnan(y).sum()) == (("1", "3"), N // 2)
+
+
+def test_a_number_named_as_missing_is_no_truth_value():
+    flags = polars.Series("c", [True, False])
+    assert Column("c").read(flags, Numerals(missing=("0",))).tolist() == [1, 0]
 
 
 def test_a_truth_value_among_numbers_is_told():

@@ -147,10 +147,8 @@ def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
     ValueError
         If a value is infinite, too large to be squared, or not a number.
     """
-    import polars
-
     if is_number(series):
-        return finite(series.name, values_of(series.cast(polars.Float64)))
+        return finite(series.name, numerals.values_of(series))
     if not is_text(series):
         raise ValueError(
             f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype.base_type()}"

@@ -73,12 +73,9 @@ def take(series: Any, numerals: Numerals) -> Taken:
     ValueError
         If a number is infinite or too large.
     """
-    import polars
-
     name, kind = series.name, str(series.dtype.base_type())
     if is_number(series):
-        present = series.fill_nan(None) if series.dtype.is_float() else series
-        return _numbers(name, finite(name, values_of(present.cast(polars.Float64))))
+        return _numbers(name, finite(name, numerals.values_of(series)))
     if kind in ("Date", "Datetime"):
         return _numbers(name, values_of(days(series, "")), kind="date", remark="days since 1970")
     if not is_text(series):

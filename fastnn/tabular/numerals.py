@@ -56,7 +56,7 @@ class Numerals:
     thousands : str
         The character between groups of three digits; empty if there is none.
     missing : tuple of str
-        Texts that the user has named as missing values, besides `MISSING`.
+        Texts, or numbers, that the user has named as missing values, besides `MISSING`.
     """
 
     decimal: str = "."
@@ -95,6 +95,18 @@ class Numerals:
                 texts = texts.str.replace_all(self.thousands, "", literal=True)
             texts = texts.str.replace(self.decimal, ".", literal=True)
         return texts.cast(polars.Float64, strict=False)
+
+    def values_of(self, series: Any) -> NDArray[np.float64]:
+        """A column that a file has as numbers or truth values, NaN where it is null or a number named as missing."""
+        import polars
+
+        values = values_of(series.cast(polars.Float64))
+        if series.dtype == polars.Boolean:
+            return values
+        named = values_of(self.parse(polars.Series(self.missing, dtype=polars.String)))
+        with np.errstate(over="ignore"):
+            single = named.astype(np.float32).astype(np.float64)  # as it is in a column of float32
+        return np.where(np.isin(values, [*named, *single[np.isfinite(single)]]), np.nan, values)
 
 
 def guess(

@@ -19,7 +19,8 @@ class Reading:
     comment : str, optional
         The character before a comment.
     missing : sequence of str, optional
-        Texts that mark a missing value, besides an empty field and those in `numerals.MISSING`.
+        Texts that mark a missing value, besides an empty field and those in `numerals.MISSING`; where a file has
+        numbers, the numbers that they are.
     header : bool
         Whether the first row holds the names of the columns.
     sheet : str, optional

@@ -136,7 +136,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
     name = series.name
     if is_number(series) and series.dtype != polars.Boolean:
         texts = as_texts(series) if series.dtype.is_integer() else None
-        return _take_numbers(name, values_of(series.cast(polars.Float64)), texts, task)
+        return _take_numbers(name, numerals.values_of(series), texts, task)
     if not (is_text(series) or series.dtype == polars.Boolean):
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
     texts = as_texts(series)
@@ -199,7 +199,8 @@ def _take_numbers(
     """What `take_target` returns for numbers; `texts` are those that they are read from, None if there are none."""
     import polars
 
-    present = finite(name, values)[~np.isnan(values)]
+    absent = np.isnan(values)
+    present = finite(name, values)[~absent]
     classify, why = (task == "classification", "") if task is not None else _are_classes(present)
     if not classify:
         return Target(name), values, why
@@ -207,7 +208,7 @@ def _take_numbers(
     if texts is None or (exact and texts.n_unique() > len(np.unique(present)) + texts.null_count()):
         whole = bool((present == np.rint(present)).all())
         texts = polars.Series([None if np.isnan(v) else str(int(v)) if whole else repr(float(v)) for v in values])
-    return *_classes(name, texts), why
+    return *_classes(name, texts.set(polars.Series(absent), None)), why
 
 
 def _present(texts: Any, numerals: Numerals) -> Any:
