@@ -199,6 +199,12 @@ def tamper(path, change):
         ),
         lambda about: json.dumps({**about, "target": {**about["target"], "scale": "__import__('os')"}}),
         lambda about: json.dumps({**about, "target": {**about["target"], "scale": float("inf")}}),
+        lambda about: json.dumps({**about, "target": {**about["target"], "classes": ["up"]}}),
+        lambda about: json.dumps(
+            {**about, "columns": [{"name": "a", "levels": None, "missing": True}, *about["columns"][1:]]}
+        ),
+        lambda about: json.dumps({**about, "numerals": {"decimal": ",", "thousands": ","}}),
+        lambda about: json.dumps({**about, "numerals": {"decimal": ""}}),
         lambda about: json.dumps({**about, "scores": {"r2": []}}),
         lambda about: json.dumps({**about, "left_out": ["a"]}),
         lambda about: json.dumps({**about, "about": {"seed": [1]}}),

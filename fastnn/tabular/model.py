@@ -292,6 +292,10 @@ class TableModel:
             numerals = _numerals(**about.get("numerals", {}))
             if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), target.n_out):
                 raise ValueError("its columns do not fit its network")
+            if spec.output_activation != (catalogue.LOSSES[target.loss].logits_of or "identity"):
+                raise ValueError(f"its target does not fit a network of {spec.output_activation} outputs")
+            if len(set(target.classes or ())) < len(target.classes or ()):
+                raise ValueError("a class occurs twice")
             if len({column.name for column in columns}) != len(columns):
                 raise ValueError("a column occurs twice")
             members = params[None] if about["version"] == 1 else _members(place, spec)
@@ -341,6 +345,8 @@ def _positions(values: Any, members: int) -> NDArray[np.intp] | None:
 
 def _column(fields: dict[str, Any], version: int) -> Column:
     """A column of a file, which is not trusted."""
+    if not {"levels", "mean", "scale", "missing"} <= fields.keys():  # for which there are defaults
+        raise ValueError(f"a column has only {', '.join(fields)}")
     column = Column(**fields)
     if not isinstance(column.missing, bool):
         raise TypeError(f"missing must be true or false; got {column.missing!r}")
@@ -372,7 +378,11 @@ def _target(name: str, classes: Any, mean: float, scale: float, loss: str | None
 
 
 def _numerals(decimal: str = ".", thousands: str = "", missing: Any = ()) -> Numerals:
-    return Numerals(_text(decimal), _text(thousands), _texts(missing) or ())
+    if len(_text(decimal)) != 1 or len(_text(thousands)) > 1 or decimal == thousands:
+        raise ValueError(
+            f"its numbers cannot have {decimal!r:.40} before fractions and {thousands!r:.40} between thousands"
+        )
+    return Numerals(decimal, thousands, _texts(missing) or ())
 
 
 def _text(value: Any) -> str:
