@@ -113,6 +113,16 @@ def test_failure_exits_with_1_and_one_line(error, demo_does, capsys):
     assert said.err == "fastnn demo: too small\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(MemoryError(), "the memory is full"), (MemoryError("Unable to allocate"), "Unable to allocate")],
+)
+def test_memory_that_there_is_not_is_one_line(error, said, demo_does, capsys):
+    demo_does(fail(error))
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == f"fastnn demo: {said}\n"
+
+
 def test_a_mistake_in_the_program_is_not_disguised(demo_does):
     demo_does(fail(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):

@@ -57,6 +57,9 @@ def test_weights_that_are_no_such_numbers_are_refused_by_name(capsys):
     assert main(["convert", "state.safetensors", "net.npz", "--activations", "identity"]) == 1
     said = "state.safetensors must hold floats of 16, 32 or 64 bits, or integers; '0.weight' is BOOL"
     assert capsys.readouterr().err == f"fastnn convert: {said}\n"
+    save({}, "state.safetensors")
+    assert main(["convert", "state.safetensors", "net.npz", "--activations", "identity"]) == 1
+    assert "state.safetensors must hold the arrays of a state_dict; it holds none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

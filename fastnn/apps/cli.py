@@ -118,6 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         print(f"{name}: {plain(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return 1
+    except MemoryError as error:  # one of Python's own says nothing
+        print(f"{name}: {str(error) or 'the memory is full'}", file=sys.stderr)
+        return 1
     finally:
         in_main = threading.current_thread() is threading.main_thread()
         if argv is None and in_main:  # all is said, and the process about to end: Ctrl-C has nothing left to do

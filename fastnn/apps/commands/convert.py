@@ -124,6 +124,8 @@ def _state_in(source: Path) -> dict[str, NDArray]:
         else:
             raise ValueError(f"{source} must hold floats of 16, 32 or 64 bits, or integers; {name!r} is {kind}")
         state[name] = array.reshape(entry["shape"])
+    if not state:
+        raise ValueError(f"{source} must hold the arrays of a state_dict; it holds none")
     return state
 
 
