@@ -256,6 +256,12 @@ def test_columns_of_python_keep_their_kinds():
     assert as_frame({"x": days}).rows() == [("2020-01-02",), (None,)]
 
 
+@pytest.mark.parametrize("values", [[np.nan, "u"], ("u", np.nan), [np.nan, date(2020, 1, 2)], [np.nan, True, None]])
+def test_what_is_missing_from_a_list_may_be_nan(values):
+    read = {date(2020, 1, 2): date(2020, 1, 2), "u": "u", True: "True"}
+    assert as_frame({"x": values})["x"].to_list() == [read.get(value) for value in values]
+
+
 @pytest.mark.parametrize("values", [[1, 2.5], [np.float32(2.5), 1], (1, np.nan, 2.5), [2**70, None], [2**63, -1]])
 def test_whole_numbers_among_others_are_numbers(values):
     floats = [None if value is None or value != value else float(value) for value in values]

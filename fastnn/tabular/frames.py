@@ -50,8 +50,11 @@ def _column(values: Any) -> Any:
     """A column of pandas or NumPy, or a list of numbers, as polars takes it; anything else as it is."""
     if hasattr(values, "isna"):
         values = values.to_numpy()
-    if isinstance(values, (list, tuple)) and all(_is_missing(value) or _is_number(value) for value in values):
-        return _objects([*values])  # whole ones among the others
+    if isinstance(values, (list, tuple)):
+        missing = [_is_missing(value) for value in values]
+        numbers = all(gone or _is_number(value) for gone, value in zip(missing, values, strict=True))
+        if numbers or any(gone and value is not None for gone, value in zip(missing, values, strict=True)):
+            return _objects([*values])  # whole numbers among others, or NaN among texts
     if not isinstance(values, np.ndarray):
         return values
     if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] not in ("D", "ms", "us", "ns"):
