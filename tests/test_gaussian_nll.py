@@ -120,3 +120,11 @@ def test_batches_from_a_callable_and_a_sweep_take_it():
     np.testing.assert_array_equal(net.params, other.params)
     found = fastnn.sweep(X, Y, [{"hidden": (5,), "min_variance": 0.1}], folds=2, **settings)
     assert [net.spec.n_out for net in found.networks] == [6, 6]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8])
+def test_a_variance_that_overflows_makes_the_loss_infinite(rows, backend):
+    net = fastnn.MLP((2, 2), dtype="float32", rng=0)
+    net.biases[0][1] = 100
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert net.loss_and_grad(X[:rows], Y[:rows, :1], "gaussian_nll", backend=backend)[0] == np.inf

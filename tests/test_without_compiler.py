@@ -107,6 +107,14 @@ def many():
     fastnn.intervals(ensemble[0], X, Y)
 
 
+def precision_of_own_functions():
+    cancels = fastnn.Activation(lambda z: (1 + z * z) - 1, lambda z: 2 * z, name="cancels")
+    net = MLP((1, 1), output_activation=cancels, bias=False, dtype="float32")
+    net.params[:] = 1
+    z = (0.01 * Y).astype(np.float32)
+    np.testing.assert_allclose(net.predict(z), z.astype(float) ** 2, rtol=1e-6)
+
+
 def overflow():
     """Where a compiled function is infinite or NaN, Python's raises."""
     for activation, limit in (("exp", np.inf), ("sin", np.nan)):
@@ -166,6 +174,7 @@ def one_warning():
     [
         one_warning,
         calls_as_in_compiled_code,
+        precision_of_own_functions,
         overflow,
         *(pytest.param(part, marks=pytest.mark.slow) for part in (one_sample, estimators)),
         refusals,

@@ -157,18 +157,19 @@ if compiler_is_off():  # then Python can look up functions of the user's own
     def activate(code, z):
         """An activation, of the user's own perhaps."""
         row: Any = OWN_ACTIVATIONS.get(code)
-        return own.or_nan(row.functions[0])(z) if row else _activate(code, z)
+        return own.or_nan(row.functions[0])(np.float64(z)) if row else _activate(code, z)
 
     def slope(code, z, h):
         """Its derivative."""
         row: Any = OWN_ACTIVATIONS.get(code)
-        return own.or_nan(row.functions[1])(z) if row else _slope(code, z, h)
+        return own.or_nan(row.functions[1])(np.float64(z)) if row else _slope(code, z, h)
 
     def element_loss(code, o, y, parameter):
         """A loss and its derivative, of the user's own perhaps."""
         row: Any = OWN_LOSSES.get(code)
         if row:
-            return own.or_nan(row.value)(o, y), own.or_nan(row.gradient)(o, y)
+            numbers = np.float64(o), np.float64(y)
+            return own.or_nan(row.value)(*numbers), own.or_nan(row.gradient)(*numbers)
         return _element_loss(code, o, y, parameter)
 
 

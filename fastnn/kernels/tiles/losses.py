@@ -78,7 +78,7 @@ def pairwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
             _load_turned(pairs, o + 2 * r, 2, left, 2)
             share, y_r = load_first(scale + r, left), load_first(y + r, left)
             value, by_first, by_second = pair(code, pairs[0, 0], pairs[1, 0], y_r, number)
-            loss = fma(share, value, loss)
+            loss = fma(share, select(first_lanes(left, value), value, 0.0), loss)  # an infinite one times 0 is NaN
             pairs[0, 0], pairs[1, 0] = share * by_first, share * by_second
             transpose(pairs)
             for i in range(left):
