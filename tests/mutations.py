@@ -61,7 +61,7 @@ MUTATIONS = [
     ("embed/methods.py", "stride(x, 1), stride(out, 1)\n", "stride(x, 1), 1\n", "test_embed_arrays.py -k jacobian"),
     ("embed/together.py", "jac + r * jac_row", "jac + 2 * r * row", "test_embed.py -k last_block"),
     ("kernels/point/adjoint.py", "2.0 * bend, v2", "bend, v2", "test_embed_arrays.py -k v_curvature"),
-    ("kernels/point/series.py", "- 2.0 * a[row + j]", "- a[row + j]", "test_gradients.py -k of_softmax"),
+    ("kernels/point/series.py", "- 2.0 * a[row + j]", "- a[row + j]", "test_gradients.py -k curvatures_by and softmax"),
 ]
 
 

@@ -13,10 +13,10 @@ from fastnn.reference import series
 RNG = np.random.default_rng(0)
 
 
-#: Both dtypes, one output and several, odd widths, more than a block of vectors. Every activation's derivatives, up to
-#: the third, are tested beside the activation.
+#: Both dtypes, one output and several, one hidden layer and two, odd widths, more than a block of vectors. Every
+#: activation's derivatives, up to the third, are tested beside the activation.
 NETS = {
-    "softmax": network((4, 13, 5), "softplus", output_activation="softmax", bias=False),
+    "softmax": network((4, 13, 3, 5), ["softplus", "tanh"], output_activation="softmax", bias=False),
     "ascending": network((3, 9, 3), "tanh", output_activation="ascending"),
     "one output": network((5, 37, 1), "gelu_tanh", dtype="float32"),
 }
@@ -87,14 +87,22 @@ def test_along_a_line(name):
         close(net, grad - 1, expected, double=1e-11, single=1e-4)
 
 
-def test_curvatures_of_softmax_by_parameters():
-    """Of its second derivatives' derivatives no network above is tested but slowly: one layer is quick to compile."""
-    net = network((2, 3), output_activation="softmax")
-    x, t, v, v1, v2 = numbers(net, 2, 2, 3, 3, 3)
+@pytest.mark.parametrize(("sizes", "output"), [((2, 11), "softmax"), ((2, 72), "ascending"), ((11, 1), "sigmoid")])
+def test_curvatures_by_parameters(sizes, output):
+    """Of these outputs' second derivatives and theirs no network above is tested but slowly: one layer is quick to
+    compile. Of 72 features some are blocks of vectors, and the rest whole vectors.
+    """
+    net = network(sizes, output_activation=output)
+    n_in, n_out = sizes
+    x, t, v, v1, v2 = numbers(net, n_in, n_in, n_out, n_out, n_out)
     grad, expected = np.ones((2, net.spec.n_params))
     net.taylor_vjp_params(x, t, v, v1, v2, grad)
     series.vjp(net.spec, net.params, x[None], t[None], [v[None], v1[None], v2[None]], expected)
     close(net, grad, expected)
+    h = np.empty((n_in, n_in))
+    net.hessian(x, h, v=v)
+    for unit, column in zip(np.eye(n_in), h, strict=True):
+        close(net, column, series.hvp(net.spec, net.params, x[None], v[None], unit[None])[0])
 
 
 @each_net
