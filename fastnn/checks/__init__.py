@@ -29,6 +29,7 @@ from fastnn.checks.data import (
     check_target_range,
     check_targets,
     count_classes,
+    without_marks,
 )
 from fastnn.checks.jobs import (
     check_job,
@@ -124,4 +125,5 @@ __all__ = [
     "is_iterable",
     "is_sequence",
     "listed",
+    "without_marks",
 ]

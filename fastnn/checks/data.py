@@ -21,6 +21,9 @@ _INTP = np.dtype(np.intp)
 #: The smallest normal number of each dtype, and its reciprocal: what kernels divide by more, they multiply by zero.
 _LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) for dtype in DTYPES.values()}
 
+#: Beyond this a number's fourth power overflows, so that a loss might.
+_FAR = {dtype: 2.0 ** (np.finfo(dtype).maxexp // 4) for dtype in DTYPES.values()}
+
 #: How far a sum of probabilities may be from 1.
 SUM_TOLERANCE = 1e-3
 
@@ -175,6 +178,34 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
     return weights
 
 
+def without_marks(values: NDArray, sample_weight: NDArray | None) -> NDArray:
+    """Samples, or what belongs to them, as they count: zeros for far numbers in rows that no weight counts.
+
+    Such numbers often mark what is missing. Their loss might overflow, and times a weight of 0 be NaN. NaN and infinity
+    stay, to be refused.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...), or (1 or K, n, ...) for K members
+        Class labels are returned as they are.
+    sample_weight : ndarray, shape (n,), or (1 or K, n) for K members, or None
+        Their weights.
+    """
+    if sample_weight is None or sample_weight.all() or values.dtype.kind != "f":
+        return values
+    uncounted = sample_weight == 0
+    if uncounted.ndim > 1:
+        uncounted = np.broadcast_to(uncounted.all(axis=0) if len(values) == 1 else uncounted, values.shape[:2])
+    rows = values[uncounted]
+    far = np.isfinite(rows) & (np.abs(rows) > _FAR[values.dtype])
+    if not far.any():
+        return values
+    rows[far] = 0
+    values = values.copy()
+    values[uncounted] = rows
+    return values
+
+
 def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:
     """Refuse targets that are all missing, or present only where the weight is zero.
 
@@ -193,7 +224,8 @@ def check_batch(batch: Any, number: int, spec: NetworkSpec, loss: Loss) -> tuple
     X, y, weights = split_data(batch, "X must yield", f" as batch {number}")
     with naming(f"batch {number} of X"):
         X = check_inputs(X, spec, least=1)
-        return X, check_targets(y, spec, loss, len(X)), check_sample_weight(weights, spec, len(X))
+        y, weights = check_targets(y, spec, loss, len(X)), check_sample_weight(weights, spec, len(X))
+        return without_marks(X, weights), without_marks(y, weights), weights
 
 
 def split_data(given: Any, must: str, where: str = "") -> tuple[Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -9,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.arrays import check_apart, check_finite
-from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets, own_labels
+from fastnn.checks.data import (
+    check_inputs,
+    check_sample_weight,
+    check_some_present,
+    check_targets,
+    own_labels,
+    without_marks,
+)
 from fastnn.checks.losses import check_loss, check_loss_parameter
 from fastnn.checks.networks import draw_seed
 from fastnn.checks.optimizers import check_optimizer
@@ -179,6 +187,7 @@ def check_job(
     check_some_present(row, y, weights)
     batch_size = check_batch_size(batch_size, rows, optimizer)
     check_params_to_train(params, X=X, y=y, sample_weight=weights)
+    X, y = without_marks(X, weights), without_marks(y, weights)
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     l2, max_grad_norm = check_l2(l2), check_max_grad_norm(max_grad_norm)
     check_in_dtype(spec, optimizer, input_noise=input_noise, l2=l2)
@@ -189,6 +198,7 @@ def check_job(
                 f"dydx must be None with dropout or input_noise, which take values alone; got {describe(dydx)}"
             )
         check_no_views(params, dydx=slopes.values, directions=slopes.directions)
+        slopes = replace(slopes, values=without_marks(slopes.values, weights))
     job = Job(
         spec=spec,
         params=params,

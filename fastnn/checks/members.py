@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks.arrays import as_floats, as_numbers, check_finite, has_flags, has_masked
-from fastnn.checks.data import check_inputs, check_sample_weight, check_some_present, check_targets, check_weights
+from fastnn.checks.data import (
+    check_inputs,
+    check_sample_weight,
+    check_some_present,
+    check_targets,
+    check_weights,
+    without_marks,
+)
 from fastnn.checks.memory import check_memory
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.values import AT_LEAST_0, Interval, check_integer, describe, is_iterable
@@ -182,8 +189,9 @@ def check_data(
         if name != "y" or not loss.masked:
             one = len(array) == 1
             check_finite(name, array[0] if one else array, ("row", "column") if one else ("member", "row", "column"))
-    check_some_present(loss, targets, weights if len(weights) else None)
-    return blocks, targets, weights
+    given = weights if len(weights) else None
+    check_some_present(loss, targets, given)
+    return without_marks(blocks, given), without_marks(targets, given), weights
 
 
 def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np.bool_] | None:

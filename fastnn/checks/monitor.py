@@ -16,6 +16,7 @@ from fastnn.checks.data import (
     naming,
     own_labels,
     split_data,
+    without_marks,
 )
 from fastnn.checks.jobs import check_no_views
 from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
@@ -111,4 +112,4 @@ def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArr
         check_finite_data(X, y, weights, masked=job.loss.masked)
         check_some_present(job.loss, y, weights)
         check_no_views(job.params, X=X, y=y, sample_weight=weights)
-    return X, y, weights
+    return without_marks(X, weights), without_marks(y, weights), weights

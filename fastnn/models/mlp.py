@@ -213,6 +213,7 @@ class MLP(SingleSample, InDomain, Exports):
         if out is not None:
             checks.check_out("out", out, params.shape, spec)
             checks.check_apart(out=out, params=params, X=X, y=y, sample_weight=weights)
+        X, y = checks.without_marks(X, weights), checks.without_marks(y, weights)
         parameter = checks.check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance)
         return twin(backend, "network").loss_and_grad(
             spec, params, X, y, row, sample_weight=weights, l2=checks.check_l2(l2), loss_parameter=parameter, out=out
