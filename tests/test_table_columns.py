@@ -261,6 +261,15 @@ def test_numbers_named_as_missing_are_so_in_columns_of_numbers(dtype):
     assert (target.classes, np.isnan(y).sum()) == (("1", "3"), N // 2)
 
 
+def test_a_date_named_as_missing_is_so_in_a_column_of_dates():
+    dates = polars.Series("c", [date(1900, 1, 1), date(1970, 1, 2)] * (N // 2))
+    named = Numerals(missing=("1900-01-01", "-999"))
+    for given in (dates, dates.cast(polars.Datetime)):
+        np.testing.assert_array_equal(Column("c", kind="date").read(given, named)[:2], [np.nan, 1])
+        table = preparing.prepare(Table(polars.DataFrame({"c": given, "y": Y}), named, ""), "y", None, 0)
+        np.testing.assert_array_equal(table.taken[0].values[:2], [np.nan, 1])
+
+
 def test_a_number_named_as_missing_is_no_truth_value():
     flags = polars.Series("c", [True, False])
     assert Column("c").read(flags, Numerals(missing=("0",))).tolist() == [1, 0]

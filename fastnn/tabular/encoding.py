@@ -171,11 +171,13 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
     ValueError
         If a value is not a date.
     """
-    present = numerals.present(as_texts(series)) if is_text(series) else series
-    if not is_text(series) and str(series.dtype.base_type()) not in ("Date", "Datetime"):
+    if str(series.dtype.base_type()) in ("Date", "Datetime"):
+        return numerals.days_of(series)
+    if not is_text(series):
         raise ValueError(f"column {series.name!r} must hold dates, as in training; it holds {series.dtype.base_type()}")
-    values = days(present, form) if form or not is_text(series) else iso_days(present)
-    if form.startswith("%Y-%m-%d") and is_text(series):
+    present = numerals.present(as_texts(series))
+    values = days(present, form) if form else iso_days(present)
+    if form.startswith("%Y-%m-%d"):
         values = values.fill_null(iso_days(present))  # with a time or without
     strays = values.is_null() & present.is_not_null()
     if strays.any():

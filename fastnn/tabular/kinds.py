@@ -77,7 +77,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
     if is_number(series):
         return _numbers(name, finite(name, numerals.values_of(series)))
     if kind in ("Date", "Datetime"):
-        return _numbers(name, values_of(days(series, "")), kind="date", remark="days since 1970")
+        return _numbers(name, numerals.days_of(series), kind="date", remark="days since 1970")
     if not is_text(series):
         if not series.is_not_null().any():
             return Taken(name, "empty", len(series), 0, series, left_out="empty")

@@ -56,7 +56,7 @@ class Numerals:
     thousands : str
         The character between groups of three digits; empty if there is none.
     missing : tuple of str
-        Texts, or numbers, that the user has named as missing values, besides `MISSING`.
+        Texts, numbers, or dates in ISO 8601, that the user has named as missing values, besides `MISSING`.
     """
 
     decimal: str = "."
@@ -107,6 +107,14 @@ class Numerals:
         with np.errstate(over="ignore"):
             single = named.astype(np.float32).astype(np.float64)  # as it is in a column of float32
         return np.where(np.isin(values, [*named, *single[np.isfinite(single)]]), np.nan, values)
+
+    def days_of(self, series: Any) -> NDArray[np.float64]:
+        """Days since 1970 of a column that a file has as dates, NaN where it is null or a date named as missing."""
+        import polars
+
+        values = values_of(days(series, ""))
+        named = values_of(iso_days(polars.Series(self.missing, dtype=polars.String)))
+        return np.where(np.isin(values, named), np.nan, values)
 
 
 def guess(

@@ -20,7 +20,7 @@ class Reading:
         The character before a comment.
     missing : sequence of str, optional
         Texts that mark a missing value, besides an empty field and those in `numerals.MISSING`; where a file has
-        numbers, the numbers that they are.
+        numbers or dates, those that they are.
     header : bool
         Whether the first row holds the names of the columns.
     sheet : str, optional
