@@ -11,7 +11,7 @@ from fastnn import MLP
 
 pytestmark = pytest.mark.skipif(shutil.which("gfortran") is None, reason="gfortran is not installed")
 
-FLAGS = ("-std=f2018", "-Wall", "-Wextra", "-Werror", "-O2", "-fcheck=all")
+FLAGS = ("-std=f2018", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O2", "-fcheck=all")
 
 MAIN = """
 program main
@@ -48,6 +48,13 @@ def outputs_of(made, X, folder, main=MAIN):
     done = run(folder, "made.f90", "main.f90")
     assert done.returncode == 0, done.stderr
     return np.frombuffer((folder / "out").read_bytes(), made.spec.dtype).reshape(len(X), -1).astype(np.float64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_weight_of_minus_zero(dtype, tmp_path):
+    made = MLP((2, 1), dtype=dtype)
+    made.params[:] = [-0.0, 3, 0.5]
+    assert outputs_of(made, np.ones((1, 2), dtype), tmp_path).tolist() == [[3.5]]
 
 
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "float64"])

@@ -196,7 +196,8 @@ def _table(name: str, array: NDArray) -> Iterator[str]:
     single = array.dtype == np.float32
     integer, real = ("int32", "real32") if single else ("int64", "real64")
     bits = np.ascontiguousarray(array).view(np.int32 if single else np.int64).ravel().tolist()
-    texts = [f"{k}_{integer}" if k > -(2 ** (31 if single else 63)) else f"-huge(0_{integer}) - 1" for k in bits]
+    sign = 31 if single else 63  # the bit of -0, an integer that the standard does not have
+    texts = [f"{k}_{integer}" if k > -(2**sign) else f"ibset(0_{integer}, {sign})" for k in bits]
     parts = [texts[i : i + 4 * LINES] for i in range(0, len(texts), 4 * LINES)]
     for number, part in enumerate(parts):
         yield f"  integer({integer}), parameter :: {name}_{number}({len(part)}) = [ &\n    {_lines(part)}]"
