@@ -12,6 +12,7 @@ from fastnn.apps.commands.table_output import tell_table  # noqa: E402 - after i
 from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importorskip()
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column  # noqa: E402 - after importorskip()
+from fastnn.tabular.kinds import take  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import Table  # noqa: E402 - after importorskip()
 from fastnn.tabular.target import take_target  # noqa: E402 - after importorskip()
@@ -113,6 +114,7 @@ def test_a_column_is_taken_for_what_it_is(column, kind):
         (np.random.default_rng(0).poisson(2, 500), None),
         (["01", "02"] * 50, ("01", "02")),
         ([2**53, 2**53 + 1, 5] * 30, ("5", str(2**53), str(2**53 + 1))),
+        (["1", "1.0", "0", None, None, None] * 15, ("0", "1")),
         ([str(2**53), str(2**53 + 1), "5"] * 30, ("5", str(2**53), str(2**53 + 1))),
     ],
 )
@@ -268,6 +270,19 @@ def test_a_date_named_as_missing_is_so_in_a_column_of_dates():
         np.testing.assert_array_equal(Column("c", kind="date").read(given, named)[:2], [np.nan, 1])
         table = preparing.prepare(Table(polars.DataFrame({"c": given, "y": Y}), named, ""), "y", None, 0)
         np.testing.assert_array_equal(table.taken[0].values[:2], [np.nan, 1])
+
+
+@pytest.mark.parametrize("kind", [polars.String, polars.Float64])
+def test_numbers_named_as_missing_are_so_however_they_are_written(kind):
+    named = Numerals(missing=("-999", "0"))
+    values = polars.Series("c", ["-999.0", "1", "-999.00", "0.0"] * (N // 4)).cast(kind)
+    assert (np.isnan(Column("c").read(values, named)) == [True, False, True, True] * (N // 4)).all()
+    assert Column("c", levels=("1", "2")).read(values, named)[:4].to_list() == [None, "1", None, None]
+    assert take(values, named).missing == 3 * N // 4
+    target, y, _ = take_target(values, "classification", named)
+    assert (target.classes, np.isnan(y).sum()) == (("1",), 3 * N // 4)
+    codes = take(polars.Series("c", ["00", "07", "0", "7"] * (N // 4)), Numerals(missing=("0", "7")))
+    assert (codes.kind, codes.missing) == ("category", N // 2)
 
 
 def test_a_number_named_as_missing_is_no_truth_value():

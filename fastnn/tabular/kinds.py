@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, is_number, is_text
-from fastnn.tabular.numerals import Numerals, date_format, days, values_of
+from fastnn.tabular.numerals import CODE, Numerals, date_format, days, values_of
 
 MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
 FIRST = 1000  # rows enough to see that most columns are no function of the target
@@ -88,7 +88,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
         return Taken(name, "empty", len(series), 0, texts, left_out="empty")
     parsed = numerals.parse(texts.replace(TRUTH))
     strays = parsed.is_null() & texts.is_not_null()
-    codes = bool(present.str.contains(r"^[+-]?0\d").any())  # a zero in front is part of a code, of a number it is none
+    codes = bool(present.str.contains(CODE).any())
     if not codes and not strays.any():
         flag = bool(present.is_in(list(TRUTH)).any())
         return _numbers(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")

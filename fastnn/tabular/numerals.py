@@ -40,6 +40,7 @@ TIMES = (
     " %H:%M:%S%.f%z",
 )
 DAY = 86_400_000_000  # microseconds
+CODE = r"^[+-]?0\d"  # a zero in front is part of a code, of a number it is none
 
 _FOR_PEOPLE = {" ": "blanks", "\u00a0": "blanks", "\u202f": "blanks"}
 _SAMPLE = 5000  # rows by which numerals are guessed
@@ -79,10 +80,25 @@ class Numerals:
         return text
 
     def present(self, series: Any, tokens: bool = True) -> Any:
-        """A column of texts with null for missing values: `tokens`, empty texts and those named by the user."""
+        """A column of texts with null for missing values: `tokens`, empty texts and those named by the user.
+
+        A number that is named is missing however it is written, as -999 is in -999.0; but not with zeros in front.
+        """
         texts = series.str.strip_chars()
         absent = ["", *self.missing, *(MISSING if tokens else ())]
-        return texts.set(texts.is_in(absent).fill_null(False), None)
+        texts = texts.set(texts.is_in(absent).fill_null(False), None)
+        named = self._named()
+        if not len(named):
+            return texts
+        numbers = self.parse(texts.set(texts.str.contains(CODE).fill_null(False), None))
+        return texts.set(numbers.is_in(named.tolist()).fill_null(False), None)
+
+    def _named(self) -> NDArray[np.float64]:
+        """The numbers that the user has named as missing values."""
+        import polars
+
+        named = values_of(self.parse(polars.Series(self.missing, dtype=polars.String)))
+        return named[~np.isnan(named)]
 
     def parse(self, series: Any) -> Any:
         """The numbers in a column of texts; null where a text is not a number."""
@@ -103,7 +119,7 @@ class Numerals:
         values = values_of(series.cast(polars.Float64))
         if series.dtype == polars.Boolean:
             return values
-        named = values_of(self.parse(polars.Series(self.missing, dtype=polars.String)))
+        named = self._named()
         with np.errstate(over="ignore"):
             single = named.astype(np.float32).astype(np.float64)  # as it is in a column of float32
         return np.where(np.isin(values, [*named, *single[np.isfinite(single)]]), np.nan, values)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.checks import check_name, check_number
 from fastnn.settings import catalogue
 from fastnn.tabular.encoding import as_texts, examples, finite, is_number, is_text
-from fastnn.tabular.numerals import MISSING, Numerals, date_format, values_of
+from fastnn.tabular.numerals import CODE, MISSING, Numerals, date_format, values_of
 
 #: The losses by which a standardised number can be learned, and those of them that learn quantiles or expectiles.
 NUMBER_LOSSES = tuple(
@@ -160,7 +160,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
             f"column {name!r} holds numbers except for {examples(present, strays)}:"
             f" --missing {text!r} counts that as missing{ways}"
         )
-    if task is None and present.drop_nulls().str.contains(r"^[+-]?0\d").any():
+    if task is None and present.drop_nulls().str.contains(CODE).any():
         return *_classes(name, present), "leading zeros, as codes have; --task regression predicts the number"
     return _take_numbers(name, values_of(found), present, task)
 
@@ -205,7 +205,7 @@ def _take_numbers(
     if not classify:
         return Target(name), values, why
     exact = bool((np.abs(present) < 2**53).all())  # larger whole numbers may be one float64
-    if texts is None or (exact and texts.n_unique() > len(np.unique(present)) + texts.null_count()):
+    if texts is None or (exact and texts.drop_nulls().n_unique() > len(np.unique(present))):
         whole = bool((present == np.rint(present)).all())
         texts = polars.Series([None if np.isnan(v) else str(int(v)) if whole else repr(float(v)) for v in values])
     return *_classes(name, texts.set(polars.Series(absent), None)), why
@@ -214,7 +214,7 @@ def _take_numbers(
 def _present(texts: Any, numerals: Numerals) -> Any:
     """Texts of classes: a word such as None is a class, a sign such as #N/A a missing value."""
     signs = tuple(text for text in MISSING if text not in WORDS)
-    return Numerals(missing=(*numerals.missing, *signs)).present(texts, tokens=False)
+    return replace(numerals, missing=(*numerals.missing, *signs)).present(texts, tokens=False)
 
 
 def _nearly(found: Any, count: int, strange: int, task: str | None) -> bool:
