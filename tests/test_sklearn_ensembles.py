@@ -185,6 +185,8 @@ def test_what_single_precision_cannot_hold_is_refused():
         model.predict(np.full((1, 3), 1e300))
     with pytest.raises(ValueError, match=r"y must fit into float32, .* got 1e\+300"):
         model.fit(X.astype(np.float32), np.full(60, 1e300))
+    with pytest.raises(ValueError, match=r"sample_weight must fit into float32, .* got 1e\+300"):
+        model.fit(X.astype(np.float32), Y, np.full(60, 1e300))
 
 
 def test_bad_weights_are_refused():

@@ -41,6 +41,31 @@ def same_weights(a, b, **tolerance):
         np.testing.assert_allclose(mine, other, **{"rtol": 1e-12, "atol": 1e-14} | tolerance)
 
 
+def test_what_a_dtype_cannot_hold_is_refused():
+    single, wild = X.astype(np.float32), np.full(80, 1e39)
+    for name, data in {
+        "X": (X * 1e39, Y),
+        "y": (single, wild),
+        "sample_weight": (single, Y[:, 0], wild),
+        "X of validation_data": (single, Y, None, (X * 1e39, Y)),
+        "y of validation_data": (single, Y, None, (single, Y * 1e39)),
+    }.items():
+        with pytest.raises(ValueError, match=rf"^{name} must fit into float32, .*; got -?[\d.]+e\+3[89]$"):
+            regressor(dtype="float32").fit(*data)
+    if np.finfo(np.longdouble).max <= np.finfo(np.float64).max:
+        return  # a platform without longer numbers
+    for model in (regressor().fit(X, Y), classifier(dtype="float32").fit(X, LABELS)):
+        with pytest.raises(ValueError, match=r"^X must fit into float64, .*; got 1e\+4000$"):
+            model.predict(np.full((2, 4), np.longdouble("1e4000")))
+
+
+def test_lbfgs_takes_targets_as_they_are_beside_samples_in_single_precision():
+    single, far = X.astype(np.float32), Y[:, 0] + 1e7
+    settings = {"solver": "lbfgs", "hidden_layer_sizes": (), "alpha": 0.0, "max_iter": 500}
+    expected = regressor(**settings).fit(single.astype(float), far)
+    assert regressor(**settings).fit(single, far).loss_ == pytest.approx(expected.loss_, rel=1e-3)
+
+
 # ---------------------------------------------------------------- own parameters
 @pytest.mark.parametrize("name", [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden])
 def test_every_activation_predicts_what_the_network_does(name):

@@ -74,7 +74,7 @@ def as_floats(argument: str, value: Any, dtype: np.dtype, shape: str) -> NDArray
         big = abs(numbers) > np.finfo(dtype).max
         value = numbers[big & np.isfinite(numbers)][0]
         raise ValueError(
-            f"{argument} must fit into {dtype}, whose largest number is {np.finfo(dtype).max}; got {value}"
+            f"{argument} must fit into {dtype}, whose largest number is {np.finfo(dtype).max}; got {value!s}"
         ) from error
     return array if array.flags.carray else array.copy()
 

@@ -27,7 +27,7 @@ from fastnn.sklearn.conventions import (
     output_of,
     spec_of,
 )
-from fastnn.sklearn.run import Data, StochasticState, outputs
+from fastnn.sklearn.run import Data, StochasticState, converted, outputs
 
 
 class Perceptron(BaseMultilayerPerceptron):
@@ -132,7 +132,7 @@ class Perceptron(BaseMultilayerPerceptron):
 
 def _weight_of(given: NDArray, dtype: np.dtype) -> NDArray:
     """The weights of the samples that are trained on; those below the smallest normal number count for nothing."""
-    weight = np.ascontiguousarray(given, dtype)
+    weight = converted("sample_weight", given, dtype)
     if not (abs(weight) >= np.finfo(dtype).smallest_normal).any():
         raise ValueError(
             f"sample_weight must be above 0 in {dtype} for some of the samples that are trained on; "

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from fastnn.checks.arrays import as_floats
 from fastnn.jobs.job import Job, State, Status
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.spec import NetworkSpec
@@ -27,9 +28,16 @@ _OPERATIONS = 5e8  # of a call: a tenth of a second or so, for Python answers Ct
 Data = tuple[Any, NDArray, NDArray | None]
 
 
-def dense(X: Any, dtype: np.dtype) -> NDArray:
-    """Samples as the kernels take them: dense and in C order."""
-    return np.ascontiguousarray(X.toarray() if scipy.sparse.issparse(X) else X, dtype)
+def converted(argument: str, values: NDArray, dtype: np.dtype) -> NDArray:
+    """Numbers in the dtype and in C order; raises ValueError if one is beyond it."""
+    return np.ascontiguousarray(
+        values if values.dtype == dtype else as_floats(argument, values, dtype, str(values.shape))
+    )
+
+
+def dense(X: Any, dtype: np.dtype, argument: str = "X") -> NDArray:
+    """Samples as the kernels take them: dense and in C order; raises ValueError if a number is beyond the dtype."""
+    return converted(argument, X.toarray() if scipy.sparse.issparse(X) else X, dtype)
 
 
 def outputs(spec: NetworkSpec, params: NDArray, X: Any) -> NDArray:

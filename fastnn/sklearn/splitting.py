@@ -16,7 +16,7 @@ from fastnn.checks import counted
 from fastnn.checks.data import split_data
 from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.run import Data, dense
+from fastnn.sklearn.run import Data, converted, dense
 
 DENSE_BYTES = 2**30  # sparse samples that would take more are made dense batch by batch
 
@@ -25,9 +25,11 @@ def split(
     estimator: Perceptron, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype, validation_data: Any
 ) -> tuple[Data, Data | None]:
     """The data as the kernels take them, for training and for validation."""
+    of = ""
     if estimator.solver == "lbfgs":
-        return _data(estimator, X, y, weight, dtype), None
+        return _data(estimator, X, y, weight, np.dtype(estimator.dtype or np.float64)), None  # as scikit-learn's
     if validation_data is not None:
+        of = " of validation_data"
         X_val, y_val, weight_val = split_data(validation_data, "validation_data must be")
         seen = copy(estimator)  # to be checked against, as in a later call of partial_fit
         seen.warm_start = False
@@ -55,14 +57,15 @@ def split(
         return _data(estimator, X, y, weight, dtype), None
     if weight_val is not None and not weight_val.sum() > 0:
         raise ValueError(f"sample_weight must have a sum above 0 on the validation set; got {weight_val.sum()}")
-    return _data(estimator, X, y, weight, dtype), _data(estimator, X_val, y_val, weight_val, dtype)
+    return _data(estimator, X, y, weight, dtype), _data(estimator, X_val, y_val, weight_val, dtype, of)
 
 
-def _data(estimator: Perceptron, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype) -> Data:
-    """Samples, labels of classes (n,) or targets (n, n_out), and sample weights."""
+def _data(estimator: Perceptron, X: Any, y: NDArray, weight: NDArray | None, dtype: np.dtype, of: str = "") -> Data:
+    """Samples, labels of classes (n,) or targets (n, n_out), and sample weights; `of` follows their names in errors."""
     labelled = estimator.out_activation_ == "softmax"
-    y = y.argmax(axis=1) if labelled else np.ascontiguousarray(y, dtype)
+    y = y.argmax(axis=1) if labelled else converted(f"y{of}", y, dtype)
     too_large = X.shape[0] * X.shape[1] * dtype.itemsize > DENSE_BYTES
     if scipy.sparse.issparse(X) and too_large and estimator.solver in STOCHASTIC_SOLVERS:
-        return X.tocsr().astype(dtype, copy=False), y, weight
-    return dense(X, dtype), y, weight
+        X = X.tocsr()
+        return X.__class__((converted(f"X{of}", X.data, dtype), X.indices, X.indptr), X.shape), y, weight
+    return dense(X, dtype, f"X{of}"), y, weight

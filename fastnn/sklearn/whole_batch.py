@@ -25,12 +25,8 @@ from fastnn.training.history import Epoch
 
 def fit_by_lbfgs(estimator: Perceptron, data: Data) -> None:
     """SciPy's L-BFGS on the loss over all the data, in float64 as scikit-learn's."""
-    dtype = np.dtype(estimator.dtype or np.float64)
-    X, y, weight = data
-    y = y if y.ndim == 1 else y.astype(dtype, copy=False)
-    job = estimator._job(
-        (X.astype(dtype, copy=False), y, weight), dtype, optimizer=SGD(0.0), batch_size=len(X), shuffle=False
-    )
+    X, *_ = data
+    job = estimator._job(data, X.dtype, optimizer=SGD(0.0), batch_size=len(X), shuffle=False)
     shown = 1 if estimator.verbose is True or estimator.verbose >= 1 else -1
     with blas_threads():
         result = scipy.optimize.minimize(

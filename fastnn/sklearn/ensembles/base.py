@@ -108,7 +108,7 @@ class EnsembleBase(BaseEstimator):
             loss=loss,
             optimizer=_RULES[self.solver](float(self.learning_rate_init)),
             batch_size=batch,
-            sample_weight=weight.astype(X.dtype, copy=False),
+            sample_weight=weight,
             l2=l2,
             **loss_numbers(self),
             rng=int(rng.randint(2**31 - 1)),
