@@ -334,6 +334,18 @@ def test_an_ensemble_is_a_sequence_of_networks():
         many.quantile(X, 2)
 
 
+@pytest.mark.parametrize("size", [1e-25, 1e20])
+def test_the_spread_of_outputs_whose_squares_float32_does_not_hold(size):
+    nets = [MLP((3, 4, 2), dtype="float32", rng=k) for k in range(4)]
+    many, far = (
+        Ensemble(
+            nets[0].spec, np.stack([net.with_scaling(np.zeros(3), np.ones(3), [0, 0], [y, y]).params for net in nets])
+        )
+        for y in (1.0, size)
+    )
+    np.testing.assert_allclose(far.std(X) / np.float32(size), many.std(X), rtol=1e-5)
+
+
 def test_an_ensemble_is_saved_and_loaded(tmp_path):
     many = fit_many(SPEC, X, Y, members=5, epochs=2, rng=0, history=True)
     many.save(tmp_path / "many.npz")

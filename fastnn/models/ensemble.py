@@ -211,7 +211,8 @@ class Ensemble(Exports):
 
     def std(self, X: ArrayLike) -> NDArray:
         """Standard deviation of the members' outputs, shape (n, n_out); raises as `predict`."""
-        return self.predict(X).std(axis=0)
+        outputs = self.predict(X)
+        return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose squares float32 may not hold
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
         """Quantiles of the members' outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1].

@@ -12,10 +12,10 @@ def means_and_variances(outputs: NDArray, min_variance: ArrayLike) -> tuple[NDAr
     return means, np.exp(log_variances) + np.asarray(min_variance, outputs.dtype)
 
 
-def variance_of_mixture(means: NDArray, variances: NDArray) -> NDArray:
+def variance_of_mixture(means: NDArray, variances: NDArray) -> NDArray[np.float64]:
     """The variance of targets, shape (n, n_targets), as if each of K networks was right as often as any other.
 
     It is the mean of their variances plus the variance of their means, both (K, n, n_targets) (Lakshminarayanan et al.,
     2017).
     """
-    return variances.mean(axis=0) + means.var(axis=0)
+    return variances.mean(axis=0, dtype=np.float64) + means.var(axis=0, dtype=np.float64)

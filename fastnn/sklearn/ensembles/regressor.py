@@ -140,9 +140,11 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         mean = self._shaped(means.mean(axis=0))
         if not return_std:
             return mean
-        noisy = self._learned() == "gaussian_nll"
-        variance = variance_of_mixture(means, self._variances(outputs)) if noisy else means.var(axis=0)
-        return mean, self._shaped(np.sqrt(variance))
+        if self._learned() == "gaussian_nll":
+            variance = variance_of_mixture(means, self._variances(outputs))
+        else:
+            variance = means.var(axis=0, dtype=np.float64)  # which float32 may not hold
+        return mean, self._shaped(np.sqrt(variance).astype(mean.dtype))
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
         """Quantiles of the members' predictions, (..., n) or (..., n, n_targets), for quantiles (...) in [0, 1]."""
