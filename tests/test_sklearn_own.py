@@ -17,7 +17,7 @@ from fastnn import MLP, Activation, Loss
 from fastnn.kernels.dispatch import members_in_lanes
 from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
-from fastnn.sklearn.conventions import first_weights, update_rule_of
+from fastnn.sklearn.conventions import first_weights, r2, update_rule_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4))
@@ -57,6 +57,12 @@ def test_what_a_dtype_cannot_hold_is_refused():
     for model in (regressor().fit(X, Y), classifier(dtype="float32").fit(X, LABELS)):
         with pytest.raises(ValueError, match=r"^X must fit into float64, .*; got 1e\+4000$"):
             model.predict(np.full((2, 4), np.longdouble("1e4000")))
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e20])
+def test_r2_of_targets_whose_squares_float32_does_not_hold(size):
+    y = (size * Y).astype(np.float32)
+    assert r2(np.float32(0.5) * y, y, None) == pytest.approx(r2(0.5 * Y, Y, None), rel=1e-6)
 
 
 def test_lbfgs_takes_targets_as_they_are_beside_samples_in_single_precision():

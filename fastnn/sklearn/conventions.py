@@ -180,8 +180,9 @@ def r2(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
     """scikit-learn's R2, the mean over outputs; NaN without finite outputs."""
     if not np.isfinite(output).all():
         return np.nan
+    output, y = output.astype(np.float64), y.astype(np.float64)  # whose squares float32 may not hold
     shares = np.ones((len(y), 1)) if weight is None else weight[:, np.newaxis]
-    unexplained = (shares * (y - output) ** 2).sum(axis=0, dtype=np.float64)
-    total = (shares * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0, dtype=np.float64)
+    unexplained = (shares * (y - output) ** 2).sum(axis=0)
+    total = (shares * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0)
     constant = np.where(unexplained == 0, 1.0, 0.0)  # of an output whose targets are all the same
     return float(np.where(total == 0, constant, 1 - unexplained / np.where(total == 0, 1, total)).mean())
