@@ -71,6 +71,12 @@ def test_what_was_learned_is_predicted_whatever_the_loss_is_set_to(make, learned
         assert (model.predict(X, return_std=True)[1] > 0).all()
 
 
+def test_what_was_learned_is_scored_whatever_the_loss_is_set_to():
+    model = MLPRegressor(**WHOLE, loss="pinball", quantiles=[0.1, 0.9]).fit(X, Y)
+    expected = model.score(X, Y)
+    assert model.set_params(loss="squared_error").score(X, Y) == expected
+
+
 def test_an_ensemble_mixes_its_members():
     x = X[:, :2]
     settings = {"solver": "sgd", "alpha": 0.0, "max_iter": 6, "loss": "gaussian_nll", "min_variance": 0.01}

@@ -65,4 +65,8 @@ class Targets:
         sample_weight : array-like, shape (n,), optional
             Weight of each sample.
         """
-        return float(r2_score(self._targets(np.asarray(y)), self.predict(X), sample_weight=sample_weight))
+        predicted, y = self.predict(X), np.asarray(y)
+        y = y.reshape(len(y), -1)
+        if loss_row(self._learned()).one_target and y.shape[1] == 1:
+            y = np.repeat(y, predicted.shape[1] if predicted.ndim > 1 else 1, axis=1)
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
