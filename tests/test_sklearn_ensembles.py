@@ -47,6 +47,8 @@ def test_one_target_is_flat():
     assert model.predict(X).shape == model.predict(X, return_std=True)[1].shape == (60,)
     assert model.predict_quantiles(X, [0.1, 0.5, 0.9]).shape == (3, 60)
     assert model.predict_quantiles(X, 0.5).shape == (60,)
+    with pytest.raises(ValueError, match=r"^quantiles must be numbers from 0 to 1; got 1\.5"):
+        model.predict_quantiles(X, 1.5)
 
 
 def test_probabilities_are_the_mean_of_the_members():

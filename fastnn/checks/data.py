@@ -18,7 +18,7 @@ from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
 
-#: The smallest normal number of each dtype, and its reciprocal: what kernels divide by more, they multiply by zero.
+#: The smallest normal number of each dtype, and its reciprocal: one by a larger number is zero to kernels.
 _LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) for dtype in DTYPES.values()}
 
 #: Beyond this a number's fourth power overflows, so that a loss might.

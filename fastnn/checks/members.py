@@ -229,7 +229,7 @@ def _one_hot(y: NDArray, spec: NetworkSpec) -> NDArray:
     return y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
 
 
-def check_quantiles(q: ArrayLike) -> NDArray[np.float64]:
+def check_quantiles(argument: str, q: ArrayLike) -> NDArray[np.float64]:
     """Numbers from 0 to 1.
 
     Raises
@@ -237,7 +237,7 @@ def check_quantiles(q: ArrayLike) -> NDArray[np.float64]:
     TypeError, ValueError
         If it is not such an array.
     """
-    numbers = as_numbers("q", q, "any").astype(np.float64)
+    numbers = as_numbers(argument, q, "any").astype(np.float64)
     if not ((numbers >= 0) & (numbers <= 1)).all():
-        raise ValueError(f"q must be numbers from 0 to 1; got {describe(q)}")
+        raise ValueError(f"{argument} must be numbers from 0 to 1; got {describe(q)}")
     return numbers

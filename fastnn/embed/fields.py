@@ -14,7 +14,7 @@ from fastnn.kernels.jit.loading import put_off_scipy
 from fastnn.kernels.jit.lowering import cgutils
 from fastnn.kernels.jit.pipeline import OWN
 
-#: In the names of the functions that Numba makes to take arguments from Python, which it has told the types of before.
+#: Part of the names of the functions by which Numba takes arguments from Python, whose types it has looked at before.
 _ENTRY = "7cpython"
 
 

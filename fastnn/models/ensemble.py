@@ -222,7 +222,7 @@ class Ensemble(Exports):
         TypeError, ValueError
             As in `predict`, or if `q` is not such an array.
         """
-        return np.quantile(self.predict(X), check_quantiles(q), axis=0)
+        return np.quantile(self.predict(X), check_quantiles("q", q), axis=0)
 
     def best(self, n: int) -> Ensemble:
         """The `n` members with the lowest loss, in ascending order; diverged members come last.

@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
+from fastnn.checks import check_quantiles
 from fastnn.models.normal_outputs import variance_of_mixture
 from fastnn.sklearn.conventions import catalogue_loss, keep, output_of
 from fastnn.sklearn.ensembles.base import EnsembleBase
@@ -148,7 +149,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
         """Quantiles of the members' predictions, (..., n) or (..., n, n_targets), for quantiles (...) in [0, 1]."""
-        return self._shaped(np.quantile(self._means(self._outputs(X)), np.asarray(quantiles, dtype=float), axis=0))
+        return self._shaped(np.quantile(self._means(self._outputs(X)), check_quantiles("quantiles", quantiles), axis=0))
 
     def _shaped(self, values: NDArray) -> NDArray:
         return values[..., 0] if self._flat else values
