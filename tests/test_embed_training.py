@@ -252,6 +252,11 @@ def test_what_is_refused():
             net.train_step(foreign, Y[0], state)
     with pytest.raises(TypeError, match=r"^grad must be a plain array in the machine's byte order; got "):
         state.apply(net, np.zeros(32, ">f8"))
+    for strange in (np.zeros(32, "g"), np.zeros(32, object)):
+        with pytest.raises(TypeError, match=r"^x must be an array of a dtype that compiled code has; got an array of"):
+            net.train_step(strange[:3], Y[0], state)
+        with pytest.raises(TypeError, match=r"^grad must be an array of a dtype that compiled code has; got an array"):
+            state.apply(net, strange)
     for name, data in {"x": (net.params[:3], Y[0]), "y": (X[0], net.params[-2:])}.items():
         with pytest.raises(ValueError, match=rf"^{name} must be an array of its own; got .* the memory of params$"):
             net.train_step(*data, state)

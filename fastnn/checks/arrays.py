@@ -185,11 +185,15 @@ def check_plain(**arrays: Any) -> None:
     Raises
     ------
     TypeError
-        If one is of foreign byte order, or masked.
+        If one is of foreign byte order, or masked, or of a dtype that Numba does not have.
     """
     for name, array in arrays.items():
-        if isinstance(array, np.ndarray) and not (array.dtype.isnative and not isinstance(array, np.ma.MaskedArray)):
+        if not isinstance(array, np.ndarray):
+            continue
+        if not array.dtype.isnative or isinstance(array, np.ma.MaskedArray):
             raise TypeError(f"{name} must be a plain array in the machine's byte order; got {describe(array)}")
+        if array.dtype.char in "OgG":  # objects and long doubles
+            raise TypeError(f"{name} must be an array of a dtype that compiled code has; got {describe(array)}")
 
 
 def check_apart(**arrays: Any) -> None:
