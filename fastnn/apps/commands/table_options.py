@@ -18,7 +18,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--thousands", metavar="CHAR", help="character between groups of three digits")
     group.add_argument("--encoding", metavar="NAME", help="encoding of the text, such as utf-8, cp1252, shift-jis")
     group.add_argument(
-        "--missing", metavar="TEXT", nargs="+", default=[], help="texts or numbers that mean a missing value"
+        "--missing", metavar="TEXT", nargs="+", default=[], help="texts, numbers or dates that mean a missing value"
     )
     group.add_argument("--comment", metavar="CHAR", help="character that begins a comment")
     group.add_argument("--no-header", action="store_true", help="name the columns column_1, column_2, ...")
