@@ -63,7 +63,7 @@ MUTATIONS = [
     ("kernels/point/adjoint.py", "2.0 * bend, v2", "bend, v2", "test_embed_arrays.py -k v_curvature"),
     ("kernels/point/series.py", "- 2.0 * a[row + j]", "- a[row + j]", "test_gradients.py -k curvatures_by and softmax"),
     ("embed/outside.py", "clipped, 1, out, out_stride", "clipped, x_stride, out, 1", "test_domain.py -k lie_apart"),
-    ("embed/training.py", "pointer(y, 0), n, 1, 0,", "pointer(y, 0), 1, 1, 0,", "test_embed_training.py -k labels"),
+    ("embed/steps.py", "pointer(y, 0), n, 1, 0,", "pointer(y, 0), 1, 1, 0,", "test_embed_training.py -k labels"),
     ("kernels/point/back.py", "(h + (k * h_row + i), left)", "(h + i, left)", "test_gradients.py -k sigmoid"),
 ]
 
