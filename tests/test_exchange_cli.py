@@ -145,6 +145,12 @@ def test_derivatives_are_of_c_alone(capsys):
     assert "--derivatives goes with --to c" in capsys.readouterr().err
 
 
+def test_a_name_that_is_none_in_c_is_told_of_the_option_that_sets_it(capsys):
+    net("tanh").save("my-net.npz")
+    assert main(["export", "my-net.npz", "--to", "c"]) == 1
+    assert "--output must be a name of letters, digits and _ that ends in .c; got 'my-net.c'" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless device here")
 def test_a_device_is_no_state_dict(tmp_path):
     (tmp_path / "state.safetensors").symlink_to("/dev/zero")

@@ -101,8 +101,9 @@ def test_samples_outside_the_domain_are_those_of_the_network(net, dtype):
 def test_what_is_refused(net):
     with pytest.raises(TypeError, match=r"model must be a fastnn.MLP; got"):
         fastnn.laplace(net.spec, X, Y)
-    with pytest.raises(ValueError, match="loss must go with the network's output activation 'softmax'"):
-        fastnn.laplace(MLP((2, 2), output_activation="softmax"), X, Y)
+    for activation in ("softmax", "ascending"):
+        with pytest.raises(ValueError, match=f"model must have an output activation .* identity; got {activation}"):
+            fastnn.laplace(MLP((2, 2), output_activation=activation), X, Y)
     with pytest.raises(ValueError, match="y must be finite"):
         fastnn.laplace(net, X, Y * np.nan)
     with pytest.raises(ValueError, match="y must not be fitted exactly"):

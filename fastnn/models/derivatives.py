@@ -15,9 +15,9 @@ from fastnn.settings.spec import NetworkSpec
 class Derivatives:
     """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
 
-    A `workspace` is for wide networks inside compiled code; from Python it must be left out.
     All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; or if one to write to is not
-    writable, or shares its memory with another argument or the parameters.
+    writable, or shares its memory with another argument or the parameters;
+    and `numba.TypingError` if an activation of your own lacks a derivative that they need.
     """
 
     _spec: NetworkSpec
@@ -36,6 +36,8 @@ class Derivatives:
             Receives the outputs.
         jac : ndarray, shape (n_out, n_in) or (n, n_out, n_in), of the network's dtype
             Receives the derivatives.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -61,6 +63,8 @@ class Derivatives:
             Factors of the outputs.
         out : ndarray, shape (n_in,), of the network's dtype
             Receives the product.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         grad : ndarray, shape (n_params,), of the network's dtype, optional
             The gradient with respect to the parameters is added to it in the same pass, as `vjp_params` does.
         """
@@ -82,6 +86,8 @@ class Derivatives:
             The sample, and the direction.
         out : ndarray, shape (n_out,), of the network's dtype
             Receives the product.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -99,6 +105,8 @@ class Derivatives:
             The sample.
         h : ndarray, shape (n_in, n_in), of the network's dtype
             Receives the second derivatives.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         v : array_like, shape (n_out,), optional
             Factors of the outputs; needed unless the network has one output.
         """
@@ -123,6 +131,8 @@ class Derivatives:
             The direction.
         out : ndarray, shape (n_in,), of the network's dtype
             Receives the product.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -149,6 +159,8 @@ class Derivatives:
             Receive the outputs, and their derivatives.
         curvature : ndarray, shape (n_out,), of the network's dtype, optional
             Receives the second derivatives.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -171,6 +183,8 @@ class Derivatives:
             Factors of the outputs of each sample, such as the derivative of a loss with respect to them.
         grad : ndarray, shape (n_params,), of the network's dtype
             The derivative is added to it. In the order of ``net.params``, but not that array itself.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
         x, rows = self._samples(x)
@@ -198,6 +212,8 @@ class Derivatives:
             Factors of the outputs, their slopes and their curvatures. None for `v_curvature` leaves curvatures out.
         grad : ndarray, shape (n_params,), of the network's dtype
             The derivative is added to it.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
         spec = self._spec

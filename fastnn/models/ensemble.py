@@ -137,7 +137,7 @@ class Ensemble(Exports):
         Raises
         ------
         TypeError, ValueError
-            If an array has the wrong shape or dtype, or `out` shares the memory of `x`.
+            If an array has the wrong shape or dtype, or `out` shares the memory of `x` or the parameters.
         """
         if not compiler_is_off():
             check_no_workspace(workspace)

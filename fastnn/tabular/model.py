@@ -104,9 +104,10 @@ class TableModel:
         -------
         polars.DataFrame
             A column with the target's name. If the noise was learned also its standard deviation, ``NAME_std``, and of
-            quantiles a column each, such as ``NAME_0.05``. For numbers predicted by several networks also ``NAME_low``
-            and ``NAME_high``, between which nine in ten of the networks lie; this is not an interval for the values
-            themselves. For classes also the ``probability`` of the predicted class, and ``probability_CLASS`` of each.
+            quantiles a column each, such as ``NAME_0.05``, of which the first column is the one nearest to the median.
+            For numbers predicted by several networks also ``NAME_low`` and ``NAME_high``, between which nine in ten of
+            the networks lie; this is not an interval for the values themselves. For classes also the ``probability`` of
+            the predicted class, and ``probability_CLASS`` of each.
 
         Raises
         ------

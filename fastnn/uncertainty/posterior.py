@@ -107,7 +107,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     Parameters
     ----------
     model : MLP
-        A trained network, with an output activation other than softmax.
+        A trained network, with an output activation other than softmax and ascending.
     X : array_like, shape (n, n_in)
         The samples that it was trained on.
     y : array_like, shape (n, n_out) or (n,)
@@ -145,7 +145,12 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     last_layer = checks.check_flag("last_layer", last_layer)
     spec, params = _in_double(model)
     checks.check_finite("model.params", params)
-    row = checks.check_loss("sse", spec)
+    row = catalogue.LOSSES["sse"]
+    if not row.goes_with(spec.output_activation):
+        raise ValueError(
+            "model must have an output activation that squared errors go with, such as identity; "
+            f"got {spec.output_activation}"
+        )
     layer = spec.layers[-1]
     count = layer.n_in * layer.n_out + (layer.n_out if spec.bias else 0) if last_layer else spec.n_params
     checks.check_memory("matrices of the size of model", 1, 16 * spec.n_params**2)

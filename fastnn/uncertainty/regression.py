@@ -37,8 +37,8 @@ class Intervals:
         The coverage that was asked for.
     margin : ndarray of float64, shape (n_targets,), or (n, n_targets) for ``"jackknife+"``
         How far an interval extends beyond the prediction, in the target's units or, for ``"normalised"``, in standard
-        deviations, of the members or of the noise. In compiled code an interval is the network's output minus and plus
-        the margin. For ``"jackknife+"`` it is the error of each training sample.
+        deviations, of the members or of the noise. For ``"absolute"`` an interval is the network's output minus and
+        plus the margin, in compiled code too. For ``"jackknife+"`` it is the error of each training sample.
     min_variance : ndarray of float64, shape (n_targets,), or None
         What is added to the variances of a network that gives them, for ``"normalised"``.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")
     output = Path(args.output or Path(args.model).with_suffix(_SUFFIXES[args.to]).name)
     with InterruptsHeld():
-        _write(net, args, output)
+        try:
+            _write(net, args, output)
+        except ValueError as error:  # the methods know the option as path
+            raise ValueError(re.sub("^path ", "--output ", str(error))) from None
         terminal.say(f"{net!r}\nWritten: {output}")
     if table is not None:
         about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}

@@ -52,11 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", nargs="+", type=float, default=[1e-3, 1e-2], help="Adam's learning rates (default: 0.001 0.01)"
     )
-    parser.add_argument("--repeats", type=int, default=20, help="networks of each setting (default: %(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=20, help="networks of each setting, or of each fold (default: %(default)s)"
+    )
     parser.add_argument(
         "--output", "--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save it"
     )
-    parser.add_argument("--folds", type=int, help="number of parts of the rows for cross-validation")
+    parser.add_argument(
+        "--folds", type=int, help="parts of the rows for cross-validation (default: none; an eighth validates them all)"
+    )
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
