@@ -79,6 +79,8 @@ def test_quantiles_lie_between_0_and_1(bad):
 
 
 def test_there_is_one_quantile_or_one_for_each_output():
+    with pytest.raises(ValueError, match="quantiles must be one number, for one output; got 2"):
+        fastnn.MLP((2, 1)).fit(np.eye(2), np.ones(2), epochs=1, loss="pinball", quantiles=[0.1, 0.9])
     with pytest.raises(ValueError, match="quantiles must be one number or 3, one for each output; got 2"):
         fastnn.MLP((2, 3), rng=0).fit(X, Y, epochs=1, loss="pinball", quantiles=[0.1, 0.9])
 

@@ -84,7 +84,8 @@ def _check_for_each_target(
     n_targets = loss.n_targets(spec.n_out)
     if len(values) != n_targets:
         each = "output" if n_targets == spec.n_out else "target"
-        raise ValueError(f"{parameter.name} must be one number or {n_targets}, one for each {each}; got {len(values)}")
+        several = f"one number or {n_targets}, one for each {each}" if n_targets > 1 else f"one number, for one {each}"
+        raise ValueError(f"{parameter.name} must be {several}; got {len(values)}")
     given = [check_number(parameter.name, value, parameter.interval) for value in values]
     if spec.dtype == "float32" and parameter is loss.parameter:
         check_in_float32(parameter.name, given, parameter.interval)

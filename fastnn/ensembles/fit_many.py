@@ -112,7 +112,8 @@ def fit_many(
     rng : anything `numpy.random.default_rng` takes
         Source of the initial parameters and the shuffles, together with the member's number.
     seeds : array_like of int, shape (K,), optional
-        A seed for each member, instead of `rng`; each member is then member 0 of its seed.
+        A seed for each member, such as an `Ensemble.seed`, instead of `rng`, from which a seed is drawn; each member is
+        then member 0 of its seed.
     history : bool
         Whether to keep the losses of every epoch.
     threads : int

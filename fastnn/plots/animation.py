@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
 from fastnn.checks.extras import require
-from fastnn.plots.arguments import network, vectors
+from fastnn.plots.arguments import network, texts, vectors
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
@@ -64,7 +64,7 @@ def learning(
     Raises
     ------
     ValueError
-        If `y` has another shape, or the network has not one output.
+        If `y` has another shape, the network has not one output, or there is another number of names than of inputs.
     """
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")
@@ -72,6 +72,8 @@ def learning(
     marks = np.unique(np.geomspace(1, epochs + 1, frames).astype(int) - 1)  # epochs done when a frame is taken
     if network(net).spec.n_out != 1:
         raise ValueError(f"net must have one output; it has {net.spec.n_out}")
+    if input_names is not None:
+        texts("input_names", input_names, net.spec.n_in)
     (y,) = vectors(y=y)
     losses, steps = _train(net, X, y, marks, loss, optimizer)
     names = [" ".join(f"{value:g}" for value in row) for row in np.asarray(X)]

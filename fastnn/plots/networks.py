@@ -38,20 +38,28 @@ def network_diagram(
     ax : Axes, optional
         Where to draw; a new figure by default.
     input_names, output_names : sequence of str, optional
-        Labels of the input and output units.
+        Labels of all input units, and of all output units.
     max_units : int
         Wider layers show only their first units, and how many there are.
 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If there is another number of names than of units.
     """
     ax = axes_or_new(ax)
     network(net)
     max_units = check_integer("max_units", max_units, 1)
     labels = [
-        [] if names is None else texts(argument, names)
-        for argument, names in (("input_names", input_names), ("output_names", output_names))
+        [] if names is None else texts(argument, names, count)
+        for argument, names, count in (
+            ("input_names", input_names, net.spec.n_in),
+            ("output_names", output_names, net.spec.n_out),
+        )
     ]
     shown = [min(size, max_units) for size in net.spec.sizes]
     places = [_column(x, count) for x, count in enumerate(shown)]
