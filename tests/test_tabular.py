@@ -279,6 +279,8 @@ def test_an_empty_column_of_a_spreadsheet_is_told_once(folder, capsys, caplog):
 
 def test_rows_beyond_those_of_training_are_counted_and_measured(outcome, folder):
     outcome.model.save("t.safetensors")
+    with pytest.raises(ValueError, match=r"path must end in .safetensors; got 't.npz'"):
+        outcome.model.save("t.npz")
     for trained in (outcome.model, model.TableModel.load("t.safetensors")):
         column = trained.columns[0]
         high = trained.domain[trained.net.spec.n_in] * column.scale + column.mean

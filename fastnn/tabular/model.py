@@ -240,8 +240,11 @@ class TableModel:
         OSError
             If the file cannot be written.
         ValueError
-            If the path is not a file, or the table has too many names for its header.
+            If the path has another ending or is not a file, or the table has too many names for its header.
         """
+        place = path_of(path)
+        if place.suffix != ".safetensors":
+            raise ValueError(f"path must end in .safetensors; got {str(path)!r}")
         about = {
             "version": VERSION,
             "columns": [asdict(column) for column in self.columns],
@@ -258,7 +261,7 @@ class TableModel:
             arrays["domain"] = self.domain
         if sum(map(len, header.values())) > LONGEST_TABLE // 2:
             raise ValueError(TOO_LONG)
-        writing.write_whole(path_of(path), require("safetensors.numpy", "io").save(arrays, metadata=header))
+        writing.write_whole(place, require("safetensors.numpy", "io").save(arrays, metadata=header))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
