@@ -35,3 +35,10 @@ def test_it_goes_by_the_thresholds_themselves(monkeypatch):
 def test_what_is_no_network_is_refused():
     with pytest.raises(TypeError, match=r"net must be an MLP or a NetworkSpec; got 3"):
         fastnn.explain(3)
+
+
+def test_without_the_compiler_no_kernel_is_claimed(monkeypatch):
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    network, calls = fastnn.explain(fastnn.MLP((3, 4, 1))).splitlines()
+    assert network.startswith("network   3-4-1")
+    assert calls.startswith("all calls plain loops or NumPy, slowly, as NUMBA_DISABLE_JIT")

@@ -324,8 +324,8 @@ class MLP(SingleSample, InDomain, Exports):
         callback : callable, optional
             Called after every epoch with a `fastnn.training.history.Epoch`; returning True ends the run.
         state : State, optional
-            The `History.state` of an earlier run. With the same data and settings, this run continues that one bit for
-            bit, as if it had not stopped.
+            The `History.state` of an earlier run. With the same data and settings, but without `rng`, whose seed it
+            holds, `epochs` more are added to that run bit for bit, as if it had not stopped.
         rng : anything `numpy.random.default_rng` takes
             Source of the shuffles, the validation set, dropout and noise.
         progress : bool, optional

@@ -6,10 +6,14 @@ from typing import Any
 
 from fastnn import checks
 from fastnn.checks.jobs import check_dropout
+from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.schedules import ReduceOnPlateau
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
+
+#: What all calls take without the compiler.
+_STAND_INS = "plain loops or NumPy, slowly, as NUMBA_DISABLE_JIT turns off the compiler that the kernels need"
 
 
 def explain(
@@ -35,7 +39,8 @@ def explain(
     Returns
     -------
     str
-        A line for each of ``fit``, ``fit_many``, ``predict`` and calls from compiled code, to be printed.
+        A line for each of ``fit``, ``fit_many``, ``predict`` and calls from compiled code, to be printed; one for all
+        where ``NUMBA_DISABLE_JIT`` turns the compiler off.
 
     Raises
     ------
@@ -55,8 +60,11 @@ def explain(
     noisy = bool(check_dropout(dropout, spec)) or noise > 0
     team = checks.check_integer("threads", threads, 1)
     size, params = "-".join(map(str, spec.sizes)), checks.counted(spec.n_params, "parameter")
+    network = f"{size}, {params}, {spec.dtype}; batches of {checks.counted(rows, 'row')}"
+    if compiler_is_off():
+        return f"network   {network}\nall calls {_STAND_INS}"
     lines = {
-        "network": f"{size}, {params}, {spec.dtype}; batches of {checks.counted(rows, 'row')}",
+        "network": network,
         "fit": _fit(spec, rows, optimizer, noisy, team),
         "fit_many": _fit_many(spec, optimizer),
         "predict": "tiles, in blocks of rows, on one thread: the same kernel for every network",
