@@ -441,10 +441,11 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
 def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
     (folder / "folder.safetensors").mkdir()
     messy(60).write_csv("t.csv")
-    assert cli.main(["train", "t.csv", "--target", "y", *argv]) == 1
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
+    for dry in ([], ["--dry-run"]):
+        assert cli.main(["train", "t.csv", "--target", "y", *argv, *dry]) == 1
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("argv", [["train"], ["sweep", "--output", "m.safetensors"]])

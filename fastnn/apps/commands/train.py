@@ -61,19 +61,20 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     check_folder(output)
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
     require_all(extras_for(args.data) | ({} if args.dry_run else {"sklearn": "data", "safetensors": "io"}))
-    if args.dry_run:
-        read_and_prepare(args, terminal)
-        return
     _, table = read_and_prepare(args, terminal)
     from fastnn.ensembles.fit_many import WORTH_COMPILING
     from fastnn.tabular import training
     from fastnn.tabular.model import check_saveable
 
     check_saveable(table.columns, table.left_out, table.target)
+    learned = training.learned_by(table, settings)
+    training.row_weights(learned, settings)  # refuses weights for classes where there are none
+    if args.dry_run:
+        return
     if settings.repeats >= WORTH_COMPILING:
         several = f"{settings.repeats} networks need kernels made for their shape"
         terminal.say(f"{several}, which are compiled first unless an earlier run has done so.")
-    simple = training.baselines(training.learned_by(table, settings))
+    simple = training.baselines(learned)
     with saving(output, settings.repeats, terminal) as save:
         with Interrupts() as interrupts:  # what is finished is saved and told
             with terminal.working("training; new kernels are compiled first, once"):
