@@ -284,6 +284,7 @@ BAD = [
     (lambda: [(X, Y), (X, Y[:, :1])], {}, ValueError, "batch 1 of X: y must have shape"),
     (bad_values, {}, ValueError, "X must be finite; got inf in row 3, column 1"),
     (failing, {}, OSError, "the disk is gone"),
+    (batches(), {}, TypeError, "X must be samples, or what yields their batches whenever it is called; got <generator"),
     (batches, {"y": Y}, ValueError, "y must be None where X yields batches; got an array"),
     (batches, {"batch_size": 3}, ValueError, "batch_size must be None where X yields batches; got 3"),
     (batches, {"validation_fraction": 0.5}, ValueError, "validation_fraction must be None where X yields batches"),

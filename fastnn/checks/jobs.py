@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -175,6 +176,8 @@ def check_job(
     """
     row = check_loss(loss, spec, targets)
     optimizer = check_optimizer(optimizer)
+    if isinstance(X, Iterator):  # which one epoch would use up
+        raise TypeError(f"X must be samples, or what yields their batches whenever it is called; got {describe(X)}")
     batches = X if callable(X) else None
     if batches is not None:
         _refuse_with_batches(optimizer, y=y, batch_size=batch_size, sample_weight=sample_weight, dydx=dydx)
