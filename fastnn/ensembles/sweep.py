@@ -69,7 +69,9 @@ def sweep(
         A grid, whose combinations are the settings; or the settings themselves. Their entries are ``hidden`` (the
         widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` and ``dtype``; ``optimizer``,
         ``learning_rate`` and ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
-        ``delta``, ``quantiles``, ``min_variance``, ``targets``, ``init`` and ``early_stopping``.
+        ``delta``, ``quantiles``, ``min_variance``, ``targets``, ``init`` and ``early_stopping``. All but ``epochs``
+        may be left out: ``hidden`` is then (16,), and the others are as in `MLP` and `MLP.fit`. ``learning_rate`` and
+        ``momentum`` take the place of the optimizer's.
     seeds : int or sequence of int
         How many seeds (0, 1, 2 ...), or which.
     folds : int, optional
@@ -81,7 +83,7 @@ def sweep(
     threads, progress, executor, checkpoint, warn
         As in `fit_many`; a checkpoint holds a directory for each call of it.
     **common
-        Entries that all settings share.
+        Entries that all settings share, unless they have their own.
 
     Returns
     -------
