@@ -6,7 +6,7 @@ import numpy as np
 from guarded import empty, guarded
 
 from fastnn import MLP, Ensemble, NetworkSpec, TrainState
-from fastnn.embed import ensembles, training
+from fastnn.embed import ensembles, steps
 from fastnn.embed import from_python as calls
 from fastnn.models.mlp import network_over
 
@@ -85,7 +85,7 @@ def train(numbers, spec, at_end):
         setattr(state, f"_{name}", guarded(getattr(state, f"_{name}"), at_end))
     net = network_over(spec, numbers(spec.n_params))
     for n in range(1, 6):
-        assert np.isfinite(training.train_step(net, numbers(n, spec.n_in), numbers(n, spec.n_out), state))
+        assert np.isfinite(steps.train_step(net, numbers(n, spec.n_in), numbers(n, spec.n_out), state))
     del records
 
 

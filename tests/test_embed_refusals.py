@@ -25,6 +25,13 @@ METHODS = {
     "jacobian": (NET, {"x": X, "out": OUT, "jac": SQUARE[:1]}),
     "vjp": (NET, {"x": X, "v": OUT, "out": X}),
     "jvp": (NET, {"x": X, "t": X, "out": OUT}),
+    "vjp_params": (NET, {"x": X, "v": OUT, "grad": NET.params.copy()}),
+    "taylor_vjp_params": (
+        NET,
+        {"x": X, "t": X, "v": OUT, "v_slope": OUT, "v_curvature": OUT, "grad": NET.params.copy()},
+    ),
+    "hvp": (NET, {"x": X, "v": OUT, "t": X, "out": X}),
+    "taylor": (NET, {"x": X, "t": X, "out": OUT, "slope": OUT}),
     "hessian": (NET, {"x": X, "h": SQUARE}),
     "train_step": (NET, {"x": X, "y": OUT, "state": STATE}),
     "distance": (KNOWN, {"x": X}),
@@ -43,6 +50,10 @@ def caller(method):
         "jacobian": lambda net, *args: net.jacobian(*args),
         "vjp": lambda net, *args: net.vjp(*args),
         "jvp": lambda net, *args: net.jvp(*args),
+        "vjp_params": lambda net, *args: net.vjp_params(*args),
+        "taylor_vjp_params": lambda net, *args: net.taylor_vjp_params(*args),
+        "hvp": lambda net, *args: net.hvp(*args),
+        "taylor": lambda net, *args: net.taylor(*args),
         "hessian": lambda net, *args: net.hessian(*args),
         "train_step": lambda net, *args: net.train_step(*args),
         "distance": lambda net, *args: net.distance(*args),
@@ -68,6 +79,8 @@ def test_arguments_of_other_types(name):
     function = caller(method)
     for argument in arguments:
         for kind, wrong in WRONG.items():
+            if wrong is None and argument in ("v", "v_slope", "v_curvature") and name == "taylor_vjp_params":
+                continue  # of these one is enough
             sentence = told(function, net, *(arguments | {argument: wrong}).values())
             assert f"{'many' if net is MANY else 'net'}.{method}: {argument} must be " in sentence, kind
             assert "; got " in sentence
@@ -251,9 +264,10 @@ def test_a_state_says_what_it_is_made_of():
 
 def test_every_method_is_asked():
     """Those that compiled code has."""
-    from fastnn.embed import domain, methods, training
+    from fastnn.embed import domain, gradients, methods, second_order, steps
 
-    chosen = [f for room in (domain, methods, training) for f in vars(room).values() if hasattr(f, "__signature__")]
+    rooms = domain, gradients, methods, second_order, steps
+    chosen = [f for room in rooms for f in vars(room).values() if hasattr(f, "__signature__")]
     names = {inspect.signature(choose).method.removeprefix("net.") for choose in chosen}
     assert names - {"__call__", "state.apply"} <= set(METHODS)
 
