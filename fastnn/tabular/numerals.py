@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -87,14 +88,14 @@ class Numerals:
         texts = series.str.strip_chars()
         absent = ["", *self.missing, *(MISSING if tokens else ())]
         texts = texts.set(texts.is_in(absent).fill_null(False), None)
-        named = self._named()
-        if not len(named):
+        if not len(self._named):
             return texts
         numbers = self.parse(texts.set(texts.str.contains(CODE).fill_null(False), None))
-        return texts.set(numbers.is_in(named.tolist()).fill_null(False), None)
+        return texts.set(numbers.is_in(self._named.tolist()).fill_null(False), None)
 
+    @cached_property
     def _named(self) -> NDArray[np.float64]:
-        """The numbers that the user has named as missing values."""
+        """The numbers that the user has named as missing values, the same for every column."""
         import polars
 
         named = values_of(self.parse(polars.Series(self.missing, dtype=polars.String)))
@@ -119,16 +120,17 @@ class Numerals:
         values = values_of(series.cast(polars.Float64))
         if series.dtype == polars.Boolean:
             return values
-        named = self._named()
         with np.errstate(over="ignore"):
-            single = named.astype(np.float32).astype(np.float64)  # as it is in a column of float32
-        return np.where(np.isin(values, [*named, *single[np.isfinite(single)]]), np.nan, values)
+            single = self._named.astype(np.float32).astype(np.float64)  # as it is in a column of float32
+        return np.where(np.isin(values, [*self._named, *single[np.isfinite(single)]]), np.nan, values)
 
     def days_of(self, series: Any) -> NDArray[np.float64]:
         """Days since 1970 of a column that a file has as dates, NaN where it is null or a date named as missing."""
         import polars
 
         values = values_of(days(series, ""))
+        if not self.missing:
+            return values
         named = values_of(iso_days(polars.Series(self.missing, dtype=polars.String)))
         return np.where(np.isin(values, named), np.nan, values)
 
