@@ -44,7 +44,7 @@ def main(triple: str, cpu: str) -> None:
 
     from fastnn import MLP, SGD
     from fastnn.kernels.functions.optimizers import rule_of
-    from fastnn.kernels.lanes.members import compiled
+    from fastnn.kernels.lanes.members import step
     from fastnn.kernels.simd.types import pointer_type
     from fastnn.kernels.tiles.dense import large_product, product
     from fastnn.kernels.tiles.few_rows import fetching_product
@@ -70,8 +70,8 @@ def main(triple: str, cpu: str) -> None:
             function.compile(signature)
             report[f"{name} {dtype}"] = loops(assembly(function, signature), stack)
     choices = {"packed": False, "penalised": False, "clipped": False, "selective": False, "validates": False}
-    compiled.new_step(MLP((2, 16, 1), activation="relu").spec, LOSSES["mse"].code, rule_of(SGD())[0], 32, **choices)
-    masked = len(MASKED_STORE.findall(assembly(compiled.train, next(iter(compiled.train.overloads)))))
+    step.new_step(MLP((2, 16, 1), activation="relu").spec, LOSSES["mse"].code, rule_of(SGD())[0], 32, **choices)
+    masked = len(MASKED_STORE.findall(assembly(step.take_steps, next(iter(step.take_steps.overloads)))))
     print(json.dumps({"loops": report, "masked stores": masked}))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastnn.kernels.jit import pipeline
+from fastnn.kernels.jit import options
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,7 +16,7 @@ import sys
 import numpy as np
 from tests import changed_numba
 getattr(changed_numba, sys.argv[1])()
-from fastnn.kernels.jit import pipeline
+from fastnn.kernels.jit import options
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel, outlined
 
 @inlined
@@ -39,7 +39,7 @@ def half(x):
     return x / 2
 
 from numba import types
-print(roots(np.array([4.0, 9.0])), address_of(half, types.float64) != 0, pipeline.OWN, pipeline.CACHE is not None)
+print(roots(np.array([4.0, 9.0])), address_of(half, types.float64) != 0, options.OWN, options.CACHE is not None)
 """
 
 
@@ -81,5 +81,5 @@ def test_the_twins_agree_by_numbas_public_ways_too(tmp_path):
 
 def test_the_versions_are_those_that_can_be_installed():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    first, end = (".".join(map(str, version)) for version in pipeline.TESTED)
+    first, end = (".".join(map(str, version)) for version in options.TESTED)
     assert f'"numba>={first},<{end}"' in text

@@ -10,7 +10,7 @@ from numba.core.errors import TypingError
 
 from fastnn.kernels.jit import compiling
 from fastnn.kernels.jit.compiling import callee, inlined, inlined_callee, kernel, outlined
-from fastnn.kernels.jit.pipeline import EMBEDDED, INLINED
+from fastnn.kernels.jit.options import EMBEDDED, INLINED
 
 
 @inlined

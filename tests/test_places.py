@@ -13,7 +13,7 @@ import pytest
 
 import fastnn
 from fastnn.apps import cli
-from fastnn.kernels.jit import place
+from fastnn.kernels.jit import cache_folder
 
 PACKAGE = Path(fastnn.__file__).parent
 
@@ -95,10 +95,10 @@ def test_no_home(script):
 def test_a_home_of_no_name(monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *args, **kwargs: Path("~/.cache/fastnn"))
-    assert place.root() is None
-    assert place.folder() is None
-    assert place.versions() == []
-    place.prune()
+    assert cache_folder.root() is None
+    assert cache_folder.current() is None
+    assert cache_folder.versions() == []
+    cache_folder.prune()
 
 
 def test_a_full_disk(script, tmp_path):
@@ -137,7 +137,7 @@ def cache(tmp_path, monkeypatch):
     """A cache of one kernel, with remains of others beside it."""
     top = tmp_path / "cache"
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(top))
-    current = place.folder()
+    current = cache_folder.current()
     for version in (current, current.with_name("0123"), top / "fastnn-other" / "4567"):
         version.mkdir(parents=True)
         (version / "dense.product-01.nbc").write_bytes(bytes(500_000))
@@ -158,13 +158,13 @@ def _names(cache):
 
 
 def _expected(*names):
-    current = place.folder()
+    current = cache_folder.current()
     mine = {f"{current.parent.name}/{current.name}/{name}" for name in ("dense.product-01.nbc", "live.tmp")}
     return sorted({*mine, "others.txt", *names})
 
 
 def test_earlier_versions_go_and_other_installations_stay(cache):
-    place.prune()
+    cache_folder.prune()
     assert _names(cache) == _expected("fastnn-other/4567/dense.product-01.nbc")
 
 
@@ -179,7 +179,7 @@ def test_command_prunes_what_is_of_others_too(cache, capsys):
     assert _names(cache) == _expected()
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [f"Compiled kernels: {cache}", "1.0 MB removed."]
-    assert lines[-1].split() == [f"{place.folder().relative_to(cache)}", "1", "0.5", "yes"]
+    assert lines[-1].split() == [f"{cache_folder.current().relative_to(cache)}", "1", "0.5", "yes"]
 
 
 def test_command_shows_and_clears(cache, capsys):
@@ -193,7 +193,7 @@ def test_command_shows_and_clears(cache, capsys):
 
 
 def test_command_says_that_there_is_no_place(monkeypatch, capsys):
-    monkeypatch.setattr(place, "root", lambda: None)
+    monkeypatch.setattr(cache_folder, "root", lambda: None)
     assert cli.main(["cache"]) == 0
     assert "NUMBA_CACHE_DIR is not set" in capsys.readouterr().out
 

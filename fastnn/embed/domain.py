@@ -13,7 +13,7 @@ from fastnn.embed.outside import domain_of, lies_inside
 from fastnn.embed.pointers import fits, memory, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType
-from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.jit.options import EMBEDDED
 from fastnn.kernels.simd import broadcast, fma, lanes, load, pointer, total, widen
 from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.types import native_lanes

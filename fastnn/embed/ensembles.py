@@ -14,7 +14,7 @@ from fastnn.embed.types import architecture
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import type_name
 from fastnn.kernels.jit.compiling import kernel
-from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.jit.options import EMBEDDED
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.types import number_type
 from fastnn.settings.spec import NetworkSpec

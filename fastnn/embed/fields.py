@@ -12,7 +12,7 @@ from numba.extending import NativeValue, make_attribute_wrapper, models, registe
 from fastnn.kernels.jit.architecture import TypeOfSpec, named
 from fastnn.kernels.jit.loading import put_off_scipy
 from fastnn.kernels.jit.lowering import cgutils
-from fastnn.kernels.jit.pipeline import OWN
+from fastnn.kernels.jit.options import OWN
 
 #: Part of the names of the functions by which Numba takes arguments from Python, whose types it has looked at before.
 _ENTRY = "7cpython"

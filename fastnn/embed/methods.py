@@ -24,7 +24,7 @@ from fastnn.embed.refusals import method
 from fastnn.embed.together import TOGETHER_STACK_BYTES, batch_together, jacobian_together
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
-from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.jit.options import EMBEDDED
 from fastnn.kernels.simd import pointer
 
 

@@ -11,7 +11,7 @@ from fastnn.embed.types import architecture
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.lowering import cgutils
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd.types import Pointer, native_lanes
 
 REFUSAL = "x must lie in the domain of net, as net.inside(x) says, for it was made with outside='raise'"

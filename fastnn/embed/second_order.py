@@ -7,7 +7,7 @@ from fastnn.embed.pointers import fits, holds, memory, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
-from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.jit.options import EMBEDDED
 from fastnn.kernels.simd import pointer
 
 

@@ -20,7 +20,7 @@ from fastnn.embed.types import NetworkType, parameters
 from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.architecture import named, type_name
 from fastnn.kernels.jit.compiling import entry, inlined, outlined
-from fastnn.kernels.jit.pipeline import EMBEDDED
+from fastnn.kernels.jit.options import EMBEDDED
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import call, call_float
 from fastnn.kernels.simd.types import number_type

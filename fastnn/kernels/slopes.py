@@ -12,7 +12,7 @@ from fastnn.jobs.aligned import address, aligned_zeros
 from fastnn.jobs.job import Job
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of, callee, kernel
-from fastnn.kernels.point.adjoint import pull_all
+from fastnn.kernels.point.adjoint import pull_series
 from fastnn.kernels.point.scratch import scratch_size, sizes_of, tapes_of
 from fastnn.kernels.point.series import run_series
 from fastnn.kernels.simd import pointer, pointer_at
@@ -45,7 +45,7 @@ def add_slopes(architecture, job, params, gradient, start, stop, weight):
                 error = slope[j] - wanted[j] if wanted[j] == wanted[j] else 0.0 * slope[j]  # NaN stands for missing
                 loss += factor * error * error
                 d_value[j], d_slope[j] = 0.0, 2.0 * factor * error
-            pull_all(architecture, 2, 1, 0, params, gradient, work)
+            pull_series(architecture, 2, 1, 0, params, gradient, work)
     return loss
 
 
@@ -65,7 +65,7 @@ def _fill(architecture, params, X, directions, slopes, jacobian, work):
                     for i in range(n_out):
                         d_value[i], d_slope[i] = 0.0, 1.0 if i == j else 0.0
                     row = pointer(jacobian, ((r * count + k) * n_out + j) * n_params)
-                    pull_all(architecture, 2, 1, 0, p, row, w)
+                    pull_series(architecture, 2, 1, 0, p, row, w)
 
 
 # ---------------------------------------------------------------- from Python

@@ -26,30 +26,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Remove what is to be removed, and print a line for each version that is left."""
-    from fastnn.kernels.jit import place
+    from fastnn.kernels.jit import cache_folder
 
-    root = place.root()
+    root = cache_folder.root()
     if root is None:
         terminal.say("Compiled kernels are not kept: there is no home folder, and NUMBA_CACHE_DIR is not set.")
         return
-    before = place.bytes_in(root)
+    before = cache_folder.bytes_in(root)
     if args.clear:
-        place.clear()
+        cache_folder.clear()
     elif args.prune:
-        place.prune(others=True)
+        cache_folder.prune(others=True)
     terminal.say(f"Compiled kernels: {root}")
     if args.clear or args.prune:
-        terminal.say(f"{_megabytes(before - place.bytes_in(root))} MB removed.")
-    versions = place.versions()
+        terminal.say(f"{_megabytes(before - cache_folder.bytes_in(root))} MB removed.")
+    versions = cache_folder.versions()
     if not versions:
         terminal.say("There are none.")
         return
     rows = [
         [
             f"{version.parent.name}/{version.name}",
-            f"{len(place.entries(version)):,}",
-            _megabytes(place.bytes_in(version)),
-            "yes" if version == place.folder() else "",
+            f"{len(cache_folder.entries(version)):,}",
+            _megabytes(cache_folder.bytes_in(version)),
+            "yes" if version == cache_folder.current() else "",
         ]
         for version in versions
     ]

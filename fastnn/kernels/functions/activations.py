@@ -22,7 +22,7 @@ from fastnn.kernels.functions.vecmath import sin as sin
 from fastnn.kernels.functions.vecmath import softplus as softplus
 from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import absolute, broadcast, fma, select
 from fastnn.settings import own
 from fastnn.settings.catalogue import ACTIVATIONS, OWN_ACTIVATIONS

@@ -10,7 +10,7 @@ from numba.extending import overload
 from fastnn.kernels.functions.activations import clamp, gelu_parts, named, sigmoid_pair
 from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import broadcast, fma, select
 from fastnn.settings.constants import GELU_FACTOR_CUBIC, SELU_SCALE_ALPHA
 

@@ -16,7 +16,7 @@ from numba.extending import overload
 from fastnn.kernels.functions.own import loss_of_vectors
 from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus, softplus_less
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import (
     absolute,
     any_lane,

@@ -20,7 +20,7 @@ from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import by_dtype, fma, lanes, load_first, quotient, select, sqrt, store_first
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.types import Pointer

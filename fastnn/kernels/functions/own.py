@@ -1,7 +1,7 @@
 """Functions of the user's, which take numbers, as functions of vectors.
 
-They come by their codes, which no row of the catalogue has (`fastnn.settings.own`). What they may call with a vector
-stands in `by_users_names`.
+They come by their codes, which no row of the catalogue has (`fastnn.settings.own`). What they may call on a vector
+is in `math_overloads`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from numba import float64
 from numba.core.errors import NumbaError
 
-from fastnn.kernels.functions import by_users_names as by_users_names
+from fastnn.kernels.functions import math_overloads as math_overloads
 from fastnn.kernels.jit.compiling import Dispatcher, inlined
 from fastnn.kernels.simd import as_double, as_numbers_of, lanes, load, scratch, store
 from fastnn.kernels.simd.types import Vector, native_lanes

@@ -23,7 +23,7 @@ from numba.core.compiler import CompileResult
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from fastnn.kernels.jit import place
+from fastnn.kernels.jit import cache_folder
 from fastnn.kernels.jit.digest import digest
 
 _SEAL_BYTES = 32
@@ -47,16 +47,16 @@ class KernelCache(NullCache):
     @property
     def cache_path(self) -> str:
         """The folder of the entries, for Numba's ``stats``."""
-        return str(place.folder())
+        return str(cache_folder.current())
 
     def _file(self, signature: Any, codegen: Any) -> str:
         """The name of an entry's file."""
         key = self._function, signature, codegen.magic_tuple(), digest()
-        return f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}{place.ENTRY}"
+        return f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}{cache_folder.ENTRY}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kernel compiled for a signature, or None."""
-        folder = place.folder()
+        folder = cache_folder.current()
         if folder is None:
             return None
         try:
@@ -75,8 +75,8 @@ class KernelCache(NullCache):
 
     def flush(self) -> None:
         """Forget the function's entries."""
-        folder = place.folder()
-        for path in folder.glob(f"{escape(self._name)}-*{place.ENTRY}") if folder is not None else ():
+        folder = cache_folder.current()
+        for path in folder.glob(f"{escape(self._name)}-*{cache_folder.ENTRY}") if folder is not None else ():
             path.unlink(missing_ok=True)
 
 
@@ -108,12 +108,12 @@ def check(kernel: Any) -> None:
 def _write(name: str, data: bytes) -> None:
     """Write an entry, which appears whole or not at all; warn once if that cannot be done."""
     global _gave_up
-    folder = place.folder()
+    folder = cache_folder.current()
     if folder is None:
         _gave_up = True
         _warn("there is no home folder")
         return
-    draft = folder / f"{name}.{uuid.uuid4().hex[:16]}{place.DRAFT}"
+    draft = folder / f"{name}.{uuid.uuid4().hex[:16]}{cache_folder.DRAFT}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _prune_once()
@@ -130,7 +130,7 @@ def _write(name: str, data: bytes) -> None:
 
 
 #: Once in a process that writes entries, those of earlier versions go.
-_prune_once = cache(place.prune)
+_prune_once = cache(cache_folder.prune)
 
 
 def _warn(reason: str) -> None:

@@ -6,7 +6,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import broadcast, fma, lanes, load, store, tile
 from fastnn.kernels.simd.columns import column
 

@@ -6,7 +6,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.activations import derivative
 from fastnn.kernels.functions.losses import row_loss
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import broadcast, lanes, load, store
 
 

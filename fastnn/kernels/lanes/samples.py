@@ -22,7 +22,7 @@ from fastnn.kernels import dispatch
 from fastnn.kernels.functions.losses import part_present
 from fastnn.kernels.functions.optimizers import RULES, bias_corrections
 from fastnn.kernels.jit.compiling import address_of, callee, inlined, kernel
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.lanes import Batch, LanePointers, Pace, StepKind, gradient_step, update
 from fastnn.kernels.loop import loop, present_params, take_step
 from fastnn.kernels.simd import (

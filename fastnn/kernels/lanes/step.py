@@ -9,7 +9,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.optimizers import RULES, apply_rule, clipping_unit, numbers_of
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.lanes.layers import NOTHING, backward, forward
 from fastnn.kernels.lanes.losses import output_loss
 from fastnn.kernels.simd import (

@@ -11,12 +11,12 @@ is read or written number by number is a pointer and a stride, the distance from
 
 from fastnn.kernels.point.adjoint import curvature_vjp_params, hvp, slope_vjp_params, vjp_params, vjp_with_params
 from fastnn.kernels.point.batch import forward_batch
-from fastnn.kernels.point.derivatives import vjp
 from fastnn.kernels.point.forward import forward
 from fastnn.kernels.point.hessian import hessian
 from fastnn.kernels.point.jacobian import jacobian
 from fastnn.kernels.point.scratch import batch_rows, batch_scratch, jacobian_rows, jacobian_scratch, scratch_size
 from fastnn.kernels.point.series import curvatures, jvp, slopes
+from fastnn.kernels.point.vjp import vjp
 
 __all__ = [
     "batch_rows",

@@ -16,10 +16,10 @@ from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.back import back, back_from_one, rows_of
-from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes, tapes_of
 from fastnn.kernels.point.series import add_softmax_bend, add_softmax_bend_of_bend, run_series
+from fastnn.kernels.point.vjp import softmax_slope
 from fastnn.kernels.simd import fma, lanes, load, load_first, store, store_first
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
@@ -34,7 +34,7 @@ def vjp_params(architecture, p, x, x_stride, v, v_stride, gradient, work):
     """Add the derivative of ``v^T outputs`` with respect to the parameters to `gradient`."""
     run_series(architecture, 1, 1, p, x, x_stride, x, x_stride, work)
     _place(architecture, 1, 0, v, v_stride, work)
-    pull_all(architecture, 1, 1, 0, p, gradient, work)
+    pull_series(architecture, 1, 1, 0, p, gradient, work)
 
 
 @inlined_callee
@@ -42,7 +42,7 @@ def vjp_with_params(architecture, p, x, x_stride, v, v_stride, out, out_stride, 
     """`vjp_params`, and the derivative with respect to the inputs to `out`."""
     run_series(architecture, 1, 1, p, x, x_stride, x, x_stride, work)
     _place(architecture, 1, 0, v, v_stride, work)
-    write(pull_all(architecture, 1, 1, 1, p, gradient, work), out, out_stride, sizes_of(architecture).n_in)
+    write(pull_series(architecture, 1, 1, 1, p, gradient, work), out, out_stride, sizes_of(architecture).n_in)
 
 
 @inlined_callee
@@ -53,7 +53,7 @@ def hvp(architecture, p, x, x_stride, v, v_stride, t, t_stride, out, out_stride,
     for j in range(size.n_out):
         work[at.cotangents + j] = 0.0
     _place(architecture, 2, 1, v, v_stride, work)
-    write(pull_all(architecture, 2, 0, 1, p, p, work), out, out_stride, size.n_in)
+    write(pull_series(architecture, 2, 0, 1, p, p, work), out, out_stride, size.n_in)
 
 
 @inlined_callee
@@ -62,7 +62,7 @@ def slope_vjp_params(architecture, p, x, x_stride, t, t_stride, v, v_stride, v1,
     run_series(architecture, 2, 1, p, x, x_stride, t, t_stride, work)
     _place(architecture, 2, 0, v, v_stride, work)
     _place(architecture, 2, 1, v1, v1_stride, work)
-    pull_all(architecture, 2, 1, 0, p, gradient, work)
+    pull_series(architecture, 2, 1, 0, p, gradient, work)
 
 
 @inlined_callee
@@ -74,12 +74,12 @@ def curvature_vjp_params(
     _place(architecture, 3, 0, v, v_stride, work)
     _place(architecture, 3, 1, v1, v1_stride, work)
     _place(architecture, 3, 2, v2, v2_stride, work)
-    pull_all(architecture, 3, 1, 0, p, gradient, work)
+    pull_series(architecture, 3, 1, 0, p, gradient, work)
 
 
 @inlined(literals=("terms", "term"))
 def _place(architecture, terms, term, v, v_stride, work):
-    """Copy the cotangents of a term of the outputs to where `pull_all` begins."""
+    """Copy the cotangents of a term of the outputs to where `pull_series` begins."""
     size, at = sizes_of(architecture), tapes_of(architecture, terms)
     to = work + (at.cotangents + term * size.buffer)
     for j in range(size.n_out):
@@ -87,26 +87,26 @@ def _place(architecture, terms, term, v, v_stride, work):
 
 
 # ---------------------------------------------------------------- all layers
-def pull_all(architecture, terms, params, inputs, p, gradient, work):
+def pull_series(architecture, terms, params, inputs, p, gradient, work):
     """From the last layer to the first: add to the parameters' gradient if the literal `params` is 1.
 
     Returns where the cotangents of the inputs are, if the literal `inputs` is 1.
     """
 
 
-@overload(pull_all, **OPTIONS)
-def _choose_pull_all(architecture, terms, params, inputs, p, gradient, work):
+@overload(pull_series, **OPTIONS)
+def _choose_pull_series(architecture, terms, params, inputs, p, gradient, work):
     spec, count = architecture.spec, terms.literal_value
     at, last = tapes(spec, count), spec.n_layers - 1
     end = count * padded(spec.n_out, spec)
     above_h, above_c = at.c, at.cotangents - end  # where the tape of h ends, and the last layer's c begin
     inner = above_h - end - count * padded(spec.sizes[last], spec)  # where the last layer's inputs begin
 
-    def pull_all(architecture, terms, params, inputs, p, gradient, work):
+    def pull_series(architecture, terms, params, inputs, p, gradient, work):
         d, other = work + at.cotangents, work + at.other
         return _pull(architecture, last, terms, params, inputs, p, gradient, work + inner, work + above_c, d, other)
 
-    return pull_all
+    return pull_series
 
 
 def _pull(architecture, l, terms, params, inputs, p, gradient, h, c, d, other):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
-from fastnn.kernels.point.derivatives import multiply, pull_all, unit_vector
 from fastnn.kernels.point.forward import layers
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of
+from fastnn.kernels.point.vjp import multiply, pull_gradient, unit_vector
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
 
 
@@ -29,7 +29,7 @@ def hessian(architecture, p, x, x_stride, v, v_stride, h, row_stride, column_str
         here[j] = v[j * v_stride]
         if ends_in_softmax(architecture):
             curvatures[size.last + j] = here[j]
-    pull_all(architecture, 2, p, here, there, slopes + size.last, curvatures + size.last)
+    pull_gradient(architecture, 2, p, here, there, slopes + size.last, curvatures + size.last)
     for i in range(size.n_in):
         unit_vector(tangents + i * size.buffer, i, size.n_in)
         for j in range(size.n_in):

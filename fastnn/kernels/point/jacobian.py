@@ -12,10 +12,10 @@ from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
-from fastnn.kernels.point.derivatives import multiply, pull_all, softmax_slope, unit_vector
 from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
 from fastnn.kernels.point.scratch import JACOBIAN_ROWS, OPTIONS, jacobian_rows, padded, sizes_of
+from fastnn.kernels.point.vjp import multiply, pull_gradient, softmax_slope, unit_vector
 from fastnn.kernels.simd import broadcast, lanes, store
 from fastnn.kernels.tiles import dense, few_rows, passes
 from fastnn.settings import catalogue
@@ -47,7 +47,7 @@ def _choose_fill(architecture, rows, stride, p, here, there, slopes, jac):
         end = slopes + size.last
         for j in range(size.n_out):
             unit_vector(here, j, size.n_out)
-            gradient = pull_all(architecture, 1, p, here, there, end, end)
+            gradient = pull_gradient(architecture, 1, p, here, there, end, end)
             write(gradient, jac + j * row_stride, column_stride, size.n_in)
 
     def column_by_column(architecture, rows, stride, p, here, there, slopes, jac):

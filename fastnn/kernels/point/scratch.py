@@ -8,7 +8,7 @@ import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import batch_in_tiles, rows_at_once
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.tiles.dense import LEAST, LOW, stride_for
 from fastnn.settings.spec import NetworkSpec

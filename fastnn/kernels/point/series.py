@@ -18,10 +18,10 @@ from fastnn.kernels.dispatch import streams_weights
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
-from fastnn.kernels.point.derivatives import softmax_slope
 from fastnn.kernels.point.forward import write
 from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of, sum_by_rows
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes
+from fastnn.kernels.point.vjp import softmax_slope
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd.build import INT32, shuffle
 from fastnn.kernels.simd.lanewise import broadcast
 from fastnn.kernels.simd.memory import load

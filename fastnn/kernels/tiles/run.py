@@ -10,7 +10,7 @@ from numba.extending import overload
 from fastnn.jobs.job import Status
 from fastnn.kernels.functions.optimizers import Update, update_part
 from fastnn.kernels.jit.compiling import kernel
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.loop import loop, present_params, take_step
 from fastnn.kernels.simd import pointer, pointer_at
 from fastnn.kernels.simd.calls import KNOWN, call, call_float

@@ -5,8 +5,8 @@ and batches go in step through the lanes, but each lane counts its own: when a m
 the next one waiting. Nothing a lane computes depends on what stands in the others.
 """
 
-from fastnn.kernels.lanes.members.compiled import new_step
 from fastnn.kernels.lanes.members.data import Data, MemberSettings, Results, new_block, table
 from fastnn.kernels.lanes.members.loop import run
+from fastnn.kernels.lanes.members.step import new_step
 
 __all__ = ["Data", "MemberSettings", "Results", "new_block", "new_step", "run", "table"]

@@ -78,7 +78,7 @@ def _correct_biases(pointers, settings, tick, begin, together, batch, n_batches)
 
 
 @inlined
-def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
+def _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_steps):
     """Take steps on one batch; returns how many, and whether a member left, at a non-finite loss."""
     here, samples, table, losses = pointers.lanes, pointers.samples, pointers.table, pointers.losses
     width, changed = lanes(here.params), False
@@ -91,7 +91,7 @@ def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
     elif n_batches > 1:
         share_alike(samples, settings, rows)
     done = call_integer(
-        step.train, KNOWN, here.params, pointers.values, here.pace, samples.X + start * table.n_in,
+        step.take_steps, KNOWN, here.params, pointers.values, here.pace, samples.X + start * table.n_in,
         samples.y + start * table.n_targets, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
         settings.max_grad_norm, pointer(settings.loss_parameter, 0), pointer(settings.settings, 0), losses,
     )  # fmt: skip
@@ -106,7 +106,7 @@ def _step(step, pointers, settings, results, tick, batch, n_batches, n_steps):
 
 
 @inlined
-def _look(step, pointers, settings, results, tick, n_batches):
+def _end_epoch(step, pointers, settings, results, tick, n_batches):
     """Note for every member what the end of an epoch shows; returns whether one left, out of epochs or patience."""
     here, validation = pointers.lanes, pointers.validation
     losses, monitored = pointers.losses, pointers.monitored
@@ -164,13 +164,13 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
             if step.corrected:
                 _correct_biases(pointers, settings, tick, begin, together, batch, n_batches)
             n_steps = min(end, last_tick) - tick if plain else 1
-            done, left_early = _step(step, pointers, settings, results, tick, batch, n_batches, n_steps)
+            done, left_early = _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_steps)
             tick, changed = tick + done - 1, changed or left_early
             loss_sum, weight_sum = fma(load(losses), load(weights), loss_sum), weight_sum + load(weights)
         tick += 1
         if attentive or tick >= end:
             store(losses, loss_sum / weight_sum)
-            changed = _look(step, pointers, settings, results, tick, n_batches) or changed
+            changed = _end_epoch(step, pointers, settings, results, tick, n_batches) or changed
     block.ticks[0] = tick
     restore_denormals(control)
     return left

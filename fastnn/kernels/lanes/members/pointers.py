@@ -7,9 +7,9 @@ from typing import NamedTuple
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.lanes.members.batches import pack, share_evenly, share_out
-from fastnn.kernels.lanes.members.compiled import lanes_of
+from fastnn.kernels.lanes.members.step import lanes_of
 from fastnn.kernels.lanes.members.turnover import Lanes
 from fastnn.kernels.simd import lanes, pointer, with_lanes
 from fastnn.kernels.simd.types import Pointer

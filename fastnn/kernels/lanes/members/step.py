@@ -1,4 +1,4 @@
-"""What is compiled for networks in lanes, and called by its address: a step of training, and a loss."""
+"""A step of training for networks in lanes, and their loss: compiled for a kind of network, and called by address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.optimizers import RULES
 from fastnn.kernels.jit.compiling import address_of, callee
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.lanes import (
     Batch,
     LanePointers,
@@ -32,7 +32,7 @@ ROWS = 4
 
 
 @callee
-def train(
+def take_steps(
     kind, work, values, pace, X, y, packed_x, packed_y, share, share_stride, rows, steps, max_grad_norm, parameter,
     settings, loss,
 ):  # fmt: skip
@@ -92,19 +92,19 @@ def _choose_batch(kind, X, y, packed_x, packed_y, share, share_stride, rows):
 
 
 def _addresses(kind: StepKind, validates: bool) -> tuple[int, int]:
-    """Addresses of `train` and `batch_loss`, the latter where it is wanted, compiled for a kind of step."""
+    """Addresses of `take_steps` and `batch_loss`, the latter where it is wanted, compiled for a kind of step."""
     dtype, kind_type, n, real = kind.spec.dtype, StepKindType(kind), types.intp, types.float64
     v, data, settings = Pointer(number_type(dtype), kind.lanes), pointer_type(dtype), pointer_type("float64")
-    steps = address_of(train, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, data, settings, v)
+    steps = address_of(take_steps, kind_type, v, v, v, data, data, v, v, v, n, n, n, real, data, settings, v)
     shared = StepKindType(replace(kind, packed=False, penalised=False, clipped=False, selective=False))
     loss = address_of(batch_loss, shared, v, v, data, data, v, v, v, n, n, data, v) if validates else 0
     return steps, loss
 
 
 class CompiledStep(NamedTuple):
-    """What is compiled for the networks, by address, and what the loop over members must know of them."""
+    """The addresses of what is compiled for the networks, and what the loop over members must know of them."""
 
-    train: int
+    take_steps: int
     batch_loss: int
     n_params: int
     n_slots: int

@@ -1,6 +1,6 @@
-"""What functions of the user's may call of vectors, by the names that Python, `math` and NumPy give it.
+"""What `math`'s and NumPy's functions, `abs` and powers are for a vector, for functions of the user's that call them.
 
-It serves vectors alone, and leaves what these names mean for numbers as it is.
+For numbers they stay what Numba makes of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.functions import vecmath
-from fastnn.kernels.jit.pipeline import INLINED
+from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import absolute, sqrt, whole_power
 from fastnn.kernels.simd.types import Vector
 

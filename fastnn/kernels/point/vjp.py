@@ -1,6 +1,7 @@
-"""The derivative of a product with the outputs at one sample: backwards from them.
+"""The gradient of ``v^T outputs`` with respect to the inputs, at one sample: backpropagation.
 
-The layers run once with a tape of the activations' slopes, along which gradients are pulled back.
+The layers run once and keep the activations' slopes on a tape, along which the gradient is pulled back. The Jacobian
+and the Hessian pull theirs back by the same functions; gradients with respect to parameters are in `adjoint`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
     for j in range(size.n_out):
         here[j] = v[j * v_stride]
     end = slopes + size.last
-    write(pull_all(architecture, 1, p, here, there, end, end), out, out_stride, size.n_in)
+    write(pull_gradient(architecture, 1, p, here, there, end, end), out, out_stride, size.n_in)
 
 
 @inlined
@@ -41,12 +42,12 @@ def unit_vector(place, index, count):
 
 
 # ---------------------------------------------------------------- backwards
-def pull_all(architecture, order, p, d, other, slopes, curvatures):
+def pull_gradient(architecture, order, p, d, other, slopes, curvatures):
     """`_pull` from the last layer."""
 
 
-@overload(pull_all, **OPTIONS)
-def _choose_pull_all(architecture, order, p, d, other, slopes, curvatures):
+@overload(pull_gradient, **OPTIONS)
+def _choose_pull_gradient(architecture, order, p, d, other, slopes, curvatures):
     last = architecture.spec.n_layers - 1
     return lambda architecture, order, p, d, other, slopes, curvatures: _pull(
         architecture, last, order, p, d, other, slopes, curvatures
@@ -66,25 +67,25 @@ def _choose_pull(architecture, l, order, p, d, other, slopes, curvatures):
     before, step = this - 1, -padded(spec.sizes[this], spec)
 
     def inputs(architecture, l, order, p, d, other, slopes, curvatures):
-        _back(architecture, this, order, p, d, other, slopes, curvatures)
+        _pull_layer(architecture, this, order, p, d, other, slopes, curvatures)
         return other
 
     def onward(architecture, l, order, p, d, other, slopes, curvatures):
-        _back(architecture, this, order, p, d, other, slopes, curvatures)
+        _pull_layer(architecture, this, order, p, d, other, slopes, curvatures)
         return _pull(architecture, before, order, p, other, d, slopes + step, curvatures + step)
 
     return onward if this > 0 else inputs
 
 
-def _back(architecture, l, order, p, d, g, slopes, curvatures):
+def _pull_layer(architecture, l, order, p, d, g, slopes, curvatures):
     """Layer `l` backwards: from the gradient `d` with respect to its outputs to `g`, with respect to its inputs.
 
     With an order of 2 the curvatures, too, are multiplied by `d`.
     """
 
 
-@overload(_back, **OPTIONS)
-def _choose_back(architecture, l, order, p, d, g, slopes, curvatures):
+@overload(_pull_layer, **OPTIONS)
+def _choose_pull_layer(architecture, l, order, p, d, g, slopes, curvatures):
     row: Layer = architecture.spec.layers[l.literal_value]
     n_in, n_out, weights = row.n_in, row.n_out, row.weights
     summed = int(row.activation.name == "ascending")

@@ -44,7 +44,7 @@ def _installation() -> str:
     return INSTALLATION + hashlib.sha256(repr((package, sys.prefix)).encode()).hexdigest()[:12]
 
 
-def folder() -> Path | None:
+def current() -> Path | None:
     """The folder of the kernels of this version and installation, which may not exist yet."""
     top = root()
     return None if top is None else top / _installation() / code_digest()
@@ -78,15 +78,15 @@ def prune(others: bool = False) -> None:
     others : bool
         Whether to remove those of other installations too.
     """
-    current = folder()
-    if current is None:
+    mine = current()
+    if mine is None:
         return
     for version in versions():
-        if version != current and (others or version.parent == current.parent):
+        if version != mine and (others or version.parent == mine.parent):
             shutil.rmtree(version, ignore_errors=True)
             with suppress(OSError):  # others may lie beside it
                 version.parent.rmdir()
-    for draft in _abandoned(current):
+    for draft in _abandoned(mine):
         with suppress(OSError):
             draft.unlink()
 

@@ -1,4 +1,4 @@
-"""What compiles kernels and keeps them: this folder's compilers and cache, or what Numba offers publicly.
+"""The options of ``njit`` for each kind of kernel and piece: this folder's compilers and cache, or Numba's own.
 
 The compilers and the cache of this folder rest on Numba's internals, as they were in the versions that were tested.
 Where a later version has changed them, Numba's own compiler takes their place, which takes longer; where the cache
