@@ -170,3 +170,25 @@ def f():
 def test_a_circle_is_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
     assert not circle({"a": {"b"}, "b": {"c"}})
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "checks",
+        "embed",
+        "jobs",
+        "kernels/functions",
+        "kernels/lanes",
+        "kernels/lanes/members",
+        "kernels/point",
+        "kernels/tiles",
+        "reference",
+        "training",
+    ],
+)
+def test_the_docstring_of_a_folder_says_what_each_file_is_for(folder):
+    text = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text(encoding="utf-8")))
+    files = {path.stem for path in (PACKAGE / folder).iterdir() if path.suffix == ".py" or path.is_dir()}
+    unnamed = {name for name in files if not name.startswith("__") and f"`{name}`" not in text}
+    assert not unnamed

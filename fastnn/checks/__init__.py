@@ -2,6 +2,12 @@
 
 A check returns the value that the rest of the package works with, or raises a `TypeError` or
 `ValueError` of one sentence that names the argument, what was expected and what came.
+
+- `values`, `arrays`: any number, flag, name or array; `settings`: any dataclass of settings; `memory`: what fits in.
+- `networks`, `losses`, `optimizers`, `solvers`, `own`: each of these; `own` are functions of the user's.
+- `data`: samples, targets and weights; `slopes`: derivatives; `monitor`: validation; `trainable`: frozen parameters.
+- `jobs`: a whole run; `members`, `many`: many runs; `train_state`: training in compiled code.
+- `extras`: packages that only some features need.
 """
 
 from fastnn.checks.arrays import (

@@ -77,7 +77,7 @@ def _member_settings(job: MembersJob, settings: tuple[float, ...], epochs: NDArr
         schedule=job.schedule,
         settings=np.array(settings, np.float64),
         loss_parameter=np.full(job.loss.n_targets(job.spec.n_out), job.loss_parameter, job.spec.dtype),
-        outputs=job.loss.divisor(job.spec.n_out),
+        row_divisor=job.loss.divisor(job.spec.n_out),
         mean=job.loss.mean,
         max_grad_norm=float(job.max_grad_norm),
         batch_size=job.batch_size,

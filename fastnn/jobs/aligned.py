@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 #: Bytes of a cache line, and of the widest vector.
-LINE = 64
+CACHE_LINE = 64
 
-#: Bytes of a large page. A processor keeps the places of few pages at hand: with small ones, it searches for the next
-#: one time and again where a large network's arrays go by (``pytest bench/bench_fit.py``).
+#: Bytes of a large page. A processor remembers where few pages are: with small ones it looks up page after page as it
+#: passes over a large network's arrays (``pytest bench/bench_fit.py``).
 LARGE_PAGE = 2**21
 
 #: Bytes from which on NumPy asks the operating system for large pages.
@@ -46,7 +46,7 @@ def address(array: NDArray) -> int:
 
 def _aligned(new: Callable[[int, type], NDArray], count: int, dtype: DTypeLike) -> NDArray:
     """A part of an array of bytes, of which the rest is never touched and takes no memory."""
-    size, room, unit = count * np.dtype(dtype).itemsize, LINE, LINE
+    size, room, unit = count * np.dtype(dtype).itemsize, CACHE_LINE, CACHE_LINE
     if size >= LARGE_PAGE:
         room, unit = max(LARGE_PAGE, LARGE_TO_NUMPY - size), LARGE_PAGE
     raw = new(size + room, np.uint8)

@@ -16,11 +16,11 @@ from fastnn.settings.spec import Layer, NetworkSpec
 
 #: Networks of at most this many parameters are trained with samples in lanes, in batches of at most this many
 #: vectors of rows: within these bounds a step takes a tenth to two fifths of the tiles' time
-#: (``pytest bench/bench_paths.py -s``). In longer batches it takes a sixth to two thirds, for which users would seldom
-#: wait until one more kernel is compiled: they may ask for it (`specialize`).
+#: (``pytest bench/bench_paths.py -s``). In longer batches it takes a sixth to two thirds, which is seldom worth the
+#: wait for one more kernel to be compiled: users can ask for it (`specialize`).
 TINY_PARAMS, TINY_ROW_VECTORS = 40, 4
 
-#: A member of more parameters than this is trained by itself: its copies in all lanes would leave the nearest caches.
+#: A network of more parameters than this is trained by itself: one in every lane would outgrow the nearest caches.
 #: ``pytest bench/bench_lanes.py`` measures it: with AVX-512 a step in lanes took 1/3.2 to 1/1.2 of the time up to 3,200
 #: parameters, whatever the dtype and the batch; from 4,800 on the two are even where batches are long.
 MEMBER_PARAMS = 4000
@@ -29,13 +29,14 @@ MEMBER_PARAMS = 4000
 #: (``pytest bench/bench_kernels.py -k layer``).
 LARGE_PARAMS = 2**12
 
-#: A product of at least this many rows first copies each panel of its other operand to where its rows lie side by side.
+#: A product of at least this many rows first packs each panel of its other operand, if the panel's rows lie far apart.
 MANY_ROWS = 64
 
-#: Least bytes of a layer's weights and of one of their rows for which few samples read these rows once, in the order of
-#: memory: they outgrow the first-level cache. `RegisterFile.few_rows` says how many samples, `few_far_rows` where
-#: weights are fetched ahead otherwise. With AVX2, 1 to 4 rows through 512-512 took 1/3 to 3/5 of the tiles' time, 8
-#: rows more; with AVX-512 one row 1/2, two as much, four more (``pytest bench/bench_kernels.py -k few``).
+#: Least bytes of a layer's weights, and of one of their rows, for which few samples read the weights once, in the order
+#: of memory: they outgrow the first-level cache. `RegisterFile.few_rows` says how many samples are few, `few_far_rows`
+#: for weights that would otherwise be fetched ahead. With AVX2, 1 to 4 rows through 512-512 took 1/3 to 3/5 of the
+#: tiles' time, 8 rows more; with AVX-512 one row took 1/2, two rows as much as the tiles, four more
+#: (``pytest bench/bench_kernels.py -k few``).
 FEW_ROWS_BYTES, FEW_ROWS_STRIDE = 2**15, 4 * REGISTER_BYTES
 
 #: Least bytes of a layer's weights for which fewer rows than `MANY_ROWS` fetch the next strip of them ahead, where
@@ -47,12 +48,12 @@ FAR_BYTES = 2**21
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
 BLOCK_ROWS = 256
 
-#: From this many parameters on, they, their gradient and the optimizer's state outgrow the nearer caches, so that each
-#: part of them is updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
+#: So many parameters, with their gradient and the optimizer's state, outgrow the nearer caches: from here on each part
+#: of them is updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
 PARAMS_BY_PARTS = 2**18
 
 #: From this many operations a step on, about ten microseconds, two threads are faster than one: 1.2 times here, 1.4
-#: times at 14 million, twice at a billion. What one thread updates the other has to fetch.
+#: times at 14 million, twice at a billion. What one thread updates, the other has to fetch.
 WORTH_SHARING = 3_000_000
 
 #: Inside compiled code a batch goes through a network several samples at once if its weights have more bytes than this;

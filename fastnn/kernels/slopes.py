@@ -1,4 +1,4 @@
-"""A batch's slopes: the squares of their errors, and the gradient of those, a sample and a direction at a time."""
+"""Training on slopes (`fit(dydx=)`): their mean squared error and its gradient, a sample and a direction at a time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from fastnn.settings.spec import NetworkSpec
 
 @callee
 def add_slopes(architecture, job, params, gradient, start, stop, weight):
-    """Their weighted mean over a batch, of the given weight in all, and its derivative added to `gradient`.
+    """The slopes' part of the loss of a batch; its derivative is added to `gradient`.
 
-    The contract of `fastnn.reference.slopes.add_slopes`; the rows ``start:stop`` are those that are visited.
+    As `fastnn.reference.slopes.add_slopes`; the batch is the rows ``start:stop`` in the order of visiting, and
+    `weight` the sum of their sample weights.
     """
     size, at = sizes_of(architecture), tapes_of(architecture, 2)
     n_in, n_out, count = size.n_in, size.n_out, job.n_directions
@@ -51,7 +52,7 @@ def add_slopes(architecture, job, params, gradient, start, stop, weight):
 
 @kernel
 def _fill(architecture, params, X, directions, slopes, jacobian, work):
-    """Slopes of each sample along each direction; where there is room their derivatives are added to `jacobian`."""
+    """Slopes of each sample along each direction; their derivatives are added to `jacobian`, unless it is empty."""
     size, at = sizes_of(architecture), tapes_of(architecture, 2)
     n_in, n_out, count, n_params = size.n_in, size.n_out, directions.shape[0], params.size
     p, w = pointer(params, 0), pointer(work, 0)

@@ -11,13 +11,14 @@ Kernels come in by `activate` and `derivative`, whose first argument is a litera
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.functions.own import activation_of_vectors
 from fastnn.kernels.functions.vecmath import cos, expm1, sigmoid
-from fastnn.kernels.functions.vecmath import exp as exp  # found by its name here, as are all
+from fastnn.kernels.functions.vecmath import exp as exp  # found here by its name, as all activations are
 from fastnn.kernels.functions.vecmath import sin as sin
 from fastnn.kernels.functions.vecmath import softplus as softplus
 from fastnn.kernels.functions.vecmath import tanh as tanh
@@ -191,30 +192,30 @@ _SUFFIXES = ("", "_derivative", "_second_derivative", "_third_derivative")
 
 
 @inlined
-def unknown(z, h):
+def no_derivative(z, h):
     """NaN, for a derivative that an activation lacks: calls of it are compiled, but never made (`own.lacking`)."""
     return broadcast(math.nan, h)
 
 
-def named(functions, code, suffix):
-    """The function that is named by a literal code and ends so; None, a typing error, where there is none."""
+def function_for(functions: dict[str, Any], code: types.Type, suffix: str) -> Any:
+    """The activation of a literal code, or its derivative by the `suffix`; None, a typing error, if there is none."""
     if not isinstance(code, types.IntegerLiteral):
         return None
     order, row = _SUFFIXES.index(suffix), _ROWS.get(code.literal_value) or OWN_ACTIVATIONS.get(code.literal_value)
     if row is None:
         return None
     if order > row.derivatives:
-        return unknown
+        return no_derivative
     return activation_of_vectors(row, order) if isinstance(row, own.Activation) else functions[f"{row.name}{suffix}"]
 
 
 @overload(activate, prefer_literal=True, jit_options=INLINED)
 def _choose_activate(code, z):
-    chosen = named(globals(), code, "")
+    chosen = function_for(globals(), code, "")
     return chosen and (lambda code, z: chosen(z))
 
 
 @overload(derivative, prefer_literal=True, jit_options=INLINED)
 def _choose_derivative(code, z, h):
-    chosen = named(globals(), code, "_derivative")
+    chosen = function_for(globals(), code, "_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.functions.activations import clamp, gelu_parts, named, sigmoid_pair
+from fastnn.kernels.functions.activations import clamp, function_for, gelu_parts, sigmoid_pair
 from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.options import INLINED
@@ -145,11 +145,11 @@ def third_derivative(code, z, h):
 
 @overload(second_derivative, prefer_literal=True, jit_options=INLINED)
 def _choose_second_derivative(code, z, h):
-    chosen = named(globals(), code, "_second_derivative")
+    chosen = function_for(globals(), code, "_second_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))
 
 
 @overload(third_derivative, prefer_literal=True, jit_options=INLINED)
 def _choose_third_derivative(code, z, h):
-    chosen = named(globals(), code, "_third_derivative")
+    chosen = function_for(globals(), code, "_third_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

@@ -10,6 +10,8 @@ for each target. `fastnn.kernels.tiles.losses` and `fastnn.kernels.lanes.losses`
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba.extending import overload
 
@@ -169,7 +171,7 @@ def difference(o, y, parameter):
 
 
 # ---------------------------------------------------------------- by their codes
-def function_of(row):
+def function_of(row: catalogue.Loss) -> Any:
     """The function of a loss: of this file, or of the user's own."""
     return loss_of_vectors(row.value, row.gradient) if isinstance(row, own.Loss) else globals()[row.name]
 

@@ -10,6 +10,7 @@ are corrected.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache, lru_cache
 from inspect import signature
@@ -87,7 +88,7 @@ def rmsprop(p, g, s, c):
 # ---------------------------------------------------------------- Adam
 @inlined
 def adam_numbers(rate, momentum, settings, debias, spread):
-    """``m / debias`` and ``v / spread**2`` moved into the rate and beside the root."""
+    """``1 / debias`` of the mean of g goes into the rate, ``1 / spread`` becomes a factor of the root."""
     return rate / debias, settings[0], settings[1], settings[2], 1.0 / spread
 
 
@@ -119,7 +120,7 @@ def adam_hat_numbers(rate, momentum, settings, debias, spread):
 
 @inlined
 def adam_hat(p, g, s, t, c):
-    """Adam."""
+    """`adam`, with its own numbers."""
     return adam(p, g, s, t, c)
 
 
@@ -148,12 +149,12 @@ class Rule(NamedTuple):
     name: str
     function: Any
     numbers: Any
-    slots: int  # that it touches
+    slots: int  # how many it reads and writes
     corrects_bias: bool
     keeps_step_sizes: bool
 
 
-def _rules():
+def _rules() -> Iterator[Rule]:
     for row in OPTIMIZERS.values():
         for variant in row.variants:
             name = row.rule + variant
@@ -167,7 +168,7 @@ def _rules():
 RULES = tuple(_rules())
 _CODES = {rule.name: code for code, rule in enumerate(RULES)}
 
-#: Numbers that an optimizer's settings are handed over in.
+#: An optimizer's settings are handed to kernels as this many numbers; it may have fewer.
 MOST_SETTINGS = 4
 
 
@@ -244,7 +245,7 @@ def _choose_rule(code, p, g, s, t, c):
 
 
 def _slots(code):
-    """How many slots a rule touches."""
+    """How many slots the rule of a literal code reads and writes."""
 
 
 @overload(_slots, prefer_literal=True, jit_options=INLINED)

@@ -36,8 +36,8 @@ def of_numbers(function: Callable) -> Dispatcher:
 def of_vectors(function: Dispatcher) -> Dispatcher:
     """A piece that takes two numbers as one that takes vectors, of either precision; it computes in double.
 
-    Where its code will do for vectors as it stands it takes all lanes together. Where it will not, since it branches or
-    calls what is not made for vectors, it takes one after the other.
+    If its code compiles for vectors as it stands, it takes all lanes together. If not, because it branches or calls
+    what has no form for vectors, it takes them one after another.
     """
 
     @inlined

@@ -1,9 +1,9 @@
 """Compiled kernels on disk, as Numba's dispatchers look for them there.
 
-Numba's own cache does not see an edit in another source file, nor another setting, so that a stale kernel could run;
-two processes that fill it at once can mix up their entries; and it needs a place that can be written to. Here every
-entry is a file named by its key and sealed with a digest of the kernels' code and of its own bytes: one whose seal does
-not match, as in a damaged file, is compiled anew and replaced. Where nothing can be read or written, nothing is kept.
+Numba's own cache does not notice an edit in another source file, nor a changed setting, so that a stale kernel could
+run; two processes that fill it at once can mix up their entries; and it fails where it cannot write. Here every entry
+is a file named by its key and sealed with a digest of the kernels' code and of its own bytes: one whose seal does not
+match, as in a damaged file, is compiled anew and replaced. Where nothing can be read or written, nothing is kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _gave_up = False
 
 
 def _seal(data: bytes) -> bytes:
-    """What stands before an entry on disk: only these kernels write it, and only before these very bytes."""
+    """What precedes an entry on disk: only these kernels write it, and only before these very bytes."""
     return hashlib.sha256(digest().encode() + data).digest()
 
 
@@ -92,7 +92,7 @@ def _unpacked(data: bytes, target_context: Any) -> CompileResult:
 
 
 def check(kernel: Any) -> None:
-    """See that a compiled function of one whole number computes the same after it has been turned into bytes.
+    """Check that a compiled function of one whole number computes the same after it has been turned into bytes.
 
     Raises
     ------

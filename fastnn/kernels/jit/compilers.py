@@ -1,7 +1,7 @@
 """Compilers for kernels, and for the pieces that they are made of, which take less time than Numba's own.
 
 A piece is only ever linked into what calls it. Numba would optimise it and make machine code of it all the same, and
-that again in each of its callers; here only what is called gets that far.
+again in each of its callers; here only whole kernels get that far.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.runtime import rtsys
 
-from fastnn.jobs.aligned import LINE
+from fastnn.jobs.aligned import CACHE_LINE
 from fastnn.kernels.jit import passes
 from fastnn.kernels.jit.loading import all_loaded, put_off_scipy
 from fastnn.kernels.jit.raising import marking
 from fastnn.kernels.jit.resolution import remembering
 
-#: Words of Python's stack. It lays out a power of two above these, so that nearly as many are left for calls.
+#: Words of Python's stack that one call asks for. Python allocates the next power of two, of which nearly as many are
+#: left for the calls within.
 _ROOM = 17_000
 
 
@@ -47,7 +48,7 @@ class _PieceLibrary(_Library):
     """Code that is not optimised at all."""
 
     def add_linking_library(self, library: Any) -> None:
-        """Link it with other pieces; Numba's runtime comes with what calls it."""
+        """Link it with other pieces; Numba's runtime is linked with what calls it."""
         if library is not rtsys.library:
             super().add_linking_library(library)
 
@@ -61,17 +62,17 @@ class _PieceLibrary(_Library):
 
 
 def _with_room_for_calls(function: Callable) -> Callable:
-    """Have Python lay out a large piece of stack when it calls a function, which then holds what that calls in turn.
+    """Have Python allocate a large piece of stack when it calls a function, enough for all calls within.
 
-    Python lays out 16 kilobytes at a time and gives them back as soon as the first call there returns. Where a piece
-    happens to end within a busy loop, it does so for every call.
+    Python allocates 16 kilobytes at a time, and frees them as soon as the first call in them returns. Where such a
+    piece happens to end in the middle of a busy loop, that happens in every call.
     """
     function.__code__ = function.__code__.replace(co_stacksize=_ROOM)
     return function
 
 
 class KernelCompiler(Compiler):
-    """Numba's compiler for such libraries, with fewer passes, and which does not look for garbage meanwhile."""
+    """Numba's compiler for such libraries, with fewer passes and without garbage collection meanwhile."""
 
     library_class: type[JITCodeLibrary] = _Library
 
@@ -106,7 +107,7 @@ class KernelCompiler(Compiler):
         try:
             with all_loaded(*self._contexts):
                 compiled = super()._compile_core()
-            # What Numba worked with is of no further use, and takes long to free when the process ends.
+            # What Numba worked with is no longer needed, and takes long to free when the process ends.
             compiled.fndesc.typemap = compiled.fndesc.calltypes = None
             return compiled._replace(type_annotation="")
         finally:
@@ -115,13 +116,13 @@ class KernelCompiler(Compiler):
 
 
 class _EntryLibrary(_Library):
-    """Code whose functions are tidied before they are linked: no reference is counted that an error would keep."""
+    """Code whose functions are optimised before they are linked, which drops counts that no error would release."""
 
     _optimize_functions = JITCodeLibrary._optimize_functions
 
 
 class EntryCompiler(KernelCompiler):
-    """The same for an entry point that raises errors: Numba gives up no reference on the way out."""
+    """The same for an entry point that raises errors, on whose way out Numba releases no reference."""
 
     library_class = _EntryLibrary
 
@@ -131,7 +132,7 @@ class EntryCompiler(KernelCompiler):
 
 
 class PieceCompiler(KernelCompiler):
-    """The same for a piece: it ends where other code can be linked with it."""
+    """The same for a piece: compiling ends where other code can be linked with it."""
 
     library_class = _PieceLibrary
 
@@ -141,14 +142,14 @@ class PieceCompiler(KernelCompiler):
 
 
 class _EmbeddedLibrary(_PieceLibrary):
-    """Code that is tidied, function by function: Numba's compiler of what calls it counts on that."""
+    """Code that is optimised lightly, function by function: Numba, which compiles what calls it, relies on that."""
 
     def _optimize_final_module(self) -> None:
         JITCodeLibrary._optimize_functions(self, self._final_module)
 
 
 class EmbeddedCompiler(PieceCompiler):
-    """The same for a piece that others call, whose functions Numba compiles as usual."""
+    """The same for a piece that users' functions call, which Numba compiles as usual."""
 
     library_class = _EmbeddedLibrary
 
@@ -170,7 +171,7 @@ def _with_aligned_stack(declare: Callable, module: Any, descriptor: Any) -> Any:
     """
     function = declare(module, descriptor)
     function.attributes.add("nounwind")  # llvmlite writes no alignment where it is the only attribute
-    function.attributes.alignstack = LINE
+    function.attributes.alignstack = CACHE_LINE
     return function
 
 

@@ -37,10 +37,10 @@ def inlined_callee(function: Callable) -> Dispatcher:
 
 
 def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:
-    """Have Numba compile a function that is not on disk, and finish what it has begun in spite of Ctrl-C."""
+    """Have Numba compile a function unless it is on disk, and finish in spite of Ctrl-C what it has begun."""
     if compiler_is_off():
         return refusing(function)
-    dispatcher = njit(**options)(_named(function))
+    dispatcher = njit(**options)(_with_values_in_its_name(function))
     if CACHE is not None:
         dispatcher._cache = CACHE(function)
     compile_for = dispatcher.compile
@@ -53,8 +53,8 @@ def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:
     return dispatcher
 
 
-def _named(function: Callable) -> Callable:
-    """Tell functions of one factory apart: machine code, in memory and on disk, is found by the function's name.
+def _with_values_in_its_name(function: Callable) -> Callable:
+    """A closure whose name tells it from others of its factory: machine code, in memory and on disk, is found by name.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def _piece(options: dict[str, Any]) -> Callable:
 
 
 def _forget_literals(dispatcher: Dispatcher, names: tuple[str, ...], kept: tuple[str, ...]) -> None:
-    """Have a dispatcher told that an argument is a whole number, but not which, unless its name is among those kept."""
+    """Have a dispatcher take whole numbers as one type, not by their values, except the arguments named in `kept`."""
     get_call_template = dispatcher.get_call_template
 
     def get_plain_call_template(args: Any, kws: Any) -> Any:

@@ -1,8 +1,8 @@
 """Ctrl-C while Numba works: answered when the work at hand is done.
 
-Numba writes down what it compiles, and what modules declare to it, in many places. What raises between two of them
-leaves a kernel that is half made, or declared twice, for the rest of the process. This file imports no Numba, so that
-the import of Numba, too, can be held together.
+Numba records what it compiles, and what modules declare to it, in many places. An exception between two of them leaves
+a kernel half made, or declared twice, for the rest of the process. This file imports no Numba, so that the import of
+Numba can be protected, too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import FrameType
 
 
 def take_over(handler: Callable[[int, FrameType | None], None]) -> None:
-    """Let Ctrl-C call a handler; raises RuntimeError in an interpreter beside the main one."""
+    """Let Ctrl-C call a handler; raises RuntimeError in any but the main interpreter."""
     try:
         signal.signal(signal.SIGINT, handler)
     except ValueError as error:
@@ -24,7 +24,7 @@ def take_over(handler: Callable[[int, FrameType | None], None]) -> None:
 
 
 class InterruptsHeld:
-    """A context in which Ctrl-C is noted; whatever answers it elsewhere does so at the end.
+    """A context in which Ctrl-C is only noted; the handler that was there before is called at the end.
 
     Ctrl-C does not reach threads other than the main one.
     """

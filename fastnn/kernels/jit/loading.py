@@ -29,16 +29,16 @@ def put_off_scipy() -> None:
 
 @contextmanager
 def all_loaded(typing_context: Any, target_context: Any) -> Iterator[None]:
-    """Have these contexts of Numba's import all of its modules, and from then on look for new declarations alone.
+    """Have these contexts of Numba's import all of its modules now, and meanwhile look for new declarations alone.
 
-    By themselves they import all of them again for each piece, and for each operation that is new to them.
+    By themselves they go through the imports again for each piece, and for each operation that is new to them.
     """
     if "load_additional_registries" in vars(target_context):  # by what compiles the caller of this piece
         yield
         return
 
     def look_for_new() -> None:
-        """Numba adds what an intrinsic compiles to into one of these registries, not always the same."""
+        """Take in what an intrinsic compiles to, which Numba adds to one of these registries, not always the same."""
         for registry in tuple(target_context._registries):
             target_context.install_registry(registry)
 

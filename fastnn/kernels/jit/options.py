@@ -1,8 +1,8 @@
 """The options of ``njit`` for each kind of kernel and piece: this folder's compilers and cache, or Numba's own.
 
-The compilers and the cache of this folder rest on Numba's internals, as they were in the versions that were tested.
-Where a later version has changed them, Numba's own compiler takes their place, which takes longer; where the cache
-fails, kernels are not kept.
+The compilers and the cache of this folder rely on Numba's internals as they are in the versions that were tested.
+Where another version has changed them, Numba's own compiler takes their place, which is slower; where the cache fails,
+kernels are not kept.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numba
 #: Versions of Numba whose internals were tested: from the first on, and before the second.
 TESTED = (0, 61), (0, 69)
 
-#: What a piece says for itself. Numba would hand it down from whichever function asks for the piece first, a user's
-#: perhaps, for all others too, and on the disk for other processes.
+#: What a piece sets for itself. Otherwise Numba would take these from whichever function calls the piece first, perhaps
+#: a user's, and keep them for all others, and on disk for other processes.
 ITSELF: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "forceinline": False}
 
 
 def _is_tested() -> bool:
-    """Whether Numba is of one of these versions; others are tried out."""
+    """Whether Numba is of one of these versions; with any other, kernels are tried out first."""
     return TESTED[0] <= tuple(map(int, numba.__version__.split(".")[:2])) < TESTED[1]
 
 
@@ -67,7 +67,7 @@ def _own_cache(options: dict[str, dict[str, Any]]) -> Any:
 
 
 def _trial(options: dict[str, dict[str, Any]]) -> Any:
-    """Compile a kernel of one piece, of the compiler that asks most of Numba, and see that it computes."""
+    """Compile a kernel of one piece, by the compiler that relies most on Numba's internals, and check its result."""
     piece = numba.njit(**options["embedded"])(_double)
     kernel = numba.njit(**options["kernel"])(lambda x: piece(x) + 1)
     if kernel(3) != 7:
@@ -103,16 +103,16 @@ def _chosen() -> tuple[dict[str, dict[str, Any]], bool, Any]:
 
 _OPTIONS, OWN, CACHE = _chosen()
 
-#: Options for a kernel, which Python calls, and some kernels by its address.
+#: Options for a kernel, which Python calls, and which other kernels may call by its address.
 KERNEL = _OPTIONS["kernel"]
 
 #: Options for a kernel that raises errors.
 ENTRY = _OPTIONS["entry"]
 
-#: Options for what kernels call by its address.
+#: Options for a function that kernels call by its address.
 CALLEE = _OPTIONS["callee"]
 
-#: Options for what users' functions call by its name besides, and then contain.
+#: Options for a function that is also compiled into users' functions, which call it by its name.
 INLINED_CALLEE = _OPTIONS["inlined_callee"]
 
 #: Options for a piece that stays a function of its own.
@@ -121,5 +121,5 @@ OUTLINED = _OPTIONS["outlined"]
 #: Options for a piece that is compiled into whatever calls it, an overload for instance.
 INLINED = _OPTIONS["inlined"]
 
-#: Options for a piece that is compiled into functions of the user's.
+#: Options for a piece that is compiled into users' functions.
 EMBEDDED = _OPTIONS["embedded"]

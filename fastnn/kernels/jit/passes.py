@@ -1,7 +1,7 @@
 """Numba's passes as kernels need them: some left out, some cut short.
 
-Many of Numba's passes end by working out anew where all variables live, which only closures, generators, code that is
-lifted out and counted references ask for.
+Many of Numba's passes end by computing the lifetimes of all variables anew, which only closures, generators, lifted
+code and counted references need.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _IDLE = {
     "DumpParforDiagnostics",
 }
 
-#: What tidies with statements and dictionaries once bytecode has been read.
+#: Functions that tidy ``with`` statements and dictionaries once bytecode has been read.
 _UNTIDIED = {"peep_hole_delete_with_exit", "peep_hole_fuse_dict_add_updates"}
 
 #: The pass that marks where counted references end.
@@ -44,7 +44,7 @@ class _Interpreter(Interpreter):
     """Reads bytecode, and tidies less."""
 
     def post_process(self, peepholes: list[Any], func_ir: Any) -> Any:
-        """Have those of these functions tidy the code that kernels need."""
+        """Tidy the code by those of these functions that kernels need."""
         return super().post_process([each for each in peepholes if each.__name__ not in _UNTIDIED], func_ir)
 
 
@@ -61,7 +61,7 @@ class _Translation(TranslateByteCode):
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class _Rewrites(GenericRewrites):
-    """Indices and powers that are known; without lifetimes."""
+    """Rewrites of known indices and powers; without lifetimes."""
 
     _name = "fastnn_rewrites"
 

@@ -1,9 +1,9 @@
 """Exceptions that a piece raises into a function of the user's, marked as Numba marks those of the function itself.
 
-Numba counts no references to an array, such as a slice that is only handed on, if every way from there leads to where
-the reference is given up or to an exception. It knows an exception by a mark on the store of what is raised, which a
-``raise`` sets and a call of what may raise does not. So a call would cost two counts for each array: 18 of the 175 ns
-that one sample takes through 8-64-64-1 on an AVX2 core (AMD Zen 3).
+Numba counts no references to an array, such as a slice that is only passed on, if every path from there leads to where
+the reference is released, or to an exception. It recognises an exception by a mark on the store of what is raised,
+which ``raise`` sets and a call of what may raise does not. So a call would cost two counts for each array: 18 of the
+175 ns that one sample takes through 8-64-64-1 on an AVX2 core (AMD Zen 3).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def marking(context: Any) -> Any:
 
 
 def _insert_marking(context: Any, function: Any, descriptor: Any, libraries: Any = ()) -> None:
-    """Stand for the context's ``insert_user_function``."""
+    """Take the place of the context's ``insert_user_function``."""
     call = user_function(descriptor, libraries)
 
     @wraps(call)

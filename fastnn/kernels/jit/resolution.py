@@ -1,7 +1,4 @@
-"""What functions and operators mean for the types of their arguments, worked out once.
-
-Numba works it out wherever they occur.
-"""
+"""What functions and operators mean for the types of their arguments, resolved once, and not wherever they occur."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ def _is_foreign(template: type) -> bool:
 class _Function(types.Function):
     """Numba's type of a function or operator, which asks this package's declarations first and remembers signatures.
 
-    Numba asks all that it knows of an operator, some dozens of declarations, wherever the operator stands.
+    Numba asks all declarations of an operator, some dozens, wherever the operator occurs.
     """
 
     def __init__(self, function: types.Function):
@@ -38,7 +35,7 @@ class _Function(types.Function):
         if key not in self._signatures:
             try:
                 self._signatures[key] = super().get_call_type(context, key, kws)
-            except TypingError:  # it may have to know the values, here at least
+            except TypingError:  # it may need the values of literals, in this call at least
                 return super().get_call_type(context, args, kws)
         return self._signatures[key]
 
@@ -58,7 +55,7 @@ class _TypingContext:
 
     def resolve_value_type(self, value: Any) -> Any:
         """The type of a value of Python's."""
-        # Numba would first ask whether a function is a number, an array ..., which takes longer than all the rest.
+        # Numba would first ask whether it is a number, an array and so on, which takes longer than all the rest.
         function = self._context._lookup_global(value) if isinstance(value, BuiltinFunctionType) else None
         if function is None:
             function = self._context.resolve_value_type(value)

@@ -7,6 +7,11 @@ whose gradients are summed over the lanes at the end of a batch. That is all tha
 A `StepKind` says at compile time what is computed: the sizes are known to the compiler, and layers are unrolled by
 recursion. A batch goes through the network in blocks of `StepKind.rows` rows, products and activations apart, so that
 each is a small loop of independent operations.
+
+- `kind`: `StepKind`, and the memory that a step works on.
+- `layers`, `losses`: forward and backward, and the loss in between.
+- `step`: a batch's gradient, and the optimizer's update along it.
+- `samples`: the kernel that trains one tiny network; `members`: the one that trains many networks.
 """
 
 from fastnn.kernels.lanes.kind import Batch, LanePointers, StepKind, StepKindType

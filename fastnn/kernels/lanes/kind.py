@@ -87,16 +87,16 @@ class StepKind:
         return -(-self.spec.n_params // self.lanes) if self.together else self.spec.n_params
 
     @cached_property
-    def offsets(self) -> tuple[list[tuple[int, int, int]], int]:
-        """The offsets of each layer's z, h and d among the values, counted in vectors; and the number of values."""
-        offsets, size = [], 0
+    def offsets(self) -> list[tuple[int, int, int]]:
+        """The offsets of each layer's z, h and d among the values of a block of rows, counted in vectors."""
+        offsets, z = [], 0
         for l, layer in enumerate(self.spec.layers):
             count = self.rows * layer.n_out
-            z = size
             h = z + count if self.activation(l).needs_input else z
-            offsets.append((z, h, h + count))
-            size = h + 2 * count
-        return offsets, size
+            d = h + count
+            offsets.append((z, h, d))
+            z = d + count
+        return offsets
 
     @property
     def columns(self) -> int:
@@ -106,7 +106,8 @@ class StepKind:
     @property
     def n_values(self) -> int:
         """Vectors that the values of a block of rows take."""
-        return self.offsets[1]
+        *_, (_, _, d) = self.offsets
+        return d + self.rows * self.spec.n_out
 
 
 def _again(spec: tuple, *rest: Any) -> StepKind:
@@ -132,10 +133,10 @@ def _unbox_kind(typ, kind, context):
 
 
 class LanePointers(NamedTuple):
-    """Pointers to what a step reads and writes, vectors as long as the kind's, or numbers that stand for all lanes."""
+    """Pointers to what a step reads and writes: vectors of the kind's length, or numbers that hold for all lanes."""
 
     params: Pointer
-    parts: Pointer  # of the gradient, by the lanes; where lanes hold networks the gradient itself
+    parts: Pointer  # each lane's part of the gradient; where lanes hold networks, the gradient itself
     gradient: Pointer
     slot_0: Pointer
     slot_1: Pointer
@@ -144,7 +145,7 @@ class LanePointers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Pointers to the rows of a batch. Loads take one lane where a number is the same for every lane."""
+    """Pointers to the rows of a batch, whose loads take one lane if all lanes share the rows."""
 
     x: Pointer
     y: Pointer

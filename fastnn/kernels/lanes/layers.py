@@ -10,8 +10,8 @@ from fastnn.kernels.jit.options import INLINED
 from fastnn.kernels.simd import broadcast, fma, lanes, load, store, tile
 from fastnn.kernels.simd.columns import column
 
-#: What sums begin with: added to -0, a first product is itself, so that the compiler does not add. Added to 0 it may
-#: not be: -0 would become 0.
+#: What sums begin with. Adding to -0 changes nothing, so that the compiler leaves it out; adding to 0 would turn -0
+#: into 0, so that it must not.
 NOTHING = -0.0
 
 
@@ -56,7 +56,7 @@ def activate_to(code, x, z, h, place):
 def linear_back(rows, n, depth, d, w, code, z, h, c):
     """``c = (d W^T) f'(z)`` with d (rows, depth), W (n, depth), and z, ``h = f(z)`` and c (rows, n).
 
-    Where the layer above has one unit, W and f' are multiplied first: for these no operation waits for d.
+    If the layer above has one unit, W and f' are multiplied first, which need not wait for d.
     """
     width = lanes(c)
     for j in range(0, n, 2):
@@ -119,7 +119,7 @@ def _choose_forward(kind, l, pointers, a, last):
     kind, l = kind.value, l.literal_value
     if l == kind.spec.n_layers:
         return lambda kind, l, pointers, a, last: None
-    layer, (z, h, _), code = kind.spec.layers[l], kind.offsets[0][l], kind.activation(l).code
+    layer, (z, h, _), code = kind.spec.layers[l], kind.offsets[l], kind.activation(l).code
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
     has_biases = kind.spec.bias
     rows, following, bottom = kind.rows, l + 1, kind.rows - 1
@@ -140,7 +140,7 @@ def backward(kind, l, pointers, x, last):
 @overload(backward, prefer_literal=True, jit_options=INLINED)
 def _choose_backward(kind, l, pointers, x, last):
     kind, l = kind.value, l.literal_value
-    layer, d, rows, bottom = kind.spec.layers[l], kind.offsets[0][l][2], kind.rows, kind.rows - 1
+    layer, d, rows, bottom = kind.spec.layers[l], kind.offsets[l][2], kind.rows, kind.rows - 1
     n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(0, layer.biases)
     has_biases = kind.spec.bias
 
@@ -153,7 +153,7 @@ def _choose_backward(kind, l, pointers, x, last):
 
         return first
 
-    z_below, h_below, d_below = kind.offsets[0][l - 1]
+    z_below, h_below, d_below = kind.offsets[l - 1]
     code, below = kind.activation(l - 1).code, l - 1
 
     def impl(kind, l, pointers, x, last):

@@ -17,7 +17,7 @@ def output_loss(kind, pointers, batch, start, last, parameter, training):
 @overload(output_loss, jit_options=INLINED)
 def _choose_output_loss(kind, pointers, batch, start, last, parameter, training):
     kind = kind.value
-    rows, n, n_targets, (z, h, d) = kind.rows, kind.spec.n_out, kind.n_targets, kind.offsets[0][-1]
+    rows, n, n_targets, (z, h, d) = kind.rows, kind.spec.n_out, kind.n_targets, kind.offsets[-1]
     code, count = kind.activation(kind.spec.n_layers - 1).code, kind.rows * kind.spec.n_out
     loss_code = kind.loss
 

@@ -55,12 +55,12 @@ BLOCK_VECTORS = 4
 _DONE, _BAD_DATA, _DIVERGED = int(Status.DONE), int(Status.BAD_DATA), int(Status.DIVERGED)
 
 
-def _facts(kind, work):
-    """Where vectors of a batch begin; how many parameters and slots there are; whether a bias is corrected."""
+def _constants(kind, work):
+    """What a kernel knows: where vectors of a batch begin, its parameters and slots, whether a bias is corrected."""
 
 
-@overload(_facts, jit_options=INLINED)
-def _choose_facts(kind, work):
+@overload(_constants, jit_options=INLINED)
+def _choose_constants(kind, work):
     kind = kind.value
     n_params, width = kind.spec.n_params, kind.lanes
     slots, corrected = RULES[kind.rule].slots, RULES[kind.rule].corrects_bias
@@ -87,15 +87,15 @@ def _choose_batch(kind, x, rows):
 
 @intrinsic(prefer_literal=True)
 def _room(typingctx, kind, like, what):
-    """Pointer to room on the stack for the numbers or vectors of a kind's step that are called so."""
-    kind_, slots = kind.value, RULES[kind.value.rule].slots
-    numbers = Pointer(like.dtype, 1 if kind_.together else like.lanes)
+    """Pointer to room on the stack for what a step of this kind calls `what`, a literal: numbers or vectors."""
+    known, slots = kind.value, RULES[kind.value.rule].slots
+    numbers = Pointer(like.dtype, 1 if known.together else like.lanes)
     place, count = {
-        "parameters": (numbers, kind_.param_vectors),
-        "slot_0": (numbers, kind_.param_vectors * (slots > 0)),
-        "slot_1": (numbers, kind_.param_vectors * (slots > 1)),
-        "parts": (like, kind_.spec.n_params),
-        "values": (like, kind_.n_values),
+        "parameters": (numbers, known.param_vectors),
+        "slot_0": (numbers, known.param_vectors * (slots > 0)),
+        "slot_1": (numbers, known.param_vectors * (slots > 1)),
+        "parts": (like, known.spec.n_params),
+        "values": (like, known.n_values),
     }[what.literal_value]
 
     def codegen(context, builder, sig, args):
@@ -105,21 +105,21 @@ def _room(typingctx, kind, like, what):
     return place(kind, like, what), codegen
 
 
-def _columns(kind):
-    """Numbers of a sample, and its targets."""
+def _widths(kind):
+    """Numbers of a sample, and of its targets."""
 
 
-@overload(_columns, jit_options=INLINED)
-def _choose_columns(kind):
-    columns = kind.value.spec.n_in, kind.value.n_targets
-    return lambda kind: columns
+@overload(_widths, jit_options=INLINED)
+def _choose_widths(kind):
+    widths = kind.value.spec.n_in, kind.value.n_targets
+    return lambda kind: widths
 
 
 @callee
 def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     """A batch into the lanes, vectors of its rows one after another; its weight.
 
-    Lanes beyond its last row, up to `count`, repeat that row, with no share in the loss.
+    The last row is repeated in the lanes beyond it, up to `count`, without a share in the loss.
     """
     X, Y, labels = pointer_at(job.X, work), pointer_at(job.y, work), pointer_at(job.labels, np.int64)
     weights, order = pointer_at(job.sample_weight, work), pointer_at(job.order, np.int64)
@@ -131,7 +131,7 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
             row = order[r] if ordered != 0 else r
             w = weights[row] if weighted else 1.0
             weight += w * part_present(Y + row * n_targets, n_targets) if masked else w
-    divisor = job.outputs * (weight if job.mean != 0 else 1.0)
+    divisor = job.row_divisor * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
     x, y, share = work, work + count * n_in, work + count * (n_in + n_targets)
     for begin in range(0, count, width):
@@ -139,7 +139,7 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
             row = start + min(r, rows - 1)
             row = order[row] if ordered != 0 else row
             x_r, y_r = x + begin * n_in + (r - begin), y + begin * n_targets + (r - begin)
-            for i in range(n_in):  # which are few: LLVM, if it knew their stride, would make long code for many
+            for i in range(n_in):  # there are few: if LLVM knew their stride, it would write long code for many
                 opaque(x_r + i * width)[0] = X[row * n_in + i]
             for j in range(n_targets):
                 target = Y[row * n_targets + j] if not labelled else 1.0 if labels[row] == j else 0.0
@@ -150,7 +150,7 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
 
 
 def _take_over(kind, numbers, there):
-    """Put numbers where each is in every lane, or all are side by side, with zeros to the end of the last vector."""
+    """Put numbers into every lane each, or side by side, with zeros to the end of the last vector."""
 
 
 @overload(_take_over, jit_options=INLINED)
@@ -181,8 +181,8 @@ class LaneSteps(NamedTuple):
     pointers: LanePointers
     pace: Pace
     x: Pointer  # where the vectors of a batch begin
-    penalty: Vector
-    bound: Vector
+    penalty: Vector  # the factor of the l2 penalty, in the first lane alone
+    bound: Vector  # the largest norm of the gradient
     numbers: Pointer  # the batch at x, number by number
     weight: Pointer  # of the batch at x
     params: Pointer  # where the parameters are handed over
@@ -190,7 +190,7 @@ class LaneSteps(NamedTuple):
     corrected: bool  # whether the optimizer corrects a bias
     n_batches: int
     first_step: int
-    checked_steps: int
+    checked_steps: int  # steps before this one look for NaN and infinity in their data
     ordered: bool  # whether an epoch has an order of its own
     team: Team
 
@@ -204,7 +204,7 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
     """
     job = records[0]
     work = pointer_at(-(-room.ctypes.data // REGISTER_BYTES) * REGISTER_BYTES, pointer(params, 0))
-    x, n_params, n_slots, corrected = _facts(kind, work)
+    x, n_params, n_slots, corrected = _constants(kind, work)
     pointers = LanePointers(
         _room(kind, x, "parameters"),
         _room(kind, x, "parts"),
@@ -259,7 +259,7 @@ def _choose_take_step(steps, job, batch, step, rate):
 
 
 def _step(steps, job, batch, step, rate):
-    x, pace, width, (n_in, n_targets) = steps.x, steps.pace, lanes(steps.x), _columns(steps.kind)
+    x, pace, width, (n_in, n_targets) = steps.x, steps.pace, lanes(steps.x), _widths(steps.kind)
     settings, parameter = pointer_at(job.settings, np.float64), pointer_at(job.loss_parameter, steps.numbers)
     start = batch * job.batch_size
     rows = min(job.batch_size, job.n_rows - start)
@@ -308,7 +308,7 @@ class PreparedForLanes(PreparedJob):
     """A job of a tiny network, with its kind of step and its buffers."""
 
     def __init__(self, job: Job, state: State):
-        super().__init__(job, state, None, whole=job.monitor is not None)
+        super().__init__(job, state, None, with_steps=job.monitor is not None)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         self.kind, numbers = _kind(job.spec, job.loss.code, self.rule, job.batch_size, penalised, clipped)
         # Not `aligned_empty`, which would make a call of `fit` 4 us longer: the kernel begins at a whole register.

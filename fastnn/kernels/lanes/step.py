@@ -32,7 +32,7 @@ from fastnn.kernels.simd.types import Pointer
 
 @inlined(literals=("training",))
 def pass_batch(kind, pointers, batch, parameter, training):
-    """Loss of a batch; with the literal `training`, its gradient is added to what stands there."""
+    """Loss of a batch; if the literal `training` is true, its gradient is added to the parts of the gradient."""
     rows, n_in = _shape(kind)
     loss = broadcast(0.0, pointers.values)
     for start in range(0, batch.rows, rows):
@@ -120,7 +120,7 @@ def _choose_gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
 
 @inlined
 def _sum_of_squares(g, count, together):
-    """Of this many vectors; all their lanes belong to one network if its numbers lie side by side."""
+    """The sum of squares of this many vectors; over the lanes, too, if a network's numbers lie side by side."""
     squares = broadcast(0.0, g)
     for i in range(count):
         g_i = load(g + i * lanes(g))

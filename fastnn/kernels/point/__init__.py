@@ -7,6 +7,12 @@ parts, which are joined at the end.
 The recursion over the layers is unrolled by the compiler: an ``@overload`` for each layer, which reads its sizes off
 the `Architecture`. Scratch is a pointer that the caller provides; `scratch_size` says how much it takes. A place that
 is read or written number by number is a pointer and a stride, the distance from one number to the next.
+
+- `forward`: the outputs, by `layer`, one layer, and its `products`; `batch`: the same for several samples together.
+- `vjp`, `jacobian`, `hessian`: derivatives with respect to the inputs.
+- `series`: outputs with their slopes and curvatures along a direction; `adjoint`: the way back through these, to the
+  gradients of parameters and inputs; `back`: a layer's weights on any way back.
+- `scratch`: how much scratch each of them takes, and where in it is what.
 """
 
 from fastnn.kernels.point.adjoint import curvature_vjp_params, hvp, slope_vjp_params, vjp_params, vjp_with_params

@@ -1,7 +1,7 @@
-"""Backwards through a series: from what multiplies the outputs' terms to the gradients of parameters and inputs.
+"""Backwards through a series: from the cotangents of the outputs' terms to the gradients of parameters and inputs.
 
-With cotangents ``v, v', v''`` of the terms of a layer's outputs, and c, c', c'' of its activation's slope, those of its
-pre-activations are
+A term's cotangent is its factor in the sum whose gradient is sought. With cotangents ``v, v', v''`` of the terms of a
+layer's outputs, and the terms c, c', c'' of its activation's slope, those of its pre-activations are
 
     d'' = c v'',   d' = c v' + 2 c' v'',   d = c v + c' v' + c'' v''
 

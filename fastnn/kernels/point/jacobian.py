@@ -84,7 +84,7 @@ def _choose_fill(architecture, rows, stride, p, here, there, slopes, jac):
 
 # ---------------------------------------------------------------- one tangent, forwards
 def _push(architecture, l, p, t, here, there, slopes):
-    """A tangent `t` of the inputs of layer `l`, a literal, through the layers; where the outputs' is.
+    """Push a tangent of the inputs of layer `l`, a literal, to the outputs; returns where it is.
 
     `t` is a place and a stride.
     """
@@ -120,7 +120,7 @@ def _choose_push(architecture, l, p, t, here, there, slopes):
 
 # ---------------------------------------------------------------- many at once: rows that lie a stride apart
 def _push_together(architecture, l, n, stride, p, t, other, slopes):
-    """`n` tangents of the inputs of layer `l`, a literal, through the layers; where the outputs' are."""
+    """Push `n` tangents of the inputs of layer `l`, a literal, to the outputs; returns where they are."""
 
 
 @overload(_push_together, **OPTIONS)
@@ -167,7 +167,7 @@ def _choose_push_layer(architecture, l, n, stride, p, t, other, slopes):
 
 
 def _pull_together(architecture, l, n, stride, p, d, other, slopes):
-    """`n` gradients with respect to the outputs of layer `l`, a literal, back to the inputs; where they are."""
+    """Pull `n` gradients by the outputs of layer `l`, a literal, back to the inputs; returns where they are."""
 
 
 @overload(_pull_together, **OPTIONS)

@@ -26,13 +26,13 @@ _IDENTITY = catalogue.ACTIVATIONS["identity"].code
 
 
 class Columns(NamedTuple):
-    """How a layer's features are summed over its inputs: those in blocks of vectors, and the rest behind them."""
+    """How a layer's features are summed over its inputs: first in whole blocks of vectors, then the rest."""
 
-    begin: int  # of the rest
+    begin: int  # first feature of the rest
     vectors: int  # of the rest
-    last: int  # how many there are of its last vector; 0 where all are
-    parts: int  # into which the sums of a block are split
-    rest_parts: int  # and those of the rest
+    last: int  # features in the last vector of the rest; 0 if it is full
+    parts: int  # into which each sum of a block is split
+    rest_parts: int  # the same for the rest
 
     def in_order(self, n_out: int) -> int:
         """How many features, the first ones, are each a single sum in the order of the inputs."""

@@ -13,13 +13,14 @@ from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, prefetc
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles.few_rows import few_rows_product
 
-#: Vectors of features side by side, and running sums in all: as many as hide the latency of fma.
+#: Vectors of features side by side, and sums in all, with those into which each is split: enough to hide the latency of
+#: fma.
 BLOCK, SUMS = 4, 8
 
-#: Vectors of features side by side where there is one sample; as many sums hide the latency by themselves.
+#: Vectors of features side by side for a single sample: so many sums hide the latency without being split.
 BLOCK_ALONE = REGISTER_FILE.features
 
-#: How many rows ahead weights are fetched that outgrow the second-level cache (bench_embed.py -k large).
+#: How many rows ahead weights that outgrow the second-level cache are fetched (bench_embed.py -k large).
 AHEAD = 48
 
 #: Samples at once: with BLOCK vectors each, their sums fill the registers.

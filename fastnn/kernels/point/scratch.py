@@ -13,7 +13,7 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.tiles.dense import LEAST, LOW, stride_for
 from fastnn.settings.spec import NetworkSpec
 
-#: Terms of the series that some methods take a sample through, see `series`: there alone, and back, along tapes.
+#: Terms of the series (see `series`) of methods that only go forward, and of those that come back along tapes.
 TERMS, TERMS_BACK = {"jvp": 2, "taylor": 3}, {"vjp_params": 1, "hvp": 2, "taylor_vjp_params": 3}
 
 #: Rows of a Jacobian that go through a large network together, at most: few enough that they stay in the cache.
@@ -35,7 +35,7 @@ def buffer_size(spec: NetworkSpec) -> int:
 
 
 def row_stride(spec: NetworkSpec, rows: int) -> int:
-    """Numbers from one of the rows that go together to the next: a buffer, of no critical stride."""
+    """Numbers from one of the rows that go together to the next: a buffer, but no critical stride."""
     return stride_for(max(spec.sizes), np.dtype(spec.dtype).itemsize) if rows > 1 else buffer_size(spec)
 
 
@@ -60,7 +60,7 @@ def scratch_size(spec: NetworkSpec, method: str) -> int:
 def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
     """How many rows or columns of a Jacobian go through a network together.
 
-    One, unless its weights are many; and if `room` is given, no more than so many numbers of scratch allow.
+    One, unless it has many weights; and if `room` is given, no more than so many numbers of scratch allow.
     """
     rows = min(spec.n_in, spec.n_out, JACOBIAN_ROWS) if rows_at_once(spec) else 1
     while room is not None and rows > 1 and jacobian_scratch(spec, rows) > room:
@@ -71,7 +71,7 @@ def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
 def batch_rows(spec: NetworkSpec, room: int) -> int:
     """How many samples of a batch go through a network together, within so many numbers of scratch.
 
-    One, unless its weights are many; some tiles' rows, where it has layers for these; else `RegisterFile.samples`.
+    One, unless it has many weights; the rows of some tiles, if it has layers for tiles; else `RegisterFile.samples`.
     """
     few = REGISTER_FILE.samples
     if not rows_at_once(spec) or batch_scratch(spec, few) > room:
@@ -83,23 +83,23 @@ def batch_rows(spec: NetworkSpec, room: int) -> int:
 
 
 def batch_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many of them: two buffers each; for tiles, of all rows that the last one has."""
+    """Numbers of scratch for so many samples: two buffers each; by tiles, for all rows of the last tile, too."""
     whole = -(-rows // LEAST) * LEAST if batch_in_tiles(spec) else rows
     return 2 * whole * row_stride(spec, rows)
 
 
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many of them: two buffers each, and a tape."""
+    """Numbers of scratch for so many rows or columns: two buffers each, and a tape."""
     return 2 * rows * row_stride(spec, rows) + tape_size(spec)
 
 
 class Tapes(NamedTuple):
-    """The scratch of a series: the tape of h, where that of c begins, the two buffers of cotangents, and the end."""
+    """Where the parts of a series' scratch begin, behind the tape of h (see `series`), which is the first."""
 
-    c: int
-    cotangents: int
+    c: int  # the tape of c
+    cotangents: int  # two buffers, which the layers write to in turn on the way back
     other: int
-    size: int
+    size: int  # of it all
 
 
 def tapes(spec: NetworkSpec, terms: int) -> Tapes:
@@ -111,18 +111,15 @@ def tapes(spec: NetworkSpec, terms: int) -> Tapes:
 
 
 class Sizes(NamedTuple):
-    """Numbers of inputs and outputs, of the outputs padded, of a buffer and a tape, and where its last layer begins.
-
-    And from one of several rows that go together to the next.
-    """
+    """A network's sizes as the compiler knows them, in numbers."""
 
     n_in: int
     n_out: int
-    row: int
-    buffer: int
-    tape: int
-    last: int
-    stride: int
+    row: int  # the outputs, padded to whole registers
+    buffer: int  # `buffer_size`
+    tape: int  # `tape_size`
+    last: int  # where the last layer begins on a tape
+    stride: int  # from one of several rows that go together to the next
 
 
 def sizes_of(architecture):

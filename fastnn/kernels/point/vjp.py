@@ -43,7 +43,7 @@ def unit_vector(place, index, count):
 
 # ---------------------------------------------------------------- backwards
 def pull_gradient(architecture, order, p, d, other, slopes, curvatures):
-    """`_pull` from the last layer."""
+    """Pull the gradient `d` by the outputs back to the inputs, through all layers; returns where it is."""
 
 
 @overload(pull_gradient, **OPTIONS)
@@ -55,9 +55,9 @@ def _choose_pull_gradient(architecture, order, p, d, other, slopes, curvatures):
 
 
 def _pull(architecture, l, order, p, d, other, slopes, curvatures):
-    """The gradient `d` with respect to the outputs of layer `l` back to the network's inputs; where it is.
+    """The same from layer `l`, a literal, down; the result is in `d` or `other`.
 
-    That is `d` or `other`; `slopes` and `curvatures` point to the layer's.
+    `slopes` and `curvatures` point to the layer's.
     """
 
 

@@ -10,7 +10,7 @@ Inside ``@njit`` a kernel reads and writes vectors through pointers and writes a
 ``+ - * /``, unary ``-``, comparisons and ``& | ~ << >>`` act lane by lane. A comparison gives a mask
 for `select`. With one lane a vector is a plain number, so what is written for vectors serves both.
 
-All that kernels use stands here; each concept has a file of its own beside this one.
+What kernels use most is exported here; each concept has a file of its own in this folder.
 """
 
 from fastnn.kernels.simd import integers as integers

@@ -1,4 +1,4 @@
-"""Blocks of a matrix, turned square by square within registers."""
+"""Blocks of a matrix, transposed square by square in registers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from fastnn.kernels.simd.tiles import tile, transpose
 
 @inlined
 def _transpose_square(source, source_stride, target, target_stride):
-    """`transpose_block` of as many rows and columns as a vector has lanes; LLVM would keep an address for each."""
+    """`transpose_block` of as many rows and columns as a vector has lanes.
+
+    Opaque addresses follow one another: LLVM would keep one for each row.
+    """
     width = lanes(source)
     square = tile(source, width, 1)
     for i in range(width):
@@ -39,7 +42,7 @@ def _transpose_part(source, source_stride, target, target_stride, rows, columns)
 def transpose_block(source, source_stride, target, target_stride, rows, columns):
     """``target = source.T``, with `source` of this many rows and columns; strides lie between the rows of either.
 
-    A last square begins within the one before, so that masks, which are slow to store, are for short sides alone.
+    The last squares overlap those before them, so that masked stores, which are slow, are for short sides alone.
     """
     width = lanes(source)
     for r in range(0, rows, width):

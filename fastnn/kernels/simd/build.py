@@ -1,4 +1,4 @@
-"""What the operations on vectors share where they write LLVM code; only the files beside this one need it."""
+"""What the operations on vectors share where they write LLVM code; only the files of this folder need it."""
 
 from __future__ import annotations
 

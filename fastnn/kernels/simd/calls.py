@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-#: Stands for an argument that the callee was compiled for, a literal.
+#: Stands for an argument that is a literal, known since the callee was compiled.
 KNOWN = 0
 
 
@@ -37,7 +37,7 @@ def _caller(result):
 
 @intrinsic
 def call_system(typingctx, address, *arguments):
-    """Call a function of the system's or a library's own, which takes numbers and returns an integer or nothing."""
+    """Call a C function of the system's or a library's, which takes numbers and returns an integer or nothing."""
     plain = tuple(types.unliteral(argument) for argument in arguments)
 
     def codegen(context, builder, sig, args):

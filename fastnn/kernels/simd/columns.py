@@ -1,4 +1,4 @@
-"""Columns of numbers in memory as vectors: as they lie there, or turned from rows."""
+"""Columns of numbers in memory as vectors: read as they lie there, or transposed from rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastnn.kernels.simd.types import Pointer, native_lanes
 
 
 def chunk_of(dtype: types.Type) -> int:
-    """How many columns `turn` takes at once: four where a register holds as many numbers."""
+    """How many columns `turn` takes at once: four, or a register's numbers if it holds fewer."""
     return min(4, native_lanes(dtype))
 
 
@@ -48,7 +48,7 @@ def _columns(builder, vectors, rows, columns):
 
 @intrinsic
 def turn(typingctx, rows, columns):
-    """From a tile with a row of a few numbers for each lane, a tile with a vector for each of these numbers."""
+    """Transpose: from a tile with a row of a few numbers for each lane, a tile with a vector for each number."""
     count, chunk = rows.rows, rows.vector.lanes
 
     def codegen(context, builder, sig, args):

@@ -26,7 +26,7 @@ def quotient(typingctx, x, y):
         one = splat(builder, ir.Constant(denominator.type.element, 1.0), y.lanes)
         minus = builder.fneg(_bounded(builder, denominator, y))
         inverse = _estimate(builder, denominator, y)
-        for _ in range(y.dtype.bitwidth // 32):  # Newton's step doubles the bits that are right
+        for _ in range(y.dtype.bitwidth // 32):  # a step of Newton's method doubles the bits that are right
             error = call_intrinsic(builder, "fmuladd", y, one.type, [minus, inverse, one])
             inverse = call_intrinsic(builder, "fmuladd", y, one.type, [inverse, error, inverse])
         return builder.fmul(numerator, inverse)
@@ -35,9 +35,9 @@ def quotient(typingctx, x, y):
 
 
 def _bounded(builder, value, vector):
-    """Positive numbers, and the largest finite one for infinity, which times its reciprocal would be NaN.
+    """Positive numbers, with the largest finite one for infinity, which times its reciprocal would be NaN.
 
-    They are compared as whole numbers, in units that do not multiply.
+    They are compared as integers, which keeps the units that multiply free.
     """
     bits = ir.VectorType(ir.IntType(vector.dtype.bitwidth), vector.lanes)
     number = ir.Constant(value.type.element, float(np.finfo(str(vector.dtype)).max))

@@ -1,6 +1,6 @@
 """``min`` and ``max`` of two whole numbers, in two instructions.
 
-Numba makes a function of each and compiles it by itself. What stands here is for kernels alone, whose compiler asks the
+Numba makes a function of each and compiles it separately. These are for kernels alone, whose compiler asks the
 declarations of this package before Numba's (`fastnn.kernels.jit.resolution`).
 """
 

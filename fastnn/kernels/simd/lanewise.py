@@ -115,9 +115,9 @@ def by_dtype(typingctx, x, single, double):
 def polynomial(typingctx, x, coefficients):
     """``c[0] + c[1] x + c[2] x**2 + ...``; `coefficients` a tuple of floats.
 
-    Either term by term (Horner's scheme), or neighbours in pairs, then the pairs in x**2, and so on (Estrin's): then
-    the chain of dependent operations has the length of the logarithm of the degree, and more numbers are alive. For
-    three terms both chains are as long, and the first scheme does without a square.
+    Either term by term (Horner's scheme), or neighbours in pairs, then the pairs in x**2, and so on (Estrin's), which
+    shortens the chain of dependent operations to the logarithm of the degree, but keeps more numbers alive. For three
+    terms both chains are of equal length, and Horner's scheme needs no square.
     """
 
     def codegen(context, builder, sig, args):

@@ -13,7 +13,7 @@ from fastnn.kernels.simd.types import Vector, llvm_vector
 
 
 def _as_vectors(builder, place, vector):
-    """The same place, as one of vectors, and its alignment in bytes: a number's."""
+    """The same place as a pointer to vectors; and its alignment in bytes, which is that of a number."""
     return builder.bitcast(place, llvm_vector(vector).as_pointer()), max(1, vector.dtype.bitwidth // 8)
 
 
@@ -43,7 +43,7 @@ def store(typingctx, place, x):
 
 @intrinsic
 def prefetch(typingctx, place):
-    """Have a number's cache line fetched into the second-level cache; harmless wherever the place is."""
+    """Have a number's cache line fetched into the second-level cache; harmless even for an invalid place."""
 
     def codegen(context, builder, sig, args):
         line = builder.bitcast(args[0], ir.IntType(8).as_pointer())
@@ -58,7 +58,7 @@ def prefetch(typingctx, place):
 
 # ---------------------------------------------------------------- two halves
 def _as_halves(builder, place, vector):
-    """The same place, as one of vectors of half as many lanes, and its alignment in bytes."""
+    """The same place as a pointer to vectors of half as many lanes; and its alignment in bytes."""
     return _as_vectors(builder, place, Vector(vector.dtype, vector.lanes // 2))
 
 
@@ -111,7 +111,7 @@ def first_lanes(typingctx, count, like):
 
 
 def _is_whole(builder, count, vector):
-    """Whether all lanes are asked for: where a mask is slow, few of many vectors need one."""
+    """Whether all lanes are asked for: where masks are slow, they are used for the few vectors that need one."""
     return builder.icmp_signed(">=", count, ir.Constant(count.type, vector.lanes))
 
 

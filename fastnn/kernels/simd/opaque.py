@@ -1,7 +1,7 @@
 """Hiding from LLVM where a number comes from.
 
-LLVM uses what it knows of several strides to derive one address from another, in a chain as long as the loop's body,
-or to keep an address for each of them, more than there are registers.
+If LLVM knows several strides, it derives one address from another, in a chain as long as the loop's body, or keeps an
+address for each of them, more than there are registers.
 """
 
 from __future__ import annotations

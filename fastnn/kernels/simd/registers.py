@@ -12,28 +12,73 @@ from numba.core import config
 
 
 class RegisterFile(NamedTuple):
-    """Vector registers, and the shapes of kernels that fit them."""
+    """Vector registers, and the choices that suit them, each with the bench that measures it.
 
-    bytes: int  # of a register
-    number: int  # of registers
-    masks: str  # which of "loads" and "stores" of a vector's first lanes are quick
-    tile: tuple[int, ...]  # rows of a tile of one vector, of two, of three (bench_kernels.py -k product)
-    samples: int  # at once with four vectors of features each (bench_embed.py)
-    horner: bool  # polynomials term by term, for fewer live numbers; else by pairs (bench_kernels.py -k activation)
-    few_rows: int  # most rows for which large weights are read row by row (bench_kernels.py -k few)
-    members: int  # registers that hold a number of each member of a block (bench_many.py)
-    jacobian_rows: int = 256  # at most of a block of a Jacobian (bench_least_squares.py -k normal)
-    together: bool = False  # a tiny network's parameters are, several to a register; else each has one (bench_paths.py)
-    depth: int = 400  # of the parts in which deeper products are summed (bench_kernels.py -k product)
-    chunk: int = 6400  # vectors of the left operand that are multiplied by all of the right one at once (likewise)
-    packs_rows: bool = False  # of the left operand of large gradients (likewise)
-    fetches_weights: bool = False  # of large layers, for few rows (bench_kernels.py -k few)
-    few_far_rows: int = 1  # for which such weights, and any of a batch in tiles, are read row by row instead (likewise)
-    fetches_sums: bool = False  # of the next tile of large products (likewise)
-    features: int = 4  # vectors of features of one sample that are summed at once (bench_embed.py)
-    streams: int = 0  # terms of a series at most, the value first, that read large weights row by row (-k alone)
-    batch_rows: int = 0  # samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch)
-    estimates_reciprocals: bool = False  # instead of dividing, in the optimizers (bench_kernels.py -k optimizer)
+    Attributes
+    ----------
+    bytes, number : int
+        Size of a register, and how many there are.
+    masks : str
+        Which of "loads" and "stores" of a vector's first lanes are quick.
+    tile : tuple of int
+        Rows of a tile that is one vector wide, two, three (bench_kernels.py -k product).
+    samples : int
+        Samples in compiled code that go through a layer together, each with four vectors of features (bench_embed.py).
+    horner : bool
+        Whether polynomials are evaluated term by term, with fewer live numbers; otherwise by pairs
+        (bench_kernels.py -k activation).
+    few_rows : int
+        Most rows for which large weights are read row by row (bench_kernels.py -k few).
+    members : int
+        Registers that hold one number of each member of a block (bench_many.py).
+    jacobian_rows : int
+        Most rows of a block of a Jacobian (bench_least_squares.py -k normal).
+    together : bool
+        Whether a tiny network's parameters lie side by side, several to a register; otherwise each has a register of
+        its own (bench_paths.py).
+    depth : int
+        Deeper products are summed in parts of this depth (bench_kernels.py -k product).
+    chunk : int
+        Vectors of the left operand that are multiplied by all of the right one before the next (-k product).
+    packs_rows : bool
+        Whether large gradients pack the rows of their left operand (-k product).
+    fetches_weights : bool
+        Whether few rows fetch the weights of large layers ahead (-k few).
+    few_far_rows : int
+        Most rows for which such weights, and any of a batch by tiles, are read row by row instead (-k few).
+    fetches_sums : bool
+        Whether large products fetch the next tile of their result ahead (-k product).
+    features : int
+        Vectors of features of one sample that are summed at once (bench_embed.py).
+    streams : int
+        Most terms of a series, the value being the first, that read large weights row by row; 0 for none
+        (bench_embed.py -k alone).
+    batch_rows : int
+        Samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch).
+    estimates_reciprocals : bool
+        Whether optimizers multiply by estimated reciprocals instead of dividing (bench_kernels.py -k optimizer).
+    """
+
+    bytes: int
+    number: int
+    masks: str
+    tile: tuple[int, ...]
+    samples: int
+    horner: bool
+    few_rows: int
+    members: int
+    jacobian_rows: int = 256
+    together: bool = False
+    depth: int = 400
+    chunk: int = 6400
+    packs_rows: bool = False
+    fetches_weights: bool = False
+    few_far_rows: int = 1
+    fetches_sums: bool = False
+    features: int = 4
+    streams: int = 0
+    batch_rows: int = 0
+    estimates_reciprocals: bool = False
 
 
 REGISTER_FILES = {

@@ -1,4 +1,4 @@
-"""What threads that share a step need of each other: a barrier that spins, and yields when it must wait long."""
+"""What threads that share a step need: a barrier that spins and, after a while, yields; and each thread's part."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.calls import call_system
 
+#: Looks at the counter of arrivals before a waiting thread lets others run.
 _SPINS = 2000
 
 
@@ -27,7 +28,7 @@ def fetch_add(typingctx, place, number):
 
 @intrinsic
 def _read(typingctx, place):
-    """An integer that another thread may have written."""
+    """Read an integer that another thread may have written, atomically."""
 
     def codegen(context, builder, sig, args):
         return builder.load_atomic(args[0], "acquire", 8)
@@ -43,7 +44,7 @@ def yield_address() -> int:
 
 @inlined
 def meet(team):
-    """Wait until all threads of the team have come here; its counter of arrivals only ever grows."""
+    """Wait until all threads of the team have arrived here; their counter of arrivals only ever grows."""
     if team.size > 1:
         arrivals = pointer_at(team.arrivals, np.int64)
         goal = (fetch_add(arrivals, 1) // team.size + 1) * team.size

@@ -20,10 +20,10 @@ def _room(builder, vector, count):
 
 
 def place_on_stack(context, builder, place, count):
-    """A `place`, a type of pointers, for `count` vectors.
+    """Room on the stack for `count` vectors, as a pointer of the type `place`.
 
-    It belongs to the function whose code this is, and is freed where that ends: a piece must not return it, even though
-    it is compiled into its caller.
+    It belongs to the function that is being compiled, and is freed when that returns: a piece must not return it, even
+    though it is compiled into its caller.
     """
     return builder.bitcast(_room(builder, place.vector, max(1, count)), context.get_value_type(place))
 
@@ -84,7 +84,7 @@ def _set(context, builder, sig, args):
 # ---------------------------------------------------------------- a tile as a square of numbers
 @intrinsic
 def transpose(typingctx, square):
-    """Turn a tile of one column that has as many rows as lanes: lane j of row i changes places with lane i of row j."""
+    """Transpose a tile of one column with as many rows as lanes: lane j of row i swaps places with lane i of row j."""
     n = square.vector.lanes
 
     def codegen(context, builder, sig, args):
@@ -105,7 +105,7 @@ def transpose(typingctx, square):
 
 
 def _exchange(builder, rows, half, distance):
-    """Exchange blocks of `half` lanes, the second of one row and the first of that which is `distance` rows on."""
+    """Exchange blocks of `half` lanes: the second of each row, and the first of the row `distance` rows below it."""
     n, result = len(rows), list(rows)
     first = [lane + n - half if lane & half else lane for lane in range(n)]
     second = [lane + n if lane & half else lane + half for lane in range(n)]
@@ -117,7 +117,7 @@ def _exchange(builder, rows, half, distance):
 
 
 def _turn_quads(builder, rows):
-    """Turn each square of four lanes and rows by what x86 does to 16 bytes in one instruction each."""
+    """Transpose each square of four lanes and rows, by shuffles that x86 does to 16 bytes in one instruction each."""
     n, result = len(rows), []
     pairs = _exchange(builder, rows, 2, 1)  # a0 a1 b0 b1, a2 a3 b2 b3, c0 c1 d0 d1, c2 c3 d2 d3
     even = [part + lane for part in range(0, n, 4) for lane in (0, 2, n, n + 2)]

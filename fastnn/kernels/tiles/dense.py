@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastnn.jobs.aligned import CACHE_LINE
 from fastnn.kernels.dispatch import MANY_ROWS
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import (
@@ -40,33 +41,31 @@ from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
 
-#: The register tile has HIGH rows of one vector, LOW rows of two, FLAT rows of WIDE: many sums hide fma's latency.
+#: The register tile has HIGH rows of one vector, LOW rows of two or FLAT rows of WIDE: so many independent sums hide
+#: the latency of fma. LEAST rows are half a tile, for the few rows that are left over.
 HIGH, LOW, FLAT = REGISTER_FILE.tile[0], REGISTER_FILE.tile[1], REGISTER_FILE.tile[-1]
 WIDE, LEAST = len(REGISTER_FILE.tile), LOW // 2
 
-#: Whether half a vector of two rows is summed as one, which takes a third register beside each row's two.
+#: Whether two rows share a vector for their last half vector of columns, which takes a register beside their own two.
 SHARED = int(REGISTER_FILE.number > 16)
 
-#: Whether strips are as wide as they can be in small products too; else in large gradients alone.
+#: Whether strips are WIDE vectors wide in small products, too; otherwise in large gradients alone.
 WIDEST = REGISTER_FILE.number == 16
 
 #: Deeper products are summed in parts of this depth: two vectors of b for all of it stay in the first-level cache.
 DEPTH = REGISTER_FILE.depth
 
-#: Strips of b that are packed at once: where its rows lie pages apart, longer pieces of them are read in less time.
+#: Strips of b that are packed at once: where its rows lie on different pages, longer pieces of them are read faster.
 STRIPS = 4
 
-#: Vectors of a panel of b: of its depth, as wide as these strips, which are two vectors wide.
+#: Vectors of a packed panel of b: `DEPTH` rows of these strips, each two vectors wide.
 PANEL = 2 * STRIPS * DEPTH
 
-#: Vectors of a, of its rows and `DEPTH`, that stay in the second-level cache while all of b goes by.
+#: Vectors of a, in rows of `DEPTH` numbers, that stay in the second-level cache while all of b goes by.
 CHUNK_VECTORS = REGISTER_FILE.chunk
 
-#: Vectors of such rows once packed: a column more for each tile.
+#: Vectors of these rows once packed, where each tile takes one column more.
 PACKED = CHUNK_VECTORS * (DEPTH + 1) // DEPTH + 1 if REGISTER_FILE.packs_rows else 1
-
-#: Bytes of a line of the caches.
-CACHE_LINE = 64
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
@@ -81,7 +80,10 @@ def stride_for(columns: int, itemsize: int) -> int:
 
 @outlined
 def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """What every product computes, number by number, for tests to compare with; the arguments are `product`'s."""
+    """What every product here computes, number by number: to be read, and for tests to compare with.
+
+    The arguments are those of `product`.
+    """
     for i in range(n):
         for j in range(m):
             total = init[i * init_stride + j]
@@ -93,7 +95,7 @@ def plain_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step,
 # ---------------------------------------------------------------- the same by tiles
 @inlined
 def _load(columns, j, row, m):
-    """Vector `j` of the first `m` numbers of a row; of several the last ends with them, over part of the one before."""
+    """Vector `j` of the first `m` numbers of a row; the last of several ends with them, overlapping the one before."""
     if columns == 1:
         return load_first(row, m)
     return load(row + (j * lanes(row) if j < columns - 1 else m - lanes(row)))
@@ -110,42 +112,43 @@ def _store(columns, j, row, m, vector):
 
 @inlined(literals=("height",))
 def _group(height):
-    """Rows of a tile whose numbers are addressed from one pointer: one each would be more than there are registers."""
+    """Rows of a tile that share a pointer: one for each row would take more registers than there are."""
     return 4 if height % 4 == 0 else 3 if height % 3 == 0 else 2
 
 
 @inlined
 def _group_at(g, group, rows, matrix, stride):
-    """Where the group of rows `g` begins; of several, the last ends with the last row, over part of the one before."""
+    """Where group `g` of the rows begins; the last of several ends with the last row, overlapping the one before."""
     return opaque(matrix + max(min(g, rows - group), 0) * stride)
 
 
 class Ahead(NamedTuple):
-    """Lines of memory that a tile fetches while it is computed, `n` with every line of a row of a.
+    """The cache lines that a tile fetches ahead while it is computed: `n` of them for each line of a row of a.
 
     More at once, or all of them between two tiles, would keep the tile's own loads waiting.
     """
 
-    n: int  # LOW or none, which LLVM knows
+    n: int  # LOW or 0, known to LLVM
     place: Pointer  # of the first line
-    stride: int  # from one of these to the next
-    step: int  # from these to those that come with the next line of a
-    beside: bool  # whether it fetches what is beside it in every row of b, too, which LLVM knows
+    stride: int  # from one of the `n` lines to the next
+    step: int  # from the first of them to the first of the next `n`
+    beside: bool  # whether to fetch, in each row of b, what lies behind the tile's columns, too; known to LLVM
 
 
 @inlined
 def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
-    """One tile of ``c = init + a b``: `rows` by `m` numbers in `height` rows by `columns` vectors, which LLVM knows.
+    """One tile of ``c = init + a b``: `rows` by `m` numbers in a tile of `height` rows by `columns` vectors.
 
-    A matrix is a pointer and its row stride, and for a the stride from one column to the next. Where fewer rows are
-    left than a tile or a group has, some are computed twice: all is read before anything is written. Where half a
-    vector more takes the last columns, two rows share one: `shared` is 1, otherwise 0.
+    A matrix is given as a pointer and its row stride, a also with the stride from one column to the next. LLVM knows
+    `height`, `columns` and `shared`. Where fewer rows are left than a tile or a group has, some are computed twice, as
+    all is read before anything is written. `shared` is 1 where the last columns take half a vector more, for which two
+    rows share one vector; otherwise 0.
     """
     (a, a_stride, a_step), (b, b_stride), (init, init_stride), (c, c_stride) = a, b, init, c
     sums, row_of_b = tile(b, HIGH, WIDE), tile(b, WIDE, 1)
     group = _group(height)
     vectors, tail = columns + shared, m - lanes(b) // 2
-    # If LLVM knew that these are halves, it would permute numbers in a unit that multiplies, where AVX-512 can blend
+    # Opaque: if LLVM knew that these are halves, it would permute, in a unit that multiplies, where AVX-512 can blend.
     first_half = first_lanes(opaque(lanes(b) // 2), b)
     for g in range(0, height, group):
         init_g = _group_at(g, group, rows, init, init_stride)
@@ -156,7 +159,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
             if shared and i % 2 == 1:
                 above = init_g + min(i - 1, rows - 1) * init_stride
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
-    if REGISTER_FILE.fetches_sums and height == LOW:  # the next tile's; in small products none is as high
+    if REGISTER_FILE.fetches_sums and height == LOW:  # c of the next tile; no tile of a small product is as high
         for i in range(height):
             prefetch(c + (height + i) * c_stride)
     line = lanes(b) * CACHE_LINE // REGISTER_BYTES
@@ -169,7 +172,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
         b_k = b + k * b_stride
         for j in range(columns):
             row_of_b[j, 0] = _load(vectors, j, b_k, m)
-        # by the ends of lines: a strip that begins within a line shares its last one with the next strip
+        # Each line is fetched by its end: a strip that begins within a line shares its last line with the next strip.
         for j in range(line, columns * lanes(b) + 1 if ahead.beside else 0, line):
             prefetch(b_k + (columns * lanes(b) + j - 1))
         for g in range(0, height, group):
@@ -193,10 +196,10 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
 
 @outlined(literals=("height", "columns", "shared", "packed"))
 def strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
-    """The same of `n` rows, tile after tile: whole ones, whose rows LLVM knows too, and one for what is left.
+    """``c = init + a b`` for `n` rows and the columns of one tile: whole tiles, whose rows LLVM knows, and the rest.
 
-    Where that is no more than half of them, a tile of half the height takes it. Where a is `packed`, as `_pack_rows`
-    does it, this is 1, otherwise 0.
+    If the rest is at most half a tile, a tile of half the height takes it. `packed` is 1 if a is packed as `_pack_rows`
+    does it, otherwise 0.
     """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     whole, nothing = n - n % height, Ahead(0, a, 0, 0, False)
@@ -216,17 +219,17 @@ def strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
 
 @outlined
 def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs):
-    """A strip of two vectors, whose first tiles fetch what would be waited for later.
+    """`strip` for two vectors of columns; its first tiles fetch what the strips after it would wait for.
 
-    The next strip begins with column `after` of `n_columns`, its part of b at `b_after`.
+    The next strip begins with column `after` of `n_columns`, and its part of b lies at `b_after`.
     """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     b_after, b_stride, b_step = b_after
     line = lanes(a) * CACHE_LINE // REGISTER_BYTES
     place, stride, step, tile_step, done = a + LOW * a_stride, a_stride, line, LOW * a_stride, 0
-    if b_step != 1:  # the next panel of b
+    if b_step != 1:  # the next panel of b, to be transposed
         place, stride, tile_step, done = b_after, b_step, LOW * b_step, min(m, n_columns - after)
-    elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # likewise
+    elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # the next panel, to be packed
         place, stride, step, tile_step, done = b_after, line, b_stride, depth // line * b_stride, LOW * line
     elif after == m and a_step == 1:  # the next rows of a
         done = n
@@ -253,10 +256,10 @@ def _pack(b, stride, depth, strips, panel):
 
 @outlined
 def _pack_rows(a, stride, n, depth, panel):
-    """Copy `n` rows of a transposed a to where the columns of a tile, of `LOW` rows each, lie one after another.
+    """Copy `n` rows of a, which lies transposed, so that the columns of each tile of `LOW` rows are contiguous.
 
-    As they lie in memory, each step of a tile's depth would touch another page. The last vector of a column reaches
-    into the place of the next, which is written after it.
+    Where they are, each step of a tile's depth would touch another page. The last vector of a column reaches into the
+    place of the next column, which is written after it.
     """
     for k in range(depth):
         for i in range(0, n, LOW):
@@ -266,8 +269,8 @@ def _pack_rows(a, stride, n, depth, panel):
 
 
 def _product_of(large):
-    """A product, with or without the code that packs b and fetches what comes next: Numba leaves out what is not so."""
-    low = LOW if large else FLAT  # a small product has few rows, of which lower tiles leave fewer over
+    """`product` with the code that packs and fetches ahead, if `large`, or without it: Numba drops dead branches."""
+    low = LOW if large else FLAT  # a small product has few rows, and lower tiles leave fewer of them over
 
     @callee
     def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -281,7 +284,7 @@ def _product_of(large):
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
         gradient = large and row_stride == 1
         packs_rows = gradient and REGISTER_FILE.packs_rows and n >= STRIPS * LOW and m >= 2 * STRIPS * width
-        # a large gradient is not deep: wider tiles, whose ends are fewer, where whole vectors are left
+        # A large gradient is shallow: wider tiles begin and end less often, where columns fill whole vectors.
         widest = gradient and m % width == 0 and not (packs or packs_rows) if large else WIDEST
         wide = WIDE if widest else 2
         panel, rows_panel = scratch(b, PANEL), scratch(b, PACKED)
@@ -306,7 +309,7 @@ def _product_of(large):
                             _pack(b_j[0], b_stride, part, min(STRIPS, (m - j) // span), panel)
                         b_j = panel + s * span * DEPTH, span
                     z_ij, c_ij = (z + (i * z_stride + j), z_stride), (c + (i * c_stride + j), c_stride)
-                    # no starred arguments here: with them Numba takes a literal for any number
+                    # No starred arguments here: Numba would lose which of these numbers are literals.
                     if span <= width:
                         strip(HIGH, 1, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif span <= 2 * width:
@@ -326,5 +329,5 @@ def _product_of(large):
     return product
 
 
-#: The product, and what it is for many rows and more weights than the nearest cache holds.
+#: The product of small matrices, and that of many rows with more weights than the nearest cache holds.
 product, large_product = _product_of(False), _product_of(True)

@@ -29,7 +29,7 @@ MONITOR_RECORD = np.dtype(
         ("sample_weight", np.intp),
         ("n_rows", np.intp),  # 0 without one
         ("loss", np.intp),
-        ("factor", np.float64),  # of a row's loss, beside its weight
+        ("factor", np.float64),  # of a row's loss, apart from its weight
         ("weight", np.float64),  # of the samples, in all
         ("metric", np.intp),  # a `Metric`
         ("shares", np.intp),  # see `fastnn.jobs.monitor.Monitor.shares`
@@ -85,7 +85,7 @@ def _right(metric, o, y, label, n_out):
 
 @inlined
 def _explained(metric, o, y, shares, n_targets):
-    """What a row of outputs takes away from the coefficient of determination."""
+    """What the errors of a row of outputs subtract from the coefficient of determination."""
     squares, below = 0.0, np.float64(0.0)
     for j in range(n_targets):
         o_j = np.float64(o[j])

@@ -1,6 +1,6 @@
-"""Products of few rows with large weights: what they wait for is memory, so that the weights are read in its order.
+"""Products of few rows with large weights: they wait for memory, and so read the weights in the order of memory.
 
-Which of them a layer takes, `fastnn.kernels.dispatch` says; arguments and results are those of `dense.product`.
+`fastnn.kernels.dispatch` says which of them a layer takes; arguments and results are those of `dense.product`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def _add_rows(count, m, a, a_step, b, b_stride, sums):
 def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the first-level cache.
 
-    A tile would walk down b by a cache line or two a row. Here whole rows of b, `TOGETHER` at a time, are added to
-    sums that stay in the cache, which is c.
+    A tile would walk down b, by a cache line or two of each row. Here whole rows of b, `TOGETHER` at a time, are added
+    to the sums in c, which stay in the cache.
     """
     copy_block(init, init_stride, c, c_stride, n, m)
     whole = depth - depth % TOGETHER
@@ -76,8 +76,8 @@ def _strip_of_few(n, m, depth, a, b, init, c):
 def fetching_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the second-level cache.
 
-    Few tiles pass over a strip of b, too few to make up for the wait for each of its rows: they are fetched while the
-    strip before is multiplied.
+    Too few tiles pass over a strip of b to make up for the wait for its rows, which are therefore fetched while the
+    strip before it is multiplied.
     """
     span = 2 * lanes(b)
     for start in range(0, depth, DEPTH):

@@ -23,7 +23,7 @@ JOB_RECORD = np.dtype(
         ("batch_size", np.intp),
         ("seed", np.intp),
         ("member", np.intp),
-        ("orders", np.intp),  # orders to visit the rows in, given from outside; and how many there are
+        ("orders", np.intp),  # given orders in which to visit the rows
         ("n_orders", np.intp),
         # the network
         ("layers", np.intp),
@@ -32,7 +32,7 @@ JOB_RECORD = np.dtype(
         ("draw_order", np.intp),
         ("weigh", np.intp),
         ("gather", np.intp),
-        ("pack", np.intp),  # in the lanes' loop: a batch into vectors of rows
+        ("pack", np.intp),  # for samples in lanes: a batch into vectors of rows
         ("forward", np.intp),
         ("loss", np.intp),
         ("backward", np.intp),
@@ -44,7 +44,7 @@ JOB_RECORD = np.dtype(
         ("mean", np.intp),  # whether the batch's loss is a mean
         ("by_convention", np.intp),  # whether the loss goes by a `fastnn.jobs.job.LossConvention`
         ("reported", np.float64),
-        ("outputs", np.float64),  # what a row's loss is divided by
+        ("row_divisor", np.float64),  # what the sum of a row's losses is divided by
         ("loss_parameter", np.intp),  # a number for each target
         ("settings", np.intp),  # of the optimizer
         ("parts", np.intp),  # of the parameters that are updated: where each begins and where it ends

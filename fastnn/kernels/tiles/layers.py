@@ -43,14 +43,14 @@ class Column(IntEnum):
     H = 7  # place of the outputs in the workspace
     STRIDE = 8  # of the rows of Z, H and D
     D = 9  # place of the gradient with respect to the pre-activations in the workspace
-    PRODUCT = 10  # address of the matrix product
-    FORWARD = 11  # of the product that gives the outputs
-    WEIGHTS_BACK = 12  # of the one that gives the weights' gradient
-    INPUTS_BACK = 13  # of the one that gives the inputs'
-    DROP = 14  # address of the product by factors of dropout, 0 without
-    FACTORS = 15  # their place in the workspace
+    PRODUCT = 10  # address of the matrix product for any shape; the next three may be for special ones
+    FORWARD = 11  # address of the matrix product that gives the outputs
+    WEIGHTS_BACK = 12  # of the one that gives the gradient with respect to the weights
+    INPUTS_BACK = 13  # of the one that gives the gradient with respect to the inputs
+    DROP = 14  # address of the pass that multiplies the outputs by dropout's factors, 0 without
+    FACTORS = 15  # place of these factors in the workspace
     DROPPED = 16  # place of the outputs times these factors; H without
-    THRESHOLD = 17  # a factor is 0 where 32 random bits are below
+    THRESHOLD = 17  # a factor is 0 where 32 random bits are below this
 
 
 (
@@ -75,7 +75,7 @@ class Column(IntEnum):
 ) = (int(column) for column in Column)
 
 
-#: Numbers of a gradient that are computed before the update takes them from the cache.
+#: Numbers of a gradient that are computed before the optimizer takes them, so that it finds them in the cache.
 UPDATE_PANEL = 131072
 
 #: Entries of a row of the table.
@@ -134,7 +134,7 @@ def layout(
     product = product_for(batch, spec.n_params)
     strides = [dense.stride_for(layer.n_out, dtype.itemsize) for layer in spec.layers]
     strides[-1] = spec.n_out  # the losses take the output as one piece
-    # three: while one thread writes those of a layer, another may still read those of the layer but one above
+    # Three in turn: while one thread writes those of a layer, another may still read those of the layer two above.
     deltas = [space.take(batch * max(strides)) if training else 0 for _ in range(min(3, spec.n_layers))]
     for l, layer in enumerate(spec.layers):
         fused = fused_output and l == spec.n_layers - 1
@@ -248,8 +248,8 @@ def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
 def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, work, team, update):
     """The gradient, from the loss's derivative with respect to the output's pre-activations in the workspace.
 
-    With `more` it is added to what `gradient` holds. With an `update`, of a batch that is not `more`, the parameters
-    follow by a panel of a layer at a time, each while its gradient is in the cache; the next one's takes its place.
+    With `more` it is added to what `gradient` holds. With an `update`, which excludes `more`, each panel of a layer's
+    parameters is updated while its gradient is in the cache.
     """
     start, stop = own_part(n, LOW, team)
     rows = stop - start

@@ -16,9 +16,10 @@ TURNED = LEAST * WIDE
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
 @callee
 def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with a column b, where only `row_stride` and `init_stride` are not 1: a dot product a row.
+    """`product` with a column b, all strides but `row_stride` and `init_stride` being 1: a dot product for each row.
 
-    A vector of products for each of as many rows as it has lanes, turned so that their sums stand side by side.
+    As many rows as a vector has lanes are taken together: a vector of partial sums for each, transposed so that the
+    sums stand side by side.
     """
     width = lanes(b)
     sums = tile(b, width, 1)
@@ -41,7 +42,7 @@ def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, in
 
 @callee
 def weighted_sum(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with a column b, where only `depth_stride` is not 1: a sum of a's columns, four sums at a time."""
+    """`product` with a column b, all strides but `depth_stride` being 1: a's columns weighted by b, in four sums."""
     width = lanes(b)
     for i in range(0, n, width):
         left = n - i
@@ -72,7 +73,7 @@ def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, i
 # ---------------------------------------------------------------- of a layer with few outputs
 @callee
 def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with m at most `LEAST` and a vector, `row_stride` being 1: its transpose, whose rows fill vectors."""
+    """`product` with `row_stride` 1 and m at most `LEAST` and a vector: its transpose, whose rows fill vectors."""
     width = lanes(b)
     wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
     for j in range(0, wide, width):

@@ -112,7 +112,7 @@ def callees_of(activation: catalogue.Activation) -> tuple[tuple, tuple]:
 
 @inlined
 def _sum_rows(d, stride, rows, columns, start):
-    """``start + sum_r d[r]`` for the first `columns` of a vector, by four sums: rows 0, 4, 8 ... in the first etc."""
+    """``start + sum_r d[r]`` for the first `columns` of a vector, in four sums: the first of rows 0, 4, 8 and so on."""
     a, b, c, e = start, broadcast(0.0, d), broadcast(0.0, d), broadcast(0.0, d)
     whole = rows - rows % 4
     for r in range(0, whole, 4):

@@ -106,17 +106,17 @@ def _outline(
     shuffle: bool,
     noisy: bool,
     thresholds: tuple[int, ...],
-    whole: bool,
+    with_steps: bool,
 ) -> tuple[bytes, tuple[NDArray, ...], int]:
-    """What the records of all jobs of a kind have in common; the arrays this points to; the size of their workspace.
+    """What the records of all jobs of a kind have in common; the arrays it points to; the size of their workspace.
 
-    One parameter of the loss serves all targets, and all parameters of the network are updated. Unless `whole`, what
-    computes a step is left out.
+    One parameter of the loss serves all targets, and all parameters of the network are updated. Unless `with_steps`,
+    all that computes a step is left out.
     """
     record, loss = np.zeros(1, JOB_RECORD), catalogue.loss_of(loss_code)
     n_targets = loss.n_targets(spec.n_out)
     record["mean"], record["n_targets"], record["masked"] = loss.mean, n_targets, loss.masked
-    record["outputs"], record["reported"] = loss.divisor(spec.n_out), 1.0
+    record["row_divisor"], record["reported"] = loss.divisor(spec.n_out), 1.0
     numbers, parameters = np.array(settings, np.float64), np.full(n_targets, loss_parameter, spec.dtype)
     all_params = np.array([[0, spec.n_params]], np.int64)
     shared: tuple[NDArray, ...] = numbers, parameters, all_params
@@ -124,7 +124,7 @@ def _outline(
     record["parts"], record["n_parts"] = address(all_params), 1
     if shuffle:
         record["draw_order"] = _step_address("draw_order", spec.dtype)
-    if not whole:
+    if not with_steps:
         return record.tobytes(), shared, 0
 
     dtype = np.dtype(spec.dtype)
@@ -148,10 +148,10 @@ def _outline(
 class PreparedJob:
     """A job as a training loop takes it: its record, and the arrays that the record points to."""
 
-    def __init__(self, job: Job, state: State, gradient: NDArray | None, whole: bool):
+    def __init__(self, job: Job, state: State, gradient: NDArray | None, with_steps: bool):
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
-        Unless `whole`, it is laid out for a kernel that computes the steps by itself.
+        `with_steps` includes what the kernel of tiles takes a step with; the kernel of lanes computes steps by itself.
         """
         labelled, noisy = job.y.ndim == 1, job.input_noise > 0
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
@@ -160,7 +160,7 @@ class PreparedJob:
         self.rule, settings = optimizers.rule_of(job.update_rule)
         outline, shared, n_work = _outline(
             job.spec, block_rows, job.loss.code, for_all, labelled, self.rule, settings, job.shuffle, noisy,
-            thresholds, whole,
+            thresholds, with_steps,
         )  # fmt: skip
         self.fields = fields = JobFields.from_buffer_copy(outline)
         self.record = np.frombuffer(fields, JOB_RECORD)
@@ -174,8 +174,8 @@ class PreparedJob:
             fields.labels = address(job.y)
         else:
             fields.y = address(job.y)
-        if whole or job.shuffle:
-            self._put_buffers(job, block_rows, n_work, whole)
+        if with_steps or job.shuffle:
+            self._put_buffers(job, block_rows, n_work, with_steps)
         if gradient is not None:
             fields.gradient, fields.optimizer = address(gradient), 0
         if job.shuffle:
@@ -183,18 +183,18 @@ class PreparedJob:
             if job.orders is not None:
                 fields.draw_order = _step_address("given_order", job.spec.dtype)
                 fields.orders, fields.n_orders = address(job.orders), len(job.orders)
-        self._put_options(job, state, whole, updates=whole and gradient is None)
+        self._put_options(job, state, with_steps, updates=with_steps and gradient is None)
         # After one pass the data are known to be finite.
         self.checked_steps = state.steps_done + job.n_batches
 
-    def _put_buffers(self, job: Job, block_rows: int, n_work: int, whole: bool) -> None:
-        """One array for all: what takes eight bytes a number; from the start of a register on work and gradient."""
+    def _put_buffers(self, job: Job, block_rows: int, n_work: int, with_steps: bool) -> None:
+        """Make one array of all buffers: integers and losses, then, aligned to registers, work and gradient."""
         fields, n, itemsize = self.fields, len(job.X), job.params.itemsize
         n_losses = -(-block_rows // LOSS_ROWS)
         n_integers = n + block_rows if job.shuffle else 0
         n_own = 8 * (n_losses + 1 + n_integers)
-        n_floats = n_work + job.spec.n_params if whole else 0
-        new = aligned_zeros if whole else np.zeros
+        n_floats = n_work + job.spec.n_params if with_steps else 0
+        new = aligned_zeros if with_steps else np.zeros
         buffer = new(n_own + REGISTER_BYTES + n_floats * itemsize, np.uint8)
         self.kept += (buffer,)
         place = address(buffer)
@@ -202,11 +202,11 @@ class PreparedJob:
         if job.shuffle:
             fields.order = place + 8 * (n_losses + 1)
             fields.block_labels = fields.order + 8 * n
-        if whole:
+        if with_steps:
             fields.work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
             fields.gradient = fields.work + n_work * itemsize
 
-    def _put_options(self, job: Job, state: State, whole: bool, updates: bool) -> None:
+    def _put_options(self, job: Job, state: State, with_steps: bool, updates: bool) -> None:
         """Write what only some jobs ask for; `updates` says whether the steps change the parameters."""
         spec, fields = job.spec, self.fields
         if isinstance(job.loss_parameter, np.ndarray):
@@ -215,16 +215,18 @@ class PreparedJob:
             fields.parts, fields.n_parts = address(job.trainable), len(job.trainable)
         if job.convention is not None:
             fields.by_convention = True
-            fields.reported, fields.outputs = job.convention.reported, job.convention.divisor
+            fields.reported, fields.row_divisor = job.convention.reported, job.convention.divisor
         if job.sample_weight is not None:
             fields.sample_weight = address(job.sample_weight)
-        if whole and (job.sample_weight is not None or job.loss.masked):
+        if with_steps and (job.sample_weight is not None or job.loss.masked):
             fields.weigh = _step_address("weigh_present" if job.loss.masked else "weigh", spec.dtype)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
-            fields.l2, fields.penalise = job.l2, _step_address("penalise", spec.dtype) if whole else 0
+            fields.l2 = job.l2
+            fields.penalise = _step_address("penalise", spec.dtype) if with_steps else 0
         if clipped:
-            fields.max_grad_norm, fields.clip = job.max_grad_norm, _step_address("clip", spec.dtype) if whole else 0
+            fields.max_grad_norm = job.max_grad_norm
+            fields.clip = _step_address("clip", spec.dtype) if with_steps else 0
         if updates and dispatch.updates_by_parts(spec.n_params, job.batch_size):
             fields.by_parts = not (penalised or clipped or job.slopes or job.trainable is not None)
         if job.dropout or job.input_noise > 0:
@@ -250,7 +252,7 @@ class PreparedForTiles(PreparedJob):
 
     def __init__(self, job: Job, state: State, gradient: NDArray | None = None, threads: int = 1):
         """A job whose steps this many threads share; with a `gradient` to write to, they leave the parameters alone."""
-        super().__init__(job, state, gradient, whole=True)
+        super().__init__(job, state, gradient, with_steps=True)
         self.threads = threads
 
     def run(self, state: State, learning_rates: NDArray, epoch_losses: NDArray, max_steps: int) -> Status:

@@ -30,7 +30,7 @@ class TileSteps(NamedTuple):
     params: Pointer
     n_params: int
     slots: tuple[Pointer, Pointer]
-    checked_steps: int
+    checked_steps: int  # steps before this one look for NaN and infinity in their data
     ordered: bool  # whether an epoch has an order of its own
     team: Team
 
@@ -59,6 +59,7 @@ def _choose_take_step(steps, job, batch, step, rate):
 
 
 def _step(steps, job, batch, step, rate):
+    """`take_step` by tiles: each block of a batch forward and backward, then the optimizer along the sum."""
     params, n_params, team = steps.params, steps.n_params, steps.team
     gradient, work = pointer_at(job.gradient, params), pointer_at(job.work, params)
     settings = pointer_at(job.settings, np.float64)
@@ -74,6 +75,7 @@ def _step(steps, job, batch, step, rate):
         weight = call_float(job.weigh, job, batch_start, batch_stop, params)
     loss, finite = 0.0, np.isfinite(weight)
 
+    # the gradient, block by block; with `by_parts` there is one, which updates the parameters as it goes back
     for start in range(batch_start, batch_stop, job.block_rows):
         n = min(job.block_rows, batch_stop - start)
         x, x_stride = pointer_at(job.X, params) + start * n_in, n_in
@@ -99,6 +101,7 @@ def _step(steps, job, batch, step, rate):
         places = params, gradient, start > batch_start, x, x_stride, n, work, team, update
         call(job.backward, layers, job.n_layers, job.zeros, *places)
 
+    # what else the loss consists of
     if job.add_slopes != 0:
         if team.rank == 0:
             slopes_loss = call_float(job.add_slopes, KNOWN, job, params, gradient, batch_start, batch_stop, weight)
@@ -110,6 +113,8 @@ def _step(steps, job, batch, step, rate):
         loss += call_float(job.penalise, job, params, gradient, weight, team)
     if not (finite and np.isfinite(loss)):
         return loss, weight, _DIVERGED if finite else _BAD_DATA
+
+    # the update
     from_param, to_param = own_part(n_params, REGISTER_BYTES, team)
     if job.clip != 0:
         call(job.clip, job, gradient, from_param, to_param, team)

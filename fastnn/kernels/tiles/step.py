@@ -94,7 +94,7 @@ def block_loss(job, y, labels, start, n, weight, work, team):
     last = pointer_at(job.layers, np.int64) + (job.n_layers - 1) * COLUMNS
     n_out, output, d, z = last[N_OUT], work + last[H], work + last[D], work + last[Z]
     scale, block_losses = work + job.scale_place, pointer_at(job.block_losses, np.float64)
-    divisor = job.outputs * (weight if job.mean != 0 else 1.0)
+    divisor = job.row_divisor * (weight if job.mean != 0 else 1.0)
     factor = 1.0 / divisor if divisor > 0.0 else 0.0
     parameter = pointer_at(job.loss_parameter, work)
     first, stop = own_part(n, LOSS_ROWS, team)

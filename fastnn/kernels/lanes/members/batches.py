@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn.kernels.functions.random import bits
-from fastnn.kernels.jit.compiling import inlined, outlined
-from fastnn.kernels.simd import broadcast, lanes, load, store, tile
+from fastnn.kernels.jit.compiling import outlined
+from fastnn.kernels.simd import lanes, load, store, tile
 from fastnn.kernels.simd.columns import chunks, turn
 
 
@@ -47,25 +47,20 @@ def pack(table, stride, block, members, order, own_order, n, start, rows, x, n_i
 
 
 @outlined
-def share_out(
-    weights, counted, block, members, order, own_order, n, start, rows, first, stop, outputs, mean, share, sums, width
-):
-    """The share of rows in the loss of the lanes ``first:stop``, and the sum of what they count."""
+def weighted_shares(
+    weights, counted, block, members, order, own_order, n, start, rows, first, stop, row_divisor, mean, share, sums,
+    width,
+):  # fmt: skip
+    """The share of each row in the loss of the lanes ``first:stop``, and the batch's weight in each of them."""
     for lane in range(first, stop):
         place, weight = max(members[lane], 0) * block, 0.0
         for r in range(rows):
             row = np.intp(order[lane * n + start + r]) if own_order else start + r
             share[r * width + lane] = weights[place + row]
             weight += counted[place + row]
-        divisor = outputs * (weight if mean else 1.0)
+        divisor = row_divisor * (weight if mean else 1.0)
         factor = 1.0 / divisor if divisor > 0.0 else 0.0
         for r in range(rows):
             share[r * width + lane] = factor * share[r * width + lane]
         sums[lane] = weight
 
-
-@inlined
-def share_evenly(share, sums, rows, outputs, mean):
-    """The share of each row in the loss of every lane, where all rows weigh the same; and the batch's weight."""
-    store(share, broadcast(1.0 / (outputs * (rows if mean else 1.0)), share))
-    store(sums, broadcast(np.float64(rows), share))

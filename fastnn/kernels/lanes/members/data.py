@@ -1,4 +1,4 @@
-"""What the loop over members reads and writes: their data, how they are trained, what becomes of them, their lanes."""
+"""What the loop over members reads and writes: their data, settings and results, and the memory of their lanes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Data(NamedTuple):
     X: NDArray  # (1 or K, n, n_in)
     y: NDArray  # (1 or K, n, n_targets)
     weights: NDArray  # (0, 1 or K, n)
-    counted: NDArray  # the same, what they count in what a mean divides by
+    counted: NDArray  # the same as they count in a mean's divisor: less where targets are missing
     rows: NDArray  # (1 or K, n, columns), what `table` makes of X and y, or (0, n, 0)
 
 
 def table(X: NDArray, y: NDArray) -> NDArray:
-    """Samples and targets side by side, each row with as many columns as `fastnn.kernels.simd.columns` likes.
+    """Samples and targets side by side, shape (1 or K, n, columns), for lanes with rows of their own to copy from.
 
-    Shape (1 or K, n, columns); where every lane has rows of its own they are copied from here.
+    The columns are filled up with zeros to whole chunks, as `fastnn.kernels.simd.columns.turn` takes them.
     """
     n_in, n_targets = X.shape[2], y.shape[2]
     chunk = chunk_of(number_type(X.dtype.name))
@@ -49,7 +49,7 @@ class MemberSettings(NamedTuple):
     schedule: NDArray[np.float64]  # factor of the rates in each epoch, or one for all
     settings: NDArray[np.float64]  # (4,), the optimizer's
     loss_parameter: NDArray  # (n_targets,), a number for each target
-    outputs: float  # what a row's loss is divided by
+    row_divisor: float  # what the sum of a row's losses is divided by
     mean: bool
     max_grad_norm: float
     batch_size: int
@@ -60,7 +60,7 @@ class MemberSettings(NamedTuple):
     features: NDArray[np.bool_]  # (K, n_in), which of them each member sees; or (0, 0)
 
 
-#: What becomes of the members: parameters, which on entry are the first, and the fields of `Records`.
+#: What becomes of the members: their parameters, on entry the initial ones, and the fields of `Records`.
 _RESULTS = ("params", *(field.name for field in fields(Records)))
 Results: Any = namedtuple("Results", _RESULTS)  # type: ignore[misc]
 
@@ -77,8 +77,8 @@ class Block(NamedTuple):
     numbers: NDArray[np.uint32]  # (n,), for `fastnn.kernels.lanes.members.batches.shuffle`
     ticks: NDArray[np.int64]  # (1,): epochs that the block has been through
     values: int
-    pace: int  # rate, momentum, two corrections, l2
-    losses: int  # of a batch or an epoch; its weight; what is monitored, the least of that; the validation set's weight
+    pace: int  # rate, momentum, two corrections, l2: a vector each
+    losses: int  # of a batch or epoch, its weight, what is monitored, the least of that, the validation set's weight
     x: int
     y: int
     share: int

@@ -9,7 +9,7 @@ from fastnn.kernels.functions.optimizers import bias_corrections
 from fastnn.kernels.functions.random import subkey
 from fastnn.kernels.jit.compiling import inlined, kernel
 from fastnn.kernels.lanes.members.batches import shuffle
-from fastnn.kernels.lanes.members.pointers import block_pointers, pack_rows, share_alike, share_by_weight
+from fastnn.kernels.lanes.members.pointers import block_pointers, pack_rows, share_by_weight, share_evenly
 from fastnn.kernels.lanes.members.turnover import admit, note_best, release
 from fastnn.kernels.simd import any_lane, broadcast, fma, lanes, load, pointer, store
 from fastnn.kernels.simd.calls import KNOWN, call, call_integer
@@ -43,9 +43,9 @@ def _admit_waiting(step, pointers, settings, results, queue, tick, n_batches):
     if left and step.packed and n_batches == 1:
         pack_rows(pointers, False, 0, samples.n)
     if left and not samples.weighted:
-        share_alike(samples, settings, min(settings.batch_size, samples.n))
+        share_evenly(samples, settings, min(settings.batch_size, samples.n))
     if left and validation.n > 0 and not validation.weighted:
-        share_alike(validation, settings, validation.n)
+        share_evenly(validation, settings, validation.n)
     return left, together, begin, end
 
 
@@ -79,7 +79,7 @@ def _correct_biases(pointers, settings, tick, begin, together, batch, n_batches)
 
 @inlined
 def _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_steps):
-    """Take steps on one batch; returns how many, and whether a member left, at a non-finite loss."""
+    """Take steps on one batch; returns how many, and whether a member was released, at a non-finite loss."""
     here, samples, table, losses = pointers.lanes, pointers.samples, pointers.table, pointers.losses
     width, changed = lanes(here.params), False
     start = batch * min(settings.batch_size, samples.n)
@@ -89,7 +89,7 @@ def _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_st
     if samples.weighted and n_batches > 1:
         share_by_weight(samples, pointers, settings, settings.own_order, start, rows, 0, width)
     elif n_batches > 1:
-        share_alike(samples, settings, rows)
+        share_evenly(samples, settings, rows)
     done = call_integer(
         step.take_steps, KNOWN, here.params, pointers.values, here.pace, samples.X + start * table.n_in,
         samples.y + start * table.n_targets, table.x, table.y, samples.share, np.intp(samples.weighted), rows, n_steps,
@@ -107,7 +107,7 @@ def _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_st
 
 @inlined
 def _end_epoch(step, pointers, settings, results, tick, n_batches):
-    """Note for every member what the end of an epoch shows; returns whether one left, out of epochs or patience."""
+    """Record each member's losses after an epoch, and release those out of epochs or patience; whether any was."""
     here, validation = pointers.lanes, pointers.validation
     losses, monitored = pointers.losses, pointers.monitored
     changed, restores = False, settings.patience > 0 and settings.restore_best
@@ -129,9 +129,9 @@ def _end_epoch(step, pointers, settings, results, tick, n_batches):
             results.history[member, epoch - 1] = losses[lane]
         if results.history.size > 0 and validation.n > 0:
             results.validation[member, epoch - 1] = monitored[lane]
-        waits = settings.patience == 0 or here.waits[lane] < settings.patience
-        if not waits or epoch == settings.epochs[member]:
-            status = FINISHED if waits else EARLY
+        is_patient = settings.patience == 0 or here.waits[lane] < settings.patience
+        if not is_patient or epoch == settings.epochs[member]:
+            status = FINISHED if is_patient else EARLY
             release(here, lane, results, status, epoch, n_batches, np.float64(losses[lane]), restores, step)
             changed = True
     return changed
@@ -146,9 +146,9 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
     n = pointers.samples.n
     n_rows = min(settings.batch_size, n)
     n_batches = (n + n_rows - 1) // n_rows
-    attentive = results.history.size > 0 or settings.patience > 0
-    # so that whole epochs follow one another without a look at them
-    plain = n_batches == 1 and not (attentive or settings.schedule.size > 1 or step.corrected)
+    looks_at_epochs = results.history.size > 0 or settings.patience > 0
+    # Epochs of one batch that all are alike follow one another in one call of the step.
+    runs_on = n_batches == 1 and not (looks_at_epochs or settings.schedule.size > 1 or step.corrected)
 
     tick = block.ticks[0]
     last_tick, begin, end, changed, left, together = tick + max_ticks, tick, tick, True, True, True
@@ -163,12 +163,12 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
         for batch in range(n_batches):
             if step.corrected:
                 _correct_biases(pointers, settings, tick, begin, together, batch, n_batches)
-            n_steps = min(end, last_tick) - tick if plain else 1
-            done, left_early = _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_steps)
-            tick, changed = tick + done - 1, changed or left_early
+            n_steps = min(end, last_tick) - tick if runs_on else 1
+            done, released = _train_batch(step, pointers, settings, results, tick, batch, n_batches, n_steps)
+            tick, changed = tick + done - 1, changed or released
             loss_sum, weight_sum = fma(load(losses), load(weights), loss_sum), weight_sum + load(weights)
         tick += 1
-        if attentive or tick >= end:
+        if looks_at_epochs or tick >= end:
             store(losses, loss_sum / weight_sum)
             changed = _end_epoch(step, pointers, settings, results, tick, n_batches) or changed
     block.ticks[0] = tick

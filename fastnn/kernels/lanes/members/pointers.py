@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.options import INLINED
-from fastnn.kernels.lanes.members.batches import pack, share_evenly, share_out
+from fastnn.kernels.lanes.members.batches import pack, weighted_shares
 from fastnn.kernels.lanes.members.step import lanes_of
 from fastnn.kernels.lanes.members.turnover import Lanes
-from fastnn.kernels.simd import lanes, pointer, with_lanes
+from fastnn.kernels.simd import broadcast, lanes, pointer, store, with_lanes
 from fastnn.kernels.simd.types import Pointer
 
 
@@ -22,29 +23,29 @@ class Samples(NamedTuple):
     y: Pointer
     n: int
     weighted: bool  # whether weights are given for them
-    given: Pointer
-    counted: Pointer  # what they count in what a mean divides by
+    given: Pointer  # these weights
+    counted: Pointer  # the same as they count in a mean's divisor
     given_block: int  # weights of a member, 0 where all share them
     share: Pointer
-    weights: Pointer  # of the present rows, in all
+    weights: Pointer  # of the batch, in every lane
 
 
 class RowTable(NamedTuple):
-    """What `fastnn.kernels.lanes.members.batches.pack` copies from, and to: numbers, and the same as vectors."""
+    """What `fastnn.kernels.lanes.members.batches.pack` copies from, and to."""
 
     rows: Pointer
     stride: int
     block: int
     n_in: int
     n_targets: int
-    own_x: Pointer
+    own_x: Pointer  # where it writes, number by number
     own_y: Pointer
-    x: Pointer
+    x: Pointer  # the same places, as vectors of the block's lanes
     y: Pointer
 
 
 class BlockPointers(NamedTuple):
-    """Where the loop works."""
+    """The memory of a block of lanes, and the data of its members."""
 
     lanes: Lanes
     values: Pointer
@@ -97,7 +98,7 @@ def block_pointers(block, data, validation):
 
 @inlined
 def pack_rows(pointers, own_order, start, rows):
-    """Every lane's own rows to where vectors hold them."""
+    """Copy every lane's own rows to where vectors hold them."""
     table = pointers.table
     pack(
         table.rows, table.stride, table.block, pointers.lanes.members, pointers.order, own_order, pointers.samples.n,
@@ -107,15 +108,17 @@ def pack_rows(pointers, own_order, start, rows):
 
 @inlined
 def share_by_weight(samples, pointers, settings, own_order, start, rows, first, stop):
-    """The shares of rows by the weights given for them, in the lanes ``first:stop``."""
-    share_out(
+    """The shares of rows by the weights given for them, in the loss of the lanes ``first:stop``; and their weight."""
+    weighted_shares(
         samples.given, samples.counted, samples.given_block, pointers.lanes.members, pointers.order, own_order,
-        samples.n, start, rows, first, stop, settings.outputs, settings.mean, samples.share, samples.weights,
+        samples.n, start, rows, first, stop, settings.row_divisor, settings.mean, samples.share, samples.weights,
         lanes(pointers.losses),
     )  # fmt: skip
 
 
 @inlined
-def share_alike(samples, settings, rows):
-    """The shares of rows that all weigh the same."""
-    share_evenly(samples.share, samples.weights, rows, settings.outputs, settings.mean)
+def share_evenly(samples, settings, rows):
+    """The share of rows that all weigh the same, in the loss of every lane; and the batch's weight."""
+    share = 1.0 / (settings.row_divisor * (rows if settings.mean else 1.0))
+    store(samples.share, broadcast(share, samples.share))
+    store(samples.weights, broadcast(np.float64(rows), samples.share))

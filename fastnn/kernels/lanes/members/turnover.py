@@ -1,4 +1,4 @@
-"""A member comes to a lane, is looked at after every epoch, and leaves it again."""
+"""How a member gets a lane (`admit`), is watched after every epoch (`note_best`), and leaves it again (`release`)."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def admit(here, lane, member, tick, results, settings, step):
 
 @inlined
 def release(here, lane, results, status, epochs, n_batches, loss, restores, step):
-    """Write down what became of a lane's member, and leave the lane idle: zeros at rest keep it from overflow.
+    """Record what became of a lane's member, and leave the lane idle, with zeros, from which nothing overflows.
 
-    A member diverged, too, if what its optimizer keeps has overflowed, which holds parameters still. Its parameters are
-    NaN until `fastnn.ensembles.in_lanes.rewind` finds those that it had before.
+    A member has diverged, too, if a slot of its optimizer has overflowed, which would hold a parameter still. The
+    parameters of one that has are NaN until `fastnn.ensembles.in_lanes.rewind` finds those that it had before.
     """
     width, n_params, member = lanes(here.params), step.n_params, here.members[lane]
     diverged, target = status == DIVERGED, pointer(results.params, 0)
@@ -69,7 +69,7 @@ def release(here, lane, results, status, epochs, n_batches, loss, restores, step
 
 @inlined
 def note_best(here, monitored, settings, n_params):
-    """Count for every lane the epochs without improvement, and keep its best parameters where they are wanted."""
+    """Count each lane's epochs without improvement, and keep its best parameters if they are to be restored."""
     width = lanes(here.params)
     for lane in range(width):
         improved = np.float64(monitored[lane]) < np.float64(here.best[lane]) - settings.min_improvement
@@ -80,5 +80,5 @@ def note_best(here, monitored, settings, n_params):
         store(here.best, select(better, now, least))
         for place in range(0, (n_params if settings.restore_best else 0) * width, width):
             kept = here.best_params + place
-            # A masked store, which LLVM makes where it knows what the latter is read from, is slow with AVX.
+            # Opaque: if LLVM knew that it reads where it stores, it would make a masked store, which is slow with AVX.
             store(kept, select(better, load(here.params + place), load(opaque(kept))))
