@@ -323,8 +323,8 @@ def test_bad_settings_are_refused(settings, error, message):
 
 def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
     calls = []
-    following = training._Run.following
-    monkeypatch.setattr(training._Run, "following", lambda *arguments: calls.append(1) or following(*arguments))
+    following = training._Run.next_epochs
+    monkeypatch.setattr(training._Run, "next_epochs", lambda *arguments: calls.append(1) or following(*arguments))
     _, targets = problem("mse")
     settings = {
         "validation_fraction": 0.3,

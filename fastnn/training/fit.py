@@ -36,8 +36,8 @@ from fastnn.training.interrupts import SECONDS_A_CALL, UNBOUNDED, Interrupts, No
 from fastnn.training.progress import EpochsBar
 from fastnn.training.twins import BACKENDS, twin
 
-CALLS_A_COPY = 10  # from one copy of finite parameters to the next, so that even wide networks do not feel it
-FIRST_ROOM = 2**16  # epochs whose losses and rates there is room for at first; it grows with the run
+CALLS_A_COPY = 10  # calls from one copy of finite parameters to the next, so that even wide networks lose no time
+FIRST_ROOM = 2**16  # epochs for whose losses and rates there is room at first; it grows with the run
 _STOPS: dict[int, Stop] = {
     Status.BAD_DATA: "diverged",
     Status.DIVERGED: "diverged",
@@ -109,7 +109,7 @@ def fit(
     threads, backend = check_integer("threads", threads, 1), check_name("backend", backend, BACKENDS)
     options = {"threads": threads, "specialize": check_specialize(specialize, job, backend)}
     first_steps, solves = _first_steps(job, backend), isinstance(job.optimizer, Solver)
-    # A run so short ends before Ctrl-C need be answered.
+    # So short a run ends before Ctrl-C need be answered.
     is_one_call = epochs * job.n_batches <= first_steps and callback is None and not solves
     interruptible = _NOTHING_PENDING if is_one_call else Interrupts(halt)
     limited_blas = blas_threads(1 if solves else threads) if backend == "numpy" or solves else _NOTHING
@@ -124,35 +124,16 @@ def fit(
             run = _Run(train, job, state, epochs, before, first_steps)
             with EpochsBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
-            if status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite):  # and it is not the noise
-                job.params[:] = before
-                check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
-                raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
-            if stopped == "diverged" or not run.is_finite(state):
-                stopped = "diverged"
-                if not solves:  # which take no step to where anything is infinite
-                    run.rewind()
-                _warn(
-                    warn,
-                    f"training diverged in epoch {run.done}: the loss or the parameters are no longer finite; "
-                    "the parameters after the last finite epoch are kept",
-                )
-        if stopped in ("converged", "stalled"):
-            why = _why_stalled(job, stopped)
-            if why is not None:
-                stopped = "stalled"
-                _warn(warn, f"training stalled in epoch {run.done}: {why}")
+            stopped, trouble = run.settle(status, stopped)
+    if trouble is not None and warn:
+        told = f"training {stopped} in epoch {run.done}: {trouble}"
+        warnings.warn(told, RuntimeWarning, stacklevel=3)  # where the user calls MLP.fit
     if stopped in ("finished", "early", "converged", "stalled"):
         run.restore_best()
     history = run.history(perf_counter() - start, stopped)
     if interrupts.pending and stopped != "interrupted":
         raise KeyboardInterrupt
     return history
-
-
-def _warn(warn: bool, message: str) -> None:
-    if warn:
-        warnings.warn(message, RuntimeWarning, stacklevel=4)  # where the user calls MLP.fit
 
 
 def _why_stalled(job: Job, stopped: Stop) -> str | None:
@@ -168,7 +149,7 @@ def _why_stalled(job: Job, stopped: Stop) -> str | None:
 def _trainer(
     job: Job, state: State, backend: str, options: dict[str, Any], interrupts: Interrupts
 ) -> tuple[Train, AbstractContextManager[Any]]:
-    """What runs the job, and what ends a thread that this has beside it."""
+    """What runs the job, and a context that ends its thread, if it has one of its own."""
     if isinstance(job.optimizer, LBFGS):
         from fastnn.training.lbfgs import Lbfgs
 
@@ -202,29 +183,30 @@ class _Run:
 
     def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray, first_steps: int):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
-        self.first_steps = first_steps
+        self.first_steps, self.before = first_steps, before
         self.first = state.epochs_done
         room = min(epochs, FIRST_ROOM)
         self.learning_rates = job.optimizer.rates(self.first, room)
         self.losses = np.empty(room)
-        self.plateau = self.keeps_best = False
+        self.follows_plateau = self.keeps_best = False
         self.validation: Monitor | None = None  # the monitor, where it has a validation set
         if job.monitor is not None:
             self._begin_monitoring()
         if state.last is not None:
             before = state.last
             job.params[:], state.last = before, None
-        begins = job.monitor is None and state.steps_done == 0
-        self.kept = before, None if begins else state.copy()
+        is_fresh = job.monitor is None and state.steps_done == 0  # `rewind` can make such a state again
+        self.last_finite = before, None if is_fresh else state.copy()
 
     def _begin_monitoring(self) -> None:
         monitor, monitor_state = self.job.monitor, self.state.monitor_state
         assert monitor is not None
-        self.plateau, self.validation = monitor.plateau is not None, monitor if monitor.validates else None
+        self.follows_plateau = monitor.plateau is not None
+        self.validation = monitor if monitor.validates else None
         if monitor.plateau is not None and monitor_state[MonitorState.RATE] == np.inf:
             monitor_state[MonitorState.RATE] = monitor.plateau.learning_rate
         self.keeps_best = monitor.stopping is not None and monitor.stopping.restore_best
-        if self.keeps_best and not self.state.best.size:  # the best of a run that kept none is lost
+        if self.keeps_best and not self.state.best.size:  # a resumed run that kept none has lost its best
             self.state.best = self.job.params.copy()
             monitor_state[[MonitorState.BEST, MonitorState.BEST_EPOCH]] = np.inf, -1
 
@@ -237,17 +219,17 @@ class _Run:
         """Whether the parameters are, and what the optimizer keeps: an infinite one would hold a parameter still."""
         return all_finite(self.job.params) and all_finite(state.slots)
 
-    def following(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The learning rates of the next epochs, and room for their losses."""
+    def next_epochs(self, state: State, epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The learning rates of the epochs after a state, at most this many, and room for their losses."""
         done = state.epochs_done - self.first
         if done == len(self.losses):
             self._make_room()
-        if self.plateau:
+        if self.follows_plateau:
             self.learning_rates[done : done + 1] = state.monitor_state[MonitorState.RATE]
         return self.learning_rates[done : done + epochs], self.losses[done : done + epochs]
 
     def _make_room(self) -> None:
-        """For twice as many epochs: who asks for very many has a run in mind that ends before."""
+        """Make room for twice as many epochs: a run of very many is often meant to end before."""
         room = len(self.losses)
         more = min(room, self.epochs - room)
         rates = self.job.optimizer.rates(self.first + room, more)
@@ -258,16 +240,16 @@ class _Run:
 
     def train_all(self, bar: EpochsBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""
-        # A call that ends with its epoch is where parameters can be kept; of batches from a callable few others do.
+        # Parameters are copied where a call ends with an epoch, as few longer calls on batches from a callable do.
         most_epochs = self.epochs if callback is None and self.job.batches is None else 1
         max_steps = self.first_steps
         calls = 0
         while True:
             calls += 1
-            keeping = calls >= CALLS_A_COPY
+            to_copy = calls >= CALLS_A_COPY
             done, steps, clock = self.done, self.state.steps_done, perf_counter()
-            steps_now = self._whole_epochs(max_steps) if keeping else max_steps
-            status = self.train(self.state, *self.following(self.state, most_epochs), steps_now)
+            steps_now = self._whole_epochs(max_steps) if to_copy else max_steps
+            status = self.train(self.state, *self.next_epochs(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
             stop = _STOPS.get(status)
             if stop == "diverged":
@@ -281,10 +263,10 @@ class _Run:
             if interrupts.pending:
                 return status, "interrupted"
             max_steps = max(1, int((self.state.steps_done - steps) * SECONDS_A_CALL / max(seconds, 1e-9)))
-            if keeping and self.state.batches_done == 0 and self.is_finite(self.state):
-                self.kept = self.job.params.copy(), self.state.copy()
+            if to_copy and self.state.batches_done == 0 and self.is_finite(self.state):
+                self.last_finite = self.job.params.copy(), self.state.copy()
                 calls = 0
-            bar.update(self.done, *self._last())
+            bar.update(self.done, *self._last_epoch())
 
     def _whole_epochs(self, max_steps: int) -> int:
         """At most this number of steps, reduced to whole epochs if possible."""
@@ -292,7 +274,7 @@ class _Run:
         beyond = max_steps - to_end
         return max_steps if beyond < 0 else to_end + beyond // self.job.n_batches * self.job.n_batches
 
-    def _last(self) -> tuple[float, float, float]:
+    def _last_epoch(self) -> tuple[float, float, float]:
         """Loss, validation loss and learning rate of the last whole epoch."""
         last = self.done - 1
         if last < 0:
@@ -314,9 +296,25 @@ class _Run:
         )
         return answer is not None and check_flag("what callback returns", answer)
 
+    def settle(self, status: Status, stopped: Stop) -> tuple[Stop, str | None]:
+        """Why the run ended, after a look at its data and parameters, and what to warn of; as `fit` raises."""
+        job = self.job
+        if status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite):  # it was not the noise
+            job.params[:] = self.before
+            check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
+            raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
+        if stopped == "diverged" or not self.is_finite(self.state):
+            if not isinstance(job.optimizer, Solver):  # solvers take no step to where anything is infinite
+                self.rewind()
+            return "diverged", (
+                "the loss or the parameters are no longer finite; the parameters after the last finite epoch are kept"
+            )
+        why = _why_stalled(job, stopped) if stopped in ("converged", "stalled") else None
+        return (stopped, None) if why is None else ("stalled", why)
+
     def rewind(self) -> None:
         """Go back to the last epoch with finite parameters, by bisection: training again gives the same bits."""
-        params, state = self.kept
+        params, state = self.last_finite
         if state is None:
             state = State.fresh(self.job.spec, self.job.optimizer, self.state.seed)
         last, bad = self.done, self.done + 1
@@ -325,8 +323,8 @@ class _Run:
             middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
-            self.train(trial, *self.following(trial, middle - good), UNBOUNDED)
-            # It gets ahead, by whole epochs, unless batches from a callable are others now.
+            self.train(trial, *self.next_epochs(trial, middle - good), UNBOUNDED)
+            # It gets ahead by whole epochs, unless a callable yields other batches than before.
             ahead = trial.epochs_done - self.first > good and trial.batches_done == 0
             if ahead and self.is_finite(trial):
                 params, state = self.job.params.copy(), trial
@@ -367,13 +365,13 @@ class _Run:
 
 def _first_steps(job: Job, backend: str) -> int:
     """A first number of steps: all those of a short run, but at most a tenth of a second, before any time is known."""
-    if isinstance(job.optimizer, Solver) or job.batches is not None:  # how long batches take to come, nobody knows
+    if isinstance(job.optimizer, Solver) or job.batches is not None:  # nobody knows how long batches take to come
         return 1
     if backend != "numpy" and compiler_is_off():
         return 1
-    overhead = 20e-6 if backend == "numba" else 200e-6
+    overhead = 20e-6 if backend == "numba" else 200e-6  # seconds of a step apart from its operations, at most
     rows = job.batch_size * (1 if job.slopes is None else 1 + len(job.slopes.directions))
     if job.monitor is not None and job.monitor.X is not None:
         rows += len(job.monitor.X) // job.n_batches  # a step's share of those that an epoch ends with
     operations = rows * (6 * job.spec.n_params + 50 * job.spec.n_units)
-    return max(1, int(SECONDS_A_CALL / 2 / (overhead + operations / 5e9)))
+    return max(1, int(SECONDS_A_CALL / 2 / (overhead + operations / 5e9)))  # 5e9 operations a second: a slow core
