@@ -4,11 +4,9 @@ The network is 8-64-64-1 in float32, or a wide one. The timer divides by the num
 happens before the timing.
 """
 
-from time import perf_counter
-
 import numpy as np
 import pytest
-from calls import CALLS, per_call
+from calls import CALLS, clock_per, per_call
 from numba import njit
 
 import fastnn
@@ -65,7 +63,7 @@ def outputs_of_rows(net, x, out, calls):
         x[0, 0] = 1e-3 * out[0, 0]
 
 
-@pytest.mark.benchmark(group="three layers of 1,000 in float64, a compiled loop", timer=lambda: perf_counter() / 10)
+@pytest.mark.benchmark(group="three layers of 1,000 in float64, a compiled loop", timer=clock_per(10))
 @pytest.mark.parametrize("rows", [1, 2])
 def bench_large(benchmark, rows):
     """Weights that outgrow the second-level cache."""

@@ -5,10 +5,10 @@ iteration, with its share of the call. Compiling happens before the timing.
 """
 
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 import pytest
+from calls import clock_per
 
 import fastnn
 from fastnn.apps.comparison import workloads
@@ -66,19 +66,10 @@ WORKLOADS = (
 )
 
 
-def per_iteration(iterations):
-    """A clock of which `iterations` ticks are a second: what lasts through all of them reads as one."""
-
-    def clock():
-        return perf_counter() / iterations
-
-    return clock
-
-
 every_workload = pytest.mark.parametrize(
     "workload",
     [
-        pytest.param(w, id=w.name, marks=pytest.mark.benchmark(group=w.name, timer=per_iteration(w.iterations)))
+        pytest.param(w, id=w.name, marks=pytest.mark.benchmark(group=w.name, timer=clock_per(w.iterations)))
         for w in WORKLOADS
     ],
 )

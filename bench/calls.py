@@ -1,10 +1,13 @@
-"""What the times of one call inside a loop share."""
+"""Clocks for benches that time a loop, and the number of calls in most of these loops."""
 
 from time import perf_counter
 
 CALLS = 2_000
 
 
-def per_call():
-    """A clock of which `CALLS` ticks are a second: the time of a loop of so many calls, read as that of one."""
-    return perf_counter() / CALLS
+def clock_per(count):
+    """A clock that runs `count` times slower: the time of a loop of so many rounds reads as that of one."""
+    return lambda: perf_counter() / count
+
+
+per_call = clock_per(CALLS)

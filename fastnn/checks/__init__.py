@@ -38,9 +38,9 @@ from fastnn.checks.data import (
     without_marks,
 )
 from fastnn.checks.jobs import (
+    check_batches_done,
     check_job,
     check_l2,
-    check_place,
     check_shuffle,
     check_specialize,
     check_state,
@@ -53,7 +53,7 @@ from fastnn.checks.members import (
 )
 from fastnn.checks.memory import check_epochs, check_memory
 from fastnn.checks.monitor import check_metric_exists, check_monitor
-from fastnn.checks.networks import check_hidden, check_network_spec, check_rng, check_spec
+from fastnn.checks.networks import check_hidden_activation, check_network_spec, check_rng, check_spec
 from fastnn.checks.optimizers import check_optimizer
 from fastnn.checks.train_state import check_train_state, check_trained_params
 from fastnn.checks.values import (
@@ -79,6 +79,7 @@ __all__ = [
     "as_numbers",
     "check_apart",
     "check_batch",
+    "check_batches_done",
     "check_callback",
     "check_columns",
     "check_ensemble_params",
@@ -86,7 +87,7 @@ __all__ = [
     "check_finite",
     "check_finite_data",
     "check_flag",
-    "check_hidden",
+    "check_hidden_activation",
     "check_inputs",
     "check_integer",
     "check_job",
@@ -108,7 +109,6 @@ __all__ = [
     "check_optional_flag",
     "check_out",
     "check_params",
-    "check_place",
     "check_plain",
     "check_quantiles",
     "check_rng",

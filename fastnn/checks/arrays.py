@@ -45,7 +45,7 @@ def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
 
 
 def has_masked(value: Any) -> bool:
-    """Whether a masked value hides in an array, or in one of a list's."""
+    """Whether there is a masked value in an array, or in an array within a list."""
     if "numpy.ma" not in sys.modules:  # which is imported only where it is used
         return False
     if isinstance(value, np.ndarray):
@@ -56,7 +56,7 @@ def has_masked(value: Any) -> bool:
 
 
 def has_flags(value: Any) -> bool:
-    """Whether truth values are among the numbers of an array or a list, whose array would hide them."""
+    """Whether there are bools among the numbers of a list, which an array made of it would hide; or in an array."""
     if isinstance(value, (list, tuple)):
         return any(map(has_flags, value))
     return isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == np.bool_
@@ -178,7 +178,7 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
 
 
 def check_plain(**arrays: Any) -> None:
-    """Refuse arrays that compiled code may take for others: Numba's memory of types knows no byte order and no masks.
+    """Refuse arrays that compiled code may mistake for others: the types it remembers have no byte order and no mask.
 
     Anything but an array is left to the compiler, which refuses it.
 
@@ -204,13 +204,13 @@ def check_apart(**arrays: Any) -> None:
         if array is None:
             continue
         of_other = array if array.base is None else array.base
-        apart = of_other is not owner and type(of_other) is type(owner) is np.ndarray  # which own memory of their own
+        apart = of_other is not owner and type(of_other) is type(owner) is np.ndarray  # two owners of memory
         if not apart and np.may_share_memory(out, array):
             raise ValueError(f"{name} must be an array of its own; got one that shares the memory of {other}")
 
 
 def check_no_workspace(workspace: Any) -> None:
-    """Refuse a workspace, which Python's calls need none of; raises TypeError if there is one."""
+    """Refuse a workspace, which calls from Python do not need; raises TypeError if there is one."""
     if workspace is not None:
         raise TypeError(f"workspace must be None but in compiled code; got {describe(workspace)}")
 

@@ -18,13 +18,13 @@ from fastnn.settings.spec import NetworkSpec
 
 _INTP = np.dtype(np.intp)
 
-#: The smallest normal number of each dtype, and its reciprocal: one by a larger number is zero to kernels.
+#: The smallest normal number of each dtype, and its reciprocal: that of a larger number is zero to kernels.
 _LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) for dtype in DTYPES.values()}
 
 #: Beyond this a number's fourth power overflows, so that a loss might.
 _FAR = {dtype: 2.0 ** (np.finfo(dtype).maxexp // 4) for dtype in DTYPES.values()}
 
-#: How far a sum of probabilities may be from 1.
+#: How far a sum of probabilities may be from 1: more than by rounding, less than in a row that is no distribution.
 SUM_TOLERANCE = 1e-3
 
 
@@ -103,8 +103,8 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     return y
 
 
-def own_labels(y: NDArray) -> NDArray:
-    """Targets of a run: labels are copied, as kernels index by them, and a callback may change the user's array."""
+def copied_labels(y: NDArray) -> NDArray:
+    """Targets of a run, labels copied: kernels use them as indices, and a callback may change the user's array."""
     return y.copy() if y.ndim == 1 else y
 
 
@@ -179,10 +179,10 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
 
 
 def without_marks(values: NDArray, sample_weight: NDArray | None) -> NDArray:
-    """Samples, or what belongs to them, as they count: zeros for far numbers in rows that no weight counts.
+    """Samples, or what belongs to them, with zeros for very large numbers in rows of weight 0.
 
-    Such numbers often mark what is missing. Their loss might overflow, and times a weight of 0 be NaN. NaN and infinity
-    stay, to be refused.
+    Such numbers often mark what is missing. Their loss might overflow, and infinity times 0 is NaN. NaN and infinity
+    themselves stay, to be refused.
 
     Parameters
     ----------
@@ -256,10 +256,10 @@ def check_finite_data(X: NDArray, y: NDArray, sample_weight: NDArray | None, *, 
 def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
     """Class labels as intp."""
     if y.dtype is _INTP and y.flags.carray and y.size and np.maximum.reduce(np.ndarray(y.shape, np.uintp, y)) < classes:
-        return y  # in less time: a negative number is a large one without its sign
+        return y  # quickly: read without its sign, a negative number is a large one
     bad = (y < 0) | (y >= classes)
     if y.dtype.kind == "f":
-        bad |= y != np.floor(y)  # NaN, too, is no whole number
+        bad |= y != np.floor(y)  # NaN is no whole number either
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(f"y must hold class labels, integers from 0 to {classes - 1}; got {y[row]} in row {row}")
@@ -287,7 +287,7 @@ def check_target_range(y: NDArray, loss: Loss) -> None:
             )
     if loss.labels:
         sums = y.sum(axis=1)
-        bad = abs(sums - 1) > SUM_TOLERANCE  # rounding stays below, a row that is no distribution does not
+        bad = abs(sums - 1) > SUM_TOLERANCE
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(

@@ -16,7 +16,7 @@ from fastnn.checks.data import (
     check_sample_weight,
     check_some_present,
     check_targets,
-    own_labels,
+    copied_labels,
     without_marks,
 )
 from fastnn.checks.losses import check_loss, check_loss_parameter
@@ -102,7 +102,7 @@ def _takes_whole_batches(optimizer: Optimizer | Solver) -> bool:
 
 
 def check_shuffle(shuffle: Any, batch_size: int, rows: int) -> bool:
-    """Whether the rows are visited in random orders: in a batch of all rows an order would be seen by rounding alone.
+    """Whether the rows are visited in random orders; not in a batch of all rows, where only rounding would show it.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def check_job(
         y = np.zeros(1) if row.labels else np.zeros((1, n_targets))  # both stand for what will come
     X = check_inputs(X, spec, least=1)
     rows = len(X)
-    y = own_labels(check_targets(y, spec, row, rows))
+    y = copied_labels(check_targets(y, spec, row, rows))
     weights = check_sample_weight(sample_weight, spec, rows)
     check_some_present(row, y, weights)
     batch_size = check_batch_size(batch_size, rows, optimizer)
@@ -302,8 +302,8 @@ def _check_fields(state: State, fresh: State) -> None:
         raise ValueError(f"counters of state must be at least 0; got {state.counters.min()}")
 
 
-def check_place(state: State, job: Job) -> None:
-    """Refuse a state that is further into an epoch than the job's epochs are long.
+def check_batches_done(state: State, job: Job) -> None:
+    """Refuse a state that has done as many batches of its epoch as the job's epochs have, or more.
 
     Raises
     ------

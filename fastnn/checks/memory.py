@@ -1,4 +1,4 @@
-"""Refuse whatever would take more memory than the machine has, before it is allocated."""
+"""Refuse, before it is allocated, whatever would take more memory than the machine has."""
 
 from __future__ import annotations
 

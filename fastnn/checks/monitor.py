@@ -13,8 +13,8 @@ from fastnn.checks.data import (
     check_sample_weight,
     check_some_present,
     check_targets,
+    copied_labels,
     naming,
-    own_labels,
     split_data,
     without_marks,
 )
@@ -107,7 +107,7 @@ def _check_validation_data(data: Any, job: Job) -> tuple[NDArray, NDArray, NDArr
     X, y, weights = split_data(data, "validation_data must be")
     with naming("validation_data"):
         X = check_inputs(X, job.spec, least=1)
-        y = own_labels(check_targets(y, job.spec, job.loss, len(X)))
+        y = copied_labels(check_targets(y, job.spec, job.loss, len(X)))
         weights = check_sample_weight(weights, job.spec, len(X))
         check_finite_data(X, y, weights, masked=job.loss.masked)
         check_some_present(job.loss, y, weights)

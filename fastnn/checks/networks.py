@@ -49,7 +49,7 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     hidden = len(sizes) - 2
     one = isinstance(activation, (str, own.Activation)) or callable(activation)
     names = (activation,) * max(hidden, 1) if one else _names_of(activation, hidden)
-    names = tuple(check_hidden(name) for name in names)[:hidden]
+    names = tuple(check_hidden_activation(name) for name in names)[:hidden]
     output = _check_activation("output_activation", output_activation)
     return NetworkSpec(sizes, (*names, output), check_flag("bias", bias), _check_dtype(dtype))
 
@@ -88,7 +88,7 @@ def _check_activation(argument: str, activation: Any) -> str:
     return check_name(argument, activation, catalogue.ACTIVATIONS)
 
 
-def check_hidden(activation: Any) -> str:
+def check_hidden_activation(activation: Any) -> str:
     """The name of a hidden layer's activation, which may be a user's own; raises as `check_spec`."""
     name = _check_activation("activation", activation)
     if not catalogue.activation_of(name).hidden:

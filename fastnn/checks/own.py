@@ -14,16 +14,16 @@ from fastnn.settings import own
 from fastnn.settings.fingerprint import plain, with_helpers
 from fastnn.settings.own.activations import PARTS
 
-#: Where functions are looked at in an interval without ends: at no round number, where a kink might be.
+#: Where functions are evaluated in an interval without ends: at no round number, where a kink might be.
 POINTS = (-3.137, -1.618, -0.7312, -0.2071, 0.1693, 0.5772, 1.313, 2.906)
 
-#: The same for targets: at none of these points, for where an output equals its target many a loss has its kink.
+#: The same for targets: at none of those points, as many losses have a kink where an output equals its target.
 TARGET_POINTS = (-2.713, -1.302, -0.4519, -0.1139, 0.3071, 0.8347, 1.777, 2.351)
 
-#: How far a derivative may be off, beside the larger of itself and 1; central differences of fourth order are nearer.
+#: Largest error of a derivative, relative to the largest of 1, it and the function; fourth-order differences have less.
 TOLERANCE = 1e-6
 
-#: In the code of a function that allocates, and of one that raises.
+#: Marks in the LLVM code of a function that allocates, and of one that raises.
 _REFUSED = {"@NRT_MemInfo_alloc": "allocate", "@NRT_Allocate": "allocate", ".const.picklebuf": "raise exceptions"}
 
 _checked: set[tuple] = set()
@@ -37,7 +37,7 @@ def check_own_loss(loss: own.Loss) -> None:
     TypeError
         If a function does not take two numbers, does not compile, allocates, raises or returns no number.
     ValueError
-        If one is not finite where it is looked at, or the gradient does not agree with central differences.
+        If one is not finite where it is evaluated, or the gradient does not agree with central differences.
     """
     if (key := (loss.name, loss.outputs, loss.targets)) in _checked:
         return
@@ -69,7 +69,7 @@ def check_own_activation(activation: own.Activation) -> None:
 
 def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     """A function of this many numbers, as Numba compiles it where it may."""
-    import numba  # which networks without functions of the user's do without
+    import numba  # only if there are functions of the user's
 
     function = plain(function)
     n = len(inspect.signature(function).parameters)

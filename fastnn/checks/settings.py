@@ -1,4 +1,4 @@
-"""Checks of dataclasses of settings: each setting has the type of its annotation and lies in the interval beside it."""
+"""Checks of dataclasses of settings: each setting has the type and lies in the interval that its field declares."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from fastnn.settings.own import plain_name
 from fastnn.settings.solvers import LBFGS, LevenbergMarquardt, is_bayesian
 from fastnn.settings.spec import NetworkSpec
 
-#: That the matrices of Levenberg-Marquardt may take: with more a step takes minutes.
+#: Bytes that the matrices of Levenberg-Marquardt may take: with more, a step takes minutes.
 MOST_BYTES = 16 * 2**30
 
 

@@ -1,4 +1,4 @@
-"""Checks of a `TrainState`: the settings of training steps in compiled code, whose data are not yet known."""
+"""Checks of a `TrainState`: the settings of training steps in compiled code, whose data come later."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def check_number(argument: str, value: Any, interval: Interval) -> float:
 
 
 def check_in_float32(argument: str, numbers: Any, interval: Interval) -> None:
-    """Refuse a number or numbers of an interval that leave it in float32, where kernels take tiny ones for 0.
+    """Refuse numbers of an interval that leave it when rounded to float32, where kernels take tiny ones for 0.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checks of a method's arguments while its caller is compiled, and what is said of those that fail when it runs."""
+"""Checks of a method's arguments while its caller is compiled, and the messages for those that fail when it runs."""
 
 from __future__ import annotations
 

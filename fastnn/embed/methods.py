@@ -6,6 +6,8 @@ runs, so that nothing is ever written outside an array.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import types
 from numba.extending import lower_builtin
@@ -218,7 +220,20 @@ def _jacobian(net, x, out, jac, workspace=None):
                 architecture(net), p, x_r, x_column, out_r, out_column, jac_r, row, column, np.intp(at_once), work
             )
 
-    def one_together(net, x, out, jac, workspace=None):
+    rows = () if x.ndim == 1 else ("n",)
+    shapes = {"x": (*rows, n_in), "out": (*rows, n_out), "jac": (*rows, n_out, n_in)}
+    message, overlap = shapes_message("jacobian", shapes, size), overlap_message("jacobian", "jac", "out")
+    if absent(workspace) and at_once > 1:
+        return _jacobian_together(n_in, n_out, x.ndim, at_once, size, message, overlap)
+    return one if x.ndim == 1 else many
+
+
+def _jacobian_together(
+    n_in: int, n_out: int, dims: int, at_once: int, size: int, message: str, overlap: str
+) -> Callable:
+    """``net.jacobian`` of a large network without a workspace: `at_once` rows or columns together."""
+
+    def one(net, x, out, jac, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and fits(jac, (n_out, n_in))):
             raise ValueError(message)
         if not apart(jac, out):
@@ -227,7 +242,7 @@ def _jacobian(net, x, out, jac, workspace=None):
         jacobians = pointer(jac, 0), 0, stride(jac, 0), stride(jac, 1)
         jacobian_together(architecture(net), size, np.intp(at_once), parameters(net), 1, samples, outputs, jacobians)
 
-    def many_together(net, x, out, jac, workspace=None):
+    def many(net, x, out, jac, workspace=None):
         n = x.shape[0]
         if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and fits(jac, (n, n_out, n_in))):
             raise ValueError(message)
@@ -238,9 +253,4 @@ def _jacobian(net, x, out, jac, workspace=None):
         jacobians = pointer(jac, 0), stride(jac, 0), stride(jac, 1), stride(jac, 2)
         jacobian_together(architecture(net), size, np.intp(at_once), parameters(net), n, samples, outputs, jacobians)
 
-    rows = () if x.ndim == 1 else ("n",)
-    shapes = {"x": (*rows, n_in), "out": (*rows, n_out), "jac": (*rows, n_out, n_in)}
-    message, overlap = shapes_message("jacobian", shapes, size), overlap_message("jacobian", "jac", "out")
-    if absent(workspace) and at_once > 1:
-        return one_together if x.ndim == 1 else many_together
-    return one if x.ndim == 1 else many
+    return one if dims == 1 else many

@@ -19,9 +19,9 @@ from fastnn.kernels.jit.architecture import named
 class Refusal(ForceLiteralArg, TypingError):
     """A `TypingError` that arrives as it was raised.
 
-    Numba takes a `TypingError` for the failure of one candidate, and buries it in a list of all of them. An exception
-    that asks for the value of an argument is instead passed on untouched, from caller to caller, to the place where
-    values are known; this one ends there.
+    Numba takes a `TypingError` for the failure of one candidate, and buries it in a list of all of them. But it passes
+    on untouched, from caller to caller, an exception that asks for the value of an argument, to where values are known.
+    This one pretends to ask, and is raised again there.
     """
 
     def __init__(self, sentence: str):
@@ -39,7 +39,7 @@ class Refusal(ForceLiteralArg, TypingError):
 
     @property  # type: ignore[misc] # final there
     def requested_args(self) -> Any:
-        """Where a caller, and in the end Python, looks for what to do about it."""
+        """Is read by a caller, in the end by Numba's entry from Python, to see which values are asked for."""
         raise self.with_traceback(None)
 
     def fold_arguments(self, *args: Any) -> Any:  # type: ignore[misc] # likewise

@@ -32,7 +32,7 @@ from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # steps
 
-#: Places in a state's `constants`: of the training kernel's address, and of the largest number of samples in a batch.
+#: Indices in a state's `constants`: the training kernel's address, and the largest number of samples in a batch.
 _KERNEL, _MAX_BATCH = 0, 1
 
 
@@ -84,7 +84,7 @@ def _within(place, rows, n, low, high):
 
 @inlined
 def _distributions(place, rows, n, low, high):
-    """The same, and whether no row has another sum than 1."""
+    """The same, and whether every row without NaN sums to 1."""
     within = _within(place, rows, n, low, high)
     for r in range(rows):
         excess = -1.0
@@ -96,7 +96,7 @@ def _distributions(place, rows, n, low, high):
 
 @inlined
 def _anything(place, rows, n, low, high):
-    """What a loss says of targets that is defined for all."""
+    """True, as for the targets of a loss that is defined for all numbers."""
     return True
 
 

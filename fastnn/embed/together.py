@@ -1,7 +1,7 @@
 """Several samples, or rows of a Jacobian, together through a large network, with scratch on the stack.
 
-That is more than a function of the user's should hold for each place that asks for it: it belongs to functions of their
-own here, which give it back when they end.
+That is more than a user's function should hold for each call in it: the scratch belongs to functions of their own here,
+which free it when they return.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What training inside compiled code keeps from step to step; the steps are those of `fastnn.embed.steps`."""
+"""`fastnn.TrainState`: what training inside compiled code keeps from step to step; `steps` has the steps."""
 
 from __future__ import annotations
 

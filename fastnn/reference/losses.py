@@ -216,7 +216,7 @@ def _parameter_of(loss: Loss, parameter: NDArray | float | None) -> tuple[NDArra
 
 
 def _without_gaps(loss: Loss, o: NDArray, y: NDArray) -> NDArray:
-    """The targets; of a loss that is masked, and takes a row's outputs together, the output where one is missing."""
+    """The targets; if the loss is masked and takes a row's outputs together, the output stands for a missing one."""
     if not loss.masked:
         return y
     assert loss.logits_of is not None
@@ -226,7 +226,7 @@ def _without_gaps(loss: Loss, o: NDArray, y: NDArray) -> NDArray:
 def _present(
     loss: Loss, o: NDArray, y: NDArray, parameter: tuple[NDArray | float, ...]
 ) -> tuple[NDArray, NDArray, list[NDArray]]:
-    """Which targets are present; each one's outputs, ``(n, n_targets, outputs_per_target)``; those of a parameter."""
+    """Which targets are present; the outputs of each, ``(n, n_targets, outputs_per_target)``; its parameter."""
     here = ~np.isnan(y)
     of_targets = np.stack(np.split(o, loss.outputs_per_target, axis=1), axis=-1)
     return here, of_targets, [np.broadcast_to(number, y.shape)[here][:, np.newaxis] for number in parameter]

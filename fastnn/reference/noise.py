@@ -14,18 +14,18 @@ from fastnn.jobs.random_bits import RANGE, threshold
 from fastnn.reference.random import bits, key
 
 
-def gaussian(key: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Numbers of the normal distribution (Box and Muller, 1958)."""
+def gaussian(stream: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Numbers of the normal distribution (Box and Muller, 1958), from the stream with this key."""
     i = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
-    radius = np.sqrt(-2 * np.log((bits(key, 2 * i) + 1.0) / RANGE))
-    return radius * np.cos(2 * np.pi / RANGE * bits(key, 2 * i + 1))
+    radius = np.sqrt(-2 * np.log((bits(stream, 2 * i) + 1.0) / RANGE))
+    return radius * np.cos(2 * np.pi / RANGE * bits(stream, 2 * i + 1))
 
 
-def dropout_factors(key: int, rate: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Zero with probability `rate`, and otherwise what keeps the mean (Srivastava et al., 2014)."""
+def dropout_factors(stream: int, rate: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Zero with probability `rate`, otherwise a factor that keeps the mean (Srivastava et al., 2014)."""
     i = np.arange(np.prod(shape), dtype=np.uint64).reshape(shape)
     zero = threshold(rate)
-    return np.where(bits(key, i) >= zero, RANGE / (RANGE - zero), 0.0)
+    return np.where(bits(stream, i) >= zero, RANGE / (RANGE - zero), 0.0)
 
 
 def noisy(job: Job, seed: int, step: int, X: NDArray) -> tuple[NDArray, list[NDArray] | None]:

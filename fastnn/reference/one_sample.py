@@ -93,6 +93,6 @@ class OneSample:
         self._backwards(net, x, t, [v, v_slope, *([] if v_curvature is None else [v_curvature])], grad)
 
     def _backwards(self, net: Any, x: NDArray, t: NDArray, V: list[NDArray], grad: NDArray) -> NDArray:
-        """From what multiplies each term of the outputs to what multiplies the inputs, a row a sample."""
+        """From the factors of each term of the outputs to those of the inputs, a row for each sample."""
         rows = [np.atleast_2d(v) for v in V]
         return series.vjp(self._spec, net.params, np.atleast_2d(x), np.atleast_2d(t), rows, grad)[0]

@@ -35,7 +35,7 @@ def taylor(spec: NetworkSpec, params: NDArray, X: NDArray, T: NDArray, terms: in
 def vjp(
     spec: NetworkSpec, params: NDArray, X: NDArray, T: NDArray, V: list[NDArray], gradient: NDArray
 ) -> list[NDArray]:
-    """Go backwards from the factors of each term of the outputs.
+    """Go backwards: from factors (cotangents) of the outputs' terms to those of the inputs' terms.
 
     Parameters
     ----------
@@ -91,14 +91,14 @@ def _push(activation: str, z: list[NDArray]) -> list[NDArray]:
         ]
     h = [activations.FUNCTIONS[activation](z[0])]
     for order in range(1, len(z)):
-        known = [*h, *[np.zeros_like(h[0])] * (len(z) - len(h))]  # the slope's terms need none beyond
+        known = [*h, *[np.zeros_like(h[0])] * (len(z) - len(h))]  # the terms that are not known yet have no part in it
         parts = [comb(order - 1, i) * _slope(activation, z, known, i, z[order - i]) for i in range(order)]
         h.append(np.sum(parts, axis=0))
     return h
 
 
 def _pull(activation: str, z: list[NDArray], h: list[NDArray], V: list[NDArray]) -> list[NDArray]:
-    """From what multiplies the terms of a layer's outputs to what multiplies those of its pre-activations."""
+    """From the factors of the terms of a layer's outputs to those of the terms of its pre-activations."""
     if activation == "ascending":
         V, h = [activations.back_through_sums(v) for v in V], _push("softplus", z)
         return _first_apart(V, _pull("softplus", z, h, V))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from fastnn.checks import check_hidden, check_loss_row, check_name, counted
+from fastnn.checks import check_hidden_activation, check_loss_row, check_name, counted
 from fastnn.jobs.job import LossConvention
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
@@ -68,7 +68,9 @@ def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:
             f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}; got {activation!r}"
         )
     return tuple(
-        check_hidden(name) if isinstance(name, Activation) else check_name("activation", name, HIDDEN_ACTIVATIONS)
+        check_hidden_activation(name)
+        if isinstance(name, Activation)
+        else check_name("activation", name, HIDDEN_ACTIVATIONS)
         for name in names
     )
 

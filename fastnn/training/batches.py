@@ -25,7 +25,7 @@ Task = tuple["Future[Batch | None]", Callable[[], Batch | None]]
 
 
 class OneThread:
-    """A thread that does one thing after another; unlike an executor's, also once the main thread has ended."""
+    """A thread that does one task after another; unlike an executor's, it still does once the main thread has ended."""
 
     def __init__(self, name: str):
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
@@ -39,7 +39,7 @@ class OneThread:
         return future
 
     def close(self, wait: bool) -> None:
-        """End the thread, after what it does at the moment, and perhaps wait for that."""
+        """End the thread after its present task, and perhaps wait for that."""
         self._tasks.put(None)
         if wait:
             self._thread.join()
@@ -55,14 +55,14 @@ class OneThread:
 
 
 class Feed:
-    """The batches of a job, taken one by one: a context, at whose end that of the thread is.
+    """The batches of a job, taken one by one; a context that ends the thread which fetches them.
 
     Parameters
     ----------
     job : Job
         Whose `batches` yields, anew in every epoch, ``(X, y)`` or ``(X, y, sample_weight)``.
     trainer : callable
-        What gives, of the job of one batch and its state, what runs it: the twin's.
+        The twin's: from the job of one batch and its state it makes what runs it.
     end_epoch : callable
         What is done when an epoch ends.
     interrupts : Interrupts
@@ -117,7 +117,7 @@ class Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the thread, which skips no more batches; after a second Ctrl-C not even the present one is waited for."""
+        """End the thread after the batch that it fetches; after a second Ctrl-C not even that is waited for."""
         self._is_closed = True
         self._thread.close(wait=kind is not KeyboardInterrupt)
 
@@ -153,9 +153,9 @@ class Feed:
         return batch
 
     def _fetch(self, iterator: Iterator[Any], number: int, skipped: int = 0) -> Batch | None:
-        """The next batch of this iterator, which a run that goes back to an earlier place leaves meanwhile."""
+        """The next batch of an iterator, or None after the last, once this many batches have been skipped."""
         missing = object()
-        for _ in range(skipped):  # here, for what yields them may live in one thread, as a database's cursor does
+        for _ in range(skipped):  # in this thread: what yields them may be bound to one, as a database's cursor is
             if self._is_closed:
                 return None
             next(iterator, None)
@@ -163,7 +163,7 @@ class Feed:
         if batch is missing:
             return None
         X, y, weight = check_batch(batch, number, self._job.spec, self._job.loss)
-        # Copies, for who yields batches may fill the same arrays anew while these are trained on.
+        # Copies: whatever yields batches may refill the same arrays while the network is trained on these.
         return X.copy(), y.copy(), None if weight is None else weight.copy()
 
     def _step(self, state: State, batch: Batch, learning_rate: NDArray[np.float64]) -> Status:

@@ -24,8 +24,8 @@ from fastnn.training.twins import NormalEquations
 #: The precisions have settled when an update changes gamma by no more than this.
 SETTLED = 1e-3
 
-#: Parameters whose squares have a smaller sum are none: the evidence finds nothing that the data determine.
-LEAST_SQUARES = 1e-100
+#: Least sum of the parameters' squares: where it is smaller, the data determine no parameter.
+LEAST_SUM = 1e-100
 
 
 class Evidence(NamedTuple):
@@ -49,7 +49,7 @@ class Evidence(NamedTuple):
 def precisions(gamma: float, n: float, squares: float, params: NDArray[np.float64]) -> tuple[float, float]:
     """Alpha and beta for gamma, n targets and the sum of their squared errors."""
     tiny = float(np.finfo(np.float64).tiny)
-    return max(gamma, 1e-6) / max(float(params @ params), LEAST_SQUARES), max(n - gamma, 1e-6 * n) / max(squares, tiny)
+    return max(gamma, 1e-6) / max(float(params @ params), LEAST_SUM), max(n - gamma, 1e-6 * n) / max(squares, tiny)
 
 
 def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:

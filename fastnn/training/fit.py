@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import (
     all_finite,
+    check_batches_done,
     check_callback,
     check_epochs,
     check_finite_data,
@@ -22,7 +23,6 @@ from fastnn.checks import (
     check_integer,
     check_name,
     check_optional_flag,
-    check_place,
     check_specialize,
 )
 from fastnn.jobs.job import Job, State, Status, Train
@@ -103,7 +103,7 @@ def fit(
         from fastnn.training.holding_out import hold_out
 
         job = hold_out(job, state.seed)
-    check_place(state, job)
+    check_batches_done(state, job)
     epochs = check_epochs(epochs)
     show, callback = check_optional_flag("progress", progress), check_callback(callback)
     threads, backend = check_integer("threads", threads, 1), check_name("backend", backend, BACKENDS)

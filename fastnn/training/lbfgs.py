@@ -14,22 +14,23 @@ from numpy.typing import NDArray
 from fastnn.checks.extras import require
 from fastnn.jobs.job import Job, State, Status
 from fastnn.settings.solvers import LBFGS
+from fastnn.training.blas import norm
 from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.twins import twin
 from fastnn.training.verdict import rounding_loss, size_of_loss
 
-#: How far along the gradient, beside the parameters, the curvature is taken.
+#: Length of the step along the gradient, relative to the parameters, over which a difference gives the curvature.
 PROBE = 1e-4
 
-#: The part of the loss that counts as nothing to be gained.
+#: The part of the loss that is not worth gaining.
 LITTLE = 1e-6
 
 
 class Lbfgs:
-    """A run of SciPy's minimiser, which is stopped after each of its iterations until the next is asked for.
+    """A run of SciPy's minimiser, which pauses after each of its iterations until the next is asked for.
 
-    It runs on a thread of its own, that and the caller's taking turns. Its own tolerances are absolute; those of the
-    rule, which are relative to the scale of the problem, are looked after here.
+    It runs on a thread of its own, which takes turns with the caller's. SciPy's tolerances, which are absolute, are
+    switched off; those of `LBFGS`, relative to the scale of the problem, are checked here.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class Lbfgs:
     end_epoch : callable
         What is done when an epoch ends.
     interrupts : Interrupts
-        Which are answered between two evaluations.
+        Are answered between two evaluations.
     """
 
     def __init__(self, job: Job, backend: str, end_epoch: Callable[..., bool], interrupts: Interrupts):
@@ -50,7 +51,7 @@ class Lbfgs:
         self._loss_and_grad = twin(backend, "network").loss_and_grad
         self._start = job.params.astype(np.float64)
         self._loss: float | None = None  # before the next iteration
-        self._first_slope = 0.0  # the largest derivative at the start, beside the root of the loss
+        self._first_slope = 0.0  # the largest derivative at the start, relative to the root of the loss
         self._gradient = self._start  # of the last evaluation
         self._here: tuple[NDArray, float, NDArray] = (self._start, np.nan, self._start)  # x, loss and gradient
         self._turns: SimpleQueue[bool] = SimpleQueue()  # whether to go on
@@ -97,7 +98,7 @@ class Lbfgs:
             self._thread.join()
 
     def _next(self) -> Any:
-        """What the next iteration leads to."""
+        """The result of the next iteration: see `_results`."""
         if self._thread is None:
             self._thread = Thread(target=self._run, name="fastnn-lbfgs", daemon=True)
             self._thread.start()
@@ -146,7 +147,7 @@ class Lbfgs:
             raise StopIteration
         assert before is not None
         steep = self._rule.gradient_tolerance
-        if _slope(loss, gradient) <= steep * self._first_slope:  # or the inputs are tiny, and so is every derivative
+        if _slope(loss, gradient) <= steep * self._first_slope:  # or the inputs are tiny, and with them all derivatives
             self._has_converged = self._is_minimum(x, loss, gradient, max(LITTLE, steep))
         tolerance = max(self._rule.loss_tolerance, np.finfo(self._job.params.dtype).eps)
         if before - loss <= tolerance * max(abs(before), abs(loss)):
@@ -181,19 +182,16 @@ class Lbfgs:
     def _gain(
         self, x: NDArray[np.float64], size: float, gradient: NDArray[np.float64], part: NDArray[np.float64]
     ) -> float:
-        """How much the best step along a part of the gradient would lower a loss of this size, were it a parabola."""
-        length = _norm(part)
+        """How much the best step along a part of the gradient would lower a loss of this size if it were a parabola."""
+        length = norm(part)
         if length == 0:
             return 0.0
-        probe = PROBE * min(max(1.0, _norm(x)), size / length)
+        probe = PROBE * min(max(1.0, norm(x)), size / length)
         _, behind = self._evaluate(x - probe / length * part)
         curvature = ((gradient - behind) * part).sum() / (probe * length)
         return length**2 / (2 * curvature) if curvature > 0 else np.inf
 
 
-def _norm(vector: NDArray[np.float64]) -> float:
-    return sqrt((vector * vector).sum())
-
-
 def _slope(loss: float, gradient: NDArray[np.float64]) -> float:
+    """The largest derivative, relative to the root of the loss."""
     return float(abs(gradient).max()) / sqrt(abs(loss)) if loss != 0 and np.isfinite(loss) else 0.0

@@ -35,6 +35,7 @@ from fastnn.jobs.monitor import MonitorState
 from fastnn.settings import catalogue
 from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
 from fastnn.training import evidence
+from fastnn.training.blas import norm
 from fastnn.training.evidence import Evidence
 from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.slope_residuals import SlopeResiduals
@@ -44,19 +45,19 @@ from fastnn.training.verdict import rounding_loss
 #: What the damping is divided by after a step that was taken, and multiplied by after one that was not.
 SHRINK, GROW = 3.0, 2.0
 
-#: Damping, beside the greatest curvature, below which it has no effect, and beyond which no step will lower the loss.
+#: Damping, relative to the greatest curvature, below which it has no effect, and above which no step lowers the loss.
 VANISHING, HOPELESS = 1e-18, 1e12
 
-#: The cosine of the angle between the residuals and a column of J that passes for a right one.
+#: Largest cosine of the angle between the residuals and a column of J that counts as a right angle.
 RIGHT_ANGLE = 1e-6
 
-#: How far along a step, as a part of it, the residuals' second derivative is taken.
+#: The part of a step over which differences give the residuals' second derivative.
 PROBE = 0.1
 
-#: The longest acceleration, beside its step, with which the step is trusted.
+#: Length of the acceleration, relative to that of its step, up to which the step is trusted.
 LONGEST_ACCELERATION = 0.75
 
-#: Samples of a block of the Jacobian, at most: few enough for it to stay in the cache.
+#: Rows of a block of the Jacobian, at most: few enough for it to stay in the cache.
 BLOCK_ROWS = 256
 
 
@@ -82,7 +83,7 @@ def train(
     end_epoch : callable
         What is done when an epoch ends.
     interrupts : Interrupts
-        Which are answered in the midst of a step.
+        Are answered in the middle of a step.
     """
     problem, monitor_state = _Problem(job, backend, interrupts), state.monitor_state
     for i in range(min(len(losses), max_steps)):
@@ -199,7 +200,7 @@ class _Problem:
         ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
         second = (ahead - 2 * (scale * errors).astype(np.float64) + behind) / PROBE**2
         second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
-        targets = (outputs - slopes * second).astype(here.dtype)  # whose error is r'', times what it is chained with
+        targets = (outputs - slopes * second).astype(here.dtype)  # the error is r'' times what the chain rule asks for
         loss = catalogue.LOSSES["mse" if job.loss.mean else "sse"]
         if job.loss.masked:
             targets[np.isnan(job.y)], loss = np.nan, loss.where_present()
@@ -223,7 +224,7 @@ def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linear
     while damping <= hopeless and damping < np.inf:
         problem.answer()
         factor = equations.cholesky(here.curvature, damping, problem.answer)
-        if factor is not None:  # by rounding it may be
+        if factor is not None:  # rounding can make the matrix indefinite
             step = -equations.cholesky_solve(factor, here.gradient)
             if -(here.gradient * step).sum() <= problem.eps * here.loss:
                 if has_grown or damping <= VANISHING * largest or problem.is_minimum(here):
@@ -232,14 +233,10 @@ def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linear
                 continue
             acceleration = -equations.cholesky_solve(factor, problem.bend(step))
             better = params + (step + acceleration / 2).astype(params.dtype)
-            is_short = np.isfinite(better).all() and _norm(acceleration) <= LONGEST_ACCELERATION * _norm(step)
+            is_short = np.isfinite(better).all() and norm(acceleration) <= LONGEST_ACCELERATION * norm(step)
             if is_short and problem.loss(better) < here.loss:
                 monitor_state[MonitorState.DAMPING] = damping / SHRINK
                 return better
         has_grown = True
         damping = monitor_state[MonitorState.DAMPING] = damping * GROW
     return None
-
-
-def _norm(vector: NDArray[np.float64]) -> float:
-    return sqrt((vector * vector).sum())

@@ -19,7 +19,7 @@ def is_terminal(stream: Any) -> bool:
 
 
 class ProgressBar:
-    """Progress of a run, on standard error; what is counted, and told beside the count, each kind of bar says.
+    """Progress of a run, on standard error. Each kind of bar says what it counts and which numbers it shows as well.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class ProgressBar:
     counts : str
         What is counted.
     unknown : dict of str to float
-        The numbers that are told, as they are before the first of them is known.
+        The numbers that are shown as well, with their values before the first is known.
     """
 
     counts: ClassVar[str]
@@ -53,7 +53,7 @@ class ProgressBar:
 
     def _columns(self, rich: Any) -> list[Any]:
         """What stands to the right of the bar; `rich` is the module of its columns."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it tells")
+        raise NotImplementedError(f"{type(self).__name__} does not say which numbers it shows")
 
     def _move(self, done: int, **numbers: float) -> None:
         """Show how many are done and these numbers, if anything is to be shown by now."""
