@@ -11,7 +11,6 @@ import fastnn
 
 PACKAGE = Path(fastnn.__file__).parent
 TEXT = (PACKAGE / "kernels" / "README.md").read_text(encoding="utf-8").partition("## Two walks")[2].partition("##")[0]
-LINE = r"^    (\S+) +(.+)$"
 #: Each walk: pairs of a file and a function, in order.
 WALKS = [
     [
@@ -53,7 +52,6 @@ def functions_above(call, last):
     return stack[::-1]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="code objects have no qualified names before Python 3.11")
 @pytest.mark.parametrize(("walk", "call", "last"), [(0, fit, "PreparedForTiles.run"), (1, fit_many, "step")])
 def test_the_walk_in_python(walk, call, last):
     names = [name for _, name in WALKS[walk]]

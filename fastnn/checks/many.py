@@ -27,6 +27,7 @@ from fastnn.checks.values import check_flag, check_name, check_optional_flag, de
 from fastnn.jobs.members import MembersJob
 from fastnn.jobs.monitor import Monitor
 from fastnn.settings.catalogue import Loss
+from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.spec import NetworkSpec
@@ -77,15 +78,13 @@ def check_members_job(
     k, row = len(numbers), check_loss(loss, spec, targets)
     optimizer, rates, momenta = check_optimizers(optimizer, k)
     X, y, weights = check_data(X, y, sample_weight, spec, row, k)
-    X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
     batch_size, l2 = check_batch_size(batch_size, X.shape[1], optimizer), check_for_each("l2", l2, k)
     check_in_dtype(spec, optimizer, l2=l2)
-    if validation_data is not None:
+    if validation_data is None:
+        X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
+    else:
         X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
-    stopping = check_early_stopping(early_stopping, X_val.shape[1] > 0)
-    if stopping is not None and stopping.monitor == "metric":
-        for weight in weights_val if len(weights_val) else [None]:
-            check_metric_exists(Monitor(X=X_val[0], y=y_val[0], sample_weight=weight), row)
+    stopping = _check_stopping(early_stopping, X_val, y_val, weights_val, row)
     slopes = check_slopes(dydx, dydx_weight, directions, spec, row, X.shape[1])
     if slopes is not None and len(X) > 1:
         raise ValueError(f"dydx must be None where each member has an X of its own; got {describe(dydx)}")
@@ -141,6 +140,17 @@ def _check_validation_data(given: Any, spec: NetworkSpec, loss: Loss, members: i
             f"got {len(X)} of X and {len(y)} of y"
         )
     return X, y, weights
+
+
+def _check_stopping(
+    early_stopping: Any, X_val: NDArray, y_val: NDArray, weights_val: NDArray, loss: Loss
+) -> EarlyStopping | None:
+    """When members stop; if by a metric, one that exists for each member's weights of the validation set."""
+    stopping = check_early_stopping(early_stopping, X_val.shape[1] > 0)
+    if stopping is not None and stopping.monitor == "metric":
+        for weight in weights_val if len(weights_val) else [None]:
+            check_metric_exists(Monitor(X=X_val[0], y=y_val[0], sample_weight=weight), loss)
+    return stopping
 
 
 def _check_streams(rng: Any, seeds: Any, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -165,12 +165,7 @@ def check_data(
     else:
         blocks = check_inputs(X, spec, least=1)[None]
     n, n_targets = blocks.shape[1], loss.n_targets(spec.n_out)
-    if np.ndim(y) == 3 or (
-        np.ndim(y) == 2
-        and np.shape(y) == (members, n)
-        and (n_targets, members) != (n, n)
-        and np.shape(y) != (n, n_targets)
-    ):
+    if np.ndim(y) == 3 or np.shape(y) == (members, n) != (n, n_targets):  # the latter: a row for each member
         _check_blocks("y", y, members)
         targets = np.stack([_one_hot(check_targets(block, spec, loss, n), spec) for block in y])
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-RANGE = 2.0**32  # how many numbers they may be
+RANGE = 2.0**32  # how many numbers they can be
 
 
 def threshold(rate: float) -> int:
-    """What they are below with probability `rate`."""
+    """The number that they are below with probability `rate`."""
     return min(round(rate * RANGE), 2**32 - 1)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Why a member's training ended, by its status; then the statuses of training that has ended.
+#: Why a member's training ended, by its status.
 STOPPED = ("waiting", "finished", "early", "diverged")
+
+#: The statuses of training that has ended.
 FINISHED, EARLY, DIVERGED = 1, 2, 3
 
 

@@ -263,7 +263,7 @@ def backward(layers, params, Z, H, D, gradient):
 
 
 @_loops
-def batch(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient):
+def batch_gradient(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient):
     """Loss and gradient of a batch whose rows count by their shares."""
     forward(layers, params, Z, H)
     last, n_out, value = layers.shape[0] - 1, layers[layers.shape[0] - 1, N_OUT], 0.0
@@ -281,7 +281,7 @@ def descend(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradien
     """So many steps of gradient descent on one batch; the last loss before its step."""
     value = 0.0
     for _ in range(steps):
-        value = batch(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient)
+        value = batch_gradient(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient)
         for k in range(params.size):
             params[k] -= rate * gradient[k]
     return value
@@ -309,20 +309,20 @@ def _check(spec: NetworkSpec, loss: Loss | None = None) -> None:
     raise ValueError(f"backend must be 'numba' or 'numpy' for {needed}, not all of which are plain loops; got 'plain'")
 
 
-def _table(spec: NetworkSpec) -> NDArray[np.int64]:
+def _layer_table(spec: NetworkSpec) -> NDArray[np.int64]:
     rows = [(row.n_in, row.n_out, row.weights, row.biases, row.activation.code) for row in spec.layers]
     return np.array(rows, np.int64)
 
 
-def _room(spec: NetworkSpec, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Z, H and D for this many rows, as wide as the widest layer; X stands in H[0]."""
+def _buffers(spec: NetworkSpec, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Z, H and D for the rows of X, as wide as the widest layer; X stands in H[0]."""
     Z, D = np.zeros((2, spec.n_layers, len(X), max(spec.sizes)), spec.dtype)
     H = np.zeros((spec.n_layers + 1, len(X), max(spec.sizes)), spec.dtype)
     H[0, :, : spec.n_in] = X
     return Z, H, D
 
 
-def _batch(
+def _arguments(
     spec: NetworkSpec,
     params: NDArray,
     X: NDArray,
@@ -331,22 +331,22 @@ def _batch(
     weights: NDArray | None,
     parameter: NDArray | float,
 ) -> tuple[Any, ...]:
-    """The first arguments of `batch` and `descend`, but for the gradient."""
+    """The first arguments of `batch_gradient` and `descend`, up to the gradient."""
     targets = y if y.ndim == 2 else np.eye(spec.n_out, dtype=spec.dtype)[y]
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
     counted = counted_weights(loss, y, shares)
     total = loss.divisor(spec.n_out) * (counted.sum() if loss.mean and counted.any() else 1.0)
     code = masked_twin(loss.code) if loss.masked else loss.code  # below a target that is NaN is left out in any case
-    known = _table(spec), code, loss.logits_of is not None
+    known = _layer_table(spec), code, loss.logits_of is not None
     numbers = np.full(targets.shape[1], parameter, np.float64)
-    return *known, numbers, params, targets, shares / total, *_room(spec, X)
+    return *known, numbers, params, targets, shares / total, *_buffers(spec, X)
 
 
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
     _check(spec)
-    Z, H, _ = _room(spec, X)
-    forward(_table(spec), params, Z, H)
+    Z, H, _ = _buffers(spec, X)
+    forward(_layer_table(spec), params, Z, H)
     return H[-1, :, : spec.n_out].copy()
 
 
@@ -378,7 +378,7 @@ def loss_and_grad(
     _check(spec, loss)
     gradient = np.empty_like(params) if out is None else out
     parameter = loss.default if loss_parameter is None else loss_parameter
-    value = float(batch(*_batch(spec, params, X, y, loss, sample_weight, parameter), gradient))
+    value = float(batch_gradient(*_arguments(spec, params, X, y, loss, sample_weight, parameter), gradient))
     if l2:
         weights = np.where(spec.weight_mask(), params, 0)
         gradient += l2 * weights
@@ -397,7 +397,7 @@ def main() -> None:
     y = np.array([[0], [1], [1], [0]], np.float64)
     params = np.random.default_rng(0).random(spec.n_params)
     gradient = np.empty_like(params)
-    loss = descend(*_batch(spec, params, X, y, LOSSES["sse"], None, 1.0), gradient, 1.0, 1500)
+    loss = descend(*_arguments(spec, params, X, y, LOSSES["sse"], None, 1.0), gradient, 1.0, 1500)
     print(f"loss {loss:.6f}, outputs {predict(spec, params, X).ravel().round(3)}")
 
 

@@ -50,7 +50,8 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
             left = rows - i
             share = load_first(scale + i, left)
             value, derivative = element(code, load_first(o + i, left), load_first(y + i, left), number)
-            loss = fma(share, select(first_lanes(left, value), value, 0.0), loss)  # for the reason given below
+            # Lanes beyond the last row hold the loss of nothing against nothing, which need not be zero.
+            loss = fma(share, select(first_lanes(left, value), value, 0.0), loss)
             store_first(d + i, share * derivative, left)
         return np.float64(total(loss))
     for r in range(rows):
@@ -59,9 +60,7 @@ def elementwise_loss(code, o, d, y, labels, scale, rows, n_out, parameter):
             place, left = r * n_out + j, n_out - j
             number = load_first(parameter + j, left)
             value, derivative = element(code, load_first(o + place, left), load_first(y + place, left), number)
-            # Lanes beyond the last output hold the loss of nothing against nothing, which need not be zero.
-            value = select(first_lanes(left, value), value, 0.0)
-            loss = fma(share, value, loss)
+            loss = fma(share, select(first_lanes(left, value), value, 0.0), loss)  # likewise beyond the last output
             store_first(d + place, share * derivative, left)
     return np.float64(total(loss))
 

@@ -44,13 +44,13 @@ from fastnn.kernels.tiles.layers import (
 )
 from fastnn.settings import catalogue
 
-#: Rows of the products that are computed together, whole tiles: the fewer, the less of them lies below the diagonal.
+#: Rows of a product that are computed together, in whole tiles: the fewer, the less is computed below the diagonal.
 _PANEL = 8 * LOW
 
-#: Rows of a Cholesky factor between two products: those within are subtracted one by one, at a fraction of the speed.
+#: Rows of a Cholesky factor between two matrix products: within, row is subtracted from row, which is slower.
 _PIVOTS = 32
 
-#: Operations of one call, a tenth of a second or so: what is asked for in between is answered then.
+#: Operations of one call of a kernel, a tenth of a second or so: between two calls Ctrl-C is answered.
 _OPERATIONS = 2e9
 
 

@@ -22,7 +22,7 @@ from fastnn.settings import catalogue
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.spec import NetworkSpec
 
-#: Products of a weight and a number in a call of the kernel, about: between two calls Python may answer Ctrl-C.
+#: About how many multiplications a call of the kernel does: between two calls Python can answer Ctrl-C.
 PRODUCTS_A_CALL = 10**9
 
 
@@ -38,7 +38,7 @@ def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out)
 
 
 class _OneRow:
-    """Predicting single rows: what depends on the spec alone is there already."""
+    """Predicts single rows quickly: what depends on the spec alone is prepared, and workspaces are used again."""
 
     def __init__(self, spec: NetworkSpec):
         self.layers, zeros, self.size = layout(spec, 1, False, False)
