@@ -7,6 +7,7 @@ from numba.extending import overload
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.forward import layers
 from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.products import AS_IT_IS
 from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of
 from fastnn.kernels.point.vjp import multiply, pull_gradient, unit_vector
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
@@ -76,7 +77,7 @@ def _curve_layer(architecture, l, softmax, n_in, n_out, buffer, p, tangents, oth
     """`_curve` for one layer; the Jacobian of its outputs to `others`, a row of a buffer for each input."""
     h, row_stride, column_stride = h
     for i in range(n_in):
-        layer(architecture, l, -2, p, (tangents + i * buffer, 1), (others + i * buffer, slopes, slopes))
+        layer(architecture, l, AS_IT_IS, p, (tangents + i * buffer, 1), (others + i * buffer, slopes, slopes))
     for i in range(n_in):
         bent = tangents  # which are no longer needed
         if softmax > 0:

@@ -14,6 +14,7 @@ from fastnn.kernels.dispatch import fetches_weights
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.point.forward import layers, write
 from fastnn.kernels.point.layer import layer
+from fastnn.kernels.point.products import AS_IT_IS, TIMES_SLOPES
 from fastnn.kernels.point.scratch import JACOBIAN_ROWS, OPTIONS, jacobian_rows, padded, sizes_of
 from fastnn.kernels.point.vjp import multiply, pull_gradient, softmax_slope, unit_vector
 from fastnn.kernels.simd import broadcast, lanes, store
@@ -96,20 +97,20 @@ def _choose_push(architecture, l, p, t, here, there, slopes):
     following, n_out, width = this + 1, spec.n_out, padded(spec.sizes[this + 1], spec)
 
     def onward(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
         return _push(architecture, following, p, (here, 1), there, here, slopes + width)
 
     def outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
         return here
 
     def softmax_outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -2, p, t, (here, slopes, slopes))
+        layer(architecture, this, AS_IT_IS, p, t, (here, slopes, slopes))
         softmax_slope(here, slopes, n_out)
         return here
 
     def ascending_outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, -1, p, t, (here, slopes, slopes))
+        layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
         passes.cumulate(here, n_out)
         return here
 

@@ -53,9 +53,9 @@ def columns_of(row: Layer, spec: NetworkSpec) -> Columns:
 def layer(architecture, l, order, p, x, to):
     """Layer `l`, a literal, on one sample `x`: a place and the stride from one number to the next.
 
-    A literal `order` of 0, 1 or 2 is the highest derivative of the activation that is written. On a tangent there are
-    no biases: -1 multiplies it by the slopes, -2 leaves it alone. `to` holds three places, padded: of the outputs h,
-    of the slopes f'(z) and of the curvatures f''(z).
+    A literal `order` of 0, 1 or 2 is the highest derivative of the activation that is written. A tangent, to which no
+    biases are added, takes `TIMES_SLOPES` or `AS_IT_IS` instead. `to` holds three places, padded: of the outputs h, of
+    the slopes f'(z) and of the curvatures f''(z).
     """
 
 

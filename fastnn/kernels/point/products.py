@@ -23,6 +23,9 @@ BLOCK_ALONE = REGISTER_FILE.features
 #: How many rows ahead weights that outgrow the second-level cache are fetched (bench_embed.py -k large).
 AHEAD = 48
 
+#: What `layer` writes of a tangent, in place of an order: its product with the weights times the slopes, or as it is.
+TIMES_SLOPES, AS_IT_IS = -1, -2
+
 #: Samples at once: with BLOCK vectors each, their sums fill the registers.
 ROWS = REGISTER_FILE.samples
 _ALL_SUMS = ROWS * SUMS
@@ -148,7 +151,7 @@ def _choose_finish(code, order, z, to, j):
         store(to[1] + j, derivative(code, z, h))
         store(to[2] + j, second_derivative(code, z, h))
 
-    return {-2: product, -1: tangent, 0: value, 1: slope, 2: curvature}[order.literal_value]
+    return {AS_IT_IS: product, TIMES_SLOPES: tangent, 0: value, 1: slope, 2: curvature}[order.literal_value]
 
 
 # ---------------------------------------------------------------- several samples

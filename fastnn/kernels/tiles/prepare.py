@@ -14,7 +14,7 @@ from fastnn.jobs.job import STATUSES, Job, State, Status
 from fastnn.jobs.random_bits import threshold
 from fastnn.kernels import dispatch
 from fastnn.kernels.functions import optimizers
-from fastnn.kernels.jit.compiling import address_of
+from fastnn.kernels.jit.compiling import Dispatcher, address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import yield_address
 from fastnn.kernels.simd.types import pointer_type
@@ -63,35 +63,23 @@ def _optimizer_address(rule: int, dtype: str) -> int:
 
 
 @lru_cache
-def _step_address(name: str, dtype: str) -> int:
+def _step_address(part: Dispatcher, dtype: str) -> int:
     """Address of a part of a step that is called only where it is wanted."""
-    place, n = pointer_type(dtype), types.intp
-    record = from_dtype(JOB_RECORD)
-    match name:
-        case "draw_order":
-            return address_of(draw_order, record, n)
-        case "given_order":
-            return address_of(given_order, record, n)
-        case "gather":
-            return address_of(gather, record, n, n, n, n, n, place)
-        case "copy":
-            return address_of(copy, record, n, n, n, n, n, place)
-        case "weigh":
-            return address_of(weigh, record, n, n, place)
-        case "weigh_present":
-            return address_of(weigh_present, record, n, n, place)
-        case "penalise":
-            return address_of(penalise, record, place, place, types.float64, TEAM)
-        case "clip":
-            return address_of(clip, record, place, n, n, TEAM)
-        case "draw":
-            return address_of(draw, record, n, n, n, place, TEAM)
-        case "draw_nothing":
-            return address_of(draw_nothing, record, n, place)
-        case "end_epoch":
-            number, numbers = types.float64, pointer_type("float64")
-            return address_of(end_epoch, record, place, n, n, number, numbers, n, n, TEAM)
-    raise KeyError(name)
+    place, n, number = pointer_type(dtype), types.intp, types.float64
+    behind_the_record = {
+        draw_order: (n,),
+        given_order: (n,),
+        gather: (n, n, n, n, n, place),
+        copy: (n, n, n, n, n, place),
+        weigh: (n, n, place),
+        weigh_present: (n, n, place),
+        penalise: (place, place, number, TEAM),
+        clip: (place, n, n, TEAM),
+        draw: (n, n, n, place, TEAM),
+        draw_nothing: (n, place),
+        end_epoch: (place, n, n, number, pointer_type("float64"), n, n, TEAM),
+    }
+    return address_of(part, from_dtype(JOB_RECORD), *behind_the_record[part])
 
 
 @lru_cache(maxsize=256)
@@ -123,7 +111,7 @@ def _outline(
     record["settings"], record["loss_parameter"] = address(numbers), address(parameters)
     record["parts"], record["n_parts"] = address(all_params), 1
     if shuffle:
-        record["draw_order"] = _step_address("draw_order", spec.dtype)
+        record["draw_order"] = _step_address(draw_order, spec.dtype)
     if not with_steps:
         return record.tobytes(), shared, 0
 
@@ -141,7 +129,7 @@ def _outline(
     record["loss"] = _loss_address(loss, labelled, spec.dtype)
     record["optimizer"] = _optimizer_address(rule, spec.dtype)
     if record["x_stride"] > 0:
-        record["gather"] = _step_address("gather" if shuffle else "copy", spec.dtype)
+        record["gather"] = _step_address(gather if shuffle else copy, spec.dtype)
     return record.tobytes(), (*shared, layers), scale_place + block_rows
 
 
@@ -181,7 +169,7 @@ class PreparedJob:
         if job.shuffle:
             fields.seed, fields.member = state.seed, job.member
             if job.orders is not None:
-                fields.draw_order = _step_address("given_order", job.spec.dtype)
+                fields.draw_order = _step_address(given_order, job.spec.dtype)
                 fields.orders, fields.n_orders = address(job.orders), len(job.orders)
         self._put_options(job, state, with_steps, updates=with_steps and gradient is None)
         # After one pass the data are known to be finite.
@@ -219,24 +207,24 @@ class PreparedJob:
         if job.sample_weight is not None:
             fields.sample_weight = address(job.sample_weight)
         if with_steps and (job.sample_weight is not None or job.loss.masked):
-            fields.weigh = _step_address("weigh_present" if job.loss.masked else "weigh", spec.dtype)
+            fields.weigh = _step_address(weigh_present if job.loss.masked else weigh, spec.dtype)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         if penalised:
             fields.l2 = job.l2
-            fields.penalise = _step_address("penalise", spec.dtype) if with_steps else 0
+            fields.penalise = _step_address(penalise, spec.dtype) if with_steps else 0
         if clipped:
             fields.max_grad_norm = job.max_grad_norm
-            fields.clip = _step_address("clip", spec.dtype) if with_steps else 0
+            fields.clip = _step_address(clip, spec.dtype) if with_steps else 0
         if updates and dispatch.updates_by_parts(spec.n_params, job.batch_size):
             fields.by_parts = not (penalised or clipped or job.slopes or job.trainable is not None)
         if job.dropout or job.input_noise > 0:
-            fields.draw, fields.draw_nothing = (_step_address(name, spec.dtype) for name in ("draw", "draw_nothing"))
+            fields.draw, fields.draw_nothing = (_step_address(part, spec.dtype) for part in (draw, draw_nothing))
             fields.noise_seed, fields.noise_member, fields.input_noise = state.seed, job.member, job.input_noise
         if job.monitor is not None:
             labelled = job.monitor.validates and job.monitor.y.ndim == 1
             self.monitored = monitor_record(job, _loss_address(job.loss, labelled, spec.dtype))
             self.record["monitor"] = self.monitored[0]
-            fields.end_epoch = _step_address("end_epoch", spec.dtype)
+            fields.end_epoch = _step_address(end_epoch, spec.dtype)
 
     def remember_in(self, state: State) -> None:
         """Have what is monitored written to a state, and to where the monitor has room now."""
