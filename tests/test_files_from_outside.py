@@ -19,9 +19,13 @@ from hypothesis import strategies as st
 import fastnn
 from examples import examples
 from fastnn import MLP
+from fastnn.checks.extras import require
 from fastnn.models import files
-from fastnn.tabular import model as tables
+from fastnn.models.reading import open_safetensors
 from fastnn.tabular.encoding import Column
+from fastnn.tabular.model import TableModel
+from fastnn.tabular.saved import KEY, is_table_model
+from fastnn.tabular.target import Target
 
 pytest.importorskip("safetensors")
 HERE = Path(tempfile.mkdtemp(prefix="fastnn-files-"))
@@ -48,7 +52,7 @@ NAMES = (
 def whole():
     """The bytes of a good file of each kind, by its name."""
     columns = (Column("a", None, 1.0, 2.0, True),)
-    table = tables.TableModel(MLP((2, 1), dtype="float32", rng=0), columns, tables.Target("b"), {"r2": 0.5})
+    table = TableModel(MLP((2, 1), dtype="float32", rng=0), columns, Target("b"), {"r2": 0.5})
     many = fastnn.Ensemble(NET.spec, np.array([NET.params, NET.params]))
     trained = fastnn.fit_many(NET.spec, X, Y, members=3, **RUN, checkpoint=HERE / "checkpoint")
     for name, thing in {"net.npz": NET, "net.safetensors": NET, "table.safetensors": table}.items():
@@ -65,7 +69,7 @@ def whole():
 def read(name, path):
     """Read a file as what it is named for."""
     if name.startswith("table"):
-        return tables.TableModel.load(str(path)), tables.is_table_model(str(path))
+        return TableModel.load(str(path)), is_table_model(str(path))
     if name.startswith("checkpoint"):
         return fastnn.fit_many(NET.spec, X, Y, members=3, **RUN, checkpoint=path.parent)
     kinds = {"intervals.npz": fastnn.Intervals, "sets.npz": fastnn.PredictionSets}
@@ -161,7 +165,7 @@ def test_no_header_is_trusted(name, data):
             content = dict(arrays)
         header = json.loads(str(content["header"]))
     else:
-        content = tables.open_safetensors(HERE / name)
+        content = open_safetensors(HERE / name)
         with content as file:
             texts, params = file.metadata(), file.get_tensor("params")
         key = data.draw(st.sampled_from(sorted(texts)))
@@ -218,7 +222,7 @@ def harmful():
     texts = {"fastnn": header_text()}
     many_tensors = {f"t{i}": params | {"data_offsets": [16 * i, 16 * i + 16]} for i in range(10_000)}
     many_texts = {"__metadata__": {str(i): "" for i in range(50_000)}, "params": params}
-    nested = {"__metadata__": texts | {tables.KEY: deep}, "params": params}
+    nested = {"__metadata__": texts | {KEY: deep}, "params": params}
     npz = {
         "terabytes": archive(header=good, params=npy("<f8", (2**40,))),
         "terabytes times nothing": archive(header=good, params=npy("<f8", (2**62, 4, 0))),
@@ -486,8 +490,8 @@ def test_intervals_and_sets_that_were_never_made(kind, change, said, tmp_path):
         ("other.npz", fastnn.load, "it has no 'header'"),
         ("other.safetensors", fastnn.load, "it does not say that it is one; `fastnn convert` with --activations reads"),
         ("other.onnx", fastnn.load, "which fastnn.from_onnx or `fastnn convert` reads"),
-        ("net.npz", tables.TableModel.load, "path must be a model that `fastnn train` made, and end in .safetensors"),
-        ("net.safetensors", tables.TableModel.load, "got '.*', another network, which fastnn.load reads"),
+        ("net.npz", TableModel.load, "path must be a model that `fastnn train` made, and end in .safetensors"),
+        ("net.safetensors", TableModel.load, "got '.*', another network, which fastnn.load reads"),
     ],
 )
 def test_a_file_of_another_kind_is_told_with_what_reads_it(name, load, said):
@@ -495,7 +499,7 @@ def test_a_file_of_another_kind_is_told_with_what_reads_it(name, load, said):
     if name == "other.npz":
         np.savez(HERE / name, x=np.zeros(3))
     if name == "other.safetensors":
-        tables.require("safetensors.numpy", "io").save_file({"0.weight": np.zeros((1, 2))}, HERE / name)
+        require("safetensors.numpy", "io").save_file({"0.weight": np.zeros((1, 2))}, HERE / name)
     with pytest.raises(ValueError, match=said) as caught:
         load(HERE / name)
     assert name in str(caught.value)

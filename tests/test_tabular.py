@@ -24,7 +24,7 @@ from fastnn.apps.commands.table_options import layers, reading_of, settings_of
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
 
-from fastnn.tabular import model, preparing, scoring, sweeping, training  # noqa: E402 - after importorskip()
+from fastnn.tabular import model, preparing, saved, scoring, sweeping, training  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column, encode  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading_settings import Reading  # noqa: E402 - after importorskip()
@@ -170,8 +170,8 @@ def tamper(path, change):
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
-    about = json.loads(header["__metadata__"][model.KEY])
-    header["__metadata__"][model.KEY] = change(about)
+    about = json.loads(header["__metadata__"][saved.KEY])
+    header["__metadata__"][saved.KEY] = change(about)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
 
@@ -719,7 +719,7 @@ def interrupts(monkeypatch, owner, name, before):
     [
         (training, "judges"),
         (model.TableModel, "save"),
-        (model.writing, "write_whole"),
+        (saved, "write_whole"),
         (train_command, "_tell_outcome"),
         (train_command, "tell_scores"),
         (train_command, "_draw"),

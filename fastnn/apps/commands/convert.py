@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Read the network, say what it is, and save it."""
     from fastnn.checks.extras import require_all
-    from fastnn.tabular.model import is_table_model
+    from fastnn.tabular.saved import is_table_model
 
     suffixes = {Path(path).suffix for path in (args.source, args.target)}
     packages = {".onnx": ("onnx", "onnx"), ".safetensors": ("safetensors", "io")}

@@ -41,15 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Write the network and, if it was trained on a table, beside it what its inputs and outputs mean."""
     from fastnn.checks.extras import require_all
-    from fastnn.tabular import model
+    from fastnn.tabular.model import TableModel
+    from fastnn.tabular.saved import is_table_model
 
     require_all(
         ({"safetensors": "io"} if args.model.endswith(".safetensors") else {})
         | ({"onnx": "onnx"} if args.to == "onnx" else {})
     )
     table = None
-    if args.model.endswith(".safetensors") and model.is_table_model(args.model):
-        table = model.TableModel.load(args.model)
+    if args.model.endswith(".safetensors") and is_table_model(args.model):
+        table = TableModel.load(args.model)
     check_folder(args.output)
     net = _network(args, table)
     if args.derivatives and args.to != "c":

@@ -25,12 +25,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Read the file, and print it in words."""
     import fastnn
     from fastnn.checks import counted, listed
-    from fastnn.tabular import model
+    from fastnn.tabular.model import TableModel
+    from fastnn.tabular.saved import is_table_model
 
     terminal.say(f"{fastnn.load(args.model)!r}")
-    if not args.model.endswith(".safetensors") or not model.is_table_model(args.model):
+    if not args.model.endswith(".safetensors") or not is_table_model(args.model):
         return
-    loaded = model.TableModel.load(args.model)
+    loaded = TableModel.load(args.model)
     target = loaded.target
     if len(loaded.networks) > 1:
         terminal.say(f"and {len(loaded.networks) - 1} more of its kind; their mean is the prediction.")

@@ -68,8 +68,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.checks import check_integer, counted
     from fastnn.checks.extras import require_all
     from fastnn.tabular import sweeping, training
-    from fastnn.tabular.model import check_saveable
     from fastnn.tabular.reading import extras_for
+    from fastnn.tabular.saved import check_saveable
 
     folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
     if args.output is not None and Path(args.output).suffix != ".safetensors":

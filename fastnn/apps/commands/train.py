@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     _, table = read_and_prepare(args, terminal)
     from fastnn.ensembles.fit_many import WORTH_COMPILING
     from fastnn.tabular import training
-    from fastnn.tabular.model import check_saveable
+    from fastnn.tabular.saved import check_saveable
 
     check_saveable(table.columns, table.left_out, table.target)
     learned = training.learned_by(table, settings)
