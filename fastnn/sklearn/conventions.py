@@ -32,6 +32,11 @@ _LOSSES = {
 }
 REGRESSION_LOSSES = tuple(_LOSSES)
 
+#: What scikit-learn says where training diverged.
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
 
 def keep(estimator: Any, arguments: dict[str, Any]) -> None:
     """Set each argument of a constructor, its ``locals()``, as the attribute of that name, as scikit-learn asks."""

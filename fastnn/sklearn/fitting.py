@@ -10,10 +10,10 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.checks import counted
 from fastnn.sklearn.bookkeeping import begin, check_callbacks, go_on, merit
-from fastnn.sklearn.conventions import first_weights, hidden_sizes
+from fastnn.sklearn.conventions import NON_FINITE, first_weights, hidden_sizes
+from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.restarts import fit_together, goes_together
-from fastnn.sklearn.run import NON_FINITE, Data
 from fastnn.sklearn.splitting import split
 from fastnn.sklearn.stochastic import fit_stochastically
 from fastnn.sklearn.whole_batch import fit_by_lbfgs, fit_by_levenberg_marquardt

@@ -27,7 +27,8 @@ from fastnn.sklearn.conventions import (
     output_of,
     spec_of,
 )
-from fastnn.sklearn.run import Data, StochasticState, converted, outputs
+from fastnn.sklearn.data import Data, converted, outputs
+from fastnn.sklearn.epochs import StochasticState
 
 
 class Perceptron(BaseMultilayerPerceptron):

@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.sklearn.bookkeeping import begin, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import catalogue_loss, joined, loss_numbers, poisson_constant, update_rule_of
+from fastnn.sklearn.conventions import (
+    NON_FINITE,
+    catalogue_loss,
+    joined,
+    loss_numbers,
+    poisson_constant,
+    update_rule_of,
+)
+from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.run import NON_FINITE, Data
 from fastnn.sklearn.stochastic import rows_of_a_batch
 
 

@@ -15,8 +15,8 @@ from sklearn.utils.validation import _check_sample_weight
 from fastnn.checks import counted
 from fastnn.checks.data import split_data
 from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
+from fastnn.sklearn.data import Data, converted, dense
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.run import Data, converted, dense
 
 DENSE_BYTES = 2**30  # sparse samples that would take more are made dense batch by batch
 

@@ -11,9 +11,10 @@ from sklearn.base import is_classifier
 
 from fastnn.jobs.job import Job, State
 from fastnn.sklearn.bookkeeping import call_back, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import accuracy, batch_rows, r2, update_rule_of
+from fastnn.sklearn.conventions import NON_FINITE, accuracy, batch_rows, r2, update_rule_of
+from fastnn.sklearn.data import Data, outputs
+from fastnn.sklearn.epochs import Epochs, StochasticState
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.run import NON_FINITE, Data, Epochs, StochasticState, outputs
 
 
 def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> None:

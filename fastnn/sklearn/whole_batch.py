@@ -7,20 +7,40 @@ from typing import Any
 
 import numpy as np
 import scipy.optimize
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result
 
+from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Monitor
 from fastnn.models.mlp import MLP
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LevenbergMarquardt
 from fastnn.sklearn.bookkeeping import call_back
+from fastnn.sklearn.conventions import poisson_constant
+from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.run import Data, Objective
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch
+from fastnn.training.twins import twin
+
+
+class Objective:
+    """A job's loss and gradient over all its rows, as SciPy's minimisers take them."""
+
+    def __init__(self, job: Job):
+        self.job, self.gradient = job, np.empty_like(job.params)
+        self.evaluate = twin("numba", "training").objective(job, self.gradient)
+        self.constant = 0.0
+        if job.loss.name == "poisson":
+            self.constant = float(np.average(poisson_constant(job.y), weights=job.sample_weight))
+
+    def __call__(self, params: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The loss and its gradient at these parameters."""
+        self.job.params[:] = params
+        return self.evaluate() + self.constant, self.gradient.copy()
 
 
 def fit_by_lbfgs(estimator: Perceptron, data: Data) -> None:

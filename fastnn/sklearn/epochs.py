@@ -1,53 +1,22 @@
-"""Training as scikit-learn orders it: epochs in few compiled calls, or a loss and its gradient for L-BFGS."""
+"""Epochs on rows in scikit-learn's order, each a shuffle of the last one's, many of them in one compiled call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import as_floats
 from fastnn.jobs.job import Job, State, Status
 from fastnn.settings.optimizers import Optimizer
-from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.conventions import poisson_constant
+from fastnn.sklearn.data import dense
 from fastnn.training.twins import twin
 
-NON_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-)
-_ORDERS = 2**20  # rows' numbers that are drawn ahead at most
-_SPARSE_ROWS = 1024  # that are made dense at a time to predict
-_OPERATIONS = 5e8  # of a call: a tenth of a second or so, for Python answers Ctrl-C between two calls
-
-#: Samples, their targets as the kernels take them, and their weights.
-Data = tuple[Any, NDArray, NDArray | None]
-
-
-def converted(argument: str, values: NDArray, dtype: np.dtype) -> NDArray:
-    """Numbers in the dtype and in C order; raises ValueError if one is beyond it."""
-    return np.ascontiguousarray(
-        values if values.dtype == dtype else as_floats(argument, values, dtype, str(values.shape))
-    )
-
-
-def dense(X: Any, dtype: np.dtype, argument: str = "X") -> NDArray:
-    """Samples as the kernels take them: dense and in C order; raises ValueError if a number is beyond the dtype."""
-    return converted(argument, X.toarray() if scipy.sparse.issparse(X) else X, dtype)
-
-
-def outputs(spec: NetworkSpec, params: NDArray, X: Any) -> NDArray:
-    """The network's outputs, (n, n_out), on dense or sparse samples."""
-    predict, dtype = twin("numba", "network").predict, np.dtype(spec.dtype)
-    if not scipy.sparse.issparse(X):
-        return predict(spec, params, dense(X, dtype))
-    X = X.tocsr()
-    starts = range(0, X.shape[0], _SPARSE_ROWS)
-    return np.concatenate([predict(spec, params, dense(X[i : i + _SPARSE_ROWS], dtype)) for i in starts])
+_ORDERS = 2**20  # the most numbers of rows that are drawn ahead
+_OPERATIONS = 5e8  # in a call: a tenth of a second or so, as Python answers Ctrl-C between two calls
 
 
 @dataclass
@@ -156,19 +125,3 @@ class Epochs:
         totals = np.add.reduceat(weights, starts)
         means = np.add.reduceat(weights * values[order], starts) / np.where(totals > 0, totals, 1)
         return float(np.average(means, weights=np.diff(starts, append=len(values))))
-
-
-class Objective:
-    """A job's loss and gradient over all its rows, as SciPy's minimisers take them."""
-
-    def __init__(self, job: Job):
-        self.job, self.gradient = job, np.empty_like(job.params)
-        self.evaluate = twin("numba", "training").objective(job, self.gradient)
-        self.constant = 0.0
-        if job.loss.name == "poisson":
-            self.constant = float(np.average(poisson_constant(job.y), weights=job.sample_weight))
-
-    def __call__(self, params: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """The loss and its gradient at these parameters."""
-        self.job.params[:] = params
-        return self.evaluate() + self.constant, self.gradient.copy()
