@@ -244,7 +244,7 @@ def test_warnings_name_what_cripples_a_peer(monkeypatch):
 
 
 def test_environment_holds_the_threads():
-    held = machine.held(3)
+    held = machine.environment_of(3)
     assert {held[name] for name in machine.THREAD_VARIABLES} == {"3"}
     assert "XLA_FLAGS" not in held
     code = "import json, os; print(json.dumps([os.environ['OMP_NUM_THREADS'], os.environ['PATH']]))"
@@ -271,7 +271,7 @@ def test_data_are_the_same_each_time(workload):
 
 
 def test_rows_of_a_table(record):
-    rows = results.rows(record["workloads"][0], results.of(record, "tiny"), record["peak"])
+    rows = results.rows(record["workloads"][0], results.results_on(record, "tiny"), record["peak"])
     assert [row[0] for row in rows] == ["NumPy", "fastnn", "fastnn, 2 threads"]
     assert rows[0][1:4] == ["20 us", "22 us", "1x"]
     share = record["workloads"][0]["flops"] / 1e-6 / 1e11
@@ -466,7 +466,7 @@ def test_more_than_the_peak_is_marked(record):
     slow = {**result("fastnn", 1e-6), "peak": workload["flops"] / 2e-6}  # measured when the core had half its clock
     assert results.rows(workload, [slow], record["peak"])[0][4] == results.IMPOSSIBLE
     assert "not to be trusted" in results.doubts(workload, [slow], record["peak"])[0]
-    assert results.doubts(workload, results.of(record, "tiny"), record["peak"]) == []
+    assert results.doubts(workload, results.results_on(record, "tiny"), record["peak"]) == []
 
 
 def test_nothing_measured_is_a_failure(monkeypatch, capsys):

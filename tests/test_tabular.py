@@ -340,7 +340,7 @@ def test_a_table_whose_noise_is_learned(table, tmp_path):
     assert predicted.columns == ["y", "y_std", "y_low", "y_high"]
     known, std = frame["a"].is_not_null().to_numpy(), predicted["y_std"].to_numpy()
     assert std[known].mean() < 0.4 < 1.5 < std[~known].mean() < 2.6  # without a, whose share of y varies by 2
-    outputs = trained.networks.predict(trained._inputs(model.Table(frame, trained.numerals, ""))[0]).astype(float)
+    outputs = trained.networks.predict(trained._inputs(model.Table(frame, trained.numerals))[0]).astype(float)
     means, variances = outputs[..., 0], np.exp(outputs[..., 1]) + 1e-6
     drawn = np.stack([means - np.sqrt(variances), means + np.sqrt(variances)])  # each network as two points
     np.testing.assert_allclose(std, trained.target.scale * drawn.std(axis=(0, 1)), rtol=1e-5)
@@ -553,7 +553,7 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
     alone = fastnn.sweep(
         X[~first], y[~first],
         [{"hidden": (3,), "activation": "tanh", "learning_rate": 0.02, "init": "glorot_uniform"}], seeds=2,
-        validation_data=(X[first], y[first]), dtype="float32", **training.options(table, compared[0].settings),
+        validation_data=(X[first], y[first]), dtype="float32", **training.shared_options(table, compared[0].settings),
     )  # fmt: skip
     scores = [scoring.score(net.predict(table.held[0]), table)["r2"] for net in alone.networks]
     np.testing.assert_array_equal(compared[0].scores, scores)
@@ -717,7 +717,7 @@ def interrupts(monkeypatch, owner, name, before):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (training, "judges"),
+        (training, "first_scores"),
         (model.TableModel, "save"),
         (saved, "write_whole"),
         (train_command, "_tell_outcome"),

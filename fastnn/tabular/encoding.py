@@ -203,6 +203,11 @@ def finite(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
+def hardly_repeat(levels: int, rows: int) -> bool:
+    """Whether there are so many different texts in so many rows that they are no categories."""
+    return levels > max(2, rows // 2)
+
+
 def examples(series: Any, where: Any) -> str:
     """Some of a column's texts, and the rows they are in; the row below the header is row 1."""
     rows = where.arg_true()

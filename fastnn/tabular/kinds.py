@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, is_number, is_text
+from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, hardly_repeat, is_number, is_text
 from fastnn.tabular.numerals import CODE, Numerals, date_format, days, values_of
 
 MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
 FIRST = 1000  # rows enough to see that most columns are no function of the target
-FEW_ROWS = 10  # the order of fewer means nothing
-STRAY = 0.05  # of a column of numbers; with more texts among them it is one of texts
+LEAST_ROWS = 10  # the order of fewer means nothing
+STRAY, STRAY_TEXTS = 0.05, 5  # of its rows, and different ones: a column of numbers with more texts is one of texts
 _ID = re.compile(
     r"^(id|uid|uuid|guid|key|index|idx|unnamed.*|column_1)$|([_. -]|[a-z](?=I))(id|ID|Id|uuid|key)$", re.IGNORECASE
 )
@@ -93,7 +93,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
         flag = bool(present.is_in(list(TRUTH)).any())
         return _numbers(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")
     few = texts.filter(strays).unique()
-    if not codes and len(few) <= 5 and strays.sum() <= STRAY * len(present):
+    if not codes and len(few) <= STRAY_TEXTS and strays.sum() <= STRAY * len(present):
         remark = f"missing: {examples(texts, strays)}"
         return _numbers(name, finite(name, values_of(parsed)), strays=tuple(sorted(few)), remark=remark)
     if form := date_format(present):
@@ -111,7 +111,7 @@ def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **mor
         left_out = "empty"
     elif nearly_constant(present):
         left_out = "" if missing and distinct == 1 else "constant"
-    elif distinct == len(values) >= FEW_ROWS and (present == np.rint(present)).all():
+    elif distinct == len(values) >= LEAST_ROWS and (present == np.rint(present)).all():
         if np.ptp(present) == len(values) - 1 and kind == "number":
             left_out = "row numbers"
         elif _ID.search(name):
@@ -131,7 +131,7 @@ def _texts(name: str, texts: Any, present: Any, remark: str) -> Taken:
     levels, missing = present.n_unique(), texts.null_count()
     if levels < 2 and not missing:
         return Taken(name, "constant", missing, levels, texts, left_out="constant")
-    if levels > max(2, len(present) // 2):
+    if hardly_repeat(levels, len(present)):
         words = present[:100].str.contains(r"\s\S+\s").mean() > 0.5
         what = f"{levels:,} different texts, as {present[0]!r}, too many for categories"
         left_out = "a different text in most rows" if words else what
@@ -175,7 +175,7 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
         )
     both = ~(np.isnan(x) | np.isnan(y))
     x, y = x[both], y[both]
-    if len(y) < FEW_ROWS:
+    if len(y) < LEAST_ROWS:
         return ""
     if classes is not None:
         levels = len(np.unique(x))
@@ -186,7 +186,7 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
         return ""
     if np.allclose(x, y, rtol=1e-9, atol=0):
         return "a copy of the target"
-    if _follows(x[:FIRST], y[:FIRST]) and _follows(x, y) and len(np.unique(x)) >= FEW_ROWS:
+    if _follows(x[:FIRST], y[:FIRST]) and _follows(x, y) and len(np.unique(x)) >= LEAST_ROWS:
         return "an exact function of the target"
     return ""
 

@@ -138,7 +138,7 @@ class TableModel:
         return self._predicted(X), [*ignored, *unforeseen, *self._outside(X)]
 
     def _table(self, frame: Any) -> Table:
-        return frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals, "")
+        return frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals)
 
     def _predicted(self, X: NDArray[np.float32]) -> Any:
         import polars

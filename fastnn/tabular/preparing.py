@@ -115,7 +115,7 @@ def prepare(
         If the table has no such column, too few rows, or no columns to learn from.
     """
     if not isinstance(table, Table):
-        table = Table(table, Numerals(), "")
+        table = Table(table)
     frame, numerals = table.frame, table.numerals
     _check_names(frame.columns, target, use, leave_out)
     goal, y, why = take_target(frame[target], task, numerals) if frame.height else (Target(target), np.empty(0), "")
@@ -130,30 +130,11 @@ def prepare(
     )  # fmt: skip
     labels = y[rows].astype(np.intp) if goal.classes is not None else np.zeros(len(rows), np.intp)
     fold = split(labels, seed)
-    learning = rows[fold >= 0]
     if goal.classes is None:
-        mean, scale = mean_and_scale(y[learning])
+        mean, scale = mean_and_scale(y[rows[fold >= 0]])
         goal = replace(goal, mean=mean, scale=scale)
         y = ((y - goal.mean) / goal.scale).astype(np.float32)
-    columns: list[Column] = []
-    values: list[Any] = []
-    crossed: dict[int, NDArray] = {}
-    for place, one in enumerate(taken):
-        column, means = (None, None) if one.left_out else learn(one, learning, y, goal, seed)
-        if column is not None:
-            if means is not None:
-                crossed[sum(c.width for c in columns)] = means
-            columns.append(column)
-            values.append(one.values[rows])
-        elif not one.left_out:
-            taken[place] = replace(one, left_out="constant in the training rows")
-    if not columns:
-        reasons = listed([f"{one.name}: {one.left_out}" for one in taken], 20)
-        others = f"the table's other columns cannot be used ({reasons})" if reasons else "the table has no others"
-        raise ValueError(f"a network needs columns to predict {target!r} from; {others}")
-    X, _ = encode(columns, values)
-    for place, means in crossed.items():
-        X[fold >= 0, place : place + means.shape[1]] = means
+    columns, taken, X = _inputs(taken, rows, fold, y, goal, seed)
     Y: NDArray = y[rows] if goal.classes is None else labels
     learned, held = (X[fold >= 0], Y[fold >= 0]), (X[fold < 0], Y[fold < 0])
     return PreparedTable(
@@ -173,7 +154,38 @@ def _check_names(columns: list[str], target: str, use: Collection[str], leave_ou
         raise ValueError(f"column {target!r} is the target, and can be neither used nor left out")
 
 
-def learn(
+def _inputs(
+    taken: list[Taken], rows: NDArray[np.intp], fold: NDArray[np.intp], y: NDArray, target: Target, seed: int
+) -> tuple[list[Column], list[Taken], NDArray[np.float32]]:
+    """How the columns become inputs, what they are taken for in the end, and the inputs of these rows.
+
+    Raises
+    ------
+    ValueError
+        If no column can be used.
+    """
+    columns, judged, values, crossed = [], [], [], []
+    for one in taken:
+        column, means = (None, None) if one.left_out else learned_column(one, rows[fold >= 0], y, target, seed)
+        if column is not None:
+            columns.append(column)
+            values.append(one.values[rows])
+            crossed.append(means)
+        judged.append(one if column or one.left_out else replace(one, left_out="constant in the training rows"))
+    if not columns:
+        reasons = listed([f"{one.name}: {one.left_out}" for one in judged], 20)
+        others = f"the table's other columns cannot be used ({reasons})" if reasons else "the table has no others"
+        raise ValueError(f"a network needs columns to predict {target.name!r} from; {others}")
+    X, _ = encode(columns, values)
+    start = 0
+    for column, means in zip(columns, crossed, strict=True):
+        if means is not None:
+            X[fold >= 0, start : start + means.shape[1]] = means
+        start += column.width
+    return columns, judged, X
+
+
+def learned_column(
     taken: Taken, rows: NDArray[np.intp], y: NDArray, target: Target, seed: int
 ) -> tuple[Column | None, NDArray[np.float64] | None]:
     """How a column becomes inputs, judged by the rows to train on; None if it is constant there.

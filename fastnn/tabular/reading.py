@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class Table:
     """
 
     frame: Any
-    numerals: Numerals
-    guesses: str
+    numerals: Numerals = field(default_factory=Numerals)
+    guesses: str = ""
 
 
 def extras_for(path: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from fastnn.checks import listed
 from fastnn.checks.extras import require
 from fastnn.tabular.preparing import PreparedTable
 
-FEW_ROWS, FEW_OF_A_CLASS = 50, 5  # held out; with fewer a score says little
+FEW_HELD_OUT, FEW_OF_A_CLASS = 50, 5  # rows; with fewer a score says little
 
 
 def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
@@ -56,7 +56,7 @@ def rarest(table: PreparedTable) -> str:
 def warnings_of(table: PreparedTable) -> list[str]:
     """Reasons not to trust the scores."""
     y, said = table.held[1], []
-    if len(y) < FEW_ROWS:
+    if len(y) < FEW_HELD_OUT:
         said.append(f"Only {len(y)} rows are held out: the scores may be far off by chance.")
     if table.target.classes is not None:
         counts = np.bincount(y, minlength=table.n_out)

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from fastnn.ensembles.sweep import sweep
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.tabular.preparing import PreparedTable
-from fastnn.tabular.training import TableSettings, first_score, init, learned_by, network, options, row_weights
+from fastnn.tabular.training import (
+    TableSettings,
+    first_score,
+    initializer_of,
+    learned_by,
+    network,
+    row_weights,
+    shared_options,
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ def compare(
     """
     grid = list(grid)
     table = learned_by(table, grid[0])
-    shared, common = grid[0], options(table, grid[0])
+    shared, common = grid[0], shared_options(table, grid[0])
     rows: list[NDArray] = [table.learned[0], table.outputs]
     validation = None
     if shared.class_weight is not None:
@@ -105,6 +113,6 @@ def _setting(settings: TableSettings) -> dict[str, Any]:
     return {
         "hidden": settings.hidden,
         "activation": settings.activation,
-        "init": init(settings.activation),
+        "init": initializer_of(settings.activation),
         "learning_rate": settings.learning_rate,
     }

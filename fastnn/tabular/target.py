@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_name, check_number
 from fastnn.settings import catalogue
-from fastnn.tabular.encoding import as_texts, examples, finite, is_number, is_text
+from fastnn.tabular.encoding import as_texts, examples, finite, hardly_repeat, is_number, is_text
 from fastnn.tabular.numerals import CODE, MISSING, Numerals, date_format, values_of
 
 #: The losses by which a standardised number can be learned, and those of them that learn quantiles or expectiles.
@@ -21,7 +21,7 @@ NUMBER_LOSSES = tuple(
 )
 QUANTILE_LOSSES = tuple(name for name in NUMBER_LOSSES if catalogue.LOSSES[name].parameter is catalogue.QUANTILES)
 QUANTILES = (0.05, 0.5, 0.95)  # where none are asked for
-FEW = 20  # whole numbers of so few values may be classes
+MOST_NUMBERED = 20  # whole numbers of so few values may be classes
 WORDS = {"NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "-", "--"}  # may be a class
 _WITH_SIGNS = r"^[+-]?[$€£¥]? ?[+-]?\d[\d.,' ]* ?[%€$£¥]?$"
 
@@ -185,7 +185,7 @@ def _refuse_unlikely_classes(target: Target, texts: Any, strays: Any, numerals: 
             f"column {name!r} must hold numbers without currency or percent signs{told}; it holds "
             f"{examples(texts, strays)}; --task classification makes each a class"
         )
-    if len(classes) > max(2, len(present) // 2):
+    if hardly_repeat(len(classes), len(present)):
         raise ValueError(
             f"column {name!r} must hold numbers, or classes of several rows each; it holds "
             f"{len(classes):,} different texts in {len(present):,} rows, such as "
@@ -221,13 +221,13 @@ def _nearly(found: Any, count: int, strange: int, task: str | None) -> bool:
     """Whether a column is meant to hold numbers, although some of its texts are not."""
     if task == "classification":
         return False
-    return strange <= 0.1 * count or (found.n_unique() > FEW and 2 * strange < count)
+    return strange <= 0.1 * count or (found.n_unique() > MOST_NUMBERED and 2 * strange < count)
 
 
 def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
     """Whether numbers mean classes: there are two different integers, or a few numbers of which none is rare."""
     distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) < 2 or len(distinct) > FEW or (values != np.rint(values)).any():
+    if len(distinct) < 2 or len(distinct) > MOST_NUMBERED or (values != np.rint(values)).any():
         return False, ""
     if len(distinct) == 2:
         return True, ""

@@ -135,7 +135,7 @@ def train(
     model = TableModel(
         sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals, domain
     )
-    return TrainingResult(model, many, scores, judges(many, table), model.decode(outputs[None])[0])
+    return TrainingResult(model, many, scores, first_scores(many, table), model.decode(outputs[None])[0])
 
 
 def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
@@ -147,7 +147,7 @@ def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
     }
 
 
-def judges(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
+def first_scores(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
     """The first score of each member, shape (K,); NaN if it diverged."""
     return np.array([first_score(net, stopped, table) for net, stopped in zip(many, many.stopped, strict=True)])
 
@@ -189,17 +189,17 @@ def network(table: PreparedTable, hidden: Sequence[int], settings: TableSettings
         activation=settings.activation,
         output_activation=catalogue.LOSSES[table.target.loss].logits_of or "identity",
         dtype="float32",
-        init=init(settings.activation),
+        init=initializer_of(settings.activation),
         rng=settings.seed,
     )
 
 
-def init(activation: str) -> str:
-    """How the initial weights of a network are drawn."""
+def initializer_of(activation: str) -> str:
+    """How the initial weights of a network with this hidden activation are drawn."""
     return "he_uniform" if activation.endswith("elu") else "glorot_uniform"
 
 
-def options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
+def shared_options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
     """The options with which every network for a table is trained, whatever is compared."""
     n = len(table.learned[0])
     levels = table.target.quantiles
@@ -246,7 +246,7 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
         X,
         y,
         members=settings.repeats,
-        init=init(settings.activation),
+        init=initializer_of(settings.activation),
         optimizer=Adam(settings.learning_rate),
         sample_weight=weights * ~watched,
         validation_data=(X, y, weights * watched),
@@ -257,7 +257,7 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
         specialize=settings.repeats >= WORTH_COMPILING,
         history=settings.repeats == 1,  # for the figure
         warn=False,  # said below
-        **options(table, settings),
+        **shared_options(table, settings),
     )
     if not len(many):
         raise KeyboardInterrupt

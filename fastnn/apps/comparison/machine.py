@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from fastnn import __version__
 
 #: Environment variables that cripple a peer, and how.
@@ -77,10 +79,6 @@ def _processor() -> str:
 
 def blas() -> str:
     """The BLAS libraries that this process has loaded, each with the kernel it chose and its threads."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return "unknown: threadpoolctl is not installed"
     return ", ".join(
         f"{pool['internal_api']} {pool['version'] or ''} for {pool.get('architecture', 'an unknown processor')}"
         f" on {pool['num_threads']} thread{'s' if pool['num_threads'] > 1 else ''}"
@@ -89,8 +87,8 @@ def blas() -> str:
     )
 
 
-def held(threads: int) -> dict[str, str]:
-    """What is set in the environment of a measured process, to hold every library to this many threads."""
+def environment_of(threads: int) -> dict[str, str]:
+    """The variables in the environment of a measured process, which hold every library to this many threads."""
     variables = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), "JAX_PLATFORMS": "cpu"}
     if threads == 1:
         variables["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastnn.apps.comparison.results import baseline_of, numpy_of, of, share
+from fastnn.apps.comparison.results import baseline_of, numpy_of, results_on, share
 from fastnn.apps.comparison.workloads import CURVES, FAMILIES
 from fastnn.checks.extras import require
 
@@ -44,7 +44,7 @@ def times_by_size(record: dict[str, Any], family: str, ax: Axes) -> Axes:
     """
     lines: dict[str, tuple[list[int], list[float], dict[str, Any]]] = {}
     for size, workload in FAMILIES[family].items():
-        for r in _in_order(of(record, workload.name)):
+        for r in _in_order(results_on(record, workload.name)):
             if "minimum" in r:
                 sizes, times, _ = lines.setdefault(r["title"], ([], [], r))
                 sizes.append(size)
@@ -75,10 +75,10 @@ def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
 
     Where NumPy was not measured, the slowest stands in for it.
     """
-    names, labelled, height = named(record), set(), 0.13
+    names, labelled, height = single_workloads(record), set(), 0.13
     low, high = 1.0, 1.0
     for place, name in enumerate(names):
-        results = of(record, name)
+        results = results_on(record, name)
         baseline = baseline_of(results)
         if baseline is None:
             continue
@@ -93,7 +93,7 @@ def speed_ups(record: dict[str, Any], ax: Axes) -> Axes:
             at: Any = {"xytext": (3 * side, 0), "textcoords": "offset points", "ha": "left" if side > 0 else "right"}
             ax.annotate(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}", (ratio, y), va="center", fontsize=8, **at)
             low, high = min(low, ratio), max(high, ratio)
-    over = "plain NumPy" if all(numpy_of(of(record, name)) for name in names) else "the slowest"
+    over = "plain NumPy" if all(numpy_of(results_on(record, name)) for name in names) else "the slowest"
     ax.set_xscale("log")
     ax.axvline(1, color="0.2", linewidth=1)
     ax.set_xlim(low / 2, high * 2)  # room for the numbers
@@ -132,8 +132,9 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
         )
     ax.set_xscale("log")
     ax.set_yscale("log")
-    for flops in {workloads[name]["flops"] for name in named(record)}:
-        names = ", ".join(name for name in named(record) if workloads[name]["flops"] == flops)
+    single = single_workloads(record)
+    for flops in {workloads[name]["flops"] for name in single}:
+        names = ", ".join(name for name in single if workloads[name]["flops"] == flops)
         ax.axvline(flops, color="0.85", linewidth=1, zorder=0)
         at: Any = {"xytext": (0, 3), "textcoords": "offset points", "rotation": 25, "fontsize": 8, "color": "0.3"}
         ax.annotate(names, (flops, 1), xycoords=ax.get_xaxis_transform(), ha="left", va="bottom", **at)
@@ -152,8 +153,8 @@ def roofline(record: dict[str, Any], ax: Axes) -> Axes:
     return ax
 
 
-def named(record: dict[str, Any]) -> list[str]:
-    """The workloads measured that are not points of a curve."""
+def single_workloads(record: dict[str, Any]) -> list[str]:
+    """Names of the workloads measured that are not points of a curve."""
     return [w["name"] for w in record["workloads"] if w["name"] not in CURVES]
 
 

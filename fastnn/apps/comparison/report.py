@@ -9,7 +9,18 @@ from typing import Any
 
 from fastnn.apps.comparison import pictures
 from fastnn.apps.comparison.peers import PEERS
-from fastnn.apps.comparison.results import CHANGED, HEADER, Change, changes, day, doubts, duration, excuses, of, rows
+from fastnn.apps.comparison.results import (
+    CHANGED,
+    HEADER,
+    Change,
+    changes,
+    day,
+    doubts,
+    duration,
+    excuses,
+    results_on,
+    rows,
+)
 from fastnn.apps.comparison.workloads import FAMILIES
 
 STYLE = """
@@ -67,7 +78,7 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
     """
     machine = record["machine"]
     where = f"{machine['processor']}, {machine['cores']} cores; {machine['system']}; {day(record['date'])}"
-    named = pictures.named(record)
+    single = pictures.single_workloads(record)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -75,10 +86,10 @@ def html(record: dict[str, Any], old: dict[str, Any] | None = None) -> str:
         f'<h1>What a training step costs</h1><p class="where">{escape(where)}</p>',
         *(f'<p class="warning">{escape(warning[0].upper() + warning[1:])}.</p>' for warning in record["warnings"]),
     ]
-    if named:
-        parts.append(_figure(pictures.speed_ups, record, size=(10, 1.8 + 1.1 * len(named))))
+    if single:
+        parts.append(_figure(pictures.speed_ups, record, size=(10, 1.8 + 1.1 * len(single))))
     for family in FAMILIES:
-        if any(of(record, w.name) for w in FAMILIES[family].values()):
+        if any(results_on(record, w.name) for w in FAMILIES[family].values()):
             parts.append(_figure(pictures.times_by_size, record, family))
     if any(name.startswith("float") for name in record["peak"]):
         parts.append(_figure(pictures.roofline, record, size=(9, 6)))
@@ -116,7 +127,7 @@ def _table(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
 
 
 def _workload(record: dict[str, Any], workload: dict[str, Any]) -> str:
-    results = of(record, workload["name"])
+    results = results_on(record, workload["name"])
     notes = [f"{note}." for note in (*excuses(results), *doubts(workload, results, record["peak"]))]
     notes += [
         f"With an empty cache of kernels, fastnn's first run takes {duration(r['compiled_first'])}."

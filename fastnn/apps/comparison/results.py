@@ -69,7 +69,7 @@ def excuses(results: Sequence[dict[str, Any]]) -> list[str]:
     return [f"{r['title']} is left out: {r['excuse']}" for r in results if "excuse" in r]
 
 
-def of(record: dict[str, Any], workload: str) -> list[dict[str, Any]]:
+def results_on(record: dict[str, Any], workload: str) -> list[dict[str, Any]]:
     """The results on one workload."""
     return [r for r in record["results"] if r["workload"] == workload]
 

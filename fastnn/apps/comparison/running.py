@@ -68,7 +68,7 @@ def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[st
     return present, absent
 
 
-#: Called with each result as it comes, and with what is measured next.
+#: Called with each result as it comes.
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -109,7 +109,7 @@ def compare(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
         "warnings": machine.warnings(),
-        "environment": {str(n): machine.held(n) for n in sorted({entrant.threads for entrant in runners})},
+        "environment": {str(n): machine.environment_of(n) for n in sorted({entrant.threads for entrant in runners})},
         "absent": absent,
         "elsewhere": {entrant.title: entrant.version for entrant in runners if entrant.python},
         "seconds": seconds,
@@ -213,7 +213,7 @@ def answer(command: list[str], threads: int, extra: dict[str, str] | None = None
     extra : dict, optional
         More of its environment.
     """
-    environment = {**os.environ, **machine.held(threads), **(extra or {})}
+    environment = {**os.environ, **machine.environment_of(threads), **(extra or {})}
     if command[0] == sys.executable:
         path = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(path)
