@@ -188,7 +188,12 @@ class Ensemble(Exports):
         return (self[k] for k in range(len(self)))
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Compute every member's outputs for samples `X`, shape (n, n_in).
+        """Compute every member's outputs.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            The samples.
 
         Returns
         -------
@@ -206,28 +211,79 @@ class Ensemble(Exports):
         return out
 
     def mean(self, X: ArrayLike) -> NDArray:
-        """Mean of the members' outputs, shape (n, n_out); raises as `predict`."""
-        return self.predict(X).mean(axis=0)
+        """Compute the mean of the members' outputs.
 
-    def std(self, X: ArrayLike) -> NDArray:
-        """Standard deviation of the members' outputs, shape (n, n_out); raises as `predict`."""
-        outputs = self.predict(X)
-        return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose squares float32 may not hold
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            The samples.
 
-    def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
-        """Quantiles of the members' outputs, shape (..., n, n_out), for `q` of shape (...) in [0, 1].
+        Returns
+        -------
+        ndarray, shape (n, n_out), of the members' dtype
 
         Raises
         ------
         TypeError, ValueError
-            As in `predict`, or if `q` is not such an array.
+            As in `MLP.predict`.
+        """
+        return self.predict(X).mean(axis=0)
+
+    def std(self, X: ArrayLike) -> NDArray:
+        """Compute the standard deviation of the members' outputs, the root of their mean squared distance from `mean`.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            The samples.
+
+        Returns
+        -------
+        ndarray, shape (n, n_out), of the members' dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `MLP.predict`.
+        """
+        outputs = self.predict(X)
+        return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose squares float32 may not hold
+
+    def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
+        """Compute quantiles of the members' outputs.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            The samples.
+        q : float or array_like, shape (...)
+            The levels of the quantiles, in [0, 1].
+
+        Returns
+        -------
+        ndarray, shape (..., n, n_out)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `MLP.predict`, or if `q` holds anything but numbers in [0, 1].
         """
         return np.quantile(self.predict(X), check_quantiles("q", q), axis=0)
 
     def best(self, n: int) -> Ensemble:
-        """The `n` members with the lowest loss, in ascending order; diverged members come last.
+        """Choose the members with the lowest loss.
 
         The loss is the best one monitored by early stopping, or without early stopping that of the last epoch.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        Ensemble
+            The members in ascending order of their loss; diverged ones come last.
 
         Raises
         ------
@@ -245,7 +301,12 @@ class Ensemble(Exports):
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the members, their records and positions to an ``.npz`` file, which `fastnn.load` reads.
+        """Save the members, their records and positions for `fastnn.load`; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path_like
+            The file, whose name ends in ``.npz``.
 
         Raises
         ------

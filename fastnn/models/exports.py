@@ -55,7 +55,8 @@ class Exports:
         ImportError
             If onnx is not installed.
         ValueError
-            If the path does not end in ``.onnx``, or an ensemble has no members.
+            If the path does not end in ``.onnx``, an ensemble has no members, or a network has an activation of your
+            own or does something of its own outside its domain.
         OSError
             If the file cannot be written.
 
@@ -83,7 +84,8 @@ class Exports:
         Raises
         ------
         ValueError
-            If an ensemble has no members.
+            If an ensemble has no members, or a network has an activation of your own or does something of its own
+            outside its domain.
         """
         from fastnn.exchange import numpy_source
 
@@ -103,8 +105,8 @@ class Exports:
         Raises
         ------
         ValueError
-            If the path is not a valid Fortran name followed by ``.f90``, the module uses that name within, or an
-            ensemble has no members.
+            If the path is not a valid Fortran name followed by ``.f90``, the module uses that name within, an ensemble
+            has no members, or a network has an activation of your own or does something of its own outside its domain.
         OSError
             If the file cannot be written.
         """
@@ -131,8 +133,9 @@ class Exports:
         Raises
         ------
         ValueError
-            If the path is not a valid C name followed by ``.c``, is named like a header of the standard library, or an
-            ensemble has no members.
+            If the path is not a valid C name followed by ``.c``, is named like a header of the standard library, an
+            ensemble has no members, or a network has an activation of your own or does something of its own outside its
+            domain.
         OSError
             If a file cannot be written; then neither is.
         """

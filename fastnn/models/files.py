@@ -50,29 +50,7 @@ def save(
     domain: NDArray | None = None,
     outside: str = "ignore",
 ) -> None:
-    """Save a network; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    spec, params
-        The network.
-    path : path_like
-        The file, whose name ends in ``.npz`` or ``.safetensors``; a leading ``~`` is the home folder. An existing file
-        is replaced, and its permissions are kept.
-    domain : ndarray of float64, or None
-        The domain of the network.
-    outside : str
-        What it does with samples outside the domain.
-
-    Raises
-    ------
-    ValueError
-        If the path has another ending.
-    ImportError
-        If safetensors is needed and not installed.
-    OSError
-        If the file cannot be written.
-    """
+    """Save a network, its domain, and what it does outside that: see `MLP.save`."""
     path = path_of(path)
     write_whole(path, _CODECS[_suffix(path)][0](header_of(spec, outside), params, domain))
 
@@ -104,15 +82,7 @@ def save_ensemble(
     positions: NDArray[np.intp],
     path: str | os.PathLike[str],
 ) -> None:
-    """Save an ensemble, its records and positions to an ``.npz`` file, which appears whole or not at all.
-
-    Raises
-    ------
-    ValueError
-        If the path has another ending.
-    OSError
-        If the file cannot be written.
-    """
+    """Save an ensemble, its records and positions: see `Ensemble.save`."""
     path = path_of(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")

@@ -15,7 +15,7 @@ from fastnn.models.reading import path_of, require_file
 def from_arrays(
     weights: Sequence[ArrayLike],
     biases: Sequence[ArrayLike | None] | None,
-    activations: list[str],
+    activations: Sequence[str],
     *,
     layout: str = "in_out",
     dtype: DTypeLike | None = None,
@@ -29,7 +29,7 @@ def from_arrays(
         arrays of NumPy, PyTorch, Keras or JAX, or nested lists. Float16, bfloat16 and any byte order are accepted.
     biases : list of array_like or None, or None
         The biases of each layer, shape (n_out,), or None for zeros. None alone makes a network without biases.
-    activations : list of str
+    activations : list or tuple of str
         A name in `fastnn.catalogue.ACTIVATIONS` for each layer, the output layer last.
     layout : {"in_out", "out_in"}
         The order of the weights' axes: "in_out" as in Keras and scikit-learn, "out_in" as in PyTorch.
@@ -54,7 +54,7 @@ def from_arrays(
     return MLP.from_params(*arrays.read(weights, biases, activations, layout, dtype))
 
 
-def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
+def from_torch(module: Any, activations: Sequence[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
     """Make a network that computes what a PyTorch module computes in evaluation mode (``module.eval()``).
 
     Parameters
@@ -91,7 +91,7 @@ def from_torch(module: Any, activations: list[str] | None = None, *, dtype: DTyp
     return MLP.from_params(*torch.read(module, activations, dtype))
 
 
-def from_keras(model: Any, activations: list[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
+def from_keras(model: Any, activations: Sequence[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
     """Make a network that computes what a Keras model computes in inference mode.
 
     Parameters

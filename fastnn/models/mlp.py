@@ -77,7 +77,17 @@ class MLP(SingleSample, InDomain, Exports):
 
     @classmethod
     def tutorial(cls, rng: Any = 0) -> MLP:
-        """The network of the classic tutorial: 3-4-1, sigmoids, no biases, weights uniform on [0, 1)."""
+        """Make the network of the classic tutorial: 3-4-1, sigmoids, no biases, weights uniform on [0, 1).
+
+        Parameters
+        ----------
+        rng : anything `numpy.random.default_rng` takes
+            Source of the initial weights.
+
+        Returns
+        -------
+        MLP
+        """
         return cls(
             (3, 4, 1), activation="sigmoid", output_activation="sigmoid", bias=False, init="unit_uniform", rng=rng
         )
@@ -455,6 +465,8 @@ class MLP(SingleSample, InDomain, Exports):
         ------
         ImportError
             If PyTorch is not installed.
+        ValueError
+            If the network has an activation of your own, or does something of its own outside its domain.
         """
         from fastnn.exchange import torch
 
@@ -466,7 +478,8 @@ class MLP(SingleSample, InDomain, Exports):
         Parameters
         ----------
         path : path_like
-            The file, whose name ends in ``.npz`` or ``.safetensors``.
+            The file, whose name ends in ``.npz`` or ``.safetensors``; a leading ``~`` is the home folder. An existing
+            file is replaced, and its permissions are kept.
 
         Raises
         ------

@@ -67,9 +67,16 @@ class SingleSample(Derivatives):
         return self._compiled.workspace(method)
 
     def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
-        """Write the outputs for one sample `x`, shape (n_in,), to `out`, shape (n_out,) of the network's dtype.
+        """Write the outputs for one sample.
 
-        A `workspace` is for wide networks inside compiled code; from Python it must be left out.
+        Parameters
+        ----------
+        x : array_like, shape (n_in,)
+            The sample.
+        out : ndarray, shape (n_out,), of the network's dtype
+            Receives the outputs.
+        workspace : ndarray, optional
+            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
 
         Raises
         ------
@@ -99,7 +106,20 @@ class SingleSample(Derivatives):
         return out
 
     def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
-        """Do what `forward` does, for one sample with other parameters, shape (n_params,); raises as it does."""
+        """Write the outputs that a network of the same spec with other parameters has for one sample.
+
+        Parameters
+        ----------
+        params : array_like, shape (n_params,)
+            The other network's parameters, in the order of `MLP.params`.
+        x, out, workspace
+            As in `forward`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `forward`, or if `params` has the wrong type or shape.
+        """
         self._refuse_workspace(workspace)
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)

@@ -63,6 +63,8 @@ def learning(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If `y` has another shape, the network has not one output, or there is another number of names than of inputs.
     """

@@ -48,6 +48,8 @@ def network_diagram(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If there is another number of names than of units.
     """
@@ -105,6 +107,8 @@ def weight_images(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If the shape does not fit the network.
     """

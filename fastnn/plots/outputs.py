@@ -41,6 +41,8 @@ def outputs_against_targets(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If an array has another shape, or not as many numbers as `targets`.
     """
@@ -83,6 +85,8 @@ def sample_images(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If an array has another shape, or there are not as many images, predicted and true classes.
     """
@@ -130,6 +134,8 @@ def predicted_against_true(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If an array has another shape, or there are not as many predicted values as true ones.
     """
@@ -168,6 +174,8 @@ def confusion(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If an array has another shape, there is another number of predicted classes than of true ones, or one is not
         among `classes`.
@@ -222,6 +230,8 @@ def decision_regions(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If the network does not have two inputs, or `y` is not a class of the network for each sample.
     """

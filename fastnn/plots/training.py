@@ -29,6 +29,13 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type, or a loss is not a real number.
+    ValueError
+        If the values of `losses` are not vectors, or some are masked.
     """
     ax = axes_or_new(ax)
     losses = by_name("losses", losses)
@@ -66,6 +73,13 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If there is no time, one is not above 0, or `bar` is not one of their names.
     """
     ax = axes_or_new(ax)
     if not by_name("seconds", seconds):
@@ -107,6 +121,13 @@ def spread(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type, or a value is not a real number.
+    ValueError
+        If `values` is a ragged list, or some of it is masked.
     """
     ax = axes_or_new(ax)
     values = numbers("values", values).ravel()

@@ -47,6 +47,8 @@ def intervals(
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If the arrays are empty, or not vectors or columns of one length.
     """
@@ -143,6 +145,8 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If there are no levels, another number of coverages than of levels, or one that is not between 0 and 1.
     """
@@ -184,6 +188,8 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
 
     Raises
     ------
+    TypeError
+        If an argument has the wrong type.
     ValueError
         If the arrays are empty, or not vectors or columns of one length.
     """

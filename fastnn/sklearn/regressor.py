@@ -148,6 +148,11 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
         -------
         ndarray, shape (n,) or (n, n_targets), or two of them
             With several quantiles of one target a column for each.
+
+        Raises
+        ------
+        ValueError
+            If `return_std` is True and the loss is another.
         """
         check_is_fitted(self)
         if return_std and self._learned() != "gaussian_nll":

@@ -64,6 +64,10 @@ class Targets:
             The targets.
         sample_weight : array-like, shape (n,), optional
             Weight of each sample.
+
+        Returns
+        -------
+        float
         """
         predicted, y = self.predict(X), np.asarray(y)
         y = y.reshape(len(y), -1)

@@ -188,9 +188,20 @@ class TableModel:
         ]
 
     def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
-        """Translate networks' outputs, shape (K, n, n_out), into values, shape (n,), and further columns by name.
+        """Translate networks' outputs into what the table calls them.
 
-        A name that there is already gets a counter, as that of a target ``probability``.
+        Parameters
+        ----------
+        outputs : ndarray, shape (K, n, n_out)
+            The outputs of all the networks.
+
+        Returns
+        -------
+        values : ndarray, shape (n,)
+            The predictions of the target.
+        more : dict of str to ndarray, shape (n,)
+            The further columns of `predict`, by their names. A name that there is already gets a counter, as that of a
+            target ``probability``.
         """
         values, more = self._columns(outputs)
         names = distinct([self.target.name, *(name for name, _ in more)])[1:]
@@ -220,7 +231,14 @@ class TableModel:
         return target.names[best], [("probability", chances[np.arange(len(best)), best]), *each]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all; from it `fastnn.load` reads only the best network.
+        """Save the model, for `TableModel.load`; `fastnn.load` reads only the best network from the file.
+
+        The file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path_like
+            The file, whose name ends in ``.safetensors``.
 
         Raises
         ------
@@ -235,7 +253,16 @@ class TableModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
-        """Read a file that `save` wrote, in this version or an earlier one; nothing in it is executed.
+        """Load a file that `save` wrote, in this version or an earlier one; nothing in it is executed.
+
+        Parameters
+        ----------
+        path : path_like
+            The file.
+
+        Returns
+        -------
+        TableModel
 
         Raises
         ------

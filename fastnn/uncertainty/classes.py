@@ -35,9 +35,18 @@ class PredictionSets:
         self.model, self.coverage, self.threshold = model, coverage, threshold
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each class is in the set of each sample of `X`, shape (n, n_in): shape (n, n_out).
+        """Compute the sets of classes.
 
-        A sample for which the model has no probabilities, but NaN, may be of any class.
+        Parameters
+        ----------
+        X : array_like, shape (n, n_in)
+            The samples.
+
+        Returns
+        -------
+        ndarray of bool, shape (n, n_out)
+            Whether each class is in the set of each sample. A sample for which the model has no probabilities, but NaN,
+            may be of any class.
 
         Raises
         ------
@@ -50,7 +59,12 @@ class PredictionSets:
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model and its threshold to one ``.npz`` file, for `PredictionSets.load`.
+        """Save the model and its threshold to one file, for `PredictionSets.load`.
+
+        Parameters
+        ----------
+        path : path_like
+            The file, whose name ends in ``.npz``.
 
         Raises
         ------
@@ -63,7 +77,24 @@ class PredictionSets:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PredictionSets:
-        """Load a file that `save` wrote; raises the errors of `Intervals.load`."""
+        """Load a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : path_like
+            The file.
+
+        Returns
+        -------
+        PredictionSets
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or holds something else.
+        OSError
+            If it cannot be read.
+        """
         model, header, arrays = saved.load(path, ("aps",), ("threshold",), _check_model)
         return cls(model, header["coverage"], **arrays)
 

@@ -96,7 +96,12 @@ class Intervals:
         return low, outputs.mean(axis=0), high
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model and its margins to one ``.npz`` file, for `Intervals.load`.
+        """Save the model and its margins to one file, for `Intervals.load`.
+
+        Parameters
+        ----------
+        path : path_like
+            The file, whose name ends in ``.npz``.
 
         Raises
         ------
@@ -112,6 +117,15 @@ class Intervals:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Intervals:
         """Load a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : path_like
+            The file.
+
+        Returns
+        -------
+        Intervals
 
         Raises
         ------

@@ -62,12 +62,35 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
         return self
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
-        """Mean probability of each class, (n, n_classes); with `return_std` also the members' standard deviation."""
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+        return_std : bool, default=False
+            Also return the standard deviation of the members' probabilities.
+
+        Returns
+        -------
+        ndarray, shape (n, n_classes), or two of them
+            The mean of the members' probabilities.
+        """
         outputs = self._outputs(X)
         mean = outputs.mean(axis=0)
         return (mean, outputs.std(axis=0)) if return_std else mean
 
     def predict(self, X: Any) -> NDArray:
-        """The most probable class of each sample, (n,)."""
+        """Predict the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]

@@ -130,11 +130,21 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The mean of the members' predictions, (n,) or (n, n_targets); with `return_std` also a standard deviation.
+        """Predict the targets of samples, by the mean of the members' predictions.
 
-        It is that of the predictions, and with ``loss="gaussian_nll"`` that of a target, as if each member was right as
-        often as any other: its variance is the mean of theirs plus the variance of their means (Lakshminarayanan et
-        al., 2017).
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+        return_std : bool, default=False
+            Also return a standard deviation: that of the members' predictions, or with ``loss="gaussian_nll"`` that of
+            a target, as if each member was right as often as any other. Its variance is then the mean of theirs plus
+            the variance of their means (Lakshminarayanan et al., 2017).
+
+        Returns
+        -------
+        ndarray, shape (n,) or (n, n_targets), or two of them
+            With several quantiles of one target a column for each.
         """
         outputs = self._outputs(X)
         means = self._means(outputs)
@@ -148,7 +158,24 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         return mean, self._shaped(np.sqrt(variance).astype(mean.dtype))
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
-        """Quantiles of the members' predictions, (..., n) or (..., n, n_targets), for quantiles (...) in [0, 1]."""
+        """Compute quantiles of the members' predictions.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            The samples.
+        quantiles : float or array-like, shape (...)
+            Their levels, in [0, 1].
+
+        Returns
+        -------
+        ndarray, shape (..., n) or (..., n, n_targets)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `quantiles` holds anything but numbers in [0, 1].
+        """
         return self._shaped(np.quantile(self._means(self._outputs(X)), check_quantiles("quantiles", quantiles), axis=0))
 
     def _shaped(self, values: NDArray) -> NDArray:
