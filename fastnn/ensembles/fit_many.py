@@ -168,7 +168,7 @@ def fit_many(
         validation_data=validation_data, early_stopping=early_stopping, init=init, rng=rng, seeds=seeds,
         history=history, specialize=specialize,
     )  # fmt: skip
-    job.specialize, warn = _in_lanes(job), checks.check_flag("warn", warn)
+    job.specialize, warn = _goes_in_lanes(job), checks.check_flag("warn", warn)
     if checkpoint is not None and rng is None and seeds is None:
         keep_seed(checkpoint, job)
     outcome, interrupted = train_in_chunks(
@@ -197,7 +197,7 @@ def fit_many(
     return many
 
 
-def _in_lanes(job: MembersJob) -> bool:
+def _goes_in_lanes(job: MembersJob) -> bool:
     """Whether members are trained in lanes: as the user says, or by default where it is faster."""
     if compiler_is_off():  # each member alone, by plain loops
         warn_of_stand_in(stacklevel=3)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,8 +54,8 @@ def sweep(
     sample_weight: ArrayLike | None = None,
     threads: int = 1,
     progress: bool | None = None,
-    executor: Any = None,
-    checkpoint: Any = None,
+    executor: Executor | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     warn: bool = True,
     **common: Any,
 ) -> Sweep:
@@ -151,12 +153,12 @@ def sweep(
     if interrupted and warn:
         total = sum(map(len, calls.values()))
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
-    order = sorted(found, key=lambda run: (run[0], list(numbers).index(run[1]), run[2]))
+    order = [run for run in product(range(len(rows)), numbers, range(folds or 1)) if run in found]
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
 
 
 def _check_samples(X: Any, y: Any) -> None:
-    """Refuse samples and targets that are no arrays with a row for each sample; raises ValueError if they are none."""
+    """Refuse samples and targets that are no arrays with a row for each sample; raises ValueError."""
     for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
         # As objects, since lists may be ragged; but not an array, of which that would take many times its memory.
         shape = value.shape if hasattr(value, "shape") else np.asarray(value, object).shape

@@ -14,10 +14,10 @@ from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
 from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
 
-#: Of four numbers each, in a statement, which the standard gives 255 lines beside the first.
+#: Lines of a statement, of four numbers each; the standard allows 255 beside the first.
 LINES = 250
 
-#: Numbers in a table that gfortran takes without being told to take more.
+#: The most numbers of a table that gfortran takes without being told to take more.
 LARGEST = 65535
 
 #: Each activation h of a number z, by intrinsic functions; min and max drop NaN, a comparison with it is false.
@@ -189,9 +189,9 @@ def _forward(spec: NetworkSpec, many: bool) -> Iterator[str]:
 
 
 def _table(name: str, array: NDArray) -> Iterator[str]:
-    """An array's numbers as the integers of the same bits, in parts, for a statement has at most 256 lines.
+    """An array's numbers as the integers of the same bits, in parts, as a statement has at most 256 lines.
 
-    Dimensions are reversed by the way, for Fortran stores columns.
+    Dimensions are reversed on the way, as Fortran stores columns.
     """
     single = array.dtype == np.float32
     integer, real = ("int32", "real32") if single else ("int64", "real64")

@@ -157,9 +157,8 @@ class _Graph:
         elif kind in ("Add", "Sub", "Mul", "Div"):
             yield self._arithmetic(node, place)
         elif kind == "BatchNormalization":
-            if _setting(settings, "training_mode", 0, place) or any(
-                node.output[1:]
-            ):  # statistics, before there was the attribute
+            # Before there was the attribute, further outputs, the batch's statistics, meant training.
+            if _setting(settings, "training_mode", 0, place) or any(node.output[1:]):
                 raise ValueError(f"{place} must not be in training mode; it is")
             if self.shape.from_end(1) not in (1, -1):
                 raise ValueError(f"{place} must take values of 2 dimensions; got {len(self.shape.dims or ())}")

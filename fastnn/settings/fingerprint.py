@@ -29,7 +29,7 @@ def is_python(value: Any) -> bool:
 
 
 def used_by(function: Callable) -> dict[str, Any]:
-    """What a function takes from outside, by the names that it says."""
+    """What a function takes from outside, by the names it has there."""
     names = _globals(function.__code__)
     found = {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -48,7 +48,7 @@ def with_helpers(function: Callable, decorate: Callable) -> FunctionType:
 
 
 def _decorated(value: Any, names: set[str], decorate: Callable, copies: dict[ModuleType, ModuleType]) -> Any:
-    """What a function takes from outside: a function decorated, a module of the user's with what `names` say of it."""
+    """What a function takes from outside: functions decorated, modules of the user's with the parts that it names."""
     if is_python(value):
         return decorate(value)
     if not _is_users_module(value):

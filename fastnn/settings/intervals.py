@@ -50,7 +50,7 @@ def within(interval: Interval, default: float) -> Any:
 
 
 def one_of(*names: str) -> Any:
-    """A field of the same that is one of some names, or None, its default."""
+    """Such a field whose value is one of some names, or None, its default."""
     return field(default=None, metadata={"names": names})
 
 

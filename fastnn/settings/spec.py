@@ -108,7 +108,17 @@ class NetworkSpec:
         return sum(self.sizes[1:])
 
     def weights(self, params: NDArray) -> list[NDArray]:
-        """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_in, n_out)`` weights."""
+        """View parameters as each layer's weights.
+
+        Parameters
+        ----------
+        params : ndarray, shape (..., n_params)
+            Parameters; leading axes are members.
+
+        Returns
+        -------
+        list of ndarray, shape (..., n_in, n_out)
+        """
         views = []
         for layer in self.layers:
             flat = params[..., layer.weights : layer.weights + layer.n_in * layer.n_out]
@@ -116,13 +126,30 @@ class NetworkSpec:
         return views
 
     def biases(self, params: NDArray) -> list[NDArray]:
-        """Views of `params`, of shape ``(..., n_params)``, as each layer's ``(..., n_out)`` biases, if any."""
+        """View parameters as each layer's biases.
+
+        Parameters
+        ----------
+        params : ndarray, shape (..., n_params)
+            Parameters; leading axes are members.
+
+        Returns
+        -------
+        list of ndarray, shape (..., n_out)
+            Empty if the network has no biases.
+        """
         if not self.bias:
             return []
         return [params[..., layer.biases : layer.biases + layer.n_out] for layer in self.layers]
 
     def weight_mask(self) -> NDArray[np.bool_]:
-        """Boolean vector, shape (n_params,): True at weights, False at biases."""
+        """Mark the weights among the parameters.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_params,)
+            True at weights, False at biases.
+        """
         mask = np.ones(self.n_params, dtype=bool)
         for biases in self.biases(mask):
             biases[:] = False

@@ -177,6 +177,7 @@ def update_rule_of(estimator: Any) -> Optimizer:
     raise ValueError(f"solver must be one of {', '.join(STOCHASTIC_SOLVERS)} here; got {estimator.solver!r}")
 
 
+# ---- scores of an epoch: scikit-learn's own functions check so much that they take longer than a small network's epoch
 def accuracy(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
     """scikit-learn's accuracy of outputs on labels ``(n,)``, or indicators ``(n, n_out)``; NaN is the first class."""
     hits = output.argmax(axis=1) == y if y.ndim == 1 else ((output > 0.5) == y).all(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -177,8 +178,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
 
 def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:
     """A network's spec and parameters in double precision."""
-    spec = model.spec
-    return NetworkSpec(spec.sizes, spec.activations, spec.bias), model.params.astype(np.float64)
+    return replace(model.spec, dtype="float64"), model.params.astype(np.float64)
 
 
 def _sums(spec: NetworkSpec, params: NDArray, X: NDArray, y: NDArray, loss: catalogue.Loss) -> NDArray:
