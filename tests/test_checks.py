@@ -451,7 +451,7 @@ def test_bad_params(params, error, message):
         MLP.from_params(one.spec, params)
 
 
-MENDED = [
+BAD_CALLS = [
     (lambda: net().fit(X, Y, epochs=1, callback=3), TypeError, "callback must be callable, or None; got 3"),
     (lambda: net().fit(X, Y, epochs=1, backend=np.zeros((2, 2))), TypeError, "backend must be one of"),
     (lambda: net().fit(X, Y, epochs=10**30), ValueError, "epochs must be an integer of at most"),
@@ -483,7 +483,7 @@ def many(**settings):
     return fastnn.fit_many(net().spec, X, Y, epochs=1, **{"members": 1, "specialize": False} | settings)
 
 
-@pytest.mark.parametrize(("act", "error", "message"), MENDED, ids=lambda value: value if type(value) is str else "")
+@pytest.mark.parametrize(("act", "error", "message"), BAD_CALLS, ids=lambda value: value if type(value) is str else "")
 def test_what_went_wrong_behind_the_boundary_is_refused_at_it(act, error, message):
     with pytest.raises(error, match=message) as caught:
         act()
