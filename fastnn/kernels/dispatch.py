@@ -29,7 +29,8 @@ MEMBER_PARAMS = 4000
 #: (``pytest bench/bench_kernels.py -k layer``).
 LARGE_PARAMS = 2**12
 
-#: A product of at least this many rows first packs each panel of its other operand, if the panel's rows lie far apart.
+#: A product of at least this many rows first packs each panel of its other operand, if the stride of its rows is
+#: critical (`fastnn.kernels.tiles.dense.CRITICAL_STRIDE`).
 MANY_ROWS = 64
 
 #: Least bytes of a layer's weights, and of one of their rows, for which few samples read the weights once, in the order

@@ -32,7 +32,7 @@ from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOP
 
 @inlined
 def identity(z):
-    """Z itself."""
+    """`z` itself."""
     return z
 
 

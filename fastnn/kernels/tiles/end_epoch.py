@@ -84,7 +84,7 @@ def _right(metric, o, y, label, n_out):
 
 
 @inlined
-def _explained(metric, o, y, shares, n_targets):
+def _unexplained(metric, o, y, shares, n_targets):
     """What the errors of a row of outputs subtract from the coefficient of determination."""
     squares, below = 0.0, np.float64(0.0)
     for j in range(n_targets):
@@ -124,7 +124,7 @@ def _evaluate(job, params, work, team):
                 scale[r] = monitor.factor * weight
                 o_r, y_r = output + r * n_out, y + r * n_targets
                 if monitor.metric >= _R2:
-                    metric -= weight * _explained(monitor.metric, o_r, y_r, shares, n_targets)
+                    metric -= weight * _unexplained(monitor.metric, o_r, y_r, shares, n_targets)
                 else:
                     label = labels[r] if monitor.labels != 0 else -1
                     metric += weight / monitor.weight * _right(monitor.metric, o_r, y_r, label, n_out)
