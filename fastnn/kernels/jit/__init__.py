@@ -1,1 +1,8 @@
-"""How kernels are compiled and cached: all that touches Numba's internals."""
+"""How kernels are compiled and cached: all that touches Numba's internals; the README says what each use buys.
+
+- `compiling`: the decorators; `options`: the options of ``njit`` that they use.
+- `compilers`, `passes`, `resolution`, `loading`, `raising`: Numba's compiler, with less to do.
+- `cache`, `cache_folder`, `digest`: compiled kernels on disk, where they are, and the fingerprint of their code.
+- `architecture`: a network's spec as a type; `lowering`: what intrinsics are written with.
+- `held`: Ctrl-C while Numba works; `turned_off`: what happens without the compiler.
+"""

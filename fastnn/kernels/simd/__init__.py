@@ -10,7 +10,14 @@ Inside ``@njit`` a kernel reads and writes vectors through pointers and writes a
 ``+ - * /``, unary ``-``, comparisons and ``& | ~ << >>`` act lane by lane. A comparison gives a mask
 for `select`. With one lane a vector is a plain number, so what is written for vectors serves both.
 
-What kernels use most is exported here; each concept has a file of its own in this folder.
+What kernels use most is exported here; each concept has a file of its own:
+
+- `types`: vectors, pointers and tiles as Numba types; `registers`: the processor's vectors, and what is chosen by them.
+- `pointers`, `memory`: places in arrays, loads and stores; `tiles`: room on the stack and in registers; `columns`,
+  `blocks`: rows and matrices transposed on the way.
+- `operators`, `lanewise`, `division`, `bits`: arithmetic lane by lane; `across`: sums over lanes; `integers`: min, max.
+- `calls`: functions by their address; `threads`: a barrier; `denormals`: flushed to zero; `opaque`: hidden from LLVM.
+- `build`: what these share where they write LLVM code.
 """
 
 from fastnn.kernels.simd import integers as integers
