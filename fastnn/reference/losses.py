@@ -176,9 +176,23 @@ DERIVATIVES = _ByName("_derivative")
 
 
 def of_rows(loss: Loss, o: NDArray, y: NDArray, parameter: NDArray | float | None = None) -> NDArray:
-    """The loss of each row, shape (n,); if the loss is masked, a target of NaN adds nothing to it.
+    """The loss of each row.
 
-    A loss without a parameter ignores the one that is given.
+    Parameters
+    ----------
+    loss : catalogue.Loss
+        The loss; if it is masked, a target of NaN adds nothing to it.
+    o : ndarray, shape (n, n_out)
+        The outputs, or their pre-activations if the loss takes those (`logits_of`).
+    y : ndarray, shape (n, n_targets), or (n,) of intp
+        The targets, or class labels for a loss that takes them.
+    parameter : float or ndarray, shape (n_targets,), optional
+        The loss's parameter (`catalogue.Loss.parameter`); a loss without one ignores it.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The losses, of the dtype of `o`.
     """
     given = _parameter_of(loss, parameter)
     if not loss.masked or not loss.elementwise:
@@ -190,7 +204,18 @@ def of_rows(loss: Loss, o: NDArray, y: NDArray, parameter: NDArray | float | Non
 
 
 def derivative(loss: Loss, o: NDArray, y: NDArray, parameter: NDArray | float | None = None) -> NDArray:
-    """Its derivative with respect to o, shape (n, n_out)."""
+    """The derivative of each row's loss with respect to `o`.
+
+    Parameters
+    ----------
+    loss, o, y, parameter
+        As in `of_rows`.
+
+    Returns
+    -------
+    ndarray, shape (n, n_out)
+        The derivative, of the dtype of `o`.
+    """
     given = _parameter_of(loss, parameter)
     if not loss.masked or not loss.elementwise:
         return DERIVATIVES[loss.name](o, _without_gaps(loss, o, y), *given)

@@ -52,7 +52,22 @@ def forward(
 
 
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
-    """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
+    """The network's outputs.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    params : ndarray, shape (n_params,)
+        Its parameters.
+    X : ndarray, shape (n, n_in)
+        The samples, of the dtype of `params`.
+
+    Returns
+    -------
+    ndarray, shape (n, n_out)
+        The outputs, of the same dtype.
+    """
     return forward(spec, params, X)[1][-1]
 
 

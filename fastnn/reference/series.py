@@ -16,7 +16,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 def taylor(spec: NetworkSpec, params: NDArray, X: NDArray, T: NDArray, terms: int = 3) -> list[NDArray]:
-    """The terms of the outputs, each of shape (n, n_out).
+    """The terms of the outputs: their values, slopes and curvatures along directions.
 
     Parameters
     ----------
@@ -28,6 +28,16 @@ def taylor(spec: NetworkSpec, params: NDArray, X: NDArray, T: NDArray, terms: in
         The samples, and the direction of each.
     terms : {1, 2, 3}
         Values alone; slopes as well; curvatures, too.
+
+    Returns
+    -------
+    list of ndarray, shape (n, n_out)
+        As many terms as were asked for, the values first.
+
+    Raises
+    ------
+    ValueError
+        If an activation of the user's own lacks a derivative that is needed.
     """
     return _forward(spec, params, X, T, terms)[0][-1]
 
@@ -50,6 +60,11 @@ def vjp(
     -------
     list of ndarray, shape (n, n_in)
         The factors of each term of the inputs; the first is the derivative with respect to X.
+
+    Raises
+    ------
+    ValueError
+        If an activation of the user's own lacks a derivative that is needed.
     """
     count = len(V)
     H, Z = _forward(spec, params, X, T, count)
@@ -65,7 +80,27 @@ def vjp(
 
 
 def hvp(spec: NetworkSpec, params: NDArray, X: NDArray, V: NDArray, T: NDArray) -> NDArray:
-    """The derivative along T of the derivative of ``V^T outputs`` with respect to X, a row a sample."""
+    """The Hessian of ``V^T outputs`` with respect to X, times T.
+
+    Parameters
+    ----------
+    spec, params, X
+        As in `taylor`.
+    V : ndarray, shape (n, n_out)
+        The factors of each sample's outputs.
+    T : ndarray, shape (n, n_in)
+        The direction of each sample.
+
+    Returns
+    -------
+    ndarray, shape (n, n_in)
+        The derivative along T of the derivative of ``V^T outputs`` with respect to X.
+
+    Raises
+    ------
+    ValueError
+        If an activation of the user's own lacks its second derivative.
+    """
     return vjp(spec, params, X, T, [np.zeros_like(V), V], np.zeros_like(params))[0]
 
 
