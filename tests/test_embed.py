@@ -1,6 +1,7 @@
 """A network inside compiled code: its outputs and their derivatives, what is refused, and what nothing costs."""
 
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -15,7 +16,7 @@ import fastnn
 from fastnn import MLP
 from fastnn.embed.arguments import STACK_BYTES
 from fastnn.embed.together import TOGETHER_STACK_BYTES
-from fastnn.kernels import point as sample
+from fastnn.kernels import point
 from fastnn.kernels.dispatch import fetches_weights, shares_tiles
 from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.simd.registers import REGISTER_FILE
@@ -65,7 +66,7 @@ def close(a, b, relative):
     return np.linalg.norm(a - b) <= relative * np.linalg.norm(b) + 1e-300
 
 
-def point(net, seed=3):
+def sample_of(net, seed=3):
     return np.random.default_rng(seed).normal(size=net.spec.n_in).astype(net.spec.dtype)
 
 
@@ -136,7 +137,7 @@ def test_batches_calls_and_other_parameters_give_the_same_bits():
     ids=lambda net: str(net.spec.sizes),
 )
 def test_several_samples_at_once_give_the_same_bits(net):
-    together = sample.batch_rows(net.spec, TOGETHER_STACK_BYTES // np.dtype(net.spec.dtype).itemsize)
+    together = point.batch_rows(net.spec, TOGETHER_STACK_BYTES // np.dtype(net.spec.dtype).itemsize)
     tiles = any(shares_tiles(layer, net.spec.dtype) for layer in net.spec.layers)
     assert together >= ROWS
     assert (together > ROWS) == (tiles and max(net.spec.sizes) < 1000)
@@ -173,17 +174,14 @@ def test_weights_that_are_fetched_ahead():
 def test_networks_that_just_fit_the_stack():
     """Their scratch is as large as what is taken from the stack; more would ask users for a workspace."""
     spec = network((2, 2048, 1)).spec
-    assert 8 * sample.scratch_size(spec, "forward") == STACK_BYTES
+    assert 8 * point.scratch_size(spec, "forward") == STACK_BYTES
     spec = network((2, 1024, 1024)).spec
-    assert 8 * sample.jacobian_scratch(spec, 1) == STACK_BYTES
+    assert 8 * point.jacobian_scratch(spec, 1) == STACK_BYTES
 
 
 @pytest.mark.slow
 def test_scratch_of_large_networks_is_given_back(tmp_path):
     """In a process of its own, which too deep a stack would end."""
-    import subprocess
-    import sys
-
     program = tmp_path / "program.py"
     program.write_text(
         "import threading, fastnn, numba, numpy as np\n"
@@ -223,7 +221,7 @@ def test_strided_arrays():
 
 def test_outputs_over_the_inputs():
     net = network((3, 5, 3))
-    x = point(net)
+    x = sample_of(net)
     expected = net(x)
     net.forward(x, x)
     assert np.array_equal(x, expected)
@@ -292,7 +290,7 @@ def central(function, x, step=1e-5):
 def test_first_derivatives(name):
     net = NETS[name]
     spec = net.spec
-    x, rng = point(net), np.random.default_rng(4)
+    x, rng = sample_of(net), np.random.default_rng(4)
     v, t = rng.normal(size=spec.n_out).astype(spec.dtype), rng.normal(size=spec.n_in).astype(spec.dtype)
     out, jac = np.empty(spec.n_out, spec.dtype), np.empty((spec.n_out, spec.n_in), spec.dtype)
     vjp, jvp = np.empty(spec.n_in, spec.dtype), np.empty(spec.n_out, spec.dtype)
@@ -323,7 +321,7 @@ def test_first_derivatives(name):
 )
 def test_jacobians_whose_last_block_is_smaller(sizes, output):
     net = network(sizes, output_activation=output)
-    rows = sample.jacobian_rows(net.spec)
+    rows = point.jacobian_rows(net.spec)
     assert 1 < rows < 48
     assert 48 % rows != 0
     X, out, around = (
@@ -346,8 +344,8 @@ def test_jacobians_whose_last_block_is_smaller(sizes, output):
 def test_second_derivatives(name):
     net = NETS[name]
     h = np.empty((net.spec.n_in, net.spec.n_in))
-    net.hessian(point(net), h)
-    assert close(h, central(lambda x: complex_step(net, x)[0], point(net), 1e-3), 1e-8)
+    net.hessian(sample_of(net), h)
+    assert close(h, central(lambda x: complex_step(net, x)[0], sample_of(net), 1e-3), 1e-8)
     assert np.array_equal(h, h.T)
 
 
@@ -358,7 +356,7 @@ def test_second_derivatives(name):
 def test_nothing_is_allocated(net):
     _nrt_python.memsys_enable_stats()
     spec = net.spec
-    x, v, out, jac = point(net), np.ones(1), np.empty(1), np.empty((1, spec.n_in))
+    x, v, out, jac = sample_of(net), np.ones(1), np.empty(1), np.empty((1, spec.n_in))
 
     @njit
     def simulate(net, x, v, out, jac, gradient, h):
@@ -415,7 +413,7 @@ def test_as_an_attribute_of_a_jitclass():
                 self.net.forward(x, x)
 
     simulation = Simulation(network((3, 5, 3)), 2)
-    x = point(net)
+    x = sample_of(net)
     expected = net(net(x))
     simulation.run(x)
     assert np.array_equal(x, expected)
@@ -472,7 +470,7 @@ def with_workspace(net, x, out, workspace):
 
 def test_a_wide_network_asks_for_a_workspace():
     net = network((2, 2100, 1))
-    x, out, size = point(net), np.empty(1), net.workspace().size  # which is whole registers
+    x, out, size = sample_of(net), np.empty(1), net.workspace().size  # which is whole registers
     with pytest.raises(TypingError, match=rf"needs {8 * size:,} bytes of scratch.*pass workspace="):
         rows(net, x[None], out[None])
     with_workspace(net, x, out, net.workspace())
@@ -488,8 +486,8 @@ def test_the_workspace_bounds_what_is_written():
     net = network((3, 37, 2))
     guarded = np.full(net.workspace().size + 200, 7.0)
     work = guarded[100:-100]
-    assert work.size == sample.scratch_size(net.spec, "forward")
-    with_workspace(net, point(net), np.empty(2), work)
+    assert work.size == point.scratch_size(net.spec, "forward")
+    with_workspace(net, sample_of(net), np.empty(2), work)
     assert (guarded[:100] == 7).all()
     assert (guarded[-100:] == 7).all()
 

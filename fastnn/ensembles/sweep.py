@@ -146,7 +146,8 @@ def sweep(
                 warn=False,  # the records say it
                 **options,
             )
-            _write_down(many, runs, rows, data["validation_data"], options, folds is not None, found)
+            losses = _validation_losses(many, data["validation_data"], options)
+            found |= _finished(many, runs, rows, losses, folded=folds is not None)
             if interrupts.pending or len(many) < len(runs):
                 raise KeyboardInterrupt
         interrupted = False
@@ -186,17 +187,11 @@ def _held_out(X: ArrayLike, y: ArrayLike, weights: NDArray, fold_of: NDArray, ru
     return {"sample_weight": ~outside * weights, "validation_data": (X, y, outside * weights)}
 
 
-def _write_down(
-    many: Ensemble,
-    runs: list[_Run],
-    rows: list[dict[str, Any]],
-    validation: Any,
-    options: Mapping[str, Any],
-    folded: bool,
-    found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]],
-) -> None:
-    """Add the records and networks of finished runs to `found`."""
-    losses = _validation_losses(many, validation, options)
+def _finished(
+    many: Ensemble, runs: list[_Run], rows: list[dict[str, Any]], losses: NDArray[np.float64], folded: bool
+) -> dict[tuple[int, int, int], tuple[dict[str, Any], MLP]]:
+    """The record and the network of each finished run, by the number of its setting, its seed and its fold."""
+    found = {}
     for k, run in enumerate(runs[position] for position in many.positions):
         record = {
             "setting": run.setting,
@@ -209,6 +204,7 @@ def _write_down(
             "stopped": str(many.stopped[k]),
         }
         found[run.setting, run.seed, run.fold] = record, many[k]
+    return found
 
 
 def _validation_losses(many: Ensemble, validation: Any, options: Mapping[str, Any]) -> NDArray[np.float64]:

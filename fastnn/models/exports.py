@@ -24,7 +24,7 @@ class Exports:
     _outside: str = "ignore"
 
     @property
-    def _written(self) -> NDArray:
+    def _params_to_write(self) -> NDArray:
         """The parameters, of at least one member."""
         domain.check_forgettable(self._outside)
         if not len(self._params):
@@ -70,7 +70,7 @@ class Exports:
         path = path_of(path)
         if path.suffix != ".onnx":
             raise ValueError(f"path must end in .onnx; got {str(path)!r}")
-        write_whole(path, onnx_writing.write(self._spec, self._written))
+        write_whole(path, onnx_writing.write(self._spec, self._params_to_write))
 
     def to_numpy_source(self) -> str:
         """Write the source of a Python module that needs only NumPy.
@@ -89,7 +89,7 @@ class Exports:
         """
         from fastnn.exchange import numpy_source
 
-        return numpy_source.write(self._spec, self._written)
+        return numpy_source.write(self._spec, self._params_to_write)
 
     def to_fortran(self, path: str | PathLike[str]) -> None:
         """Write a Fortran 2018 module, named like the file, with a subroutine ``forward(x, out)``.
@@ -113,7 +113,7 @@ class Exports:
         from fastnn.exchange import fortran
 
         path = _code_path(path, ".f90")
-        write_whole(path, fortran.write(self._spec, self._written, path.stem).encode())
+        write_whole(path, fortran.write(self._spec, self._params_to_write, path.stem).encode())
 
     def to_c(self, path: str | PathLike[str], *, derivatives: bool = False) -> None:
         """Write a C99 file and its header.
@@ -142,7 +142,7 @@ class Exports:
         from fastnn.exchange import c
 
         path = _code_path(path, ".c")
-        source, header = c.write(self._spec, self._written, path.stem, check_flag("derivatives", derivatives))
+        source, header = c.write(self._spec, self._params_to_write, path.stem, check_flag("derivatives", derivatives))
         write_together({path: source.encode(), path.with_suffix(".h"): header.encode()})
 
 

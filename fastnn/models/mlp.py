@@ -470,7 +470,7 @@ class MLP(SingleSample, InDomain, Exports):
         """
         from fastnn.exchange import torch
 
-        return torch.write(self._spec, self._written)
+        return torch.write(self._spec, self._params_to_write)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save the network, for `fastnn.load` to read; the file appears whole or not at all.

@@ -52,34 +52,9 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
     X, y, weight = data
     begin(estimator, *starts[0])
     spec, _ = estimator._network(X.dtype)
-    n = len(X)
-    shares = np.ones(n) if weight is None else weight.astype(np.float64)
-    settings: dict[str, Any] = {} if weight is None else {"sample_weight": shares.astype(X.dtype)}
-    loss = catalogue_loss(estimator.loss, estimator.out_activation_)
-    if estimator.loss == "squared_error":  # a sum whose weights make half the mean of it
-        loss = "sse"
-        settings["sample_weight"] = (shares / (2 * shares.sum())).astype(X.dtype)
-    if estimator.n_iter_no_change < np.inf:
-        patience = int(estimator.n_iter_no_change) + 1
-        settings["early_stopping"] = EarlyStopping(patience, float(estimator.tol), restore_best=False)
+    params = np.stack([joined(*start, X.dtype) for start in starts])
     try:
-        ensemble = fit_many(
-            spec,
-            X,
-            y,
-            params=np.stack([joined(*start, X.dtype) for start in starts]),
-            epochs=int(estimator.max_iter),
-            loss=loss,
-            optimizer=update_rule_of(estimator),
-            l2=float(estimator.alpha) / float(shares.sum()),
-            **loss_numbers(estimator),
-            rng=0,  # nothing is drawn from it
-            history=True,
-            threads=int(estimator.threads),
-            progress=False,
-            warn=False,
-            **settings,
-        )
+        ensemble = fit_many(spec, X, y, params=params, **_arguments(estimator, data))
     except ValueError:  # training one after another takes such numbers, or says what is wrong
         return False
     if not len(ensemble):
@@ -91,14 +66,43 @@ def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[N
     if (ensemble.stopped == "diverged").any():
         raise ValueError(NON_FINITE)
     best = int(ensemble.loss.argmin())
-    params = ensemble.params[best].copy()
-    estimator.coefs_, estimator.intercepts_ = spec.weights(params), spec.biases(params)
+    kept = ensemble.params[best].copy()
+    estimator.coefs_, estimator.intercepts_ = spec.weights(kept), spec.biases(kept)
     estimator.__dict__.pop("_stochastic_state", None)  # a further partial_fit begins its own
     losses = ensemble.records.history[best, : ensemble.records.epochs[best]]
     if estimator.loss == "poisson":
         losses = losses + np.average(poisson_constant(y), weights=weight)
-    end_epochs(estimator, losses.tolist(), n)
+    end_epochs(estimator, losses.tolist(), len(X))
     count_improvements(estimator, losses.tolist(), False)
     if ensemble.stopped[best] == "finished":
         warn_of_the_end(estimator)
     return True
+
+
+def _arguments(estimator: Perceptron, data: Data) -> dict[str, Any]:
+    """How `fit_many` trains networks as the estimator does, each for itself."""
+    X, _, weight = data
+    shares = np.ones(len(X)) if weight is None else weight.astype(np.float64)
+    loss, sample_weight = catalogue_loss(estimator.loss, estimator.out_activation_), None
+    if estimator.loss == "squared_error":  # a sum whose weights make half the mean of it
+        loss, sample_weight = "sse", (shares / (2 * shares.sum())).astype(X.dtype)
+    elif weight is not None:
+        sample_weight = shares.astype(X.dtype)
+    stopping = None
+    if estimator.n_iter_no_change < np.inf:
+        patience = int(estimator.n_iter_no_change) + 1
+        stopping = EarlyStopping(patience, float(estimator.tol), restore_best=False)
+    return {
+        "epochs": int(estimator.max_iter),
+        "loss": loss,
+        "optimizer": update_rule_of(estimator),
+        "sample_weight": sample_weight,
+        "l2": float(estimator.alpha) / float(shares.sum()),
+        **loss_numbers(estimator),
+        "early_stopping": stopping,
+        "rng": 0,  # nothing is drawn from it
+        "history": True,
+        "threads": int(estimator.threads),
+        "progress": False,
+        "warn": False,
+    }

@@ -6,6 +6,7 @@ import argparse
 import sys
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from fastnn.apps.commands.folders import check_folder
 from fastnn.apps.commands.table_options import add_reading_arguments, reading_of
@@ -36,9 +37,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Predict, and write one row for each row of the table."""
     import dataclasses
 
-    from fastnn.checks import counted
     from fastnn.checks.extras import require_all
-    from fastnn.tabular import frames, model, reading
+    from fastnn.tabular import model, reading
 
     check_folder(args.output)
     if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
@@ -52,38 +52,59 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         table = reading.read_table(args.data, names, how, loaded.numerals)
         update(f"predicting {loaded.target.name}")
         predicted, remarks = loaded.predict_with_remarks(table)
-    kept = table.frame.columns if args.keep == ["all"] else list(dict.fromkeys(args.keep))
-    absent = [name for name in kept if name not in table.frame.columns]
-    if absent:
-        raise ValueError(f"--keep must name columns of the table; it has no {absent[0]!r}")
-    to_csv = args.output is None or args.output.lower().endswith(".csv")
-    for name in kept if to_csv else ():
-        if (kind := str(table.frame[name].dtype.base_type())) in NOT_IN_CSV:
-            raise ValueError(
-                f"--keep must name columns that CSV can hold, or --output a .parquet file; {name!r} is {kind}"
-            )
-    if kept:
-        taken = predicted.columns
-        names = frames.distinct([*taken, *(f"{name} (given)" if name in taken else name for name in kept)])
-        predicted = table.frame.select(kept).rename(dict(zip(kept, names[len(taken) :], strict=True))).hstack(predicted)
+    written = _beside_kept(predicted, table.frame, args)
     if table.guesses and not args.quiet:
         remarks = [f"Read as: {table.guesses}.", *remarks]
     for sentence in remarks if not args.quiet else ():
         print(plain(sentence), file=sys.stderr)
     if args.output is None:
-        try:
-            sys.stdout.write(predicted.write_csv())
-        except UnicodeEncodeError as error:
-            letter = ascii(error.object[error.start])
-            raise ValueError(
-                f"standard output is in {error.encoding}, which has no {letter}; --output writes a file in UTF-8"
-            ) from error
-        return
-    written = BytesIO()
-    if to_csv:
-        predicted.write_csv(written)
+        _print_csv(written)
     else:
-        predicted.write_parquet(written)
+        _write_file(written, args.output, terminal)
+
+
+def _to_csv(output: str | None) -> bool:
+    return output is None or output.lower().endswith(".csv")
+
+
+def _beside_kept(predicted: Any, frame: Any, args: argparse.Namespace) -> Any:
+    """The predictions beside the columns of the table that ``--keep`` names, which must be there and fit the output."""
+    from fastnn.tabular.frames import distinct
+
+    kept = frame.columns if args.keep == ["all"] else list(dict.fromkeys(args.keep))
+    absent = [name for name in kept if name not in frame.columns]
+    if absent:
+        raise ValueError(f"--keep must name columns of the table; it has no {absent[0]!r}")
+    for name in kept if _to_csv(args.output) else ():
+        if (kind := str(frame[name].dtype.base_type())) in NOT_IN_CSV:
+            raise ValueError(
+                f"--keep must name columns that CSV can hold, or --output a .parquet file; {name!r} is {kind}"
+            )
+    if not kept:
+        return predicted
+    taken = predicted.columns
+    names = distinct([*taken, *(f"{name} (given)" if name in taken else name for name in kept)])[len(taken) :]
+    return frame.select(kept).rename(dict(zip(kept, names, strict=True))).hstack(predicted)
+
+
+def _print_csv(frame: Any) -> None:
+    try:
+        sys.stdout.write(frame.write_csv())
+    except UnicodeEncodeError as error:
+        letter = ascii(error.object[error.start])
+        raise ValueError(
+            f"standard output is in {error.encoding}, which has no {letter}; --output writes a file in UTF-8"
+        ) from error
+
+
+def _write_file(frame: Any, output: str, terminal: Terminal) -> None:
+    from fastnn.checks import counted
+
+    content = BytesIO()
+    if _to_csv(output):
+        frame.write_csv(content)
+    else:
+        frame.write_parquet(content)
     with InterruptsHeld():
-        write_whole(Path(args.output), written.getvalue())
-        terminal.say(f"{counted(predicted.height, 'prediction')}: {args.output}")
+        write_whole(Path(output), content.getvalue())
+        terminal.say(f"{counted(frame.height, 'prediction')}: {output}")

@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train, tell what was done and how good it is, and save the networks and a figure."""
     from fastnn.checks.extras import require_all
+    from fastnn.ensembles.fit_many import WORTH_COMPILING
+    from fastnn.tabular import training
     from fastnn.tabular.reading import extras_for
+    from fastnn.tabular.saved import check_saveable
 
     if args.data != "-" and not Path(args.data).is_file():
         raise FileNotFoundError(f"{args.data} is not a file")
@@ -62,10 +65,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
     require_all(extras_for(args.data) | ({} if args.dry_run else {"sklearn": "data", "safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
-    from fastnn.ensembles.fit_many import WORTH_COMPILING
-    from fastnn.tabular import training
-    from fastnn.tabular.saved import check_saveable
-
     check_saveable(table.columns, table.left_out, table.target)
     learned = training.learned_by(table, settings)
     training.row_weights(learned, settings)  # refuses weights for classes where there are none
