@@ -24,7 +24,7 @@ from fastnn.tabular import model, saved, sweeping, training  # noqa: E402 - afte
 @pytest.mark.parametrize(
     "argv", [["train"], ["train", "--repeats", "2"], ["train", "--repeats", "40"], ["sweep", "--repeats", "2"]]
 )
-def test_ctrl_c_while_it_trains_saves_nothing(argv, folder, capsys):
+def test_ctrl_c_while_it_trains_saves_nothing(argv, folder):
     messy(5000).write_csv("t.csv")
     command, *options = argv
     code = (

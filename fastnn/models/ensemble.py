@@ -317,7 +317,8 @@ class Ensemble(Exports):
         """
         from fastnn.models import files
 
-        files.save_ensemble(self._spec, self._params, self._seed, self._records, self._positions, path)
+        content = files.SavedEnsemble(self._spec, self._params, self._records, self._seed, self._positions)
+        files.save(path, content)
 
     def __repr__(self) -> str:
         first = f": {self[0]!r}" if len(self) else ""

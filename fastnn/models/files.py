@@ -1,7 +1,7 @@
-"""Networks on disk: ``.npz``, which needs NumPy alone, and ``.safetensors`` (extra ``io``).
+"""Networks and ensembles on disk: ``.npz``, which needs NumPy alone, and for networks ``.safetensors`` (extra ``io``).
 
-Both formats hold one array, ``params``, and a header in JSON that describes the network. Neither can hold code, so that
-it is safe to read files from others.
+Both formats hold a header in JSON that describes the network, and arrays: ``params``, and a network's domain or an
+ensemble's records if there are any. Neither can hold code, so that it is safe to read files from others.
 """
 
 from __future__ import annotations
@@ -43,18 +43,55 @@ VERSION = 1
 SAVED = "path must be a network that fastnn saved"
 
 
-def save(
-    spec: NetworkSpec,
-    params: NDArray,
-    path: str | os.PathLike[str],
-    domain: NDArray | None = None,
-    outside: str = "ignore",
-) -> None:
-    """Save a network, its domain, and what it does outside that: see `MLP.save`."""
+class SavedNetwork(NamedTuple):
+    """The contents of a network's file."""
+
+    spec: NetworkSpec
+    params: NDArray
+    domain: NDArray | None = None
+    outside: str = "ignore"
+
+
+class SavedEnsemble(NamedTuple):
+    """The contents of an ensemble's file; positions that are None are 0, 1, 2 ..."""
+
+    spec: NetworkSpec
+    params: NDArray
+    records: Records | None
+    seed: int | None
+    positions: NDArray[np.intp] | None
+
+
+def save(path: str | os.PathLike[str], content: SavedNetwork | SavedEnsemble) -> None:
+    """Write a file, which appears whole or not at all: see `MLP.save` and `Ensemble.save`."""
     path = path_of(path)
-    write_whole(path, _CODECS[_suffix(path)][0](header_of(spec, outside), params, domain))
+    if isinstance(content, SavedNetwork):
+        data = _CODECS[_suffix(path)][0](content)
+    elif path.suffix == ".npz":
+        data = _encode_ensemble(content)
+    else:
+        raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
+    write_whole(path, data)
 
 
+def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
+    """Read a file that `save` wrote; raises the errors of `fastnn.load`."""
+    path = path_of(path)
+    if path.suffix == ".onnx":
+        raise ValueError(f"{SAVED}; got {str(path)!r}, which fastnn.from_onnx or `fastnn convert` reads")
+    decode = _CODECS[_suffix(path)][1]
+    require_file(path)
+    with refusing(path, SAVED):
+        return decode(path)
+
+
+def _suffix(path: Path) -> str:
+    if path.suffix not in _CODECS:
+        raise ValueError(f"path must end in {' or '.join(_CODECS)}; got {str(path)!r}")
+    return path.suffix
+
+
+# ---------------------------------------------------------------- headers
 def header_of(spec: NetworkSpec, outside: str = "ignore") -> str:
     """The header of a network's file, which describes it."""
     header = json.dumps({"format": FORMAT, "version": VERSION, **described(spec, outside)})
@@ -74,57 +111,6 @@ def described(spec: NetworkSpec, outside: str = "ignore") -> dict[str, Any]:
     return entries
 
 
-def save_ensemble(
-    spec: NetworkSpec,
-    params: NDArray,
-    seed: int | None,
-    records: Records | None,
-    positions: NDArray[np.intp],
-    path: str | os.PathLike[str],
-) -> None:
-    """Save an ensemble, its records and positions: see `Ensemble.save`."""
-    path = path_of(path)
-    if path.suffix != ".npz":
-        raise ValueError(f"path must end in .npz for an ensemble; got {str(path)!r}")
-    header = {"format": ENSEMBLE, "version": VERSION, "seed": seed, **described(spec)}
-    file = BytesIO()
-    arrays = dict(vars(records)) if records is not None else {}
-    if not np.array_equal(positions, np.arange(len(params))):
-        arrays["positions"] = np.asarray(positions, np.int64)
-    np.savez(file, header=np.array(json.dumps(header)), params=params, **arrays)
-    write_whole(path, file.getvalue())
-
-
-class SavedNetwork(NamedTuple):
-    """The contents of a network's file."""
-
-    spec: NetworkSpec
-    params: NDArray
-    domain: NDArray | None = None
-    outside: str = "ignore"
-
-
-class SavedEnsemble(NamedTuple):
-    """The contents of an ensemble's file."""
-
-    spec: NetworkSpec
-    params: NDArray
-    records: Records | None
-    seed: int | None
-    positions: NDArray[np.intp] | None
-
-
-def read(path: str | os.PathLike[str]) -> SavedNetwork | SavedEnsemble:
-    """Read a file that `save` or `save_ensemble` wrote; raises the errors of `fastnn.load`."""
-    path = path_of(path)
-    if path.suffix == ".onnx":
-        raise ValueError(f"{SAVED}; got {str(path)!r}, which fastnn.from_onnx or `fastnn convert` reads")
-    decode = _CODECS[_suffix(path)][1]
-    require_file(path)
-    with refusing(path, SAVED):
-        return decode(path)
-
-
 def read_spec(header: Any, form: str) -> NetworkSpec:
     """The spec in a header, which is not trusted."""
     if header["format"] != form:
@@ -134,17 +120,6 @@ def read_spec(header: Any, form: str) -> NetworkSpec:
     fields = header["spec"]
     *hidden, output = (_activation(name, header.get("own", {})) for name in fields["activations"])
     return check_spec(fields["sizes"], hidden, output, fields["bias"], fields["dtype"])
-
-
-def other_kind(header: Any) -> str:
-    """What a file of another format is, and what reads it."""
-    form = header["format"]
-    if form == CONFORMAL:
-        kind = "PredictionSets" if header["method"] == "aps" else "Intervals"
-        return f"it holds {kind}, which fastnn.{kind}.load reads"
-    if form in (FORMAT, ENSEMBLE):
-        return f"it holds {'a network' if form == FORMAT else 'an ensemble'}, which fastnn.load reads"
-    return f"its format is {form!r}"
 
 
 def _activation(name: str, values: dict[str, Any]) -> str:
@@ -167,22 +142,58 @@ def _values_of(row: catalogue.Activation) -> NDArray:
     return own.elementwise(row.functions[0], np.float64, np.linspace(-5, 5, 21))
 
 
+def _outside(header: Any) -> str:
+    return check_name("its outside", header.get("outside", "ignore"), OUTSIDE)
+
+
+def other_kind(header: Any) -> str:
+    """What a file of another format is, and what reads it."""
+    form = header["format"]
+    if form == CONFORMAL:
+        kind = "PredictionSets" if header["method"] == "aps" else "Intervals"
+        return f"it holds {kind}, which fastnn.{kind}.load reads"
+    if form in (FORMAT, ENSEMBLE):
+        return f"it holds {'a network' if form == FORMAT else 'an ensemble'}, which fastnn.load reads"
+    return f"its format is {form!r}"
+
+
+# ---------------------------------------------------------------- arrays
+def _arrays(net: SavedNetwork) -> dict[str, Any]:
+    """The arrays of a network's file."""
+    return {"params": net.params} if net.domain is None else {"params": net.params, "domain": net.domain}
+
+
 def check_params(claim: Claim, spec: NetworkSpec, dimensions: int = 1) -> None:
     """Refuse parameters that are not those of a network, or with two dimensions of several."""
     if claim.dtype != spec.dtype or len(claim.shape) != dimensions or claim.shape[-1] != spec.n_params:
         raise ValueError(f"its params are {claim}, its spec has {spec.n_params} of {spec.dtype}")
 
 
-def _suffix(path: Path) -> str:
-    if path.suffix not in _CODECS:
-        raise ValueError(f"path must end in {' or '.join(_CODECS)}; got {str(path)!r}")
-    return path.suffix
+def _check_domain(claim: Claim, spec: NetworkSpec) -> None:
+    if claim.dtype != np.float64 or claim.shape != (size_of(spec.n_in),):
+        raise ValueError(f"its domain is {claim}, its spec has {spec.n_in} inputs")
 
 
-def _encode_npz(header: str, params: NDArray, domain: NDArray | None = None) -> bytes:
+def _finite(domain: NDArray) -> NDArray:
+    if not np.isfinite(domain).all():
+        raise ValueError("its domain is not finite")
+    return domain
+
+
+# ---------------------------------------------------------------- .npz
+def _encode_npz(net: SavedNetwork) -> bytes:
     file = BytesIO()
-    arrays: dict[str, Any] = {"params": params} if domain is None else {"params": params, "domain": domain}
-    np.savez(file, header=np.array(header), **arrays)
+    np.savez(file, header=np.array(header_of(net.spec, net.outside)), **_arrays(net))
+    return file.getvalue()
+
+
+def _encode_ensemble(many: SavedEnsemble) -> bytes:
+    header = {"format": ENSEMBLE, "version": VERSION, "seed": many.seed, **described(many.spec)}
+    arrays = dict(vars(many.records)) if many.records is not None else {}
+    if many.positions is not None and not np.array_equal(many.positions, np.arange(len(many.params))):
+        arrays["positions"] = np.asarray(many.positions, np.int64)
+    file = BytesIO()
+    np.savez(file, header=np.array(json.dumps(header)), params=many.params, **arrays)
     return file.getvalue()
 
 
@@ -207,17 +218,6 @@ def read_network(archive: Archive, header: Any, spec: NetworkSpec) -> SavedNetwo
     return SavedNetwork(spec, archive.read("params"), domain, _outside(header))
 
 
-def _check_domain(claim: Claim, spec: NetworkSpec) -> None:
-    if claim.dtype != np.float64 or claim.shape != (size_of(spec.n_in),):
-        raise ValueError(f"its domain is {claim}, its spec has {spec.n_in} inputs")
-
-
-def _finite(domain: NDArray) -> NDArray:
-    if not np.isfinite(domain).all():
-        raise ValueError("its domain is not finite")
-    return domain
-
-
 def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
     spec, seed = read_spec(header, ENSEMBLE), header["seed"]
     check_params(archive.claims["params"], spec, 2)
@@ -225,7 +225,7 @@ def _decode_ensemble(archive: Archive, header: Any) -> SavedEnsemble:
         raise ValueError(f"its seed is {seed!r}")
     members = archive.claims["params"].shape[0]
     moved = "positions" in archive.claims
-    records = read_records(archive, members) if len(archive.claims) > 2 + moved else None
+    records = _read_records(archive, members) if len(archive.claims) > 2 + moved else None
     positions = _read_positions(archive, members) if moved else None
     return SavedEnsemble(spec, archive.read("params"), records, seed, positions)
 
@@ -240,7 +240,7 @@ def _read_positions(archive: Archive, members: int) -> NDArray[np.intp]:
     return positions.astype(np.intp)
 
 
-def read_records(archive: Archive, members: int) -> Records:
+def _read_records(archive: Archive, members: int) -> Records:
     """Read the records of members, which are not trusted."""
     arrays = {}
     for name, likely in vars(Records.blank(np.empty(members, np.int64), 0, False)).items():
@@ -254,17 +254,14 @@ def read_records(archive: Archive, members: int) -> Records:
     return Records(**arrays)
 
 
-def _encode_safetensors(header: str, params: NDArray, domain: NDArray | None = None) -> bytes:
-    arrays = {"params": params} if domain is None else {"params": params, "domain": domain}
-    return require("safetensors.numpy", "io").save(arrays, metadata={"fastnn": header})
+# ---------------------------------------------------------------- .safetensors
+def _encode_safetensors(net: SavedNetwork) -> bytes:
+    header = header_of(net.spec, net.outside)
+    return require("safetensors.numpy", "io").save(_arrays(net), metadata={"fastnn": header})
 
 
 def _decode_safetensors(path: Path) -> SavedNetwork:
     return read_safetensors(path)[0]
-
-
-def _outside(header: Any) -> str:
-    return check_name("its outside", header.get("outside", "ignore"), OUTSIDE)
 
 
 def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
@@ -299,9 +296,8 @@ def claim_of(file: Any, name: str) -> Claim:
     return Claim(tuple(array.get_shape()), np.dtype(dtype))
 
 
-_CODECS: dict[
-    str, tuple[Callable[[str, NDArray, NDArray | None], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]
-] = {
+#: What makes the bytes of a network's file, and what reads one, by the ending of its name.
+_CODECS: dict[str, tuple[Callable[[SavedNetwork], bytes], Callable[[Path], SavedNetwork | SavedEnsemble]]] = {
     ".npz": (_encode_npz, _decode_npz),
     ".safetensors": (_encode_safetensors, _decode_safetensors),
 }

@@ -492,7 +492,7 @@ class MLP(SingleSample, InDomain, Exports):
         """
         from fastnn.models import files
 
-        files.save(self._spec, self._params, path, self._domain, self._outside)
+        files.save(path, files.SavedNetwork(self._spec, self._params, self._domain, self._outside))
 
     @cached_property
     def numba_type(self) -> Any:

@@ -249,7 +249,7 @@ class TableModel:
         ValueError
             If the path has another ending or is not a file, or the table has too many names for its header.
         """
-        saved.write(path, saved.SavedTable(**vars(self)))
+        saved.save(path, saved.SavedTable(**vars(self)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:

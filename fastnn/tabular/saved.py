@@ -47,7 +47,7 @@ class SavedTable(NamedTuple):
     domain: NDArray[np.float64] | None
 
 
-def write(path: str | os.PathLike[str], model: SavedTable) -> None:
+def save(path: str | os.PathLike[str], model: SavedTable) -> None:
     """Write a file, which appears whole or not at all: see `TableModel.save`."""
     place = path_of(path)
     if place.suffix != ".safetensors":
@@ -73,7 +73,7 @@ def write(path: str | os.PathLike[str], model: SavedTable) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> SavedTable:
-    """Read a file that `write` wrote, in this version or an earlier one: see `TableModel.load`."""
+    """Read a file that `save` wrote, in this version or an earlier one: see `TableModel.load`."""
     place = path_of(path)
     if place.suffix != ".safetensors":
         raise ValueError(f"{MADE}, and end in .safetensors; got {str(path)!r}")
