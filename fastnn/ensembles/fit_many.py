@@ -87,12 +87,8 @@ def fit_many(
         gives member k of the whole ensemble again.
     params : array_like, shape (K, n_params), optional
         The initial parameters, which are copied; by default drawn by `init`.
-    loss, max_grad_norm, delta, quantiles, min_variance, targets
+    loss : str or Loss
         As in `MLP.fit`.
-    features : array_like of bool, shape (K, n_in), optional
-        Which features each member uses. Its weights of the others are set to 0 and stay 0.
-    dydx, dydx_weight, directions
-        As in `MLP.fit`, the same for all members, which then share X and are trained one after another.
     optimizer : Optimizer
         As in `MLP.fit`; its learning rate or momentum may be an array of shape (K,), with a value for each member.
     batch_size : int, optional
@@ -103,6 +99,12 @@ def fit_many(
         Weight of each sample, for all members or for each, so that folds and bootstraps need no copies of the data.
     l2 : float or array_like, shape (K,)
         As in `MLP.fit`, for all members or for each.
+    max_grad_norm, delta, quantiles, min_variance, targets
+        As in `MLP.fit`.
+    features : array_like of bool, shape (K, n_in), optional
+        Which features each member uses. Its weights of the others are set to 0 and stay 0.
+    dydx, dydx_weight, directions
+        As in `MLP.fit`, the same for all members, which then share X and are trained one after another.
     validation_data : tuple (X, y) or (X, y, sample_weight), optional
         Samples on which the loss is computed after every epoch; the weights may have shape (n,) or (K, n).
     early_stopping : EarlyStopping, optional

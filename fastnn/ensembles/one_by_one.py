@@ -26,7 +26,7 @@ def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callabl
     queue = iter(range(len(job)))
 
     def step() -> bool:
-        k = next(queue, None)  # one bytecode in C: two threads never draw the same
+        k = next(queue, None)  # a single call into C, so that two threads never draw the same
         if k is not None:
             _train_member(job, k, outcome, halt)
         return k is not None

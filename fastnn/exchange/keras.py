@@ -129,7 +129,7 @@ def _steps_of(root: Any) -> Iterator[Step]:
 
 def _parts(model: Any, place: str) -> list[Any]:
     """The layers of a model, which must be one chain."""
-    # Operations without weights are no layers in Keras 3, but belong to the model.
+    # Operations without weights are not layers in Keras 3, but belong to the model.
     layers = list(getattr(model, "operations", model.layers))
     if type(model).__name__ == "Functional":
         if len(model.inputs) != 1 or len(model.outputs) != 1:

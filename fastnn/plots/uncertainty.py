@@ -12,7 +12,7 @@ from fastnn.checks import check_integer
 from fastnn.plots.arguments import class_labels, numbers, places, series, vectors
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
 
-#: Groups of as many samples each, of which the middle error is drawn.
+#: Groups of equally many samples, each of which is drawn as its median error.
 _GROUPS = 10
 
 

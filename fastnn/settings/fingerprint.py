@@ -14,7 +14,7 @@ import numpy as np
 
 _NUMBERS = (bool, int, float, str, type(None), np.number, np.bool_)
 
-#: Packages whose functions are what their names say.
+#: Packages whose functions are told apart by their names alone.
 _KNOWN = sys.stdlib_module_names | {"numpy", "numba", "scipy"}
 
 
@@ -85,7 +85,7 @@ def fingerprint(*functions: Callable) -> str:
 
 
 def _globals(code: CodeType) -> set[str]:
-    """The global names that a code reads; `co_names` has attributes among them."""
+    """The global names that code reads; `co_names` has attributes among them."""
     names = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
     return names.union(*map(_globals, _inner(code)))
 

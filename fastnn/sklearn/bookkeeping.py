@@ -23,7 +23,7 @@ def begin(estimator: Perceptron, coefs: list[NDArray], intercepts: list[NDArray]
 
 
 def go_on(estimator: Perceptron) -> None:
-    """Train on: keep the accounts that there are, unless those are of L-BFGS, or of the other way to stop."""
+    """Train on: keep the record there is, unless it is of L-BFGS, or counts by the other measure."""
     if estimator.solver == "lbfgs":
         return
     if not hasattr(estimator, "loss_curve_"):
@@ -42,7 +42,7 @@ def _expect_improvements(estimator: Perceptron) -> None:
 
 
 def end_epochs(estimator: Perceptron, losses: list[float], n: int) -> None:
-    """Keep account of epochs; of one, where anybody looks at it."""
+    """Record epochs: several at once, or each by itself where something looks at it."""
     estimator.n_iter_ += len(losses)
     estimator.t_ += n * len(losses)
     estimator.loss_ = losses[-1]
@@ -65,7 +65,7 @@ def count_improvements(estimator: Perceptron, losses: list[float], better: bool)
 
 
 def merit(estimator: Perceptron) -> float:
-    """What the best of several starts has most of."""
+    """What the best of several starts has the most of: validation score, or minus the loss."""
     score = getattr(estimator, "best_validation_score_", None)
     return -estimator.loss_ if score is None else score
 

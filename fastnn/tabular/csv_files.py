@@ -47,7 +47,7 @@ def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tupl
             frame = polars.DataFrame(rows)
         except csv.Error as error:
             raise ValueError(f"{path} cannot be read as a table: line {skipped + 1} has a {error}") from error
-        except (duckdb.Error, polars.exceptions.PolarsError) as error:  # polars' of what DuckDB finds further down
+        except (duckdb.Error, polars.exceptions.PolarsError) as error:  # polars raises what DuckDB finds further down
             raise ValueError(f"{path} cannot be read as a table: {_reason(error, skipped)}") from error
     frame = frame.select(polars.all().str.strip_chars())
     if reading.header:

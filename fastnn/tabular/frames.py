@@ -31,7 +31,7 @@ def as_frame(data: Any) -> Any:
             data = _columns_of_pandas(data)
         if isinstance(data, Mapping):
             data = {name: _column(values) for name, values in data.items()}
-        return polars.DataFrame(data, infer_schema_length=None).fill_nan(None)  # of records all, not the first hundred
+        return polars.DataFrame(data, infer_schema_length=None).fill_nan(None)  # by all records, not the first hundred
     except (polars.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"frame cannot be read as a table: {str(error).splitlines()[0]}") from error
 
@@ -63,11 +63,11 @@ def _column(values: Any) -> Any:
 
 
 def _objects(values: list[Any]) -> list[Any]:
-    """Python's objects, None where one is missing: dates, moments and numbers as they are, all others as texts."""
+    """Python's objects, None where one is missing: dates, datetimes and numbers as they are, all others as texts."""
     values = [None if _is_missing(value) else value for value in values]
     present = [value for value in values if value is not None]
-    moments = sum(isinstance(value, datetime) for value in present)
-    if all(isinstance(value, date) for value in present) and moments in (0, len(present)):
+    datetimes = sum(isinstance(value, datetime) for value in present)
+    if all(isinstance(value, date) for value in present) and datetimes in (0, len(present)):
         return values
     if all(map(_is_number, present)):
         whole = all(isinstance(value, Integral) and abs(int(value)) < 2**63 for value in present)

@@ -38,7 +38,7 @@ def read_spreadsheet(path: str, reading: Reading) -> Any:
 
 
 def _refined(column: Any) -> Any:
-    """A column of a spreadsheet, which has floats where whole numbers are meant, and moments where days are."""
+    """A column of a spreadsheet, which has floats where whole numbers are meant, and datetimes where dates are."""
     import polars
 
     if column.dtype == polars.String:

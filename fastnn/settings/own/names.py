@@ -1,4 +1,4 @@
-"""What rows of the user's own are called, a name and a fingerprint of the functions; and where they are defined."""
+"""What rows of the user's own are called, a name and a fingerprint of the functions; and on which numbers they work."""
 
 from __future__ import annotations
 
