@@ -112,6 +112,24 @@ def test_self_test_allows_a_difference_of_an_exponential_and_one(name, many, jud
     assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
 
 
+@pytest.mark.parametrize("judge", ["ONNX Runtime", "the formula"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_self_test_allows_a_sigmoid_that_is_rounded_beside_a_half(dtype, judge, tmp_path):
+    made, path = net("sigmoid", dtype), tmp_path / "net.onnx"
+    made.params[:] *= 30  # outputs are sure
+    made.to_onnx(path)
+    test = json.loads(onnx.load(path).metadata_props[0].value)
+    x = np.array(test["x"], dtype)
+    outputs, half = x, np.array(0.5, dtype)
+    if judge == "ONNX Runtime":
+        outputs = outputs_of(path, x)
+    else:
+        for W, b in zip(made.weights, made.biases, strict=True):
+            outputs = half + half * np.tanh(half * (outputs @ W + b))
+    assert np.min(test["outputs"]) < 1e-6
+    assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
+
+
 def test_self_test_of_outputs_at_the_ends_of_float32_is_strict_json(tmp_path):
     extreme("identity").to_onnx(tmp_path / "net.onnx")
     test = json.loads(onnx.load(tmp_path / "net.onnx").metadata_props[0].value, parse_constant=pytest.fail)
@@ -135,6 +153,7 @@ CONSTANTS = {
     "shape": np.array([-1, 3]),
     "square": RNG.normal(size=(3, 3)).astype("f4"),
     "yes": np.array(True),
+    "truths": np.ones((3, 4), bool),
     "half": np.float32(0.5),
     "minute": np.float64(1e-320),
     "pair": np.array([-1, np.nan], "f4"),
@@ -255,6 +274,15 @@ REFUSED |= {
     r"node 0 \(Gemm\) must scale 4 features; it scales 3": [("Gemm", ["x", "W", "three"])],
     r"node 0 \(Gemm\) must have a constant as input 1; got ''": [("Gemm", ["x"])],
     r"node 1 \(Relu\) must not compute with constants alone": [LINEAR, ("Relu", [])],
+    r"node 1 \(Relu\) must have 1 input at most; got 2": [LINEAR, ("Relu", ["W", "v0"])],
+    r"node 1 \(Add\) must have 2 inputs at most; got 3": [LINEAR, ("Add", ["v0", "b", "b"])],
+    r"node 1 \(Dropout\) cannot be part": [LINEAR, ("Dropout", ["b", "v0"])],
+    r"node 1 \(Mul\) must have attributes of the standard's alone; got 'axis'": [
+        LINEAR,
+        ("Mul", ["v0", "b"], {"axis": 0}),
+    ],
+    r"node 1 \('Re\\nlu'\) cannot be part": [LINEAR, ("Re\nlu", ["v0"])],
+    r"the weights of node 0 \(MatMul\) must be an array of real numbers": [("MatMul", ["x", "truths"])],
     r"node 0 \(Tanh\) must take what the node before it gives": [("Tanh", ["v1"]), LINEAR],
     r"node 1 \(Div\) must be the only one": [LINEAR, ("Div", ["v0", "two"]), ("Erf", ["v1"]), ("Mul", ["v0", "v2"])],
 }
@@ -262,7 +290,14 @@ REFUSED |= {
 
 SHAPES = {
     name: np.array(shape)
-    for name, shape in {"pairs": [-1, 2], "column": [-1, 1], "four": [-1, 4], "all": [1, -1]}.items()
+    for name, shape in {
+        "pairs": [-1, 2],
+        "column": [-1, 1],
+        "four": [-1, 4],
+        "all": [1, -1],
+        "same rows": [0, -1],
+        "four rows": [4, -1],
+    }.items()
 }
 REGROUPED = {
     r"node 1 \(Reshape\) must keep the 4 features of each sample; it makes rows of 2": [
@@ -280,16 +315,22 @@ REGROUPED_OF_THREE = {
     r"node 1 \(Reshape\) must come where values have 2 dimensions.*; got 3": [LINEAR, ("Reshape", ["v0", "four"])],
     r"node 0 \(Reshape\) must keep the 6 features of each sample; it makes rows of 3": [("Reshape", ["x", "shape"])],
     r"node 1 \(Softmax\) must have axis the last.*; got -2": [LINEAR, ("Softmax", ["v0"], {"axis": 1})],
+    r"node 1 \(Softmax\) must have axis the last.*; got 0": [LINEAR, ("Softmax", ["v0"], {"axis": 4})],
+    r"node 0 \(Gemm\) must take values of 2 dimensions; got 3": [("Gemm", ["x", "W"])],
     r"node 0 \(BatchNormalization\) must take values of 2 dimensions; got 3": [
         ("BatchNormalization", ["x", *["three"] * 4])
     ],
 }
+REGROUPED_OF_ONE = {
+    r"node 1 \(Reshape\) cannot be part of": [LINEAR, ("Reshape", ["v0", "same rows"])],
+    r"node 1 \(Reshape\) cannot be part of an MLP": [LINEAR, ("Reshape", ["v0", "four rows"])],
+}
 
 
-@pytest.mark.parametrize("sentence", [*REGROUPED, *REGROUPED_OF_THREE])
+@pytest.mark.parametrize("sentence", [*REGROUPED, *REGROUPED_OF_THREE, *REGROUPED_OF_ONE])
 def test_features_that_are_regrouped_are_refused(sentence, tmp_path):
-    nodes = REGROUPED.get(sentence) or REGROUPED_OF_THREE[sentence]
-    shape = ["n", 3] if sentence in REGROUPED else ["n", 2, 3]
+    nodes = (REGROUPED | REGROUPED_OF_THREE | REGROUPED_OF_ONE)[sentence]
+    shape = ["n", 3] if sentence in REGROUPED else ["n", 2, 3] if sentence in REGROUPED_OF_THREE else [3]
     with pytest.raises(ValueError, match=sentence):
         fastnn.from_onnx(write(tmp_path / "net.onnx", nodes, constants=CONSTANTS | SHAPES, shape=shape))
 

@@ -191,6 +191,17 @@ class Own(nn.Module):
     pass
 
 
+def changed(module, **attributes):
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+def of_weights(convert):
+    """A layer whose weights are kept in another way."""
+    return changed(nn.Linear(4, 3), weight=nn.Parameter(convert(torch.ones(3, 4)), requires_grad=False))
+
+
 def after(*modules):
     return lambda: fastnn.from_torch(nn.Sequential(nn.Linear(4, 3), *modules))
 
@@ -218,6 +229,9 @@ REFUSED = {
     r"'2' \(BatchNorm1d\) must have a dense layer before or behind": after(nn.ReLU(), nn.BatchNorm1d(3)),
     r"'1' \(BatchNorm1d\) must scale 3 features; it scales 5": after(nn.BatchNorm1d(5)),
     "track_running_stats=False": after(nn.BatchNorm1d(3, track_running_stats=False)),
+    "must have running statistics": after(changed(nn.BatchNorm1d(3), running_var=None)),
+    r"eps of module '1' \(BatchNorm1d\) must be an array of real numbers; got None": after(nn.BatchNorm1d(3, eps=None)),
+    "threshold at least 20.*; got 'x'": after(nn.Softplus(threshold="x")),
     "variances above": after(nan_variance()),
     r"'1' \(Softmax\) must be the last step": after(nn.Softmax(dim=1), nn.Linear(3, 2)),
     r"'1' \(Linear\) must take the 3 outputs of module '0'": after(nn.Linear(4, 2)),
@@ -233,6 +247,16 @@ REFUSED = {
     "an activation|right after": lambda: fastnn.from_torch(nn.Sequential(nn.ReLU(), nn.Linear(4, 3))),
     "must have a dense layer; got none": lambda: fastnn.from_torch(nn.Sequential()),
     r"the module \(Own, a class of its own\) cannot": lambda: fastnn.from_torch(Own()),
+    "real numbers; got a Parameter of torch.float32, meta, torch.strided": lambda: fastnn.from_torch(
+        nn.Linear(4, 3, device="meta")
+    ),
+    "real numbers; got a Parameter of torch.float32, cpu, torch.sparse_coo": lambda: fastnn.from_torch(
+        of_weights(torch.Tensor.to_sparse)
+    ),
+    "real numbers; got a Parameter of torch.float8_e4m3fn, cpu": lambda: fastnn.from_torch(
+        of_weights(lambda weight: weight.to(torch.float8_e4m3fn))
+    ),
+    "a.weight must be an array of real numbers; got None": lambda: fastnn.from_torch({"a.weight": None}, ["tanh"]),
     r"the module \(LazyLinear\) cannot": lambda: fastnn.from_torch(nn.LazyLinear(3)),
     "a torch.nn.Module or its state_dict; got 'net.pt'": lambda: fastnn.from_torch("net.pt"),
     "activations must be given": lambda: fastnn.from_torch(nn.Linear(4, 3).state_dict()),

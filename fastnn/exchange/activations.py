@@ -48,6 +48,10 @@ def activation(name: str, place: str, **settings: Any) -> Activate:
         raise ValueError(f"{place} must be an activation of fastnn's, one of {', '.join(ACTIVATIONS)}; got {name!r}")
     for setting, value in settings.items():
         wanted, holds = _RULES[name][setting]
-        if not holds(value):
+        try:
+            right = holds(value)
+        except (TypeError, ValueError):  # it is no number at all
+            right = False
+        if not right:
             raise ValueError(f"{place} must have {setting} {wanted}, to be fastnn's {name}; got {value!r}")
     return Activate(name, place)

@@ -33,9 +33,10 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
     try:
         array = _as_numpy(value)
     except Exception as error:  # each framework has exceptions of its own
-        raise TypeError(f"{what} must be an array of real numbers; got {describe(value)}") from error
+        raise TypeError(f"{what} must be an array of real numbers; got {_described(value)}") from error
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
-        raise TypeError(f"{what} must be an array of real numbers; got {describe(array)}")
+        got = describe(array if array.ndim else value)
+        raise TypeError(f"{what} must be an array of real numbers; got {got}")
     if array.ndim != dimensions or 0 in array.shape:
         raise ValueError(
             f"{what} must have {counted(dimensions, 'dimension')}, none of length 0; got shape {array.shape}"
@@ -48,6 +49,13 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
     if array.dtype.itemsize > 8 and not ((exact == array) | np.isnan(array)).all():
         raise ValueError(f"{what} must hold numbers that float64 represents; got {array.dtype} that it would round")
     return exact
+
+
+def _described(value: Any) -> str:
+    """What came; of a tensor what NumPy may lack of it: its dtype, its device, and that it is sparse."""
+    if isinstance(value, np.ndarray) or not hasattr(value, "layout"):
+        return describe(value)
+    return f"a {type(value).__name__} of {value.dtype}, {value.device}, {value.layout}"
 
 
 def _kept(integers: NDArray, exact: NDArray) -> bool:

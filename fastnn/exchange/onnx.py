@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks import counted
 from fastnn.checks.extras import require
 from fastnn.exchange import arrays
 from fastnn.exchange.activations import activation
@@ -60,7 +61,7 @@ def read(path: Path, dtype: Any) -> Network:
         if graph.widths and network[0].n_in not in graph.widths:
             features = f"the {network[0].n_in} features of its first layer"
             raise ValueError(f"the graph's input must have {features}; it has {graph.widths[0]}")
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{error} (in {str(path)!r})") from error
     return network
 
@@ -105,11 +106,13 @@ class _Graph:
         """What the nodes do, in order."""
         before_sigmoid = ""  # the value that a node multiplies by its sigmoid
         for index, node in enumerate(self.graph.node):
-            place = f"node {node.name or index!r} ({node.op_type})"
+            kind = node.op_type if str(node.op_type).isidentifier() else ascii(node.op_type)
+            place = f"node {node.name or index!r} ({kind})"
             if node.domain not in ("", "ai.onnx"):
                 raise ValueError(f"{place} must belong to the ONNX standard; it belongs to the domain {node.domain!r}")
             if not any(node.output[:1]):
                 raise ValueError(f"{place} must have an output; it has none")
+            self._check_form(node, place)
             if before_sigmoid:
                 if node.op_type != "Mul" or set(node.input) != {before_sigmoid, self.here}:
                     raise ValueError(f"{place} must multiply a value by its sigmoid, to be silu; got another operation")
@@ -134,6 +137,18 @@ class _Graph:
                 self.here = node.output[0]
         if self.here != self.graph.output[0].name:
             raise ValueError(f"the graph's output must be that of its last node; got {self.graph.output[0].name!r}")
+
+    def _check_form(self, node: Any, place: str) -> None:
+        """Refuse inputs and attributes that the operation does not have, as they cannot be taken into account."""
+        try:
+            schema = self.onnx.defs.get_schema(node.op_type, self.version)
+        except (TypeError, self.onnx.defs.SchemaError):  # it has no such name, in this version or at all
+            return
+        if len(node.input) > schema.max_input:
+            raise ValueError(f"{place} must have {counted(schema.max_input, 'input')} at most; got {len(node.input)}")
+        for attribute in node.attribute:
+            if attribute.name not in schema.attributes:
+                raise ValueError(f"{place} must have attributes of the standard's alone; got {attribute.name!r}")
 
     def _step(self, node: Any, place: str) -> Iterator[Step]:
         kind, settings = node.op_type, self._attributes(node, place)
@@ -171,6 +186,8 @@ class _Graph:
         if node.input[0] != self.here or _setting(settings, "transA", 0, place):
             got = "weights on the left" if node.input[0] != self.here else "its input transposed"
             raise ValueError(f"{place} must multiply its input, not transposed, by weights from the right; got {got}")
+        if self.shape.dims and len(self.shape.dims) != 2:
+            raise ValueError(f"{place} must take values of 2 dimensions; got {len(self.shape.dims)}")
         weights = self._weights(node, place)
         self.shape.dims = self.shape.dims or [0, 0]  # as Gemm takes no others
         yield self._dense(weights.T if _setting(settings, "transB", 0, place) else weights, place)
@@ -202,9 +219,11 @@ class _Graph:
 
     def _idle(self, node: Any, settings: dict[str, Any], place: str) -> bool:
         """Whether the node changes nothing about samples of one dimension."""
+        if node.input[0] != self.here:
+            return False
         if node.op_type == "Reshape":
             return self._reshaped(self._of(node, 1, place), settings, place)
-        if node.op_type == "Flatten" and settings.get("axis", 1) == 1:
+        if node.op_type == "Flatten" and _setting(settings, "axis", 1, place) == 1:
             self.shape.reshape(1 if len(self.shape.dims or (0, 0)) == 1 else 0, place)
             return True
         if node.op_type == "Cast" and _setting(settings, "to", 0, place) in self.floats:
@@ -221,11 +240,13 @@ class _Graph:
             shape.shape != (2,)
             or shape.dtype.kind != "i"
             or shape.min() < -1
-            or (settings.get("allowzero") and not shape.all())
+            or (_setting(settings, "allowzero", 0, place) and not shape.all())
         ):
             return False
         dims, (rows, features) = self.shape.dims, shape.tolist()
         if (rows > 0 and (not dims or rows != dims[0])) or (rows, features) == (-1, -1):
+            return False
+        if dims is not None and len(dims) == 1 and rows != -1:  # a sample's features would become samples
             return False
         if features == 0 and (dims is None or len(dims) != 2):
             return False

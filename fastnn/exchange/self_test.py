@@ -72,7 +72,8 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collect
     params : ndarray, shape (n_params,)
     X : ndarray, shape (n, n_in)
     beside_one : collection of str
-        Activations, elu or selu, that are computed as a difference of exp(z) and 1, and so rounded like these.
+        Activations, of elu, selu and sigmoid, that are computed as a difference of exp(z) and 1, or the like, and so
+        rounded like these.
 
     Returns
     -------

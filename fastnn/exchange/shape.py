@@ -19,8 +19,8 @@ class Shape:
         return 0 if self.dims is None else prod(self.dims[1:] or self.dims)
 
     def from_end(self, axis: int) -> int:
-        """An axis counted from the last, -1, if the number of dimensions is known."""
-        return axis if self.dims is None or axis < 0 else axis - len(self.dims)
+        """An axis counted from the last, -1, if the number of dimensions is known; 0 if there is no such axis."""
+        return axis if self.dims is None or axis < 0 else min(axis - len(self.dims), 0)
 
     def multiply(self, n_out: int) -> None:
         """A dense layer takes the last dimension."""

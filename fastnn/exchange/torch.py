@@ -14,7 +14,7 @@ from fastnn.exchange import arrays
 from fastnn.exchange.activations import activation
 from fastnn.exchange.contents import weights_and_biases
 from fastnn.exchange.folding import Network, network_of
-from fastnn.exchange.numbers import floats_of
+from fastnn.exchange.numbers import floats_of, number_of
 from fastnn.exchange.shape import Shape
 from fastnn.exchange.steps import Dense, Step, normalisation
 from fastnn.settings.spec import NetworkSpec
@@ -116,7 +116,7 @@ def _kind_of(module: Any) -> str:
 
 
 def _batch_norm(module: Any, place: str) -> Step:
-    if module.running_mean is None:
+    if module.running_mean is None or module.running_var is None:
         raise ValueError(f"{place} must have running statistics; it has track_running_stats=False")
     mean, variance, gamma, beta = (
         None if array is None else floats_of(f"an array of {place}", array, 1).astype(np.float64)
@@ -124,7 +124,7 @@ def _batch_norm(module: Any, place: str) -> Step:
     )
     assert mean is not None
     assert variance is not None
-    return normalisation(mean, variance, module.eps, gamma, beta, place)
+    return normalisation(mean, variance, number_of(f"eps of {place}", module.eps), gamma, beta, place)
 
 
 # ---------------------------------------------------------------- a state_dict
