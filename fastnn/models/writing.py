@@ -34,8 +34,8 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             drafts[target] = target.with_name(f".fastnn-{secrets.token_hex(8)}")
             try:
                 _write_draft(drafts[target], data, _mode_of(target, path))
-            except FileNotFoundError as error:
-                raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
+            except OSError as error:  # which names the draft, or nothing where the disk is full
+                raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         for target, draft in drafts.items():
             os.replace(draft, target)
     finally:
