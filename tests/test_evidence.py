@@ -5,7 +5,7 @@ import pytest
 
 from fastnn import MLP, LevenbergMarquardt
 from fastnn.training import fit as training
-from fastnn.training.evidence import first
+from fastnn.training.evidence import effective_params, first
 from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
 
@@ -110,6 +110,21 @@ def test_targets_without_noise_and_without_anything_else_end(y, backend):
     assert history.stopped in ("converged", "finished")
     assert np.isfinite(net.params).all()
     assert 0 <= history.evidence.effective_params <= net.spec.n_params
+
+
+def test_inputs_and_targets_of_zeros_end(backend):
+    net = MLP((1, 2, 1), bias=False, rng=0)
+    history = net.fit(np.zeros((9, 1)), np.zeros((9, 1)), epochs=9, optimizer=BAYESIAN, backend=backend)
+    assert history.stopped == "converged"
+    assert np.isfinite(history.evidence).all()
+
+
+@pytest.mark.parametrize("ridge", [1e-40, 1e-25, 1e-18])
+def test_what_rounding_drowns_is_not_determined(ridge, backend):
+    J = RNG.normal(size=(20, 42)) * np.geomspace(1, 1e-2, 20)[:, None]
+    found = effective_params(np.triu(J.T @ J), ridge, twin(backend, "normal_equations"), lambda: None)
+    assert found == pytest.approx(20, abs=0.5)
+    assert effective_params(np.zeros((3, 3)), 0.0, twin(backend, "normal_equations"), lambda: None) < 1e-9
 
 
 def test_it_begins_with_the_parameters_as_drawn():

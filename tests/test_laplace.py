@@ -65,6 +65,27 @@ def test_a_linear_network_is_the_bayesian_linear_regression():
     assert "3 parameters determined" in repr(sure)
 
 
+@pytest.mark.parametrize("error", [1e-11, 1e-6, 1e-3])
+def test_fewer_targets_than_parameters_determine_no_more_than_their_number(error):
+    rng = np.random.default_rng(0)
+    few, net = rng.uniform(-1, 1, (8, 1)), MLP((1, 16, 1), rng=0)
+    net.fit(few, np.sin(3 * few), epochs=200, optimizer=LevenbergMarquardt())  # through every target
+    targets = net.predict(few)[:, 0] + error * rng.normal(size=8)
+    sure = fastnn.laplace(net, few, targets)
+    outputs, jacobian = parameter_jacobian(net.spec, net.params, few)
+    _, roots, vectors = np.linalg.svd(jacobian[:, 0])
+    values = np.r_[roots**2, np.zeros(net.spec.n_params - 8)]
+    gamma = np.sum(values / (values + sure.noise**2 / sure.prior**2))
+    assert gamma <= 8
+    assert sure.effective_params == pytest.approx(gamma, rel=1e-6)
+    assert sure.noise**2 == pytest.approx(np.sum((outputs[:, 0] - targets) ** 2) / max(8 - gamma, 8e-6), rel=1e-3)
+    assert sure.prior**2 == pytest.approx(net.params @ net.params / gamma, rel=1e-6)
+    new = np.array([[0.1], [3.0]])
+    along = parameter_jacobian(net.spec, net.params, new)[1][:, 0] @ vectors.T
+    variance = np.sum(along**2 / (values / sure.noise**2 + 1 / sure.prior**2), axis=1)
+    np.testing.assert_allclose(sure.predict(new, noise=False)[1][:, 0] ** 2, variance, rtol=1e-3)
+
+
 def test_single_precision_is_computed_in_double(net):
     single = MLP(net.spec.sizes, dtype="float32", rng=0)
     single.params[:] = net.params
@@ -108,3 +129,7 @@ def test_what_is_refused(net):
         fastnn.laplace(net, X, Y * np.nan)
     with pytest.raises(ValueError, match="y must not be fitted exactly"):
         fastnn.laplace(net, X, net.predict(X, backend="numpy") * 0 + net.predict(X))
+    with pytest.raises(
+        ValueError, match=r"y must not be fitted exactly, .*; got 3e-15 on average, which rounding alone"
+    ):
+        fastnn.laplace(net, X, net.predict(X) + 3e-15)

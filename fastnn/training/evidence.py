@@ -48,8 +48,8 @@ class Evidence(NamedTuple):
 
 def precisions(gamma: float, n: float, squares: float, params: NDArray[np.float64]) -> tuple[float, float]:
     """Alpha and beta for gamma, n targets and the sum of their squared errors."""
-    tiny = float(np.finfo(np.float64).tiny)
-    return max(gamma, 1e-6) / max(float(params @ params), LEAST_SUM), max(n - gamma, 1e-6 * n) / max(squares, tiny)
+    least = n * float(np.finfo(np.float64).tiny)  # or beta would overflow
+    return max(gamma, 1e-6) / max(float(params @ params), LEAST_SUM), max(n - gamma, 1e-6 * n) / max(squares, least)
 
 
 def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:
@@ -60,14 +60,16 @@ def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:
 def effective_params(
     curvature: NDArray[np.float64], ridge: float, equations: NormalEquations, answer: Callable[[], None]
 ) -> float:
-    """``p - ridge tr (curvature + ridge I)^-1``, with a larger ridge if rounding makes the sum indefinite."""
-    n_params, largest = len(curvature), curvature.diagonal().max()
+    """``p - ridge tr (curvature + ridge I)^-1``, with a larger ridge where rounding would drown it."""
+    n_params, numbers = len(curvature), np.finfo(np.float64)
+    ridge = max(ridge, n_params * numbers.eps * curvature.diagonal().max(), float(numbers.tiny))
     while ridge < np.inf:
         factor = equations.cholesky(curvature, ridge, answer)
         if factor is not None:
             undetermined = ridge * equations.trace_of_inverse(factor, n_params, answer)
-            return max(0.0, n_params - undetermined)  # less by rounding alone
-        ridge = max(2 * ridge, np.finfo(np.float64).eps * largest)
+            if undetermined <= n_params * (1 + 1e-3):  # more would be rounding errors that passed for curvature
+                return max(0.0, n_params - undetermined)
+        ridge *= 2
     return 0.0
 
 

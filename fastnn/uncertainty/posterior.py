@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import exp, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from fastnn.settings.spec import NetworkSpec
 from fastnn.training import evidence
 from fastnn.training.blas import blas_threads
 from fastnn.training.twins import twin
+from fastnn.training.verdict import rounding_loss
 
 #: Numbers of a Jacobian that are held at once.
 _AT_ONCE = 2**22
 
-#: The evidence's updates end when no number changes by more than this part of it, or after so many.
-_TOLERANCE, _MOST_UPDATES = 1e-6, 1000
+#: The logarithms between which that of the precisions' ratio is sought, and how often they are halved.
+_LOGARITHMS, _HALVINGS = (-700.0, 700.0), 60
 
 
 class Laplace:
@@ -123,7 +125,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, or the network fits every target exactly.
+        If an argument is invalid, or the network fits every target exactly, or to within rounding.
 
     Notes
     -----
@@ -163,16 +165,19 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
         row_outside = int(np.argwhere(np.isnan(X))[0][0])
         raise ValueError(f"model must have outputs for all of X; row {row_outside} lies outside its domain")
 
-    sums = _sums(spec, params, X, y, row)
+    job: Any = Job(spec, params, X, y, row, LevenbergMarquardt(), len(X))
+    sums = _sums(job)
+    if not sums[-1, -1] > rounding_loss(job):
+        raise ValueError(
+            "y must not be fitted exactly, as the uncertainty is estimated from the errors that are left; "
+            f"got {sqrt(sums[-1, -1] / y.size):.2g} on average, which rounding alone may leave"
+        )
     curvature = np.triu(sums[:-1, :-1])[-count:, -count:]
     with blas_threads():
         values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
-    if not sums[-1, -1] > 0:
-        raise ValueError(
-            "y must not be fitted exactly, as the uncertainty is estimated from the errors that are left; none are"
-        )
-    noise, prior, gamma = _evidence(np.maximum(values, 0), sums[-1, -1], y.size, params[-count:])
-    root = vectors / np.sqrt(np.maximum(values, 0) / noise + 1 / prior)
+    values[values < count * np.finfo(np.float64).eps * values[-1]] = 0  # which are sums of rounding errors
+    noise, prior, gamma = _evidence(values, sums[-1, -1], y.size, params[-count:])
+    root = vectors / np.sqrt(values / noise + 1 / prior)
     return Laplace(model, last_layer, float(np.sqrt(noise)), float(np.sqrt(prior)), gamma, root)
 
 
@@ -181,21 +186,22 @@ def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:
     return replace(model.spec, dtype="float64"), model.params.astype(np.float64)
 
 
-def _sums(spec: NetworkSpec, params: NDArray, X: NDArray, y: NDArray, loss: catalogue.Loss) -> NDArray:
+def _sums(job: Any) -> NDArray:
     """``[J e]^T [J e]``, of which only the upper triangle is meaningful."""
-    job: Any = Job(spec, params, X, y, loss, LevenbergMarquardt(), len(X))
-    rows = max(1, _AT_ONCE // (spec.n_out * spec.n_params))
-    return twin("numba", "normal_equations").normal_equations(job, np.ones(len(X)), min(rows, len(X)), lambda: None)
+    n, rows = len(job.X), max(1, _AT_ONCE // (job.spec.n_out * job.spec.n_params))
+    return twin("numba", "normal_equations").normal_equations(job, np.ones(n), min(rows, n), lambda: None)
 
 
 def _evidence(values: NDArray, squares: float, n: int, params: NDArray) -> tuple[float, float, float]:
-    """Variances of the noise and of the prior, and gamma, from the eigenvalues of J^T J."""
-    alpha, beta, gamma = evidence.first(n, squares, params)
-    for _ in range(_MOST_UPDATES):
-        gamma = float(np.sum(values / (values + alpha / beta)))
-        updated = evidence.precisions(gamma, n, squares, params)
-        done = np.allclose(updated, (alpha, beta), rtol=_TOLERANCE, atol=0)
-        alpha, beta = updated
-        if done:
-            break
+    """Variances of the noise and of the prior, and gamma, from the eigenvalues of J^T J.
+
+    The larger the ratio of the precisions, the smaller are gamma and the ratio that follows from it: one ratio alone
+    agrees with itself. It is found by bisection, as MacKay's updates in turn may come near it ever more slowly.
+    """
+    low, high = _LOGARITHMS
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        gamma = float(np.sum(values / (values + exp(middle))))
+        alpha, beta = evidence.precisions(gamma, n, squares, params)
+        low, high = (middle, high) if alpha / beta > exp(middle) else (low, middle)
     return 1 / beta, 1 / alpha, gamma
