@@ -402,6 +402,7 @@ def test_what_is_replaced_keeps_its_permissions(mode, tmp_path):
         ({"positions": np.array([0.0, 1.0])}, "its positions are .* for 2 members"),
         ({"positions": np.array([0, -1])}, "its positions are not all at least 0"),
         ({"status": np.array([1, 9], np.int8)}, "its status is none of those"),
+        ({"status": np.array([1, -1], np.int8)}, "its status is none of those"),
         ({"loss": np.zeros(3)}, "its loss is .* for 2 members"),
         ({"epochs": np.zeros(2)}, "its epochs is .* for 2 members"),
         ({"seed": 1.5}, "its seed is 1.5"),

@@ -105,6 +105,26 @@ def test_curvatures_by_parameters(sizes, output):
         close(net, column, series.hvp(net.spec, net.params, x[None], v[None], unit[None])[0])
 
 
+def test_what_python_calls_writes_the_derivatives_of_a_softmax():
+    net = network((3, 4), output_activation="softmax")
+    x, t, v = numbers(net, 3, 3, 4)
+    W, p = net.weights[0], net.predict(x[None])[0]
+    d, along = p * (v - p @ v), t @ W
+    p1 = p * (along - p @ along)
+    p2 = p1 * (along - p @ along) - p * (p1 @ along)
+    by_x, grad, jvp, out, slope, curvature = np.empty(3), np.ones(16), *np.empty((4, 4))
+    net.vjp(x, v, by_x, grad=grad)
+    close(net, by_x, W @ d)
+    close(net, grad - 1, np.r_[np.outer(x, d).ravel(), d])
+    net.jvp(x, t, jvp)
+    close(net, jvp, p1)
+    net.taylor(x, t, out, slope, curvature)
+    for ours, exact in zip((out, slope, curvature), (p, p1, p2), strict=True):
+        close(net, ours, exact)
+    net.forward_with(2 * net.params, x, out)
+    close(net, out, p**2 / (p**2).sum())  # of twice the logits
+
+
 @each_net
 def test_hessians_are_columns_of_products(net):
     n_in, n_out = net.spec.n_in, net.spec.n_out

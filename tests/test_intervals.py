@@ -239,14 +239,16 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
     ):
         sure.save(path)
         again = fastnn.Intervals.load(path)
-        assert repr(again) == repr(sure)
+        assert repr(again) == repr(sure) == f"<Intervals: {sure.method}, coverage 0.9, of {sure.model!r}>"
         np.testing.assert_array_equal(again.predict(NEW), sure.predict(NEW))
         np.testing.assert_array_equal(again.predict(5 * NEW), sure.predict(5 * NEW))  # outside a domain
     with pytest.raises(ValueError, match=r"it holds Intervals, which fastnn.Intervals.load reads"):
         fastnn.PredictionSets.load(path)
     sets = fastnn.prediction_sets(classifier.with_domain(X, outside="clip"), X, LABELS)
     sets.save(path)
-    np.testing.assert_array_equal(fastnn.PredictionSets.load(path).predict(5 * NEW), sets.predict(5 * NEW))
+    again = fastnn.PredictionSets.load(path)
+    assert repr(again) == repr(sets) == f"<PredictionSets: coverage 0.9, of {sets.model!r}>"
+    np.testing.assert_array_equal(again.predict(5 * NEW), sets.predict(5 * NEW))
     net.save(path)
     with pytest.raises(ValueError, match=r"path must be what fastnn\.Intervals or fastnn\.PredictionSets saved"):
         fastnn.Intervals.load(path)

@@ -93,9 +93,13 @@ def test_slopes_teach_values():
     assert errors[1] < 0.6 * errors[0]
 
 
-@pytest.mark.parametrize("settings", [CASES["all"], {**CASES["missing"], "batch_size": None, "max_grad_norm": None}])
+@pytest.mark.parametrize(
+    "settings",
+    [CASES["all"], {**CASES["missing"], "batch_size": None, "max_grad_norm": None}, CASES["along"]],
+    ids=CASES,
+)
 def test_levenberg_and_marquardts_residuals_of_slopes(settings):
-    """The twins agree; the first loss is that of any rule, and its normal equations hold the same gradient."""
+    """The twins agree; the first loss is that of any rule, and its normal equations are those of the residuals."""
     nets, start = [MLP((2, 7, 2), rng=0) for _ in range(3)], MLP((2, 7, 2), rng=0).params
     histories = [
         net.fit(X, Y, epochs=30, optimizer=fastnn.LevenbergMarquardt(), backend=backend, **settings)
@@ -106,14 +110,30 @@ def test_levenberg_and_marquardts_residuals_of_slopes(settings):
     assert histories[0].loss[0] == pytest.approx(first.loss[0], rel=1e-12)
     assert histories[0].loss[-1] < histories[0].loss[0] / 20
 
-    along, weights = np.eye(2), np.full(24, 1 / 24)
+    along, weights = np.array(settings.get("directions", np.eye(2)), float), settings.get("sample_weight", np.ones(24))
     slopes = Slopes(np.ascontiguousarray(settings["dydx"].swapaxes(1, 2)), along, settings.get("dydx_weight", 1.0))
+    shares = slopes.weight * weights / weights.sum() / (2 * len(along))
+
+    def residuals(params):
+        jacobian = np.empty((24, 2, 2))
+        MLP.from_params(nets[0].spec, params).jacobian(X, np.empty((24, 2)), jacobian)
+        errors = np.nan_to_num(jacobian @ along.T - settings["dydx"])
+        return (np.sqrt(shares)[:, np.newaxis, np.newaxis] * errors).ravel()
+
+    r = residuals(start)
+    J = np.transpose([(residuals(start + step) - residuals(start - step)) / 2e-5 for step in 1e-5 * np.eye(start.size)])
     gradient = np.zeros_like(start)
-    reference.slopes.add_slopes(nets[0].spec, start, X, slopes, weights, gradient)
-    job = Job(nets[0].spec, start, X, Y, catalogue.LOSSES["mse"], fastnn.LevenbergMarquardt(), 24, slopes=slopes)
+    reference.slopes.add_slopes(nets[0].spec, start, X, slopes, weights / weights.sum(), gradient)
+    np.testing.assert_allclose(gradient, 2 * J.T @ r, rtol=1e-6, atol=1e-9)
+    job = Job(
+        nets[0].spec, start, X, Y, catalogue.LOSSES["mse"], fastnn.LevenbergMarquardt(), 24,
+        sample_weight=settings.get("sample_weight"), slopes=slopes,
+    )  # fmt: skip
     for backend in ("numba", "numpy"):
         sums = SlopeResiduals(job, backend).normal_equations(5, lambda: None)
         np.testing.assert_allclose(2 * sums[:-1, -1], gradient, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(sums[:-1, :-1], J.T @ J, rtol=1e-6, atol=1e-9)
+        assert sums[-1, -1] == pytest.approx(r @ r, rel=1e-12)
 
 
 def test_many_networks_learn_slopes_as_one_does(tmp_path):

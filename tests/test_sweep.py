@@ -57,7 +57,7 @@ def test_a_run_is_the_one_that_fit_many_makes_of_it():
 
 def test_samples_weigh_as_much_in_their_fold_as_where_they_are_trained_on():
     weights, settings = np.arange(1.0, 25), {"epochs": 3, "optimizer": SGD(0.1)}
-    result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, folds=3, sample_weight=weights, hidden=(4,), **settings)
+    result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, folds=3, sample_weight=weights, hidden=(4, 5), **settings)
     settings |= {"members": 1, "seeds": [0], "l2": 0.1, "specialize": False}
     for fold, net in enumerate(result.networks[3:]):
         held = result.fold_of == fold

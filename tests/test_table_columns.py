@@ -11,7 +11,7 @@ pytest.importorskip("sklearn")
 from fastnn.apps.commands.table_output import tell_table  # noqa: E402 - after importorskip()
 from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importorskip()
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
-from fastnn.tabular.encoding import Column  # noqa: E402 - after importorskip()
+from fastnn.tabular.encoding import Column, many_means  # noqa: E402 - after importorskip()
 from fastnn.tabular.kinds import take  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import Table  # noqa: E402 - after importorskip()
@@ -185,6 +185,55 @@ def test_many_categories_are_encoded_by_the_seed(seed, monkeypatch):
     other = preparing.prepare(frame, "y", None, seed + 1)
     np.testing.assert_array_equal(first.learned[1], other.learned[1])
     assert not np.array_equal(first.learned[0], other.learned[0])
+
+
+@pytest.mark.parametrize("classes", [None, 2, 3])
+def test_many_categories_are_their_means_drawn_towards_that_of_all(classes):
+    rng = np.random.default_rng(0)
+    texts = polars.Series([f"place {k}" for k in rng.integers(20, size=300)])
+    y = rng.normal(size=300) if classes is None else rng.integers(classes, size=300)
+    levels = sorted(set(texts))
+    means, crossed = many_means(texts, levels, y, classes, 0)
+    values = y[:, np.newaxis] == np.arange(3) if classes == 3 else y[:, np.newaxis]
+    for level, found in zip(levels, means[:-1], strict=True):
+        own = values[(texts == level).to_numpy()]
+        share = 1 / (1 + own.var(axis=0) / values.var(axis=0) / len(own))  # few rows that differ say little
+        np.testing.assert_allclose(found, share * own.mean(axis=0) + (1 - share) * values.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(means[-1], values.mean(axis=0), rtol=1e-12)
+    assert crossed.shape == (300, values.shape[1])
+
+
+def test_a_rows_own_target_does_not_enter_its_inputs():
+    rng = np.random.default_rng(0)
+    texts, y = polars.Series([f"place {k}" for k in rng.integers(20, size=300)]), rng.normal(size=300)
+    crossed, other = (
+        many_means(texts, sorted(set(texts)), y + up, None, 0)[1][:, 0] for up in (0, np.arange(300) == 7)
+    )
+    fold = crossed == other  # the row's own part, which has its means from the others
+    assert fold[7]
+    assert fold.sum() == 300 / 5
+    of_its_level = (texts == texts[7]).to_numpy() & ~fold
+    assert (other[of_its_level] > crossed[of_its_level]).all()
+
+
+def test_inputs_to_learn_from_are_means_over_other_rows_and_stand_in_their_place():
+    rng = np.random.default_rng(0)
+    places = [f"place {k}" if k else None for k in rng.integers(60, size=400)]
+    frame = polars.DataFrame({"a": rng.normal(size=400), "place": places, "b": rng.normal(size=400)})
+    y = rng.integers(3, size=400)
+    table = preparing.prepare(frame.with_columns(y=y), "y", "classification", 5)
+    learning = preparing.split(y, 5) >= 0
+    texts, there = frame["place"].filter(learning), frame["place"].is_not_null().to_numpy()
+    known = texts.drop_nulls()
+    means, crossed = many_means(known, sorted(set(known)), y[learning & there], 3, 5)
+    assert [column.name for column in table.columns] == ["a", "place", "b"]
+    of_all = np.tile(means[-1], (learning.sum(), 1))
+    of_all[there[learning]] = crossed
+    np.testing.assert_allclose(table.learned[0][:, 1:4], of_all, rtol=1e-6)
+    np.testing.assert_array_equal(table.learned[0][:, 4], ~there[learning])
+    by_level = dict(zip(sorted(set(known)), means, strict=False))
+    held_out = [by_level.get(text, means[-1]) for text in frame["place"].filter(~learning)]
+    np.testing.assert_allclose(table.held[0][:, 1:4], held_out, rtol=1e-6)
 
 
 DAYS = [date(2020, 1, 2), date(2021, 3, 4)]

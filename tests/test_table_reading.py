@@ -262,7 +262,9 @@ def test_what_is_missing_from_a_list_may_be_nan(values):
     assert as_frame({"x": values})["x"].to_list() == [read.get(value) for value in values]
 
 
-@pytest.mark.parametrize("values", [[1, 2.5], [np.float32(2.5), 1], (1, np.nan, 2.5), [2**70, None], [2**63, -1]])
+@pytest.mark.parametrize(
+    "values", [[1, 2.5], [np.float32(2.5), 1], (1, np.nan, 2.5), [2**70, None], [2**63, -1], [-(2**70), 1]]
+)
 def test_whole_numbers_among_others_are_numbers(values):
     floats = [None if value is None or value != value else float(value) for value in values]
     assert as_frame({"x": values})["x"].to_list() == floats
