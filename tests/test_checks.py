@@ -1,6 +1,7 @@
 """Bad input: refused in one sentence that names the argument, what was expected and what came; the rest just works."""
 
 import dataclasses
+import enum
 import inspect
 import warnings
 
@@ -69,6 +70,20 @@ def test_bad_networks(arguments, error, message):
     assert "\n" not in str(caught.value)
 
 
+class Name(str, enum.Enum):  # noqa: UP042 - in texts an enum.StrEnum is its value already
+    TANH = "tanh"
+
+
+@pytest.mark.parametrize("name", [np.str_("tanh"), Name.TANH])
+def test_a_name_of_any_kind_of_text_is_a_plain_one(name, tmp_path):
+    plain, odd = (MLP((3, 4, 1), activation=one, output_activation=one, rng=0) for one in ("tanh", name))
+    assert repr(odd.spec) == repr(plain.spec)
+    assert str(odd) == str(plain)
+    plain.to_fortran(tmp_path / "plain.f90")
+    odd.to_fortran(tmp_path / "odd.f90")  # which had the enumeration's name for a function's
+    assert (tmp_path / "odd.f90").read_text().replace("odd", "plain") == (tmp_path / "plain.f90").read_text()
+
+
 def test_good_networks():
     spec = MLP([np.int64(3), 4, 1], activation=("relu",), dtype=np.float32, bias=np.True_).spec
     assert spec == fastnn.NetworkSpec((3, 4, 1), ("relu", "identity"), True, "float32")
@@ -80,6 +95,11 @@ def test_good_networks():
 
 
 # ---------------------------------------------------------------- arrays
+class Nameless:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
 class Unreadable:
     def __array__(self, dtype=None, copy=None):
         raise ValueError("no")
@@ -452,6 +472,17 @@ def test_bad_params(params, error, message):
 
 
 BAD_CALLS = [
+    (
+        lambda: net().fit(X, Y, epochs=1, l2=-(10**5000)),
+        ValueError,
+        r"l2 must be .*; got a value that has no repr \(int",
+    ),
+    (lambda: net().predict(Nameless()), TypeError, r"X must be .*; got a value that has no repr \(Nameless\)"),
+    (lambda: net().fit(X, Y, epochs=1, loss="m" * 10**5), ValueError, "loss must be one of .*; got 'mmm.{36}...$"),
+    (lambda: net().jacobian(X.astype(str), Y, np.empty((4, 1, 3))), TypeError, "x must be an array of real numbers"),
+    (lambda: net().jacobian(X[:, :2], Y, np.empty((4, 1, 3))), ValueError, r"x must have shape \(n, 3\)"),
+    (lambda: net().with_domain(X).distance(X[:, :2]), ValueError, r"x must have shape \(n, 3\)"),
+    (lambda: net().cfunc(["C"]), TypeError, "caller must be one of C, quad"),
     (lambda: net().fit(X, Y, epochs=1, callback=3), TypeError, "callback must be callable, or None; got 3"),
     (lambda: net().fit(X, Y, epochs=1, backend=np.zeros((2, 2))), TypeError, "backend must be one of"),
     (lambda: net().fit(X, Y, epochs=10**30), ValueError, "epochs must be an integer of at most"),

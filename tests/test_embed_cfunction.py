@@ -60,7 +60,7 @@ def test_scipy_transforms_by_a_network():
     [
         (MLP((1, 2, 1), dtype="float32"), "quad", "quad takes a float64 network and one output; got float32 and 1"),
         (MLP((1, 2, 2)), "generic_filter", "takes a float64 network and one output; got float64 and 2"),
-        (MLP((1, 2, 1)), "odeint", "caller must be one of 'C', 'quad', .*; got 'odeint'"),
+        (MLP((1, 2, 1)), "odeint", "caller must be one of C, quad, .*; got 'odeint'"),
     ],
 )
 def test_what_is_refused(net, caller, told):

@@ -342,6 +342,17 @@ def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
 @pytest.mark.parametrize("size", [1e-200, 1e-160, 1.2e154, 1e200])
 def test_a_target_whose_squared_differences_vanish_or_overflow_does_not_count(size):
     y = np.array([[0.0, 1], [size, 2], [0, 3]])
-    with np.errstate(over="ignore"):
-        assert Monitor(X=y, y=y).shares().tolist() == [0, 0.5]
-        assert np.isnan(Monitor(X=y, y=y[:, :1]).shares()).all()
+    assert Monitor(X=y, y=y).shares().tolist() == [0, 0.5]
+    assert np.isnan(Monitor(X=y, y=y[:, :1]).shares()).all()
+
+
+def test_a_target_without_r2_leaves_that_of_the_others(backend):
+    X, y = np.random.default_rng(0).normal(size=(2, 9, 2))
+    r2 = []
+    for size in (1.0, 1e200):
+        y[0, 0] = size
+        net = MLP((2, 2), rng=0)
+        r2.append(net.fit(X, X, epochs=1, validation_data=(X, y), backend=backend).validation_metric[0])
+    error = ((net.predict(X) - y)[:, 1] ** 2).sum() / ((y - y.mean(axis=0))[:, 1] ** 2).sum()
+    assert np.isclose(r2[1], 1 - error, rtol=1e-12)
+    assert np.isfinite(r2).all()

@@ -115,6 +115,15 @@ def test_bad_settings_are_refused(schedule, error, message):
         MLP((3, 2)).fit(X, Y, epochs=1, optimizer=SGD(schedule))
 
 
+@pytest.mark.parametrize(
+    "schedule", [Cosine(10.0, 5, final=1e308), OneCycle(10.0, 5, 1e-320, final=1e308), Exponential(10.0, 1e308)]
+)
+def test_a_rate_that_overflows_is_told_by_the_divergence(schedule):
+    assert schedule.rates(0, 9)[-1] == np.inf
+    with pytest.warns(RuntimeWarning, match="^training diverged in epoch"):
+        MLP((3, 2)).fit(X, Y, epochs=9, optimizer=SGD(schedule))
+
+
 def test_a_schedule_of_ones_own_is_refused():
     with pytest.raises(TypeError, match=r"an instance of fastnn\.schedules\.Constant, .*; got .*Schedule"):
         MLP((3, 2)).fit(X, Y, epochs=1, optimizer=SGD(Schedule(0.1)))

@@ -37,6 +37,18 @@ STUCK = {
 }
 
 
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_infinity_is_refused_without_a_warning(solver, name, backend):
+    data = {"X": X.copy(), "y": Y.copy(), "sample_weight": np.ones(60)}
+    data[name][0] = np.inf  # an infinite sample saturates units, which leave the loss finite
+    net = MLP((2, 3, 1), rng=0)
+    before = net.params.copy()
+    with pytest.raises(ValueError, match=f"{name} must be finite; got inf in row 0"):
+        net.fit(**data, epochs=9, optimizer=solver, backend=backend)
+    assert np.array_equal(net.params, before)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("case", STUCK)
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)

@@ -28,8 +28,8 @@ _FAR = {dtype: 2.0 ** (np.finfo(dtype).maxexp // 4) for dtype in DTYPES.values()
 SUM_TOLERANCE = 1e-3
 
 
-def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
-    """Samples, shape (n, n_in) with n of at least `least`.
+def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0, argument: str = "X") -> NDArray:
+    """Samples, shape (n, n_in) with n of at least `least`; errors call them `argument`.
 
     Raises
     ------
@@ -40,12 +40,12 @@ def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0) -> NDArray:
     """
     dtype, n_in = DTYPES[spec.dtype], spec.sizes[0]
     if not (type(X) is np.ndarray and X.dtype is dtype and X.flags.carray):
-        X = as_floats("X", X, dtype, f"(n, {n_in})")
+        X = as_floats(argument, X, dtype, f"(n, {n_in})")
     if X.ndim != 2 or X.shape[1] != n_in:
         hint = "; for one sample x, pass x[None]" if X.shape == (n_in,) else ""
-        raise ValueError(f"X must have shape (n, {n_in}); got {X.shape}{hint}")
+        raise ValueError(f"{argument} must have shape (n, {n_in}); got {X.shape}{hint}")
     if len(X) < least:
-        raise ValueError(f"X must have at least {least} row; got shape {X.shape}")
+        raise ValueError(f"{argument} must have at least {least} row; got shape {X.shape}")
     return X
 
 

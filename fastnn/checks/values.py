@@ -44,7 +44,10 @@ def describe(value: object) -> str:
     if isinstance(value, np.ndarray):
         kind = "a masked array" if hasattr(value, "mask") else "an array"
         return f"{kind} of shape {value.shape} and dtype {value.dtype}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # whatever it raises, as of an integer of thousands of digits
+        return f"a value that has no repr ({type(value).__name__})"
     if len(text) > 50 or "\n" in text:
         text = f"{text.splitlines()[0][:40]}..."
     return text if isinstance(value, (*_NUMBERS, str)) or value is None else f"{text} ({type(value).__name__})"
@@ -161,7 +164,7 @@ def check_optional_flag(argument: str, value: object) -> bool | None:
 
 
 def check_name(argument: str, value: object, known: Collection[str]) -> str:
-    """One of the known names.
+    """One of the known names, as a plain string.
 
     Raises
     ------
@@ -171,11 +174,11 @@ def check_name(argument: str, value: object, known: Collection[str]) -> str:
         If it is none of them; the message suggests the nearest.
     """
     if isinstance(value, str) and value in known:
-        return value
+        return value if type(value) is str else str.__str__(value)  # plain also of an enumeration
     names = tuple(known)
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be one of {', '.join(names)}; got {describe(value)}")
-    raise ValueError(f"{argument} must be one of {', '.join(names)}; got {value!r}{nearest(value, names)}")
+    raise ValueError(f"{argument} must be one of {', '.join(names)}; got {describe(value)}{nearest(value, names)}")
 
 
 def nearest(value: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numba import cfunc, types
 from numpy.typing import NDArray
 
+from fastnn.checks import check_name
 from fastnn.embed.arguments import STACK_BYTES
 from fastnn.embed.pointers import memory
 from fastnn.kernels import point
@@ -44,8 +45,11 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
 
     Raises
     ------
+    TypeError
+        If the caller's name is no string.
     ValueError
-        If the network is so wide that a call needs a workspace, or is not what the caller needs.
+        If there is no such caller; or if the network is so wide that a call needs a workspace, or is not what the caller
+        needs.
     """
     size, itemsize = point.scratch_size(spec, "forward"), params.itemsize
     if size * itemsize > STACK_BYTES:
@@ -53,8 +57,7 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
             f"cfunc needs a network whose scratch is at most {STACK_BYTES:,} bytes; "
             f"got one that needs {size * itemsize:,}"
         )
-    if caller not in CALLERS:
-        raise ValueError(f"caller must be one of {', '.join(map(repr, CALLERS))}; got {caller!r}")
+    caller = check_name("caller", caller, CALLERS)
     if caller != "C" and (spec.dtype != "float64" or (caller != "geometric_transform" and spec.n_out != 1)):
         outputs = "" if caller == "geometric_transform" else " and one output"
         raise ValueError(f"{caller} takes a float64 network{outputs}; got {spec.dtype} and {spec.n_out}")

@@ -106,7 +106,8 @@ class Monitor:
         weight = ~missing * weight[:, np.newaxis]
         total = weight.sum(axis=0)
         mean = (weight * y).sum(axis=0) / np.where(total > 0, total, 1.0)
-        spread = (weight * (y - mean) ** 2).sum(axis=0)
+        with np.errstate(over="ignore"):  # which leaves a target without a share
+            spread = (weight * (y - mean) ** 2).sum(axis=0)
         idle = weight == 0
         varies = np.where(idle, np.inf, y).min(axis=0) < np.where(idle, -np.inf, y).max(axis=0)
         tiny = float(np.finfo(np.float64).tiny)  # below it kernels take numbers for zero, the reciprocal, too
@@ -117,8 +118,9 @@ class Monitor:
         """The metric of outputs for the validation set: the accuracy, or the coefficient of determination."""
         y, weight = self.y, self.sample_weight
         if loss.metric == "r2":
-            errors = np.where(np.isnan(y), 0.0, outputs[:, : y.shape[1]] - y)
-            squares = (errors.astype(np.float64) ** 2 * self.shares()).sum(axis=1)
+            shares = self.shares()
+            errors = np.where(np.isnan(y) | (shares == 0), 0.0, outputs[:, : y.shape[1]] - y)
+            squares = (errors.astype(np.float64) ** 2 * shares).sum(axis=1)
             return float(1 - (squares if weight is None else weight * squares).sum())
         if loss.one_class:
             right = outputs.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))

@@ -234,7 +234,7 @@ class Derivatives:
         """One sample or several, and the leading dimension that several add to a shape."""
         x = x if isinstance(x, np.ndarray) else checks.as_numbers("x", x, f"({self._spec.n_in},)")
         if x.ndim == 2:
-            X = checks.check_inputs(x, self._spec)
+            X = checks.check_inputs(x, self._spec, argument="x")
             return X, (len(X),)
         return checks.check_sample(x, self._spec), ()
 

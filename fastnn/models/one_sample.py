@@ -87,7 +87,7 @@ class SingleSample(Derivatives):
         self._refuse_workspace(workspace)
         spec = self._spec
         if self._compiled.as_inside and np.ndim(x) == 2:  # as inside compiled code
-            x = checks.check_inputs(x, spec)
+            x = checks.check_inputs(x, spec, argument="x")
             checks.check_apart(out=checks.check_out("out", out, (len(x), spec.n_out), spec), x=x, params=self._params)
             self._compiled.forward(self, x, out)
             return
@@ -204,6 +204,7 @@ class SingleSample(Derivatives):
         domain.check_forgettable(self._outside)
         if compiler_is_off():
             refuse("net.cfunc")
-        if caller not in self._cfunctions:
-            self._cfunctions[caller] = self._compiled.cfunc(self, caller)
-        return self._cfunctions[caller]
+        known = self._cfunctions
+        if not isinstance(caller, str) or caller not in known:
+            known[caller] = self._compiled.cfunc(self, caller)
+        return known[caller]

@@ -28,7 +28,8 @@ class Schedule:
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
         """The learning rates of `count` epochs from number `first`, shape (count,)."""
-        return self.learning_rate * self.factors(np.arange(first, first + count, dtype=np.float64))
+        with np.errstate(over="ignore"):  # training says that it diverged
+            return self.learning_rate * self.factors(np.arange(first, first + count, dtype=np.float64))
 
     def factors(self, epoch: NDArray[np.float64]) -> NDArray[np.float64]:
         """The factors of the learning rate in these epochs."""

@@ -77,6 +77,8 @@ class Lbfgs:
                 raise result
             if before is not None and not np.isfinite(before):
                 return Status.DIVERGED if job.is_finite else Status.BAD_DATA
+            if result is None and not job.is_finite:  # infinity may saturate units and leave the loss finite
+                return Status.BAD_DATA
             if result is None:
                 return Status.CONVERGED if self._has_converged else Status.STALLED
             with np.errstate(over="ignore"):

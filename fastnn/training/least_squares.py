@@ -135,7 +135,8 @@ class _Problem:
         weights = job.weights
         counted = counted_weights(job.loss, job.y, weights)
         divisor = counted.sum() * job.spec.n_out if job.loss.mean else 1.0
-        self.scale = np.sqrt(weights / divisor).astype(job.spec.dtype)  # of each sample's residuals
+        with np.errstate(invalid="ignore"):  # an infinite weight is refused with the residuals that it makes
+            self.scale = np.sqrt(weights / divisor).astype(job.spec.dtype)  # of each sample's residuals
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
         self.is_bayesian = is_bayesian(self.rule)
