@@ -100,6 +100,13 @@ class Nameless:
         raise RuntimeError("no")
 
 
+class Foreign:
+    """An array of another library that does not want to become NumPy's, as a tensor that requires gradients."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("detach it first")
+
+
 class Unreadable:
     def __array__(self, dtype=None, copy=None):
         raise ValueError("no")
@@ -502,7 +509,24 @@ BAD_CALLS = [
     (lambda: net().with_scaling(0, 1e-320, 0, 1), ValueError, "must give parameters that fit into float64"),
     (lambda: fastnn.sweep(X, Y, {"hidden": 3}, epochs=1), TypeError, "hidden of settings must be a sequence"),
     (lambda: fastnn.sweep(X, Y, 3, epochs=1), TypeError, "settings must be a grid"),
-    (lambda: fastnn.sweep(None, Y, {"hidden": [3]}, epochs=1), ValueError, "X must be an array with a row for each"),
+    (lambda: fastnn.sweep(None, Y, {"hidden": [3]}, epochs=1), TypeError, "X must be an array of real numbers .* None"),
+    (lambda: fastnn.sweep(1.0, Y, {"hidden": [3]}, epochs=1), ValueError, "X must be an array with a row for each"),
+    (lambda: fastnn.sweep(X[:0], Y[:0], {}, epochs=1, folds=2), ValueError, "X must be an array with a row for each"),
+    (lambda: fastnn.sweep(X, Foreign(), {}, epochs=1), TypeError, "y must be an array of real numbers"),
+    (lambda: fastnn.sweep(X, Y, {}, epochs=1, warn=3), TypeError, "warn must be True or False; got 3"),
+    (
+        lambda: fastnn.sweep(X, Y, {"l2": [0, 1]}, epochs=1, hidden=iter([3])),
+        TypeError,
+        "hidden of settings must be one value, or a tuple; got <list_iterator",
+    ),
+    (
+        lambda: fastnn.sweep(X, Y, {}, epochs=1, folds=2, sample_weight=[1, np.inf, 1, 1]),
+        ValueError,
+        "sample_weight must be finite; got inf in row 1",
+    ),
+    (lambda: many(sample_weight=scipy.sparse.csr_array(np.ones((1, 4)))), TypeError, "sample_weight must be .* sparse"),
+    (lambda: net().with_domain(X).distance([[1, 2], [3]]), ValueError, "x must be an array .* got a ragged list"),
+    (lambda: net().with_domain(X).inside(Foreign()), TypeError, "x must be an array of real numbers"),
     (lambda: many(members=np.array([2**63], np.uint64)), ValueError, "members must be a count"),
     (lambda: many(members=[[1], [2, 3]]), ValueError, "members must be a count"),
     (lambda: many(seeds=np.array([2**63], np.uint64)), ValueError, "seeds must be integers of at least 0"),

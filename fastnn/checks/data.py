@@ -60,6 +60,13 @@ def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
     return x
 
 
+def check_samples(x: Any, spec: NetworkSpec) -> NDArray:
+    """One sample, shape (n_in,), or several, shape (n, n_in); raises as `check_inputs`."""
+    n_in = spec.sizes[0]
+    x = x if isinstance(x, np.ndarray) else as_numbers("x", x, f"({n_in},) or (n, {n_in})")
+    return check_inputs(x, spec, argument="x") if x.ndim == 2 else check_sample(x, spec)
+
+
 def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
     """Targets of the loss, shape (rows, n_targets), or class labels, shape (rows,) of intp.
 

@@ -210,9 +210,8 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
 
 
 def _as_array(argument: str, value: Any) -> Any:
-    """Anything whose dimensions are not known, such as a list, as an array; the rest is left for later checks."""
-    is_left = value is None or (hasattr(value, "ndim") and not isinstance(value, memoryview))
-    return value if is_left else as_numbers(argument, value, "any")
+    """Anything whose dimensions are not known, such as a list, as an array; arrays are left for later checks."""
+    return value if value is None or isinstance(value, np.ndarray) else as_numbers(argument, value, "any")
 
 
 def _check_blocks(argument: str, value: Any, members: int) -> None:

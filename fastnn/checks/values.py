@@ -72,7 +72,7 @@ def is_iterable(value: Any) -> bool:
     """Whether it holds values in an order: it is neither a text, nor a set, nor an array without dimensions."""
     return (
         isinstance(value, Iterable)
-        and not isinstance(value, (str, bytes, set, frozenset))
+        and not isinstance(value, (str, bytes, bytearray, set, frozenset))
         and getattr(value, "ndim", 1) > 0
     )
 

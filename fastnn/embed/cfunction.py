@@ -48,8 +48,8 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     TypeError
         If the caller's name is no string.
     ValueError
-        If there is no such caller; or if the network is so wide that a call needs a workspace, or is not what the caller
-        needs.
+        If there is no such caller; or if the network is so wide that a call needs a workspace, or is not what the
+        caller needs.
     """
     size, itemsize = point.scratch_size(spec, "forward"), params.itemsize
     if size * itemsize > STACK_BYTES:

@@ -108,11 +108,11 @@ def sweep(
     >>> result = fastnn.sweep(X, y, grid, seeds=5, folds=4, epochs=200)
     >>> result.summary()[0]
     """
-    _check_samples(X, y)
-    rows, numbers, n = settings_of(settings), seeds_of(seeds), np.shape(X)[0]
-    folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
+    X, y = _check_samples(X, y)
+    rows, numbers, n = settings_of(settings), seeds_of(seeds), len(X)
+    folder, warn = None if checkpoint is None else path_of(checkpoint, "checkpoint"), checks.check_flag("warn", warn)
     if folds is not None:
-        _check_folds(folds, n, validation_data)
+        folds = _check_folds(folds, n, validation_data)
     calls: dict[_Shared, list[_Run]] = defaultdict(list)
     for i, setting in enumerate(rows):
         spec, call, each = split(common | setting, X, y)
@@ -123,6 +123,7 @@ def sweep(
     spec = next(iter(calls))[0]
     given = checks.check_sample_weight(sample_weight, replace(spec, dtype="float64"), n)
     weights = np.ones(n) if given is None else given
+    checks.check_finite("sample_weight", weights, ("row",))  # before folds are made of them
     fold_of = None if folds is None else np.random.default_rng(0).permutation(n) % folds
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     interrupted = True
@@ -158,21 +159,23 @@ def sweep(
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
 
 
-def _check_samples(X: Any, y: Any) -> None:
-    """Refuse samples and targets that are no arrays with a row for each sample; raises ValueError."""
-    for argument, value, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
-        # As objects, since lists may be ragged; but not an array, of which that would take many times its memory.
-        shape = value.shape if hasattr(value, "shape") else np.asarray(value, object).shape
-        if not hasattr(value, "__len__") or len(shape) not in dimensions:
-            raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(value)}")
+def _check_samples(X: Any, y: Any) -> tuple[NDArray, NDArray]:
+    """Samples and targets as arrays with a row for each sample; raises TypeError or ValueError if they are none."""
+    X, y = checks.as_numbers("X", X, "(n, n_in)"), checks.as_numbers("y", y, "(n,) or (n, n_targets)")
+    for argument, array, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
+        if array.ndim not in dimensions or (array.ndim == 2 and not array.size):
+            raise ValueError(f"{argument} must be an array with a row for each sample; got {checks.describe(array)}")
+    return X, y
 
 
-def _check_folds(folds: Any, n: int, validation_data: Any) -> None:
-    """Refuse folds of n samples that cannot be, or stand beside a validation set; raises TypeError or ValueError."""
+def _check_folds(folds: Any, n: int, validation_data: Any) -> int:
+    """The number of folds of n samples; raises TypeError or ValueError if they cannot be, or with a validation set."""
     if validation_data is not None:
         raise ValueError(f"validation_data must be None if folds are given; got {checks.describe(validation_data)}")
-    if checks.check_integer("folds", folds, 2) > n:
+    folds = checks.check_integer("folds", folds, 2)
+    if folds > n:
         raise ValueError(f"folds must be at most the number of samples, {n}; got {folds}")
+    return folds
 
 
 def _each_its_own(optimizer: Optimizer, runs: list[_Run]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -72,7 +72,8 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
     if "epochs" not in call:
         raise TypeError("epochs must be given, for all settings or in each; got none")
     for name, value in setting.items():
-        if name not in _NETWORK and not _is_hashable(value):  # what shares a call is found by its entries
+        # What shares a call is found by its entries; and the first setting would use an iterator up.
+        if isinstance(value, Iterator) or (name not in _NETWORK and not _is_hashable(value)):
             raise TypeError(f"{name} of settings must be one value, or a tuple; got {checks.describe(value)}")
     checks.check_epochs(call["epochs"])  # before anything is trained
     if call.get("batch_size") is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
@@ -232,11 +231,8 @@ class Derivatives:
 
     def _samples(self, x: ArrayLike) -> tuple[NDArray, tuple[int, ...]]:
         """One sample or several, and the leading dimension that several add to a shape."""
-        x = x if isinstance(x, np.ndarray) else checks.as_numbers("x", x, f"({self._spec.n_in},)")
-        if x.ndim == 2:
-            X = checks.check_inputs(x, self._spec, argument="x")
-            return X, (len(X),)
-        return checks.check_sample(x, self._spec), ()
+        x = checks.check_samples(x, self._spec)
+        return x, x.shape[:-1]
 
     def _refuse_workspace(self, workspace: Any) -> None:
         """From Python none is needed: what stands in its place was meant for another argument."""

@@ -109,9 +109,8 @@ class InDomain:
         """The domain, whether it is one sample, and the samples as rows."""
         if self._domain is None:
             raise ValueError(f"{method} needs a network with a domain, which with_domain(X) makes; got one without")
-        if np.ndim(x) == 1:
-            return self._domain, True, checks.check_sample(x, self._spec)[np.newaxis]
-        return self._domain, False, checks.check_inputs(x, self._spec, argument="x")
+        x = checks.check_samples(x, self._spec)
+        return self._domain, x.ndim == 1, np.atleast_2d(x)
 
 
 def kept_domain(net: InDomain) -> tuple[NDArray[np.float64] | None, str]:

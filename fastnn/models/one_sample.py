@@ -86,10 +86,9 @@ class SingleSample(Derivatives):
         """
         self._refuse_workspace(workspace)
         spec = self._spec
-        if self._compiled.as_inside and np.ndim(x) == 2:  # as inside compiled code
-            x = checks.check_inputs(x, spec, argument="x")
-            checks.check_apart(out=checks.check_out("out", out, (len(x), spec.n_out), spec), x=x, params=self._params)
-            self._compiled.forward(self, x, out)
+        if self._compiled.as_inside and (X := checks.check_samples(x, spec)).ndim == 2:  # as inside compiled code
+            checks.check_apart(out=checks.check_out("out", out, (len(X), spec.n_out), spec), x=X, params=self._params)
+            self._compiled.forward(self, X, out)
             return
         x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
         checks.check_apart(out=out, params=self._params)
@@ -97,9 +96,9 @@ class SingleSample(Derivatives):
 
     def __call__(self, x: ArrayLike) -> NDArray:
         """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`."""
-        if self._compiled.as_inside and np.ndim(x) == 2:
-            outputs = np.empty((np.shape(x)[0], self._spec.n_out), self._spec.dtype)
-            self.forward(x, outputs)
+        if self._compiled.as_inside and (X := checks.check_samples(x, self._spec)).ndim == 2:
+            outputs = np.empty((len(X), self._spec.n_out), self._spec.dtype)
+            self.forward(X, outputs)
             return outputs
         out = np.empty(self._spec.n_out, self._spec.dtype)
         self._compiled.forward(self, checks.check_sample(x, self._spec), out)
