@@ -84,6 +84,10 @@ READ = {
     ],
     "normalisation": lambda: [adapted(layers.Normalization()), layers.Dense(3, activation="tanh")],
     "rescaling": lambda: [layers.Rescaling(1 / 255, offset=-0.5), layers.Dense(3)],
+    "rescaling by rows": lambda: [
+        layers.Rescaling([[1.0, 2.0, 3.0, 4.0]], offset=[[4.0, 3.0, 2.0, 1.0]]),
+        layers.Dense(3),
+    ],
     "idle layers": lambda: [layers.Flatten(), layers.Dropout(0.5), layers.Dense(3), layers.GaussianNoise(1.0)],
     "nested": lambda: [keras.Sequential([layers.Dense(3, activation="relu")]), layers.Dense(2)],
 }
@@ -144,6 +148,12 @@ def quantised():
     return model
 
 
+def patched():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model.layers[0].call = lambda x: x[:, :2]
+    return model
+
+
 REFUSED = {
     r"\(LeakyReLU\) must have slope 0.01.*; got 0.3": sequential(lambda: [layers.Dense(3), layers.LeakyReLU()]),
     r"\(Dense\) must have slope 0.01.*; got 0.2": sequential(lambda: [layers.Dense(3, activation="leaky_relu")]),
@@ -167,6 +177,13 @@ REFUSED = {
     ),
     r"\(Normalization\) must have a number for each feature, or one; got shape \(1, 3, 1\)": sequential(
         lambda: [adapted(layers.Normalization(axis=1), (100, 3, 3)), layers.Dense(2)], (3, 3)
+    ),
+    r"\(Rescaling\) must have a number for each feature, or one; got shape \(3, 1\)": sequential(
+        lambda: [layers.Rescaling([[1.0], [2.0], [3.0]]), layers.Dense(2)], (3, 3)
+    ),
+    r"\(Dense\) must have no call of its own": lambda: fastnn.from_keras(patched()),
+    r"weights\[0\] must be an array of real numbers; got \[\[1, 2\], \[3\]\]": lambda: fastnn.from_keras(
+        [[[1, 2], [3]]], ["tanh"]
     ),
     r"must use every layer once": functional(twice),
     r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),

@@ -13,7 +13,7 @@ from fastnn.checks import describe
 from fastnn.exchange import arrays
 from fastnn.exchange.activations import activation
 from fastnn.exchange.folding import Network, network_of
-from fastnn.exchange.numbers import floats_of, number_of
+from fastnn.exchange.numbers import dimensions_of, floats_of, number_of
 from fastnn.exchange.shape import Shape
 from fastnn.exchange.steps import Activate, Scaling, Step, normalisation
 
@@ -70,7 +70,7 @@ def _denses(weights: Any) -> list[Any]:
     """Kernels, each with the biases after it if there are any, as ``model.get_weights()`` lists them."""
     denses: list[Any] = []
     for index, array in enumerate(weights):
-        if len(np.shape(array)) == 2:
+        if dimensions_of(array) == 2:
             denses.append(arrays.dense(floats_of(f"weights[{index}]", array, 2), None, f"layer {len(denses)}"))
         elif not denses or denses[-1].biases is not None:
             raise ValueError(f"weights[{index}] must be a kernel with two dimensions; got shape {np.shape(array)}")
@@ -97,6 +97,8 @@ def _steps_of(root: Any) -> Iterator[Step]:
             raise ValueError(
                 f"{place} must be built, as it has no weights yet; calling it once, or an Input, builds it"
             )
+        if "call" in vars(layer):
+            raise ValueError(f"{place} must have no call of its own, which may change what it computes; it has one")
         if kind in ("Sequential", "Functional"):
             waiting += reversed(_parts(layer, place))
         elif kind == "Dense":
@@ -119,8 +121,7 @@ def _steps_of(root: Any) -> Iterator[Step]:
         elif kind == "Normalization":
             yield _normalisation(layer, place, shape)
         elif kind == "Rescaling":
-            scale, offset = np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
-            yield Scaling(scale.reshape(-1) if scale.ndim else scale, offset, place)
+            yield Scaling(_vector(layer.scale, place, shape), _vector(layer.offset, place, shape), place)
         elif kind == "Flatten" and getattr(layer, "data_format", None) != "channels_first":
             shape.reshape(0, place)
         elif kind not in _IDLE:
@@ -189,7 +190,7 @@ def _normalisation(layer: Any, place: str, shape: Shape) -> Step:
 
 def _vector(value: Any, place: str, shape: Shape) -> NDArray:
     """A number for each feature, whatever dimensions of one come before; or for each of all that will be flattened."""
-    array = floats_of(f"an array of {place}", value, len(value.shape))
+    array = floats_of(f"an array of {place}", value, dimensions_of(value))
     if array.size not in (1, array.shape[-1] if array.ndim else 1, shape.width):
         raise ValueError(f"{place} must have a number for each feature, or one; got shape {array.shape}")
     return array.reshape(-1).astype(np.float64)

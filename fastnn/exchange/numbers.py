@@ -51,6 +51,14 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
     return exact
 
 
+def dimensions_of(value: Any) -> int:
+    """Dimensions of an array, or of nested lists; of lists that are none, which `floats_of` refuses, 2."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return 2
+
+
 def _described(value: Any) -> str:
     """What came; of a tensor what NumPy may lack of it: its dtype, its device, and that it is sparse."""
     if isinstance(value, np.ndarray) or not hasattr(value, "layout"):
@@ -68,7 +76,8 @@ def _as_numpy(value: Any) -> NDArray:
     """Any array as one of NumPy's, on the CPU and without its history."""
     if _is_masked(value):
         raise TypeError("a masked array")
-    if any(base.__module__.startswith("keras.") for base in type(value).__mro__):  # a variable
+    theirs = any(base.__module__.startswith("keras.") for base in type(value).__mro__)
+    if theirs and not isinstance(value, list):  # a variable
         value = value.value
     for method in ("detach", "cpu"):  # PyTorch's; a table may have columns of these names
         value = getattr(value, method)() if callable(getattr(value, method, None)) else value
