@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def intervals(
         raise ValueError(f"sample_weight must be {needed}; got {checks.describe(sample_weight)}")
     X = checks.check_inputs(X, spec, least=1)
     given, loss = y, catalogue.LOSSES[_loss(model, method)]
-    y = checks.check_targets(given, spec, loss, len(X)).astype(np.float64)
+    y = checks.check_targets(given, replace(spec, dtype="float64"), loss, len(X))  # whatever the network computes in
     floor = np.full(y.shape[1], checks.check_loss_parameter(loss, spec, min_variance=min_variance), np.float64)
     if method == "quantile":
         if np.shape(given) not in ((len(X),), (len(X), 1)):
@@ -231,8 +232,8 @@ def intervals(
     outputs = finite_outputs(model, X)
     if method == "jackknife+":
         shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type] # checked above
-        errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
-        return Intervals(model, method, coverage, errors, shares)
+        without = np.einsum("nk,kno->no", shares, outputs)
+        return Intervals(model, method, coverage, _errors(y, without, without, 1.0), shares)
     low, _, high, unit = _SPLITS[method](outputs, floor)
     if method == "quantile":
         crossed = int((low > high).sum())
@@ -243,8 +244,19 @@ def intervals(
             )
     if not np.all(unit > 0):
         raise ValueError("model must have members that differ everywhere for method='normalised'; some agree")
-    margin = smallest(np.maximum(low - y, y - high) / unit, rank)
+    margin = smallest(_errors(y, low, high, unit), rank)
     return Intervals(model, method, coverage, margin, None, floor if loss.parameter is catalogue.MIN_VARIANCE else None)
+
+
+def _errors(y: NDArray, low: NDArray, high: NDArray, unit: Any) -> NDArray[np.float64]:
+    """The margins, in units, of which each target needs its own to lie between the ends, shape (n, n_targets).
+
+    Many targets may need the same one. Rounding must then not leave them all outside, so they take a little more of it.
+    """
+    errors = np.maximum(low - y, y - high) / unit
+    left_out = (low - errors * unit > y) | (high + errors * unit < y)
+    more = 4 * np.spacing(np.maximum(abs(low), abs(high)) + abs(errors * unit)) / unit
+    return np.where(left_out, errors + more, errors)
 
 
 def _check_model(model: Any, method: str) -> None:
