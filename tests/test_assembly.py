@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
+from fastnn.kernels.simd import registers
 from fastnn.kernels.simd.registers import REGISTER_FILES, kind_of
 
 #: Triple, processor, and the features that Numba is told of: None leaves it to compile for the host.
@@ -25,6 +27,15 @@ def test_registers_of_each_kind_of_processor():
     assert kind_of("x86_64-pc-linux-gnu", {"sse2": True}) == "sse"
     for triple in ("arm64-apple-darwin23.1.0", "aarch64-unknown-linux-gnu"):  # Apple's list no features
         assert REGISTER_FILES[kind_of(triple, {})].number == 32
+
+
+def test_registers_are_those_that_numba_compiles_for(monkeypatch):
+    """It leaves AVX out if it is told to, and on processors whose AVX it does not trust."""
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
+    monkeypatch.setattr(registers.llvm, "get_host_cpu_features", lambda: {"sse2": True, "avx": True, "avx512f": True})
+    for allowed, kind in ((True, "avx512"), (False, "sse")):
+        monkeypatch.setattr(numba.config, "ENABLE_AVX", allowed)
+        assert kind_of("x86_64-pc-linux-gnu", registers._cpu_features()) == kind
 
 
 @pytest.mark.slow

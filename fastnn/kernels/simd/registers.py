@@ -124,9 +124,10 @@ REGISTER_FILES = {
 
 
 def _cpu_features() -> dict[str, bool]:
-    """The features Numba compiles for: the host's, or those of NUMBA_CPU_FEATURES."""
+    """The features Numba compiles for: those of NUMBA_CPU_FEATURES, or the host's, if need be without AVX."""
     if config.CPU_FEATURES is None:
-        return dict(llvm.get_host_cpu_features())
+        features = dict(llvm.get_host_cpu_features())
+        return {name: has and (config.ENABLE_AVX or not name.startswith("avx")) for name, has in features.items()}
     flags = (flag.strip() for flag in config.CPU_FEATURES.split(","))
     return {flag[1:]: flag[0] == "+" for flag in flags if flag}
 
