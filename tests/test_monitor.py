@@ -156,6 +156,22 @@ def test_the_best_weights_come_back(restore, backend):
     assert history.best_epoch == np.argmin(history.validation_loss)
 
 
+def test_the_best_weights_come_back_where_a_callback_ends_the_run(backend):
+    net, targets = problem("mse")
+    whole, data = net.copy(), (X_OTHER, targets(X_OTHER))
+    settings = {"optimizer": SGD(0.4, 0.9), "backend": backend, "validation_data": data}
+    settings["early_stopping"] = EarlyStopping(5)
+    expected = whole.fit(X, targets(X), epochs=200, rng=0, **settings)
+    last = expected.epochs - 2
+    first = net.fit(X, targets(X), epochs=200, rng=0, callback=lambda epoch: epoch.number == last, **settings)
+    assert first.stopped == "callback"
+    assert first.best_epoch == expected.best_epoch < last
+    assert net.params.tobytes() == whole.params.tobytes()
+    second = net.fit(X, targets(X), epochs=5, state=first.state, **settings)
+    assert second.stopped == "early"
+    assert second.state.last.tobytes() == expected.state.last.tobytes()
+
+
 def test_a_best_epoch_whose_parameters_were_not_kept_is_forgotten(backend):
     net, targets = problem("mse")
     data = X_OTHER, targets(X_OTHER)

@@ -229,6 +229,21 @@ def test_partial_fit_keeps_its_solvers_settings(solver):
     assert_same(*both(call, "regression", solver=solver))
 
 
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
+def test_partial_fit_keeps_its_solvers_schedule(learning_rate):
+    def call(model):
+        model.partial_fit(X, DATA["regression"][1])
+        other = "constant" if learning_rate == "invscaling" else "invscaling"
+        model.set_params(learning_rate=other, power_t=0.9, learning_rate_init=0.1, tol=10.0, n_iter_no_change=1)
+        for _ in range(4):
+            model.partial_fit(X, DATA["regression"][1])
+        return model
+
+    mine, theirs = both(call, "regression", solver="sgd", learning_rate=learning_rate)
+    assert_same(mine, theirs)
+    assert mine._optimizer.learning_rate == pytest.approx(theirs._optimizer.learning_rate)
+
+
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 @pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
 def test_a_network_that_is_trained_on_keeps_its_dtype(dtypes, first):

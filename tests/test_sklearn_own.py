@@ -142,6 +142,37 @@ def test_levenberg_marquardt_stops_early_and_calls_back():
         regressor(solver="levenberg-marquardt", loss="huber").partial_fit(X, Y)
 
 
+def test_levenberg_marquardt_keeps_the_best_weights_however_it_ends():
+    """After a callback, without patience, and where a warm start does no better."""
+    settings = {"solver": "levenberg-marquardt", "early_stopping": True, "max_iter": 12, "n_iter_no_change": 20}
+    held_out, noise = (X[:20], Y[:20]), np.random.default_rng(1).normal(size=(60, 2))
+    model = regressor(warm_start=True, **settings)
+    for _ in range(2):
+        model.fit(X[20:], Y[20:] + noise, validation_data=held_out)
+        assert model.score(*held_out) == pytest.approx(model.best_validation_score_, rel=1e-12)
+        assert model.best_validation_score_ == max(model.validation_scores_) > model.validation_scores_[-1]
+    for change in ({"callbacks": lambda model: model.n_iter_ == 11}, {"n_iter_no_change": np.inf}):
+        other = regressor(**settings | change).fit(X[20:], Y[20:] + noise, validation_data=held_out)
+        assert other.score(*held_out) == pytest.approx(max(other.validation_scores_), rel=1e-12)
+        assert other.n_iter_ == (11 if "callbacks" in change else 12)
+
+
+def test_levenberg_marquardt_keeps_its_accounts_epoch_by_epoch():
+    """With a validation set, too, that does not stop it."""
+    seen = []
+
+    def look(model):
+        of_now = r2(model.predict(X[:20]), Y[:20], None)
+        assert model.validation_scores_[-1] == pytest.approx(of_now, rel=1e-12)
+        assert model.best_loss_ == min(model.loss_curve_)
+        seen.append((model.n_iter_, model.t_, len(model.loss_curve_), len(model.validation_scores_)))
+
+    settings = {"solver": "levenberg-marquardt", "callbacks": look, "max_iter": 4}
+    model = regressor(**settings).fit(X[20:], Y[20:], validation_data=(X[:20], Y[:20]))
+    assert seen == [(i, 60 * i, i, i) for i in range(1, 5)]
+    assert model.best_validation_score_ == max(model.validation_scores_)
+
+
 @pytest.mark.parametrize("weight", [None, RNG.random(20)], ids=["even", "weighted"])
 def test_levenberg_marquardt_stops_by_the_loss_where_no_held_out_target_varies(weight):
     model = regressor(solver="levenberg-marquardt", early_stopping=True, max_iter=200, n_iter_no_change=3)

@@ -19,7 +19,8 @@ class EarlyStopping:
     monitor : {"loss", "metric"}
         What must improve, on the validation set; without one it must be the training loss.
     restore_best : bool
-        Whether to give the network the parameters it had after its best epoch.
+        Whether to give the network the parameters it had after its best epoch, unless the run diverged or Ctrl-C
+        ended it.
     """
 
     patience: int = 10

@@ -26,6 +26,8 @@ class StochasticState:
     rule: Optimizer
     optimizer_state: State
     learning_rate: float
+    schedule: str
+    power: float
 
     def suits(self, job: Job) -> bool:
         """Whether it is one of the job's update rule, on as many parameters of the same type."""

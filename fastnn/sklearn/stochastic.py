@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from fastnn.jobs.job import Job, State
+from fastnn.jobs.job import State
+from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.bookkeeping import call_back, count_improvements, end_epochs, warn_of_the_end
 from fastnn.sklearn.conventions import NON_FINITE, accuracy, batch_rows, r2, update_rule_of
 from fastnn.sklearn.data import Data, outputs
@@ -28,10 +30,14 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
     state = getattr(estimator, "_stochastic_state", None)
     if not incremental or state is None or not state.suits(job):
         estimator._stochastic_state = StochasticState(
-            rule, State.fresh(job.spec, rule, 0), float(estimator.learning_rate_init)
+            rule,
+            State.fresh(job.spec, rule, 0),
+            float(estimator.learning_rate_init),
+            estimator.learning_rate,
+            float(estimator.power_t),
         )
     estimator._stochastic_state = estimator._stochastic_state.writable()
-    job.optimizer = estimator._stochastic_state.rule  # its settings are kept like its rate, as scikit-learn keeps them
+    job.optimizer = estimator._stochastic_state.rule  # its settings are kept like its rates, as scikit-learn's are
     best = job.params.copy()
     watched = estimator.verbose or validation is not None or estimator.callbacks is not None
     # No stop can come sooner than the counter of bad epochs allows: so many run in one call.
@@ -54,7 +60,7 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
                 losses = [np.nan]  # as scikit-learn's epochs go on, to end with the best parameters
                 job.params[:] = np.nan
             end_epochs(estimator, losses, n)
-            better = validation is not None and _validate(estimator, job, validation, best)
+            better = validation is not None and validate(estimator, job.spec, job.params, validation, best)
             count_improvements(estimator, losses, better)
             if estimator._no_improvement_count >= patience:
                 if _stops(estimator):
@@ -81,19 +87,20 @@ def rows_of_a_batch(estimator: Perceptron, n: int) -> int:
 
 def _rates(estimator: Perceptron, epochs: int, n: int) -> NDArray[np.float64]:
     """The learning rates of the epochs ahead; the solver keeps that of the next one after them."""
-    if estimator.solver != "sgd" or estimator.learning_rate != "invscaling":
-        return np.full(epochs, estimator._stochastic_state.learning_rate)
+    state = estimator._stochastic_state
+    if estimator.solver != "sgd" or state.schedule != "invscaling":
+        return np.full(epochs, state.learning_rate)
     seen = estimator.t_ + n * np.arange(1, epochs + 1) + 1.0
-    later = float(estimator.learning_rate_init) / seen**estimator.power_t
-    rates = np.array([estimator._stochastic_state.learning_rate, *later])
-    estimator._stochastic_state.learning_rate = float(rates[-1])
+    first: Any = state.rule.learning_rate
+    rates = np.array([state.learning_rate, *(first / seen**state.power)])
+    state.learning_rate = float(rates[-1])
     return rates[:-1]
 
 
-def _validate(estimator: Perceptron, job: Job, validation: Data, best: NDArray) -> bool:
+def validate(estimator: Perceptron, spec: NetworkSpec, params: NDArray, validation: Data, best: NDArray) -> bool:
     """Score the network on the validation set: whether it improved; the best parameters are kept in `best`."""
     X, y, weight = validation
-    output = outputs(job.spec, job.params, X)
+    output = outputs(spec, params, X)
     if not is_classifier(estimator):
         score = r2(output[:, : y.shape[1]], y, weight)
     elif len(estimator.classes_) == 1:  # which is predicted whatever the output is
@@ -108,7 +115,7 @@ def _validate(estimator: Perceptron, job: Job, validation: Data, best: NDArray) 
     last = -np.inf if estimator.best_validation_score_ is None else estimator.best_validation_score_
     if score > last:
         estimator.best_validation_score_ = score
-        best[:] = job.params
+        best[:] = params
     return not score < last + estimator.tol
 
 
@@ -117,7 +124,7 @@ def _stops(estimator: Perceptron) -> bool:
     subject = "Validation score" if estimator.early_stopping else "Training loss"
     epochs = f"for {estimator.n_iter_no_change} consecutive epochs."
     message = f"{subject} did not improve more than tol={estimator.tol:f} {epochs}"
-    if estimator.solver != "sgd" or estimator.learning_rate != "adaptive":
+    if estimator.solver != "sgd" or estimator._stochastic_state.schedule != "adaptive":
         stop, consequence = True, "Stopping."
     elif estimator._stochastic_state.learning_rate <= 1e-6:
         stop, consequence = True, "Learning rate too small. Stopping."

@@ -18,10 +18,11 @@ from fastnn.models.mlp import MLP
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LevenbergMarquardt
-from fastnn.sklearn.bookkeeping import call_back
+from fastnn.sklearn.bookkeeping import call_back, end_epochs
 from fastnn.sklearn.conventions import poisson_constant
 from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
+from fastnn.sklearn.stochastic import validate
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch
 from fastnn.training.twins import twin
@@ -71,16 +72,22 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
     X, y, weight = data
     net = MLP.from_params(*estimator._network(X.dtype))
     estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = list(net.weights), list(net.biases), 0
-    scale = _twice_the_weight(data)
+    scale, best = _twice_the_weight(data), net.params.copy()
+    has_r2 = validation is not None and not np.isnan(Monitor(*validation).shares()).any()
+    by_score = has_r2 and bool(estimator.early_stopping)
 
     def tell(epoch: Epoch) -> bool:
-        estimator.n_iter_, estimator.loss_ = estimator.n_iter_ + 1, epoch.loss / scale
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
+        end_epochs(estimator, [epoch.loss / scale], len(X))
+        if not estimator.early_stopping:
+            estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
+        if validation is not None and has_r2:
+            validate(estimator, net.spec, net.params, validation, best)
+        elif validation is not None:  # whose targets do not vary
+            estimator.validation_scores_ = [*(estimator.validation_scores_ or ()), 0.0]
+            estimator.best_validation_score_ = max(estimator.validation_scores_)
         return call_back(estimator)
 
     held_out = validation if estimator.early_stopping else None
-    has_r2 = held_out is not None and not np.isnan(Monitor(*held_out).shares()).any()
     problem: dict[str, Any] = {"loss": "sse", "sample_weight": weight, "l2": 2.0 * float(estimator.alpha)}
     history = net.fit(
         X,
@@ -89,22 +96,18 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
         epochs=int(estimator.max_iter),
         optimizer=LevenbergMarquardt(),
         validation_data=held_out,
-        early_stopping=_early_stopping(estimator, held_out or data, has_r2),
-        callback=tell if estimator.verbose or estimator.callbacks is not None else None,
+        early_stopping=_early_stopping(estimator, held_out or data, by_score),
+        callback=tell,
         progress=False,
         threads=int(estimator.threads),
     )
-    estimator.n_iter_, estimator.t_ = history.epochs, estimator.t_ + len(X) * history.epochs
-    estimator.loss_curve_ += (history.loss / scale).tolist()
+    if by_score:
+        net.params[:] = best
     if not history.epochs:  # no step was taken
-        estimator.loss_curve_.append(net.loss_and_grad(X, y, **problem)[0] / scale)
-    estimator.loss_ = estimator.loss_curve_[-1]
-    if history.validation_metric is not None:
-        scores = history.validation_metric if has_r2 else np.zeros(history.epochs)  # of targets that do not vary
-        estimator.validation_scores_ += scores.tolist()
-        estimator.best_validation_score_ = max(estimator.validation_scores_, default=-np.inf)
-    else:
-        estimator.best_loss_ = min(estimator.loss_curve_)
+        estimator.loss_ = net.loss_and_grad(X, y, **problem)[0] / scale
+        estimator.loss_curve_.append(estimator.loss_)
+        if not estimator.early_stopping:
+            estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
     if history.stopped == "interrupted":
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if history.stopped == "finished":
@@ -116,14 +119,14 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
         )
 
 
-def _early_stopping(estimator: Perceptron, monitored: Data, has_r2: bool) -> EarlyStopping | None:
-    """What stops the training when R2, or the loss where that is not defined, no longer improves on some data."""
+def _early_stopping(estimator: Perceptron, monitored: Data, by_score: bool) -> EarlyStopping | None:
+    """What stops the training when R2, or the loss, no longer improves on some data."""
     if estimator.n_iter_no_change == np.inf:
         return None
     return EarlyStopping(
         int(estimator.n_iter_no_change),
-        float(estimator.tol if has_r2 else _twice_the_weight(monitored) * estimator.tol),
-        monitor="metric" if has_r2 else "loss",
+        float(estimator.tol if by_score else _twice_the_weight(monitored) * estimator.tol),
+        monitor="metric" if by_score else "loss",
         restore_best=bool(estimator.early_stopping),
     )
 

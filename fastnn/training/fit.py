@@ -128,7 +128,7 @@ def fit(
     if trouble is not None and warn:
         told = f"training {stopped} in epoch {run.done}: {trouble}"
         warnings.warn(told, RuntimeWarning, stacklevel=3)  # where the user calls MLP.fit
-    if stopped in ("finished", "early", "converged", "stalled"):
+    if stopped not in ("interrupted", "diverged"):
         run.restore_best()
     history = run.history(perf_counter() - start, stopped)
     if interrupts.pending and stopped != "interrupted":
