@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.neural_network as theirs
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -621,5 +621,24 @@ def test_skl2onnx_converts_pipelines():
         written = skl2onnx.to_onnx(pipeline, rows[:1]).SerializeToString()
         predicted = runtime.InferenceSession(written, providers=["CPUExecutionProvider"]).run(None, {"X": rows})[0]
         np.testing.assert_allclose(predicted.ravel(), pipeline.predict(rows), rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match="model must have one activation in all hidden layers"):
-        skl2onnx.to_onnx(regressor(activation="silu").fit(rows, Y[:, 0]), rows[:1])
+    model = regressor().fit(rows, Y[:, :2])
+    written = skl2onnx.to_onnx(model, rows[:1]).SerializeToString()
+    predicted = runtime.InferenceSession(written, providers=["CPUExecutionProvider"]).run(None, {"X": rows})[0]
+    np.testing.assert_allclose(predicted, model.predict(rows), rtol=1e-5, atol=1e-5)
+
+
+def test_what_skl2onnx_would_write_as_another_model_is_refused():
+    skl2onnx = pytest.importorskip("skl2onnx")
+    register_skl2onnx()
+    rows, sign = X.astype(np.float32), Y[:, 0] > 0
+    for model, targets, sentence in (
+        (regressor(activation="silu"), Y[:, 0], "model must have one activation in all hidden layers"),
+        (regressor(loss="poisson"), abs(Y[:, 0]), "a loss whose outputs skl2onnx has; got 'poisson'"),
+        (classifier(), np.where(sign, 2**40, 0), f"integers of 32 bits, as skl2onnx writes them; got 0 to {2**40}"),
+        (classifier(), np.zeros(len(rows), int), "two classes or more, or three labels, .*; got 1 class"),
+        (classifier(), np.column_stack([sign, ~sign]).astype(int), "three labels, .*; got 2 labels"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            skl2onnx.to_onnx(model.fit(rows, targets), rows[:1])
+    with pytest.raises(NotFittedError):
+        skl2onnx.to_onnx(regressor(), rows[:1])
