@@ -346,6 +346,23 @@ def test_the_spread_of_outputs_whose_squares_float32_does_not_hold(size):
     np.testing.assert_allclose(far.std(X) / np.float32(size), many.std(X), rtol=1e-5)
 
 
+def test_the_mean_of_outputs_whose_sum_float32_does_not_hold():
+    spec = MLP((1, 1), dtype="float32").spec
+    huge = Ensemble(spec, np.tile([0.0, 3e38], (3, 1)))
+    assert huge.mean([[0.0]]) == huge.quantile([[0.0]], 0.4).astype(np.float32) == np.float32(3e38)
+    many = Ensemble(spec, np.tile([0.0, 0.1], (100_000, 1)))
+    assert many.mean([[0.0]]) == np.float32(0.1)
+    assert Ensemble(spec, [[0.0, 3e38], [0.0, -3e38]]).quantile([[0.0]], 0.5) == 0
+
+
+def test_an_ensemble_of_none_has_no_mean():
+    none = Ensemble(SPEC, np.empty((0, SPEC.n_params)))
+    assert none.predict(X).shape == (0, len(X), SPEC.n_out)
+    for name, arguments in (("mean", ()), ("std", ()), ("quantile", (0.5,))):
+        with pytest.raises(ValueError, match=f"{name} needs an ensemble with members; got one of none"):
+            getattr(none, name)(X, *arguments)
+
+
 def test_an_ensemble_is_saved_and_loaded(tmp_path):
     many = fit_many(SPEC, X, Y, members=5, epochs=2, rng=0, history=True)
     many.save(tmp_path / "many.npz")

@@ -71,6 +71,23 @@ def test_what_was_learned_is_predicted_whatever_the_loss_is_set_to(make, learned
         assert (model.predict(X, return_std=True)[1] > 0).all()
 
 
+@pytest.mark.parametrize("make", [MLPRegressor, partial(MLPEnsembleRegressor, 2, (80, 50))], ids=["one", "ensemble"])
+def test_the_least_variance_is_that_of_the_training(make):
+    model = make(loss="gaussian_nll", max_iter=2, min_variance=0.01).fit(X, Y)
+    expected = model.predict(X, return_std=True)
+    for later in (9.0, [1.0, 2.0, 3.0]):
+        np.testing.assert_array_equal(model.set_params(min_variance=later).predict(X, return_std=True), expected)
+
+
+def test_single_precision_holds_a_deviation_whose_square_it_does_not():
+    model = MLPRegressor(loss="gaussian_nll", max_iter=1, min_variance=1e-37).fit(X.astype(np.float32), Y)
+    for log_variance in (-100.0, 100.0):
+        model.coefs_[-1][:], model.intercepts_[-1][:] = 0, [0, log_variance]
+        std = model.predict(X.astype(np.float32), return_std=True)[1]
+        assert std.dtype == np.float32
+        np.testing.assert_allclose(std, np.sqrt(np.exp(log_variance) + 1e-37), rtol=1e-5)
+
+
 def test_what_was_learned_is_scored_whatever_the_loss_is_set_to():
     model = MLPRegressor(**WHOLE, loss="pinball", quantiles=[0.1, 0.9]).fit(X, Y)
     expected = model.score(X, Y)

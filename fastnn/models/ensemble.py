@@ -225,9 +225,10 @@ class Ensemble(Exports):
         Raises
         ------
         TypeError, ValueError
-            As in `MLP.predict`.
+            As in `MLP.predict`, or if there are no members.
         """
-        return self.predict(X).mean(axis=0)
+        outputs = self._outputs("mean", X)
+        return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose sums float32 may not hold
 
     def std(self, X: ArrayLike) -> NDArray:
         """Compute the standard deviation of the members' outputs, the root of their mean squared distance from `mean`.
@@ -244,9 +245,9 @@ class Ensemble(Exports):
         Raises
         ------
         TypeError, ValueError
-            As in `MLP.predict`.
+            As in `MLP.predict`, or if there are no members.
         """
-        outputs = self.predict(X)
+        outputs = self._outputs("std", X)
         return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose squares float32 may not hold
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
@@ -266,9 +267,17 @@ class Ensemble(Exports):
         Raises
         ------
         TypeError, ValueError
-            As in `MLP.predict`, or if `q` holds anything but numbers in [0, 1].
+            As in `mean`, or if `q` holds anything but numbers in [0, 1].
         """
-        return np.quantile(self.predict(X), check_quantiles("q", q), axis=0)
+        q = check_quantiles("q", q)
+        return np.quantile(self._outputs("quantile", X).astype(np.float64), q, axis=0)
+
+    def _outputs(self, method: str, X: ArrayLike) -> NDArray:
+        """The outputs of the members, of which there must be some."""
+        outputs = self.predict(X)
+        if not len(self):
+            raise ValueError(f"{method} needs an ensemble with members; got one of none")
+        return outputs
 
     def best(self, n: int) -> Ensemble:
         """Choose the members with the lowest loss.

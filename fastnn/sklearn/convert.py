@@ -99,6 +99,7 @@ def _moved(model: Any, target: Any) -> Any:
         *target.get_params(),
         "loss",
         "_learned_loss",
+        "_learned_min_variance",
         "_stochastic_state",
         "_optimizer",
         "_best_coefs",

@@ -59,6 +59,7 @@ def fit_estimator(
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
     estimator._learned_loss = estimator.loss
+    estimator._learned_min_variance = getattr(estimator, "min_variance", None)
     together = len(starts) > 1 and goes_together(estimator, data, validation) and fit_together(estimator, starts, data)
     if not together:
         _fit_in_turn(estimator, starts, data, validation, incremental)

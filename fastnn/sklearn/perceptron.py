@@ -46,6 +46,7 @@ class Perceptron(BaseMultilayerPerceptron):
     best_loss_: Any
     _no_improvement_count: int
     _learned_loss: str | Loss
+    _learned_min_variance: Any
     _stochastic_state: StochasticState
 
     _parameter_constraints: ClassVar[dict] = {

@@ -161,7 +161,7 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
             )
         outputs = self._forward_pass_fast(X)
         mean = _flat(self._means(outputs))
-        return (mean, _flat(np.sqrt(self._variances(outputs)))) if return_std else mean
+        return (mean, _flat(np.sqrt(self._variances(outputs)).astype(mean.dtype))) if return_std else mean
 
 
 def _flat(columns: NDArray) -> NDArray:

@@ -49,9 +49,10 @@ class Targets:
         """Of a network's outputs, shape (..., n_outputs), those that predict a target."""
         return outputs[..., : outputs.shape[-1] // loss_row(self._learned()).outputs_per_target]
 
-    def _variances(self, outputs: NDArray) -> NDArray:
-        """The variances that a network gives beside its means."""
-        return means_and_variances(outputs, self.min_variance)[1]
+    def _variances(self, outputs: NDArray) -> NDArray[np.float64]:
+        """The variances that a network gives beside its means, with the least one that it was trained with."""
+        least = vars(self).get("_learned_min_variance", self.min_variance)
+        return means_and_variances(outputs.astype(np.float64), least)[1]  # which float32 may not hold
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2 of the predictions, the mean over the targets, or over several quantiles of one target.

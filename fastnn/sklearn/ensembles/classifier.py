@@ -77,8 +77,8 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
             The mean of the members' probabilities.
         """
         outputs = self._outputs(X)
-        mean = outputs.mean(axis=0)
-        return (mean, outputs.std(axis=0)) if return_std else mean
+        mean = outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
+        return (mean, outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)) if return_std else mean
 
     def predict(self, X: Any) -> NDArray:
         """Predict the most probable class of each sample.

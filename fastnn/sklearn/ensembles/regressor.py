@@ -126,7 +126,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         self._flat = y.shape[1] == 1
         output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
         self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
-        self._learned_loss = self.loss
+        self._learned_loss, self._learned_min_variance = self.loss, self.min_variance
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -148,13 +148,13 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         """
         outputs = self._outputs(X)
         means = self._means(outputs)
-        mean = self._shaped(means.mean(axis=0))
+        mean = self._shaped(means.mean(axis=0, dtype=np.float64).astype(means.dtype))  # whose sums float32 may not hold
         if not return_std:
             return mean
         if self._learned() == "gaussian_nll":
             variance = variance_of_mixture(means, self._variances(outputs))
         else:
-            variance = means.var(axis=0, dtype=np.float64)  # which float32 may not hold
+            variance = means.var(axis=0, dtype=np.float64)
         return mean, self._shaped(np.sqrt(variance).astype(mean.dtype))
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
@@ -176,7 +176,8 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         TypeError, ValueError
             If `quantiles` holds anything but numbers in [0, 1].
         """
-        return self._shaped(np.quantile(self._means(self._outputs(X)), check_quantiles("quantiles", quantiles), axis=0))
+        quantiles = check_quantiles("quantiles", quantiles)
+        return self._shaped(np.quantile(self._means(self._outputs(X)).astype(np.float64), quantiles, axis=0))
 
     def _shaped(self, values: NDArray) -> NDArray:
         return values[..., 0] if self._flat else values
