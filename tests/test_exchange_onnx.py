@@ -335,10 +335,12 @@ def test_features_that_are_regrouped_are_refused(sentence, tmp_path):
         fastnn.from_onnx(write(tmp_path / "net.onnx", nodes, constants=CONSTANTS | SHAPES, shape=shape))
 
 
-def test_a_shape_that_keeps_each_layers_outputs_is_idle(tmp_path):
-    nodes = [LINEAR, ("Reshape", ["v0", "four"]), ("Flatten", ["v1"]), ("Softmax", ["v2"], {"axis": 1})]
-    path = write(tmp_path / "net.onnx", nodes, constants=CONSTANTS | SHAPES)
+@pytest.mark.parametrize("shape", [[-1, 4], [0, 4], [0, -1], [0, 0], [-1, 0]])
+def test_a_shape_that_keeps_each_layers_outputs_is_idle(shape, tmp_path):
+    nodes = [LINEAR, ("Reshape", ["v0", "shape"]), ("Flatten", ["v1"]), ("Softmax", ["v2"], {"axis": 1})]
+    path = write(tmp_path / "net.onnx", nodes, constants=CONSTANTS | {"shape": np.array(shape)})
     made = fastnn.from_onnx(path)
+    np.testing.assert_array_equal(made.weights[0], CONSTANTS["W"])
     X = samples(made)
     assert difference(made, X, outputs_of(path, X)) < 8
 

@@ -13,6 +13,7 @@ CASES = [
     (MLP((3, 40, 1)), {"threads": 2}, "fit", "more than 40 parameters; one thread"),
     (MLP((64, 100, 1)), {"batch_size": 64}, "fit", "pack and fetch ahead"),
     (MLP((1024, 1024, 1)), {"batch_size": 8}, "fit", "few rows fetch ahead the weights of layers of 2 MB or more"),
+    (MLP((512, 512, 1)), {"batch_size": 256}, "fit", "parameters are updated a part at a time"),
     (MLP((3, 4, 1)), {"optimizer": fastnn.LevenbergMarquardt()}, "fit", "LevenbergMarquardt uses all samples"),
     (MLP((3, 4, 1)), {}, "fit_many", "lanes, a network in each"),
     (MLP((64, 100, 1)), {}, "fit_many", "one network after another"),

@@ -267,7 +267,8 @@ def test_what_is_missing_from_a_list_may_be_nan(values):
 )
 def test_whole_numbers_among_others_are_numbers(values):
     floats = [None if value is None or value != value else float(value) for value in values]
-    assert as_frame({"x": values})["x"].to_list() == floats
+    read = as_frame({"x": values})["x"]
+    assert (read.dtype, read.to_list()) == (polars.Float64, floats)
 
 
 def test_records_are_read_to_the_last():

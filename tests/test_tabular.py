@@ -139,6 +139,21 @@ def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     np.testing.assert_array_equal(fastnn.load(path).params, outcome.model.net.params)
 
 
+def test_so_does_one_of_many_categories(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = polars.DataFrame({"place": [f"place {k}" for k in rng.integers(60, size=400)], "y": rng.normal(size=400)})
+    table = preparing.prepare(frame, "y", None, 0)
+    settings = training.TableSettings(hidden=(3,), epochs=1, repeats=1)
+    learned = training.train(table, settings, training.baselines(table), progress=False).model
+    learned.save(str(tmp_path / "m.safetensors"))
+    loaded = model.TableModel.load(str(tmp_path / "m.safetensors"))
+    assert loaded.columns == learned.columns == table.columns
+    assert loaded.columns[0].kind == "many"
+    (again, remarks), (predicted, _) = loaded.predict_with_remarks(frame), learned.predict_with_remarks(frame)
+    assert again.equals(predicted)
+    assert remarks == ["Column 'place': 3 values of no category known from training."]
+
+
 def tamper(path, change):
     """Rewrite the metadata of a safetensors file."""
     data = path.read_bytes()
