@@ -35,7 +35,7 @@ def fit_many(
     y: ArrayLike,
     *,
     epochs: int,
-    members: Any = None,
+    members: ArrayLike | None = None,
     params: ArrayLike | None = None,
     loss: str | Loss = "mse",
     optimizer: Optimizer = Adam(),  # noqa: B008 - frozen

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import counted
 from fastnn.models.ensemble import Ensemble
+from fastnn.models.mlp import MLP
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Sweep:
 
     records: list[dict[str, Any]]
     settings: list[dict[str, Any]]
-    networks: list[Any]
+    networks: list[MLP]
     fold_of: NDArray[np.intp] | None = None
 
     def __repr__(self) -> str:

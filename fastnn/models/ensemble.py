@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -161,7 +161,11 @@ class Ensemble(Exports):
     def __len__(self) -> int:
         return len(self._params)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int | np.integer) -> MLP: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray) -> Ensemble: ...
+    def __getitem__(self, index: Any) -> MLP | Ensemble:
         try:
             number = operator.index(index)
         except TypeError:

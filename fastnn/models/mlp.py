@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -59,9 +59,9 @@ class MLP(SingleSample, InDomain, Exports):
 
     def __init__(
         self,
-        sizes: Any,
+        sizes: Iterable[SupportsIndex],
         *,
-        activation: Any = "tanh",
+        activation: str | Activation | Iterable[str | Activation] = "tanh",
         output_activation: str | Activation = "identity",
         bias: bool = True,
         dtype: DTypeLike = "float64",

@@ -17,6 +17,7 @@ from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
 from fastnn.settings.optimizers import SGD, Optimizer
+from fastnn.settings.own import Loss
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -32,7 +33,7 @@ def learning(
     *,
     epochs: int = 1500,
     frames: int = 60,
-    loss: str = "sse",
+    loss: str | Loss = "sse",
     optimizer: Optimizer = SGD(learning_rate=1.0),  # noqa: B008 - frozen
     input_names: Sequence[str] | None = None,
 ) -> FuncAnimation:
@@ -103,7 +104,7 @@ def learning(
     return film
 
 
-def _train(net: MLP, X: Any, y: Any, marks: Any, loss: str, optimizer: Optimizer) -> tuple[Any, list[Any]]:
+def _train(net: MLP, X: Any, y: Any, marks: Any, loss: str | Loss, optimizer: Optimizer) -> tuple[Any, list[Any]]:
     """The loss of every epoch; and at each mark the epochs done, the network, and its outputs."""
     net, state = net.copy(), None
     losses: list[Any] = []

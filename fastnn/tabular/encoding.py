@@ -148,7 +148,7 @@ def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
         If a value is infinite, too large to be squared, or not a number.
     """
     if is_number(series):
-        return finite(series.name, numerals.values_of(series))
+        return finite(series.name, numerals.numbers_of(series))
     if not is_text(series):
         raise ValueError(
             f"column {series.name!r} must hold numbers, as in training; it holds {series.dtype.base_type()}"

@@ -55,8 +55,8 @@ class Taken:
     remark: str = ""
 
     @property
-    def told(self) -> bool:
-        """Whether there is anything to be told of it but its kind."""
+    def remarkable(self) -> bool:
+        """Whether there is anything to be said of it but its kind."""
         return bool(self.missing or self.left_out or self.remark)
 
 
@@ -75,7 +75,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
     """
     name, kind = series.name, str(series.dtype.base_type())
     if is_number(series):
-        return _numbers(name, finite(name, numerals.values_of(series)))
+        return _numbers(name, finite(name, numerals.numbers_of(series)))
     if kind in ("Date", "Datetime"):
         return _numbers(name, numerals.days_of(series), kind="date", remark="days since 1970")
     if not is_text(series):

@@ -73,7 +73,7 @@ class TableModel:
     @property
     def net(self) -> MLP:
         """The network that did best on the rows by which it stopped."""
-        best = cast(MLP, self.networks[0])
+        best = self.networks[0]
         return network_over(best.spec, best.params, self.domain)
 
     @property
@@ -203,11 +203,11 @@ class TableModel:
             The further columns of `predict`, by their names. A name that there is already gets a counter, as that of a
             target ``probability``.
         """
-        values, more = self._columns(outputs)
+        values, more = self._translated(outputs)
         names = distinct([self.target.name, *(name for name, _ in more)])[1:]
         return values, dict(zip(names, (column for _, column in more), strict=True))
 
-    def _columns(self, outputs: NDArray) -> tuple[NDArray, list[tuple[str, NDArray]]]:
+    def _translated(self, outputs: NDArray) -> tuple[NDArray, list[tuple[str, NDArray]]]:
         """The values, and further columns with the names that they should have."""
         mean, target = outputs.mean(axis=0, dtype=np.float64), self.target
         if target.classes is None:

@@ -113,7 +113,7 @@ class Numerals:
             texts = texts.str.replace(self.decimal, ".", literal=True)
         return texts.cast(polars.Float64, strict=False)
 
-    def values_of(self, series: Any) -> NDArray[np.float64]:
+    def numbers_of(self, series: Any) -> NDArray[np.float64]:
         """A column that a file has as numbers or truth values, NaN where it is null or a number named as missing."""
         import polars
 

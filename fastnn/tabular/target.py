@@ -136,7 +136,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
     name = series.name
     if is_number(series) and series.dtype != polars.Boolean:
         texts = as_texts(series) if series.dtype.is_integer() else None
-        return _take_numbers(name, numerals.values_of(series), texts, task)
+        return _take_numbers(name, numerals.numbers_of(series), texts, task)
     if not (is_text(series) or series.dtype == polars.Boolean):
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
     texts = as_texts(series)
@@ -144,12 +144,12 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
     found = numerals.parse(present)
     strays = found.is_null() & present.is_not_null()
     count, strange = len(present.drop_nulls()), int(strays.sum())
-    if count == strange or (task != "regression" and strange and not _nearly(found, count, strange, task)):
+    if count == strange or (task != "regression" and strange and not _meant_as_numbers(found, count, strange, task)):
         if task == "regression":
             raise ValueError(
                 f"column {name!r} must hold numbers for a regression; it holds {examples(present, strays)}"
             )
-        target, labels = _classes(name, _present(texts, numerals))
+        target, labels = _classes(name, _present_classes(texts, numerals))
         if task is None and count:
             _refuse_unlikely_classes(target, present, strays, numerals)
         return target, labels, ""
@@ -211,13 +211,13 @@ def _take_numbers(
     return *_classes(name, texts.set(polars.Series(absent), None)), why
 
 
-def _present(texts: Any, numerals: Numerals) -> Any:
+def _present_classes(texts: Any, numerals: Numerals) -> Any:
     """Texts of classes: a word such as None is a class, a sign such as #N/A a missing value."""
     signs = tuple(text for text in MISSING if text not in WORDS)
     return replace(numerals, missing=(*numerals.missing, *signs)).present(texts, tokens=False)
 
 
-def _nearly(found: Any, count: int, strange: int, task: str | None) -> bool:
+def _meant_as_numbers(found: Any, count: int, strange: int, task: str | None) -> bool:
     """Whether a column is meant to hold numbers, although some of its texts are not."""
     if task == "classification":
         return False

@@ -54,7 +54,7 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
     longest = max(12, min(24, max(len(plain(one.name)) for one in table.taken)))
     left = longest + 2 + 10 + 9 + 8 + 2
     terminal.say(f"  {'column':{longest}} {'used as':9}{'missing':>9}{'levels':>8}  remarks".rstrip())
-    unremarkable = [k for k, one in enumerate(table.taken) if one.kind == "number" and not one.told]
+    unremarkable = [k for k, one in enumerate(table.taken) if one.kind == "number" and not one.remarkable]
     unsaid = set(unremarkable[FEW:]) if len(table.taken) > MANY else set()
     for one in (one for k, one in enumerate(table.taken) if k not in unsaid):
         name = plain(one.name).replace("\n", "\\n")
