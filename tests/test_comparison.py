@@ -213,6 +213,15 @@ def test_another_version_of_fastnn_elsewhere_is_refused(monkeypatch):
         elsewhere.entrants([f"jax={sys.executable}"] * 2)
 
 
+@pytest.mark.parametrize(("says", "said"), [("", "by ''"), ("hello", "by 'hello"), ("[1]", "[1]"), ("\\377", "xff")])
+def test_what_is_no_interpreter_is_refused(says, said, tmp_path):
+    other = tmp_path / "python"
+    other.write_text(f"#!/bin/sh\nprintf '{says}'\n")
+    other.chmod(0o755)
+    with pytest.raises(ValueError, match=f"must have jax and fastnn; .*{re.escape(said)}"):
+        elsewhere.entrants([f"jax={other}"])
+
+
 @pytest.mark.slow
 def test_scikit_learn_is_found_beside_the_package_that_has_its_name():
     pytest.importorskip("sklearn")
@@ -356,6 +365,8 @@ def test_a_device_is_no_measurement():
         (["tutorial", "--batch", "5"], "--batch must go with --layers"),
         (["--core", "9999"], "--core"),
         (["--json", "no/such/folder/x.json"], "folder"),
+        (["--json", os.devnull], "is a device or a pipe, not a file"),
+        (["--json", "a", "--html", "./a"], "--json and --html must name two files; got a for both"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(argv, said, capsys):

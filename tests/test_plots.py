@@ -1,5 +1,7 @@
 """Each figure shows the numbers it was given, with titles and units, and can be read in grey."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -295,11 +297,43 @@ def test_coverage(ax):
         (lambda ax: plots.confusion(MASKED, [1, 2], ax), "true must hold a class for each sample; got a masked array"),
         (lambda ax: plots.spread(MASKED, ax), "values must be .* got a masked array"),
         (lambda ax: plots.error_over_distance([], [], ax), "distances must have shape .* at least one number"),
+        (
+            lambda ax: plots.confusion([0, np.nan], [0, 1], ax),
+            "true must hold a class for each .* got one that is missi",
+        ),
+        (
+            lambda ax: plots.confusion(["a"], [None], ax),
+            "predicted must hold a class for each .* got one that is missi",
+        ),
+        (
+            lambda ax: plots.confusion([0], [0], ax, classes=[]),
+            "classes must be different names, one at least; got none",
+        ),
+        (lambda ax: plots.confusion([0], [0], ax, classes=[0, 0]), "classes must be different names, .* got 0, 0"),
+        (
+            lambda ax: plots.sample_images(np.ones((1, 3, 3, 5)), [0], [0], ax),
+            r"images must have shape .* got \(1, 3, 3",
+        ),
+        (lambda ax: plots.spread([1.0], ax, marked={"a": [1.0]}), r"a must be a number; got an array of shape \(1,\)"),
+        (lambda ax: plots.loss_curves({"a": 1.0}, ax), r"a must have shape \(epochs,\); got \(\)"),
+        (lambda ax: plots.time_per_iteration({"a": 0.0}, ax), "a must be a finite number above 0; got 0.0"),
+        (lambda ax: plots.network_diagram(PLANE, ax, input_names=["x"]), "input_names must have 2 names; got 1"),
+        (lambda ax: plots.weight_images(PLANE, ax, shape=(3, 3)), "shape must have 2 pixels"),
+        (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], "a.mp4"), "path must end in .gif; got 'a.mp4'"),
+        (
+            lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], optimizer=fastnn.LBFGS()),
+            "optimizer must be one whose runs can be resumed from frame to frame; got LBFGS",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(ax, draw, message):
-    with pytest.raises(ValueError, match=message):
-        draw(ax)
+    from matplotlib import pyplot
+
+    matplotlib.use("agg")
+    for where in (ax, None):
+        with pytest.raises(ValueError, match=message):
+            draw(where)
+    assert not pyplot.get_fignums()  # none is left open, empty
 
 
 class Refusing:
@@ -335,13 +369,11 @@ def test_error_over_distance(ax):
     ("draw", "message"),
     [
         (lambda ax: plots.loss_curves([1.0, 2.0], ax), "losses must be a mapping"),
-        (lambda ax: plots.loss_curves({"a": 1.0}, ax), r"a must have shape \(epochs,\); got \(\)"),
         (lambda ax: plots.coverage([0.5], [0.5], ax), "found must be a mapping"),
         (lambda ax: plots.outputs_against_targets([1.0], [1.0], ax), "outputs must be a mapping"),
         (lambda ax: plots.spread([1.0], ax, marked=[1.0]), "marked must be a mapping"),
         (lambda ax: plots.time_per_iteration([1.0], ax), "seconds must be a mapping"),
         (lambda ax: plots.time_per_iteration({}, ax), "seconds must have at least one time; got none"),
-        (lambda ax: plots.time_per_iteration({"a": 0.0}, ax), "a must be a finite number above 0; got 0.0"),
         (lambda ax: plots.time_per_iteration({"a": 1.0}, ax, bar="b"), "bar must be one of a; got 'b'"),
         (
             lambda ax: plots.outputs_against_targets({"a": [1.0]}, [1.0], ax, names=["b", "c"]),
@@ -349,7 +381,6 @@ def test_error_over_distance(ax):
         ),
         (lambda ax: plots.confusion([0], [0], ax, classes=np.eye(2)), "classes must be a sequence of names"),
         (lambda ax: plots.network_diagram(PLANE, ax, input_names="xy"), "input_names must be a sequence of names"),
-        (lambda ax: plots.network_diagram(PLANE, ax, input_names=["x"]), "input_names must have 2 names; got 1"),
         (lambda ax: plots.network_diagram(PLANE, ax, output_names=["u", "v"]), "output_names must have 1 names"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], input_names=list("abc")), "input_names must have 2 names"),
         (lambda ax: plots.network_diagram(PLANE, ax, max_units=0), "max_units must be an integer of at least 1"),
@@ -380,6 +411,16 @@ def test_error_over_distance(ax):
         (lambda ax: plots.error_over_distance([0.0, 1.0], [1.0, 0.0], ax), "errors and distances must have a sample"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], frames=1), "frames must be an integer of at least 2"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], epochs=0), "epochs must be an integer of at least 1"),
+        (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], 3), "path must be a str or a path; got 3"),
+        (
+            lambda ax: plots.confusion(np.array([0, "a"], object), [0, 1], ax),
+            "true and predicted .* classes of one kind",
+        ),
+        (lambda ax: plots.spread([1.0], ax, marked={"a": "x"}), "a must be an array of real numbers"),
+        (
+            lambda ax: plots.sample_images(np.ones((1, 2, 2)) * 1j, [0], [0], ax),
+            "images must be an array of real numbers",
+        ),
         (lambda ax: plots.spread([1.0], ax.figure), "ax must be an Axes in a figure; got"),
         (lambda ax: plots.spread([1.0], np.array([ax, ax])), "ax must be an Axes in a figure; got"),
         (lambda ax: (ax.remove(), plots.spread([1.0], ax)), "ax must be an Axes in a figure; got"),
@@ -393,3 +434,39 @@ def test_odd_arguments_are_refused_by_name(ax, draw, message):
 def test_decision_regions_around_one_point(ax):
     plots.decision_regions(PLANE, [[1.0, 2.0]], [1], ax, steps=5)
     np.testing.assert_allclose([*ax.get_xlim(), *ax.get_ylim()], [0.92, 1.08, 1.92, 2.08])
+
+
+def test_classes_are_no_formulas(ax):
+    plots.confusion(["US$", "$_{$"], ["US$", "US$"], ax)
+    plots.sample_images(np.ones((1, 2, 2)), ["$_{$"], ["US$"], ax)
+    ax.figure.canvas.draw()  # parses what it takes for a formula
+    assert [text.get_text() for text in ax.get_yticklabels()] == [r"\$_{\$", r"US\$"]
+    assert ax.texts[-1].get_text() == r"\$_{\$, is US\$"
+
+
+@pytest.mark.parametrize("of", [1.0, 1e20])
+@pytest.mark.parametrize("others", [[], [0.0]])
+def test_members_that_differ_by_rounding_are_one_bar(ax, of, others):
+    values = np.full(40, of)
+    values[20:] = np.nextafter(of, np.inf)
+    plots.spread([*values, *others], ax)
+    assert max(patch.get_height() for patch in ax.containers[0]) == 40
+    assert len(ax.containers[0]) < 20
+
+
+def test_images_may_have_colours(ax):
+    colours = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), dtype=np.uint8)
+    plots.sample_images(colours, [0, 1], [0, 1], ax)
+    np.testing.assert_array_equal(ax.images[1].get_array(), colours[1])
+
+
+@pytest.mark.parametrize("optimizer", [fastnn.SGD(1e6), fastnn.LevenbergMarquardt()])
+def test_an_animation_ends_where_its_run_does(optimizer):
+    X, net = np.arange(8.0).reshape(4, 2), fastnn.MLP((2, 1), dtype="float32", rng=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it diverges
+        film = plots.learning(net, X, X[:, 0] ** 2, epochs=500, frames=5, optimizer=optimizer)
+    film._draw_was_started = True  # else it warns that nobody sees it
+    *_, last = frames = list(film.new_frame_seq())
+    assert len(frames) < 5
+    film._func(last)

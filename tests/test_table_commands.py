@@ -1,5 +1,7 @@
 """``fastnn train``, ``predict`` and ``info``: what they print and write, and what they refuse in one line."""
 
+import os
+
 import numpy as np
 import pytest
 from spreadsheets import xlsx
@@ -58,6 +60,13 @@ def test_train_of_quantiles(folder, capsys):
     assert (predicted["y_0.4"] <= predicted["y_0.9"]).all()
     assert cli.main(["info", "t.safetensors"]) == 0
     assert "loss: ascending_pinball; quantiles: 0.9,0.1,0.4" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_name_with_dollar_signs_is_no_formula_in_the_figure(folder, capsys):
+    messy(60).rename({"y": "$_{$"}).write_csv("t.csv")
+    argv = ["train", "t.csv", "--target", "$_{$", "--hidden", "4", "--epochs", "2", "--repeats", "1"]
+    assert cli.main(argv) == 0
+    assert (folder / "t.png").stat().st_size > 1000
 
 
 def test_train_on_classes_from_parquet_in_silence(folder, capsys):
@@ -133,10 +142,12 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--loss", "pinball", "--quantiles", "1.5"], "--quantiles must be a number in (0, 1); got 1.5"),
         (["--loss", "mae", "--task", "classification", "--target", "colour"], "--loss and --quantiles are for numbers"),
         (["--output", "no/such/m.safetensors"], "the folder of no/such/m.safetensors does not exist"),
+        (["--output", "device.safetensors"], "device.safetensors is a device or a pipe, not a file"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
     (folder / "folder.safetensors").mkdir()
+    (folder / "device.safetensors").symlink_to(os.devnull)
     messy(60).write_csv("t.csv")
     for dry in ([], ["--dry-run"]):
         assert cli.main(["train", "t.csv", "--target", "y", *argv, *dry]) == 1

@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike
 
 from fastnn.checks import check_integer
 from fastnn.checks.extras import require
+from fastnn.models.reading import path_of
 from fastnn.plots.arguments import network, texts, vectors
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
 from fastnn.settings.optimizers import SGD, Optimizer
 from fastnn.settings.own import Loss
+from fastnn.settings.solvers import LBFGS
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -52,7 +54,7 @@ def learning(
     path : path_like, optional
         A ``.gif`` file for the animation.
     epochs, loss, optimizer
-        As in `fastnn.MLP.fit`; every epoch is one full batch.
+        As in `fastnn.MLP.fit`, but `LBFGS`; every epoch is one full batch. Frames end where the run does.
     frames : int
         Number of pictures.
     input_names : sequence of str, optional
@@ -67,10 +69,16 @@ def learning(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If `y` has another shape, the network has not one output, or there is another number of names than of inputs.
+        If `y` has another shape, the network has not one output, there is another number of names than of inputs, or
+        `path` has another ending.
     """
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")
+    film_path = None if path is None else path_of(path)
+    if film_path is not None and film_path.suffix.lower() != ".gif":
+        raise ValueError(f"path must end in .gif; got {path!r}")
+    if isinstance(optimizer, LBFGS):
+        raise ValueError("optimizer must be one whose runs can be resumed from frame to frame; got LBFGS")
     epochs, frames = check_integer("epochs", epochs, 1), check_integer("frames", frames, 2)
     marks = np.unique(np.geomspace(1, epochs + 1, frames).astype(int) - 1)  # epochs done when a frame is taken
     if network(net).spec.n_out != 1:
@@ -90,7 +98,7 @@ def learning(
         middle.set(ylim=(min(0.0, y.min()) - 0.1, max(1.0, y.max()) + 0.1), xlabel="inputs")
         middle.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         left.set_title("Weights")
-        right.plot(np.arange(1, epochs + 1), losses, color="0.8", linewidth=2)
+        right.plot(np.arange(1, len(losses) + 1), losses, color="0.8", linewidth=2)
         if done:
             right.plot(np.arange(1, done + 1), losses[:done], color=STYLES[1]["color"], linewidth=2.4)
             right.plot(done, losses[done - 1], "o", color=STYLES[0]["color"], markersize=9, zorder=3)
@@ -99,13 +107,13 @@ def learning(
         return []
 
     film = animation.FuncAnimation(figure, draw, frames=len(steps), interval=120)
-    if path is not None:
-        film.save(path, writer=animation.PillowWriter(fps=8), dpi=72)
+    if film_path is not None:
+        film.save(film_path, writer=animation.PillowWriter(fps=8), dpi=72)
     return film
 
 
 def _train(net: MLP, X: Any, y: Any, marks: Any, loss: str | Loss, optimizer: Optimizer) -> tuple[Any, list[Any]]:
-    """The loss of every epoch; and at each mark the epochs done, the network, and its outputs."""
+    """The loss of every epoch; and at each mark, until the run ends, the epochs done, the network, and its outputs."""
     net, state = net.copy(), None
     losses: list[Any] = []
     steps = [(0, net.copy(), net.predict(X)[:, 0])]
@@ -122,5 +130,7 @@ def _train(net: MLP, X: Any, y: Any, marks: Any, loss: str | Loss, optimizer: Op
         )
         state = history.state
         losses.append(history.loss)
-        steps.append((int(after), net.copy(), net.predict(X)[:, 0]))
+        steps.append((sum(map(len, losses)), net.copy(), net.predict(X)[:, 0]))
+        if history.stopped != "finished":
+            break
     return np.concatenate(losses), steps

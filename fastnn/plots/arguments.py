@@ -29,6 +29,14 @@ def numbers(name: str, values: ArrayLike, shape: str = "(n,)") -> NDArray[np.flo
     return as_numbers(name, values, shape).astype(float)
 
 
+def number(name: str, value: Any) -> float:
+    """A real number, which may be NaN or infinite; raises TypeError or ValueError if it is none."""
+    array = numbers(name, value, "()")
+    if array.ndim:
+        raise ValueError(f"{name} must be a number; got an array of shape {array.shape}")
+    return float(array)
+
+
 def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
     """The arguments as vectors of numbers, all as long as the first and of at least one number.
 
@@ -45,7 +53,14 @@ def class_labels(**given: ArrayLike) -> list[NDArray]:
     for name, values in given.items():
         if has_masked(values):
             raise ValueError(f"{name} must hold a class for each sample; got a masked array")
+        if any(map(_is_missing, np.asarray(values).ravel().tolist())):
+            raise ValueError(f"{name} must hold a class for each sample; got one that is missing")
     return _alike({name: np.asarray(values) for name, values in given.items()})
+
+
+def literal(text: Any) -> str:
+    """A text of the data's as matplotlib shows it unchanged: between two dollar signs it would read a formula."""
+    return str(text).replace("$", r"\$")
 
 
 def by_name(argument: str, given: Any) -> Mapping[str, Any]:
@@ -93,6 +108,10 @@ def places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp
             raise ValueError(f"{argument} must hold classes among {listed([*map(repr, names)])}; got {strange!r}")
         found.append(np.array([place[name] for name in classes.tolist()]))
     return found
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or type(label).__name__ == "NAType" or (isinstance(label, float) and np.isnan(label))
 
 
 def _alike(given: Mapping[str, NDArray]) -> list[NDArray]:

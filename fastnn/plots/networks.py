@@ -53,7 +53,6 @@ def network_diagram(
     ValueError
         If there is another number of names than of units.
     """
-    ax = axes_or_new(ax)
     network(net)
     max_units = check_integer("max_units", max_units, 1)
     labels = [
@@ -63,6 +62,7 @@ def network_diagram(
             ("output_names", output_names, net.spec.n_out),
         )
     ]
+    ax = axes_or_new(ax)
     shown = [min(size, max_units) for size in net.spec.sizes]
     places = [_column(x, count) for x, count in enumerate(shown)]
     limit = max(float(np.abs(weights).max()) for weights in net.weights) or 1.0
@@ -112,7 +112,6 @@ def weight_images(
     ValueError
         If the shape does not fit the network.
     """
-    ax = axes_or_new(ax)
     pixels = network(net).spec.n_in
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise TypeError(f"shape must be a tuple of height and width; got {describe(shape)}")
@@ -120,6 +119,7 @@ def weight_images(
     if height * width != pixels:
         raise ValueError(f"shape must have {pixels} pixels, as many as the network has inputs; got {shape}")
     units, columns = check_integer("units", units, 1), check_integer("columns", columns, 1)
+    ax = axes_or_new(ax)
     weights = np.asarray(net.weights[0], dtype=float)
     shown = np.argsort(-np.linalg.norm(weights, axis=0), kind="stable")[:units]
     limit = float(np.abs(weights[:, shown]).max()) or 1.0

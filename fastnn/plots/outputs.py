@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import check_finite, check_integer
-from fastnn.plots.arguments import class_labels, network, numbers, places, series, texts, vectors
+from fastnn.checks import check_finite, check_integer, listed
+from fastnn.plots.arguments import class_labels, literal, network, numbers, places, series, texts, vectors
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def outputs_against_targets(
     ValueError
         If an array has another shape, or not as many numbers as `targets`.
     """
-    ax = axes_or_new(ax)
     (targets,) = vectors(targets=targets)
     lines = series("outputs", outputs, targets, "targets")
     labels = [str(k) for k in range(len(targets))] if names is None else texts("names", names, len(targets))
+    ax = axes_or_new(ax)
     place = np.arange(len(targets))
     ax.hlines(targets, place - 0.36, place + 0.36, color="0.55", linewidth=7, label="target")
     for k, ((name, values), style) in enumerate(zip(lines.items(), styles(len(lines)), strict=True)):
@@ -90,13 +90,14 @@ def sample_images(
     ValueError
         If an array has another shape, or there are not as many images, predicted and true classes.
     """
-    ax = axes_or_new(ax)
     predicted, true = class_labels(predicted=predicted, labels=labels)
-    images, columns = np.asarray(images), check_integer("columns", columns, 1)
-    if images.ndim < 3:
-        raise ValueError(f"images must have shape (n, height, width); got {images.shape}")
+    values, columns = numbers("images", images, "(n, height, width)"), check_integer("columns", columns, 1)
+    if values.ndim != 3 and values.shape[3:] not in ((3,), (4,)):  # of colours, whose range depends on their type
+        raise ValueError(f"images must have shape (n, height, width); got {values.shape}")
+    images = values if values.ndim == 3 else np.asarray(images)
     if len(images) != len(predicted):
         raise ValueError(f"images must be as many as predicted, {len(predicted)}; got {len(images)}")
+    ax = axes_or_new(ax)
     for k, (image, guess, label) in enumerate(zip(images, predicted, true, strict=True)):
         row, column = divmod(k, columns)
         left, top = column * 1.15, row * 1.5
@@ -104,7 +105,7 @@ def sample_images(
         right = guess == label
         colour, width = ("0.75", 0.8) if right else (RED, 2.5)
         ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=colour, linewidth=width))
-        caption = f"{guess}" if right else f"{guess}, is {label}"
+        caption = literal(guess if right else f"{guess}, is {label}")
         ax.text(left + 0.5, top + 1.2, caption, ha="center", va="center", weight="normal" if right else "bold")
     rows = -(-len(images) // columns)
     ax.set(title="Predicted classes", xlim=(-0.1, min(columns, len(images)) * 1.15), ylim=(rows * 1.5, -0.1), aspect=1)
@@ -139,8 +140,8 @@ def predicted_against_true(
     ValueError
         If an array has another shape, or there are not as many predicted values as true ones.
     """
-    ax = axes_or_new(ax)
     true, predicted = vectors(true=true, predicted=predicted)
+    ax = axes_or_new(ax)
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
     ax.plot(ends, ends, color=STYLES[0]["color"], linewidth=3, zorder=1, label="predicted = true")
     ax.scatter(true, predicted, s=18, color=STYLES[1]["color"], alpha=max(0.15, min(0.8, 200 / len(true))), linewidth=0)
@@ -180,13 +181,15 @@ def confusion(
         If an array has another shape, there is another number of predicted classes than of true ones, or one is not
         among `classes`.
     """
-    ax = axes_or_new(ax)
     true, predicted = class_labels(true=true, predicted=predicted)
-    names = np.unique(np.concatenate([true, predicted])).tolist() if classes is None else texts("classes", classes)
+    names = _occurring(true, predicted) if classes is None else texts("classes", classes)
+    if len(set(names)) < max(len(names), 1):
+        raise ValueError(f"classes must be different names, one at least; got {listed([*map(repr, names)]) or 'none'}")
     rows, columns = places(names, true=true, predicted=predicted)
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (rows, columns), 1)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax = axes_or_new(ax)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if len(names) <= 25:
         for (i, j), count in np.ndenumerate(counts):
@@ -195,13 +198,22 @@ def confusion(
         long = max(len(str(name)) for name in names) > 3
         ax.set_xticks(
             range(len(names)),
-            [str(name) for name in names],
+            [literal(name) for name in names],
             rotation=45 if long else 0,
             ha="right" if long else "center",
         )
-        ax.set_yticks(range(len(names)), [str(name) for name in names])
+        ax.set_yticks(range(len(names)), [literal(name) for name in names])
     ax.set(title=f"Classes: {np.mean(rows == columns):.1%} correct", xlabel="predicted", ylabel="true")
     return ax
+
+
+def _occurring(true: NDArray, predicted: NDArray) -> list[Any]:
+    """The classes that occur, in order; raises TypeError if they have no order."""
+    try:
+        return np.unique(np.concatenate([true, predicted])).tolist()
+    except TypeError:
+        message = "true and predicted must hold classes of one kind, numbers or texts; got several"
+        raise TypeError(message) from None
 
 
 def decision_regions(
@@ -237,7 +249,6 @@ def decision_regions(
     """
     if network(net).spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")
-    ax = axes_or_new(ax)
     X, (y,) = numbers("X", X, "(n, 2)"), class_labels(y=y)
     if X.shape != (len(y), 2):
         raise ValueError(f"X must have shape ({len(y)}, 2), a row for each class in y; got {X.shape}")
@@ -256,6 +267,7 @@ def decision_regions(
     light = LinearSegmentedColormap.from_list("light", [look["color"] for look in looks], count)
     regions = classes.reshape(steps, steps)
     extent = (low[0], high[0], low[1], high[1])
+    ax = axes_or_new(ax)
     ax.imshow(regions, origin="lower", extent=extent, cmap=light, vmin=0, vmax=count - 1, alpha=0.3, aspect="auto")
     ax.contour(*sides, regions, levels=np.arange(count - 1) + 0.5, colors="0.25", linewidths=1.2)
     for label, look in enumerate(looks):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import ABOVE_0, check_name, check_number
-from fastnn.plots.arguments import by_name, numbers
+from fastnn.plots.arguments import by_name, number, numbers
 from fastnn.plots.style import DARK_BLUE, axes_or_new, styles, tidy
 
 
@@ -37,12 +37,12 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     ValueError
         If the values of `losses` are not vectors, or some are masked.
     """
-    ax = axes_or_new(ax)
-    losses = by_name("losses", losses)
-    for (name, values), style in zip(losses.items(), styles(len(losses)), strict=True):
-        values = numbers(name, values, "(epochs,)")
+    drawn = {name: numbers(name, values, "(epochs,)") for name, values in by_name("losses", losses).items()}
+    for name, values in drawn.items():
         if values.ndim != 1:
             raise ValueError(f"{name} must have shape (epochs,); got {values.shape}")
+    ax = axes_or_new(ax)
+    for (name, values), style in zip(drawn.items(), styles(len(drawn)), strict=True):
         values = np.where(values > 0, values, np.nan)
         ax.plot(np.arange(1, len(values) + 1), values, label=name, **{**style, "marker": None})
     ax.set_yscale("log")
@@ -53,7 +53,7 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter("{x:g}")
     tidy(ax, grid="both")
-    if len(losses) > 1:
+    if len(drawn) > 1:
         ax.legend(frameon=False)
     return ax
 
@@ -81,7 +81,6 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     ValueError
         If there is no time, one is not above 0, or `bar` is not one of their names.
     """
-    ax = axes_or_new(ax)
     if not by_name("seconds", seconds):
         raise ValueError("seconds must have at least one time; got none")
     seconds = {name: check_number(name, time, ABOVE_0) for name, time in seconds.items()}
@@ -89,6 +88,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
         check_name("bar", bar, seconds)
     slowest, fastest = max(seconds.values()), min(seconds.values())
     compared = seconds[bar] if bar is not None else slowest
+    ax = axes_or_new(ax)
     for k, ((name, time), style) in enumerate(zip(seconds.items(), styles(len(seconds)), strict=True)):
         ax.plot([time * 1e6, compared * 1e6], [k, k], color="0.75", linewidth=2, zorder=1)
         ax.scatter(time * 1e6, k, s=160, color=style["color"], marker=style["marker"], zorder=2)
@@ -129,26 +129,49 @@ def spread(
     ValueError
         If `values` is a ragged list, or some of it is masked.
     """
-    ax = axes_or_new(ax)
     values = numbers("values", values).ravel()
+    marked = by_name("marked", {} if marked is None else marked)
+    lines = {name: number(name, value) for name, value in marked.items()}
+    ax = axes_or_new(ax)
     finite = values[np.isfinite(values)]
     if finite.size:
-        ax.hist(finite, bins="auto" if len(finite) > 20 else 10, color="#b7cfe6", edgecolor="white")
+        ax.hist(finite, bins=_bins(finite), range=_range(finite), color="#b7cfe6", edgecolor="white")
         ax.plot(
             finite, np.full(len(finite), 0.02), "|", color=DARK_BLUE, markersize=9, transform=ax.get_xaxis_transform()
         )
         low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95])
         ax.axvspan(low, high, color=DARK_BLUE, alpha=0.12, linewidth=0, label=f"5 to 95%: {low:.3g} to {high:.3g}")
         ax.axvline(middle, color=DARK_BLUE, linewidth=2.2, label=f"median: {middle:.3g}")
-    marked = by_name("marked", {} if marked is None else marked)
-    for (name, value), style in zip(marked.items(), styles(len(marked)), strict=True):
+    for (name, value), style in zip(lines.items(), styles(len(lines)), strict=True):
         ax.axvline(value, color=style["color"], linestyle="--", linewidth=2.2, label=f"{name}: {value:.3g}")
     lost = len(values) - len(finite)
     title = f"Spread over {len(values):,} networks" + (f", {lost:,} of them not finite" if lost else "")
     ax.set(title=title, xlabel=unit, ylabel="networks")
     ax.set_ylim(top=ax.get_ylim()[1] * 1.35)  # room for the legend
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    if finite.size or marked:
+    if finite.size or lines:
         ax.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper left")
     tidy(ax, grid="y")
     return ax
+
+
+def _bins(values: NDArray) -> int:
+    """Bins of a histogram by Freedman's and Diaconis' rule, or Sturges' if that has more; never without number.
+
+    Most members may agree to rounding where others do not.
+    """
+    n = len(values)
+    if n <= 20:
+        return 10
+    low, first, third, high = map(float, np.quantile(values, [0, 0.25, 0.75, 1]))
+    width = 2 * (third - first) / np.cbrt(n)
+    return int(min(max((high - low) / width if width > 0 else 0, np.log2(n) + 1), 2 * np.sqrt(n)))
+
+
+def _range(values: NDArray) -> tuple[float, float] | None:
+    """The ends of a histogram; None for its own choice, which fails for numbers that differ by rounding alone."""
+    low, high = float(values.min()), float(values.max())
+    if high - low > 1e-12 * max(abs(low), abs(high)):
+        return None
+    room = max(0.5, 1e-3 * abs(low))
+    return low - room, high + room

@@ -52,16 +52,16 @@ def intervals(
     ValueError
         If the arrays are empty, or not vectors or columns of one length.
     """
-    ax = axes_or_new(ax)
     x, low, middle, high = vectors(x=x, low=low, middle=middle, high=high)
+    y = None if targets is None else vectors(x=x, targets=targets)[1]
+    ax = axes_or_new(ax)
     order = np.argsort(x)
     ax.fill_between(
         x[order], low[order], high[order], color=STYLES[0]["color"], alpha=0.4, linewidth=0, label="interval"
     )
     ax.plot(x[order], middle[order], color=STYLES[1]["color"], linewidth=2, label="prediction")
     title = "Intervals"
-    if targets is not None:
-        _, y = vectors(x=x, targets=targets)
+    if y is not None:
         inside, outside = (low <= y) & (y <= high), (y < low) | (high < y)  # neither, where one is NaN
         ax.scatter(x[inside], y[inside], s=14, color="0.3", linewidth=0, label="target inside")
         ax.scatter(x[outside], y[outside], s=34, color=RED, marker="x", label="target outside")
@@ -100,7 +100,6 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
         If `bins` is not an integer of at least 1, there are no labels, one is not the number of a class from 0, or the
         probabilities lack a row for each label or do not lie between 0 and 1.
     """
-    ax = axes_or_new(ax)
     (labels,), given = class_labels(labels=labels), numbers("probabilities", probabilities, "(n, n_classes)")
     bins = check_integer("bins", bins, 1)
     if given.ndim == 1 or given.shape[1] == 1:
@@ -116,6 +115,7 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
     seen = count > 0
     mean, share = (np.bincount(part, values, bins)[seen] / count[seen] for values in (confidence, right.astype(float)))
     error = float(np.sum(count[seen] * abs(mean - share)) / len(labels))
+    ax = axes_or_new(ax)
     ax.plot([0, 1], [0, 1], color=STYLES[0]["color"], linewidth=3, zorder=1, label="as often as promised")
     ax.plot(mean, share, color=STYLES[1]["color"], linewidth=1.6, linestyle="--", zorder=2)
     sizes = 20 + 280 * count[seen] / count.max()
@@ -150,12 +150,12 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
     ValueError
         If there are no levels, another number of coverages than of levels, or one that is not between 0 and 1.
     """
-    ax = axes_or_new(ax)
     (levels,) = vectors(levels=levels)
     lines = series("found", found, levels, "levels")
     for name, shares in {"levels": levels, **lines}.items():
         if (shares < 0).any() or (shares > 1).any():
             raise ValueError(f"{name} must lie between 0 and 1; got {shares.min():g} to {shares.max():g}")
+    ax = axes_or_new(ax)
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=6, alpha=0.5, label="as asked for")
     for (name, shares), style in zip(lines.items(), styles(len(lines)), strict=True):
         ax.plot(levels, shares, label=name, **style)
@@ -193,11 +193,11 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     ValueError
         If the arrays are empty, or not vectors or columns of one length.
     """
-    ax = axes_or_new(ax)
     distances, errors = vectors(distances=distances, errors=errors)
     errors = abs(errors)
     if not (np.isfinite(errors * distances) & (errors * distances > 0)).any():
         raise ValueError("errors and distances must have a sample where both are finite and not 0; got none")
+    ax = axes_or_new(ax)
     ax.scatter(distances, errors, s=16, color=STYLES[1]["color"], alpha=0.4, linewidth=0, label="sample")
     groups = np.array_split(np.argsort(distances), min(_GROUPS, len(distances)))
     medians = [(np.median(distances[group]), np.median(errors[group])) for group in groups]

@@ -77,6 +77,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     old = results.read(args.compare) if args.compare is not None else None
     for path in (args.json, args.html):
         check_folder(path)
+    if args.json is not None and args.html is not None and os.path.realpath(args.json) == os.path.realpath(args.html):
+        raise ValueError(f"--json and --html must name two files; got {args.json} for both")
     if args.html:
         from fastnn.apps.comparison import report  # needs matplotlib: better known before the measuring than after
     available = machine.available_cores()

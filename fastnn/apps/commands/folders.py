@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def check_folder(path: str | Path | None) -> None:
-    """Refuse a file to be written whose folder does not exist or takes no files; None, for no file, is right.
+    """Refuse a file to be written that is none or cannot be replaced, or whose folder does not exist or takes no files.
+
+    Without a file, None, all is right.
 
     Raises
     ------
@@ -32,6 +34,10 @@ def check_folder(path: str | Path | None) -> None:
         raise ValueError(f"the folder of {path} cannot be written to")
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path} is a device or a pipe, not a file")
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise ValueError(f"{path} cannot be written to")
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

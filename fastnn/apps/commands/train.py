@@ -130,12 +130,13 @@ def _figure(outcome: TrainingResult, table: PreparedTable) -> Figure:
 
     from fastnn import plots
     from fastnn.checks.extras import require
+    from fastnn.plots.arguments import literal
 
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(12, 5), layout="constrained")
     axes = figure.subplots(1, 2)
     target, measure = table.target, next(iter(outcome.scores["network"]))
     if target.classes is None:
-        plots.predicted_against_true(table.true(), outcome.predicted, axes[0], name=target.name)
+        plots.predicted_against_true(table.true(), outcome.predicted, axes[0], name=literal(target.name))
     else:
         plots.confusion(table.true(), outcome.predicted, axes[0], classes=target.classes)
     linear = outcome.scores["linear"][measure]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 from fastnn import __version__
 from fastnn.apps.comparison.peers import PEERS
@@ -51,7 +52,9 @@ def entrant(text: str) -> Entrant:
     if shutil.which(path) is None:
         raise ValueError(f"--python {name} must name an interpreter that can be run; got {path!r}")
     probe = PROBE.format(distribution=peer.distribution)
-    found = answer([path, "-P", "-c", probe], 1)
+    found: Any = answer([path, "-P", "-c", probe], 1)
+    if not isinstance(found, dict):
+        found = {"excuse": str(found)}
     if "excuse" in found:
         raise ValueError(f"--python {name} must have {peer.distribution} and fastnn; {path} says {found['excuse']!r}")
     if found["fastnn"] != __version__:

@@ -218,9 +218,14 @@ def answer(command: list[str], threads: int, extra: dict[str, str] | None = None
         path = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(path)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=TIMEOUT)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="backslashreplace", env=environment, timeout=TIMEOUT
+        )
     except subprocess.TimeoutExpired:
         return {"excuse": f"it did not finish within {TIMEOUT:.0f} seconds"}
     if done.returncode != 0:
         return {"excuse": (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    try:
+        return json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):  # an interpreter that is none, say
+        return {"excuse": f"it ended its output by {done.stdout[-60:]!r}"}
