@@ -100,15 +100,9 @@ typedef uint{32 if single else 64}_t word;
 
 enum {{ WIDEST = {max(spec.sizes)} }};
 """
-    used = {name for name in spec.activations if name != "identity"}
-    calls = {"softmax": "exp", "ascending": "softplus"}
-    functions = sorted({calls.get(name, name) for name in used})
-    if derivatives:
-        slopes = {calls.get(name, name) for name in used if name != "softmax"}
-        functions += sorted(f"{name}_slope" for name in slopes)
-    text = c_functions.sources(functions, spec.dtype)
-    if text:
-        yield text + "\n"
+    functions = c_functions.sources(_functions_of(spec, derivatives), spec.dtype)
+    if functions:
+        yield functions + "\n"
     for l, (W, b) in enumerate(weights_and_biases(spec, params)):
         yield _table(f"W{l}", W)
         if b is not None:
@@ -129,6 +123,15 @@ enum {{ WIDEST = {max(spec.sizes)} }};
             yield from c_members.derivative(name, "jvp", len(params), "t", spec.n_out)
             yield from c_members.derivative(name, "vjp", len(params), "v", spec.n_in)
     yield _self_test(spec, name, self_test(spec, params))
+
+
+def _functions_of(spec: NetworkSpec, derivatives: bool) -> list[str]:
+    """The functions of one number that a network calls, by their names in `c_functions`."""
+    calls = {"softmax": "exp", "ascending": "softplus"}
+    used = {name for name in spec.activations if name != "identity"}
+    functions = sorted({calls.get(name, name) for name in used})
+    slopes = {calls.get(name, name) for name in used if name != "softmax"}
+    return functions + (sorted(f"{name}_slope" for name in slopes) if derivatives else [])
 
 
 def _table(name: str, array: NDArray) -> str:
@@ -238,13 +241,26 @@ def _activate(layer: Layer, h: str) -> Iterator[str]:
 
 
 def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
-    offsets = np.concatenate([[0], np.cumsum(spec.sizes[1:])]).tolist()
+    """The products of the Jacobian with vectors, which share the derivatives of the activations at x."""
+    offsets = np.concatenate([[0], np.cumsum(spec.sizes[1:])]).tolist()  # of each layer's in one array
     for l, layer in enumerate(spec.layers):
-        yield f"static void transposed_{l}({which.takes}const real *restrict v, real *restrict u)\n{{"
-        yield f"    for (int row = 0; row < {layer.n_in}; ++row) {{"
-        yield _dot(layer.n_out, f"W{l}{which.of}[row][@] * v[@]", "u[row]", indent="        ")
-        yield "    }\n}\n"
+        yield from _transposed_product(l, layer, which)
+    yield from _slopes(spec, which, offsets)
+    if spec.output_activation == "softmax":
+        yield _SOFTMAX_SLOPE
+    yield from _jvp(spec, name, which, offsets)
+    yield from _vjp(spec, name, which, offsets)
 
+
+def _transposed_product(l: int, layer: Layer, which: Which) -> Iterator[str]:
+    """``u = W v``."""
+    yield f"static void transposed_{l}({which.takes}const real *restrict v, real *restrict u)\n{{"
+    yield f"    for (int row = 0; row < {layer.n_in}; ++row) {{"
+    yield _dot(layer.n_out, f"W{l}{which.of}[row][@] * v[@]", "u[row]", indent="        ")
+    yield "    }\n}\n"
+
+
+def _slopes(spec: NetworkSpec, which: Which, offsets: list[int]) -> Iterator[str]:
     yield "/* The derivative of every activation at x, layer after layer; of softmax the outputs. */"
     yield f"static void slopes_at({which.takes}const real *restrict x, real *restrict slopes)\n{{"
     yield f"    real out[{spec.n_out}];"
@@ -265,9 +281,9 @@ def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
         elif activation not in ("identity", "ascending", *c_functions.OF_INPUT):
             yield slopes.replace("@", f"{activation}_slope({target}[j])")
     yield f"    (void)out; (void)slopes;\n}}\n\nenum {{ SLOPES = {offsets[-1]} }};\n"
-    if spec.output_activation == "softmax":
-        yield _SOFTMAX_SLOPE
 
+
+def _jvp(spec: NetworkSpec, name: str, which: Which, offsets: list[int]) -> Iterator[str]:
     yield f"{_head(name, 'jvp', which)}const real *restrict x, const real *restrict t, real *restrict out)\n{{"
     yield from filter(None, ["    real slopes[SLOPES];", _room(spec)])
     yield f"    slopes_at({which.passes}x, slopes);"
@@ -279,6 +295,8 @@ def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
         yield f"    for (int j = 1; j < {spec.n_out}; ++j) out[j] += out[j - 1];"
     yield "}\n"
 
+
+def _vjp(spec: NetworkSpec, name: str, which: Which, offsets: list[int]) -> Iterator[str]:
     yield f"{_head(name, 'vjp', which)}const real *restrict x, const real *restrict v, real *restrict out)\n{{"
     yield f"    real slopes[SLOPES], d[{spec.n_out}];"
     yield from filter(None, [_room(spec)])
