@@ -273,4 +273,4 @@ class TableModel:
         ValueError
             If it is damaged, or not a model of a table.
         """
-        return cls(*saved.read(path))
+        return cls(*saved.load(path))

@@ -72,7 +72,7 @@ def save(path: str | os.PathLike[str], model: SavedTable) -> None:
     write_whole(place, require("safetensors.numpy", "io").save(arrays, metadata=header))
 
 
-def read(path: str | os.PathLike[str]) -> SavedTable:
+def load(path: str | os.PathLike[str]) -> SavedTable:
     """Read a file that `save` wrote, in this version or an earlier one: see `TableModel.load`."""
     place = path_of(path)
     if place.suffix != ".safetensors":

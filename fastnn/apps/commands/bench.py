@@ -112,14 +112,21 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         write_whole(Path(args.html), report.html(record, old).encode())
         terminal.say(f"\nReport: {args.html}")
     if old is not None:
-        changed = results.changes(old, record)
-        terminal.say(
-            f"\nSince {results.day(old['date'])}:\n" if changed else f"\nNothing measured here is in {args.compare}."
-        )
-        if changed:
-            terminal.table(results.CHANGED, [change.cells for change in changed])
+        _tell_changes(old, record, args.compare, terminal)
     if not any("minimum" in result for result in record["results"]):
         raise ValueError("nothing was measured: every peer was left out")
+
+
+def _tell_changes(old: dict[str, Any], record: dict[str, Any], path: str, terminal: Terminal) -> None:
+    """Print what changed since the measurements in a file."""
+    from fastnn.apps.comparison import results
+
+    changed = results.changes(old, record)
+    if not changed:
+        terminal.say(f"\nNothing measured here is in {path}.")
+        return
+    terminal.say(f"\nSince {results.day(old['date'])}:\n")
+    terminal.table(results.CHANGED, [change.cells for change in changed])
 
 
 def _workloads(args: argparse.Namespace) -> list[Workload]:
