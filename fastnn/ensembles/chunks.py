@@ -71,7 +71,8 @@ def train_in_chunks(
 
 def _chunk_size(job: MembersJob) -> int:
     """The number of members whose chunk takes at most `CHUNK_BYTES`, which depends on the job's shapes alone."""
-    numbers = 3 * job.spec.n_params + 6 + (2 * job.epochs if job.history else 0)
+    numbers = 3 * job.spec.n_params  # the first, the last, and a copy on its way from a worker
+    numbers += 6 + (2 * job.epochs if job.history else 0)  # records and histories
     for array in (job.X, job.y, job.weights, job.weights_val):
         numbers += array[0].size if len(array) > 1 else 0
     return max(1, min(MOST_MEMBERS, CHUNK_BYTES // (8 * numbers)))

@@ -64,9 +64,11 @@ class Perceptron(BaseMultilayerPerceptron):
     @classmethod
     @cache
     def _get_param_names(cls) -> list[str]:
+        """Kept, as scikit-learn inspects the constructor's signature each time."""
         return super()._get_param_names()
 
     def _check_solver(self) -> bool:
+        """What scikit-learn asks before it offers ``partial_fit``."""
         if self.solver not in STOCHASTIC_SOLVERS:
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."

@@ -30,7 +30,7 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
         r2 = metrics.r2_score(true, predicted) if len(y) > 1 and np.ptp(y) > 0 else np.nan
         error = true - predicted
         return {"r2": float(r2), "rmse": float(np.sqrt((error**2).mean())), "mae": float(np.abs(error).mean())}
-    chances = np.clip(outputs.astype(np.float64), 1e-7, None)
+    chances = np.clip(outputs.astype(np.float64), 1e-7, None)  # a float32 of 0 would make the log-loss infinite
     chances /= chances.sum(axis=1, keepdims=True)
     best, classes = chances.argmax(axis=1), np.arange(len(target.classes))
     present, counts = np.unique(y, return_counts=True)
