@@ -196,6 +196,7 @@ def tamper(path, change):
         lambda about: json.dumps({**about, "numerals": {"decimal": ""}}),
         lambda about: json.dumps({**about, "scores": {"r2": []}}),
         lambda about: json.dumps({**about, "left_out": ["a"]}),
+        lambda about: json.dumps({**about, "target": {**about["target"], "name": "\ud800"}}),
         lambda about: json.dumps({**about, "about": {"seed": [1]}}),
         lambda about: json.dumps({**about, "numerals": {"decimal": 1}}),
         lambda about: json.dumps(

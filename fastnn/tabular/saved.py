@@ -195,6 +195,7 @@ def _numerals(decimal: str = ".", thousands: str = "", missing: Any = ()) -> Num
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a name must be a string; got {value!r}")
+    value.encode()  # which half a character, that no table can have, refuses
     return value
 
 
