@@ -434,7 +434,9 @@ class MLP(SingleSample, InDomain, Exports):
             Mean and scale by which this network's samples were standardised; scales above 0. See `fastnn.standardize`.
         y_mean, y_scale : array_like, shape (n_out,), or float, optional
             Mean and scale by which its targets were standardised; for a network whose output activation is the
-            identity. Both, or neither: the outputs then stay as they are.
+            identity. Both, or neither: the outputs then stay as they are. With ``loss="gaussian_nll"`` the
+            log-variances after the means have the mean ``2 log(scale)`` of their target's scale, and the scale 1;
+            ``min_variance`` is then to be taken times its square.
 
         Returns
         -------
