@@ -34,17 +34,23 @@ def same(many, other):
 
 
 class Immediate:
-    """An executor that runs what is submitted at once; the n-th submission it refuses, as a broken pool does."""
+    """An executor that runs what is submitted at once; the n-th submission it refuses, as a broken pool does.
 
-    def __init__(self, most=10**9):
-        self.most, self.submitted = most, 0
+    Of the submission whose number is `failing` the worker fails.
+    """
+
+    def __init__(self, most=10**9, failing=None):
+        self.most, self.failing, self.submitted = most, failing, 0
 
     def submit(self, function, *args):
         if self.submitted == self.most:
             raise BrokenProcessPool("the pool is broken")
         self.submitted += 1
         future = Future()
-        future.set_result(function(*args))
+        if self.submitted == self.failing:
+            future.set_exception(MemoryError("a worker has no memory"))
+        else:
+            future.set_result(function(*args))
         return future
 
 
@@ -69,6 +75,16 @@ def test_a_broken_executor_loses_no_finished_chunk(tmp_path):
     assert executor.submitted == CHUNKS - 2
     executor = Immediate(0)  # all is on disk
     same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
+
+
+def test_a_worker_that_fails_is_told_of_when_others_have_finished(tmp_path):
+    with pytest.raises(MemoryError, match="a worker has no memory"):
+        fit_many(SPEC, X, Y, executor=Immediate(failing=2), chunk=8, checkpoint=tmp_path, **SETTINGS)
+    finished = len(list(tmp_path.glob("chunk-*.npz")))
+    assert finished >= 3  # on one core as many more are not submitted any more
+    executor = Immediate()
+    same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
+    assert executor.submitted == CHUNKS - finished
 
 
 CHANGES = [
