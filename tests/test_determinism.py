@@ -114,6 +114,16 @@ def test_updates_by_parts(sizes, n, batch_size, optimizer, dtype, threads, share
     assert set(taken) == {batch_size <= dispatch.BLOCK_ROWS}
 
 
+@pytest.mark.parametrize("change", [{"l2": 0.01}, {"max_grad_norm": 0.5}, {"dydx": np.ones((40, 3, 7))}], ids=list)
+def test_what_takes_the_whole_gradient_is_not_updated_by_parts(change, monkeypatch):
+    run = (7, 33, 3), 40, 20, "float64"
+    settings = {"l2": 0.0, "max_grad_norm": None} | change
+    expected = trained(*run, **settings)
+    assert expected != trained(*run, l2=0.0, max_grad_norm=None)
+    monkeypatch.setattr(dispatch, "PARAMS_BY_PARTS", 0)
+    assert trained(*run, **settings) == expected
+
+
 @every_dtype
 @pytest.mark.parametrize("validated", [True, False])
 def test_threads_that_watch_the_run(validated, dtype, shared):

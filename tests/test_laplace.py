@@ -51,6 +51,7 @@ def test_the_noise_is_found_and_doubt_grows_away_from_the_data(net):
     sure = fastnn.laplace(net, X, Y)
     assert sure.noise == pytest.approx(0.1, rel=0.3)
     assert 0 < sure.effective_params < net.spec.n_params
+    assert f" of the {net.spec.n_params} parameters determined" in repr(sure)
     near, far = (sure.predict(np.full((1, 2), place), noise=False)[1].max() for place in (0.5, 6.0))
     assert far > 3 * near
 
@@ -62,7 +63,7 @@ def test_a_linear_network_is_the_bayesian_linear_regression():
     design = np.c_[X, np.ones(60)]
     exact = np.linalg.inv(design.T @ design / sure.noise**2 + np.eye(3) / sure.prior**2)
     np.testing.assert_allclose(sure.covariance, exact, rtol=1e-9)
-    assert "3 parameters determined" in repr(sure)
+    assert repr(sure) == f"<Laplace: {sure.effective_params:.1f} of the 3 parameters determined, of {linear!r}>"
 
 
 @pytest.mark.parametrize("error", [1e-11, 1e-6, 1e-3])

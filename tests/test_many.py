@@ -133,6 +133,21 @@ def test_bits_depend_on_neither_chunks_nor_threads(change, specialize):
     assert np.array_equal(whole.loss, parts.loss)
 
 
+def test_chunks_hold_what_each_member_has_of_its_own():
+    k, own = 5, np.arange(1.0, 6)
+    X_own, y_own = X + own[:, np.newaxis, np.newaxis], Y * own[:, np.newaxis, np.newaxis]
+    weights, of_validation = np.random.default_rng(1).uniform(1, 2, (2, k, N))
+    settings = SETTINGS | {
+        "params": params(SPEC, k), "optimizer": SGD(0.01 * own, 0.1 * own), "l2": 0.01 * own, "sample_weight": weights,
+        "validation_data": (X, Y, of_validation), "early_stopping": EarlyStopping(patience=2),
+        "seeds": range(5), "rng": None, "specialize": False, "history": True,
+    }  # fmt: skip
+    whole, parts = (fit_many(SPEC, X_own, y_own, chunk=chunk, **settings) for chunk in (None, 2))
+    assert parts.params.tobytes() == whole.params.tobytes()
+    for name, array in vars(whole.records).items():
+        np.testing.assert_array_equal(getattr(parts.records, name), array, err_msg=name)
+
+
 def test_a_member_is_the_same_alone():
     many = fit_many(SPEC, X, Y, members=40, **SETTINGS)
     some = fit_many(SPEC, X, Y, members=[33, 2], **SETTINGS)
