@@ -1,6 +1,9 @@
 """Ensembles as estimators: what the members are, what is made of their outputs, and scikit-learn's checks."""
 
+import ast
+import inspect
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -194,6 +197,28 @@ def test_what_single_precision_cannot_hold_is_refused():
 def test_bad_weights_are_refused():
     with pytest.raises(ValueError, match=r"sample_weight must be at least 0 everywhere, .*; got numbers from -1 to 2"):
         regressor().fit(X, Y, np.linspace(-1, 2, 60))
+
+
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("MLPClassifier", "MLPClassifier"),
+        ("MLPRegressor", "MLPClassifier"),
+        ("MLPEnsembleRegressor", "MLPEnsembleRegressor"),
+        ("MLPEnsembleClassifier", "MLPEnsembleRegressor"),
+    ],
+)
+def test_defaults_are_those_that_are_documented(name, page):
+    """By the estimator itself, or by the one that its page refers to."""
+    documented = {}
+    for text in (inspect.getdoc(getattr(estimators, page)), inspect.getdoc(getattr(estimators, name))):
+        for names, about in re.findall(r"^(\w+(?:, \w+)*) : .*?defaults?[= ](.*)$", text, flags=re.MULTILINE):
+            values = re.findall(r'"\w+"|\(\d+,\)|True|False|\d[\d.e-]*', about)
+            documented |= dict(zip(names.split(", "), map(ast.literal_eval, values), strict=True))
+    own = {name: row.default for name, row in inspect.signature(getattr(estimators, name)).parameters.items()}
+    assert {name: default for name, default in own.items() if default is not None} == {
+        name: default for name, default in documented.items() if name in own
+    }
 
 
 WIDE = (200, 30)  # too many parameters to compile a kernel for each of the architectures that the checks think of
