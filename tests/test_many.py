@@ -112,6 +112,23 @@ def test_members_have_their_own_data_and_a_schedule():
     close(many.params[2], one.params[0])
 
 
+@pytest.mark.parametrize("k", [3, N])
+def test_a_row_of_targets_for_each_member_is_told_from_targets_of_all(k):
+    settings = {"epochs": 2, "optimizer": SGD(0.1), "specialize": False}
+    own, spec = RNG.uniform(size=(k, N)), MLP((3, 5, 1)).spec
+    rows, blocks = (fit_many(spec, X, y, params=params(spec, k), **settings) for y in (own, own[..., np.newaxis]))
+    assert rows.params.tobytes() == blocks.params.tobytes()
+    classes, spec = RNG.integers(2, size=(k, N)), MLP((3, 5, 2), output_activation="softmax").spec
+    settings["loss"] = "cross_entropy"
+    rows, blocks = (fit_many(spec, X, y, params=params(spec, k), **settings) for y in (classes, np.eye(2)[classes]))
+    assert rows.params.tobytes() == blocks.params.tobytes()
+    square, spec, settings["loss"] = RNG.uniform(size=(N, N)), MLP((3, 5, N)).spec, "mse"
+    shared, blocks = (
+        fit_many(spec, X, y, params=params(spec, N), **settings) for y in (square, np.stack([square] * N))
+    )
+    assert shared.params.tobytes() == blocks.params.tobytes()
+
+
 def test_the_tutorial_is_reproduced():
     net = MLP.tutorial()
     X, y = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]]), np.array([[0.0], [1], [1], [0]])
