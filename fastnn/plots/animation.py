@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastnn.checks import check_integer
 from fastnn.checks.extras import require
 from fastnn.models.reading import path_of
-from fastnn.plots.arguments import network, texts, vectors
+from fastnn.plots.arguments import check_names, check_net, vectors
 from fastnn.plots.networks import network_diagram
 from fastnn.plots.outputs import outputs_against_targets
 from fastnn.plots.style import STYLES, tidy
@@ -81,10 +81,10 @@ def learning(
         raise ValueError("optimizer must be one whose runs can be resumed from frame to frame; got LBFGS")
     epochs, frames = check_integer("epochs", epochs, 1), check_integer("frames", frames, 2)
     marks = np.unique(np.geomspace(1, epochs + 1, frames).astype(int) - 1)  # epochs done when a frame is taken
-    if network(net).spec.n_out != 1:
+    if check_net(net).spec.n_out != 1:
         raise ValueError(f"net must have one output; it has {net.spec.n_out}")
     if input_names is not None:
-        texts("input_names", input_names, net.spec.n_in)
+        check_names("input_names", input_names, net.spec.n_in)
     (y,) = vectors(y=y)
     losses, steps = _train(net, X, y, marks, loss, optimizer)
     names = [" ".join(f"{value:g}" for value in row) for row in np.asarray(X)]

@@ -63,14 +63,14 @@ def literal(text: Any) -> str:
     return str(text).replace("$", r"\$")
 
 
-def by_name(argument: str, given: Any) -> Mapping[str, Any]:
+def check_mapping(argument: str, given: Any) -> Mapping[str, Any]:
     """A mapping from the names in a legend; raises TypeError if it is none."""
     if not isinstance(given, Mapping):
         raise TypeError(f"{argument} must be a mapping, a name for each of what is drawn; got {describe(given)}")
     return given
 
 
-def texts(argument: str, given: Any, count: int | None = None) -> list[Any]:
+def check_names(argument: str, given: Any, count: int | None = None) -> list[Any]:
     """Names of what is drawn, of which there must be `count`, unless it is None.
 
     Raises
@@ -85,7 +85,7 @@ def texts(argument: str, given: Any, count: int | None = None) -> list[Any]:
     return list(given)
 
 
-def network(net: Any) -> MLP:
+def check_net(net: Any) -> MLP:
     """A network; raises TypeError if it is none."""
     if not isinstance(net, MLP):
         raise TypeError(f"net must be a fastnn.MLP; got {describe(net)}")
@@ -94,7 +94,7 @@ def network(net: Any) -> MLP:
 
 def series(argument: str, given: Any, first: NDArray, of: str) -> dict[str, NDArray[np.float64]]:
     """Vectors of numbers by the names that a legend gives them, as long as the first, which has the name `of`."""
-    given = by_name(argument, given)
+    given = check_mapping(argument, given)
     return {name: _as_long_as(first, of, _vector(name, numbers(name, values)), name) for name, values in given.items()}
 
 

@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from fastnn.checks import check_integer, describe
-from fastnn.plots.arguments import network, texts
+from fastnn.plots.arguments import check_names, check_net
 from fastnn.plots.style import DARK_TO_LIGHT, NEGATIVE_TO_POSITIVE, axes_or_new
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def network_diagram(
     ValueError
         If there is another number of names than of units.
     """
-    network(net)
+    check_net(net)
     max_units = check_integer("max_units", max_units, 1)
     labels = [
-        [] if names is None else texts(argument, names, count)
+        [] if names is None else check_names(argument, names, count)
         for argument, names, count in (
             ("input_names", input_names, net.spec.n_in),
             ("output_names", output_names, net.spec.n_out),
@@ -112,7 +112,7 @@ def weight_images(
     ValueError
         If the shape does not fit the network.
     """
-    pixels = network(net).spec.n_in
+    pixels = check_net(net).spec.n_in
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:
         raise TypeError(f"shape must be a tuple of height and width; got {describe(shape)}")
     height, width = (check_integer("shape", side, 1) for side in shape)

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import check_finite, check_integer, listed
-from fastnn.plots.arguments import class_labels, literal, network, numbers, places, series, texts, vectors
+from fastnn.plots.arguments import check_names, check_net, class_labels, literal, numbers, places, series, vectors
 from fastnn.plots.style import RED, STYLES, axes_or_new, styles, tidy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def outputs_against_targets(
     """
     (targets,) = vectors(targets=targets)
     lines = series("outputs", outputs, targets, "targets")
-    labels = [str(k) for k in range(len(targets))] if names is None else texts("names", names, len(targets))
+    labels = [str(k) for k in range(len(targets))] if names is None else check_names("names", names, len(targets))
     ax = axes_or_new(ax)
     place = np.arange(len(targets))
     ax.hlines(targets, place - 0.36, place + 0.36, color="0.55", linewidth=7, label="target")
@@ -182,7 +182,7 @@ def confusion(
         among `classes`.
     """
     true, predicted = class_labels(true=true, predicted=predicted)
-    names = _occurring(true, predicted) if classes is None else texts("classes", classes)
+    names = _occurring(true, predicted) if classes is None else check_names("classes", classes)
     if len(set(names)) < max(len(names), 1):
         raise ValueError(f"classes must be different names, one at least; got {listed([*map(repr, names)]) or 'none'}")
     rows, columns = places(names, true=true, predicted=predicted)
@@ -247,7 +247,7 @@ def decision_regions(
     ValueError
         If the network does not have two inputs, or `y` is not a class of the network for each sample.
     """
-    if network(net).spec.n_in != 2:
+    if check_net(net).spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")
     X, (y,) = numbers("X", X, "(n, 2)"), class_labels(y=y)
     if X.shape != (len(y), 2):
@@ -255,7 +255,7 @@ def decision_regions(
     count = max(net.spec.n_out, 2)
     places(list(range(count)), y=y)
     check_finite("X", X)
-    names, steps = texts("names", names, 2), check_integer("steps", steps, 2)
+    names, steps = check_names("names", names, 2), check_integer("steps", steps, 2)
     low, high = X.min(axis=0), X.max(axis=0)
     room = 0.08 * np.where(high > low, high - low, 1)
     low, high = low - room, high + room

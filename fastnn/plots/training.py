@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import ABOVE_0, check_name, check_number
-from fastnn.plots.arguments import by_name, number, numbers
+from fastnn.plots.arguments import check_mapping, number, numbers
 from fastnn.plots.style import DARK_BLUE, axes_or_new, styles, tidy
 
 
@@ -37,7 +37,7 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     ValueError
         If the values of `losses` are not vectors, or some are masked.
     """
-    drawn = {name: numbers(name, values, "(epochs,)") for name, values in by_name("losses", losses).items()}
+    drawn = {name: numbers(name, values, "(epochs,)") for name, values in check_mapping("losses", losses).items()}
     for name, values in drawn.items():
         if values.ndim != 1:
             raise ValueError(f"{name} must have shape (epochs,); got {values.shape}")
@@ -81,7 +81,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     ValueError
         If there is no time, one is not above 0, or `bar` is not one of their names.
     """
-    if not by_name("seconds", seconds):
+    if not check_mapping("seconds", seconds):
         raise ValueError("seconds must have at least one time; got none")
     seconds = {name: check_number(name, time, ABOVE_0) for name, time in seconds.items()}
     if bar is not None:
@@ -130,7 +130,7 @@ def spread(
         If `values` is a ragged list, or some of it is masked.
     """
     values = numbers("values", values).ravel()
-    marked = by_name("marked", {} if marked is None else marked)
+    marked = check_mapping("marked", {} if marked is None else marked)
     lines = {name: number(name, value) for name, value in marked.items()}
     ax = axes_or_new(ax)
     finite = values[np.isfinite(values)]
