@@ -490,6 +490,14 @@ BAD_CALLS = [
     (lambda: net().jacobian(X[:, :2], Y, np.empty((4, 1, 3))), ValueError, r"x must have shape \(n, 3\)"),
     (lambda: net().with_domain(X).distance(X[:, :2]), ValueError, r"x must have shape \(n, 3\)"),
     (lambda: net().cfunc(["C"]), TypeError, "caller must be one of C, quad"),
+    (lambda: members(seed="a"), TypeError, "seed must be an integer of at least 0; got 'a'"),
+    (lambda: members(positions=[0, 1, 1]), ValueError, "positions must be integers .* one for each of the 2 members"),
+    (lambda: members(records=3), TypeError, "records must be those of an ensemble, many.records; got 3"),
+    (lambda: members()[[[0], [0, 1]]], IndexError, "an index must be a number, a slice, or a list or mask of 2"),
+    (lambda: members()[Foreign()], IndexError, "an index must be a number, a slice, or a list or mask of 2 members"),
+    (lambda: members().quantile(X, np.longdouble(2)), ValueError, "q must be numbers from 0 to 1"),
+    (lambda: fastnn.load("a.npz", np.array(1)), TypeError, "functions must be a sequence of fastnn.Activation; got"),
+    (lambda: fastnn.warmup("loud"), TypeError, "report must be callable, or None; got 'loud'"),
     (lambda: net().fit(X, Y, epochs=1, callback=3), TypeError, "callback must be callable, or None; got 3"),
     (lambda: net().fit(X, Y, epochs=1, backend=np.zeros((2, 2))), TypeError, "backend must be one of"),
     (lambda: net().fit(X, Y, epochs=10**30), ValueError, "epochs must be an integer of at most"),
@@ -532,6 +540,10 @@ BAD_CALLS = [
     (lambda: many(seeds=np.array([2**63], np.uint64)), ValueError, "seeds must be integers of at least 0"),
     (lambda: many(sample_weight=[[1, 2], [3]]), ValueError, "sample_weight must be an array of real numbers"),
 ]
+
+
+def members(**settings):
+    return fastnn.Ensemble(net().spec, np.ones((2, 21)), **settings)
 
 
 def many(**settings):

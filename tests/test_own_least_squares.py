@@ -139,7 +139,7 @@ def test_refused_in_one_sentence():
     wrong = LeastSquares(difference, lambda o, y: 2.0, name="wrong")
     with pytest.raises(ValueError, match="derivative of the loss 'wrong' must be the derivative of residual; at o = "):
         net.fit(X, Y, loss=wrong, optimizer=LevenbergMarquardt(), epochs=1)
-    with pytest.raises(TypeError, match="a function must be one of Python's, compiled by Numba or not; got 1"):
+    with pytest.raises(TypeError, match="residual must be a function of Python's, compiled by Numba or not; got 1"):
         LeastSquares(1, one)
     with pytest.raises(ValueError, match="y must"):
         net.fit(X, -Y, loss=LOG_RATIO, optimizer=LevenbergMarquardt(), epochs=1)

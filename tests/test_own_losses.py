@@ -185,11 +185,15 @@ def test_wrong_functions_are_refused_in_one_sentence(sentence):
 
 
 def test_what_is_no_function_or_no_sum_of_squares_is_refused():
-    with pytest.raises(TypeError, match="a function must be one of Python's, compiled by Numba or not; got 3"):
+    with pytest.raises(TypeError, match="value must be a function of Python's, compiled by Numba or not; got 3"):
         Loss(3, twice_off)
+    with pytest.raises(TypeError, match="gradient must be a function of Python's, compiled by Numba or not; got None"):
+        Loss(squared, None)
     table = [1.0]
     with pytest.raises(TypeError, match=r"may take numbers, modules .*takes table, list"):
         Loss(lambda o, y: table[0], twice_off)
+    with pytest.raises(TypeError, match=r"^name must be a text without @; got an array of shape \(9, 9\).*$"):
+        Loss(squared, twice_off, name=np.ones((9, 9)))
     with pytest.raises(TypeError, match="name must be a text without @; got 'a@b'"):
         Loss(squared, twice_off, name="a@b")
     with pytest.raises(ValueError, match=r"loss must be a sum of squares, sse, mse or a fastnn\.LeastSquares, for"):
@@ -199,7 +203,17 @@ def test_what_is_no_function_or_no_sum_of_squares_is_refused():
 
 
 def test_where_a_loss_is_defined_is_two_numbers():
-    for wrong in ((0,), None, "ab", ("a", "b")):
+    for wrong in (
+        (0,),
+        None,
+        "ab",
+        ("a", "b"),
+        ("0", "1"),
+        {0: 1, 1: 2},
+        (False, True),
+        np.ones((9, 9)),
+        [[0], [1, 2]],
+    ):
         with pytest.raises(TypeError, match="targets must be two numbers, the least and the greatest; got"):
             Loss(squared, twice_off, targets=wrong)
     for wrong in ((1, 0), (0, math.nan), (0, 0)):

@@ -19,6 +19,13 @@ MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
 LIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 
 
+class Foreign:
+    """An array of another library that does not want to become NumPy's, as a tensor that requires gradients."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("detach it first")
+
+
 @pytest.fixture
 def ax():
     return Figure().add_subplot()
@@ -314,7 +321,10 @@ def test_coverage(ax):
             lambda ax: plots.sample_images(np.ones((1, 3, 3, 5)), [0], [0], ax),
             r"images must have shape .* got \(1, 3, 3",
         ),
-        (lambda ax: plots.spread([1.0], ax, marked={"a": [1.0]}), r"a must be a number; got an array of shape \(1,\)"),
+        (
+            lambda ax: plots.spread([1.0], ax, marked={"a": [1.0]}),
+            r"a of marked must be a number; got an array of shape",
+        ),
         (lambda ax: plots.loss_curves({"a": 1.0}, ax), r"a must have shape \(epochs,\); got \(\)"),
         (lambda ax: plots.time_per_iteration({"a": 0.0}, ax), "a must be a finite number above 0; got 0.0"),
         (lambda ax: plots.network_diagram(PLANE, ax, input_names=["x"]), "input_names must have 2 names; got 1"),
@@ -416,11 +426,20 @@ def test_error_over_distance(ax):
             lambda ax: plots.confusion(np.array([0, "a"], object), [0, 1], ax),
             "true and predicted .* classes of one kind",
         ),
-        (lambda ax: plots.spread([1.0], ax, marked={"a": "x"}), "a must be an array of real numbers"),
         (
             lambda ax: plots.sample_images(np.ones((1, 2, 2)) * 1j, [0], [0], ax),
             "images must be an array of real numbers",
         ),
+        (lambda ax: plots.spread([1.0], ax, marked={"a": "1"}), "a of marked must be an array of real numbers"),
+        (lambda ax: plots.spread(np.array(["1", "2"], object), ax), "values must be an array of real numbers"),
+        (lambda ax: plots.time_per_iteration({0: 1.0}, ax, bar="b"), "bar must be one of 0; got 'b'"),
+        (lambda ax: plots.confusion([[0], [0, 1]], [0, 1], ax), "true must hold a class for each sample; got"),
+        (lambda ax: plots.confusion([0], Foreign(), ax), "predicted must hold a class for each sample; got"),
+        (lambda ax: plots.confusion([0], [0], ax, classes=np.array(1)), "classes must be a sequence of names; got"),
+        (lambda ax: plots.confusion([0], [0], ax, classes=[{}]), r"classes must be numbers or texts; got {} \(dict\)"),
+        (lambda ax: plots.sample_images(Foreign(), [0], [0], ax), "images must be an array of real numbers"),
+        (lambda ax: plots.reliability([0], 0.5, ax), r"probabilities must have shape .* got \(\)"),
+        (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], "a.txt"), r"path must end in \.gif; got 'a.txt'"),
         (lambda ax: plots.spread([1.0], ax.figure), "ax must be an Axes in a figure; got"),
         (lambda ax: plots.spread([1.0], np.array([ax, ax])), "ax must be an Axes in a figure; got"),
         (lambda ax: (ax.remove(), plots.spread([1.0], ax)), "ax must be an Axes in a figure; got"),
@@ -429,6 +448,11 @@ def test_error_over_distance(ax):
 def test_odd_arguments_are_refused_by_name(ax, draw, message):
     with pytest.raises((TypeError, ValueError), match=message):
         draw(ax)
+
+
+def test_infinity_leaves_no_r2_and_no_warning(ax):
+    plots.predicted_against_true([1.0, 2.0, np.inf], [1.0, 2.0, 1e300], ax)
+    assert "r2 nan" in ax.get_title()
 
 
 def test_decision_regions_around_one_point(ax):

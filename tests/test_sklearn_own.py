@@ -16,7 +16,16 @@ from sklearn.preprocessing import StandardScaler
 from fastnn import MLP, Activation, Loss
 from fastnn.kernels.dispatch import members_in_lanes
 from fastnn.settings import catalogue, optimizers
-from fastnn.sklearn import MLPClassifier, MLPRegressor, fitting, from_sklearn, register_skl2onnx, to_sklearn
+from fastnn.sklearn import (
+    MLPClassifier,
+    MLPEnsembleClassifier,
+    MLPEnsembleRegressor,
+    MLPRegressor,
+    fitting,
+    from_sklearn,
+    register_skl2onnx,
+    to_sklearn,
+)
 from fastnn.sklearn.conventions import first_weights, r2, update_rule_of
 
 RNG = np.random.default_rng(0)
@@ -460,6 +469,35 @@ REFUSED = [
 def test_bad_parameters_are_refused(model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(X, Y)
+
+
+REFUSED = {
+    "validation data": (MLPRegressor, Y, {"loss": "poisson"}, (X, Y + 1, None, 3)),
+    "other targets": (MLPRegressor, Y, {}, (X[:, :3], Y[:, 0], np.zeros(80))),
+    "a parameter of a loss": (MLPRegressor, Y, {"loss": "huber", "delta": [1.0, 2.0, 3.0]}, (X, Y)),
+    "huge weights": (MLPRegressor, Y, {"solver": "lbfgs"}, (X, Y, np.full(80, 1e306))),
+    "other classes": (MLPClassifier, LABELS, {}, (X, LABELS > 1, np.zeros(80))),
+    "weights of classes": (MLPClassifier, LABELS, {"class_weight": {0: -1.0}}, (X, LABELS > 1)),
+    "an ensemble's weights": (MLPEnsembleRegressor, Y, {}, (X[:, :3], Y[:, 0], np.zeros(80))),
+    "an ensemble's classes": (MLPEnsembleClassifier, LABELS, {}, (X, LABELS > 1, np.zeros(80))),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_estimator_whose_fit_is_refused_predicts_what_it_learned(case):
+    kind, targets, changed, arguments = REFUSED[case]
+    size = {"n_estimators": 2, "hidden_layer_sizes": (6,)} if "Ensemble" in kind.__name__ else {}
+    model = kind(**SHORT | {"max_iter": 2} | size).fit(X, targets)
+    before = model.predict(X)
+    with pytest.raises((TypeError, ValueError)):
+        model.set_params(**changed).fit(*arguments)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_weights_whose_sum_is_no_divisor_are_refused():
+    for model, targets in ((regressor(), Y), (regressor(solver="lbfgs"), Y), (classifier(), LABELS)):
+        with pytest.raises(ValueError, match=r"sample_weight must have a sum of at most .*e\+307; got inf"):
+            model.fit(X, targets, np.full(80, 1e307))  # losses were 0, and nothing was trained
 
 
 def test_bad_weights_are_refused():

@@ -271,6 +271,14 @@ def test_a_column_without_values_is_of_any_kind(dtype, kind):
     assert Column("z", ("a", "b")).read(nothing, Numerals()).to_list() == [None, None]
 
 
+@pytest.mark.parametrize("values", [[[1.0]], [{"a": 1.0}], [object()]])
+def test_a_column_of_what_is_no_single_value_is_refused(values):
+    series = polars.Series("z", values, polars.Object if type(values[0]) is object else None)
+    for column in (Column("z"), Column("z", kind="date"), Column("z", ("a", "b"))):
+        with pytest.raises(ValueError, match="column 'z' must hold single values, as in training; it holds "):
+            column.read(series, Numerals())
+
+
 def test_dates_of_a_time_zone_are_the_moments_they_are():
     from fastnn.tabular.numerals import days
 

@@ -282,6 +282,7 @@ def test_records_are_read_to_the_last():
         ({"x": [1.0, 2.0], "z": [1.0]}, "could not create a new DataFrame"),
         ({"x": [1.0, "2"]}, "unexpected value while building Series"),
         (3.0, ""),
+        (np.eye(2).view(np.matrix), "maximum recursion depth exceeded"),
     ],
 )
 def test_what_is_no_frame_is_refused_in_a_sentence(data, said):

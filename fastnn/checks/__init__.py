@@ -24,6 +24,7 @@ from fastnn.checks.arrays import (
     check_plain,
     check_scales,
     check_vector,
+    has_masked,
 )
 from fastnn.checks.data import (
     check_batch,
@@ -50,6 +51,7 @@ from fastnn.checks.losses import check_loss, check_loss_parameter, check_loss_ro
 from fastnn.checks.many import check_members_job
 from fastnn.checks.members import (
     check_ensemble_params,
+    check_positions,
     check_quantiles,
 )
 from fastnn.checks.memory import check_epochs, check_memory
@@ -111,6 +113,7 @@ __all__ = [
     "check_out",
     "check_params",
     "check_plain",
+    "check_positions",
     "check_quantiles",
     "check_rng",
     "check_sample",
@@ -130,6 +133,7 @@ __all__ = [
     "count_classes",
     "counted",
     "describe",
+    "has_masked",
     "is_iterable",
     "is_sequence",
     "listed",

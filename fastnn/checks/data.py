@@ -153,6 +153,11 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     return check_weights(weights, spec)
 
 
+def largest_sum(dtype: np.dtype, n_out: int) -> float:
+    """The largest sum of weights that kernels can divide by, times the number of outputs."""
+    return _LIMITS[dtype][1] / n_out
+
+
 def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
     """Weights, shape (rows,) or (K, rows), of which those below the smallest normal number are 0, as kernels take them.
 
@@ -162,7 +167,7 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
         If a weight is below 0; or if a row of the weights is all zeros, or its sum, times the number of outputs,
         has a reciprocal that underflows.
     """
-    tiny, most = _LIMITS[weights.dtype]
+    tiny, most = _LIMITS[weights.dtype][0], largest_sum(weights.dtype, spec.n_out)
     members = weights.ndim > 1
     if weights.min() < tiny:
         if (weights < 0).any():
@@ -172,16 +177,14 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
         weights = np.where(weights < tiny, weights.dtype.type(0), weights)
     with np.errstate(over="ignore"):
         sums = np.atleast_1d(weights.sum(axis=-1, dtype=np.float64))
-    bad = ~((sums > 0) & (sums <= most / spec.n_out)) & ~np.isnan(sums)
+    bad = ~((sums > 0) & (sums <= most)) & ~np.isnan(sums)
     if bad.any():
         which = int(np.argmax(bad))
         of = f" for member {which}" if members else ""
         if sums[which] == 0:
             raise ValueError(f"sample_weight must have a sum above 0; got only zeros{of}")
         if np.isfinite(weights[which] if members else weights).all():
-            raise ValueError(
-                f"sample_weight must have a sum of at most {most / spec.n_out:.3g}; got {sums[which]:.3g}{of}"
-            )
+            raise ValueError(f"sample_weight must have a sum of at most {most:.3g}; got {sums[which]:.3g}{of}")
     return weights
 
 

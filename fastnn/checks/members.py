@@ -73,10 +73,21 @@ def check_members(members: Any, params: Any, spec: NetworkSpec) -> tuple[NDArray
 
 def check_seeds(seeds: Any, members: int) -> NDArray[np.int64]:
     """A seed for each member, shape (K,); raises ValueError if it is anything else."""
-    expected = f"seeds must be integers of at least 0, one for each of the {members} members"
-    numbers = _as_integers(seeds, expected)
+    return _one_for_each("seeds", seeds, members)
+
+
+def check_positions(positions: Any, members: int) -> NDArray[np.intp]:
+    """A position for each member, shape (K,); 0, 1, 2 ... for None; raises ValueError if it is anything else."""
+    if positions is None:
+        return np.arange(members)
+    return _one_for_each("positions", positions, members).astype(np.intp, copy=False)
+
+
+def _one_for_each(argument: str, values: Any, members: int) -> NDArray[np.int64]:
+    expected = f"{argument} must be integers of at least 0, one for each of the {members} members"
+    numbers = _as_integers(values, expected)
     if len(numbers) != members:
-        raise ValueError(f"{expected}; got {describe(seeds)}")
+        raise ValueError(f"{expected}; got {describe(values)}")
     return numbers
 
 
@@ -231,7 +242,7 @@ def check_quantiles(argument: str, q: ArrayLike) -> NDArray[np.float64]:
     TypeError, ValueError
         If it is not such an array.
     """
-    numbers = as_numbers(argument, q, "any").astype(np.float64)
+    numbers = as_floats(argument, q, np.dtype(np.float64), "any")
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(f"{argument} must be numbers from 0 to 1; got {describe(q)}")
     return numbers

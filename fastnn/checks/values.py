@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.settings.describing import describe, is_number
 from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval
 
 __all__ = [
@@ -30,27 +31,11 @@ __all__ = [
     "nearest",
 ]
 
-_NUMBERS = (int, float, np.integer, np.floating)
-
 #: The smallest normal number of float32.
 _TINY = float(np.finfo(np.float32).smallest_normal)
 
 #: The largest integer that kernels know.
 LARGEST = 2**63 - 1
-
-
-def describe(value: object) -> str:
-    """A description of an argument, short enough for a sentence."""
-    if isinstance(value, np.ndarray):
-        kind = "a masked array" if hasattr(value, "mask") else "an array"
-        return f"{kind} of shape {value.shape} and dtype {value.dtype}"
-    try:
-        text = repr(value)
-    except Exception:  # whatever it raises, as of an integer of thousands of digits
-        return f"a value that has no repr ({type(value).__name__})"
-    if len(text) > 50 or "\n" in text:
-        text = f"{text.splitlines()[0][:40]}..."
-    return text if isinstance(value, (*_NUMBERS, str)) or value is None else f"{text} ({type(value).__name__})"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -89,7 +74,7 @@ def check_number(argument: str, value: Any, interval: Interval) -> float:
     """
     if type(value) is float and value in interval:
         return value
-    if not isinstance(value, _NUMBERS) or isinstance(value, (bool, np.timedelta64)):  # subclasses of integers
+    if not is_number(value):
         raise TypeError(f"{argument} must be {interval}; got {describe(value)}")
     try:
         number = float(value)

@@ -43,7 +43,8 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
         )
     if array.dtype.name in ("float16", "bfloat16", "float32"):
         return array.astype(np.float32)
-    exact = array.astype(np.float64)
+    with np.errstate(over="ignore"):  # which is refused below
+        exact = array.astype(np.float64)
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and not _kept(array, exact):
         raise ValueError(f"{what} must hold numbers that float64 represents; got integers that it would round")
     if array.dtype.itemsize > 8 and not ((exact == array) | np.isnan(array)).all():

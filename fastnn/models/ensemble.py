@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, overload
 
@@ -19,10 +20,12 @@ from fastnn.checks import (
     check_network_spec,
     check_no_workspace,
     check_out,
+    check_positions,
     check_quantiles,
     check_sample,
     counted,
     describe,
+    has_masked,
 )
 from fastnn.jobs.records import STOPPED, Records
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -65,8 +68,10 @@ class Ensemble(Exports):
         positions: NDArray[np.intp] | None = None,
     ):
         self._spec, self._params = check_network_spec(spec), check_ensemble_params(params, spec)
-        self._records, self._seed = records, seed
-        self._positions = np.arange(len(self._params)) if positions is None else positions
+        if records is not None and not isinstance(records, Records):
+            raise TypeError(f"records must be those of an ensemble, many.records; got {describe(records)}")
+        self._records, self._seed = records, None if seed is None else check_integer("seed", seed, 0)
+        self._positions = check_positions(positions, len(self._params))
 
     @property
     def spec(self) -> NetworkSpec:
@@ -176,10 +181,10 @@ class Ensemble(Exports):
 
     def _some(self, index: Any) -> Ensemble:
         """The members of a slice, a list or a mask."""
-        try:
-            positions = self._positions[index]
-        except (IndexError, TypeError):
-            positions = None
+        positions: Any = None
+        if not has_masked(index):
+            with suppress(Exception):  # ragged, or whatever the array of another library raises
+                positions = self._positions[index]
         if np.ndim(positions) != 1:
             raise IndexError(
                 f"an index must be a number, a slice, or a list or mask of {counted(len(self), 'member')}; "
@@ -274,7 +279,7 @@ class Ensemble(Exports):
             As in `mean`, or if `q` holds anything but numbers in [0, 1].
         """
         q = check_quantiles("q", q)
-        return np.quantile(self._outputs("quantile", X).astype(np.float64), q, axis=0)
+        return quantiles_of(self._outputs("quantile", X).astype(np.float64), q)
 
     def _outputs(self, method: str, X: ArrayLike) -> NDArray:
         """The outputs of the members, of which there must be some."""
@@ -336,3 +341,8 @@ class Ensemble(Exports):
     def __repr__(self) -> str:
         first = f": {self[0]!r}" if len(self) else ""
         return f"<Ensemble of {counted(len(self), 'member')}{first}>"
+
+
+def quantiles_of(outputs: NDArray, q: NDArray[np.float64]) -> NDArray:
+    """Quantiles along the first axis, shape (..., n, n_out), for `q` of any shape, of which NumPy takes few."""
+    return np.quantile(outputs, q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])

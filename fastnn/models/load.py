@@ -43,7 +43,7 @@ def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> 
     OSError
         If the file cannot be read.
     """
-    if not isinstance(functions, Iterable):
+    if not isinstance(functions, Iterable) or getattr(functions, "ndim", 1) == 0:
         raise TypeError(f"functions must be a sequence of fastnn.Activation; got {describe(functions)}")
     for function in functions:
         if not isinstance(function, Activation):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.checks import describe
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue, optimizers
@@ -26,9 +27,13 @@ def warmup(report: Report | None = None) -> None:
 
     Raises
     ------
+    TypeError
+        If `report` cannot be called.
     RuntimeError
         If Numba's compiler is turned off.
     """
+    if report is not None and not callable(report):
+        raise TypeError(f"report must be callable, or None; got {describe(report)}")
     if compiler_is_off():
         refuse("fastnn.warmup")
     pieces = list(_pieces())

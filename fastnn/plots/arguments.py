@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import as_numbers, describe, listed
-from fastnn.checks.arrays import has_masked
+from fastnn.checks import describe, has_masked, is_iterable, listed
+from fastnn.checks.arrays import DTYPES, as_floats
 from fastnn.models.mlp import MLP
 
 
@@ -25,8 +25,9 @@ def numbers(name: str, values: ArrayLike, shape: str = "(n,)") -> NDArray[np.flo
     if not has_masked(values):
         with suppress(Exception):  # whatever an array of another library raises; it is refused below
             values = np.asarray(values)
-            values = values.astype(float) if values.dtype.kind == "O" else values
-    return as_numbers(name, values, shape).astype(float)
+            if values.dtype.kind == "O" and not any(isinstance(value, (str, bytes)) for value in values.flat):
+                values = values.astype(float)
+    return as_floats(name, values, DTYPES["float64"], shape).astype(float)
 
 
 def number(name: str, value: Any) -> float:
@@ -53,9 +54,16 @@ def class_labels(**given: ArrayLike) -> list[NDArray]:
     for name, values in given.items():
         if has_masked(values):
             raise ValueError(f"{name} must hold a class for each sample; got a masked array")
-        if any(map(_is_missing, np.asarray(values).ravel().tolist())):
+        if any(map(_is_missing, _as_array(name, values).ravel().tolist())):
             raise ValueError(f"{name} must hold a class for each sample; got one that is missing")
-    return _alike({name: np.asarray(values) for name, values in given.items()})
+    return _alike({name: _as_array(name, values) for name, values in given.items()})
+
+
+def _as_array(name: str, values: Any) -> NDArray:
+    try:
+        return np.asarray(values)
+    except Exception as error:  # ragged, or whatever the array of another library raises
+        raise TypeError(f"{name} must hold a class for each sample; got {describe(values)}") from error
 
 
 def literal(text: Any) -> str:
@@ -78,8 +86,12 @@ def check_names(argument: str, given: Any, count: int | None = None) -> list[Any
     TypeError, ValueError
         If they are no sequence of names, or of another length.
     """
-    if isinstance(given, str) or not hasattr(given, "__len__") or any(np.ndim(name) for name in given):
+    if not (is_iterable(given) and hasattr(given, "__len__") and getattr(given, "ndim", 1) == 1) or any(
+        map(np.ndim, given)
+    ):
         raise TypeError(f"{argument} must be a sequence of names; got {describe(given)}")
+    if not all(isinstance(name, Hashable) for name in given):
+        raise TypeError(f"{argument} must be numbers or texts; got {listed([*map(describe, given)])}")
     if count is not None and len(given) != count:
         raise ValueError(f"{argument} must have {count} names; got {len(given)}")
     return list(given)

@@ -145,8 +145,9 @@ def predicted_against_true(
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
     ax.plot(ends, ends, color=STYLES[0]["color"], linewidth=3, zorder=1, label="predicted = true")
     ax.scatter(true, predicted, s=18, color=STYLES[1]["color"], alpha=max(0.15, min(0.8, 200 / len(true))), linewidth=0)
-    residual = ((predicted - true) ** 2).sum()
-    r2 = 1 - residual / ((true - true.mean()) ** 2).sum() if np.ptp(true) > 0 else np.nan
+    with np.errstate(over="ignore", invalid="ignore"):  # the title shows what comes of it
+        residual = ((predicted - true) ** 2).sum()
+        r2 = 1 - residual / ((true - true.mean()) ** 2).sum() if np.ptp(true) > 0 else np.nan
     error = np.sqrt(residual / len(true))
     ax.set(title=f"Predicted and true: r2 {r2:.3f}, typical error {error:.3g}", aspect="equal", adjustable="datalim")
     ax.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")

@@ -83,7 +83,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     """
     if not check_mapping("seconds", seconds):
         raise ValueError("seconds must have at least one time; got none")
-    seconds = {name: check_number(name, time, ABOVE_0) for name, time in seconds.items()}
+    seconds = {str(name): check_number(str(name), time, ABOVE_0) for name, time in seconds.items()}
     if bar is not None:
         check_name("bar", bar, seconds)
     slowest, fastest = max(seconds.values()), min(seconds.values())
@@ -131,7 +131,7 @@ def spread(
     """
     values = numbers("values", values).ravel()
     marked = check_mapping("marked", {} if marked is None else marked)
-    lines = {name: number(name, value) for name, value in marked.items()}
+    lines = {name: number(f"{name} of marked", value) for name, value in marked.items()}
     ax = axes_or_new(ax)
     finite = values[np.isfinite(values)]
     if finite.size:

@@ -102,6 +102,8 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, ax: Axes | None = N
     """
     (labels,), given = class_labels(labels=labels), numbers("probabilities", probabilities, "(n, n_classes)")
     bins = check_integer("bins", bins, 1)
+    if given.ndim not in (1, 2):
+        raise ValueError(f"probabilities must have shape (n,) or (n, n_classes); got {given.shape}")
     if given.ndim == 1 or given.shape[1] == 1:
         given = np.stack([1 - given.ravel(), given.ravel()], axis=1)
     if len(given) != len(labels):

@@ -12,6 +12,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from fastnn.settings.describing import describe
+
 _NUMBERS = (bool, int, float, str, type(None), np.number, np.bool_)
 
 #: Packages whose functions are told apart by their names alone.
@@ -26,6 +28,15 @@ def plain(function: Any) -> Callable:
 def is_python(value: Any) -> bool:
     """Whether something is a function in Python, decorated by Numba or not."""
     return isinstance(plain(value), FunctionType)
+
+
+def refuse_others(**functions: Any) -> None:
+    """Refuse arguments that are no such functions; raises TypeError if one is none."""
+    for argument, function in functions.items():
+        if not is_python(function):
+            raise TypeError(
+                f"{argument} must be a function of Python's, compiled by Numba or not; got {describe(function)}"
+            )
 
 
 def used_by(function: Callable) -> dict[str, Any]:
@@ -101,7 +112,7 @@ def _inner(code: CodeType) -> list[CodeType]:
 def _parts(function: Callable, callers: tuple[Callable, ...] = ()) -> Iterator[str]:
     """What tells a function from others."""
     if not isinstance(function, FunctionType):
-        raise TypeError(f"a function must be one of Python's, compiled by Numba or not; got {function!r}")
+        raise TypeError(f"a function must be one of Python's, compiled by Numba or not; got {describe(function)}")
     if function in callers:
         raise TypeError(f"a function must not call itself; {function.__name__} does")
     yield from _code(function.__code__)

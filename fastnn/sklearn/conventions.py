@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -41,6 +42,18 @@ NON_FINITE = (
 def keep(estimator: Any, arguments: dict[str, Any]) -> None:
     """Set each argument of a constructor, its ``locals()``, as the attribute of that name, as scikit-learn asks."""
     vars(estimator).update({name: value for name, value in arguments.items() if name not in ("self", "__class__")})
+
+
+@contextmanager
+def unchanged_if_refused(estimator: Any) -> Iterator[None]:
+    """A context in which an error leaves an estimator as it was: a fitted one still predicts what it learned."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def hidden_sizes(sizes: Any) -> list[int]:

@@ -10,7 +10,14 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.checks import counted
 from fastnn.sklearn.bookkeeping import begin, check_callbacks, go_on, merit
-from fastnn.sklearn.conventions import NON_FINITE, first_weights, hidden_sizes
+from fastnn.sklearn.conventions import (
+    NON_FINITE,
+    activations_of,
+    first_weights,
+    hidden_sizes,
+    spec_of,
+    unchanged_if_refused,
+)
 from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.restarts import fit_together, goes_together
@@ -28,6 +35,20 @@ def fit_estimator(
     validation_data: Any = None,
 ) -> Perceptron:
     """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
+    with unchanged_if_refused(estimator):
+        starts, data, validation = _prepared(estimator, X, y, sample_weight, incremental, validation_data)
+    estimator._learned_loss = estimator.loss
+    estimator._learned_min_variance = getattr(estimator, "min_variance", None)
+    together = len(starts) > 1 and goes_together(estimator, data, validation) and fit_together(estimator, starts, data)
+    if not together:
+        _fit_in_turn(estimator, starts, data, validation, incremental)
+    return estimator
+
+
+def _prepared(
+    estimator: Perceptron, X: Any, y: Any, sample_weight: Any, incremental: bool, validation_data: Any
+) -> tuple[list[Any], Data, Data | None]:
+    """First weights of each start, none to train on; the data, and the validation set, None without one."""
     if estimator.solver == "levenberg-marquardt" and estimator.loss != "squared_error":
         raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {estimator.loss!r}")
     check_callbacks(estimator.callbacks)
@@ -36,8 +57,10 @@ def fit_estimator(
     X, y = estimator._validate_input(X, y, incremental, reset=first_pass)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X)
-        if not sample_weight.sum() > 0:
-            raise ValueError(f"sample_weight must have a sum above 0; got {sample_weight.sum()}")
+        with np.errstate(over="ignore"):  # which is refused where the network is known
+            total = sample_weight.sum()
+        if not total > 0:
+            raise ValueError(f"sample_weight must have a sum above 0; got {total}")
     sample_weight = estimator._weigh_classes(y, sample_weight, incremental)
     y = estimator._targets(y)
     n_outputs = estimator._outputs_per_target() * y.shape[1]
@@ -58,12 +81,9 @@ def fit_estimator(
         starts = [first_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
-    estimator._learned_loss = estimator.loss
-    estimator._learned_min_variance = getattr(estimator, "min_variance", None)
-    together = len(starts) > 1 and goes_together(estimator, data, validation) and fit_together(estimator, starts, data)
-    if not together:
-        _fit_in_turn(estimator, starts, data, validation, incremental)
-    return estimator
+    activations = activations_of(estimator.activation, len(hidden))
+    spec = spec_of(sizes, activations, estimator.out_activation_, data[0].dtype)
+    return starts, estimator._checked(data, spec), validation
 
 
 def _check_same_network(estimator: Perceptron, hidden: list[int], n_targets: int, n_outputs: int) -> None:

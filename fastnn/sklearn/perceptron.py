@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import validate_data
 
 from fastnn.checks import check_loss_parameter, check_target_range
+from fastnn.checks.data import largest_sum
 from fastnn.jobs.job import Job
 from fastnn.settings.own import Activation, Loss
 from fastnn.settings.spec import NetworkSpec
@@ -110,15 +111,21 @@ class Perceptron(BaseMultilayerPerceptron):
         """The sample weights, times those of classes where the estimator has them."""
         return sample_weight
 
+    def _checked(self, data: Data, spec: NetworkSpec) -> Data:
+        """Data as the loss and the kernels can train on them; raises TypeError or ValueError if they cannot."""
+        X, y, weight = data
+        loss, _ = loss_and_convention(self.loss, spec)
+        if isinstance(loss, Loss):
+            check_target_range(y, loss)
+        check_loss_parameter(loss, spec, **loss_numbers(self))
+        return X, y, None if weight is None else _weight_of(weight, spec)
+
     def _job(self, data: Data, dtype: np.dtype, **settings: Any) -> Job:
         """A training run of the network; `coefs_` and `intercepts_` become views of its parameters."""
         X, y, weight = data
         spec, params = self._network(dtype)
         self.coefs_, self.intercepts_ = spec.weights(params), spec.biases(params)
         loss, convention = loss_and_convention(self.loss, spec)
-        if isinstance(loss, Loss):
-            check_target_range(y, loss)
-        weight = None if weight is None else _weight_of(weight, dtype)
         parameter = check_loss_parameter(loss, spec, **loss_numbers(self))
         return Job(
             spec,
@@ -134,12 +141,17 @@ class Perceptron(BaseMultilayerPerceptron):
         )
 
 
-def _weight_of(given: NDArray, dtype: np.dtype) -> NDArray:
+def _weight_of(given: NDArray, spec: NetworkSpec) -> NDArray:
     """The weights of the samples that are trained on; those below the smallest normal number count for nothing."""
+    dtype = np.dtype(spec.dtype)
     weight = converted("sample_weight", given, dtype)
     if not (abs(weight) >= np.finfo(dtype).smallest_normal).any():
         raise ValueError(
             f"sample_weight must be above 0 in {dtype} for some of the samples that are trained on; "
             f"got at most {given.max():g}"
         )
+    with np.errstate(over="ignore"):
+        total, most = weight.sum(dtype=np.float64), largest_sum(dtype, spec.n_out)
+    if not abs(total) <= most:
+        raise ValueError(f"sample_weight must have a sum of at most {most:.3g}; got {total:.3g}")
     return weight

@@ -75,6 +75,8 @@ class Column:
         numerals = Numerals(numerals.decimal, numerals.thousands, (*numerals.missing, *self.strays))
         if not series.is_not_null().any():  # of whatever type: nothing in it tells what it is
             series = polars.Series(series.name, [None] * len(series), polars.String)
+        if series.dtype.is_nested() or series.dtype == polars.Object:
+            raise ValueError(f"column {series.name!r} must hold single values, as in training; it holds {series.dtype}")
         if self.levels is not None:
             texts = numerals.present(as_texts(series))
             if series.dtype.is_float():

@@ -32,8 +32,11 @@ def as_frame(data: Any) -> Any:
         if isinstance(data, Mapping):
             data = {name: _column(values) for name, values in data.items()}
         return polars.DataFrame(data, infer_schema_length=None).fill_nan(None)  # by all records, not the first hundred
-    except (polars.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"frame cannot be read as a table: {str(error).splitlines()[0]}") from error
+    except MemoryError:
+        raise
+    except (Exception, polars.exceptions.PanicException) as error:  # whatever the array of another library raises
+        reason = str(error).splitlines() or [type(error).__name__]
+        raise ValueError(f"frame cannot be read as a table: {reason[0]}") from error
 
 
 def _columns_of_pandas(frame: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastnn.settings import catalogue
-from fastnn.settings.fingerprint import fingerprint, frozen
+from fastnn.settings.fingerprint import fingerprint, frozen, refuse_others
 from fastnn.settings.own.names import kept, own_name, plain_name
 
 #: What an activation's functions are called, each the derivative of the one before.
@@ -69,6 +69,7 @@ class Activation(catalogue.Activation):
             raise TypeError("second_derivative must be given where third_derivative is; got None")
         higher = (function for function in (second_derivative, third_derivative) if function is not None)
         given = (value, derivative, *higher)
+        refuse_others(**dict(zip(PARTS, given, strict=False)))
         digest = fingerprint(*given)
         super().__init__(
             own_name(value, name, digest),

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from fastnn.settings import catalogue
-from fastnn.settings.fingerprint import fingerprint, frozen, plain
+from fastnn.settings.fingerprint import fingerprint, frozen, plain, refuse_others
 from fastnn.settings.own.names import interval, kept, own_name, plain_name
 
 
@@ -74,6 +74,7 @@ class Loss(catalogue.Loss):
         outputs: tuple[float, float] = (-inf, inf),
         targets: tuple[float, float] = (-inf, inf),
     ):
+        refuse_others(value=value, gradient=gradient)
         digest = fingerprint(value, gradient)
         super().__init__(own_name(value, name, digest), int(digest, 16), targets=interval("targets", targets))
         self._keep(value=value, gradient=gradient)
@@ -153,7 +154,8 @@ class LeastSquares(Loss):
         outputs: tuple[float, float] = (-inf, inf),
         targets: tuple[float, float] = (-inf, inf),
     ):
-        fingerprint(residual, derivative)  # which refuses what is no function
+        refuse_others(residual=residual, derivative=derivative)
+        fingerprint(residual, derivative)  # which refuses what cannot be compared
         name = plain(residual).__name__ if name is None else name
         super().__init__(*_square(residual, derivative), name=name, outputs=outputs, targets=targets)
         self._keep(residual=residual, derivative=derivative)

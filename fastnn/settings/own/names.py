@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.settings.describing import describe, is_number
 from fastnn.settings.fingerprint import plain
 
 
@@ -35,7 +36,7 @@ def own_name(function: Callable, name: str | None, digest: str) -> str:
     """The name of a row: the user's, or that of a function, and the functions' fingerprint."""
     name = plain(function).__name__ if name is None else name
     if not isinstance(name, str) or not name or "@" in name:
-        raise TypeError(f"name must be a text without @; got {name!r}")
+        raise TypeError(f"name must be a text without @; got {describe(name)}")
     return f"{name}@{digest}"
 
 
@@ -49,11 +50,14 @@ def interval(argument: str, given: Any) -> tuple[float, float]:
     ValueError
         If the second is not above the first.
     """
+    is_pair = isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim == 1)
+    ends = tuple(given) if is_pair else ()
+    if len(ends) != 2 or not all(map(is_number, ends)):
+        raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {describe(given)}")
     try:
-        ends = () if isinstance(given, (str, bytes, set, frozenset)) else tuple(given)
-        low, high = (float(end) for end in ends if not np.iscomplexobj(end))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {given!r}") from error
+        low, high = map(float, ends)
+    except OverflowError as error:  # of a whole number
+        raise TypeError(f"{argument} must be two numbers of float64; got {describe(given)}") from error
     if not low < high:
-        raise ValueError(f"{argument} must be two numbers, the second above the first; got {given!r}")
+        raise ValueError(f"{argument} must be two numbers, the second above the first; got {describe(given)}")
     return low, high

@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from fastnn.sklearn.conventions import unchanged_if_refused
 from fastnn.sklearn.ensembles.base import EnsembleBase
 
 
@@ -55,10 +56,11 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
         self
             The fitted estimator.
         """
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        self._train(X, labels.astype(np.intp), sample_weight, len(self.classes_), "softmax", "cross_entropy")
+        with unchanged_if_refused(self):
+            X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+            check_classification_targets(y)
+            self.classes_, labels = np.unique(y, return_inverse=True)
+            self._train(X, labels.astype(np.intp), sample_weight, len(self.classes_), "softmax", "cross_entropy")
         return self
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:

@@ -11,8 +11,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from fastnn.checks import check_quantiles
+from fastnn.models.ensemble import quantiles_of
 from fastnn.models.normal_outputs import variance_of_mixture
-from fastnn.sklearn.conventions import catalogue_loss, keep, output_of
+from fastnn.sklearn.conventions import catalogue_loss, keep, output_of, unchanged_if_refused
 from fastnn.sklearn.ensembles.base import EnsembleBase
 from fastnn.sklearn.targets import Targets
 
@@ -119,14 +120,15 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         self
             The fitted estimator.
         """
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        y = self._targets(np.asarray(y, np.float64))
-        self._flat = y.shape[1] == 1
-        output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
-        self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
-        self._learned_loss, self._learned_min_variance = self.loss, self.min_variance
+        with unchanged_if_refused(self):
+            X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
+            if y.ndim == 2 and y.shape[1] == 1:
+                y = column_or_1d(y, warn=True)
+            y = self._targets(np.asarray(y, np.float64))
+            self._flat = y.shape[1] == 1
+            output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
+            self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
+            self._learned_loss, self._learned_min_variance = self.loss, self.min_variance
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -177,7 +179,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
             If `quantiles` holds anything but numbers in [0, 1].
         """
         quantiles = check_quantiles("quantiles", quantiles)
-        return self._shaped(np.quantile(self._means(self._outputs(X)).astype(np.float64), quantiles, axis=0))
+        return self._shaped(quantiles_of(self._means(self._outputs(X)).astype(np.float64), quantiles))
 
     def _shaped(self, values: NDArray) -> NDArray:
         return values[..., 0] if self._flat else values
