@@ -252,6 +252,15 @@ def test_what_is_refused():
             net.train_step(foreign, Y[0], state)
     with pytest.raises(TypeError, match=r"^grad must be a plain array in the machine's byte order; got "):
         state.apply(net, np.zeros(32, ">f8"))
+    for name, step in {
+        "x": lambda: net.train_step([], Y[0], state),
+        "y": lambda: net.train_step(X[0], [np.ma.masked], state),
+        "state": lambda: net.train_step(X[0], Y[0], []),
+        "grad": lambda: state.apply(net, [1.0]),
+        "net": lambda: state.apply([], np.zeros(32)),
+    }.items():
+        with pytest.raises(TypeError, match=rf"^{name} must not be a list, as compiled code takes it as it is; got "):
+            step()
     for strange in (np.zeros(32, "g"), np.zeros(32, object)):
         with pytest.raises(TypeError, match=r"^x must be an array of a dtype that compiled code has; got an array of"):
             net.train_step(strange[:3], Y[0], state)

@@ -180,14 +180,16 @@ def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec
 def check_plain(**arrays: Any) -> None:
     """Refuse arrays that compiled code may mistake for others: the types it remembers have no byte order and no mask.
 
-    Anything but an array is left to the compiler, which refuses it.
+    Anything but an array or a list is left to the compiler, which refuses it.
 
     Raises
     ------
     TypeError
-        If one is of foreign byte order, or masked, or of a dtype that Numba does not have.
+        If one is of foreign byte order, or masked, or of a dtype that Numba does not have; or a list.
     """
     for name, array in arrays.items():
+        if isinstance(array, list):  # of which an empty one has no type
+            raise TypeError(f"{name} must not be a list, as compiled code takes it as it is; got {describe(array)}")
         if not isinstance(array, np.ndarray):
             continue
         if not array.dtype.isnative or isinstance(array, np.ma.MaskedArray):

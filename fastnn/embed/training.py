@@ -143,7 +143,7 @@ class TrainState:
         TypeError, numba.core.errors.TypingError, ValueError
             If an argument has the wrong type or shape, or the network's parameters are read-only.
         """
-        checks.check_plain(grad=grad)
+        checks.check_plain(net=net, grad=grad)
         checks.check_trained_params(net)
         try:
             return bool(apply(self, net, grad))

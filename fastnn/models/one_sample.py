@@ -152,7 +152,7 @@ class SingleSample(Derivatives):
             refuse("net.train_step")
         from fastnn.embed import steps
 
-        checks.check_plain(x=x, y=y)
+        checks.check_plain(x=x, y=y, state=state)
         checks.check_trained_params(self)
         for name, array in {"x": x, "y": y}.items():
             if isinstance(array, np.ndarray):
