@@ -328,6 +328,10 @@ def test_callbacks_see_every_epoch_and_may_stop():
     assert seen == list(enumerate(model.loss_curve_, start=1))
     assert model.n_iter_ == 3
     same_weights(model, regressor(max_iter=3).fit(X, Y), rtol=0, atol=0)
+    with pytest.raises(
+        TypeError, match=r"callbacks must be functions of the estimator, or one; got an array of shape \(\)"
+    ):
+        regressor(callbacks=np.array(3)).fit(X, Y)
     with pytest.raises(TypeError, match=r"callbacks must be functions of the estimator, or one; got \[3\]"):
         regressor(callbacks=[3]).fit(X, Y)
 
@@ -457,6 +461,9 @@ REFUSED = [
     (regressor(solver="adamm"), "The 'solver' parameter of MLPRegressor must be"),
     (regressor(loss="mse"), "The 'loss' parameter of MLPRegressor must be"),
     (regressor(hidden_layer_sizes=(8.7,)), r"hidden_layer_sizes must be whole numbers > 0, got \[8\.7\]"),
+    (regressor(hidden_layer_sizes=np.array(3.5)), r"hidden_layer_sizes must be whole numbers > 0, got \[array"),
+    (regressor(hidden_layer_sizes=2**60), "the parameters of hidden_layer_sizes must be at most"),
+    (regressor(n_restarts=2**60), "n_restarts must be at most .* as more do not fit into the memory"),
     (regressor(hidden_layer_sizes=[[3, 4]]), r"hidden_layer_sizes must be whole numbers > 0, got \[\[3, 4\]\]"),
     (regressor(n_restarts=0), "The 'n_restarts' parameter"),
     (regressor(dtype="float16"), "The 'dtype' parameter"),
@@ -471,7 +478,7 @@ def test_bad_parameters_are_refused(model, message):
         model.fit(X, Y)
 
 
-REFUSED = {
+REFITS = {
     "validation data": (MLPRegressor, Y, {"loss": "poisson"}, (X, Y + 1, None, 3)),
     "other targets": (MLPRegressor, Y, {}, (X[:, :3], Y[:, 0], np.zeros(80))),
     "a parameter of a loss": (MLPRegressor, Y, {"loss": "huber", "delta": [1.0, 2.0, 3.0]}, (X, Y)),
@@ -483,9 +490,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", REFITS)
 def test_an_estimator_whose_fit_is_refused_predicts_what_it_learned(case):
-    kind, targets, changed, arguments = REFUSED[case]
+    kind, targets, changed, arguments = REFITS[case]
     size = {"n_estimators": 2, "hidden_layer_sizes": (6,)} if "Ensemble" in kind.__name__ else {}
     model = kind(**SHORT | {"max_iter": 2} | size).fit(X, targets)
     before = model.predict(X)

@@ -181,6 +181,7 @@ def test_a_frame_holds_the_records(monkeypatch):
         ({"settings": np.array(1)}, "settings must be a grid, or the settings one by one"),
         ({"settings": {"hidden": np.array(2)}}, "hidden of settings must be a sequence of values"),
         ({"settings": {"batch_size": [[1]]}}, r"batch_size of settings must be one value, or a tuple; got \[1\]"),
+        ({"settings": {"hidden": [(3, 4.5)]}}, "every one of hidden must be an integer of at least 1; got 4.5"),
         ({"settings": {"l2": ["a"]}}, "l2 must be a finite number of at least 0; got 'a'"),
         ({"settings": {"momentum": [0.9]}}, "momentum must be left out of settings for Adam, which has none"),
         ({"checkpoint": 1}, "checkpoint must be a str or a path; got 1"),

@@ -80,7 +80,10 @@ def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[st
         checks.check_integer("batch_size", call["batch_size"], 1)
     outputs = _outputs(y, call.get("loss", "mse"), call.get("quantiles", 0.5))
     hidden: Any = network.pop("hidden")
-    widths = hidden if checks.is_iterable(hidden) else (checks.check_integer("hidden", hidden, 1),)
+    if checks.is_iterable(hidden):
+        widths = [checks.check_integer("every one of hidden", width, 1) for width in hidden]
+    else:
+        widths = [checks.check_integer("hidden", hidden, 1)]
     spec = checks.check_spec((np.shape(X)[1], *widths, outputs), **network)
     optimizer = setting.get("optimizer", Adam())
     if not isinstance(optimizer, Optimizer):

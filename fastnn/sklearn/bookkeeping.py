@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from fastnn.checks import describe, is_iterable
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -72,9 +73,9 @@ def merit(estimator: Perceptron) -> float:
 
 def check_callbacks(given: Any) -> list[Callable]:
     """The functions that an estimator is given, one or several; raises TypeError if one cannot be called."""
-    callbacks = [given] if callable(given) else [] if given is None else list(given)
+    callbacks = [given] if callable(given) else [] if given is None else list(given) if is_iterable(given) else [given]
     if not all(map(callable, callbacks)):
-        raise TypeError(f"callbacks must be functions of the estimator, or one; got {given!r}")
+        raise TypeError(f"callbacks must be functions of the estimator, or one; got {describe(given)}")
     return callbacks
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from fastnn.checks import check_hidden_activation, check_loss_row, check_name, counted
+from fastnn.checks import check_hidden_activation, check_loss_row, check_name, counted, describe, is_iterable
 from fastnn.jobs.job import LossConvention
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import AdamHat, AdamW, Optimizer, RMSprop, Rprop, VelocitySGD
@@ -64,9 +64,9 @@ def hidden_sizes(sizes: Any) -> list[int]:
     ValueError
         If one is not a whole number above 0.
     """
-    widths = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    widths = list(sizes) if is_iterable(sizes) else [sizes]
     if not all(isinstance(width, Integral) for width in widths):
-        raise ValueError(f"hidden_layer_sizes must be whole numbers > 0, got {widths}.")
+        raise ValueError(f"hidden_layer_sizes must be whole numbers > 0, got {describe(widths)}")
     if any(width <= 0 for width in widths):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {widths}.")  # as scikit-learn says it
     return [int(width) for width in widths]
@@ -83,7 +83,8 @@ def activations_of(activation: Any, hidden: int) -> tuple[str, ...]:
     names = (activation,) * hidden if isinstance(activation, (str, Activation)) else tuple(activation)
     if len(names) != hidden:
         raise ValueError(
-            f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}; got {activation!r}"
+            f"activation must be a name, or one for each of {counted(hidden, 'hidden layer')}; "
+            f"got {describe(activation)}"
         )
     return tuple(
         check_hidden_activation(name)

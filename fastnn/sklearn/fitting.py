@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from fastnn.checks import counted
+from fastnn.checks import check_memory, counted
 from fastnn.sklearn.bookkeeping import begin, check_callbacks, go_on, merit
 from fastnn.sklearn.conventions import (
     NON_FINITE,
@@ -78,6 +79,9 @@ def _prepared(
     if first_pass:
         estimator.n_layers_, estimator.out_activation_ = len(sizes), estimator._output_activation()
         count = 1 if incremental else int(estimator.n_restarts)
+        parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+        check_memory("the parameters of hidden_layer_sizes", parameters, dtype.itemsize)
+        check_memory("n_restarts", count, parameters * dtype.itemsize)
         starts = [first_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
