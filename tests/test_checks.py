@@ -263,6 +263,9 @@ def test_infinity_is_no_overflow(backend):
     assert np.isnan(net(dtype="float32").predict(np.full((1, 3), np.nan), backend=backend)).all()
     one = MLP((1, 1), dtype="float32", rng=0)
     assert np.isinf(one.predict([[np.inf], [-np.inf]], backend=backend)).all()
+    assert np.isnan(MLP((3, 4, 1), rng=0).predict([[np.inf, np.inf, -np.inf]], backend=backend)).all()
+    laplace = fastnn.laplace(net(), X, Y)
+    assert np.isnan(laplace.predict([[np.inf, np.inf, -np.inf]])).all()
 
 
 def misaligned(array):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.models.normal_outputs import means_and_variances
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (37, 2))
@@ -110,6 +111,11 @@ def test_the_states_of_compiled_code_take_it():
     np.testing.assert_array_equal(net.params, other.params)
     with pytest.raises(ValueError, match=r"and y \(n, 3\); got x of shape \(37, 2\) and y of shape \(37, 6\)"):
         net.train_step(X, np.zeros((37, 6)), state)
+
+
+def test_a_variance_beyond_the_dtype_is_infinite_without_a_warning():
+    means, variances = means_and_variances(np.array([[1.0, 800.0]]), 1e-6)
+    assert (means[0, 0], variances[0, 0]) == (1.0, np.inf)
 
 
 def test_batches_from_a_callable_and_a_sweep_take_it():

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 def means_and_variances(outputs: NDArray, min_variance: ArrayLike) -> tuple[NDArray, NDArray]:
     """Of outputs, shape (..., 2 n_targets), which are the means and then the log-variances: both, (..., n_targets)."""
     means, log_variances = np.split(outputs, 2, axis=-1)
-    return means, np.exp(log_variances) + np.asarray(min_variance, outputs.dtype)
+    with np.errstate(over="ignore"):  # a variance beyond the dtype is infinite
+        return means, np.exp(log_variances) + np.asarray(min_variance, outputs.dtype)
 
 
 def variance_of_mixture(means: NDArray, variances: NDArray) -> NDArray[np.float64]:

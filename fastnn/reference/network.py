@@ -68,7 +68,8 @@ def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     ndarray, shape (n, n_out)
         The outputs, of the same dtype.
     """
-    return forward(spec, params, X)[1][-1]
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity in, infinity or NaN out
+        return forward(spec, params, X)[1][-1]
 
 
 def loss_and_grad(
