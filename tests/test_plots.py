@@ -431,6 +431,7 @@ def test_error_over_distance(ax):
             "images must be an array of real numbers",
         ),
         (lambda ax: plots.spread([1.0], ax, marked={"a": "1"}), "a of marked must be an array of real numbers"),
+        (lambda ax: plots.spread(None, ax), r"values must be an array of real numbers of shape \(n,\); got None"),
         (lambda ax: plots.spread(np.array(["1", "2"], object), ax), "values must be an array of real numbers"),
         (lambda ax: plots.time_per_iteration({0: 1.0}, ax, bar="b"), "bar must be one of 0; got 'b'"),
         (lambda ax: plots.confusion([[0], [0, 1]], [0, 1], ax), "true must hold a class for each sample; got"),

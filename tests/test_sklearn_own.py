@@ -1,5 +1,6 @@
 """What the estimators have beyond scikit-learn's, and how they get on with its tools."""
 
+import enum
 import pickle
 import warnings
 
@@ -499,6 +500,16 @@ def test_an_estimator_whose_fit_is_refused_predicts_what_it_learned(case):
     with pytest.raises((TypeError, ValueError)):
         model.set_params(**changed).fit(*arguments)
     np.testing.assert_array_equal(model.predict(X), before)
+
+
+class Name(str, enum.Enum):  # noqa: UP042 - in texts an enum.StrEnum is its value already
+    TANH = "tanh"
+
+
+def test_a_name_of_an_enumeration_is_one():
+    model = regressor(activation=Name.TANH).fit(X, Y)
+    assert to_sklearn(model).activation == "tanh"
+    same_weights(model, regressor(activation="tanh").fit(X, Y), rtol=0, atol=0)
 
 
 def test_weights_whose_sum_is_no_divisor_are_refused():

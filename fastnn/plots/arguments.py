@@ -22,7 +22,7 @@ def numbers(name: str, values: ArrayLike, shape: str = "(n,)") -> NDArray[np.flo
     TypeError, ValueError
         If it holds anything else, complex numbers or dates say, or something masked.
     """
-    if not has_masked(values):
+    if values is not None and not has_masked(values):
         with suppress(Exception):  # whatever an array of another library raises; it is refused below
             values = np.asarray(values)
             if values.dtype.kind == "O" and not any(isinstance(value, (str, bytes)) for value in values.flat):

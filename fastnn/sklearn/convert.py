@@ -15,8 +15,10 @@ from fastnn.sklearn.regressor import MLPRegressor
 
 _OURS = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
 
+_THEIRS = ("identity", "logistic", "relu", "tanh")
+
 #: scikit-learn's names of fastnn's activations.
-_ACTIVATIONS = {"sigmoid": "logistic"} | {name: name for name in ("identity", "logistic", "relu", "tanh")}
+_ACTIVATIONS: dict[Any, str] = dict(zip(_THEIRS, _THEIRS, strict=True)) | {"sigmoid": "logistic"}
 
 
 def from_sklearn(model: Any) -> Any:
@@ -70,7 +72,7 @@ def to_sklearn(model: Any) -> Any:
         raise TypeError(f"model must be an MLPClassifier or MLPRegressor of fastnn; got {describe(model)}")
     given = model.activation
     names = {given} if isinstance(given, (str, Activation)) else set(activations_of(given, len(given)))
-    names = {_ACTIVATIONS.get(str(activation), "") for activation in names}
+    names = {_ACTIVATIONS.get(activation, "") for activation in names}
     if len(names) > 1 or "" in names:
         raise ValueError(
             "model must have one activation in all hidden layers, identity, logistic, relu or tanh, "
