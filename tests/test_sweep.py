@@ -164,6 +164,14 @@ def test_a_frame_holds_the_records(monkeypatch):
         ({"folds": 1}, "folds must be an integer of at least 2; got 1"),
         ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
         ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None if folds are given"),
+        (
+            {"folds": 2, "sample_weight": np.arange(24) == 3},
+            "sample_weight must have .* in every fold; got only zeros in",
+        ),
+        (
+            {"folds": 2, "targets": "masked", "y": np.where(np.arange(24)[:, None] == 3, Y, np.nan)},
+            "y must hold a target that is not NaN, .* in every fold; got none in fold",
+        ),
         ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
         ({"seeds": []}, "seeds must be at least one; got none"),
         ({"seeds": [1, 2, 1]}, "seeds must differ from each other; got 1 more than once"),
