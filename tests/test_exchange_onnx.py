@@ -324,6 +324,11 @@ REGROUPED_OF_THREE = {
 REGROUPED_OF_ONE = {
     r"node 1 \(Reshape\) cannot be part of": [LINEAR, ("Reshape", ["v0", "same rows"])],
     r"node 1 \(Reshape\) cannot be part of an MLP": [LINEAR, ("Reshape", ["v0", "four rows"])],
+    r"node 2 \(Softmax\) must have axis the last.*; got -2": [
+        LINEAR,
+        ("Add", ["v0", "row"]),
+        ("Softmax", ["v1"], {"axis": 0}),
+    ],
 }
 
 

@@ -280,6 +280,8 @@ class _Graph:
         dims = self.shape.dims or []
         if array.ndim > max(2, len(dims)) or (array.size > 1 and dims[-1:] == [1]):
             raise ValueError(f"{place} must keep the shape of its input, {dims}; input {position} has {array.shape}")
+        if dims and array.ndim > len(dims):
+            self.shape.dims = [1, *dims]
         row = floats_of(f"input {position} of {place}", array.reshape(-1), 1).astype(np.float64)
         return row[0] if len(row) == 1 else row
 
