@@ -667,6 +667,16 @@ def test_what_scikit_learn_does_not_have():
         from_sklearn(model)
 
 
+@pytest.mark.parametrize(("attribute", "l"), [("coefs_", 0), ("coefs_", 1), ("intercepts_", 0), ("intercepts_", 1)])
+def test_weights_that_fit_no_network_are_refused(attribute, l):
+    model = from_sklearn(theirs.MLPRegressor(hidden_layer_sizes=(4,), max_iter=5).fit(X, Y))
+    getattr(model, attribute)[l] = getattr(model, attribute)[l][:1]
+    with pytest.raises(
+        ValueError, match=r"coefs_ and intercepts_ must be those of a network of 4 features; got .*\(1,"
+    ):
+        model.predict(X)
+
+
 # ---------------------------------------------------------------- ONNX
 def test_skl2onnx_converts_pipelines():
     skl2onnx, runtime = pytest.importorskip("skl2onnx"), pytest.importorskip("onnxruntime")

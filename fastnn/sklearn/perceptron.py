@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastnn.checks import check_loss_parameter, check_target_range
+from fastnn.checks import check_loss_parameter, check_target_range, counted
 from fastnn.checks.data import largest_sum
 from fastnn.jobs.job import Job
 from fastnn.settings.own import Activation, Loss
@@ -89,7 +90,13 @@ class Perceptron(BaseMultilayerPerceptron):
 
     def _network(self, dtype: np.dtype) -> tuple[NetworkSpec, NDArray]:
         """The network that `coefs_` and `intercepts_` are, and a copy of them in one vector."""
-        sizes = [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)]
+        sizes = [self.n_features_in_, *map(np.size, self.intercepts_)]
+        shapes = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
+        if shapes != (list(pairwise(sizes)), [(n,) for n in sizes[1:]]):
+            raise ValueError(
+                f"coefs_ and intercepts_ must be those of a network of {counted(sizes[0], 'feature')}; "
+                f"got the shapes {shapes[0]} and {shapes[1]}"
+            )
         spec = spec_of(sizes, activations_of(self.activation, len(sizes) - 2), self.out_activation_, dtype)
         return spec, joined(self.coefs_, self.intercepts_, dtype)
 
