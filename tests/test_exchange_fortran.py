@@ -8,6 +8,7 @@ import pytest
 from exchange_cases import DTYPES, EXPORTED, difference, difference_of_many, ensemble, extreme, net, samples
 
 from fastnn import MLP
+from fastnn.exchange import fortran
 
 pytestmark = pytest.mark.skipif(shutil.which("gfortran") is None, reason="gfortran is not installed")
 
@@ -79,6 +80,16 @@ def test_wide_layers_whose_weights_take_several_statements(tmp_path):
     made = net("tanh", sizes=(33, 65, 65, 1))
     X = samples(made)
     assert difference(made, X, outputs_of(made, X, tmp_path)) < 4
+
+
+@pytest.mark.slow
+def test_no_statement_of_a_million_weights_has_more_lines_than_the_standard_allows():
+    length = longest = 0
+    for line in "\n".join(fortran._table("W100", np.zeros((1106, 1000), np.float32))).splitlines():
+        length = length + 1 if line.endswith("&") else 0
+        longest = max(longest, length)
+        assert len(line) <= 132
+    assert 200 < longest <= 255
 
 
 @pytest.mark.parametrize(

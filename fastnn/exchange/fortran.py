@@ -201,15 +201,15 @@ def _table(name: str, array: NDArray) -> Iterator[str]:
     parts = [texts[i : i + 4 * LINES] for i in range(0, len(texts), 4 * LINES)]
     for number, part in enumerate(parts):
         yield f"  integer({integer}), parameter :: {name}_{number}({len(part)}) = [ &\n    {_lines(part)}]"
-    joined = _lines([f"{name}_{number}" for number in range(len(parts))])
+    joined = _lines([f"{name}_{number}" for number in range(len(parts))], 7)
     shape = ", ".join(str(n) for n in array.shape[::-1])
-    numbers = f"transfer([{joined}], [0.0_{real}])"
+    numbers = f"transfer([ &\n    {joined}], [0.0_{real}])"
     value = numbers if array.ndim == 1 else f"reshape({numbers}, [{shape}])"
     yield f"  real({real}), parameter :: {name}({shape}) = {value}\n"
 
 
-def _lines(items: list[str]) -> str:
-    return ", &\n    ".join(", ".join(items[i : i + 4]) for i in range(0, len(items), 4))
+def _lines(items: list[str], each: int = 4) -> str:
+    return ", &\n    ".join(", ".join(items[i : i + each]) for i in range(0, len(items), each))
 
 
 def _self_test(spec: NetworkSpec, test: SelfTest, name: str) -> Iterator[str]:
