@@ -322,6 +322,16 @@ def test_validation_data_that_do_not_fit_are_refused(data, message):
         regressor().fit(X, Y, validation_data=data)
 
 
+def test_one_sample_has_no_r2_to_stop_by():
+    one = X[:1], Y[:1]
+    with pytest.raises(
+        ValueError, match="validation_data must have at least two samples for early_stopping, as one has"
+    ):
+        regressor(early_stopping=True).fit(X, Y, validation_data=one)
+    assert np.isnan(r2(Y[:1], Y[:1], None))
+    assert classifier(early_stopping=True, max_iter=2).fit(X, LABELS, validation_data=(X[:1], LABELS[:1])).n_iter_ == 2
+
+
 def test_callbacks_see_every_epoch_and_may_stop():
     seen = []
     calls = [lambda model: seen.append((model.n_iter_, model.loss_)), lambda model: model.n_iter_ == 3]

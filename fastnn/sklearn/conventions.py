@@ -199,8 +199,8 @@ def accuracy(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
 
 
 def r2(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
-    """scikit-learn's R2, the mean over outputs; NaN without finite outputs."""
-    if not np.isfinite(output).all():
+    """scikit-learn's R2, the mean over outputs; NaN without finite outputs, and of a single sample."""
+    if len(y) < 2 or not np.isfinite(output).all():
         return np.nan
     output, y = output.astype(np.float64), y.astype(np.float64)  # whose squares float32 may not hold
     shares = np.ones((len(y), 1)) if weight is None else weight[:, np.newaxis]

@@ -41,6 +41,11 @@ def split(
                 f"validation_data must have {counted(y.shape[1], 'target')} for each sample, as y has; "
                 f"got {y_val.shape[1]}"
             )
+        by_score = estimator.early_stopping and estimator.solver in STOCHASTIC_SOLVERS
+        if by_score and len(y_val) < 2 and not is_classifier(estimator):
+            raise ValueError(
+                "validation_data must have at least two samples for early_stopping, as one has no R2; got 1"
+            )
     elif estimator.early_stopping:
         stratify = y if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
         arrays = (X, y) if weight is None else (X, y, weight)
