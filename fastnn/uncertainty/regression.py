@@ -232,8 +232,10 @@ def intervals(
     outputs = finite_outputs(model, X)
     if method == "jackknife+":
         shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type] # checked above
-        without = np.einsum("nk,kno->no", shares, outputs)
-        return Intervals(model, method, coverage, _errors(y, without, without, 1.0), shares)
+        errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
+        size = np.abs(outputs).max(axis=0) + np.abs(y)
+        errors += (4 + len(model)) * np.spacing(size)  # as in `_errors`, and by what the means of `predict` may differ
+        return Intervals(model, method, coverage, errors, shares)
     low, _, high, unit = _SPLITS[method](outputs, floor)
     if method == "quantile":
         crossed = int((low > high).sum())
