@@ -468,6 +468,16 @@ def test_more_than_the_peak_is_marked(record):
     assert results.doubts(workload, results.results_on(record, "tiny"), record["peak"]) == []
 
 
+@pytest.mark.parametrize("width", ["20", "100"])
+def test_a_narrow_terminal_loses_no_number(width, monkeypatch, capsys):
+    monkeypatch.setattr(pytest.importorskip("rich"), "_console", None)  # which would keep the width of another test
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(running, "answer", lambda *request: result("plain_numpy", 2.5e-5, "given"))
+    assert cli.main(["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy", "--threads", "1"]) == 0
+    assert "25 us" in capsys.readouterr().out
+
+
 def test_nothing_measured_is_a_failure(monkeypatch, capsys):
     monkeypatch.setattr(running, "answer", lambda *request: {"excuse": "it is late"})
     assert cli.main(["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy"]) == 1

@@ -145,8 +145,12 @@ def _workloads(args: argparse.Namespace) -> list[Workload]:
     return [*workloads.named(args.workloads), own]
 
 
+#: Characters of a line from which on a growing table shows all of its numbers.
+_WIDTH = 80
+
+
 class _Display:
-    """A table for each workload: growing on a terminal where rich is installed, else printed when it is complete."""
+    """A table for each workload: growing on a terminal of some width with rich, else printed when it is complete."""
 
     def __init__(self, terminal: Terminal, workloads: list[Workload], runners: int) -> None:
         self.terminal, self.workloads = terminal, {w.name: w for w in workloads}
@@ -159,8 +163,10 @@ class _Display:
             try:
                 from rich.live import Live
 
-                self.live = Live(refresh_per_second=4)
-                self.live.start()
+                live = Live(refresh_per_second=4)
+                if live.console.width >= _WIDTH:
+                    self.live = live
+                    live.start()
             except ImportError:
                 pass
         return self
