@@ -219,6 +219,23 @@ def test_strided_arrays():
     assert np.array_equal(by_columns, [net(x) for x in X])
 
 
+def test_samples_and_other_parameters_may_be_read_only():
+    net = network((3, 5, 2))
+    X, params = RNG.normal(size=(4, 3)), net.params + 1
+    for array in (X, params):
+        array.flags.writeable = False
+
+    @njit
+    def outputs(net, params, X, out):
+        net.forward(X, out[0])
+        net.forward_with(params, X[0], out[1, 0])
+
+    out = np.zeros((2, 4, 2))
+    outputs(net, params, X, out)
+    assert np.array_equal(out[0], [net(x) for x in X])
+    assert np.array_equal(out[1, 0], MLP.from_params(net.spec, params)(X[0]))
+
+
 def test_outputs_over_the_inputs():
     net = network((3, 5, 3))
     x = sample_of(net)

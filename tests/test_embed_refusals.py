@@ -84,7 +84,7 @@ def test_arguments_of_other_types(name):
             sentence = told(function, net, *(arguments | {argument: wrong}).values())
             assert f"{'many' if net is MANY else 'net'}.{method}: {argument} must be " in sentence, kind
             assert "; got " in sentence
-    for argument in {"out", "jac", "h"} & arguments.keys():
+    for argument in {"out", "jac", "h", "slope", "curvature", "grad"} & arguments.keys():
         fixed = arguments[argument].copy()
         fixed.flags.writeable = False
         sentence = told(function, net, *(arguments | {argument: fixed}).values())
