@@ -119,11 +119,15 @@ def test_validation_and_prediction_are_without_it(backend):
     assert np.array_equal(one.predict(X, backend=backend), one.predict(X, backend=backend))
 
 
-def test_noise_that_overflows_is_no_fault_of_the_samples(backend):
-    net = MLP((3, 4, 1), rng=0)
+@pytest.mark.parametrize("missing", [False, True])
+def test_noise_that_overflows_is_no_fault_of_the_samples(missing, backend):
+    net, y = MLP((3, 4, 1), rng=0), np.ones(50)
+    settings = {"epochs": 3, "rng": 0, "backend": backend}
+    if missing:
+        y[3], settings["targets"] = np.nan, "masked"
     before = net.params.copy()
     with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):
-        history = net.fit(np.ones((50, 3)), np.ones(50), epochs=3, input_noise=1e308, rng=0, backend=backend)
+        history = net.fit(np.ones((50, 3)), y, input_noise=1e308, **settings)
     assert history.stopped == "diverged"
     assert np.array_equal(net.params, before)
 
