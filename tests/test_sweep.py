@@ -50,7 +50,7 @@ def test_networks_have_the_outputs_that_the_loss_needs_and_are_judged_by_it(loss
 def test_a_run_is_the_one_that_fit_many_makes_of_it():
     result = fastnn.sweep(X, Y, {"learning_rate": [0.05, 0.1]}, seeds=[8, 3], epochs=4, hidden=(4,), optimizer=SGD())
     alone = fit_many(MLP((3, 4, 1)).spec, X, Y, members=1, seeds=[3], epochs=4, optimizer=SGD(0.1), specialize=False)
-    assert [record["seed"] for record in result.records] == [8, 3, 8, 3]
+    assert [(record["seed"], record["fold"]) for record in result.records] == [(8, None), (3, None)] * 2
     assert result.networks[-1].params.tobytes() == alone.params[0].tobytes()
     assert result.records[-1]["validation_loss"] != result.records[-1]["validation_loss"]
 
