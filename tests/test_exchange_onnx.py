@@ -304,6 +304,11 @@ REGROUPED = {
         LINEAR,
         ("Reshape", ["v0", "pairs"]),
     ],
+    r"node 2 \(Reshape\) must keep the 4 features of each sample; it makes rows of 2": [
+        LINEAR,
+        ("Reshape", ["v0", "same rows"]),
+        ("Reshape", ["v1", "pairs"]),
+    ],
     r"node 1 \(Reshape\) must keep the 4 features of each sample; it makes rows of 1": [
         LINEAR,
         ("Reshape", ["v0", "column"]),
