@@ -560,6 +560,67 @@ def test_what_went_wrong_behind_the_boundary_is_refused_at_it(act, error, messag
     assert "\n" not in str(caught.value)
 
 
+def zero(o, y):
+    return 0.0
+
+
+#: Of each call the argument that is tried, by the name that its refusal has.
+TRIED = {
+    "sizes": lambda value: MLP(value),
+    "activation": lambda value: MLP((3, 4, 1), activation=value),
+    "dtype": lambda value: MLP((3, 1), dtype=value),
+    "init": lambda value: MLP((3, 1), init=value),
+    "params": lambda value: MLP.from_params(net().spec, value),
+    "spec": lambda value: MLP.from_params(value, np.ones(21)),
+    "X of predict": lambda value: net().predict(value),
+    "x of jacobian": lambda value: net().jacobian(value, np.empty(1), np.empty((1, 3))),
+    "x of vjp_params": lambda value: net().vjp_params(value, np.ones(1), np.zeros(21)),
+    "x of distance": lambda value: net().with_domain(X).distance(value),
+    "x_scale": lambda value: net().with_scaling(0.0, value),
+    "caller": lambda value: net().cfunc(value),
+    "method": lambda value: net().workspace(value),
+    **{
+        f"{name} of fit": lambda value, name=name: net().fit(**{"X": X, "y": Y, "epochs": 1, name: value})
+        for name in ("X", "y", "sample_weight", "epochs", "loss", "optimizer", "batch_size", "l2", "quantiles",
+                     "validation_data", "early_stopping", "trainable", "dydx", "state", "threads", "backend")
+    },
+    **{
+        f"{name} of fit_many": lambda value, name=name: many(**{name: value})
+        for name in ("sample_weight", "members", "seeds", "features", "validation_data", "history", "params")
+    },
+    **{
+        f"{name} of sweep": lambda value, name=name: fastnn.sweep(
+            **{"X": X, "y": Y, "settings": {}, "epochs": 1, name: value}
+        )
+        for name in ("X", "y", "settings", "seeds", "folds", "sample_weight", "warn", "hidden", "l2", "loss")
+    },
+    "X of standardize": lambda value: fastnn.standardize(value),
+    "index": lambda value: members()[value],
+    "q": lambda value: members().quantile(X, value),
+    "positions": lambda value: members(positions=value),
+    "seed": lambda value: members(seed=value),
+    "coverage": lambda value: fastnn.intervals(net(), X, Y, coverage=value),
+    "value": lambda value: fastnn.Loss(value, abs),
+    "derivative": lambda value: fastnn.Activation(zero, value),
+    "outputs": lambda value: fastnn.Loss(zero, zero, outputs=value),
+    "functions": lambda value: fastnn.load("a.npz", value),
+    "report": lambda value: fastnn.warmup(value),
+    "batch_size of explain": lambda value: fastnn.explain(net(), batch_size=value),
+}  # fmt: skip
+#: What nothing takes.
+JUNK = [Foreign(), Nameless(), 10**5000, [[1], [2, 3]], np.array("a"), np.ma.masked, object(), "a\nb", b"ab", 1j]
+
+
+@pytest.mark.parametrize("tried", TRIED)
+def test_whatever_comes_is_refused_by_the_arguments_name(tried):
+    name = tried.partition(" ")[0]
+    for junk in JUNK:
+        with pytest.raises((TypeError, ValueError, IndexError), match=rf"\b{name}\b.*\bgot ") as caught:
+            TRIED[tried](junk)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+
 def test_what_is_written_to_is_an_array_of_its_own():
     samples, buffer = X.copy(), np.zeros(12)
     with pytest.raises(ValueError, match="out must be an array of its own; got one that shares the memory of X"):

@@ -99,7 +99,7 @@ def check_hidden_activation(activation: Any) -> str:
 def _check_dtype(dtype: Any) -> str:
     try:
         name = np.dtype(dtype).name if dtype is not None else None
-    except (TypeError, SyntaxError, ValueError):
+    except Exception:  # whatever NumPy raises of what is no dtype
         name = None
     if name not in ("float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64; got {describe(dtype)}")

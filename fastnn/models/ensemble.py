@@ -176,7 +176,7 @@ class Ensemble(Exports):
         except TypeError:
             return self._some(index)
         if not -len(self) <= number < len(self):
-            raise IndexError(f"an index must be that of one of {counted(len(self), 'member')}; got {number}")
+            raise IndexError(f"an index must be that of one of {counted(len(self), 'member')}; got {describe(number)}")
         return network_over(self._spec, self._params[number])
 
     def _some(self, index: Any) -> Ensemble:
