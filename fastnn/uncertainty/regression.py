@@ -234,7 +234,7 @@ def intervals(
         shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type] # checked above
         errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
         size = np.abs(outputs).max(axis=0) + np.abs(y)
-        errors += (4 + len(outputs)) * np.spacing(size)  # as in `_errors`, and by what the means of `predict` may differ
+        errors += (4 + len(outputs)) * np.spacing(size)  # as in `_errors`, and as the means of `predict` may differ
         return Intervals(model, method, coverage, errors, shares)
     low, _, high, unit = _SPLITS[method](outputs, floor)
     if method == "quantile":
