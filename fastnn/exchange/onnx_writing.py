@@ -75,7 +75,7 @@ def write(spec: NetworkSpec, params: NDArray) -> bytes:
         ir_version=ir,
         producer_name="fastnn",
     )
-    # ONNX Runtime takes 1 from exp(z), and computes a sigmoid as a difference from 1 or 1/2.
+    # ONNX Runtime takes 1 from exp(z), and computes a sigmoid as a difference from 1/2.
     test = self_test(spec, params, beside_one=("elu", "selu", "sigmoid"))
     told = {key: _plain(array) for key, array in test._asdict().items()}
     onnx.helper.set_model_props(model, {SELF_TEST: json.dumps(told, allow_nan=False)})
