@@ -259,6 +259,7 @@ def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path)
     [
         ({"coverage": 1.0}, r"coverage must be a number in \(0, 1\); got 1.0"),
         ({"coverage": 0.999}, "X must have at least 999 rows for a coverage of 0.999; got 120"),
+        ({"coverage": 0.9999}, "X must have at least 9999 rows for a coverage of 0.9999; got 120"),
         ({"method": "bootstrap"}, "method must be one of"),
         ({"method": "normalised"}, "model must be an ensemble, or a network of means and log-variances"),
         ({"method": "quantile"}, "model must be a network with at least two quantiles"),
