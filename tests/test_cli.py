@@ -82,7 +82,7 @@ def test_version(capsys):
         (["demo", "--output", ""], "a file to write must have a name; got ''"),
         (["export", "net.npz", "--to", "c", "--output", ""], "a file to write must have a name; got ''"),
         (["bench", "tutorial", "--json", ""], "a file to write must have a name; got ''"),
-        (["bench", "tutorial", "--peers", ""], "peer must be one of"),
+        (["bench", "tutorial", "--peers", ""], "--peers must be one of"),
         (["bench", "tutorial", "--compare", ""], "Is a directory"),
         (["convert", "net.safetensors", "net.npz", "--activations", "tanh,identity", "--layers", ""], "layers"),
     ],
@@ -94,6 +94,25 @@ def test_an_empty_option_is_not_a_missing_one(argv, message, folder, capsys):
     assert cli.main(argv) == 1
     assert message in capsys.readouterr().err
     assert {path.name for path in folder.iterdir()} == {"data.csv", "net.npz", "net.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["info", "net"], "MODEL must end in .npz or .safetensors; got 'net'"),
+        (["export", "net", "--to", "c"], "MODEL must end in .npz or .safetensors; got 'net'"),
+        (["export", "net.npz", "--to", "onnx", "--output", "net"], "--output must end in .onnx; got 'net'"),
+        (["predict", "net", "data.csv"], "MODEL must be a model that `fastnn train` made, and end in .safetensors"),
+        (["convert", "net.npz", "net"], "TARGET must end in .npz or .safetensors; got 'net'"),
+    ],
+)
+def test_a_file_is_refused_by_the_name_that_the_command_gives_it(argv, message, folder, capsys):
+    pytest.importorskip("onnx")
+    pytest.importorskip("safetensors")
+    pytest.importorskip("polars")
+    fastnn.MLP((2, 3, 1)).save("net.npz")
+    assert cli.main(argv) == 1
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["no-such-command"], ["demo", "--no-such-option"], ["demo", "--seed", "x"]])

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     check_number("--seconds", args.seconds, ABOVE_0)
     threads = min(check_integer("--threads", args.threads, 1), len(available or range(args.threads)))
     names = args.peers.split(",") if args.peers is not None else list(PEERS)
-    runners, absent = running.entrants([check_name("peer", name, PEERS) for name in names], threads)
+    runners, absent = running.entrants([check_name("--peers", name, PEERS) for name in names], threads)
     todo = _workloads(args)
     runners += elsewhere.entrants(args.python)
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastnn.apps.commands.folders import check_folder
+from fastnn.apps.commands.folders import check_folder, known_as
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
 
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     check_folder(args.target)
     net = read(Path(args.source), args.activations, args.dtype, args.layers)
     with InterruptsHeld():
-        net.save(args.target)
+        with known_as("TARGET"):
+            net.save(args.target)
         terminal.say(f"{net!r}\nModel: {args.target}")
     if Path(args.source).suffix == ".safetensors" and args.activations is None and is_table_model(args.source):
         terminal.say("This is the best network of a model of `fastnn train`; how columns are encoded is not kept.")

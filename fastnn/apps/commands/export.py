@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder
+from fastnn.apps.commands.folders import check_folder, known_as
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.writing import write_whole
@@ -57,10 +56,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")
     output = Path(args.output or Path(args.model).with_suffix(_SUFFIXES[args.to]).name)
     with InterruptsHeld():
-        try:
+        with known_as("--output"):
             _write(net, args, output)
-        except ValueError as error:  # the methods know the option as path
-            raise ValueError(re.sub("^path ", "--output ", str(error))) from None
         terminal.say(f"{net!r}\nWritten: {output}")
     if table is not None:
         about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
@@ -91,4 +88,5 @@ def _network(args: argparse.Namespace, table: TableModel | None) -> MLP | Ensemb
         raise ValueError(f"--best goes with a model that `fastnn train` made; {args.model} is a plain network")
     import fastnn
 
-    return fastnn.load(args.model)
+    with known_as("MODEL"):
+        return fastnn.load(args.model)

@@ -1,8 +1,10 @@
-"""Where the commands write: better refused before the work than after it."""
+"""The files that the commands read and write: what cannot be written is refused before the work."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +40,18 @@ def check_folder(path: str | Path | None) -> None:
         raise ValueError(f"{path} is a device or a pipe, not a file")
     if os.path.exists(path) and not os.access(path, os.W_OK):
         raise ValueError(f"{path} cannot be written to")
+
+
+@contextmanager
+def known_as(option: str) -> Iterator[None]:
+    """A context in which a refused ``path``, as the package's functions call it, is told by the command's own name."""
+    try:
+        yield
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        if name != "path":
+            raise
+        raise ValueError(f"{option} {rest}") from None
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 
+from fastnn.apps.commands.folders import known_as
 from fastnn.apps.commands.table_output import WIDTH, number_text, score_text
 from fastnn.apps.commands.terminal import Terminal
 
@@ -28,7 +29,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.tabular.model import TableModel
     from fastnn.tabular.saved import is_table_model
 
-    terminal.say(f"{fastnn.load(args.model)!r}")
+    with known_as("MODEL"):
+        terminal.say(f"{fastnn.load(args.model)!r}")
     if not args.model.endswith(".safetensors") or not is_table_model(args.model):
         return
     loaded = TableModel.load(args.model)

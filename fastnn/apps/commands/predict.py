@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from fastnn.apps.commands.folders import check_folder
+from fastnn.apps.commands.folders import check_folder, known_as
 from fastnn.apps.commands.table_options import add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -44,7 +44,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"--output must end in .csv or .parquet; got {args.output!r}")
     require_all(reading.extras_for(args.data) | {"safetensors": "io"})
-    loaded = model.TableModel.load(args.model)
+    with known_as("MODEL"):
+        loaded = model.TableModel.load(args.model)
     how = reading_of(args)
     how = dataclasses.replace(how, missing=(*how.missing, *loaded.numerals.missing))
     with terminal.working(f"reading {args.data}") as update:
