@@ -59,14 +59,14 @@ def _fill(architecture, params, X, directions, slopes, jacobian, work):
     d_value, d_slope = w + at.cotangents, w + (at.cotangents + size.buffer)
     for r in range(X.shape[0]):
         for k in range(count):
+            end = run_series(architecture, 2, 1, p, pointer(X, r * n_in), 1, pointer(directions, k * n_in), 1, w)
             for j in range(n_out):
-                end = run_series(architecture, 2, 1, p, pointer(X, r * n_in), 1, pointer(directions, k * n_in), 1, w)
                 slopes[r, k, j] = (end + size.row)[j]
-                if jacobian.size > 0:
-                    for i in range(n_out):
-                        d_value[i], d_slope[i] = 0.0, 1.0 if i == j else 0.0
-                    row = pointer(jacobian, ((r * count + k) * n_out + j) * n_params)
-                    pull_series(architecture, 2, 1, 0, p, row, w)
+            for j in range(n_out if jacobian.size > 0 else 0):
+                for i in range(n_out):
+                    d_value[i], d_slope[i] = 0.0, 1.0 if i == j else 0.0
+                row = pointer(jacobian, ((r * count + k) * n_out + j) * n_params)
+                pull_series(architecture, 2, 1, 0, p, row, w)
 
 
 # ---------------------------------------------------------------- from Python
