@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn.jobs.aligned import LARGE_PAGE, LINE, aligned_copy, aligned_empty, aligned_zeros
+from fastnn.jobs.aligned import CACHE_LINE, LARGE_PAGE, aligned_copy, aligned_empty, aligned_zeros
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -13,5 +13,5 @@ def test_where_an_array_begins(size, dtype):
     for array in (aligned_empty(count, dtype), aligned_zeros(count, dtype), aligned_copy(np.ones(count, dtype))):
         assert array.shape == (count,)
         assert array.dtype == dtype
-        assert array.ctypes.data % (LARGE_PAGE if size >= LARGE_PAGE else LINE) == 0
+        assert array.ctypes.data % (LARGE_PAGE if size >= LARGE_PAGE else CACHE_LINE) == 0
     assert not aligned_zeros(count, dtype).any()
