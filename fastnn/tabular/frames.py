@@ -29,6 +29,8 @@ def as_frame(data: Any) -> Any:
     try:
         if hasattr(data, "isna") and hasattr(data, "columns"):
             data = _columns_of_pandas(data)
+        if isinstance(data, np.matrix):  # whose columns are matrices again, without end
+            data = np.asarray(data)
         if isinstance(data, Mapping):
             data = {name: _column(values) for name, values in data.items()}
         return polars.DataFrame(data, infer_schema_length=None).fill_nan(None)  # by all records, not the first hundred
