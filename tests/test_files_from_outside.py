@@ -351,6 +351,13 @@ def test_what_no_file_can_be_called(path):
             act(path)
 
 
+@pytest.mark.parametrize("path", ["", b""])
+def test_an_empty_path(path):
+    for act in (NET.save, fastnn.load, fastnn.Ensemble(NET.spec, NET.params[None]).save):
+        with pytest.raises(ValueError, match=f"path must be the name of a file; got {path!r}"):
+            act(path)
+
+
 @pytest.mark.parametrize("functions", [3, None, "sigmoid", fastnn.load])
 def test_functions_that_are_no_sequence(functions, tmp_path):
     NET.save(tmp_path / "net.npz")

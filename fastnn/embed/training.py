@@ -74,19 +74,19 @@ class TrainState:
         *,
         loss: str | Loss = "mse",
         optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
-        max_batch: int = 1,
         l2: float = 0.0,
         max_grad_norm: float | None = None,
         delta: float | Sequence[float] = 1.0,
         quantiles: float | Sequence[float] = 0.5,
         min_variance: float | Sequence[float] = 1e-6,
         targets: str = "complete",
+        max_batch: int = 1,
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
         self._settings = {
-            "loss": loss, "optimizer": optimizer, "max_batch": max_batch, "l2": l2, "max_grad_norm": max_grad_norm,
-            "delta": delta, "quantiles": quantiles, "min_variance": min_variance, "targets": targets,
+            "loss": loss, "optimizer": optimizer, "l2": l2, "max_grad_norm": max_grad_norm, "delta": delta,
+            "quantiles": quantiles, "min_variance": min_variance, "targets": targets, "max_batch": max_batch,
         }  # fmt: skip
         job = checks.check_train_state(spec, **self._settings)
         rule, state = job.update_rule, State.fresh(spec, job.optimizer, 0)

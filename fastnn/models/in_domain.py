@@ -62,7 +62,9 @@ class InDomain:
         return type(self)._sharing(self._spec, aligned_copy(self._params), measured, outside)
 
     def distance(self, x: ArrayLike) -> float | NDArray[np.float64]:
-        """The Mahalanobis distance from the mean of the domain, about ``sqrt(n_in)`` for a typical sample.
+        """The Mahalanobis distance from the mean of the domain.
+
+        It is about ``sqrt(n_in)`` for a typical sample, or less where some inputs follow from others.
 
         Parameters
         ----------

@@ -43,10 +43,12 @@ def path_of(path: Any, argument: str = "path") -> Path:
     TypeError
         If it is not a path.
     ValueError
-        If no file can have this name: it has a null character, or one that the system's names cannot have.
+        If no file can have this name: it is empty, has a null character, or one that the system's names cannot have.
     """
     try:
         name = os.path.expanduser(os.fsdecode(path))
+        if name == "":
+            raise ValueError(f"{argument} must be the name of a file; got {path!r}")
         if b"\0" not in os.fsencode(name):
             return Path(name)
     except TypeError as error:
