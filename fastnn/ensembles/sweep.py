@@ -127,8 +127,9 @@ def sweep(
     checks.check_finite("sample_weight", weights, ("row",))  # before folds are made of them
     fold_of = None if folds is None else np.random.default_rng(0).permutation(n) % folds
     if fold_of is not None:
+        _check_each_fold(fold_of, weights, "sample_weight must have a sum above 0 in every fold; got only zeros")
         for spec, call_of_all in calls:
-            _check_each_fold(fold_of, weights, y, spec, {name: value for name, _, value in call_of_all})
+            _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in call_of_all})
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
@@ -182,21 +183,22 @@ def _check_folds(folds: Any, n: int, validation_data: Any) -> int:
     return folds
 
 
-def _check_each_fold(
+def _check_each_fold(fold_of: NDArray, counted: NDArray, fault: str) -> None:
+    """Refuse folds of which one has nothing that counts to validate on; raises ValueError for one."""
+    for fold in range(fold_of.max() + 1):
+        if not counted[fold_of == fold].any():
+            raise ValueError(f"{fault} in fold {fold}")
+
+
+def _check_targets_of_folds(
     fold_of: NDArray, weights: NDArray, y: ArrayLike, spec: NetworkSpec, options: Mapping[str, Any]
 ) -> None:
-    """Refuse folds of which one has nothing to validate on; raises ValueError for one."""
+    """Refuse folds of which one has no target, where some may be missing; raises ValueError for one."""
     loss = checks.check_loss(options.get("loss", "mse"), spec, options.get("targets", "complete"))
-    counted = counted_weights(loss, checks.check_targets(y, spec, loss, len(weights)), weights) if loss.masked else None
-    for fold in range(fold_of.max() + 1):
-        held = fold_of == fold
-        if not weights[held].any():
-            raise ValueError(f"sample_weight must have a sum above 0 in every fold; got only zeros in fold {fold}")
-        if counted is not None and not counted[held].any():
-            raise ValueError(
-                "y must hold a target that is not NaN, of a sample whose weight is above 0, in every fold; "
-                f"got none in fold {fold}"
-            )
+    if loss.masked:
+        counted = counted_weights(loss, checks.check_targets(y, spec, loss, len(weights)), weights)
+        fault = "y must hold a target that is not NaN, of a sample whose weight is above 0, in every fold; got none"
+        _check_each_fold(fold_of, counted, fault)
 
 
 def _each_its_own(optimizer: Optimizer, runs: list[_Run]) -> dict[str, Any]:

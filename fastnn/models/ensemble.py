@@ -236,8 +236,7 @@ class Ensemble(Exports):
         TypeError, ValueError
             As in `MLP.predict`, or if there are no members.
         """
-        outputs = self._outputs("mean", X)
-        return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose sums float32 may not hold
+        return mean_of(self._outputs("mean", X))
 
     def std(self, X: ArrayLike) -> NDArray:
         """Compute the standard deviation of the members' outputs, the root of their mean squared distance from `mean`.
@@ -256,8 +255,7 @@ class Ensemble(Exports):
         TypeError, ValueError
             As in `MLP.predict`, or if there are no members.
         """
-        outputs = self._outputs("std", X)
-        return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)  # whose squares float32 may not hold
+        return std_of(self._outputs("std", X))
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
         """Compute quantiles of the members' outputs.
@@ -279,7 +277,7 @@ class Ensemble(Exports):
             As in `mean`, or if `q` holds anything but numbers in [0, 1].
         """
         q = check_quantiles("q", q)
-        return quantiles_of(self._outputs("quantile", X).astype(np.float64), q)
+        return quantiles_of(self._outputs("quantile", X), q)
 
     def _outputs(self, method: str, X: ArrayLike) -> NDArray:
         """The outputs of the members, of which there must be some."""
@@ -343,6 +341,17 @@ class Ensemble(Exports):
         return f"<Ensemble of {counted(len(self), 'member')}{first}>"
 
 
-def quantiles_of(outputs: NDArray, q: NDArray[np.float64]) -> NDArray:
-    """Quantiles along the first axis, shape (..., n, n_out), for `q` of any shape, of which NumPy takes few."""
-    return np.quantile(outputs, q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])
+# ---- over members, the first axis, in double precision: float32 may not hold the sums, squares and differences
+def mean_of(outputs: NDArray) -> NDArray:
+    """Means, shape (n, n_out), of the outputs' dtype."""
+    return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
+
+
+def std_of(outputs: NDArray) -> NDArray:
+    """Standard deviations, shape (n, n_out), of the outputs' dtype."""
+    return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)
+
+
+def quantiles_of(outputs: NDArray, q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quantiles, shape (..., n, n_out), for `q` of any shape, of which NumPy takes few."""
+    return np.quantile(outputs.astype(np.float64), q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     )
     table = None
     if args.model.endswith(".safetensors") and is_table_model(args.model):
-        table = TableModel.load(args.model)
+        with known_as("MODEL"):
+            table = TableModel.load(args.model)
     check_folder(args.output)
     net = _network(args, table)
     if args.derivatives and args.to != "c":

@@ -36,9 +36,11 @@ def check_folder(path: str | Path | None) -> None:
         raise ValueError(f"the folder of {path} cannot be written to")
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder")
-    if os.path.exists(path) and not os.path.isfile(path):
+    if not os.path.exists(path):
+        return
+    if not os.path.isfile(path):
         raise ValueError(f"{path} is a device or a pipe, not a file")
-    if os.path.exists(path) and not os.access(path, os.W_OK):
+    if not os.access(path, os.W_OK):
         raise ValueError(f"{path} cannot be written to")
 
 

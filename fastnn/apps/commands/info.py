@@ -33,7 +33,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say(f"{fastnn.load(args.model)!r}")
     if not args.model.endswith(".safetensors") or not is_table_model(args.model):
         return
-    loaded = TableModel.load(args.model)
+    with known_as("MODEL"):
+        loaded = TableModel.load(args.model)
     target = loaded.target
     if len(loaded.networks) > 1:
         terminal.say(f"and {len(loaded.networks) - 1} more of its kind; their mean is the prediction.")

@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from fastnn.models.ensemble import mean_of, std_of
 from fastnn.sklearn.conventions import unchanged_if_refused
 from fastnn.sklearn.ensembles.base import EnsembleBase
 
@@ -79,8 +80,7 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
             The mean of the members' probabilities.
         """
         outputs = self._outputs(X)
-        mean = outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
-        return (mean, outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)) if return_std else mean
+        return (mean_of(outputs), std_of(outputs)) if return_std else mean_of(outputs)
 
     def predict(self, X: Any) -> NDArray:
         """Predict the most probable class of each sample.

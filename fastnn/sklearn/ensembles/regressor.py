@@ -11,7 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from fastnn.checks import check_quantiles
-from fastnn.models.ensemble import quantiles_of
+from fastnn.models.ensemble import mean_of, quantiles_of, std_of
 from fastnn.models.normal_outputs import variance_of_mixture
 from fastnn.sklearn.conventions import catalogue_loss, keep, output_of, unchanged_if_refused
 from fastnn.sklearn.ensembles.base import EnsembleBase
@@ -150,14 +150,14 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
         """
         outputs = self._outputs(X)
         means = self._means(outputs)
-        mean = self._shaped(means.mean(axis=0, dtype=np.float64).astype(means.dtype))  # whose sums float32 may not hold
+        mean = self._shaped(mean_of(means))
         if not return_std:
             return mean
         if self._learned() == "gaussian_nll":
-            variance = variance_of_mixture(means, self._variances(outputs))
+            std = np.sqrt(variance_of_mixture(means, self._variances(outputs))).astype(mean.dtype)
         else:
-            variance = means.var(axis=0, dtype=np.float64)
-        return mean, self._shaped(np.sqrt(variance).astype(mean.dtype))
+            std = std_of(means)
+        return mean, self._shaped(std)
 
     def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray:
         """Compute quantiles of the members' predictions.
@@ -179,7 +179,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
             If `quantiles` holds anything but numbers in [0, 1].
         """
         quantiles = check_quantiles("quantiles", quantiles)
-        return self._shaped(quantiles_of(self._means(self._outputs(X)).astype(np.float64), quantiles))
+        return self._shaped(quantiles_of(self._means(self._outputs(X)), quantiles))
 
     def _shaped(self, values: NDArray) -> NDArray:
         return values[..., 0] if self._flat else values
