@@ -44,6 +44,7 @@ DAY = 86_400_000_000  # microseconds
 CODE = r"^[+-]?0\d"  # a zero in front is part of a code, of a number it is none
 
 _FOR_PEOPLE = {" ": "blanks", "\u00a0": "blanks", "\u202f": "blanks"}
+_SEPARATED = r"\d[., '\u2019\u00a0\u202f]\d"  # a number whose decimal or thousands character shows
 _SAMPLE = 5000  # rows by which numerals are guessed
 
 
@@ -85,9 +86,8 @@ class Numerals:
 
         A number that is named is missing however it is written, as -999 is in -999.0; but not with zeros in front.
         """
-        texts = series.str.strip_chars()
         absent = ["", *self.missing, *(MISSING if tokens else ())]
-        texts = texts.set(texts.is_in(absent).fill_null(False), None)
+        texts = series.str.strip_chars().replace(absent, None)
         if not len(self._named):
             return texts
         numbers = self.parse(texts.set(texts.str.contains(CODE).fill_null(False), None))
@@ -158,6 +158,8 @@ def guess(
     like : Numerals, optional
         The way to prefer if it does as well as others.
     """
+    import polars
+
     ways = [
         (".", ""),
         (",", ""),
@@ -179,11 +181,11 @@ def guess(
         ways = [(d, t) for d, t in ways if d != t] or [(decimal or ".", thousands or "")]
     if like is not None:
         ways.sort(key=lambda way: way != (like.decimal, like.thousands))
-    texts = [Numerals(missing=missing).present(s).drop_nulls() for s in frame[:_SAMPLE] if str(s.dtype) == "String"]
-    texts = [
-        s for s in texts if len(s) and s.str.contains(r"\d[., '\u2019\u00a0\u202f]\d").any()
-    ]  # others are the same anyway
-    scores = [sum(float(s.str.contains(Numerals(d, t).pattern).mean()) for s in texts) for d, t in ways]
+    columns = [Numerals(missing=missing).present(s) for s in frame[:_SAMPLE] if s.dtype == polars.String]
+    texts = polars.DataFrame([s for s in columns if s.str.contains(_SEPARATED).any()])  # others are the same anyway
+    if not texts.width:
+        return Numerals(*ways[0], missing)
+    scores = [sum(texts.select(polars.all().str.contains(Numerals(*way).pattern).mean()).row(0)) for way in ways]
     return Numerals(*ways[int(np.argmax(np.array(scores) + 1e-9 * np.arange(len(ways), 0, -1)))], missing)
 
 
