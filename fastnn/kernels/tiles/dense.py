@@ -271,6 +271,7 @@ def _pack_rows(a, stride, n, depth, panel):
 def _product_of(large):
     """`product` with the code that packs and fetches ahead, if `large`, or without it: Numba drops dead branches."""
     low = LOW if large else FLAT  # a small product has few rows, and lower tiles leave fewer of them over
+    may_pack_rows = large and REGISTER_FILE.packs_rows
 
     @callee
     def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -283,7 +284,7 @@ def _product_of(large):
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
         gradient = large and row_stride == 1
-        packs_rows = gradient and REGISTER_FILE.packs_rows and n >= STRIPS * LOW and m >= 2 * STRIPS * width
+        packs_rows = may_pack_rows and gradient and n >= STRIPS * LOW and m >= 2 * STRIPS * width
         # A large gradient is shallow: wider tiles begin and end less often, where columns fill whole vectors.
         widest = gradient and m % width == 0 and not (packs or packs_rows) if large else WIDEST
         wide = WIDE if widest else 2
@@ -293,7 +294,7 @@ def _product_of(large):
             z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
             for i in range(0, n, chunk):
                 rows, a_i = min(chunk, n - i), (a_k + i * row_stride, row_stride, depth_stride)
-                if packs_rows:
+                if may_pack_rows and packs_rows:
                     _pack_rows(a_i[0], depth_stride, rows, part, rows_panel)
                 j = 0
                 while j < m:
@@ -313,7 +314,7 @@ def _product_of(large):
                     if span <= width:
                         strip(HIGH, 1, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif span <= 2 * width:
-                        if packs_rows:
+                        if may_pack_rows and packs_rows:
                             strip(LOW, 2, 0, 1, rows, span, part, (rows_panel, 1, LOW), b_j, z_ij, c_ij)
                         elif large:
                             b_after = b_k + (j + span) * b_step, b_stride, b_step
