@@ -74,36 +74,36 @@ def velocity_sgd_nesterov(p, g, s, c):
 # ---------------------------------------------------------------- RMSprop
 @inlined
 def rmsprop_numbers(rate, momentum, settings, debias, spread):
-    """Rate, decay, what the decay leaves, epsilon."""
-    return rate, settings[0], 1.0 - settings[0], settings[1]
+    """Rate, what the decay leaves, epsilon."""
+    return rate, 1.0 - settings[0], settings[1]
 
 
 @inlined
 def rmsprop(p, g, s, c):
-    """``s = decay s + (1 - decay) g**2``; ``p -= rate g / (sqrt(s) + epsilon)``."""
-    s = fma(s, c[1], c[2] * g * g)
-    return p - quotient(c[0] * g, sqrt(s) + c[3]), s
+    """``s += (1 - decay) (g**2 - s)``; ``p -= rate g / (sqrt(s) + epsilon)``."""
+    s = fma(fma(g, g, -s), c[1], s)
+    return p - quotient(c[0] * g, sqrt(s) + c[2]), s
 
 
 # ---------------------------------------------------------------- Adam
 @inlined
 def adam_numbers(rate, momentum, settings, debias, spread):
     """``1 / debias`` of the mean of g goes into the rate, ``1 / spread`` becomes a factor of the root."""
-    return rate / debias, settings[0], settings[1], settings[2], 1.0 / spread
+    return rate / debias, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0 / spread
 
 
 @inlined
 def adam(p, g, s, t, c):
-    """``s`` and ``t`` are the decaying means of g and g**2."""
-    s = fma(s, c[1], (1.0 - c[1]) * g)
-    t = fma(t, c[2], (1.0 - c[2]) * g * g)
+    """``s`` and ``t``, the decaying means, go the part ``1 - beta`` of the way to g and g**2."""
+    s = fma(g - s, c[1], s)
+    t = fma(fma(g, g, -t), c[2], t)
     return p - quotient(c[0] * s, fma(sqrt(t), c[4], c[3])), s, t
 
 
 @inlined
 def adamw_numbers(rate, momentum, settings, debias, spread):
     """Adam's, and the decay in the last place."""
-    return rate / debias, settings[0], settings[1], settings[2], 1.0 / spread, 1.0 - rate * settings[3]
+    return rate / debias, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0 / spread, 1.0 - rate * settings[3]
 
 
 @inlined
@@ -115,7 +115,7 @@ def adamw(p, g, s, t, c):
 @inlined
 def adam_hat_numbers(rate, momentum, settings, debias, spread):
     """Both corrections moved into the rate; the root stays as it is."""
-    return rate * spread / debias, settings[0], settings[1], settings[2], 1.0
+    return rate * spread / debias, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0
 
 
 @inlined
