@@ -186,6 +186,12 @@ REFUSED = {
         [[[1, 2], [3]]], ["tanh"]
     ),
     r"must use every layer once": functional(twice),
+    r"\(Dropout\) must not be called with training=True": functional(
+        lambda x: layers.Dense(3)(layers.Dropout(0.5)(x, training=True))
+    ),
+    r"\(Sequential\) must not be called with training=True": functional(
+        lambda x: keras.Sequential([keras.Input((3,)), layers.Dense(2), layers.BatchNormalization()])(x, training=True)
+    ),
     r"must have one input and one output; got 1 and 2": functional(lambda x: [layers.Dense(3)(x), layers.Dense(2)(x)]),
     r"must have one input and one output; got 2 and 1": of_two(lambda x, y: [x, y]),
     r"\(Functional\) must have one input and one output; got 2 and 1": of_two(dict),

@@ -142,6 +142,11 @@ def test_half_precision_becomes_float32_exactly(dtype):
     assert (made.weights[0] == module.weight.detach().float().numpy().T).all()
 
 
+def test_a_view_that_pytorch_has_yet_to_negate_is_read():
+    state = {"weight": torch.ones(2, 3), "bias": torch.tensor([1j, -2j]).conj().imag}
+    assert fastnn.from_torch(state, ["tanh"]).biases[0].tolist() == [-1, 2]
+
+
 def test_a_state_dict_in_the_order_of_its_numbers():
     module = nn.Sequential(*[part for _ in range(12) for part in (nn.Linear(3, 3), nn.Tanh())]).double()
     state = dict(sorted(module.state_dict().items()))  # "10.weight" before "2.weight", as in a safetensors file
@@ -206,7 +211,7 @@ def after(*modules):
     return lambda: fastnn.from_torch(nn.Sequential(nn.Linear(4, 3), *modules))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_traced_module_is_refused():
     traced = torch.jit.trace(nn.Linear(4, 3), torch.ones(1, 4))
     with pytest.raises(ValueError, match=r"the module \(TopLevelTracedModule, a class of its own\) cannot be part"):

@@ -138,9 +138,23 @@ def _parts(model: Any, place: str) -> list[Any]:
                 f"{place} must have one input and one output; got {len(model.inputs)} and {len(model.outputs)}"
             )
         # Of layers with one input each, all that lie between one input and one output are one chain.
-        if len(getattr(model, "_nodes", layers)) != len(layers):
+        nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]  # each a use of a layer
+        if len(nodes) != len(layers):
             raise ValueError(f"{place} must use every layer once; it uses one again")
+        for node in nodes:
+            _check_use(node)
     return layers
+
+
+def _check_use(node: Any) -> None:
+    """Refuse a layer that trains wherever its model is used."""
+    if hasattr(node, "arguments"):
+        layer, args, kwargs = node.operation, node.arguments.args, node.arguments.kwargs
+    else:  # Keras 2
+        layer, args, kwargs = node.layer, node.call_args, node.call_kwargs
+    if any(isinstance(value, (int, np.bool_)) and value for value in (*args[1:], kwargs.get("training"))):
+        place = f"layer {layer.name!r} ({type(layer).__name__})"
+        raise ValueError(f"{place} must not be called with training=True, which keeps it in training mode; it is")
 
 
 def _setting(layer: Any, name: str) -> Any:

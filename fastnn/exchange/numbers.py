@@ -80,7 +80,7 @@ def _as_numpy(value: Any) -> NDArray:
     theirs = any(base.__module__.startswith("keras.") for base in type(value).__mro__)
     if theirs and not isinstance(value, list):  # a variable
         value = value.value
-    for method in ("detach", "cpu"):  # PyTorch's; a table may have columns of these names
+    for method in ("detach", "cpu", "resolve_neg"):  # PyTorch's; a table may have columns of these names
         value = getattr(value, method)() if callable(getattr(value, method, None)) else value
     if str(getattr(value, "dtype", "")) == "torch.bfloat16":
         value = value.float()
