@@ -1,6 +1,6 @@
 """What columns and targets are taken for: nothing is guessed, left out or given away in silence."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -61,6 +61,11 @@ def test_dates_in_iso_8601_are_read_with_a_time_and_without(form):
         polars.Series("when", ["1970-01-02", "1970-01-02 12:00:00", "1970-01-02T12:00", None]), Numerals()
     )
     np.testing.assert_array_equal(read, [1, 1.5, 1.5, np.nan])
+
+
+def test_how_dates_must_be_written_is_told_where_training_had_no_texts():
+    with pytest.raises(ValueError, match=r"dates as year-month-day; it holds '02\.01\.1970' in row 1"):
+        Column("when", None, kind="date").read(polars.Series("when", ["02.01.1970"]), Numerals())
 
 
 @pytest.mark.parametrize(
@@ -279,6 +284,19 @@ def test_a_column_of_what_is_no_single_value_is_refused(values):
             column.read(series, Numerals())
 
 
+@pytest.mark.parametrize("values", [[b"\xff", b"b"], [timedelta(hours=1), timedelta(hours=2)]])
+def test_a_column_of_what_has_no_text_is_no_category(values):
+    series = polars.Series("z", values)
+    with pytest.raises(ValueError, match=r"column 'z' must hold categories, as in training; it holds (Binary|Dur)"):
+        Column("z", ("a", "b")).read(series, Numerals())
+
+
+def test_numbers_that_are_not_written_as_in_training_are_told_with_how_that_was():
+    texts = polars.Series("x", ["1.5", "2,5"])
+    with pytest.raises(ValueError, match=r"must hold numbers \(',' decimal\), as in training; it holds '1.5' in row 1"):
+        Column("x").read(texts, Numerals(","))
+
+
 def test_dates_of_a_time_zone_are_the_moments_they_are():
     from fastnn.tabular.numerals import days
 
@@ -327,6 +345,13 @@ def test_a_date_named_as_missing_is_so_in_a_column_of_dates():
         np.testing.assert_array_equal(Column("c", kind="date").read(given, named)[:2], [np.nan, 1])
         table = preparing.prepare(Table(polars.DataFrame({"c": given, "y": Y}), named, ""), "y", None, 0)
         np.testing.assert_array_equal(table.taken[0].values[:2], [np.nan, 1])
+
+
+def test_a_date_named_as_missing_in_a_file_of_texts_is_so_in_one_of_dates():
+    named = Numerals(missing=("01.01.1900",))
+    for given in (["01.01.1900", "02.01.1970"], [date(1900, 1, 1), date(1970, 1, 2)]):
+        column = Column("c", kind="date", form="%d.%m.%Y")
+        np.testing.assert_array_equal(column.read(polars.Series("c", given), named), [np.nan, 1])
 
 
 @pytest.mark.parametrize("kind", [polars.String, polars.Float64])

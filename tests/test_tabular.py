@@ -330,6 +330,9 @@ def test_columns_of_every_kind_of_parquet():
     }  # fmt: skip
     assert table.left_out["list"] == "List is neither a number nor a category"
     assert table.left_out["enum"] == "a copy of 'categorical'"
+    for name in ("list", "struct", "binary", "duration"):
+        with pytest.raises(ValueError, match=f"--use must name columns of .*; '{name}' is {name.title()}"):
+            preparing.prepare(frame, "float", None, 0, use=[name])
     for name in ("list", "struct", "date"):
         with pytest.raises(ValueError, match=f"'{name}' must hold numbers or classes; it holds {name.title()}"):
             preparing.prepare(frame, name, None, 0)

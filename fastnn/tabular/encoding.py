@@ -78,6 +78,8 @@ class Column:
         if series.dtype.is_nested() or series.dtype == polars.Object:
             raise ValueError(f"column {series.name!r} must hold single values, as in training; it holds {series.dtype}")
         if self.levels is not None:
+            if (kind := str(series.dtype.base_type())) in ("Binary", "Duration"):  # of which polars makes no texts
+                raise ValueError(f"column {series.name!r} must hold categories, as in training; it holds {kind}")
             texts = numerals.present(as_texts(series))
             if series.dtype.is_float():
                 texts = texts.replace(self._whole())
@@ -160,7 +162,8 @@ def numbers(series: Any, numerals: Numerals) -> NDArray[np.float64]:
     strays = values.is_null() & present.is_not_null()
     if strays.any():
         raise ValueError(
-            f"column {series.name!r} must hold numbers, as in training; it holds {examples(present, strays)}"
+            f"column {series.name!r} must hold numbers{numerals.told}, as in training;"
+            f" it holds {examples(present, strays)}"
         )
     return finite(series.name, values_of(values))
 
@@ -174,7 +177,7 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
         If a value is not a date.
     """
     if str(series.dtype.base_type()) in ("Date", "Datetime"):
-        return numerals.days_of(series)
+        return numerals.days_of(series, form)
     if not is_text(series):
         raise ValueError(f"column {series.name!r} must hold dates, as in training; it holds {series.dtype.base_type()}")
     present = numerals.present(as_texts(series))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, hardly_repeat, is_number, is_text
 from fastnn.tabular.numerals import CODE, Numerals, date_format, days, values_of
 
+USABLE = ("number", "date", "category", "many", "text")  # kinds that can become inputs
 MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
 FIRST = 1000  # rows enough to see that most columns are no function of the target
 LEAST_ROWS = 10  # the order of fewer means nothing
@@ -162,7 +163,7 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
     """
     if re.sub(r" \(\d+\)$", "", taken.name).strip().casefold() == target.strip().casefold():
         return "the target's name again"
-    if taken.kind not in ("number", "date", "category", "many", "text"):
+    if taken.kind not in USABLE:
         return ""
     if isinstance(taken.values, np.ndarray):
         x = taken.values
@@ -214,6 +215,11 @@ def judge_columns(
         As in `gives_away`.
     use : collection of str
         Columns that the user wants to be used.
+
+    Raises
+    ------
+    ValueError
+        If one of those is neither of numbers nor of texts.
     """
     judged: list[Taken] = []
     seen: dict[bytes, str] = {}
@@ -227,6 +233,10 @@ def judge_columns(
             other = seen.setdefault(values.tobytes(), column.name)
             reason = f"a copy of {other!r}" if other != column.name else ""
         if column.name in use and column.kind not in ("constant", "empty"):
+            if column.kind not in USABLE:
+                raise ValueError(
+                    f"--use must name columns of numbers, dates or categories; {column.name!r} is {column.kind}"
+                )
             reason = ""
         judged.append(replace(column, left_out=reason))
     usable = ("row numbers", "an exact function of the target")

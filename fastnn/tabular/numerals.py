@@ -75,6 +75,11 @@ class Numerals:
             return plain
         return rf"{plain}|^[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+({point}\d*)?$"
 
+    @property
+    def told(self) -> str:
+        """A note on how numbers are written, where that is not the plain way."""
+        return f" ({self})" if self.decimal != "." or self.thousands else ""
+
     def __str__(self) -> str:
         text = f"{self.decimal!r} decimal"
         if self.thousands:
@@ -124,15 +129,21 @@ class Numerals:
             single = self._named.astype(np.float32).astype(np.float64)  # as it is in a column of float32
         return np.where(np.isin(values, [*self._named, *single[np.isfinite(single)]]), np.nan, values)
 
-    def days_of(self, series: Any) -> NDArray[np.float64]:
-        """Days since 1970 of a column that a file has as dates, NaN where it is null or a date named as missing."""
+    def days_of(self, series: Any, form: str = "") -> NDArray[np.float64]:
+        """Days since 1970 of a column that a file has as dates, NaN where it is null or a date named as missing.
+
+        Those are of ISO 8601 or, where training had texts, of their format.
+        """
         import polars
 
         values = values_of(days(series, ""))
         if not self.missing:
             return values
-        named = values_of(iso_days(polars.Series(self.missing, dtype=polars.String)))
-        return np.where(np.isin(values, named), np.nan, values)
+        texts = polars.Series(self.missing, dtype=polars.String)
+        named = iso_days(texts)
+        if form:
+            named = days(texts, form).fill_null(named)
+        return np.where(np.isin(values, values_of(named)), np.nan, values)
 
 
 def guess(
@@ -201,8 +212,8 @@ def date_format(series: Any) -> tuple[str, str] | None:
 
 
 def in_words(form: str) -> str:
-    """A format of `date_format` in words."""
-    return next((words for day, words in DATES.items() if form.startswith(day)), "in training")
+    """A format of `date_format` in words; where there is none, what ISO 8601 has."""
+    return next((words for day, words in DATES.items() if form.startswith(day)), DATES["%Y-%m-%d"])
 
 
 def days(series: Any, form: str) -> Any:

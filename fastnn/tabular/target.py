@@ -180,9 +180,8 @@ def _refuse_unlikely_classes(target: Target, texts: Any, strays: Any, numerals: 
             f"{examples(texts, strays)}; --task classification makes each a class"
         )
     if present.str.contains(_WITH_SIGNS).all():
-        told = f" ({numerals})" if numerals.decimal != "." or numerals.thousands else ""
         raise ValueError(
-            f"column {name!r} must hold numbers without currency or percent signs{told}; it holds "
+            f"column {name!r} must hold numbers without currency or percent signs{numerals.told}; it holds "
             f"{examples(texts, strays)}; --task classification makes each a class"
         )
     if hardly_repeat(len(classes), len(present)):
