@@ -1,9 +1,11 @@
 """Files as people have them are read right, by what a reader that others keep can tell and what the model knows."""
 
+import errno
 import gzip
 import io
 import sys
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,6 +119,14 @@ def test_columns_of_a_spreadsheet_have_names_and_types_as_elsewhere(tmp_path):
     assert sheet(tmp_path / "t.xlsx", rows[1], header=False).columns == [f"column_{k}" for k in range(1, 6)]
 
 
+def test_a_name_twice_in_a_spreadsheet_has_a_counter_as_in_a_csv_file(tmp_path):
+    frame = sheet(tmp_path / "t.xlsx", ("a", "a", None, "a_1", 2019, "y"), (1, 2, 3, 4, 5, 6), (2, 3, 4, 5, 6, 7))
+    assert frame.columns == ["a", "a (2)", "column_3", "a_1", "2019", "y"]
+    assert frame.row(0) == (1, 2, 3, 4, 5, 6)
+    with pytest.raises(ValueError, match=r"t\.xlsx cannot be read as a spreadsheet: --sheet must be .*; got ''"):
+        sheet(tmp_path / "t.xlsx", ("a", "y"), (1, 2), sheet="")
+
+
 def test_an_empty_row_within_a_spreadsheet_is_a_row(tmp_path):
     empty = (None, None)
     frame = sheet(tmp_path / "t.xlsx", ("a", "y"), (1, 2), empty, (3, 4), empty, empty)
@@ -159,6 +169,10 @@ def test_a_packed_file_is_read_to_its_end_or_not_at_all(tmp_path):
         (bytes(range(256)), Reading(), "--encoding says what it is"),
         ("Größe\n1\n".encode("cp1252"), Reading(encoding="utf-8"), "not text in utf-8"),
         (b"a\n1\n", Reading(encoding="utf-99"), "--encoding must be one that Python knows"),
+        (b"a\n1\n", Reading(encoding=""), "--encoding must be one that Python knows, such as utf-8; got ''"),
+        (b"a,y\n1,2\n", Reading(comment=","), "--comment and the separator must differ; both are ','"),
+        (b"PK\x03\x04\x00", Reading(), "it is not text, but a .zip archive or a spreadsheet$"),
+        (b"PAR1\x00PAR1", Reading(), "it is not text, but a Parquet file$"),
         (b"a,y\n1,2\n3,4,5\n6,7\n", Reading(), "line 3 has 3 fields, where the header has 2"),
         (b"a,y\n1,2\n3\n6,7\n", Reading(), "line 3 has 1 field, where the header has 2"),
         (b"# of\na,y\n" + 30_000 * b"1,2\n" + b"3,4,5\n", Reading(), "line 30003 has 3 fields, where the header has 2"),
@@ -176,6 +190,20 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(data, reading, said, tmp_p
     with pytest.raises(ValueError, match=said) as caught:
         read_table(str(path), ["y"], reading)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_or_copied_is_told_by_its_name(tmp_path, monkeypatch):
+    path = tmp_path / "t.arrow"
+    path.write_bytes(b"a,y\n1,2\n")
+    with pytest.raises(ValueError, match=r"t\.arrow cannot be read as a table: "):
+        read_table(str(path), ["y"])
+
+    def full(self, *text, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*table\.csv'"):
+        read_table(str(path.rename(tmp_path / "t.csv")), ["y"])
 
 
 @pytest.mark.parametrize("kind", ["parquet", "ipc"])

@@ -17,6 +17,17 @@ from fastnn.tabular.reading_settings import Reading
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'", " ": "blanks"}
 FEW_LINES = 50  # a header stands among the first
+_IN_WORDS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
+
+#: What files begin with that others take for text, and what they are.
+_NO_TEXT = {
+    b"PK\x03\x04": "a .zip archive or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"BZh": "packed by bzip2",
+    b"\xfd7zXZ": "packed by xz",
+}
 
 
 def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tuple[Any, str, list[str]]:
@@ -33,13 +44,15 @@ def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tupl
         raise ValueError(f"{path} cannot be read as a table: it is empty")
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         copy = Path(folder, "table.csv")  # in UTF-8, by a name that is no pattern
-        copy.write_text(text, encoding="utf-8", newline="")
+        _write(copy, text)
         shape = _sniff(connection, str(copy), separator, reading)
         if likely and not _cells(next(_rows(text.split("\n", FEW_LINES)[:FEW_LINES]))[1], shape["sep"]) & set(known):
             shape["sep"] = likely
         if shape["sep"] == " " and '"' not in text:  # columns that stand below each other
             text = re.sub("(?m)^ +| +$", "", re.sub("  +", " ", text))
-            copy.write_text(text, encoding="utf-8", newline="")
+            _write(copy, text)
+        if shape["comment"] == shape["sep"]:
+            raise ValueError(f"--comment and the separator must differ; both are {shape['sep']!r}")
         try:
             first = next(csv.reader(io.StringIO(text), delimiter=shape["sep"], quotechar=shape["quotechar"]))
             columns = {f"column_{place}": "VARCHAR" for place in range(len(first))}
@@ -63,22 +76,30 @@ def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tupl
     return frame, shape["sep"], guesses
 
 
+def _write(copy: Path, text: str) -> None:
+    try:
+        copy.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:  # which names nothing where the disk is full
+        raise OSError(error.errno, error.strerror or str(error), str(copy)) from error
+
+
 def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
     """The text, and its encoding: that of a byte order mark, UTF-8, or else Windows-1252."""
     marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
     marked = next((name for mark, name in marks.items() if data.startswith(mark)), None)
-    for name in [encoding or marked] if encoding or marked else ["utf-8", "cp1252"]:
+    said = marked if encoding is None else encoding
+    for name in ["utf-8", "cp1252"] if said is None else [said]:
         try:
-            text = data.decode(str(name)).removeprefix("\ufeff")  # the mark, which an encoding that is said may leave
+            text = data.decode(name).removeprefix("\ufeff")  # the mark, which an encoding that is said may leave
         except LookupError as error:
             raise ValueError(f"--encoding must be one that Python knows, such as utf-8; got {encoding!r}") from error
         except UnicodeError:
             continue
         if "\x00" in text:
             break
-        return text, {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}.get(
-            str(name), str(name)
-        )
+        return text, _IN_WORDS.get(name, name)
+    if other := next((kind for begin, kind in _NO_TEXT.items() if data.startswith(begin)), None):
+        raise ValueError(f"{path} cannot be read as a table: it is not text, but {other}")
     raise ValueError(
         f"{path} cannot be read as a table: it is not text in {encoding or 'UTF-8 or Windows-1252'};"
         " --encoding says what it is"

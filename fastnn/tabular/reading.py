@@ -90,12 +90,16 @@ def read_table(
                 frame = polars.read_parquet(file) if suffix in _PARQUET else polars.read_ipc(file)
         elif suffix in spreadsheets.SUFFIXES:
             frame = spreadsheets.read_spreadsheet(path, reading)
-            layout = f"sheet {reading.sheet!r}" if reading.sheet else "the first sheet"
+            layout = "the first sheet" if reading.sheet is None else f"sheet {reading.sheet!r}"
         else:
             frame, separator, guesses = read_csv(_bytes(path), path, known, reading)
             layout = f"{SEPARATORS.get(separator, repr(separator))} between columns"
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:  # a damaged file raises either
         raise ValueError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ValueError(f"{path} cannot be read as a table: {error}") from error  # as polars says of a damaged one
     missing = tuple(text.strip() for text in reading.missing)
     telling = set(frame.columns if like is None else known)
     written = frame.select(name for name in frame.columns if name in telling)

@@ -79,8 +79,12 @@ def reading_of(args: argparse.Namespace) -> Reading:
             raise ValueError(f"--{name} must be one character; got {value!r}")
         if value is not None and value.isalnum():
             raise ValueError(f"--{name} must be neither a letter nor a digit; got {value!r}")
-    if separator is not None and len(separator) != 1:
-        raise ValueError(f"--separator must be one character, or tab; got {args.separator!r}")
+    if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+        raise ValueError(f"--separator must be one character, but no quote, or tab; got {args.separator!r}")
+    if args.comment is not None and (args.comment in '"\r\n' or not args.comment.isascii()):
+        raise ValueError(f"--comment must be in ASCII, but no quote; got {args.comment!r}")
+    if args.comment is not None and args.comment == separator:
+        raise ValueError(f"--comment and --separator must differ; both are {separator!r}")
     if args.decimal is not None and args.decimal == args.thousands:
         raise ValueError(f"--decimal and --thousands must differ; both are {args.decimal!r}")
     return Reading(
