@@ -13,6 +13,9 @@ from fastnn.apps.commands import convert
 
 polars = pytest.importorskip("polars")
 save = pytest.importorskip("safetensors.numpy").save_file
+
+from table_cases import trained_on_messy  # noqa: E402 - after importorskip()
+
 pytestmark = pytest.mark.usefixtures("folder")
 
 
@@ -137,6 +140,15 @@ def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
     assert about["inputs"][1]["levels"] == ["x", "y", "z"]
     assert about["output"]["name"] == "t"
     assert "surrogate_forward" in (folder / "surrogate.c").read_text()
+
+
+@pytest.mark.parametrize("name", ["m.py", "m.json"])
+def test_an_export_refuses_before_it_writes_what_it_cannot(name, folder, capsys):
+    trained_on_messy().model.save("m.safetensors")
+    (folder / name).mkdir()
+    assert main(["export", "m.safetensors", "--to", "numpy"]) == 1
+    assert capsys.readouterr().err == f"fastnn export: {name} is a folder\n"
+    assert {path.name for path in folder.iterdir()} == {"m.safetensors", name}
 
 
 def test_derivatives_are_of_c_alone(capsys):

@@ -147,10 +147,12 @@ def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
         (["--loss", "mae", "--task", "classification", "--target", "colour"], "--loss and --quantiles are for numbers"),
         (["--output", "no/such/m.safetensors"], "the folder of no/such/m.safetensors does not exist"),
         (["--output", "device.safetensors"], "device.safetensors is a device or a pipe, not a file"),
+        (["--output", "pictured.safetensors"], "pictured.png is a folder"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
     (folder / "folder.safetensors").mkdir()
+    (folder / "pictured.png").mkdir()
     (folder / "device.safetensors").symlink_to(os.devnull)
     messy(60).write_csv("t.csv")
     for dry in ([], ["--dry-run"]):
@@ -158,6 +160,16 @@ def test_bad_options_are_refused_in_one_line(argv, said, folder, capsys):
         error = capsys.readouterr().err
         assert said in error
         assert error.count("\n") == 1
+
+
+def test_an_option_of_several_values_may_be_given_several_times(folder, capsys):
+    messy(60).write_csv("t.csv")
+    columns = ["--leave-out", "a", "--leave-out", "flag", "empty"]
+    assert cli.main(["train", "t.csv", "--target", "y", "--dry-run", *columns]) == 0
+    assert capsys.readouterr().out.count("LEFT OUT: as you asked") == 3
+    trained_on_messy().model.save("m.safetensors")
+    assert cli.main(["predict", "m.safetensors", "t.csv", "--keep", "name", "--keep", "a", "flag"]) == 0
+    assert capsys.readouterr().out.startswith("name,a,flag,y,")
 
 
 @pytest.mark.parametrize("argv", [["train"], ["sweep", "--output", "m.safetensors"]])

@@ -41,7 +41,7 @@ def test_sweep_compares_settings(folder, capsys):
     assert "To train the best one: fastnn train t.csv --target y --hidden 4" in said
     assert cli.main([*SWEEP, "--repeats", "1", "--rate", "1e30"]) == 1
     assert "all networks diverged; a smaller --rate may help" in capsys.readouterr().err
-    for option in (["--repeats", "0"], ["--folds", "1"], ["--threads", "0"]):
+    for option in (["--repeats", "0"], ["--folds", "1"], ["--folds", "9999"], ["--threads", "0"]):
         assert cli.main([*SWEEP, *option]) == 1
         assert option[0] in capsys.readouterr().err
 
@@ -142,6 +142,9 @@ def test_a_sweep_tells_a_command_that_trains_the_same_setting():
     assert command.startswith("fastnn train 't$1.csv' ")  # as a shell would put something in its place
     args = parser.parse_args(shlex.split(command)[1:])
     assert (args.target, args.missing) == ("-y", ["-x"])
+    dash = parser.parse_args(["sweep", "--target", "y", "--", "-1.csv"])
+    args = parser.parse_args(shlex.split(sweep_command.train_command(dash, settings))[1:])
+    assert args.data == os.path.join(".", "-1.csv")
 
 
 def test_sweep_with_folds_uses_all_rows_that_are_not_held_out(table):

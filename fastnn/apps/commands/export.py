@@ -51,18 +51,20 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if args.model.endswith(".safetensors") and is_table_model(args.model):
         with known_as("MODEL"):
             table = TableModel.load(args.model)
-    check_folder(args.output)
+    name = Path(args.model).with_suffix(_SUFFIXES[args.to]).name if args.output is None else args.output
+    check_folder(name)
+    output = Path(name)
+    description = output.with_suffix(".json")
+    check_folder(None if table is None else description)
     net = _network(args, table)
     if args.derivatives and args.to != "c":
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")
-    output = Path(args.output or Path(args.model).with_suffix(_SUFFIXES[args.to]).name)
     with InterruptsHeld():
         with known_as("--output"):
             _write(net, args, output)
         terminal.say(f"{net!r}\nWritten: {output}")
     if table is not None:
         about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
-        description = output.with_suffix(".json")
         with InterruptsHeld():
             write_whole(description, json.dumps({"format": "fastnn.table", **about}, indent=2).encode())
             terminal.say(f"What its inputs and outputs mean: {description}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnn.apps.commands.folders import check_folder, known_as
-from fastnn.apps.commands.table_options import add_reading_arguments, reading_of
+from fastnn.apps.commands.table_options import SEVERAL, add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.writing import write_whole
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn predict``."""
     parser.add_argument("model", metavar="MODEL", help="what `fastnn train` saved")
     parser.add_argument("data", metavar="FILE", help="a table with the same columns; the target may be missing")
-    parser.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns to copy to the output, or all")
+    parser.add_argument("--keep", **SEVERAL, metavar="COLUMN", help="columns to copy to the output, or all")
     parser.add_argument("--output", metavar="FILE", help="CSV, or .parquet; by default CSV on standard output")
     add_reading_arguments(parser)
 

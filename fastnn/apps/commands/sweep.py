@@ -81,6 +81,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     ]
     require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.output is None else {"safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
+    if folds is not None and folds > len(table.fold):
+        raise ValueError(f"--folds must be at most the number of rows for training, {len(table.fold)}; got {folds}")
     if args.output is not None:
         check_saveable(table.columns, table.left_out, table.target)
     scores = training.baselines(table)
@@ -141,7 +143,8 @@ def _tell_comparison(
 
 def train_command(args: argparse.Namespace, best: TableSettings) -> str:
     """The command that trains a setting of a sweep alone."""
-    words = ["fastnn", "train", args.data, *_option("--target", [args.target])]
+    data = args.data if args.data == "-" or not args.data.startswith("-") else os.path.join(os.curdir, args.data)
+    words = ["fastnn", "train", data, *_option("--target", [args.target])]
     words += ["--hidden", ",".join(map(str, best.hidden))]
     words += ["--activation", best.activation, "--rate", str(best.learning_rate), "--repeats", str(best.repeats)]
     shared = (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastnn.tabular.reading_settings import Reading
     from fastnn.tabular.training import TableSettings
+
+#: An option of several values, which may be given several times: argparse would forget all but the last.
+SEVERAL: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +20,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--decimal", metavar="CHAR", help="decimal point or comma")
     group.add_argument("--thousands", metavar="CHAR", help="character between groups of three digits")
     group.add_argument("--encoding", metavar="NAME", help="encoding of the text, such as utf-8, cp1252, shift-jis")
-    group.add_argument(
-        "--missing", metavar="TEXT", nargs="+", default=[], help="texts, numbers or dates that mean a missing value"
-    )
+    group.add_argument("--missing", metavar="TEXT", **SEVERAL, help="texts, numbers or dates that mean a missing value")
     group.add_argument("--comment", metavar="CHAR", help="character that begins a comment")
     group.add_argument("--no-header", action="store_true", help="name the columns column_1, column_2, ...")
     group.add_argument("--sheet", metavar="NAME", help="sheet of an Excel file (default: the first)")
@@ -32,8 +33,8 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task", choices=("regression", "classification"), help="default: decided by the target's values"
     )
-    parser.add_argument("--use", nargs="+", default=[], metavar="COLUMN", help="columns to learn from in any case")
-    parser.add_argument("--leave-out", nargs="+", default=[], metavar="COLUMN", help="columns not to learn from")
+    parser.add_argument("--use", **SEVERAL, metavar="COLUMN", help="columns to learn from in any case")
+    parser.add_argument("--leave-out", **SEVERAL, metavar="COLUMN", help="columns not to learn from")
     parser.add_argument("--epochs", type=int, default=300, help="largest number of epochs (default: %(default)s)")
     parser.add_argument(
         "--patience", type=int, default=20, help="epochs without improvement before stopping (default: %(default)s)"
@@ -50,9 +51,8 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--quantiles",
-        nargs="+",
+        **SEVERAL,
         type=float,
-        default=[],
         metavar="Q",
         help="for the last three (default: 0.05 0.5 0.95)",
     )

@@ -61,7 +61,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     output = Path(name)
     if output.suffix != ".safetensors":
         raise ValueError(f"--output must end in .safetensors; got {name!r}")
-    check_folder(output)
+    figure = None if args.no_figure else output.with_suffix(".png")
+    for path in (output, figure):
+        check_folder(path)
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
     require_all(extras_for(args.data) | ({} if args.dry_run else {"sklearn": "data", "safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
@@ -83,8 +85,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             terminal.say(f"\nModel: {output}")
         if interrupts.pending or len(outcome.many) < settings.repeats:
             raise KeyboardInterrupt
-        if not args.no_figure:
-            _draw(outcome, table, output.with_suffix(".png"), terminal)
+        if figure is not None:
+            _draw(outcome, table, figure, terminal)
 
 
 def _stem(path: str) -> str:
