@@ -237,6 +237,14 @@ def test_numerals_that_are_said_are_not_guessed(options, tmp_path):
     assert said.numerals.parse(said.frame["a"]).to_list() == [1234, 5678]
 
 
+def test_a_fraction_is_no_group_of_thousands(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('x,y\n"0,125","0,250"\n"-0,375","12,500"\n')
+    table = read_table(str(path), ["y"])
+    assert [values(series, table.numerals) for series in table.frame] == [[0.125, -0.375], [0.25, 12.5]]
+    assert Numerals(".", ",").parse(polars.Series(["1,250", "0,125", "012,500"])).to_list() == [1250.0, None, None]
+
+
 def test_numerals_of_training_go_before_a_guess(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('a,y\n"1,234",2\n')

@@ -73,7 +73,7 @@ class Numerals:
         plain = rf"^[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?$"
         if not self.thousands:
             return plain
-        return rf"{plain}|^[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+({point}\d*)?$"
+        return rf"{plain}|^[+-]?[1-9]\d{{0,2}}({re.escape(self.thousands)}\d{{3}})+({point}\d*)?$"
 
     @property
     def told(self) -> str:
