@@ -249,6 +249,15 @@ def test_working_shows_itself_on_a_terminal(monkeypatch, capsys):
     assert "nothing" not in said
 
 
+def test_brackets_in_a_name_are_no_markup_on_a_terminal(monkeypatch, capsys):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Terminal().working("reading [/b].csv") as update:
+        update("predicting rate [/h]")
+    assert "rate [/h]" in capsys.readouterr().err
+
+
 def test_parser_knows_all_commands():
     actions = [a for a in cli.build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
     assert tuple(actions[0].choices) == COMMANDS

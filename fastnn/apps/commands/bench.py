@@ -214,13 +214,15 @@ class _Display:
         return results.rows({"flops": workload.flops, "dtype": workload.dtype}, self.results, {})
 
     def _table(self, workload: Workload, now: str | None) -> Any:
+        from rich.markup import escape
         from rich.table import Table
 
         from fastnn.apps.comparison.results import HEADER
 
-        table = Table(title=f"{workload.name}: {workload.title}", caption=now, title_justify="left")
+        caption = None if now is None else escape(now)
+        table = Table(title=f"{workload.name}: {workload.title}", caption=caption, title_justify="left")
         for k, name in enumerate((*HEADER[:4], *HEADER[5:])):
             table.add_column(name, justify="right" if k else "left")
         for row in self._rows(workload):
-            table.add_row(*row[:4], *row[5:])
+            table.add_row(*map(escape, (*row[:4], *row[5:])))
         return table

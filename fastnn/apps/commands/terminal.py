@@ -56,8 +56,9 @@ class Terminal:
         if console is None:
             yield lambda words: None
             return
-        with console.status(what) as status:
-            yield lambda words: status.update(words)
+        literal = require("rich.text", extra="cli").Text  # a name in brackets is no markup
+        with console.status(literal(plain(what))) as status:
+            yield lambda words: status.update(literal(plain(words)))
 
 
 def _rich_console() -> Any:
