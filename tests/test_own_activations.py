@@ -170,11 +170,24 @@ def test_a_derivative_that_is_not_given_is_asked_for_in_one_sentence():
     flat, curved = (MLP((3, 17, 2), activation=activation, rng=0) for activation in (FLAT, CURVED))
     out, value, first = np.empty(3), np.empty(2), np.empty(2)
     flat.taylor(X[0], X[1], value, first)
-    with pytest.raises(TypingError, match=r"net\.hvp: activation 'isru_of_first_order' must be made with second_deri"):
-        flat.hvp(X[0], Y[0], X[1], out)
+    second = "activation 'isru_of_first_order' must be made with second_derivative="
     third = "activation 'isru_of_second_order' must be made with third_derivative="
+    gradient = np.zeros(curved.spec.n_params)
+    with pytest.raises(TypingError, match=rf"net\.hvp: {second}"):
+        njit(lambda net, x, v, t, out: net.hvp(x, v, t, out))(flat, X[0], Y[0], X[1], out)
     with pytest.raises(TypingError, match=f"taylor_vjp_params: {third}"):
-        curved.taylor_vjp_params(X[0], X[1], Y[0], Y[0], Y[0], np.zeros(curved.spec.n_params))
+        njit(lambda net, x, v, grad: net.taylor_vjp_params(x, x, v, v, v, grad))(curved, X[0], Y[0], gradient)
+    for call in (
+        lambda: flat.hvp(X[0], Y[0], X[1], out),
+        lambda: flat.hessian(X[0], np.empty((3, 3)), v=Y[0]),
+        lambda: flat.taylor(X[0], X[1], value, first, np.empty(2)),
+        lambda: flat.taylor_vjp_params(X[0], X[1], Y[0], Y[0], None, gradient),
+    ):
+        with pytest.raises(ValueError, match=f"^{second}, which this needs"):
+            call()
+    with pytest.raises(ValueError, match=f"^{third}"):
+        curved.taylor_vjp_params(X[0], X[1], Y[0], Y[0], Y[0], gradient)
+    curved.taylor_vjp_params(X[0], X[1], Y[0], Y[0], None, gradient)
     with pytest.raises(ValueError, match=third):
         series.vjp(curved.spec, curved.params, X, X, [Y] * 3, np.zeros(curved.spec.n_params))
     with pytest.raises(ValueError, match="dydx must be None; activation 'isru_of_first_order' must be made with"):

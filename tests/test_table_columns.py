@@ -208,6 +208,16 @@ def test_many_categories_are_their_means_drawn_towards_that_of_all(classes):
     assert crossed.shape == (300, values.shape[1])
 
 
+@pytest.mark.parametrize("classes", [3, 100])
+def test_many_categories_take_classes_of_few_rows(classes):
+    texts = polars.Series([f"place {k % 60}" for k in range(300)])
+    y = np.arange(300) // 3 if classes == 100 else np.r_[[2, 2], np.arange(298) % 2]
+    means, crossed = many_means(texts, sorted(set(texts)), y, classes, 0)
+    np.testing.assert_allclose(means[-1], np.bincount(y) / 300, rtol=1e-12)
+    assert crossed.shape == (300, classes)
+    assert np.isfinite(crossed).all()
+
+
 def test_a_rows_own_target_does_not_enter_its_inputs():
     rng = np.random.default_rng(0)
     texts, y = polars.Series([f"place {k}" for k in rng.integers(20, size=300)]), rng.normal(size=300)

@@ -38,6 +38,18 @@ def test_train_predict_and_info(folder, capsys):
     assert "colour   category" in capsys.readouterr().out
 
 
+def test_info_tells_how_many_categories_it_leaves_out(folder, capsys):
+    places = [f"place {k % 60}" for k in range(300)]
+    polars.DataFrame({"place": places, "side": ["left", "right"] * 150, "y": range(300)}).write_csv("t.csv")
+    argv = ["train", "t.csv", "--target", "y", "--hidden", "4", "--epochs", "1", "--repeats", "1", "--no-figure"]
+    assert cli.main(argv) == 0
+    capsys.readouterr()
+    assert cli.main(["info", "t.safetensors"]) == 0
+    said = capsys.readouterr().out
+    assert " left, right\n" in said
+    assert " place 0, place 1, place 10 and 57 more\n" in said
+
+
 def test_an_empty_column_of_a_spreadsheet_is_told_once(folder, capsys, caplog):
     pytest.importorskip("fastexcel")
     rows = [(float(k), None, float(k * k % 7)) for k in range(20)]

@@ -8,15 +8,16 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
+from fastnn.settings import own
 from fastnn.settings.spec import NetworkSpec
 
 
 class Derivatives:
     """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
 
-    All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; or if one to write to is not
-    writable, or shares its memory with another argument or the parameters;
-    and `numba.TypingError` if an activation of your own lacks a derivative that they need.
+    All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; if one to write to is not
+    writable, or shares its memory with another argument or the parameters; or if an activation of your own lacks a
+    derivative that they need.
     """
 
     _spec: NetworkSpec
@@ -110,6 +111,7 @@ class Derivatives:
             Factors of the outputs; needed unless the network has one output.
         """
         self._refuse_workspace(workspace)
+        self._require_derivatives(2)
         spec = self._spec
         if v is None and spec.n_out != 1:
             raise ValueError(f"v must say which outputs, as the network has {spec.n_out}; got None")
@@ -134,6 +136,7 @@ class Derivatives:
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
+        self._require_derivatives(2)
         spec = self._spec
         x, v, t = checks.check_sample(x, spec), self._vector("v", v, spec.n_out), self._vector("t", t, spec.n_in)
         self._check_written({"out": (out, (spec.n_in,))}, x=x, v=v, t=t)
@@ -162,6 +165,7 @@ class Derivatives:
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
+        self._require_derivatives(1 if curvature is None else 2)
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
         written = {"out": (out, (spec.n_out,)), "slope": (slope, (spec.n_out,))}
@@ -215,6 +219,7 @@ class Derivatives:
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         """
         self._refuse_workspace(workspace)
+        self._require_derivatives(2 if v_curvature is None else 3)
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
         v, v_slope = self._vector("v", v, spec.n_out), self._vector("v_slope", v_slope, spec.n_out)
@@ -238,6 +243,12 @@ class Derivatives:
         """From Python none is needed: what stands in its place was meant for another argument."""
         if not self._compiled.as_inside:
             checks.check_no_workspace(workspace)
+
+    def _require_derivatives(self, order: int) -> None:
+        """Refuse activations of the user's own without derivatives of this order."""
+        lacks = own.lacking(self._spec.activations, order)
+        if lacks is not None:
+            raise ValueError(lacks)
 
     def _check_written(self, written: Mapping[str, tuple[NDArray, tuple[int, ...]]], **read: ArrayLike | None) -> None:
         """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""

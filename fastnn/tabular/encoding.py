@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from fastnn.checks.extras import require
 from fastnn.tabular.numerals import Numerals, days, in_words, iso_days, values_of
 
+_PARTS = 5  # of the rows, each of which has its means from the others
 LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
 TRUTH = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
@@ -245,15 +247,18 @@ def many_means(
     crossed : ndarray, shape (n, width)
         For each row, the means over other rows of its level: for training, as a row's own target must not enter.
     """
-    splitter = "KFold" if classes is None else "StratifiedKFold"
+    rare = classes is not None and np.unique(y, return_counts=True)[1].max() < _PARTS  # every one of the classes
+    splitter = "KFold" if classes is None or rare else "StratifiedKFold"
     folds = getattr(require("sklearn.model_selection", extra="data"), splitter)
     encoder = require("sklearn.preprocessing", extra="data").TargetEncoder(
         target_type="continuous" if classes is None else "binary" if classes == 2 else "multiclass",
         categories=[levels],
-        cv=folds(5, shuffle=True, random_state=int(np.random.default_rng(seed).integers(2**32))),
+        cv=folds(_PARTS, shuffle=True, random_state=int(np.random.default_rng(seed).integers(2**32))),
     )
     with_other = np.array([*levels, "\x00"], object)[:, None]
-    crossed = np.asarray(encoder.fit_transform(texts.to_numpy().astype(object)[:, None], y))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # whose rows lie in some of the parts alone
+        crossed = np.asarray(encoder.fit_transform(texts.to_numpy().astype(object)[:, None], y))
     means = np.asarray(encoder.transform(with_other))
     return tuple(tuple(float(mean) for mean in row) for row in means), crossed
 

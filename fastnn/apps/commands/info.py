@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Sequence
 
 from fastnn.apps.commands.folders import known_as
 from fastnn.apps.commands.table_output import WIDTH, number_text, score_text
 from fastnn.apps.commands.terminal import Terminal
+
+ROOM = 40  # for what a column holds, in characters
 
 SUMMARY = "show what a saved network is, and what it was trained on"
 EXAMPLES = """\
@@ -20,6 +23,14 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn info``."""
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
+
+
+def _some(levels: Sequence[str]) -> str:
+    """The first categories, as many as there is room for, and how many more there are."""
+    from fastnn.checks import counted, listed
+
+    texts = (listed(levels, most) for most in range(6, 0, -1))
+    return next((text for text in texts if len(text) <= ROOM), counted(len(levels), "category", "categories"))
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -45,10 +56,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         of = (
             f"mean {number_text(column.mean)}, std. dev. {number_text(column.scale)}"
             if column.levels is None
-            else ", ".join(column.levels[:6])
+            else _some(column.levels)
         )
         kind = "category" if column.levels is not None else column.kind
-        rows.append([column.name, kind, of[:40], "yes" if column.missing else ""])
+        rows.append([column.name, kind, of, "yes" if column.missing else ""])
     terminal.table(["column", "kind", "values", "may be missing"], rows)
     if loaded.left_out:
         terminal.say("\nLeft out:\n")

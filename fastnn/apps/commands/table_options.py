@@ -33,7 +33,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task", choices=("regression", "classification"), help="default: decided by the target's values"
     )
-    parser.add_argument("--use", **SEVERAL, metavar="COLUMN", help="columns to learn from in any case")
+    parser.add_argument("--use", **SEVERAL, metavar="COLUMN", help="columns to learn from in any case, unless constant")
     parser.add_argument("--leave-out", **SEVERAL, metavar="COLUMN", help="columns not to learn from")
     parser.add_argument("--epochs", type=int, default=300, help="largest number of epochs (default: %(default)s)")
     parser.add_argument(

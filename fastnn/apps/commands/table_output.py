@@ -70,7 +70,7 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
     if unsaid:
         terminal.say(f"  and {len(unsaid):,} more columns of numbers, of which none is missing")
     if table.left_out:
-        terminal.say("\n--use COLUMN uses a column anyway.")
+        terminal.say("\n--use COLUMN uses a column anyway, unless it is constant.")
 
 
 def _wrapped(terminal: Terminal, text: str) -> None:
