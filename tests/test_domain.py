@@ -43,6 +43,9 @@ def test_inside_is_within_the_box_of_the_samples(net):
     assert net.inside(NEW[0]) is bool(expected[0])
     assert not net.inside(np.array([1.0, np.nan, 100.0]))
     assert np.isnan(net.distance(np.array([1.0, np.nan, 100.0])))
+    for method in (net.inside, net.distance):
+        with pytest.raises(ValueError, match=r"x must have shape \(3,\) or \(n, 3\); got \(1, 1, 3\)$"):
+            method([[[1.0, 2.0, 3.0]]])
 
 
 @njit

@@ -133,7 +133,7 @@ def test_it_begins_with_the_parameters_as_drawn():
 
 def test_what_is_refused():
     for settings, message in (
-        ({"l2": 0.1}, "l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', its own; got 0.1"),
+        ({"l2": 0.1}, "l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', which finds it; got 0.1"),
         ({"loss": "mae"}, "loss must be a sum of squares, sse, mse or a fastnn.LeastSquares, .*; got 'mae'"),
         (
             {"optimizer": LevenbergMarquardt(regularisation="bayes")},

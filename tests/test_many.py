@@ -364,6 +364,8 @@ def test_an_ensemble_is_a_sequence_of_networks():
         many.best(6)
     with pytest.raises(ValueError, match="q must be numbers from 0 to 1"):
         many.quantile(X, 2)
+    with pytest.raises(TypeError, match="q must be an array of real numbers of any shape; got 'half'"):
+        many.quantile(X, "half")
 
 
 @pytest.mark.parametrize("size", [1e-25, 1e20])

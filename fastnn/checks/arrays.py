@@ -22,8 +22,8 @@ DTYPES: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dt
 
 
 def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
-    """Any array of real numbers, bools included, whatever its dtype, order and byte order."""
-    expected = f"{argument} must be an array of real numbers of shape {shape}"
+    """Any array of real numbers, bools included, whatever its dtype, order and byte order; `shape` is for messages."""
+    expected = f"{argument} must be an array of real numbers of {f'shape {shape}' if shape else 'any shape'}"
     if hasattr(value, "toarray"):
         raise TypeError(f"{expected}; got the sparse {describe(value)}, whose toarray() is dense")
     if has_masked(value):

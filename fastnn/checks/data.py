@@ -63,7 +63,10 @@ def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
 def check_samples(x: Any, spec: NetworkSpec) -> NDArray:
     """One sample, shape (n_in,), or several, shape (n, n_in); raises as `check_inputs`."""
     n_in = spec.sizes[0]
-    x = x if isinstance(x, np.ndarray) else as_numbers("x", x, f"({n_in},) or (n, {n_in})")
+    shapes = f"({n_in},) or (n, {n_in})"
+    x = x if isinstance(x, np.ndarray) else as_numbers("x", x, shapes)
+    if x.ndim not in (1, 2):
+        raise ValueError(f"x must have shape {shapes}; got {x.shape}")
     return check_inputs(x, spec, argument="x") if x.ndim == 2 else check_sample(x, spec)
 
 

@@ -169,7 +169,8 @@ def check_data(
     TypeError, ValueError
         If one is invalid.
     """
-    X, y, sample_weight = _as_array("X", X), _as_array("y", y), _as_array("sample_weight", sample_weight)
+    X, y = _as_array("X", X, "(n, n_in) or (K, n, n_in)"), _as_array("y", y, "(n, n_out), (n,) or (K, n, n_out)")
+    sample_weight = _as_array("sample_weight", sample_weight, "(n,) or (K, n)")
     if np.ndim(X) == 3:
         _check_blocks("X", X, members)
         blocks = np.stack([check_inputs(block, spec, least=1) for block in X])
@@ -220,9 +221,9 @@ def check_features(features: Any, spec: NetworkSpec, members: int) -> NDArray[np
     return seen
 
 
-def _as_array(argument: str, value: Any) -> Any:
+def _as_array(argument: str, value: Any, shape: str) -> Any:
     """Anything whose dimensions are not known, such as a list, as an array; arrays are left for later checks."""
-    return value if value is None or isinstance(value, np.ndarray) else as_numbers(argument, value, "any")
+    return value if value is None or isinstance(value, np.ndarray) else as_numbers(argument, value, shape)
 
 
 def _check_blocks(argument: str, value: Any, members: int) -> None:
@@ -242,7 +243,7 @@ def check_quantiles(argument: str, q: ArrayLike) -> NDArray[np.float64]:
     TypeError, ValueError
         If it is not such an array.
     """
-    numbers = as_floats(argument, q, np.dtype(np.float64), "any")
+    numbers = as_floats(argument, q, np.dtype(np.float64), "")
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(f"{argument} must be numbers from 0 to 1; got {describe(q)}")
     return numbers

@@ -49,7 +49,7 @@ def refuse_with_solver(job: Job) -> None:
     if is_bayesian(solver):
         if job.l2 > 0:
             raise ValueError(
-                f"l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', its own; got {job.l2}"
+                f"l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', which finds it; got {job.l2}"
             )
         if job.slopes is not None:
             raise ValueError(

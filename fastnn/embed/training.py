@@ -53,7 +53,7 @@ class TrainState:
     Attributes
     ----------
     steps : int
-        Number of steps taken.
+        Number of steps taken. Inside compiled code it is ``state.counters[2]``.
     learning_rate : float
         The optimizer's learning rate, which may be changed between two steps. Inside compiled code it is
         ``state.rates[0]``.
@@ -108,7 +108,7 @@ class TrainState:
 
     @property
     def steps(self) -> int:
-        """Number of steps taken."""
+        """Number of steps taken; inside compiled code ``state.counters[2]``."""
         return int(self._counters[2])
 
     @property
@@ -140,7 +140,7 @@ class TrainState:
 
         Raises
         ------
-        TypeError, numba.core.errors.TypingError, ValueError
+        TypeError, numba.TypingError, ValueError
             If an argument has the wrong type or shape, or the network's parameters are read-only.
         """
         checks.check_plain(net=net, grad=grad)

@@ -77,7 +77,7 @@ def fit_many(
         The description of every member, such as another network's ``spec``.
     X : array_like, shape (n, n_in) or (K, n, n_in)
         The samples, for all K members or for each.
-    y : array_like, shape (n, n_out), (n,) or (K, n, n_out)
+    y : array_like, shape (n, n_out) or (n,), or (K, n, n_out) or (K, n)
         The targets, for all members or for each; class labels if the loss takes them. With ``targets="masked"``, NaN in
         a member's own targets keeps it from learning that output: a mask of outputs.
     epochs : int

@@ -73,7 +73,7 @@ def sweep(
         widths of the hidden layers), ``activation``, ``output_activation``, ``bias`` and ``dtype``; ``optimizer``,
         ``learning_rate`` and ``momentum``; ``l2``, ``loss``, ``epochs``, ``batch_size``, ``max_grad_norm``,
         ``delta``, ``quantiles``, ``min_variance``, ``targets``, ``init`` and ``early_stopping``. All but ``epochs``
-        may be left out: ``hidden`` is then (16,), and the others are as in `MLP` and `MLP.fit`. ``learning_rate`` and
+        may be left out: ``hidden`` is then (16,), and the others are as in `MLP` and `fit_many`. ``learning_rate`` and
         ``momentum`` take the place of the optimizer's.
     seeds : int or sequence of int
         How many seeds (0, 1, 2 ...), or which.

@@ -22,7 +22,8 @@ class Sweep:
     ----------
     records : list of dict
         One for each setting, seed and fold: the setting's entries, ``setting`` (its number), ``seed``, ``fold``,
-        ``loss``, ``validation_loss``, ``epochs`` and ``stopped``.
+        ``loss``, ``validation_loss``, ``epochs`` and ``stopped``. ``loss`` and ``epochs`` are those of the
+        run; a setting's own entries of these names are in `settings`.
     settings : list of dict
         The settings, by number.
     networks : list of MLP

@@ -67,7 +67,7 @@ class SingleSample(Derivatives):
         return self._compiled.workspace(method)
 
     def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
-        """Write the outputs for one sample.
+        """Write the outputs for one sample; inside compiled code also for several, a row each of `x` and `out`.
 
         Parameters
         ----------
@@ -95,7 +95,10 @@ class SingleSample(Derivatives):
         self._compiled.forward(self, x, out)
 
     def __call__(self, x: ArrayLike) -> NDArray:
-        """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`."""
+        """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`.
+
+        Inside compiled code it takes several samples, too, as `forward` does.
+        """
         if self._compiled.as_inside and (X := checks.check_samples(x, self._spec)).ndim == 2:
             outputs = np.empty((len(X), self._spec.n_out), self._spec.dtype)
             self.forward(X, outputs)

@@ -24,6 +24,8 @@ class LevenbergMarquardt(Solver):
     """Damped Gauss-Newton steps for squared losses on small networks; see `fastnn.training.least_squares`.
 
     An epoch is one step that lowers the loss, at a cost of about ``n * n_out * n_params**2 + n_params**3`` operations.
+    `MLP.fit` then takes all samples as one batch and updates all parameters; dropout, noise and `max_grad_norm` are
+    refused.
 
     Parameters
     ----------
@@ -53,6 +55,7 @@ class LBFGS(Solver):
     """SciPy's L-BFGS (Byrd, Lu, Nocedal and Zhu, 1995); extra ``scipy``.
 
     An epoch is one iteration. SciPy does not reveal the curvature it has gathered, so that a run cannot be resumed.
+    What `LevenbergMarquardt` refuses is refused here, too, and so is `dydx`.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def register_skl2onnx() -> None:
     -----
     A network that `to_sklearn` refuses, such as one of an activation that scikit-learn does not have, is refused by the
     conversion in the same words; so are the loss ``poisson``, a single class, two labels and classes beyond 32 bits,
-    which skl2onnx does not write. `fastnn.MLP.to_onnx` writes every network.
+    which skl2onnx does not write. `fastnn.MLP.to_onnx` writes every network without an activation of your own.
 
     Examples
     --------

@@ -125,7 +125,7 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
             Weight of each sample.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Samples to score each epoch on, ``validation_scores_``; with ``early_stopping``, instead of a part of X.
-            L-BFGS ignores it, and so does Levenberg-Marquardt without early stopping.
+            L-BFGS ignores it.
 
         Returns
         -------

@@ -19,7 +19,7 @@ class Activation(catalogue.Activation):
     ----------
     value : callable
         ``value(z)``: the activation at a pre-activation `z`, a float. A function that Numba can compile, decorated or
-        not, which neither allocates nor raises, and takes nothing from outside but numbers, modules and compiled
+        not, which neither allocates nor raises, and takes nothing from outside but numbers, modules and other
         functions.
     derivative : callable
         ``derivative(z)``: its derivative.

@@ -14,14 +14,15 @@ from fastnn.settings.own.names import interval, kept, own_name, plain_name
 class Loss(catalogue.Loss):
     """A loss of your own, for ``loss=`` wherever a name may stand.
 
-    Over the outputs of a row, and over a batch, it is a mean, as ``"mse"`` is; the output may be any but softmax.
+    Over the outputs of a row, and over a batch, it is a mean, as ``"mse"`` is; the output activation may be any but
+    softmax and ascending.
 
     Parameters
     ----------
     value : callable
         ``value(o, y)``: the loss of one output `o` whose target is `y`, both floats. A function that Numba can compile,
         decorated or not, which neither allocates nor raises, and takes nothing from outside but numbers, modules and
-        compiled functions.
+        other functions.
     gradient : callable
         ``gradient(o, y)``: its derivative with respect to `o`.
     name : str, optional
