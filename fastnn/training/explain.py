@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastnn import checks
@@ -21,7 +22,7 @@ def explain(
     *,
     batch_size: int = 1,
     optimizer: Optimizer | Solver = Adam(),  # noqa: B008 - frozen
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     input_noise: float = 0.0,
     threads: int = 1,
 ) -> str:
@@ -95,7 +96,7 @@ def _fit(spec: NetworkSpec, rows: int, optimizer: Optimizer | Solver, noisy: boo
     parts = [f"tiles, by the kernel that all networks share: {why}"]
     if dispatch.fetches_ahead(rows, spec.n_params):
         parts.append(
-            f"products pack and fetch ahead: {dispatch.LARGE_PARAMS} parameters, {dispatch.MANY_ROWS} rows or more"
+            f"products pack and fetch ahead: {dispatch.LARGE_PARAMS:,} parameters, {dispatch.MANY_ROWS} rows or more"
         )
     if any(dispatch.fetches_weights(layer, spec.dtype, rows) for layer in spec.layers):
         parts.append(f"few rows fetch ahead the weights of layers of {dispatch.FAR_BYTES >> 20} MB or more")
@@ -115,8 +116,8 @@ def _fit_many(spec: NetworkSpec, optimizer: Optimizer | Solver) -> str:
     if isinstance(optimizer.learning_rate, ReduceOnPlateau):
         return "one network after another, by tiles: ReduceOnPlateau gives each its own rate"
     if dispatch.members_in_lanes(spec):
-        return f"lanes, a network in each, by a kernel compiled for them: at most {dispatch.MEMBER_PARAMS} parameters"
-    return f"one network after another, by tiles: more than {dispatch.MEMBER_PARAMS} parameters"
+        return f"lanes, a network in each, by a kernel compiled for them: at most {dispatch.MEMBER_PARAMS:,} parameters"
+    return f"one network after another, by tiles: more than {dispatch.MEMBER_PARAMS:,} parameters"
 
 
 def _embedded(spec: NetworkSpec) -> str:
@@ -124,7 +125,9 @@ def _embedded(spec: NetworkSpec) -> str:
 
     parts = ["points: a sample at a time, by code compiled for this network into its caller"]
     if dispatch.rows_at_once(spec):
-        parts.append(f"several samples of a batch at once, as the weights have more than {dispatch.POINT_BYTES} bytes")
+        parts.append(
+            f"several samples of a batch at once, as the weights have more than {dispatch.POINT_BYTES:,} bytes"
+        )
     if any(dispatch.shares_tiles(layer, spec.dtype) for layer in spec.layers):
-        parts.append(f"many by tiles through layers whose weights have {dispatch.LARGE_LAYER_BYTES} bytes or more")
+        parts.append(f"many by tiles through layers whose weights have {dispatch.LARGE_LAYER_BYTES:,} bytes or more")
     return "; ".join(parts)

@@ -140,7 +140,9 @@ def _workloads(args: argparse.Namespace) -> list[Workload]:
     try:
         layers = [int(size) for size in args.layers.split(",")]
     except ValueError:
-        raise ValueError(f"--layers must be integers, as in 8,32,32,1; got {args.layers!r}") from None
+        layers = []
+    if len(layers) < 2 or min(layers) < 1:
+        raise ValueError(f"--layers must be two or more positive integers, as in 8,32,32,1; got {args.layers!r}")
     own = workloads.given(layers, args.batch, args.optimizer, args.dtype, args.activation, args.loss)
     return [*workloads.named(args.workloads), own]
 

@@ -16,9 +16,10 @@ from fastnn.settings import optimizers
 from fastnn.settings.catalogue import LOSSES
 
 MOMENTUM = 0.9
-#: What every peer has, by the names a user says; the hidden activations and the losses likewise.
+#: What every peer has, by the names a user says; the hidden activations, the dtypes and the losses likewise.
 OPTIMIZERS = ("sgd", "momentum", "adam")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
+DTYPES = ("float32", "float64")
 #: The output activation that goes with each loss here.
 OUTPUTS = {"sse": "sigmoid", "mse": "identity", "cross_entropy": "softmax"}
 
@@ -185,27 +186,28 @@ def named(names: Sequence[str]) -> list[Workload]:
         if name in FAMILIES:
             chosen.update((w.name, w) for w in FAMILIES[name].values())
         else:
-            chosen[name] = every[check_name("workload", name, list(NAMED | FAMILIES | every))]
+            chosen[name] = every[check_name("WORKLOAD", name, list(NAMED | FAMILIES | every))]
     return list(chosen.values())
 
 
 def given(
     layers: Sequence[int], batch_size: int, optimizer: str, dtype: str, activation: str = "tanh", loss: str = "mse"
 ) -> Workload:
-    """A workload from what a user gives.
+    """A workload from what a user gives, by the names of the command's options.
 
     Raises
     ------
     ValueError
         If a setting is not what it must be.
     """
-    check_name("optimizer", optimizer, OPTIMIZERS)
-    check_name("activation", activation, ACTIVATIONS)
-    check_name("loss", loss, OUTPUTS)
-    check_integer("batch", batch_size, 1)
+    check_name("--optimizer", optimizer, OPTIMIZERS)
+    check_name("--activation", activation, ACTIVATIONS)
+    check_name("--loss", loss, OUTPUTS)
+    check_name("--dtype", dtype, DTYPES)
+    check_integer("--batch", batch_size, 1)
     check_spec(layers, [activation] * (len(layers) - 2), OUTPUTS[loss], True, dtype)
     if loss == "cross_entropy" and layers[-1] == 1:
-        raise ValueError("loss 'cross_entropy' needs an output for each class, two or more; got --layers that end in 1")
+        raise ValueError("--loss cross_entropy needs an output for each class, two or more; got --layers that end in 1")
     learning_rate = 1e-3 if optimizer == "adam" else 0.01
     settings: Mapping[str, Any] = {
         "activation": activation, "loss": loss, "optimizer": optimizer, "learning_rate": learning_rate, "dtype": dtype
