@@ -21,6 +21,14 @@ def backend(request):
 
 
 @pytest.fixture
+def shared(monkeypatch):
+    """Steps are shared by as many threads as are asked for, however short they are."""
+    from fastnn.kernels import dispatch  # which few tests need
+
+    monkeypatch.setattr(dispatch, "threads_for", lambda threads, batch_size, n_params: threads)
+
+
+@pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder, in which the test runs."""
     monkeypatch.chdir(tmp_path)

@@ -46,12 +46,6 @@ def trained(sizes, n, batch_size, dtype, *, epochs=5, **settings):
     return net.params.tobytes(), history.loss.tobytes(), history.state.slots.tobytes()
 
 
-@pytest.fixture
-def shared(monkeypatch):
-    """Steps are shared by as many threads as are asked for, however short they are."""
-    monkeypatch.setattr(dispatch, "threads_for", lambda threads, batch_size, n_params: threads)
-
-
 @each_dtype_of_tiny_too
 def test_runs_repeat(sizes, n, batch_size, dtype):
     assert trained(sizes, n, batch_size, dtype) == trained(sizes, n, batch_size, dtype)

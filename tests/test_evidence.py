@@ -50,6 +50,20 @@ def test_against_a_direct_computation(run):
     assert 8 < gamma < net.spec.n_params
 
 
+@pytest.mark.parametrize("loss", ["mse", "sse"])
+def test_the_targets_of_every_output_count(loss):
+    y = np.c_[Y, np.cos(X) + 0.2 * RNG.normal(size=(40, 1))]
+    net = MLP((1, 5, 2), rng=0)
+    before, _ = net.loss_and_grad(X, y, loss)
+    history = net.fit(X, y, optimizer=BAYESIAN, epochs=300, loss=loss)
+    alpha, beta, gamma = history.evidence
+    assert history.stopped == "converged"
+    assert beta == pytest.approx((80 - gamma) / ((net.predict(X) - y) ** 2).sum(), rel=1e-3)
+    assert alpha == pytest.approx(gamma / (net.params @ net.params), rel=1e-3)
+    assert history.loss[0] == pytest.approx(before, rel=1e-12)  # without the penalty
+    assert history.loss[-1] == pytest.approx(net.loss_and_grad(X, y, loss)[0], rel=1e-3)
+
+
 def test_the_noise_is_found_and_the_error_is_less_than_without(run):
     net, history = run
     assert history.evidence.beta**-0.5 == pytest.approx(0.2, rel=0.25)

@@ -9,12 +9,15 @@ import threading
 import time
 import weakref
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, Rprop
+from fastnn.settings.schedules import Exponential
 from fastnn.training import batches as feeding
+from fastnn.training.twins import twin
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(25, 3)), RNG.normal(size=(25, 2))
@@ -58,6 +61,32 @@ def test_batches_of_labels_train_as_arrays_do(backend):
     settings = {"epochs": 2, "loss": "cross_entropy", "backend": backend, "specialize": False}
     one.fit(X, labels, batch_size=10, shuffle=False, **settings)
     other.fit(lambda: ((X[part], labels[part]) for part in PARTS), **settings)
+    assert other.params.tobytes() == one.params.tobytes()
+
+
+def test_batches_may_come_in_the_same_arrays(backend):
+    """Each is fetched while the network is trained on the one before, whose arrays it overwrites."""
+    one, other = net(), net()
+    settings = {"epochs": 3, "optimizer": SGD(0.1), "backend": backend}
+
+    def refilled():
+        arrays = np.empty((5, 3)), np.empty((5, 2)), np.empty(5)
+        for first in range(0, 25, 5):
+            for array, values in zip(arrays, (X, Y, WEIGHTS), strict=True):
+                array[:] = values[first : first + 5]
+            yield arrays
+            time.sleep(0.01)
+
+    def slowly(train, *arguments):
+        time.sleep(0.03)
+        return train(*arguments)
+
+    one.fit(X, Y, sample_weight=WEIGHTS, batch_size=5, shuffle=False, specialize=False, **settings)
+    module = twin(backend, "training")
+    trainer = module.trainer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "trainer", lambda *job, **options: partial(slowly, trainer(*job, **options)))
+        other.fit(refilled, **settings)
     assert other.params.tobytes() == one.params.tobytes()
 
 
@@ -127,6 +156,31 @@ def test_divergence_goes_back_to_the_last_finite_epoch(backend):
     assert history.stopped == "diverged"
     assert np.isfinite(one.params).all()
     assert history.state.counters[1] == 0
+
+
+def test_going_back_follows_the_schedule(backend):
+    settings = {"epochs": 2000, "optimizer": SGD(Exponential(1.0, 1.001)), "rng": 0, "backend": backend}
+    one, other = (MLP((3, 1), rng=1) for _ in range(2))
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        expected = one.fit(X, Y[:, 0], batch_size=10, shuffle=False, specialize=False, **settings)
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        history = other.fit(lambda: ((X[part], Y[part, 0]) for part in PARTS), **settings)
+    assert history.epochs == expected.epochs
+    assert other.params.tobytes() == one.params.tobytes()
+
+
+def test_going_back_ends_where_other_batches_come_than_before(backend):
+    epochs = []
+
+    def spoilt():
+        epochs.append(None)
+        assert len(epochs) < 100
+        yield X, Y * (1e200 if len(epochs) > 3 else 1)
+
+    one = net()
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0:"):
+        one.fit(spoilt, epochs=300, optimizer=SGD(0.01), rng=0, backend=backend)
+    assert one.params.tobytes() == net().params.tobytes()
 
 
 def test_going_back_begins_near_the_divergence(backend):

@@ -5,8 +5,11 @@ import pytest
 
 from fastnn import MLP, Adam, EarlyStopping, LevenbergMarquardt
 from fastnn.checks import check_job
+from fastnn.kernels.tiles import normal_equations as kernels
 from fastnn.reference.normal_equations import parameter_jacobian
 from fastnn.settings import catalogue
+from fastnn.training.interrupts import Interrupts
+from fastnn.training.least_squares import _Problem
 from fastnn.training.twins import twin
 
 RNG = np.random.default_rng(0)
@@ -79,6 +82,26 @@ def test_normal_equations_of_both_twins_and_by_hand(net, dtype, block_rows):
         job.buffers = ()
 
 
+def test_the_length_of_the_kernels_calls_does_not_change_a_bit(monkeypatch):
+    """Between two calls Ctrl-C is answered; large problems take many of them."""
+    net, n = MLP((3, 9, 8, 2), rng=1), 200
+    A, scale, answers = RNG.normal(size=(2 * n, n)), RNG.random(37), []
+    matrix = np.triu(A.T @ A)
+
+    def all_of_them():
+        answers.clear()
+        sums = kernels.normal_equations(job_of(net), scale, 5, lambda: answers.append("sums"))
+        factor = kernels.cholesky(matrix, 0.1, lambda: answers.append("factor"))
+        trace = kernels.trace_of_inverse(factor, n, lambda: answers.append("trace"))
+        return np.triu(sums).tobytes(), np.triu(factor[:, :n]).tobytes(), trace
+
+    expected = all_of_them()
+    assert answers == ["sums", "factor", "trace"]
+    monkeypatch.setattr(kernels, "_OPERATIONS", 1.0)
+    assert all_of_them() == expected
+    assert answers == ["sums"] * 8 + ["factor"] * 7 + ["trace"] * 7
+
+
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 31, 32, 33, 64, 65, 128, 200])
 def test_cholesky_solve(n, backend):
     equations = twin(backend, "normal_equations")
@@ -115,6 +138,26 @@ def test_a_linear_network_finds_the_ridge_regression(loss, l2, weighted, backend
     assert history.stopped == "converged"
     assert history.epochs < 30
     assert repr(history).endswith("converged>")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"loss": "sse", "sample_weight": WEIGHTS}, {"y": np.where(Y > 0.8, np.nan, Y), "targets": "masked"}],
+    ids=list,
+)
+def test_the_acceleration_is_due_to_the_second_derivatives_of_the_residuals(settings, backend):
+    net, step = MLP((3, 4, 2), rng=1), 0.05 * RNG.normal(size=26)
+    job = job_of(net, **settings)
+    _, jacobian = parameter_jacobian(net.spec, net.params, X)
+    ahead, here, behind = (
+        MLP.from_params(net.spec, net.params + factor * step).predict(X, backend="numpy") for factor in (0.1, 0, -0.1)
+    )
+    second, weight = (ahead - 2 * here + behind) / 0.01, job.weights[:, None]
+    if settings.get("targets") == "masked":
+        weight = weight * ~np.isnan(settings["y"])
+    divisor = 1.0 if settings.get("loss") == "sse" else (2 * weight.sum() / weight.shape[1])
+    expected = np.einsum("nkp,nk->p", jacobian, weight * second) / divisor
+    np.testing.assert_allclose(_Problem(job, backend, Interrupts()).bend(step), expected, rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -196,6 +196,7 @@ def test_without_the_name_nothing_may_be_missing(backend):
         ({"targets": "all"}, "targets must be one of complete, masked; got 'all'"),
         ({"y": np.where(np.isnan(Y), np.inf, Y)}, "y must be finite, or NaN where it is missing; got inf in row "),
         ({"y": np.full((N, 3), np.nan)}, "y must hold a target that is not NaN, of a sample whose weight is above 0"),
+        ({"sample_weight": np.full(N, np.nan)}, "sample_weight must be finite; got nan in row 0"),
         ({"sample_weight": np.eye(N)[3]}, "y must hold a target that is not NaN, of a sample whose weight is above 0"),
         ({"validation_data": (X, np.full((N, 3), np.nan))}, "validation_data: y must hold a target that is not NaN"),
         ({"dydx": np.zeros((N, 3, 2))}, "dydx must be None with targets='masked'"),

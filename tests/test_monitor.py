@@ -8,6 +8,7 @@ import pytest
 from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt
 from fastnn.checks import check_job, check_monitor
 from fastnn.jobs.monitor import Monitor
+from fastnn.reference import random
 from fastnn.settings import catalogue
 from fastnn.settings.schedules import Cosine, ReduceOnPlateau
 from fastnn.training import fit as training
@@ -172,6 +173,22 @@ def test_the_best_weights_come_back_where_a_callback_ends_the_run(backend):
     assert second.state.last.tobytes() == expected.state.last.tobytes()
 
 
+def test_a_run_that_gave_its_best_weights_goes_on_from_its_last(backend):
+    net, targets = problem("mse")
+    whole, data = net.copy(), (X_OTHER, targets(X_OTHER))
+    settings = {"optimizer": SGD(0.4, 0.9), "backend": backend, "validation_data": data}
+    expected = whole.fit(X, targets(X), epochs=14, rng=0, **settings)
+    settings["early_stopping"] = EarlyStopping(100)
+    first = net.fit(X, targets(X), epochs=9, rng=0, **settings)
+    assert (first.stopped, first.best_epoch) == ("finished", np.argmin(first.validation_loss))
+    assert first.best_epoch < 8
+    best = net.params.copy()
+    second = net.fit(X, targets(X), epochs=5, state=first.state, **settings)
+    np.testing.assert_array_equal(second.loss, expected.loss[9:])
+    assert second.best_epoch == np.argmin(expected.validation_loss)
+    assert (second.best_epoch == first.best_epoch) == np.array_equal(net.params, best)
+
+
 def test_a_best_epoch_whose_parameters_were_not_kept_is_forgotten(backend):
     net, targets = problem("mse")
     data = X_OTHER, targets(X_OTHER)
@@ -273,11 +290,12 @@ def _is_held_out(net, y, row, backend):
     return net.copy().fit(X, far, epochs=1, rng=5, validation_fraction=0.25, backend=backend).loss[0] < 1000
 
 
-def _held_out(net, samples, y, loss, fraction, seed):
+def _held_out(net, samples, y, loss, fraction, seed, member=0):
     """The job's two parts: what is trained on, and its monitor."""
     settings = {"optimizer": Adam(), "batch_size": None, "shuffle": True, "sample_weight": None, "l2": 0.0}
     job = check_job(net.spec, net.params, samples, y, loss=loss, delta=1.0, max_grad_norm=None, **settings)
     job.monitor = check_monitor(job, None, fraction, None)
+    job.member = member
     split = hold_out(job, seed)
     return split, split.monitor
 
@@ -295,6 +313,69 @@ def test_classes_are_held_out_in_proportion(labels):
         assert len(split.X) == split.batch_size == 90
         seen[seed] = monitor.X[:, 0].tobytes(), split.X[:, 0].tobytes()
     assert seen[1] != seen[2]
+
+
+@pytest.mark.parametrize("n_out", [1, 2])
+def test_yes_and_no_are_held_out_in_proportion(n_out):
+    net, answers = MLP((1, n_out), output_activation="sigmoid", rng=0), np.repeat([0.0, 1.0], [20, 60])
+    y = np.tile(answers[:, None], n_out)
+    _, monitor = _held_out(net, answers[:, None], y, "binary_cross_entropy", 0.25, 3)
+    of_yes = int(monitor.y[:, 0].sum())
+    assert len(monitor.y) == 20
+    assert n_out > 1 or of_yes == 15  # answers to several questions make no classes
+
+
+def test_the_seed_and_the_member_say_which_samples_are_held_out(backend):
+    net, targets = problem("mse")
+    y, one, seen = targets(X), net.copy(), set()
+    history = one.fit(X, y, epochs=2, rng=7, validation_fraction=0.25, shuffle=False, backend=backend)
+    split, monitor = _held_out(net, X, y, "mse", 0.25, history.state.seed)
+    draws = random.bits(random.key(history.state.seed, 0, random.HELD_OUT_EPOCH), np.arange(40, dtype=np.uint64))
+    held = np.isin(np.arange(40), np.argsort(draws)[3::4])
+    np.testing.assert_array_equal(monitor.X, X[held])
+    np.testing.assert_array_equal(split.X, X[~held])
+    assert net.copy().fit(
+        X[~held], y[~held], epochs=2, validation_data=(X[held], y[held]), shuffle=False, backend=backend
+    ).validation_loss == pytest.approx(history.validation_loss, rel=1e-12)
+    for seed, member in ((1, 0), (2, 0), (1, 1)):
+        split, _ = _held_out(net, X, y, "mse", 0.25, seed, member=member)
+        seen.add(split.X.tobytes())
+    assert len(seen) == 3
+
+
+SIDES = [
+    ({"sample_weight": "held"}, "sample_weight must have a sum above 0 on both sides .* for the samples held out"),
+    ({"sample_weight": "rest"}, "sample_weight must have a sum above 0 on both sides .* for the samples trained on"),
+    ({"y": "held"}, "y must hold a target that is not NaN on both sides .* for the samples held out"),
+    ({"y": "rest"}, "y must hold a target that is not NaN on both sides .* for the samples trained on"),
+    ({"X": "held"}, "X must be finite; got nan in row 0"),
+    ({"X": "rest"}, "X must be finite; got nan in row 0"),
+]
+
+
+@pytest.mark.parametrize(("nothing", "message"), SIDES, ids=str)
+def test_either_side_must_have_something(nothing, message, backend):
+    """`nothing` says what lacks numbers on which of the sides."""
+    ((name, side),) = nothing.items()
+    net, targets = problem("mse")
+    data = {"X": X.copy(), "y": targets(X), "sample_weight": np.ones(40)}
+    history = net.copy().fit(**data, epochs=1, rng=5, validation_fraction=0.25, backend=backend)
+    _, monitor = _held_out(net, X, data["y"], "mse", 0.25, history.state.seed)
+    rows = np.isin(X[:, 0], monitor.X[:, 0]) == (side == "held")
+    data[name][rows] = 0 if name == "sample_weight" else np.nan
+    with pytest.raises(ValueError, match=message):
+        net.fit(**data, epochs=1, rng=5, validation_fraction=0.25, targets="masked", backend=backend)
+
+
+def test_a_metric_is_needed_of_what_is_held_out(backend):
+    net, targets = problem("mse")
+    settings = {"epochs": 1, "rng": 5, "validation_fraction": 0.25, "backend": backend}
+    y = targets(X)
+    history = net.copy().fit(X, y, **settings)
+    _, monitor = _held_out(net, X, y, "mse", 0.25, history.state.seed)
+    y[np.isin(X[:, 0], monitor.X[:, 0])] = 1.0
+    with pytest.raises(ValueError, match="monitor of EarlyStopping must be 'loss' where the targets"):
+        net.fit(X, y, early_stopping=EarlyStopping(monitor="metric"), **settings)
 
 
 @pytest.mark.parametrize(("n", "fraction", "held"), [(100, 0.29, 29), (100, 0.57, 57), (3, 1 / 3, 1), (10, 0.29, 2)])

@@ -99,15 +99,15 @@ def test_the_gradient_under_dropout_against_complex_steps():
 
 @pytest.mark.parametrize("drawn", NOISES, ids=str)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_resuming_and_threads_change_no_bit(drawn, dtype, backend):
-    whole, parts, shared = net(dtype), net(dtype), net(dtype)
+def test_resuming_and_threads_change_no_bit(drawn, dtype, backend, shared):
+    whole, parts, together = net(dtype), net(dtype), net(dtype)
     settings = {"batch_size": 290, "optimizer": Adam(), "backend": backend, **drawn}
     whole.fit(X, Y, epochs=5, rng=1, **settings)
     state = parts.fit(X, Y, epochs=2, rng=1, **settings).state
     parts.fit(X, Y, epochs=3, state=state, **settings)
-    shared.fit(X, Y, epochs=5, rng=1, threads=2, **settings)
+    together.fit(X, Y, epochs=5, rng=1, threads=2, **settings)
     assert parts.params.tobytes() == whole.params.tobytes()
-    assert shared.params.tobytes() == whole.params.tobytes()
+    assert together.params.tobytes() == whole.params.tobytes()
 
 
 def test_validation_and_prediction_are_without_it(backend):

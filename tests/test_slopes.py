@@ -76,11 +76,29 @@ def test_the_step_is_that_of_the_losss_central_differences():
     np.testing.assert_allclose((before - net.params) / 0.1, gradient, rtol=1e-6, atol=1e-8)
 
 
-def test_threads_and_a_validation_set_change_no_bits_and_lose_no_row():
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
+def test_threads_change_no_bits(settings, shared):
     nets = [MLP((2, 7, 2), rng=0) for _ in range(2)]
     for net, threads in zip(nets, (1, 2), strict=True):
-        net.fit(X, Y, epochs=4, dydx=DYDX, validation_fraction=0.25, rng=1, threads=threads)
-    assert np.array_equal(nets[0].params, nets[1].params)
+        net.fit(X, Y, epochs=4, rng=1, threads=threads, **settings)
+    assert nets[0].params.tobytes() == nets[1].params.tobytes()
+
+
+def test_the_slopes_of_samples_that_are_held_out_are_not_trained_on(backend):
+    """Each sample's slopes are their own: those of another would teach something else."""
+    seen = []
+    for far in (0.0, 1000.0):
+        for row in range(len(X)):
+            net, dydx = MLP((2, 7, 2), rng=0), DYDX.copy()
+            dydx[row] += far
+            history = net.fit(X, Y, epochs=1, dydx=dydx, validation_fraction=0.25, rng=1, backend=backend)
+            seen.append(history.loss[0])
+    apart, moved = np.split(np.array(seen), 2)
+    held = moved == apart
+    assert held.sum() == 6
+    rest, net = ~held, MLP((2, 7, 2), rng=0)
+    history = net.fit(X[rest], Y[rest], epochs=1, dydx=DYDX[rest], rng=1, backend=backend)
+    assert history.loss[0] == apart[0]
 
 
 def test_slopes_teach_values():

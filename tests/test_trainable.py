@@ -57,9 +57,10 @@ def test_the_last_layer_alone_finds_the_linear_regression():
     np.testing.assert_allclose(net.predict(X)[:, 0], hidden @ exact, atol=1e-3)
 
 
-def test_runs_stop_and_go_on_on_several_threads():
+@pytest.mark.parametrize("settings", [{}, {"max_grad_norm": 1e-3, "l2": 0.1}, {"optimizer": fastnn.SGD(0.1)}], ids=list)
+def test_runs_stop_and_go_on_on_several_threads(settings, shared):
     whole, parts = (MLP(SIZES, rng=0) for _ in range(2))
-    settings = {"batch_size": 8, "trainable": [0, 2]}
+    settings = {"batch_size": 8, "trainable": [0, 2]} | settings
     whole.fit(X, Y, epochs=6, rng=0, **settings)
     first = parts.fit(X, Y, epochs=2, rng=0, **settings)
     parts.fit(X, Y, epochs=4, state=first.state, threads=2, **settings)

@@ -164,6 +164,17 @@ def test_the_state_of_another_run_is_refused(change, message):
         settings.pop("net").fit(X, Y, epochs=1, **settings)
 
 
+def test_a_resumed_run_counts_its_epochs_on(backend, monkeypatch):
+    monkeypatch.setattr(training, "FIRST_ROOM", 2)
+    settings = {"optimizer": SGD(fastnn.schedules.Exponential(0.1, 0.9)), "backend": backend}
+    seen, one = [], net()
+    state = one.fit(X, Y, epochs=3, **settings).state
+    history = one.fit(X, Y, epochs=7, state=state, callback=seen.append, **settings)
+    assert [epoch.number for epoch in seen] == list(range(3, 10))
+    np.testing.assert_allclose(history.learning_rate, 0.1 * 0.9 ** np.arange(3, 10), rtol=1e-15)
+    assert [epoch.learning_rate for epoch in seen] == history.learning_rate.tolist()
+
+
 def test_the_state_of_more_batches_is_refused():
     state = net().fit(X, Y, epochs=1, batch_size=5).state
     state.counters[1] = 3
@@ -236,6 +247,12 @@ def test_divergence_ends_the_run_and_keeps_the_last_finite_parameters(dtype, bat
     assert again.epochs == 0
     assert again.state.counters[2] == history.state.counters[2]
 
+    further, settings = diverging(dtype)
+    settings["epochs"] = history.epochs + 1
+    with pytest.warns(RuntimeWarning, match=f"training diverged in epoch {history.epochs}:"):
+        further.fit(X, Y[:, 0], **settings, batch_size=batch_size, backend=backend)
+    assert further.params.tobytes() == one.params.tobytes()
+
 
 def overshooting():
     """A target near the end of the floats, overshot by momentum: the parameter overflows while the loss is finite."""
@@ -264,6 +281,44 @@ def test_the_last_finite_parameters_do_not_depend_on_the_calls(calls_a_copy, bac
     assert other.state.slots.tobytes() == history.state.slots.tobytes()
     assert np.array_equal(other.state.counters, history.state.counters)
     assert np.array_equal(other.loss, history.loss)
+
+
+def test_the_last_finite_parameters_are_those_of_a_whole_epoch(backend, monkeypatch):
+    """Although a call may end, and its parameters be looked at, after any step."""
+    (expected, settings), (one, _) = diverging(), diverging()
+    with pytest.warns(RuntimeWarning):
+        history = expected.fit(X, Y[:, 0], **settings, batch_size=4, backend=backend)
+    Recorder(monkeypatch, backend, endless(1))
+    monkeypatch.setattr(training, "CALLS_A_COPY", 1)
+    with pytest.warns(RuntimeWarning):
+        other = one.fit(X, Y[:, 0], **settings, batch_size=4, backend=backend)
+    assert np.array_equal(other.state.counters, history.state.counters)
+    assert one.params.tobytes() == expected.params.tobytes()
+
+
+def test_what_is_monitored_goes_back_with_the_parameters(backend):
+    """Those of the best epoch, here the first, do not take the place of the last finite ones."""
+    (expected, settings), (one, _) = diverging(), diverging()
+    rule = SGD(fastnn.schedules.ReduceOnPlateau(1.5, patience=10**6))
+    with pytest.warns(RuntimeWarning):
+        history = expected.fit(X, Y[:, 0], **settings, backend=backend)
+    settings |= {"optimizer": rule, "early_stopping": fastnn.EarlyStopping(10**6)}
+    with pytest.warns(RuntimeWarning):
+        other = one.fit(X, Y[:, 0], **settings, backend=backend)
+    assert other.epochs == history.epochs
+    assert one.params.tobytes() == expected.params.tobytes()
+    assert other.learning_rate.tolist() == [1.5] * history.epochs
+    assert (other.best_epoch, other.state.best.size) == (0, one.params.size)
+
+
+def test_a_slot_that_overflows_is_divergence(backend):
+    """The square of the gradient is infinite, and would hold the parameter still for ever."""
+    one = MLP((1, 1), rng=0)
+    before = one.params.copy()
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0:"):
+        history = one.fit([[1e200]], [0.0], epochs=50, loss="mae", optimizer=Adam(), backend=backend)
+    assert np.array_equal(one.params, before)
+    assert np.isfinite(history.state.slots).all()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 8, 50])
@@ -337,6 +392,9 @@ def test_ctrl_c_is_answered_within_a_call(backend):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
 def test_ctrl_c_at_the_very_end_is_not_lost(backend, monkeypatch):
+    one, ended = net(), net()
+    ended.fit(X, Y, epochs=1, backend=backend)
+
     def call(train, *arguments):
         status = train(*arguments)
         os.kill(os.getpid(), signal.SIGINT)
@@ -345,6 +403,25 @@ def test_ctrl_c_at_the_very_end_is_not_lost(backend, monkeypatch):
     before_calls(monkeypatch, backend, call)
     with pytest.raises(KeyboardInterrupt):
         net().fit(X, Y, epochs=1, backend=backend)
+    with pytest.raises(KeyboardInterrupt):  # the callback makes it a run that Ctrl-C may end
+        one.fit(X, Y, epochs=1, backend=backend, callback=lambda epoch: None)
+    assert one.params.tobytes() == ended.params.tobytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_ctrl_c_leaves_the_parameters_of_the_last_epoch(backend):
+    """Not those of the best one, which is the first here."""
+    (expected, settings), (one, _) = diverging(), diverging()
+    expected.fit(X, Y[:, 0], **settings | {"epochs": 6}, backend=backend)
+
+    def callback(epoch):
+        if epoch.number == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    settings |= {"epochs": 8, "early_stopping": fastnn.EarlyStopping(10**6), "callback": callback}
+    history = one.fit(X, Y[:, 0], **settings, backend=backend)
+    assert (history.stopped, history.epochs, history.best_epoch) == ("interrupted", 6, 0)
+    assert one.params.tobytes() == expected.params.tobytes()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")

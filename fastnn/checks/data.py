@@ -220,7 +220,7 @@ def without_marks(values: NDArray, sample_weight: NDArray | None) -> NDArray:
 
 
 def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) -> None:
-    """Refuse targets that are all missing, or present only where the weight is zero.
+    """Refuse targets that are all missing, or present only where the weight is zero; a weight of NaN is found later.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) ->
         If those of any block, shape (n, n_targets), are.
     """
     counted = counted_weights(loss, y, sample_weight) if loss.masked else None
-    if counted is not None and not (counted > 0).any(axis=-1).all():
+    if counted is not None and (counted <= 0).all(axis=-1).any():
         raise ValueError("y must hold a target that is not NaN, of a sample whose weight is above 0; got none")
 
 
