@@ -348,6 +348,8 @@ def test_callbacks_see_every_epoch_and_may_stop():
         regressor(callbacks=np.array(3)).fit(X, Y)
     with pytest.raises(TypeError, match=r"callbacks must be functions of the estimator, or one; got \[3\]"):
         regressor(callbacks=[3]).fit(X, Y)
+    with pytest.raises(TypeError, match=r"what callbacks return must be True or False; got an array of shape \(4,\)"):
+        regressor(callbacks=lambda model: model.coefs_[0][:, 0]).fit(X, Y)
 
 
 OTHER_SOLVERS = [

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from fastnn.checks import describe, is_iterable
+from fastnn.checks import check_flag, describe, is_iterable
 from fastnn.sklearn.perceptron import Perceptron
 
 
@@ -80,9 +80,9 @@ def check_callbacks(given: Any) -> list[Callable]:
 
 
 def call_back(estimator: Perceptron) -> bool:
-    """Call what is called after every epoch; whether one of them asks to stop."""
-    callbacks = check_callbacks(estimator.callbacks)
-    return sum(bool(callback(estimator)) for callback in callbacks) > 0  # all of them are called
+    """Call what is called after every epoch; whether one of them asks to stop. All are called in any case."""
+    answers = [callback(estimator) for callback in check_callbacks(estimator.callbacks)]
+    return any(answer is not None and check_flag("what callbacks return", answer) for answer in answers)
 
 
 def warn_of_the_end(estimator: Perceptron) -> None:

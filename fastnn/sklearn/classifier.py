@@ -74,7 +74,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         Number of initial weights that ``fit`` trains from, keeping the best result, by validation score or by loss. All
         are drawn before training begins. See the notes on when they are trained together.
     callbacks : callable or list of callable, optional
-        Called with the estimator after each epoch; one that returns a true value ends the training.
+        Called with the estimator after each epoch; one that returns True ends the training.
     dtype : {"float32", "float64"}, optional
         Type of all computations; by default that of the data, and where a fitted network is trained on its own.
     threads : int, default=1
