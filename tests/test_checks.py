@@ -496,6 +496,7 @@ BAD_CALLS = [
     (lambda: members(seed="a"), TypeError, "seed must be an integer of at least 0; got 'a'"),
     (lambda: members(positions=[0, 1, 1]), ValueError, "positions must be integers .* one for each of the 2 members"),
     (lambda: members(records=3), TypeError, "records must be those of an ensemble, many.records; got 3"),
+    (lambda: members(records=many(members=3).records), ValueError, "records must be those of 2 members; got 3"),
     (lambda: members()[[[0], [0, 1]]], IndexError, "an index must be a number, a slice, or a list or mask of 2"),
     (lambda: members()[Foreign()], IndexError, "an index must be a number, a slice, or a list or mask of 2 members"),
     (lambda: members().quantile(X, np.longdouble(2)), ValueError, "q must be numbers from 0 to 1"),

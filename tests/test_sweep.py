@@ -92,10 +92,25 @@ def test_several_targets_of_a_quantile_have_an_output_each():
 
 
 def test_settings_are_checked_before_any_is_trained(monkeypatch):
-    monkeypatch.setattr(sweeps, "fit_many", None)
+    def refuse(*args, **options):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(chunks, "train_members", refuse)
+    one = {"epochs": 1, "optimizer": SGD(0.1)}
     for name in ("epochs", "batch_size"):
         with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1; got 0"):
-            fastnn.sweep(X, Y, {name: [2, 0]}, **({} if name == "epochs" else {"epochs": 1}))
+            fastnn.sweep(X, Y, {name: [2, 0]}, **({} if name == "epochs" else one))
+    for entry, message in (
+        ({"max_grad_norm": [1.0, -1]}, "max_grad_norm must be a finite number above 0; got -1"),
+        ({"momentum": [0.5, 2]}, r"momentum of SGD must be a number in \[0, 1\); got 2"),
+        ({"init": ["he_normal", "he"]}, "init must be one of .*; got 'he'"),
+        ({"loss": ["mse", "cross_entropy"]}, "cross_entropy"),
+        ({"early_stopping": [None, 3]}, "early_stopping must be a fastnn.EarlyStopping or None; got 3"),
+        ({"early_stopping": [None, fastnn.EarlyStopping(monitor="metric")]}, "monitor"),
+        ({"optimizer": [SGD(0.1), Adam(beta_1=2.0)]}, "beta_1 of Adam"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            fastnn.sweep(X, Y, entry, **(one | {"folds": None}))
 
 
 def test_a_checkpoint_keeps_each_call(tmp_path, monkeypatch):
@@ -174,6 +189,8 @@ def test_a_frame_holds_the_records(monkeypatch):
         ),
         ({"seeds": 0}, "seeds must be an integer of at least 1; got 0"),
         ({"seeds": []}, "seeds must be at least one; got none"),
+        ({"seeds": range(0)}, "seeds must be at least one; got none"),
+        ({"seeds": range(2**70, 0, -2)}, "seeds must be at most .* do not fit into the memory"),
         ({"seeds": [1, 2, 1]}, "seeds must differ from each other; got 1 more than once"),
         ({"settings": {"learning_rate": [True]}}, "learning_rate of Adam must be a finite .*; got True"),
         ({"settings": {"hidden": [4.0]}}, "hidden must be an integer of at least 1; got 4.0"),

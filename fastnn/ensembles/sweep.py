@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
+from inspect import signature
 from itertools import product
 from os import PathLike
 from typing import Any, NamedTuple
@@ -25,7 +26,6 @@ from fastnn.models.mlp import MLP
 from fastnn.models.reading import path_of
 from fastnn.reference.network import forward, loss_of_outputs
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.interrupts import Interrupts
 
@@ -42,6 +42,13 @@ class _Run(NamedTuple):
 #: What all members of a call of `fit_many` share: their spec, and the names, types and values of its arguments. The
 #: types tell True from 1, which is equal, but may have to be refused.
 _Shared = tuple[NetworkSpec, tuple[tuple[str, type, Any], ...]]
+
+#: What `fit_many` takes for arguments that are left out, by those that are checked.
+_LEFT_OUT = {
+    name: argument.default
+    for name, argument in signature(fit_many).parameters.items()
+    if name in signature(checks.check_members_job).parameters and argument.default is not argument.empty
+}
 
 
 def sweep(
@@ -131,18 +138,19 @@ def sweep(
         for spec, call_of_all in calls:
             _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in call_of_all})
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
+    for shared, runs in calls.items():  # all of them before any is trained
+        _check_call(X, y, shared, runs, given_data if folds is None else {"validation_data": (X, y)})
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
-        for number, ((spec, call_of_all), runs) in enumerate(calls.items()):
-            options = {name: value for name, _, value in call_of_all}
+        for number, (shared, runs) in enumerate(calls.items()):
+            spec, options = shared[0], _options(shared, runs)
             data = given_data if fold_of is None else _held_out(X, y, weights, fold_of, runs)
             many = fit_many(
                 spec,
                 X,
                 y,
-                members=len(runs),
                 seeds=[run.seed for run in runs],
-                **_each_its_own(options.pop("optimizer"), runs),
+                **options,
                 **data,
                 specialize=None if len(runs) >= WORTH_COMPILING else False,
                 threads=threads,
@@ -150,7 +158,6 @@ def sweep(
                 executor=executor,
                 checkpoint=None if folder is None else folder / f"group-{number:04d}",
                 warn=False,  # the records say it
-                **options,
             )
             losses = _validation_losses(many, data["validation_data"], options)
             found |= _finished(many, runs, rows, losses, folded=folds is not None)
@@ -201,10 +208,18 @@ def _check_targets_of_folds(
         _check_each_fold(fold_of, counted, fault)
 
 
-def _each_its_own(optimizer: Optimizer, runs: list[_Run]) -> dict[str, Any]:
-    """The optimizer and the penalty, with what each run has of its own."""
+def _options(shared: _Shared, runs: list[_Run]) -> dict[str, Any]:
+    """The arguments of a call of `fit_many` but for data and seeds: what its runs share, and each one's own."""
+    options = {name: value for name, _, value in shared[1]}
     each = {name: np.array([run.each[name] for run in runs]) for name in runs[0].each}
-    return {"l2": each.pop("l2"), "optimizer": replace(optimizer, **each)}  # type: ignore[arg-type] # one for each
+    options |= {"members": len(runs), "l2": each.pop("l2")}
+    options["optimizer"] = replace(options["optimizer"], **each)  # one for each
+    return options
+
+
+def _check_call(X: NDArray, y: NDArray, shared: _Shared, runs: list[_Run], data: Mapping[str, Any]) -> None:
+    """Refuse, as it will, what a call of `fit_many` does not take; raises TypeError or ValueError."""
+    checks.check_members_job(shared[0], X, y, **(_LEFT_OUT | _options(shared, runs) | dict(data)))
 
 
 def _held_out(X: ArrayLike, y: ArrayLike, weights: NDArray, fold_of: NDArray, runs: list[_Run]) -> dict[str, Any]:

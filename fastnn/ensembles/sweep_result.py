@@ -22,8 +22,8 @@ class Sweep:
     ----------
     records : list of dict
         One for each setting, seed and fold: the setting's entries, ``setting`` (its number), ``seed``, ``fold``,
-        ``loss``, ``validation_loss``, ``epochs`` and ``stopped``. ``loss`` and ``epochs`` are those of the
-        run; a setting's own entries of these names are in `settings`.
+        ``loss``, ``validation_loss``, ``epochs`` and ``stopped``. The loss and the epochs are those of the run; what a
+        setting calls so is in `settings`.
     settings : list of dict
         The settings, by number.
     networks : list of MLP
@@ -72,8 +72,9 @@ class Sweep:
     def summary(self) -> list[dict[str, Any]]:
         """One record for each setting, best first: mean and standard deviation of the losses over seeds and folds.
 
-        Settings are ranked by the validation loss, or without one by the loss. Runs that diverged are counted, but left
-        out of the means.
+        Settings are ranked by the validation loss, or without one by the loss, each by its own: settings that differ in
+        ``loss``, or in its numbers, cannot be compared by it. Runs that diverged are counted, but left out of the
+        means.
         """
         rows = []
         for i, setting in enumerate(self.settings):

@@ -71,8 +71,11 @@ class Ensemble(Exports):
         self._spec, self._params = check_network_spec(spec), check_ensemble_params(params, spec)
         if records is not None and not isinstance(records, Records):
             raise TypeError(f"records must be those of an ensemble, many.records; got {describe(records)}")
+        count = len(self._params)
+        if records is not None and len(records.member) != count:
+            raise ValueError(f"records must be those of {counted(count, 'member')}; got {len(records.member)}")
         self._records, self._seed = records, None if seed is None else check_integer("seed", seed, 0)
-        self._positions = check_positions(positions, len(self._params))
+        self._positions = check_positions(positions, count)
 
     @property
     def spec(self) -> NetworkSpec:
