@@ -81,8 +81,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     ]
     require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.output is None else {"safetensors": "io"}))
     _, table = read_and_prepare(args, terminal)
-    if folds is not None and folds > len(table.fold):
-        raise ValueError(f"--folds must be at most the number of rows for training, {len(table.fold)}; got {folds}")
+    if folds is not None and folds > (most := len(table.fold)):
+        raise ValueError(f"--folds must be at most the number of rows for training, {most:,}; got {folds:,}")
     if args.output is not None:
         check_saveable(table.columns, table.left_out, table.target)
     scores = training.baselines(table)
