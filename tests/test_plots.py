@@ -279,12 +279,13 @@ def test_coverage(ax):
         (lambda ax: plots.reliability([1], [[0.2, 0.8]], ax, bins=0), "bins must be an integer of at least 1; got 0"),
         (
             lambda ax: plots.coverage([0.8, 0.9], {"absolute": [0.8]}, ax),
-            "absolute must be as long as levels, 2; got 1",
+            "absolute of found must be as long as levels, 2; got 1",
         ),
         (lambda ax: plots.coverage([50, 90], {"a": [0.5, 0.9]}, ax), "levels must lie between 0 and 1; got 50 to 90"),
-        (lambda ax: plots.coverage([0.9], {"a": [-0.1]}, ax), "a must lie between 0 and 1; got -0.1 to -0.1"),
-        (lambda ax: plots.outputs_against_targets({"a": [1, 2]}, [1], ax), "a must be as long as targets, 1; got 2"),
-        (lambda ax: plots.outputs_against_targets({"a": 1.0}, [1, 2], ax), r"a must have shape \(n,\) or \(n, 1\)"),
+        (lambda ax: plots.coverage([90], {"levels": [0.9]}, ax), "^levels must lie between 0 and 1; got 90 to 90"),
+        (lambda ax: plots.coverage([0.9], {"a": [-0.1]}, ax), "a of found must lie between 0 and 1; got -0.1 to -0.1"),
+        (lambda ax: plots.outputs_against_targets({"a": [1, 2]}, [1], ax), "a of outputs must be as long as targets"),
+        (lambda ax: plots.outputs_against_targets({"a": 1.0}, [1, 2], ax), r"a of outputs must have shape \(n,\) or"),
         (lambda ax: plots.predicted_against_true([1], [1, 2], ax), "predicted must be as long as true, 1; got 2"),
         (lambda ax: plots.predicted_against_true([1], np.ones((1, 2)), ax), r"predicted must have shape \(n,\)"),
         (lambda ax: plots.confusion([0, 1], [1], ax), "predicted must be as long as true, 2; got 1"),
@@ -325,8 +326,8 @@ def test_coverage(ax):
             lambda ax: plots.spread([1.0], ax, marked={"a": [1.0]}),
             r"a of marked must be a number; got an array of shape",
         ),
-        (lambda ax: plots.loss_curves({"a": 1.0}, ax), r"a must have shape \(epochs,\); got \(\)"),
-        (lambda ax: plots.time_per_iteration({"a": 0.0}, ax), "a must be a finite number above 0; got 0.0"),
+        (lambda ax: plots.loss_curves({"a": 1.0}, ax), r"a of losses must have shape \(epochs,\); got \(\)"),
+        (lambda ax: plots.time_per_iteration({"a": 0.0}, ax), "a of seconds must be a finite number above 0; got 0.0"),
         (lambda ax: plots.network_diagram(PLANE, ax, input_names=["x"]), "input_names must have 2 names; got 1"),
         (lambda ax: plots.weight_images(PLANE, ax, shape=(3, 3)), "shape must have 2 pixels"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], "a.mp4"), "path must end in .gif; got 'a.mp4'"),
@@ -357,7 +358,7 @@ class Refusing:
 def test_what_is_no_number_is_refused(ax, strange):
     with pytest.raises(TypeError, match=r"predicted must be an array of real numbers of shape \(n,\)"):
         plots.predicted_against_true([1, 2], strange, ax)
-    with pytest.raises(TypeError, match="mse must be an array of real numbers"):
+    with pytest.raises(TypeError, match="mse of losses must be an array of real numbers"):
         plots.loss_curves({"mse": strange}, ax)
 
 

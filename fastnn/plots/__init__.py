@@ -1,4 +1,4 @@
-"""Figures, each drawn on one matplotlib Axes and returned as it (extra ``plot``).
+"""Figures, each drawn on one matplotlib Axes and returned as it, and an animation (extra ``plot``).
 
 Series differ by lightness and by line style as well as by hue, so that every figure can be read in
 grey and by colour-blind readers.

@@ -106,8 +106,11 @@ def check_net(net: Any) -> MLP:
 
 def series(argument: str, given: Any, first: NDArray, of: str) -> dict[str, NDArray[np.float64]]:
     """Vectors of numbers by the names that a legend gives them, as long as the first, which has the name `of`."""
-    given = check_mapping(argument, given)
-    return {name: _as_long_as(first, of, _vector(name, numbers(name, values)), name) for name, values in given.items()}
+    drawn = {}
+    for name, values in check_mapping(argument, given).items():
+        told = f"{name} of {argument}"
+        drawn[name] = _as_long_as(first, of, _vector(told, numbers(told, values)), told)
+    return drawn
 
 
 def places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp]]:

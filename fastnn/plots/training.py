@@ -37,10 +37,11 @@ def loss_curves(losses: Mapping[str, ArrayLike], ax: Axes | None = None, *, unit
     ValueError
         If the values of `losses` are not vectors, or some are masked.
     """
-    drawn = {name: numbers(name, values, "(epochs,)") for name, values in check_mapping("losses", losses).items()}
-    for name, values in drawn.items():
-        if values.ndim != 1:
-            raise ValueError(f"{name} must have shape (epochs,); got {values.shape}")
+    drawn = {}
+    for name, values in check_mapping("losses", losses).items():
+        drawn[name] = numbers(f"{name} of losses", values, "(epochs,)")
+        if drawn[name].ndim != 1:
+            raise ValueError(f"{name} of losses must have shape (epochs,); got {drawn[name].shape}")
     ax = axes_or_new(ax)
     for (name, values), style in zip(drawn.items(), styles(len(drawn)), strict=True):
         values = np.where(values > 0, values, np.nan)
@@ -83,7 +84,7 @@ def time_per_iteration(seconds: Mapping[str, float], ax: Axes | None = None, *, 
     """
     if not check_mapping("seconds", seconds):
         raise ValueError("seconds must have at least one time; got none")
-    seconds = {str(name): check_number(str(name), time, ABOVE_0) for name, time in seconds.items()}
+    seconds = {str(name): check_number(f"{name} of seconds", time, ABOVE_0) for name, time in seconds.items()}
     if bar is not None:
         check_name("bar", bar, seconds)
     slowest, fastest = max(seconds.values()), min(seconds.values())

@@ -154,7 +154,7 @@ def coverage(levels: ArrayLike, found: Mapping[str, ArrayLike], ax: Axes | None 
     """
     (levels,) = vectors(levels=levels)
     lines = series("found", found, levels, "levels")
-    for name, shares in {"levels": levels, **lines}.items():
+    for name, shares in {"levels": levels, **{f"{name} of found": shares for name, shares in lines.items()}}.items():
         if (shares < 0).any() or (shares > 1).any():
             raise ValueError(f"{name} must lie between 0 and 1; got {shares.min():g} to {shares.max():g}")
     ax = axes_or_new(ax)
