@@ -34,24 +34,29 @@ def test_a_linear_network_finds_the_ridge_regression(backend):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "expectile"])
 def test_scipy_takes_the_same_steps(loss, dtype, backend):
     from scipy.optimize import minimize
 
     net = MLP((3, 6, 2), rng=0, dtype=dtype)
     other = net.copy()
-    history = net.fit(X, Y, loss=loss, optimizer=LBFGS(memory=5), epochs=6, backend=backend)
+    of_loss = {"loss": loss, "delta": 0.3, "quantiles": [0.2, 0.9], "sample_weight": WEIGHTS, "l2": 0.01}
+    watched = {"validation_data": (X[:9] + 1, Y[:9])}
+    history = net.fit(X, Y, **of_loss, **watched, optimizer=LBFGS(memory=2), epochs=6, backend=backend)
 
     def evaluate(x):
         other.params = x
-        value, gradient = other.loss_and_grad(X, Y, loss, backend=backend)
+        value, gradient = other.loss_and_grad(X, Y, **of_loss, backend=backend)
         return value, gradient.astype(float)
 
     start = other.params.astype(float)
-    options = {"maxiter": 6, "maxcor": 5, "ftol": 1e-12, "gtol": 1e-8}
+    options = {"maxiter": 6, "maxcor": 2, "ftol": 1e-12, "gtol": 1e-8}
     result = minimize(evaluate, start, jac=True, method="L-BFGS-B", options=options)
     np.testing.assert_array_equal(net.params, result.x.astype(dtype))
     assert history.loss[0] == evaluate(start)[0]
+    alone = of_loss | {"sample_weight": None, "l2": 0.0}
+    seen, _ = net.loss_and_grad(*watched["validation_data"], **alone, backend=backend)
+    assert history.validation_loss[-1] == pytest.approx(seen, rel=1e-12 if dtype == "float64" else 1e-6)
     assert (np.diff(history.loss) < 0).all()
     assert history.stopped == "finished"
 

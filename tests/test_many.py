@@ -216,6 +216,15 @@ def test_each_member_stops_early_by_itself_as_fit_does(validation, restore):
             assert many.records.best[k] == pytest.approx(run.validation_loss.min())
 
 
+@pytest.mark.parametrize("specialize", [True, False])
+def test_a_loss_that_stays_the_same_is_no_improvement(specialize):
+    settings = {"members": 3, "epochs": 10, "optimizer": SGD(1e-30), "specialize": specialize, "history": True, "rng": 0}
+    many = fit_many(SPEC, X, Y, early_stopping=EarlyStopping(3), **settings)
+    assert many.records.epochs.tolist() == [4] * 3
+    assert set(many.stopped) == {"early"}
+    assert (many.records.history[:, :4] == many.records.best[:, None]).all()
+
+
 def test_a_member_of_which_no_epoch_is_best_keeps_its_last_parameters():
     """As where the validation loss overflows; other members, of which one is, take the same lanes before it."""
     spec, samples = MLP((3, 5, 2), activation="leaky_relu", dtype="float32").spec, X * [1, 1, 0]

@@ -143,6 +143,17 @@ def test_reduce_on_plateau_by_hand(backend):
     assert {0.2, 0.1, 0.05, 0.03} == set(np.round(history.learning_rate, 12))
 
 
+def test_a_loss_that_stays_the_same_is_no_improvement(backend):
+    """Whatever the rate, so small that no step changes a weight."""
+    net, targets = problem("mse")
+    settings = {"epochs": 10, "backend": backend}
+    history = net.fit(X, targets(X), optimizer=SGD(1e-30), early_stopping=EarlyStopping(3), **settings)
+    assert (history.stopped, history.epochs, history.best_epoch) == ("early", 4, 0)
+    rule = ReduceOnPlateau(1e-30, 0.5, patience=3, min_improvement=0.0)
+    history = net.fit(X, targets(X), optimizer=SGD(rule), **settings)
+    np.testing.assert_allclose(history.learning_rate, 1e-30 * np.repeat([1, 0.5, 0.25], [4, 3, 3]))
+
+
 @pytest.mark.parametrize("restore", [True, False])
 def test_the_best_weights_come_back(restore, backend):
     net, targets = problem("mse")

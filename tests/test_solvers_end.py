@@ -65,10 +65,22 @@ def test_a_stuck_start_is_told_apart(solver, case, dtype, backend):
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+def test_the_layer_that_changes_nothing_is_named(solver):
+    net = MLP((2, 3, 3, 1), rng=0)
+    net.biases[0][:] = 100
+    _, message = fitted(net, X, Y, optimizer=solver)
+    assert "no parameter of layer 1 changes an output" in message
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
 def test_a_minimum_with_less_than_half_of_the_loss_out_of_reach(solver):
     inputs = np.array([[0.0], [1.0], [1.0]])  # the output for the first is 0, whatever the weight
     for out_of_reach, stopped in ((1.3, "converged"), (1.5, "stalled")):  # its square beside the others', 1 and 1
-        history, _ = fitted(MLP((1, 1), bias=False, rng=0), inputs, np.array([out_of_reach, 0, 2]), optimizer=solver)
+        y = np.array([out_of_reach, 0, 2])
+        history, _ = fitted(MLP((1, 1), bias=False, rng=0), inputs, y, optimizer=solver)
+        assert history.stopped == stopped
+        uncounted = {"X": np.r_[inputs, 0 * inputs], "y": np.r_[y, 9 * y], "sample_weight": [1, 1, 1, 0, 0, 0]}
+        history, _ = fitted(MLP((1, 1), bias=False, rng=0), **uncounted, optimizer=solver)
         assert history.stopped == stopped
 
 
