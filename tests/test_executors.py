@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, fit_many
+from fastnn.ensembles import checkpoint
 from fastnn.ensembles.checkpoint import Checkpoint
 
 RNG = np.random.default_rng(0)
@@ -118,6 +119,42 @@ def test_a_run_whose_seed_nobody_chose_goes_on_with_that_seed(tmp_path):
     (tmp_path / "seed.txt").write_text("-1x")
     with pytest.raises(ValueError, match=r"checkpoint must hold what fit_many wrote; got .*seed\.txt'"):
         fit_many(SPEC, X, Y, checkpoint=tmp_path, **settings)
+
+
+def test_runs_that_begin_at_once_in_one_directory_have_one_seed(tmp_path, monkeypatch):
+    """The second begins, and ends, when the first has seen that there is none, and is about to write its own."""
+    settings, others, write = SETTINGS | {"rng": None, "chunk": 8, "checkpoint": tmp_path}, [], checkpoint.write_first
+
+    def written_late(path, data):
+        monkeypatch.setattr(checkpoint, "write_first", write)
+        others.append(fit_many(SPEC, X, Y, **settings))
+        write(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_first", written_late)
+    same(fit_many(SPEC, X, Y, **settings), others[0])
+
+
+def test_other_runs_that_begin_at_once_in_one_directory_are_refused(tmp_path, monkeypatch):
+    settings, write = SETTINGS | {"chunk": 8, "checkpoint": tmp_path}, checkpoint.write_first
+
+    def written_late(path, data):
+        monkeypatch.setattr(checkpoint, "write_first", write)
+        fit_many(SPEC, X, Y, **(settings | {"rng": 6}))
+        write(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_first", written_late)
+    with pytest.raises(ValueError, match="checkpoint must be an empty directory, or that of a run with the same data"):
+        fit_many(SPEC, X, Y, **settings)
+
+
+def test_a_checkpoint_needs_no_links(tmp_path, monkeypatch):
+    def refused(draft, path):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refused)
+    settings = SETTINGS | {"rng": None, "chunk": 8, "checkpoint": tmp_path}
+    same(fit_many(SPEC, X, Y, **settings), fit_many(SPEC, X, Y, **settings))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".txt", ".npz"}
 
 
 def test_the_checkpoint_of_a_chosen_seed_is_not_that_of_any(tmp_path):

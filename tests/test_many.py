@@ -453,6 +453,14 @@ def test_diverged_members_are_the_worst_however_good_they_were():
     assert many.best(3).positions.tolist() == [2, 1, 0]
 
 
+def test_a_member_whose_validation_loss_was_never_finite_comes_behind_those_that_have_one():
+    records = Records.blank(np.arange(4), 0, False)
+    records.best[:], records.loss[:] = [5.0, np.inf, 4.0, 3.0], [5.0, 0.1, 4.0, np.nan]
+    records.status[:] = [FINISHED, FINISHED, FINISHED, DIVERGED]
+    many = Ensemble(SPEC, params(SPEC, 4), records)
+    assert many.best(4).positions.tolist() == [2, 0, 1, 3]
+
+
 # ---------------------------------------------------------------- what is refused
 REFUSED = [
     ({"members": None}, "members must be the number of networks to train"),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.models.reading import Archive, path_of, refusing, require_file
-from fastnn.models.writing import write_whole
+from fastnn.models.writing import write_first, write_whole
 from fastnn.settings import own
 
 #: The file that tells whose chunks a directory holds.
@@ -34,8 +34,8 @@ class Checkpoint:
         digest = _digest(job, size)
         mark = self._folder / _RUN
         if not mark.exists():
-            write_whole(mark, digest.encode())
-        elif require_file(mark) > 2 * len(digest) or mark.read_bytes() != digest.encode():
+            write_first(mark, digest.encode())
+        if require_file(mark) > 2 * len(digest) or mark.read_bytes() != digest.encode():
             raise ValueError(
                 f"checkpoint must be an empty directory, or that of a run with the same data and settings; "
                 f"got {str(self._folder)!r} of another run"
@@ -85,12 +85,12 @@ def keep_seed(folder: str | os.PathLike[str], job: MembersJob) -> None:
         If it is no directory, or the seed in it is damaged.
     """
     path = _directory(folder) / "seed.txt"
-    if path.exists():
+    if not (path.exists() or path.with_name(_RUN).exists()):
+        write_first(path, str(job.seeds[0]).encode())
+    if path.exists():  # that of another run which began at the same time, maybe
         require_file(path)
         with refusing(path, "checkpoint must hold what fit_many wrote"):
             job.seeds[:] = int(path.read_bytes())
-    elif not path.with_name(_RUN).exists():
-        write_whole(path, str(job.seeds[0]).encode())
 
 
 def _directory(folder: str | os.PathLike[str]) -> Path:

@@ -316,8 +316,8 @@ class Ensemble(Exports):
         if n > len(self):
             raise ValueError(f"n must be at most the number of members, {len(self)}; got {n}")
         records = self.records
-        rank = np.where(np.isfinite(records.best), records.best, records.loss)
-        rank = np.where(records.diverged, np.nan, rank)
+        monitored = np.isfinite(records.best).any()  # who has nothing finite then comes behind those who have
+        rank = np.where(records.diverged, np.nan, records.best if monitored else records.loss)
         return self[np.argsort(rank, kind="stable")[:n]]
 
     def save(self, path: str | os.PathLike[str]) -> None:

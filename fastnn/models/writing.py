@@ -31,16 +31,38 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     try:
         for path, data in contents.items():
             target = Path(os.path.realpath(path))
-            drafts[target] = target.with_name(f".fastnn-{secrets.token_hex(8)}")
-            try:
-                _write_draft(drafts[target], data, _mode_of(target, path))
-            except OSError as error:  # which names the draft, or nothing where the disk is full
-                raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+            drafts[target] = _draft_of(target)
+            _write_draft(drafts[target], data, _mode_of(target, path), path)
         for target, draft in drafts.items():
             os.replace(draft, target)
     finally:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
+
+
+def write_first(path: Path, data: bytes) -> None:
+    """Write a file, which appears whole, unless there is one: of several that do so at once, only the first does.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    draft = _draft_of(path)
+    try:
+        _write_draft(draft, data, None, path)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _draft_of(target: Path) -> Path:
+    return target.with_name(f".fastnn-{secrets.token_hex(8)}")
 
 
 def _mode_of(target: Path, path: Path) -> int | None:
@@ -53,10 +75,14 @@ def _mode_of(target: Path, path: Path) -> int | None:
     return stat.S_IMODE(target.stat().st_mode)
 
 
-def _write_draft(draft: Path, data: bytes, mode: int | None) -> None:
-    with open(draft, "xb") as file:
-        if mode is not None:
-            os.chmod(draft, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_draft(draft: Path, data: bytes, mode: int | None, path: Path) -> None:
+    """Write what `path` will be; errors name that path."""
+    try:
+        with open(draft, "xb") as file:
+            if mode is not None:
+                os.chmod(draft, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # which names the draft, or nothing where the disk is full
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
