@@ -176,6 +176,16 @@ def test_a_member_is_the_same_alone():
     assert len({row.tobytes() for row in many.params}) == 40
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_a_member_without_momentum_is_the_same_beside_those_that_have_some(nesterov):
+    start, settings = params(SPEC, 3), {"epochs": 30, "batch_size": 3, "specialize": True}
+    together = fit_many(
+        SPEC, X, Y, params=start, seeds=[1, 2, 3], optimizer=SGD(0.05, [0, 0.5, 0.9], nesterov), **settings
+    )
+    alone = fit_many(SPEC, X, Y, params=start[:1], seeds=[1], optimizer=SGD(0.05), **settings)
+    assert together.params[0].tobytes() == alone.params[0].tobytes()
+
+
 def test_lanes_and_one_after_another_agree():
     lanes, serial = (fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS) for flag in (True, False))
     close(lanes.params, serial.params)

@@ -47,14 +47,14 @@ def sgd(p, g, c):
 def sgd_momentum(p, g, s, c):
     """``s = momentum s + g``; ``p -= rate s``."""
     s = fma(s, c[1], g)
-    return p - c[0] * s, s
+    return fma(-c[0], s, p), s  # without momentum to the bits of `sgd`, beside others in lanes
 
 
 @inlined
 def sgd_nesterov(p, g, s, c):
     """``s = momentum s + g``; ``p -= rate (g + momentum s)``."""
     s = fma(s, c[1], g)
-    return p - c[0] * fma(s, c[1], g), s
+    return fma(-c[0], fma(s, c[1], g), p), s
 
 
 @inlined
