@@ -24,7 +24,7 @@ class Records:
     member : ndarray of int64, shape (K,)
         Number of the member; its random numbers depend on this and the seed alone.
     status : ndarray of int8, shape (K,)
-        Why its training ended, as an index into `STOPPED`.
+        Why its training ended, as an index into ``("waiting", "finished", "early", "diverged")``.
     epochs, steps : ndarray of int64, shape (K,)
         Number of whole epochs and of updates.
     loss : ndarray of float64, shape (K,)

@@ -54,7 +54,7 @@ def learning(
     path : path_like, optional
         A ``.gif`` file for the animation.
     epochs, loss, optimizer
-        As in `fastnn.MLP.fit`, but `LBFGS`; every epoch is one full batch. Frames end where the run does.
+        As in `fastnn.MLP.fit`, but `fastnn.LBFGS`; every epoch is one full batch. Frames end where the run does.
     frames : int
         Number of pictures.
     input_names : sequence of str, optional

@@ -39,7 +39,9 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=int, default=20, help="epochs without improvement before stopping (default: %(default)s)"
     )
-    parser.add_argument("--batch-size", type=int, help="rows in a batch (default: 32, from 20,000 rows on 256)")
+    parser.add_argument(
+        "--batch-size", type=int, help="rows in a batch (default: 32; 256 from 20,000 rows for training on)"
+    )
     parser.add_argument(
         "--l2", type=float, default=0.0, help="penalty on the weights, divided by the rows (default: 0)"
     )
