@@ -129,6 +129,9 @@ def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     path = str(tmp_path / "m.safetensors")
     outcome.model.save(path)
     loaded = model.TableModel.load(path)
+    assert repr(loaded).startswith("<TableModel: 'y' from ")
+    assert len(repr(loaded)) < 200
+    assert len({loaded, outcome.model}) == 2
     assert (loaded.columns, loaded.target) == (outcome.model.columns, outcome.model.target)
     assert (loaded.scores, loaded.left_out) == (outcome.model.scores, outcome.model.left_out)
     assert loaded.about == outcome.model.about

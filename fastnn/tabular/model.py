@@ -25,7 +25,7 @@ from fastnn.tabular.target import Target
 INTERVAL = (0.05, 0.95)  # quantiles over the networks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableModel:
     """Networks trained on a table, whose mean is the prediction of its target.
 
@@ -69,6 +69,9 @@ class TableModel:
         """Accept a single network."""
         if isinstance(self.many, MLP):
             object.__setattr__(self, "many", Ensemble(self.many.spec, self.many.params[None]))
+
+    def __repr__(self) -> str:
+        return f"<TableModel: {self.target.name!r} from {counted(len(self.columns), 'column')} by {self.many!r}>"
 
     @property
     def net(self) -> MLP:
