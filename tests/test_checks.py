@@ -630,9 +630,59 @@ def test_what_is_written_to_is_an_array_of_its_own():
         MLP((3, 3)).jacobian(X[0], buffer[:3], buffer[:9].reshape(3, 3))
 
 
+def test_what_is_trained_on_is_apart_from_what_is_trained():
+    """And so is what the gradient is written to from the samples' weights."""
+    net, samples = MLP((3, 4, 1), rng=0), np.ones((7, 3))
+    net.params = np.full(21, 0.5)  # which would do as targets and as weights
+    views = {"X": net.params.reshape(7, 3), "y": net.params[:7], "sample_weight": net.params[:7]}
+    for name, view in views.items():
+        data = {"X": samples, "y": samples[:, 0], "sample_weight": np.ones(7)} | {name: view}
+        expected = f"{name} must be an array of its own; got one that shares the memory of params"
+        with pytest.raises(ValueError, match=expected):
+            net.fit(**data, epochs=1)
+        with pytest.raises(ValueError, match=f"validation_data: {expected}"):
+            net.fit(samples, samples[:, 0], epochs=1, validation_data=tuple(data.values()))
+    with pytest.raises(ValueError, match="dydx must be an array of its own; got one that shares the memory of params"):
+        net.fit(samples, samples[:, 0], epochs=1, dydx=views["X"])
+    room = np.ones(21)
+    for name, view in {"y": room[:7].reshape(7, 1), "sample_weight": room[:7]}.items():
+        data = {"X": samples, "y": samples[:, :1], "sample_weight": np.ones(7)} | {name: view}
+        with pytest.raises(ValueError, match=f"out must be an array of its own; got one that shares .* of {name}"):
+            net.loss_and_grad(**data, out=room)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"input_noise": 1e39}, "input_noise must be .* in float32, too; got 1e[+]39, which becomes inf"),
+        ({"loss": "huber", "delta": 1e-40}, "delta must be .* in float32, too; got 1e-40, which becomes 0.0"),
+        ({"loss": "huber", "delta": [1.0, 1e-40]}, "delta must be .* in float32, too; got 1e-40, which becomes 0.0"),
+        ({"loss": "huber", "delta": [1e39, 1.0]}, "delta must be .* in float32, too; got 1e[+]39, which becomes inf"),
+    ],
+)
+def test_what_float32_makes_of_a_number_must_be_in_its_interval(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MLP((3, 2), dtype="float32").fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, **settings)
+    MLP((3, 2)).fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, backend="numpy", **settings | {"input_noise": 0.0})
+
+
+def test_probabilities_may_be_off_by_rounding_alone():
+    net = MLP((3, 2), output_activation="softmax")
+    for off in (-9e-4, 9e-4):
+        net.loss_and_grad(np.ones((1, 3)), [[0.5, 0.5 + off]], "cross_entropy", backend="numpy")
+    for off in (-2e-3, 2e-3):
+        with pytest.raises(ValueError, match="y must hold class labels or rows that sum to 1 for cross_entropy"):
+            net.loss_and_grad(np.ones((1, 3)), [[0.5, 0.5 + off]], "cross_entropy", backend="numpy")
+
+
 def test_standardizing_the_largest_numbers():
     mean, scale, *_ = fastnn.standardize(np.array([[1e308], [1.5e308], [1e308]]), np.zeros(3))
     np.testing.assert_allclose([mean[0], scale[0]], [3.5 / 3 * 1e308, 0.5e308 * np.sqrt(2) / 3], rtol=1e-12)
+
+
+def test_standardizing_numbers_whose_squares_vanish():
+    mean, scale = fastnn.standardize(np.array([[1e-160], [1.5e-160], [1e-160]]))
+    np.testing.assert_allclose([mean[0], scale[0]], [3.5 / 3 * 1e-160, 0.5e-160 * np.sqrt(2) / 3], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

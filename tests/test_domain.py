@@ -35,6 +35,28 @@ def test_the_distance_is_that_of_the_shrunk_correlations(net):
     assert net.distance(mean) < 1e-10
 
 
+def test_few_samples_have_no_correlations():
+    """The shrinkage formula would take away more than there is."""
+    few = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 0.5]])
+    Z = (few - few.mean(axis=0)) / few.std(axis=0)
+    assert 0.2 < abs(np.corrcoef(few.T)[0, 1]) < 0.8
+    distances = MLP((2, 1), rng=0).with_domain(few).distance(few)
+    np.testing.assert_allclose(distances, np.sqrt((Z**2).sum(axis=1)), rtol=1e-12)
+
+
+def test_a_constant_input_counts_in_its_own_units():
+    samples = np.c_[X[:, 0], np.full(200, 7.0), X[:, 1]]
+    known = MLP((3, 1), rng=0).with_domain(samples)
+    assert known.distance(samples.mean(axis=0) + [0, 2, 0]) == pytest.approx(2, rel=1e-9)
+
+
+def test_a_network_with_a_domain_has_parameters_of_its_own(net):
+    other = net.with_domain(outside="clip")
+    other.params += 1
+    assert not np.array_equal(other.params, net.params)
+    assert np.array_equal(net.params, MLP((3, 5, 2), rng=0).params)
+
+
 def test_inside_is_within_the_box_of_the_samples(net):
     expected = ((X.min(axis=0) <= NEW) & (X.max(axis=0) >= NEW)).all(axis=1)
     assert 0 < expected.sum() < len(NEW)

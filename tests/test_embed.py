@@ -574,6 +574,10 @@ def test_an_ensemble_asks_all_its_members():
     again = np.empty_like(out)
     many.forward(x, again)
     assert np.array_equal(again, out)
+    room = np.zeros(14)
+    for other, taken in {"x": (room[:3], room), "params": (x, many.params.reshape(-1)[:14])}.items():
+        with pytest.raises(ValueError, match=f"out must be an array of its own; got one that shares .* of {other}"):
+            many.forward(taken[0], taken[1].reshape(7, 2))
     with pytest.raises(ValueError, match=r"a row of 2 for each member"):
         ask(many, x, part)
     with pytest.raises(ValueError, match=r"a workspace, if it is given, at least 16 numbers"):

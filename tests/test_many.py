@@ -170,8 +170,8 @@ def test_a_member_is_the_same_alone():
     some = fit_many(SPEC, X, Y, members=[33, 2], **SETTINGS)
     assert some.params.tobytes() == many.params[[33, 2]].tobytes()
     assert np.array_equal(some.records.member, [33, 2])
-    again = fit_many(SPEC, X, Y, members=1, seeds=[many.seed], epochs=6, optimizer=Adam(0.05), batch_size=3)
-    assert again.params.tobytes() == many.params[0].tobytes()
+    again = fit_many(SPEC, X, Y, members=2, seeds=[many.seed] * 2, epochs=6, optimizer=Adam(0.05), batch_size=3)
+    assert again.params.tobytes() == many.params[[0, 0]].tobytes()
     assert again.seed is None  # each has its own
     assert len({row.tobytes() for row in many.params}) == 40
 
@@ -228,8 +228,8 @@ def test_each_member_stops_early_by_itself_as_fit_does(validation, restore):
 
 @pytest.mark.parametrize("specialize", [True, False])
 def test_a_loss_that_stays_the_same_is_no_improvement(specialize):
-    settings = {"members": 3, "epochs": 10, "optimizer": SGD(1e-30), "specialize": specialize, "history": True, "rng": 0}
-    many = fit_many(SPEC, X, Y, early_stopping=EarlyStopping(3), **settings)
+    settings = {"members": 3, "epochs": 10, "optimizer": SGD(1e-30), "early_stopping": EarlyStopping(3), "rng": 0}
+    many = fit_many(SPEC, X, Y, history=True, specialize=specialize, **settings)
     assert many.records.epochs.tolist() == [4] * 3
     assert set(many.stopped) == {"early"}
     assert (many.records.history[:, :4] == many.records.best[:, None]).all()
@@ -477,6 +477,9 @@ REFUSED = [
     ({"members": 0}, "members must be an integer of at least 1; got 0"),
     ({"members": [1, -1]}, "members must be a count, or the members' numbers, at least 0"),
     ({"params": np.zeros((2, 3))}, r"params must have shape \(K, 32\)"),
+    ({"params": np.where(np.arange(32) == 5, np.inf, np.zeros((4, 32)))}, "params must be finite; got inf in row 0, "),
+    ({"optimizer": SGD([0.1, 0.1, np.inf, 0.1])}, "learning_rate of SGD must be a finite number of at least 0; got"),
+    ({"l2": [0, 1, np.inf, 0]}, "l2 must be a finite number of at least 0; got inf"),
     ({"params": np.zeros((2, 32))}, "params must have a row for each of the 4 members; got 2"),
     ({"X": np.zeros((3, N, 3))}, "X must have a block for each of the 4 members; got 3"),
     ({"sample_weight": np.zeros((4, N))}, "sample_weight must have a sum above 0; got only zeros for member 0"),
@@ -497,6 +500,13 @@ REFUSED = [
         "validation_data must be one set for all members, .*; got 4 of X and 1 of y",
     ),
     ({"early_stopping": EarlyStopping(0)}, "patience of EarlyStopping must be an integer of at least 1"),
+    (
+        {
+            "early_stopping": EarlyStopping(monitor="metric"),
+            "validation_data": (X, Y, np.where(np.arange(4)[:, None] == 2, np.arange(N) == 0, np.ones((4, N)))),
+        },
+        "monitor of EarlyStopping must be 'loss' where the targets of the validation set have no r2",
+    ),
 ]
 
 

@@ -35,6 +35,33 @@ def test_rows_without_a_weight_may_hold_marks_whose_loss_overflows(backend):
     assert np.isfinite(runs[0][0]).all()
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_so_may_those_of_slopes(backend):
+    runs = []
+    for fill in (MARK, 0):
+        X, y, weights = marked(fill)
+        net, slopes = MLP((3, 5, 2), dtype="float32", rng=0), np.repeat(y[:, :, np.newaxis], 3, axis=2)
+        settings = {"sample_weight": weights, "epochs": 2, "rng": 0, "backend": backend, "progress": False}
+        X, y, _ = marked(0)
+        history = net.fit(X, y, dydx=slopes, **settings)
+        runs.append([history.loss, net.params])
+    for ours, expected in zip(*runs, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    assert np.isfinite(runs[0][0]).all()
+
+
+def test_what_one_member_does_not_count_another_may():
+    """A number that is far away, but not so far that its loss overflows."""
+    X, y, weights = marked(0)
+    X[1], y[1] = 1e10, 1e5
+    each = np.stack([weights, np.where(np.arange(40) == 1, 0, weights)])
+    settings = {"members": 2, "epochs": 2, "rng": 0}
+    spec = MLP((3, 5, 2), dtype="float32").spec
+    both, first = (fit_many(spec, X, y, sample_weight=weight, **settings) for weight in (each, each[[0, 0]]))
+    np.testing.assert_array_equal(both.params[0], first.params[0])
+    assert both.loss[0] > 1e6 > both.loss[1]
+
+
 def test_so_may_those_of_batches_slopes_and_members():
     runs = []
     for fill in (MARK, 0):

@@ -269,6 +269,20 @@ def test_a_callback_at_each_epoch_changes_no_bit(run, backend):
     assert expected.stopped == history.stopped
 
 
+def test_a_callback_may_change_the_labels_it_gave_for_validation(backend):
+    net, targets = problem("cross_entropy", labels=True)
+    labels, seen = targets(X_OTHER), []
+    settings = {"loss": "cross_entropy", "epochs": 3, "rng": 0, "backend": backend}
+    expected = net.copy().fit(X, targets(X), validation_data=(X_OTHER, labels.copy()), **settings)
+
+    def callback(epoch):
+        seen.append(epoch.validation_loss)
+        labels[:] = (labels + 1) % 3
+
+    net.fit(X, targets(X), validation_data=(X_OTHER, labels), callback=callback, **settings)
+    np.testing.assert_array_equal(seen, expected.validation_loss)
+
+
 def test_a_callback_may_end_the_run(backend):
     net, targets = problem("mse")
     history = net.fit(X, targets(X), epochs=50, callback=lambda epoch: epoch.number == 4, backend=backend)

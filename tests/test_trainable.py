@@ -102,10 +102,11 @@ def test_nor_those_that_the_best_ones_took_the_place_of():
     stopping = {"early_stopping": fastnn.EarlyStopping(2, restore_best=True), "optimizer": fastnn.SGD(0.5)}
     net = MLP(SIZES, rng=4)
     state = net.fit(X, Y, epochs=1, rng=0, **stopping).state
-    state.best, state.last = net.params.copy(), net.params + 1  # as after a run whose last epoch was not its best
     before = net.params.copy()
-    with pytest.raises(ValueError, match="state must hold the network's own values for all that trainable leaves out"):
-        net.fit(X, Y, epochs=3, state=state, trainable=[-1], **stopping)
+    for best, last in ((before, before + 1), (before + 1, before), (before + 1, None)):
+        state.best, state.last = best, last
+        with pytest.raises(ValueError, match="state must hold the network's own values for all that trainable leaves"):
+            net.fit(X, Y, epochs=3, state=state, trainable=[-1], **stopping)
     assert net.params.tobytes() == before.tobytes()
 
 
