@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.models.normal_outputs import means_and_variances
+from fastnn.models.normal_outputs import means_and_variances, variance_of_mixture
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (37, 2))
@@ -134,3 +134,11 @@ def test_a_variance_that_overflows_makes_the_loss_infinite(rows, backend):
     net.biases[0][1] = 100
     with np.errstate(over="ignore", invalid="ignore"):
         assert net.loss_and_grad(X[:rows], Y[:rows, :1], "gaussian_nll", backend=backend)[0] == np.inf
+
+
+def test_the_variance_of_a_mixture_is_summed_in_double_precision():
+    """In float32 the squares, or the sum of many, would overflow or lose what the means have in common."""
+    means = np.float32(3e4) + np.float32([[[0.0]], [[1 / 512]], [[2 / 512]]])
+    assert variance_of_mixture(means, np.zeros_like(means)) == pytest.approx(np.var([0, 1, 2]) / 512**2, rel=1e-12)
+    means, variances = np.float32([[[-2e19]], [[2e19]]]), np.full((2, 1, 1), 3e38, np.float32)
+    assert variance_of_mixture(means, variances) == pytest.approx(7e38, rel=1e-6)

@@ -206,6 +206,10 @@ def test_what_is_refused(changes, message):
     settings = {"X": X, "y": Y, "targets": "masked", "epochs": 1} | changes
     with pytest.raises(ValueError, match=message):
         network("mse").fit(**settings)
+    if not changes.keys() & {"validation_data", "dydx"}:
+        del settings["epochs"]
+        with pytest.raises(ValueError, match=message):
+            network("mse").loss_and_grad(**settings)
 
 
 @pytest.mark.parametrize("loss", [name for name in catalogue.LOSSES if name not in LOSSES])

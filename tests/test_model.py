@@ -194,7 +194,7 @@ def test_copies_share_nothing(net, duplicate):
 
 
 def test_from_params_copies():
-    params = np.arange(3)
+    params = np.arange(3.0)
     net = MLP.from_params(NetworkSpec((2, 1), ("identity",)), params)
     net.params += 1
     assert np.array_equal(params, [0, 1, 2])
