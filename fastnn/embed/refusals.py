@@ -31,7 +31,7 @@ class Refusal(ForceLiteralArg, TypingError):
     def add_context(self, message: str) -> Refusal:
         """Keep the first location in the caller that Numba names, and none of Numba's own."""
         if not self._place and message.startswith("typing of"):
-            self._place = f"{message}\n"
+            self._place = f"{message.rstrip()}\n"  # Numba 0.61 ends it with a newline
         return self
 
     def __str__(self) -> str:
