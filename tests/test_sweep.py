@@ -10,6 +10,7 @@ import fastnn
 from fastnn import MLP, SGD, Adam, fit_many
 from fastnn.ensembles import chunks
 from fastnn.ensembles import sweep as sweeps
+from fastnn.ensembles.sweep_result import Sweep
 from fastnn.reference.network import forward
 
 RNG = np.random.default_rng(0)
@@ -169,6 +170,18 @@ def test_a_frame_holds_the_records(monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(ImportError, match=r"frame\(\) needs pandas or polars, and neither is installed"):
         result.frame()
+
+
+def test_a_frame_of_polars_holds_all_records_not_the_first_hundred(monkeypatch):
+    pytest.importorskip("polars")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    first = {"setting": 0, "l2": 0, "batch_size": None, "hidden": (4,)}
+    later = {"setting": 1, "l2": 0.5, "batch_size": 4, "hidden": 3, "optimizer": Adam()}
+    frame = Sweep([first] * 110 + [later], [], []).frame()
+    assert frame.columns == [*later]
+    assert frame.row(-1, named=True) == later
+    assert frame.row(0, named=True) == first | {"optimizer": None}
+    assert Sweep([], [], []).frame().shape == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,10 @@ class Sweep:
         means.
         """
         rows = []
-        for i, setting in enumerate(self.settings):
-            runs = [record for record in self.records if record["setting"] == i]
+        runs_of: list[list[dict[str, Any]]] = [[] for _ in self.settings]
+        for record in self.records:
+            runs_of[record["setting"]].append(record)
+        for i, (setting, runs) in enumerate(zip(self.settings, runs_of, strict=True)):
             sound = [record for record in runs if record["stopped"] != "diverged"]
             row = {"setting": i, **setting, "runs": len(runs), "diverged": len(runs) - len(sound)}
             for name in ("loss", "validation_loss"):
@@ -98,9 +100,27 @@ class Sweep:
         ImportError
             If neither is installed.
         """
-        for name in ("pandas", "polars"):
+        for name, frame_of in (("pandas", _pandas_frame), ("polars", _polars_frame)):
             try:
-                return importlib.import_module(name).DataFrame(self.records)
+                library = importlib.import_module(name)
             except ImportError:
                 continue
+            return frame_of(library, self.records)
         raise ImportError("frame() needs pandas or polars, and neither is installed; records holds the same")
+
+
+def _pandas_frame(pandas: Any, records: list[dict[str, Any]]) -> Any:
+    return pandas.DataFrame(records)
+
+
+def _polars_frame(polars: Any, records: list[dict[str, Any]]) -> Any:
+    """A column for each entry of any record, of objects where polars has no type for all of its values."""
+
+    def column(name: str) -> Any:
+        values = [record.get(name) for record in records]
+        try:  # by all records, not the first hundred
+            return polars.DataFrame([{name: value} for value in values], infer_schema_length=None).to_series()
+        except Exception:  # whatever polars raises of a mixture
+            return polars.Series(name, values, dtype=polars.Object)
+
+    return polars.DataFrame([column(name) for name in dict.fromkeys(name for record in records for name in record)])
