@@ -78,6 +78,9 @@ def test_members_of_a_setting_are_refused_in_a_sentence():
     result = fastnn.sweep(X, Y, {"l2": [0.0]}, folds=2, epochs=1)
     with pytest.raises(ValueError, match="setting must be the number of a setting with finished runs; got 1"):
         result.members(1)
+    for number in (True, "0", np.array([0, 1])):
+        with pytest.raises(TypeError, match="setting must be an integer of at least 0; got"):
+            result.members(number)
 
 
 def test_classes_may_be_labels_or_rows_of_zeros_and_a_one():
@@ -210,6 +213,10 @@ def test_a_frame_of_polars_holds_all_records_not_the_first_hundred(monkeypatch):
         ({"learning_rate": [0.1]}, r"learning_rate of settings must be one value, or a tuple; got \[0.1\]"),
         ({"optimizer": Adam([0.1, 0.2])}, "optimizer of settings must be one value, or a tuple; got Adam"),
         ({"epochs": None, "settings": [{"l2": 0.0}]}, "epochs must be an integer of at least 1; got None"),
+        (
+            {"validation_data": (X, Y, np.ones((2, 24))), "seeds": 2},
+            r"validation_data: sample_weight must have shape \(n,\), a weight for each row of X; got an array",
+        ),
         ({"validation_data": (X[:, :1], Y)}, r"validation_data: X must have shape \(n, 3\); got \(24, 1\)"),
         (CLASSES | {"y": np.full(24, -1)}, "y must hold class labels, integers of at least 0; got -1 in row 0"),
         (CLASSES | {"y": np.full(24, np.nan)}, "y must hold class labels, integers of at least 0; got nan in row 0"),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
+from fastnn.checks.data import naming, split_data
 from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
@@ -121,6 +122,8 @@ def sweep(
     folder, warn = None if checkpoint is None else path_of(checkpoint, "checkpoint"), checks.check_flag("warn", warn)
     if folds is not None:
         folds = _check_folds(folds, n, validation_data)
+    elif validation_data is not None:
+        _check_one_set(validation_data)
     calls: dict[_Shared, list[_Run]] = defaultdict(list)
     for i, setting in enumerate(rows):
         spec, call, each = split(common | setting, X, y)
@@ -188,6 +191,16 @@ def _check_folds(folds: Any, n: int, validation_data: Any) -> int:
     if folds > n:
         raise ValueError(f"folds must be at most the number of samples, {n}; got {folds}")
     return folds
+
+
+def _check_one_set(validation_data: Any) -> None:
+    """Refuse weights of two dimensions, of which `fit_many` has one a member; raises TypeError or ValueError."""
+    weights = split_data(validation_data, "validation_data must be")[2]
+    with naming("validation_data"):
+        if weights is not None and checks.as_numbers("sample_weight", weights, "(n,)").ndim != 1:
+            raise ValueError(
+                f"sample_weight must have shape (n,), a weight for each row of X; got {checks.describe(weights)}"
+            )
 
 
 def _check_each_fold(fold_of: NDArray, counted: NDArray, fault: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import counted
+from fastnn.checks import check_integer, counted
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 
@@ -57,14 +57,15 @@ class Sweep:
 
         Raises
         ------
-        ValueError
-            If the sweep had no folds, or no run of this setting was finished.
+        TypeError, ValueError
+            If `setting` is no number, the sweep had no folds, or no run of this setting was finished.
         """
         if self.fold_of is None:
             raise ValueError("members must come from a sweep with folds, which hold samples out; this one had none")
-        runs = [k for k, record in enumerate(self.records) if record["setting"] == setting]
+        number = check_integer("setting", setting, 0)
+        runs = [k for k, record in enumerate(self.records) if record["setting"] == number]
         if not runs:
-            raise ValueError(f"setting must be the number of a setting with finished runs; got {setting!r}")
+            raise ValueError(f"setting must be the number of a setting with finished runs; got {number}")
         params = np.array([self.networks[k].params for k in runs])
         folds = np.array([self.records[k]["fold"] for k in runs])
         return Ensemble(self.networks[runs[0]].spec, params), (self.fold_of != folds[:, None]).astype(np.float64)
