@@ -68,6 +68,19 @@ def test_an_ensemble(name, dtype, bias, tmp_path):
         np.testing.assert_allclose(spread, many.std(X), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", EXPORTED)
+def test_self_test_passes_in_the_reference_of_the_standard(name, dtype, many, tmp_path):
+    from onnx.reference import ReferenceEvaluator
+
+    (ensemble if many else net)(name, dtype).to_onnx(tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    test = json.loads(model.metadata_props[0].value)
+    outputs = np.hstack(ReferenceEvaluator(model).run(None, {"x": np.array(test["x"], dtype)}))
+    assert (abs(outputs - test["outputs"]) <= np.array(test["allowed"])).all()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_width(width, tmp_path):
     made, path = net("tanh", "float32", sizes=(width, width, 2)), tmp_path / "net.onnx"

@@ -34,16 +34,18 @@ class SelfTest(NamedTuple):
     allowed: NDArray
 
 
-def self_test(spec: NetworkSpec, params: NDArray, beside_one: Collection[str] = ()) -> SelfTest:
-    """Samples between -2 and 2, the same for every network of these sizes; `beside_one` as in `rounding`."""
+def self_test(
+    spec: NetworkSpec, params: NDArray, beside_one: Collection[str] = (), in_single: Collection[str] = ()
+) -> SelfTest:
+    """Samples between -2 and 2, the same for every network of these sizes; the collections as in `rounding`."""
     x = np.random.default_rng(0).uniform(-2, 2, (SAMPLES, spec.n_in)).astype(spec.dtype)
     with np.errstate(all="ignore"):  # a network may well hold NaN
         if params.ndim == 2:
             in_dtype, exact = (mean_and_spread(_outputs(spec, params, x, dtype)) for dtype in (spec.dtype, "float64"))
-            allowed = UNITS * rounding_of_members(spec, params, x, beside_one)
+            allowed = UNITS * rounding_of_members(spec, params, x, beside_one, in_single)
         else:
             in_dtype, exact = (_outputs(spec, params[None], x, dtype)[0] for dtype in (spec.dtype, "float64"))
-            allowed = UNITS * rounding(spec, params, x, beside_one)
+            allowed = UNITS * rounding(spec, params, x, beside_one, in_single)
     overflows = ~np.isfinite(in_dtype)
     return SelfTest(x, np.where(overflows, in_dtype, exact), np.where(overflows, 0, allowed))
 
@@ -58,7 +60,13 @@ def mean_and_spread(outputs: NDArray) -> NDArray:
     return np.hstack([outputs.mean(axis=0), outputs.std(axis=0)])
 
 
-def rounding(spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collection[str] = ()) -> NDArray[np.float64]:
+def rounding(
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    beside_one: Collection[str] = (),
+    in_single: Collection[str] = (),
+) -> NDArray[np.float64]:
     """To first order, what one rounding of each layer's sums and of each activation may change of the outputs.
 
     With z = h W + b, the error of z is at most ``|error of h| |W| + eps (|h| |W| + |b|)``, and that of f(z) at most
@@ -97,13 +105,19 @@ def rounding(spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collect
         else:
             slope = abs(activations.DERIVATIVES[name](z, h))
             error = error * (slope if ACTIVATIONS[name].analytic else np.maximum(slope, 1))  # on either side of a kink
-        size = abs(z if name in PRODUCTS else h) + (SELU_SCALE_ALPHA * (z < 0) if name in beside_one else 0)
-        error = error + eps * size + tiny
+        size = abs(z if name in PRODUCTS else h)
+        constants = np.finfo(np.float32).eps * size if name in in_single else 0
+        size = size + (SELU_SCALE_ALPHA * (z < 0) if name in beside_one else 0)
+        error = error + eps * size + constants + tiny
     return error
 
 
 def rounding_of_members(
-    spec: NetworkSpec, params: NDArray, X: NDArray, beside_one: Collection[str] = ()
+    spec: NetworkSpec,
+    params: NDArray,
+    X: NDArray,
+    beside_one: Collection[str] = (),
+    in_single: Collection[str] = (),
 ) -> NDArray[np.float64]:
     """What `rounding` of every member, and that of sums over them, may change of their mean and spread.
 
@@ -116,7 +130,7 @@ def rounding_of_members(
     spec : NetworkSpec
     params : ndarray, shape (K, n_params)
     X : ndarray, shape (n, n_in)
-    beside_one : collection of str
+    beside_one, in_single : collection of str
         As in `rounding`.
 
     Returns
@@ -124,7 +138,10 @@ def rounding_of_members(
     ndarray of float64, shape (n, 2 n_out)
         Of the mean, and beside it of the spread.
     """
-    errors, outputs = np.array([rounding(spec, one, X, beside_one) for one in params]), _outputs(spec, params, X)
+    errors, outputs = (
+        np.array([rounding(spec, one, X, beside_one, in_single) for one in params]),
+        _outputs(spec, params, X),
+    )
     summing = np.finfo(spec.dtype).eps * np.sqrt(len(params))
     of_mean = errors.mean(axis=0) + summing * abs(outputs).mean(axis=0)
     spread, tiny = outputs.std(axis=0), float(np.finfo(spec.dtype).tiny)

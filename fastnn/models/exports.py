@@ -63,7 +63,8 @@ class Exports:
         Notes
         -----
         ONNX Runtime lacks some activations in float64: to run there, a network with elu, selu, leaky_relu, softplus or
-        gelu_tanh is best a float32 one.
+        gelu_tanh is best a float32 one. The standard has the constants of selu, leaky_relu and gelu_tanh in float32:
+        of a float64 network their values may be off by 1e-7 of them elsewhere, which the self-test allows.
         """
         from fastnn.exchange import onnx_writing
 
