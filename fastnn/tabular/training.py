@@ -50,7 +50,7 @@ class TableSettings:
     l2 : float
         The penalty, which is divided by the number of rows, as a prior counts for less the more rows there are.
     batch_size : int or None
-        Number of rows in a batch; None for 32, or for 256 if there are 20,000 rows or more.
+        Number of rows in a batch; None for 32, or for 256 if there are 20,000 rows or more to train on.
     patience : int
         Number of epochs without improvement after which a network stops.
     class_weight : {"balanced"} or None

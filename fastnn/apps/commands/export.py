@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn export``."""
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
     parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="what to write")
-    parser.add_argument("--output", metavar="FILE", help="default: the model's name with another ending")
+    parser.add_argument(
+        "--output", metavar="FILE", help="default: the model's name with another ending, in this folder"
+    )
     parser.add_argument(
         "--best", action="store_true", help="only the best network of a table model, not mean and spread"
     )
