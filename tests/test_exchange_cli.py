@@ -27,6 +27,12 @@ def test_from_onnx():
     assert fastnn.load("net.safetensors").params.tobytes() == made.params.tobytes()
 
 
+def test_a_conversion_does_not_overwrite_its_source(folder, capsys):
+    net("tanh").save("net.npz")
+    assert main(["convert", "net.npz", "./net.npz"]) == 1
+    assert "SOURCE and TARGET must name two files; got net.npz for both" in capsys.readouterr().err
+
+
 def test_from_a_state_dict(capsys):
     made = net("tanh", sizes=(2, 3, 1))
     state = {}

@@ -50,6 +50,14 @@ def test_files_of_version_1_predict_what_they_did(folder):
     np.testing.assert_allclose(classes["probability"], CHANCES, rtol=1e-5)
 
 
+def test_predictions_do_not_overwrite_the_table(folder, capsys):
+    (folder / "same.csv").symlink_to("rows.csv")
+    for output in ("rows.csv", "same.csv"):
+        assert predict("numbers", "--keep", "all", "--output", output) == 1
+        assert "FILE and --output must name two files; got rows.csv for both" in capsys.readouterr().err
+    assert (folder / "rows.csv").read_text() == ROWS
+
+
 def test_columns_are_kept_as_they_stand_in_the_file(capsys):
     assert predict("classes", "--keep", "id", "sign") == 0
     header, *rows = capsys.readouterr().out.splitlines()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastnn.apps.commands.folders import check_folder, known_as
+from fastnn.apps.commands.folders import check_distinct, check_folder, known_as
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
 
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     packages = {".onnx": ("onnx", "onnx"), ".safetensors": ("safetensors", "io")}
     require_all(dict(packages[suffix] for suffix in packages if suffix in suffixes))
     check_folder(args.target)
+    check_distinct(SOURCE=args.source, TARGET=args.target)
     net = read(Path(args.source), args.activations, args.dtype, args.layers)
     with InterruptsHeld():
         with known_as("TARGET"):

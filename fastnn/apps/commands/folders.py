@@ -44,6 +44,26 @@ def check_folder(path: str | Path | None) -> None:
         raise ValueError(f"{path} cannot be written to")
 
 
+def check_distinct(**paths: str | None) -> None:
+    """Refuse one file under two names of the command line: the second to be written would overwrite the first.
+
+    Raises
+    ------
+    ValueError
+        If two of the paths that are given are of one file.
+    """
+    taken: dict[str, str] = {}
+    for name, path in paths.items():
+        if path is not None and (other := taken.setdefault(os.path.realpath(path), name)) != name:
+            both = f"{_as_typed(other)} and {_as_typed(name)}"
+            raise ValueError(f"{both} must name two files; got {paths[other]} for both")
+
+
+def _as_typed(name: str) -> str:
+    """An option, or an argument by its place, which is written in capitals."""
+    return name if name.isupper() else f"--{name}"
+
+
 @contextmanager
 def known_as(option: str) -> Iterator[None]:
     """A context in which a refused ``path``, as the package's functions call it, is told by the command's own name."""
