@@ -162,3 +162,12 @@ def test_members_trained_alone_take_no_kernel_of_their_own(monkeypatch):
     monkeypatch.setattr(kernels_train, "PreparedForLanes", None)
     many = fit_many(SPEC, X, Y, members=2, epochs=2, specialize=False)
     assert np.isfinite(many.params).all()
+
+
+def test_a_network_whose_kernel_outgrows_the_stack_is_refused():
+    net = MLP((3, 6000, 1), rng=0)
+    before = net.params.copy()
+    with pytest.raises(ValueError, match=r"specialize must not be True .* 1 MiB .*; got one of 30,001 parameters"):
+        net.fit(X, Y[:, 0], epochs=1, specialize=True)
+    assert np.array_equal(net.params, before)
+    net.fit(X, Y[:, 0], epochs=1, specialize=False)

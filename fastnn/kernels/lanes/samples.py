@@ -52,6 +52,9 @@ from fastnn.settings.spec import NetworkSpec
 #: Vectors of rows that go through the network together.
 BLOCK_VECTORS = 4
 
+#: Most bytes of the stack that a kernel may take: a thread may have no more than two or eight MiB of it.
+STACK_BYTES = 2**20
+
 _DONE, _BAD_DATA, _DIVERGED = int(Status.DONE), int(Status.BAD_DATA), int(Status.DIVERGED)
 
 
@@ -295,7 +298,18 @@ def _kind(
         spec, loss, rule, width, min(vectors, BLOCK_VECTORS), True, penalised, clipped, True,
         one_block=vectors <= BLOCK_VECTORS,
     )  # fmt: skip
+    if (needed := _stack_bytes(kind)) > STACK_BYTES:
+        raise ValueError(
+            f"specialize must not be True for a network whose kernel would take more than {STACK_BYTES >> 20} MiB of "
+            f"the stack; got one of {spec.n_params:,} parameters, for which it would take {needed / 2**20:.1f} MiB"
+        )
     return kind, vectors * kind.columns * width
+
+
+def _stack_bytes(kind: StepKind) -> int:
+    """Bytes that `run` takes from the stack: for parameters, gradients and slots, and for a block of rows."""
+    vectors = (2 + RULES[kind.rule].slots) * kind.param_vectors + kind.spec.n_params + kind.n_values
+    return vectors * kind.lanes * np.dtype(kind.spec.dtype).itemsize
 
 
 @lru_cache
