@@ -50,6 +50,7 @@ BAD_NETWORKS = [
     ({"activation": ["tanh", "exp"], "sizes": (3, 4, 4, 1)}, ValueError, r"activation must be .*hidden.*; got 'exp'"),
     ({"activation": ["tanh", "relu"]}, ValueError, r"one for each of 1 hidden layer; got 2 names"),
     ({"activation": None}, TypeError, r"activation must be a name, or one for each of 1 hidden layer; got None"),
+    ({"activation": "logistic"}, ValueError, "activation must be one of identity, .*, gelu_tanh, sin; got 'logistic'$"),
     ({"activation": [3]}, TypeError, r"activation must be one of .*; got 3"),
     ({"output_activation": "Softmax"}, ValueError, r"output_activation must be .*'Softmax'; did you mean 'softmax'"),
     ({"bias": "yes"}, TypeError, r"bias must be True or False; got 'yes'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from fastnn.checks.own import check_own_activation
 from fastnn.checks.values import check_flag, check_integer, check_name, counted, describe, is_iterable
 from fastnn.settings import catalogue, own
 from fastnn.settings.spec import NetworkSpec
+
+#: Names of the activations that hidden layers may have.
+_HIDDEN = [name for name, row in catalogue.ACTIVATIONS.items() if row.hidden]
 
 
 def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, dtype: Any) -> NetworkSpec:
@@ -50,7 +54,7 @@ def check_spec(sizes: Any, activation: Any, output_activation: Any, bias: Any, d
     one = isinstance(activation, (str, own.Activation)) or callable(activation)
     names = (activation,) * max(hidden, 1) if one else _names_of(activation, hidden)
     names = tuple(check_hidden_activation(name) for name in names)[:hidden]
-    output = _check_activation("output_activation", output_activation)
+    output = _check_activation("output_activation", output_activation, catalogue.ACTIVATIONS)
     return NetworkSpec(sizes, (*names, output), check_flag("bias", bias), _check_dtype(dtype))
 
 
@@ -71,8 +75,8 @@ def _names_of(activation: Any, hidden: int) -> tuple[Any, ...]:
     return names
 
 
-def _check_activation(argument: str, activation: Any) -> str:
-    """The name of an activation, which may be a user's own, or its name in a file."""
+def _check_activation(argument: str, activation: Any, known: Collection[str]) -> str:
+    """The name of an activation, one of the known or a user's own, which may be given by its name in a file."""
     if isinstance(activation, str) and "@" in activation:
         try:
             activation = catalogue.activation_of(activation)
@@ -85,15 +89,14 @@ def _check_activation(argument: str, activation: Any) -> str:
         raise TypeError(
             f"{argument} must be a name, or a fastnn.Activation made of functions; got {describe(activation)}"
         )
-    return check_name(argument, activation, catalogue.ACTIVATIONS)
+    return check_name(argument, activation, known)
 
 
 def check_hidden_activation(activation: Any) -> str:
     """The name of a hidden layer's activation, which may be a user's own; raises as `check_spec`."""
-    name = _check_activation("activation", activation)
-    if not catalogue.activation_of(name).hidden:
-        raise ValueError(f"activation must be one for hidden layers; got {name!r}, which is for the output alone")
-    return name
+    if isinstance(activation, str) and activation in catalogue.ACTIVATIONS and activation not in _HIDDEN:
+        raise ValueError(f"activation must be one for hidden layers; got {activation!r}, which is for the output alone")
+    return _check_activation("activation", activation, _HIDDEN)
 
 
 def _check_dtype(dtype: Any) -> str:

@@ -121,9 +121,9 @@ def fit_many(
     threads : int
         Number of threads in this process; workers of an executor use one each.
     specialize : bool, optional
-        Whether to compile a kernel for just these networks. By default for small ones, unless a metric or
-        `fastnn.schedules.ReduceOnPlateau` is asked for. Without it members are trained one after another, and results
-        differ by rounding.
+        Whether to compile a kernel for just these networks. By default for small ones, unless a metric, `dydx` or
+        `fastnn.schedules.ReduceOnPlateau` is asked for, with which True is refused. Without it members are trained one
+        after another, and results differ by rounding.
     progress : bool, optional
         Whether to show the number of finished members, the rate and the time left; by default as in `MLP.fit`.
     executor : concurrent.futures.Executor, optional

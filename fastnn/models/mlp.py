@@ -349,7 +349,9 @@ class MLP(SingleSample, InDomain, Exports):
         specialize : bool, optional
             Whether to compile a kernel for just this network, which takes some seconds once; results differ by
             rounding. By default for networks as small as the tutorial's in short batches, which run several times
-            faster; in long batches they gain as well, but less. The NumPy twin has nothing to compile.
+            faster; in long batches they gain as well, but less. True is refused with `dydx`, `trainable`, dropout,
+            noise, batches from a callable and solvers, and for a network of thousands of parameters, whose kernel would
+            outgrow the stack. The NumPy twin has nothing to compile.
 
         Returns
         -------
