@@ -34,7 +34,7 @@ def from_arrays(
     layout : {"in_out", "out_in"}
         The order of the weights' axes: "in_out" as in Keras and scikit-learn, "out_in" as in PyTorch.
     dtype : {"float32", "float64"}, optional
-        Dtype of the network; by default the smaller one that holds all numbers exactly.
+        Dtype of the network; by default float64 if any array is of it, as lists of numbers are, else float32.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
         Sub, Mul, Div, BatchNormalization, fastnn's activations, Flatten, Reshape to (n, features), Cast to floats,
         Identity and Dropout are understood.
     dtype : {"float32", "float64"}, optional
-        Dtype of the network; by default the smaller one that holds all weights exactly.
+        Dtype of the network; by default float64 if any weight is of it, else float32.
 
     Returns
     -------

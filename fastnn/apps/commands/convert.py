@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layers", metavar="NAME,...", help="the layers of a state_dict in order, if their names are not numbered"
     )
     parser.add_argument(
-        "--dtype", choices=("float32", "float64"), help="default: the smaller one that holds all weights exactly"
+        "--dtype", choices=("float32", "float64"), help="default: float64 if any weight is of it, else float32"
     )
 
 
