@@ -631,6 +631,12 @@ def test_what_is_written_to_is_an_array_of_its_own():
         MLP((3, 3)).jacobian(X[0], buffer[:3], buffer[:9].reshape(3, 3))
 
 
+@pytest.mark.parametrize("backend", ["numba", "plain"])  # NumPy's own warns of it
+def test_a_loss_that_overflows_is_infinite(backend):
+    loss, _ = MLP((3, 2)).loss_and_grad(np.ones((4, 3)), np.full((4, 2), 1e200), backend=backend)
+    assert loss == np.inf
+
+
 def test_what_is_trained_on_is_apart_from_what_is_trained():
     """And so is what the gradient is written to from the samples' weights."""
     net, samples = MLP((3, 4, 1), rng=0), np.ones((7, 3))

@@ -108,7 +108,9 @@ def test_the_learning_rate_in_compiled_code():
             function(state)
 
 
-def test_what_is_not_finite_changes_nothing():
+@pytest.mark.parametrize("by_parts", [False, True])  # as the parameters of large networks are updated
+def test_what_is_not_finite_changes_nothing(by_parts, monkeypatch):
+    monkeypatch.setattr("fastnn.kernels.dispatch.PARAMS_BY_PARTS", 0 if by_parts else 2**18)
     net = MLP((3, 5, 2), rng=1)
     state = fastnn.TrainState(net.spec)
     before = net.params.copy()

@@ -74,6 +74,21 @@ def test_validation_loss_and_metric_are_those_of_the_network_after_each_epoch(lo
     assert net.params.tobytes() == step.params.tobytes()  # looking changes nothing
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("output", "loss", "right"), [("softmax", "cross_entropy", 0), ("sigmoid", "binary_cross_entropy", 0.0)]
+)
+def test_the_first_of_equal_outputs_is_the_class_and_one_half_is_no(output, loss, right, dtype, backend):
+    net, samples = MLP((3, 3), output_activation=output, dtype=dtype), X[:10]
+    net.params = np.zeros(12)
+    settings = {"loss": loss, "optimizer": SGD(0.0), "epochs": 1, "backend": backend}
+    for answer, metric in ((right, 1.0), (right + 1, 0.0)):
+        y = np.full(10, answer) if loss == "cross_entropy" else np.full((10, 3), answer)
+        for weights in (None, np.linspace(0.1, 0.7, 10)):
+            history = net.copy().fit(samples, y, validation_data=(samples, y, weights), **settings)
+            assert history.validation_metric == [metric]
+
+
 RUNS = [
     {"validation_fraction": 0.3},
     {"validation_fraction": 0.3, "early_stopping": EarlyStopping(3, 1e-3)},

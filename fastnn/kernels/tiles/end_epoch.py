@@ -30,7 +30,6 @@ MONITOR_RECORD = np.dtype(
         ("n_rows", np.intp),  # 0 without one
         ("loss", np.intp),
         ("factor", np.float64),  # of a row's loss, apart from its weight
-        ("weight", np.float64),  # of the samples, in all
         ("metric", np.intp),  # a `Metric`
         ("shares", np.intp),  # see `fastnn.jobs.monitor.Monitor.shares`
         # what is written down
@@ -107,7 +106,7 @@ def _evaluate(job, params, work, team):
     n_in, n_out, output, d, scale = layers[N_IN], last[N_OUT], work + last[H], work + last[D], work + job.scale_place
     weights, shares = pointer_at(monitor.sample_weight, params), pointer_at(monitor.shares, np.float64)
     parameter = pointer_at(job.loss_parameter, params)
-    n_targets, loss, metric = job.n_targets, 0.0, 1.0 if monitor.metric >= _R2 else 0.0
+    n_targets, loss, unexplained, right, total = job.n_targets, 0.0, 0.0, 0.0, 0.0
     if job.draw_nothing != 0:
         if team.rank == 0:
             call(job.draw_nothing, job, job.block_rows, work)
@@ -124,13 +123,15 @@ def _evaluate(job, params, work, team):
                 scale[r] = monitor.factor * weight
                 o_r, y_r = output + r * n_out, y + r * n_targets
                 if monitor.metric >= _R2:
-                    metric -= weight * _unexplained(monitor.metric, o_r, y_r, shares, n_targets)
+                    unexplained += weight * _unexplained(monitor.metric, o_r, y_r, shares, n_targets)
                 else:
                     label = labels[r] if monitor.labels != 0 else -1
-                    metric += weight / monitor.weight * _right(monitor.metric, o_r, y_r, label, n_out)
+                    right += weight * _right(monitor.metric, o_r, y_r, label, n_out)
+                    total += weight
             loss += call_float(monitor.loss, KNOWN, output, d, y, labels, scale, n, n_out, parameter)
         meet(team)
-    return loss, metric
+    # The weights are summed as those of the right rows are: if all are right, the accuracy is 1, to the last bit.
+    return loss, 1.0 - unexplained if monitor.metric >= _R2 else right / total
 
 
 @callee
@@ -204,7 +205,7 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     weights = monitor.sample_weight
     counted = counted_weights(job.loss, monitor.y, weights)
     weight = float(len(monitor.X) if counted is None else counted.sum(dtype=np.float64))
-    record["n_rows"], record["loss"], record["weight"] = len(monitor.X), loss, weight
+    record["n_rows"], record["loss"] = len(monitor.X), loss
     record["factor"] = 1 / (job.loss.divisor(job.spec.n_out) * (weight if job.loss.mean else 1.0))
     targets = "labels" if monitor.y.ndim == 1 else "y"
     arrays = {"X": monitor.X, targets: monitor.y}
