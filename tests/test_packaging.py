@@ -13,7 +13,7 @@ import pytest
 
 import fastnn
 from fastnn.apps import cli
-from fastnn.checks.extras import require_all
+from fastnn.checks.extras import require, require_all
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(fastnn.__file__).parent
@@ -79,6 +79,17 @@ def test_version_is_the_distributions():
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("fastnn is imported from a folder, not installed")
     assert installed == fastnn.__version__
+
+
+def test_a_package_that_lacks_something_itself_says_what(monkeypatch, tmp_path):
+    (tmp_path / "halfway.py").write_text("import absent_part")
+    (tmp_path / "broken.py").write_text("raise ImportError('libpart.so: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for package, message in (("halfway", "No module named 'absent_part'"), ("broken", "libpart.so: cannot open")):
+        with pytest.raises(ImportError, match=message):
+            require(package, extra="plot")
+    with pytest.raises(ImportError, match=r'absent_part is needed here but not installed; pip .*\[plot\]"'):
+        require("absent_part", extra="plot")
 
 
 def test_missing_packages_are_named_together_with_their_extras(monkeypatch):

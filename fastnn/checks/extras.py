@@ -26,12 +26,15 @@ def require(module: str, extra: str) -> ModuleType:
     Raises
     ------
     ImportError
-        If it is not installed; the message names the extra.
+        If it is not installed; the message names the extra. Or as the module raises it.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(_sentence([module.partition(".")[0]], [extra])) from error
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != package:  # it is there, and lacks something itself
+            raise
+        raise ImportError(_sentence([package], [extra])) from error
 
 
 def require_all(extras: Mapping[str, str]) -> None:
