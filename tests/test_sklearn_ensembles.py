@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 from test_sklearn import ABSENT
@@ -194,9 +195,29 @@ def test_what_single_precision_cannot_hold_is_refused():
         model.fit(X.astype(np.float32), Y, np.full(60, 1e300))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_bad_weights_are_refused():
     with pytest.raises(ValueError, match=r"sample_weight must be at least 0 everywhere, .*; got numbers from -1 to 2"):
         regressor().fit(X, Y, np.linspace(-1, 2, 60))
+    for weight, message in ((1e-320, "a sum above 0; got only zeros"), (1e307, "a sum of at most .*; got inf")):
+        with pytest.raises(ValueError, match=f"sample_weight must have {message}"):
+            regressor().fit(X, Y, np.full(60, weight))
+    for model, y in ((regressor(early_stopping=True), Y), (classifier(early_stopping=True), NAMES)):
+        said = set()
+        for row in range(60):  # which is either trained or validated on
+            with pytest.raises(ValueError, match="sample_weight must be above 0 for some of the samples") as refusal:
+                model.fit(X, y, np.arange(60) == row)
+            said.add(str(refusal.value)[54:])
+        assert said == {"that are trained on; got only zeros", "of the validation set; got only zeros"}
+
+
+def test_targets_that_are_no_numbers_are_refused():
+    column = Y[:, 0]
+    for y in (column.astype(str), column.astype("S"), np.arange(60).astype("M8[D]"), np.arange(60).astype("m8[s]")):
+        with pytest.raises(TypeError, match=r"y must be an array of real numbers of shape \(60,\); got an array"):
+            regressor().fit(X, y)
+    with pytest.raises(TypeError, match=r"y must be an array of real numbers .* got the sparse"):
+        regressor().fit(X, csr_array(Y))
 
 
 @pytest.mark.parametrize(

@@ -342,6 +342,14 @@ def test_callbacks_see_every_epoch_and_may_stop():
     assert seen == list(enumerate(model.loss_curve_, start=1))
     assert model.n_iter_ == 3
     same_weights(model, regressor(max_iter=3).fit(X, Y), rtol=0, atol=0)
+    for early_stopping in (False, True):  # the last epoch, too, and that of partial_fit
+        seen.clear()
+        settings = {"callbacks": calls[0], "tol": 1.0, "n_iter_no_change": 2, "early_stopping": early_stopping}
+        model = regressor(**settings | {"max_iter": 50}).fit(X, Y)
+        assert 2 < model.n_iter_ < 50
+        assert seen == list(enumerate(model.loss_curve_, start=1))
+    model = regressor(callbacks=calls[0]).partial_fit(X, Y)
+    assert seen[-1] == (1, model.loss_)
     with pytest.raises(
         TypeError, match=r"callbacks must be functions of the estimator, or one; got an array of shape \(\)"
     ):
@@ -517,6 +525,17 @@ def test_an_estimator_whose_fit_is_refused_predicts_what_it_learned(case):
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+def test_a_first_partial_fit_that_is_refused_leaves_an_estimator_unfitted():
+    model = classifier()
+    for X_bad, y_bad in ((X, LABELS), (X * np.nan, LABELS > 1)):
+        with pytest.raises(ValueError, match=r"not in `self.classes_`|contains NaN"):
+            model.partial_fit(X_bad, y_bad, classes=[0, 1])
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+    model.partial_fit(X, LABELS, classes=[0, 1, 2])
+    same_weights(model, classifier().partial_fit(X, LABELS, classes=[0, 1, 2]), rtol=0, atol=0)
+
+
 class Name(str, enum.Enum):  # noqa: UP042 - in texts an enum.StrEnum is its value already
     TANH = "tanh"
 
@@ -531,6 +550,12 @@ def test_weights_whose_sum_is_no_divisor_are_refused():
     for model, targets in ((regressor(), Y), (regressor(solver="lbfgs"), Y), (classifier(), LABELS)):
         with pytest.raises(ValueError, match=r"sample_weight must have a sum of at most .*e\+307; got inf"):
             model.fit(X, targets, np.full(80, 1e307))  # losses were 0, and nothing was trained
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_weights_of_classes_whose_sum_overflows_are_refused():
+    with pytest.raises(ValueError, match=r"sample_weight must have a sum of at most .*e\+307; got inf"):
+        classifier(class_weight={0: 1e308}).fit(X, LABELS)
 
 
 def test_bad_weights_are_refused():

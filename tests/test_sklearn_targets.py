@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import fastnn
 from fastnn.sklearn import MLPEnsembleRegressor, MLPRegressor, to_sklearn
@@ -119,3 +120,26 @@ REFUSED = [
 def test_numbers_that_do_not_fit_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         MLPRegressor(**WHOLE, **params).fit(X, np.c_[Y, Y, Y])
+
+
+@pytest.mark.parametrize("kind", [MLPRegressor, partial(MLPEnsembleRegressor, 2)], ids=["one", "ensemble"])
+def test_levels_of_several_depths_are_refused(kind):
+    model = kind(hidden_layer_sizes=(80, 50), max_iter=1, loss="pinball")
+    for levels in ([0.1, [0.2]], [[0.1, 0.9]]):
+        with pytest.raises(TypeError, match=r"quantiles must be a number in \(0, 1\); got \[0\."):
+            model.set_params(quantiles=levels).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", [MLPRegressor, partial(MLPEnsembleRegressor, 2)], ids=["one", "ensemble"])
+def test_a_regressor_of_before_there_were_quantiles(kind):
+    """What version 0.2.0 has pickled lacks the settings that came later."""
+    model = kind(hidden_layer_sizes=(80, 50), max_iter=2, random_state=0).fit(X, Y)
+    state = vars(model).copy()
+    for name in ("quantiles", "min_variance", "_learned_loss", "_learned_min_variance"):
+        del state[name]
+    older = type(model).__new__(type(model))
+    older.__setstate__(state)
+    np.testing.assert_array_equal(older.predict(X), model.predict(X))
+    assert repr(older) == repr(model)
+    assert clone(older).get_params() == model.get_params()
+    np.testing.assert_array_equal(older.fit(X, Y).predict(X), model.predict(X))

@@ -11,9 +11,10 @@ from sklearn.base import _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from fastnn.sklearn.conventions import keep
+from fastnn.sklearn.conventions import keep, unchanged_if_refused
 from fastnn.sklearn.fitting import fit_estimator
 from fastnn.sklearn.perceptron import Perceptron
 
@@ -191,6 +192,31 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         """
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 
+    @available_if(lambda estimator: estimator._check_solver())
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+        """Train the network by one epoch on these samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix}, shape (n, n_features)
+            The samples.
+        y : array-like, shape (n,) or (n, n_labels)
+            Class labels, or an indicator matrix of several labels.
+        sample_weight : array-like, shape (n,), optional
+            Weight of each sample.
+        classes : array-like, shape (n_classes,), optional
+            All classes that there are in any call; needed in the first.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        if hasattr(self, "coefs_"):
+            return super().partial_fit(X, y, sample_weight, classes)
+        with unchanged_if_refused(self):  # before the samples are looked at, scikit-learn sets `classes_`
+            return super().partial_fit(X, y, sample_weight, classes)
+
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray]:
         """The samples, and the indicators of their classes, shape (n, n_outputs); sets `classes_` if it is not known.
 
@@ -229,7 +255,9 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
             of_class[np.isinf(of_class)] = 0
         if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
             raise ValueError(f"class_weight must be finite and at least 0; got {self.class_weight!r}")
-        weight = of_class[numbers] if sample_weight is None else of_class[numbers] * sample_weight
-        if not weight.sum() > 0:
+        with np.errstate(over="ignore"):  # which is refused where the network is known
+            weight = of_class[numbers] if sample_weight is None else of_class[numbers] * sample_weight
+            total = weight.sum()
+        if not total > 0:
             raise ValueError(f"class_weight must leave samples with a weight above 0; got {self.class_weight!r}")
         return weight

@@ -62,11 +62,12 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
             end_epochs(estimator, losses, n)
             better = validation is not None and validate(estimator, job.spec, job.params, validation, best)
             count_improvements(estimator, losses, better)
+            enough = call_back(estimator) or incremental
             if estimator._no_improvement_count >= patience:
                 if _stops(estimator):
                     break
                 estimator._no_improvement_count = 0
-            if incremental or call_back(estimator):
+            if enough:
                 break
             if estimator.n_iter_ == estimator.max_iter:
                 warn_of_the_end(estimator)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastnn.checks import is_sequence
 from fastnn.models.normal_outputs import means_and_variances
 from fastnn.settings.own import Loss
 from fastnn.sklearn.conventions import REGRESSION_LOSSES, loss_row
@@ -19,8 +20,8 @@ class Targets:
     """The part of a regressor that knows its loss."""
 
     loss: str | Loss
-    quantiles: Any
-    min_variance: Any
+    quantiles: Any = 0.5  # as is every regressor's that an older version has pickled
+    min_variance: Any = 1e-6
     predict: Any
 
     _loss_constraints: ClassVar[dict] = {
@@ -32,11 +33,12 @@ class Targets:
 
     def _targets(self, y: NDArray) -> NDArray:
         """Validated targets, shape (n, n_targets); one serves several quantiles."""
-        if not np.size(self.quantiles):
+        levels = len(self.quantiles) if is_sequence(self.quantiles) else 1
+        if not levels:
             raise ValueError(f"quantiles must be a number, or at least one; got {self.quantiles!r}")
         y = y.reshape(len(y), -1)
         several = loss_row(self.loss).one_target and y.shape[1] == 1
-        return np.repeat(y, np.size(self.quantiles), axis=1) if several else y
+        return np.repeat(y, levels, axis=1) if several else y
 
     def _outputs_per_target(self) -> int:
         return loss_row(self.loss).outputs_per_target

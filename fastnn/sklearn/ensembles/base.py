@@ -89,6 +89,9 @@ class EnsembleBase(BaseEstimator):
                 random_state=rng,
                 stratify=y if is_classifier(self) else None,
             )
+            for part, of in ((weight, "that are trained on"), (weight_val, "of the validation set")):
+                if not part.any():
+                    raise ValueError(f"sample_weight must be above 0 for some of the samples {of}; got only zeros")
             options["validation_data"] = X_val, y_val, weight_val
             options["early_stopping"] = EarlyStopping(int(self.n_iter_no_change), float(self.tol))
         n, members = len(X), int(self.n_estimators)
@@ -98,7 +101,8 @@ class EnsembleBase(BaseEstimator):
         # As in the other estimators, a batch's penalty is divided by its weight, here by what that is on average, and
         # goes with half of a squared error, of which the members learn the whole.
         divisor = loss_and_convention(getattr(self, "loss", "log_loss"), spec)[1].divisor
-        l2 = divisor * float(self.alpha) * n / (batch * weight.sum(axis=-1))
+        with np.errstate(all="ignore"):  # of sums that are refused where the members are trained
+            l2 = divisor * float(self.alpha) * n / (batch * weight.sum(axis=-1))
         ensemble = fit_many(
             spec,
             X,
@@ -134,7 +138,7 @@ class EnsembleBase(BaseEstimator):
 def _checked_weight(X: NDArray, sample_weight: Any) -> NDArray:
     """The weight of each sample; raises ValueError if one is below 0, or all are 0."""
     weight = np.ones(len(X), X.dtype) if sample_weight is None else _check_sample_weight(sample_weight, X)
-    if not weight.sum() > 0 or weight.min() < 0:
+    if not weight.any() or weight.min() < 0:
         raise ValueError(
             "sample_weight must be at least 0 everywhere, and above it somewhere; "
             f"got numbers from {weight.min():g} to {weight.max():g}"

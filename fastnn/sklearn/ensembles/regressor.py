@@ -11,6 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from fastnn.checks import check_quantiles
+from fastnn.checks.arrays import as_floats
 from fastnn.models.ensemble import mean_of, quantiles_of, std_of
 from fastnn.models.normal_outputs import variance_of_mixture
 from fastnn.sklearn.conventions import catalogue_loss, keep, output_of, unchanged_if_refused
@@ -124,7 +125,7 @@ class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
             X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
-            y = self._targets(np.asarray(y, np.float64))
+            y = self._targets(as_floats("y", y, np.dtype(np.float64), str(y.shape)))
             self._flat = y.shape[1] == 1
             output, n_out = output_of(self.loss), self._outputs_per_target() * y.shape[1]
             self._train(X, y, sample_weight, n_out, output, catalogue_loss(self.loss, output))
