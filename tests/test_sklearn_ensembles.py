@@ -34,6 +34,15 @@ def classifier(**params):
     return MLPEnsembleClassifier(**SHORT | params)
 
 
+def test_ctrl_c_before_any_member_is_finished_leaves_the_last_fit(monkeypatch):
+    model = classifier(hidden_layer_sizes=(3,)).fit(X, NAMES)
+    names = model.predict(X)
+    monkeypatch.setattr(base, "fit_many", lambda *args, **options: fastnn.fit_many(*args, **options)[:0])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, NAMES == "low")
+    assert np.array_equal(model.predict(X), names)
+
+
 def test_mean_spread_and_quantiles_are_the_members():
     model = regressor(hidden_layer_sizes=(6,)).fit(X, Y)  # in lanes
     outputs = np.stack([net.predict(X) for net in model.ensemble_])

@@ -46,11 +46,11 @@ def keep(estimator: Any, arguments: dict[str, Any]) -> None:
 
 @contextmanager
 def unchanged_if_refused(estimator: Any) -> Iterator[None]:
-    """A context in which an error leaves an estimator as it was: a fitted one still predicts what it learned."""
+    """A context in which an error, or Ctrl-C, leaves an estimator as it was: a fitted one predicts what it learned."""
     before = dict(vars(estimator))
     try:
         yield
-    except Exception:
+    except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise

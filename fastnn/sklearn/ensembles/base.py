@@ -120,6 +120,8 @@ class EnsembleBase(BaseEstimator):
             progress=False,
             **options,
         )
+        if not len(ensemble):  # Ctrl-C before any was finished
+            raise KeyboardInterrupt
         sound = ensemble.stopped != "diverged"
         if not sound.any():
             raise ValueError(
