@@ -2,6 +2,7 @@
 
 import ctypes
 import itertools
+import platform
 import shutil
 import subprocess
 
@@ -199,6 +200,22 @@ def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
     extreme(output).to_c(tmp_path / "made.c")
     done = self_test(tmp_path, *STRICT)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("-Ofast",), "must be compiled without -ffast-math"),
+        (("-mfpmath=387", "-std=gnu99"), "must be compiled with -std=c99 for this processor"),
+    ],
+)
+def test_arithmetic_that_would_give_other_numbers_is_refused(flags, sentence, tmp_path):
+    if "387" in flags[0] and platform.machine() != "x86_64":
+        pytest.skip("it is not a processor of this kind")
+    net("tanh").to_c(tmp_path / "made.c")
+    done = subprocess.run(["gcc", *flags, "-c", "made.c"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert sentence in done.stderr
 
 
 def test_nothing_is_left_unwritten_in_a_function():
