@@ -79,6 +79,13 @@ def test_numbers_are_written_exactly_however_numpy_prints_them(dtype, tmp_path):
     assert f" {made.weights[1][0, 1]!s}," in (tmp_path / "made.py").read_text()  # the shortest that tell it from others
 
 
+def test_a_number_whose_digits_are_another_one_as_a_float64_is_written_exactly(tmp_path):
+    made = MLP((1, 2), dtype="float32")
+    made.weights[0].view("u4")[:] = [[0x15AE43FD, 0x95AE43FD]]
+    assert np.float32(float(str(made.weights[0][0, 0]))) != made.weights[0][0, 0]
+    assert module_of(made, tmp_path)["W0"].tobytes() == made.weights[0].tobytes()
+
+
 def test_parameters_that_are_not_finite(tmp_path):
     made = MLP((1, 3))
     made.weights[0][:] = [[np.nan, np.inf, -np.inf]]

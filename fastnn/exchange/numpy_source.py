@@ -79,9 +79,15 @@ def write(spec: NetworkSpec, params: NDArray) -> str:
 def _literal(array: NDArray, indent: str = "") -> str:
     """An array whose numbers are written with as many digits as tell them apart from every other."""
 
+    def number(x: np.floating) -> str:
+        if not np.isfinite(x):
+            return f"float('{x}')"
+        # Python reads a float64: rounded once more, that of the digits of 7.038531e-26 is another float32.
+        return str(x) if array.dtype.type(float(str(x))) == x else repr(float(x))
+
     def nested(part: NDArray, indent: str) -> str:
         if part.ndim == 1:
-            return "[" + ", ".join(str(x) if np.isfinite(x) else f"float('{x}')" for x in part) + "]"
+            return "[" + ", ".join(map(number, part)) + "]"
         rows = "".join(f"\n{indent}    {nested(row, indent + '    ')}," for row in part)
         return f"[{rows}\n{indent}]"
 
