@@ -43,6 +43,13 @@ def test_an_ensemble(name, dtype, bias, tmp_path):
     assert difference_of_many(many, X, mean, spread) < 4
 
 
+@pytest.mark.parametrize("shape", [(3,), (5, 1, 3)])
+def test_an_ensemble_takes_samples_of_two_dimensions_alone(shape, tmp_path):
+    predict = module_of(ensemble("tanh", members=5), tmp_path)["predict"]
+    with pytest.raises(ValueError, match=r"X must have shape \(n, 3\); got \(.*\)"):
+        predict(np.ones(shape))
+
+
 @pytest.mark.parametrize("made", [net("selu"), ensemble("selu")], ids=["network", "ensemble"])
 def test_self_test(made, tmp_path):
     text = made.to_numpy_source()

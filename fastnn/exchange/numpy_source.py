@@ -58,6 +58,9 @@ def write(spec: NetworkSpec, params: NDArray) -> str:
         f'    """The {of} shape (n, {spec.n_out}), for samples (n, {spec.n_in})."""',
     ]
     lines.append(f'    h = np.asarray(X, "{spec.dtype}")')
+    if many:  # whose dimension would be taken for one of the samples
+        lines.append("    if h.ndim != 2:")
+        lines.append(f'        raise ValueError(f"X must have shape (n, {spec.n_in}); got {{h.shape}}")')
     for l, name in enumerate(spec.activations):
         z = f"h @ W{l}" + (f" + b{l}" if spec.bias else "")
         lines.append(f"    h = {z if name == 'identity' else f'{name}({z})'}")
