@@ -218,6 +218,24 @@ def test_a_file_at_which_polars_panics_is_refused_in_a_sentence(kind, tmp_path, 
         read_table(str(path))
 
 
+@pytest.mark.parametrize("comment", [None, "#"])
+@pytest.mark.parametrize("above", ["# a,y\n", "#y\n\n", '  # y, b\n# 5" wide\n'])
+def test_a_comment_that_names_columns_is_not_the_header(above, comment, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f'{above}a,y,b\n1,2,5"\n3,4,x\n')
+    frame = read_table(str(path), ["y"], Reading(comment=comment)).frame
+    assert frame.columns == ["a", "y", "b"]
+    assert frame.rows() == [("1", "2", '5"'), ("3", "4", "x")]
+
+
+def test_a_comment_is_the_header_where_there_is_no_other(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("# by a logger\n# a,y,b\n1,2,x\n3,4,y\n")
+    frame = read_table(str(path), ["y"]).frame
+    assert frame.columns == ["# a", "y", "b"]
+    assert frame.height == 2
+
+
 def test_a_long_text_is_read(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"# above\n\na,y\n" + LONG + b',1\n"' + LONG + b'\n",2\n')

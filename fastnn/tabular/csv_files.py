@@ -109,15 +109,18 @@ def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:
 def _lines_above(text: str, known: list[str], reading: Reading) -> tuple[int, str]:
     """How many lines there are above the header, and its separator if that is known.
 
-    The header is the first line with a known name, or else the first that is not a comment.
+    The header is the first line with a known name, or else the first that is not a comment. A comment can be the header
+    if nobody says what begins one, and if the line below the comments has no known name.
     """
-    lines = text.split("\n", FEW_LINES)[:FEW_LINES]
-    for number, line in _rows(lines) if reading.header else ():
+    lines, mark = text.split("\n", FEW_LINES)[:FEW_LINES], reading.comment or "#"
+    below = next((k for k, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(mark)), 0)
+    first, *rows = [(below + number, line) for number, line in _rows(lines[below:])]
+    comments = [] if reading.comment else [*_rows(lines[:below])]
+    for number, line in [first, *comments, *rows] if reading.header else ():
         for separator in [reading.separator] if reading.separator else SEPARATORS:
             if _cells(line, separator) & set(known) and (separator != " " or "," not in line):
                 return number, separator
-    marks = (reading.comment,) if reading.comment else ("#",)
-    return next((k for k, line in enumerate(lines) if line.strip() and not line.startswith(marks)), 0), ""
+    return below, ""
 
 
 def _rows(lines: list[str]) -> Iterator[tuple[int, str]]:
