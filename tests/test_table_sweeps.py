@@ -137,11 +137,11 @@ def test_a_sweep_tells_a_command_that_trains_the_same_setting():
     assert reading_of(args) == reading_of(swept) == reading
     assert (args.data, args.target, args.task) == ("t 1.csv", "y", "classification")
     assert (args.use, args.leave_out) == (["a"], ["b", "c"])
-    odd = parser.parse_args(["sweep", "t$1.csv", "--target=-y", "--missing=-x"])
+    odd = parser.parse_args(["sweep", "t$1.csv", "--target=-y", "--missing=-x", "--missing=-z", "--missing=?"])
     command = sweep_command.train_command(odd, settings)
     assert command.startswith("fastnn train 't$1.csv' ")  # as a shell would put something in its place
     args = parser.parse_args(shlex.split(command)[1:])
-    assert (args.target, args.missing) == ("-y", ["-x"])
+    assert (args.target, args.missing) == ("-y", ["-x", "-z", "?"])
     dash = parser.parse_args(["sweep", "--target", "y", "--", "-1.csv"])
     args = parser.parse_args(shlex.split(sweep_command.train_command(dash, settings))[1:])
     assert args.data == os.path.join(".", "-1.csv")

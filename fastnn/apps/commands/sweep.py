@@ -160,5 +160,5 @@ def train_command(args: argparse.Namespace, best: TableSettings) -> str:
 
 
 def _option(name: str, values: list[str]) -> list[str]:
-    """The words of an option, whose only value may begin as options do."""
-    return [f"{name}={values[0]}"] if len(values) == 1 and values[0].startswith("-") else [name, *values]
+    """The words of an option, whose values may begin as options do."""
+    return [f"{name}={text}" for text in values] if any(text[:1] == "-" for text in values) else [name, *values]
