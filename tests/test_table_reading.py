@@ -263,6 +263,14 @@ def test_a_fraction_is_no_group_of_thousands(tmp_path):
     assert Numerals(".", ",").parse(polars.Series(["1,250", "0,125", "012,500"])).to_list() == [1250.0, None, None]
 
 
+def test_thousands_at_the_end_of_a_long_sorted_table_are_seen(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x;y\n" + "".join(f"{k / 10:,.1f};1\n" for k in range(4000, 14_000)))
+    table = read_table(str(path), ["y"])
+    assert table.numerals == Numerals(".", ",")
+    assert values(table.frame["x"], table.numerals)[-1] == 1399.9
+
+
 def test_numerals_of_training_go_before_a_guess(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text('a,y\n"1,234",2\n')

@@ -45,7 +45,7 @@ CODE = r"^[+-]?0\d"  # a zero in front is part of a code, of a number it is none
 
 _FOR_PEOPLE = {" ": "blanks", "\u00a0": "blanks", "\u202f": "blanks"}
 _SEPARATED = r"\d[., '\u2019\u00a0\u202f]\d"  # a number whose decimal or thousands character shows
-_SAMPLE = 5000  # rows by which numerals are guessed
+_SAMPLE = 5000  # rows by which numerals are guessed, from all over the table, as it may be sorted
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ def guess(
         ways = [(d, t) for d, t in ways if d != t] or [(decimal or ".", thousands or "")]
     if like is not None:
         ways.sort(key=lambda way: way != (like.decimal, like.thousands))
-    columns = [Numerals(missing=missing).present(s) for s in frame[:_SAMPLE] if s.dtype == polars.String]
+    sample = frame.gather_every(max(1, -(-frame.height // _SAMPLE)))
+    columns = [Numerals(missing=missing).present(s) for s in sample if s.dtype == polars.String]
     texts = polars.DataFrame([s for s in columns if s.str.contains(_SEPARATED).any()])  # others are the same anyway
     if not texts.width:
         return Numerals(*ways[0], missing)
