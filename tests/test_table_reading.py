@@ -90,6 +90,21 @@ def test_other_formats(suffix, tmp_path):
             read_table(path, (), Reading(sheet="none"))
 
 
+def test_how_texts_of_numbers_are_read_is_told_of_any_file_and_can_be_said(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    polars.DataFrame({"x": ["1,234", "999"], "y": [1.5, 2.5]}).write_parquet(path)
+    assert read_table(path, ["y"]).guesses == "texts of numbers, ',' decimal"
+    said = read_table(path, ["y"], Reading(decimal=".", thousands=","))
+    assert values(said.frame["x"], said.numerals) == [1234, 999]
+    polars.DataFrame({"x": ["1.5", "u"], "y": [1.5, 2.5]}).write_parquet(path)
+    assert read_table(path, ["y"]).guesses == ""
+    told = r"--no-header must be left out for .*, which is a table whose columns have names"
+    with pytest.raises(ValueError, match=told):
+        read_table(path, ["y"], Reading(header=False))
+    polars.DataFrame({"x": [1, 2], "y": [1.5, 2.5]}).write_parquet(path)
+    assert read_table(path, ["x"], like=Numerals(",")).guesses == ""
+
+
 def sheet(path, *rows, **reading):
     """What is read of a spreadsheet of these rows."""
     pytest.importorskip("fastexcel")

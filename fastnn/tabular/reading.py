@@ -104,6 +104,8 @@ def read_table(
     telling = set(frame.columns if like is None else known)
     written = frame.select(name for name in frame.columns if name in telling)
     numerals = guess(written, reading.decimal, reading.thousands, missing, separator == ",", like)
+    if not layout and numerals.told and polars.String in written.dtypes:  # which are among columns of other types
+        layout = "texts of numbers"
     return Table(frame, numerals, ", ".join([layout, str(numerals), *guesses]) if layout else "")
 
 
@@ -115,7 +117,7 @@ def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
     if suffix in spreadsheets.SUFFIXES:
         idle, kind = text_alone, "a spreadsheet"
     elif suffix in _PARQUET + _ARROW:
-        idle, kind = (*text_alone, "sheet", "decimal", "thousands", "header"), "a table whose columns have types"
+        idle, kind = (*text_alone, "sheet", "header"), "a table whose columns have names and types"
     for name in idle:
         if getattr(reading, name) != getattr(Reading, name):
             option, got = ("--no-header", "it") if name == "header" else (f"--{name}", repr(getattr(reading, name)))

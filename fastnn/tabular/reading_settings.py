@@ -13,7 +13,8 @@ class Reading:
     Attributes
     ----------
     separator, decimal, thousands : str, optional
-        The characters between columns, before the fraction, and between groups of three digits.
+        The characters between columns, before the fraction, and between groups of three digits; where a file has types,
+        the last two are of its texts.
     encoding : str, optional
         The encoding of the text.
     comment : str, optional
