@@ -93,7 +93,7 @@ def test_other_formats(suffix, tmp_path):
 def test_how_texts_of_numbers_are_read_is_told_of_any_file_and_can_be_said(tmp_path):
     path = str(tmp_path / "t.parquet")
     polars.DataFrame({"x": ["1,234", "999"], "y": [1.5, 2.5]}).write_parquet(path)
-    assert read_table(path, ["y"]).guesses == "texts of numbers, ',' decimal"
+    assert read_table(path, ["y"]).guesses == "texts of numbers, ',' decimal (--thousands , if it is between thousands)"
     said = read_table(path, ["y"], Reading(decimal=".", thousands=","))
     assert values(said.frame["x"], said.numerals) == [1234, 999]
     polars.DataFrame({"x": ["1.5", "u"], "y": [1.5, 2.5]}).write_parquet(path)
@@ -276,6 +276,27 @@ def test_a_fraction_is_no_group_of_thousands(tmp_path):
     table = read_table(str(path), ["y"])
     assert [values(series, table.numerals) for series in table.frame] == [[0.125, -0.375], [0.25, 12.5]]
     assert Numerals(".", ",").parse(polars.Series(["1,250", "0,125", "012,500"])).to_list() == [1250.0, None, None]
+
+
+@pytest.mark.parametrize(
+    ("separator", "numbers", "doubtful"),
+    [
+        (";", ["126.329", "847", "1.234"], "."),
+        ("\t", ["126,329", "847", "1,234"], ","),
+        (",", ["126.329", "847", "1.234"], ""),  # a comma between columns goes with a point before fractions
+        ("\t", ["0.329", "847", "1.234"], ""),
+        (";", ["126.329", "847", "1.5"], ""),
+        (";", ["05.01.2023", "06.01.2023", "07.01.2023"], ""),
+    ],
+)
+def test_a_point_or_comma_that_may_be_between_thousands_is_told(separator, numbers, doubtful, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"x{separator}y\n" + "".join(f"{text}{separator}1\n" for text in numbers))
+    table = read_table(str(path), ["y"])
+    told = f" (--thousands {doubtful} if it is between thousands)"
+    assert (told in table.guesses) == bool(doubtful)
+    assert "--thousands" not in read_table(str(path), ["y"], Reading(decimal=table.numerals.decimal)).guesses
+    assert "--thousands" not in read_table(str(path), ["x"], like=table.numerals).guesses
 
 
 def test_thousands_at_the_end_of_a_long_sorted_table_are_seen(tmp_path):

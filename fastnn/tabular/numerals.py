@@ -153,7 +153,7 @@ def guess(
     missing: tuple[str, ...],
     commas: bool,
     like: Numerals | None,
-) -> Numerals:
+) -> tuple[Numerals, str]:
     """Guess how a table writes its numbers: in the way that makes most of its columns numbers.
 
     Parameters
@@ -168,6 +168,14 @@ def guess(
         Whether commas separate columns, so that a comma within a number is more likely to separate thousands.
     like : Numerals, optional
         The way to prefer if it does as well as others.
+
+    Returns
+    -------
+    numerals : Numerals
+        The way.
+    doubtful : str
+        The character before fractions, if all of them have three places, so that it may stand between thousands; empty
+        if that is unlikely.
     """
     import polars
 
@@ -196,9 +204,16 @@ def guess(
     columns = [Numerals(missing=missing).present(s) for s in sample if s.dtype == polars.String]
     texts = polars.DataFrame([s for s in columns if s.str.contains(_SEPARATED).any()])  # others are the same anyway
     if not texts.width:
-        return Numerals(*ways[0], missing)
+        return Numerals(*ways[0], missing), ""
     scores = [sum(texts.select(polars.all().str.contains(Numerals(*way).pattern).mean()).row(0)) for way in ways]
-    return Numerals(*ways[int(np.argmax(np.array(scores) + 1e-9 * np.arange(len(ways), 0, -1)))], missing)
+    best = int(np.argmax(np.array(scores) + 1e-9 * np.arange(len(ways), 0, -1)))
+    numerals = Numerals(*ways[best], missing)
+    sure = numerals.thousands or (commas and numerals.decimal == ".") or str(like) == str(numerals)
+    as_good = [between for (_, between), score in zip(ways, scores, strict=True) if score >= scores[best]]
+    if sure or numerals.decimal not in as_good:
+        return numerals, ""
+    group = rf"^[+-]?[1-9]\d{{0,2}}{re.escape(numerals.decimal)}\d{{3}}$"
+    return numerals, numerals.decimal if any(texts.select(polars.all().str.contains(group).any()).row(0)) else ""
 
 
 def date_format(series: Any) -> tuple[str, str] | None:

@@ -103,10 +103,11 @@ def read_table(
     missing = tuple(text.strip() for text in reading.missing)
     telling = set(frame.columns if like is None else known)
     written = frame.select(name for name in frame.columns if name in telling)
-    numerals = guess(written, reading.decimal, reading.thousands, missing, separator == ",", like)
-    if not layout and numerals.told and polars.String in written.dtypes:  # which are among columns of other types
+    numerals, doubtful = guess(written, reading.decimal, reading.thousands, missing, separator == ",", like)
+    told = str(numerals) + (f" (--thousands {doubtful} if it is between thousands)" if doubtful else "")
+    if not layout and (numerals.told or doubtful) and polars.String in written.dtypes:  # among columns of other types
         layout = "texts of numbers"
-    return Table(frame, numerals, ", ".join([layout, str(numerals), *guesses]) if layout else "")
+    return Table(frame, numerals, ", ".join([layout, told, *guesses]) if layout else "")
 
 
 def _refuse_idle(path: str, reading: Reading, suffix: str) -> None:
