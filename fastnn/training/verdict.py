@@ -45,7 +45,7 @@ def why_stalled(job: Job) -> str | None:
     if job.l2 == 0 and not is_bayesian(job.optimizer):
         for l in range(spec.n_layers):
             if fixed[l].all():
-                return f"no parameter of layer {l + 1} changes an output, as units are saturated or dead; {REMEDY}"
+                return f"no parameter of layer {l} changes an output, as units are saturated or dead; {REMEDY}"
     return None
 
 
