@@ -497,6 +497,11 @@ def test_a_wide_network_asks_for_a_workspace():
         with_workspace(net, x, out, net.workspace()[1:])
     with pytest.raises(TypingError, match=r"workspace must be a contiguous"):
         with_workspace(net, x, out, np.zeros(9000, np.float32))
+    many, outputs = fastnn.Ensemble(net.spec, net.params[None]), np.empty((1, 1))
+    with pytest.raises(TypingError, match=r'pass workspace=.* such as many\[0\]\.workspace\("forward"\)$'):
+        njit(lambda many, x, out: many.forward(x, out))(many, x, outputs)
+    with_workspace(many, x, outputs, many[0].workspace("forward"))
+    assert close(outputs[0], reference(net, x), 1e-12)
 
 
 def test_the_workspace_bounds_what_is_written():

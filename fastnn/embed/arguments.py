@@ -44,10 +44,11 @@ def check_workspace(net: Any, method: str, workspace: Any, least: int | None = N
     count, itemsize, where = point.scratch_size(net.spec, method), net.dtype.bitwidth // 8, f"{net.called}.{method}"
     if absent(workspace):
         if (count if least is None else least) * itemsize > STACK_BYTES:
+            one = f"{net.called}[0]" if net.has_members else net.called
             raise Refusal(
                 f"{where}: this network needs {count * itemsize:,} bytes of scratch, more than the {STACK_BYTES:,} "
                 f"that are taken from the stack; pass workspace=, an array of {count} {net.dtype} for each thread, "
-                f'such as net.workspace("{method}")'
+                f'such as {one}.workspace("{method}")'
             )
     elif workspace != types.Array(net.dtype, 1, "C"):
         raise Refusal(f"{where}: workspace must be a contiguous 1-D array of {net.dtype}; got {named(workspace)}")

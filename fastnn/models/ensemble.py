@@ -141,7 +141,8 @@ class Ensemble(Exports):
         out : ndarray, shape (K, n_out), of the members' dtype
             Receives the outputs.
         workspace : ndarray, optional
-            For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+            For wide networks inside compiled code, as a member's `MLP.workspace` makes it; from Python it must be left
+            out.
 
         Raises
         ------

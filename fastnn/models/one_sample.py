@@ -61,7 +61,7 @@ class SingleSample(Derivatives):
         Raises
         ------
         TypeError, ValueError
-            If there is no such method, or it needs no scratch.
+            If `method` is none of these.
         """
         checks.check_name("method", method, METHODS)
         return self._compiled.workspace(method)
