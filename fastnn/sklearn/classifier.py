@@ -37,8 +37,8 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     batch_size : int or "auto", default="auto"
         Number of samples in a batch; "auto" means 200, or all if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        How ``"sgd"`` changes its rate: not at all, by dividing it by ``t_**power_t``, or by dividing it by 5 whenever
-        the loss stops improving.
+        How ``"sgd"`` changes its rate: not at all; after every epoch, to the initial one divided by
+        ``(t_ + 1)**power_t``; or by dividing it by 5 whenever the loss stops improving.
     learning_rate_init : float, default=0.001
         Initial learning rate.
     power_t : float, default=0.5

@@ -25,7 +25,8 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
     loss : str or fastnn.Loss, default="squared_error"
         "squared_error", half of it; "poisson", half the deviance of an exponential output; "absolute_error"; "huber";
         "pinball", "ascending_pinball" or "expectile" for quantiles, quantiles that cannot cross, or expectiles;
-        "gaussian_nll" for a mean and a variance. Summed over the outputs.
+        "gaussian_nll" for a mean and a variance. Summed over the outputs, of which ``loss_`` shows the mean for squared
+        errors, as scikit-learn's does.
     solver : {"adam", "sgd", "lbfgs", "adamw", "rmsprop", "rprop", "levenberg-marquardt"}, default="adam"
         As in `MLPClassifier`, and Levenberg-Marquardt, which takes whole batches and is for squared errors of small
         networks; its losses are summed over the outputs.
