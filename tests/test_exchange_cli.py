@@ -166,7 +166,10 @@ def test_derivatives_are_of_c_alone(capsys):
 def test_a_name_that_is_none_in_c_is_told_of_the_option_that_sets_it(capsys):
     net("tanh").save("my-net.npz")
     assert main(["export", "my-net.npz", "--to", "c"]) == 1
-    assert "--output must be a name of letters, digits and _ that ends in .c; got 'my-net.c'" in capsys.readouterr().err
+    said = (
+        "--output must be a name of at most 51 letters, digits and _, a letter first, that ends in .c; got 'my-net.c'"
+    )
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless device here")

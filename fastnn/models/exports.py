@@ -151,5 +151,8 @@ def _code_path(path: str | PathLike[str], suffix: str) -> Path:
     """The path, checked to be a name that these languages can use, with this suffix."""
     path = path_of(path)
     if path.suffix != suffix or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,50}", path.stem):
-        raise ValueError(f"path must be a name of letters, digits and _ that ends in {suffix}; got {str(path)!r}")
+        raise ValueError(
+            f"path must be a name of at most 51 letters, digits and _, a letter first, that ends in {suffix}; "
+            f"got {str(path)!r}"
+        )
     return path
