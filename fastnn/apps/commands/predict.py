@@ -27,7 +27,9 @@ NOT_IN_CSV = ("Array", "Binary", "Duration", "List", "Object", "Struct")  # pola
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn predict``."""
     parser.add_argument("model", metavar="MODEL", help="what `fastnn train` saved")
-    parser.add_argument("data", metavar="FILE", help="a table with the same columns; the target may be missing")
+    parser.add_argument(
+        "data", metavar="FILE", help="a table with the same columns, with the target or not; - for standard input"
+    )
     parser.add_argument("--keep", **SEVERAL, metavar="COLUMN", help="columns to copy to the output, or all")
     parser.add_argument("--output", metavar="FILE", help="CSV, or .parquet; by default CSV on standard output")
     add_reading_arguments(parser)

@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's learning rate (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=8, help="networks to train and average (default: %(default)s)")
     parser.add_argument(
-        "--output", metavar="MODEL", help="a .safetensors file (default: the data's name, in this folder)"
+        "--output",
+        metavar="MODEL",
+        help="a .safetensors file (default: the data's name, or table for standard input, in this folder)",
     )
     parser.add_argument("--dry-run", action="store_true", help="show how the columns would be used, and train nothing")
     parser.add_argument("--no-figure", action="store_true", help="do not draw one")
