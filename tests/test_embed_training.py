@@ -118,6 +118,8 @@ def test_what_is_not_finite_changes_nothing(by_parts, monkeypatch):
     assert np.array_equal(net.params, before)
     assert state.steps == 0
     assert np.isfinite(net.train_step(X[0], Y[0], state))
+    assert state.steps == 1
+    assert (net.params != before).any()
     assert not np.isfinite(net.train_step(np.array([0.0, np.nan, 0.0]), Y[0], state))
 
 

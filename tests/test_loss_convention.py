@@ -48,6 +48,16 @@ def test_the_twins_agree(loss, weighted):
     np.testing.assert_allclose(jobs[1].params, jobs[0].params, rtol=1e-9, atol=1e-12)
 
 
+def test_a_batch_without_weight_has_no_penalty():
+    """Which would be divided by zero."""
+    weight = (np.arange(N) % 3 > 0).astype(float)
+    jobs = [make_job(optimizer=SGD(0.1), batch_size=1, sample_weight=weight) for _ in range(2)]
+    histories = [run(job, backend) for job, backend in zip(jobs, ("numpy", "numba"), strict=True)]
+    assert np.isfinite(histories).all()
+    np.testing.assert_allclose(histories[1], histories[0], rtol=1e-12)
+    np.testing.assert_allclose(jobs[1].params, jobs[0].params, rtol=1e-9)
+
+
 def test_one_batch_by_hand(backend):
     """Squared errors: the gradient of half their sum over outputs, half their mean written down, l2 by the weight."""
     weight = np.linspace(0.1, 2, N)

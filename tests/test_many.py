@@ -186,6 +186,13 @@ def test_a_member_without_momentum_is_the_same_beside_those_that_have_some(neste
     assert together.params[0].tobytes() == alone.params[0].tobytes()
 
 
+def test_a_member_that_waits_for_a_lane_begins_the_schedule_anew():
+    settings = SETTINGS | {"optimizer": Adam(schedules.Exponential(0.5, 0.5))}
+    many = fit_many(SPEC, X, Y, members=80, **settings)
+    some = fit_many(SPEC, X, Y, members=[70, 2], **settings)
+    assert some.params.tobytes() == many.params[[70, 2]].tobytes()
+
+
 def test_lanes_and_one_after_another_agree():
     lanes, serial = (fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS) for flag in (True, False))
     close(lanes.params, serial.params)
