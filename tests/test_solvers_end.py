@@ -64,20 +64,12 @@ def test_a_stuck_start_is_told_apart(solver, case, dtype, backend):
     assert repr(history).endswith(f"stalled in epoch {history.epochs}>")
 
 
-def test_a_layer_that_changes_no_output_is_told_by_its_number_in_net_weights():
-    net = MLP((2, 4, 1), activation="relu", rng=0)
-    net.biases[0][:] = -1e3
-    history, message = fitted(net, X, Y, optimizer=LevenbergMarquardt())
-    assert history.stopped == "stalled"
-    assert "no parameter of layer 0 changes an output" in message
-
-
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
 def test_the_layer_that_changes_nothing_is_named(solver):
     net = MLP((2, 3, 3, 1), rng=0)
     net.biases[0][:] = 100
     _, message = fitted(net, X, Y, optimizer=solver)
-    assert "no parameter of layer 1 changes an output" in message
+    assert "no parameter of layer 0 changes an output" in message  # as `trainable` and `net.weights` count them
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
