@@ -45,7 +45,7 @@ def net(dtype="float64"):
 def test_they_are_the_batches_of_an_array(dtype, weights, dropout, backend):
     one, other = net(dtype), net(dtype)
     settings = {"epochs": 4, "rng": 0, "optimizer": Adam(0.01), "l2": 0.01, "dropout": dropout, "backend": backend}
-    settings |= {"validation_data": (X, Y), "early_stopping": EarlyStopping(50), "specialize": False}
+    settings |= {"validation_data": (X, Y, WEIGHTS), "early_stopping": EarlyStopping(50), "specialize": False}
     expected = one.fit(X, Y, batch_size=10, shuffle=False, sample_weight=WEIGHTS if weights else None, **settings)
     history = other.fit(weighted if weights else batches, **settings)
     tolerance = 1e-12 if dtype == "float64" else 1e-5

@@ -41,8 +41,10 @@ def test_scipy_takes_the_same_steps(loss, dtype, backend):
     net = MLP((3, 6, 2), rng=0, dtype=dtype)
     other = net.copy()
     of_loss = {"loss": loss, "delta": 0.3, "quantiles": [0.2, 0.9], "sample_weight": WEIGHTS, "l2": 0.01}
-    watched = {"validation_data": (X[:9] + 1, Y[:9])}
-    history = net.fit(X, Y, **of_loss, **watched, optimizer=LBFGS(memory=2), epochs=6, backend=backend)
+    of_validation = X[:9] + 1, Y[:9], WEIGHTS[9:18]
+    history = net.fit(
+        X, Y, **of_loss, validation_data=of_validation, optimizer=LBFGS(memory=2), epochs=6, backend=backend
+    )
 
     def evaluate(x):
         other.params = x
@@ -54,8 +56,8 @@ def test_scipy_takes_the_same_steps(loss, dtype, backend):
     result = minimize(evaluate, start, jac=True, method="L-BFGS-B", options=options)
     np.testing.assert_array_equal(net.params, result.x.astype(dtype))
     assert history.loss[0] == evaluate(start)[0]
-    alone = of_loss | {"sample_weight": None, "l2": 0.0}
-    seen, _ = net.loss_and_grad(*watched["validation_data"], **alone, backend=backend)
+    alone = of_loss | {"sample_weight": of_validation[2], "l2": 0.0}
+    seen, _ = net.loss_and_grad(*of_validation[:2], **alone, backend=backend)
     assert history.validation_loss[-1] == pytest.approx(seen, rel=1e-12 if dtype == "float64" else 1e-6)
     assert (np.diff(history.loss) < 0).all()
     assert history.stopped == "finished"

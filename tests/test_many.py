@@ -186,6 +186,12 @@ def test_a_member_without_momentum_is_the_same_beside_those_that_have_some(neste
     assert together.params[0].tobytes() == alone.params[0].tobytes()
 
 
+def test_denormal_numbers_are_what_they_were_after_training():
+    fit_many(SPEC, X, Y, members=4, **SETTINGS)
+    half = np.array([np.finfo(np.float64).tiny / 2])
+    assert (half * 2)[0] == np.finfo(np.float64).tiny
+
+
 def test_a_member_that_waits_for_a_lane_begins_the_schedule_anew():
     settings = SETTINGS | {"optimizer": Adam(schedules.Exponential(0.5, 0.5))}
     many = fit_many(SPEC, X, Y, members=80, **settings)
