@@ -283,15 +283,17 @@ def test_the_last_finite_parameters_do_not_depend_on_the_calls(calls_a_copy, bac
     assert np.array_equal(other.loss, history.loss)
 
 
-def test_the_last_finite_parameters_are_those_of_a_whole_epoch(backend, monkeypatch):
+@pytest.mark.parametrize("batch_size", [3, 4, 5])  # not all of which diverge in the first batch of an epoch
+def test_the_last_finite_parameters_are_those_of_a_whole_epoch(batch_size, backend, monkeypatch):
     """Although a call may end, and its parameters be looked at, after any step."""
     (expected, settings), (one, _) = diverging(), diverging()
+    settings |= {"batch_size": batch_size, "backend": backend}
     with pytest.warns(RuntimeWarning):
-        history = expected.fit(X, Y[:, 0], **settings, batch_size=4, backend=backend)
+        history = expected.fit(X, Y[:, 0], **settings)
     Recorder(monkeypatch, backend, endless(1))
     monkeypatch.setattr(training, "CALLS_A_COPY", 1)
     with pytest.warns(RuntimeWarning):
-        other = one.fit(X, Y[:, 0], **settings, batch_size=4, backend=backend)
+        other = one.fit(X, Y[:, 0], **settings)
     assert np.array_equal(other.state.counters, history.state.counters)
     assert one.params.tobytes() == expected.params.tobytes()
 
