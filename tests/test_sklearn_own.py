@@ -2,6 +2,7 @@
 
 import enum
 import pickle
+import signal
 import warnings
 
 import joblib
@@ -28,6 +29,7 @@ from fastnn.sklearn import (
     to_sklearn,
 )
 from fastnn.sklearn.conventions import first_weights, r2, update_rule_of
+from fastnn.sklearn.epochs import Epochs
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4))
@@ -587,6 +589,36 @@ def test_ctrl_c_keeps_what_was_learned():
 
 
 # ---------------------------------------------------------------- scikit-learn's tools
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_ctrl_c_before_the_first_epoch_is_over_keeps_the_first_weights(monkeypatch, early_stopping):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Epochs, "__call__", interrupt)
+    model = regressor(early_stopping=early_stopping)
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        model.fit(X, Y)
+    assert model.n_iter_ == 0
+    assert model.predict(X).shape == Y.shape
+    rng = np.random.RandomState(0)
+    np.testing.assert_array_equal(model.coefs_[0], first_weights([4, 6, 5, 2], "relu", rng, X.dtype)[0][0])
+
+
+@pytest.mark.parametrize("solver", ["adam", "levenberg-marquardt"])
+def test_ctrl_c_ends_several_starts(solver):
+    seen = []
+
+    def interrupt(model):
+        seen.append(model.n_iter_)
+        if len(seen) == 7:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        model = regressor(solver=solver, max_iter=4, n_restarts=3, callbacks=interrupt).fit(X, Y)
+    assert seen == [1, 2, 3, 4, 1, 2, 3]
+    assert model.score(X, Y) > -2
+
+
 def test_an_estimator_that_joblib_maps_to_another_process_is_trained_on(tmp_path):
     model = regressor().fit(X, Y)
     joblib.dump(model, tmp_path / "model")

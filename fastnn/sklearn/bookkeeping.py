@@ -68,7 +68,7 @@ def count_improvements(estimator: Perceptron, losses: list[float], better: bool)
 def merit(estimator: Perceptron) -> float:
     """What the best of several starts has the most of: validation score, or minus the loss."""
     score = getattr(estimator, "best_validation_score_", None)
-    return -estimator.loss_ if score is None else score
+    return -getattr(estimator, "loss_", np.inf) if score is None else score  # inf before the first epoch's end
 
 
 def check_callbacks(given: Any) -> list[Callable]:

@@ -110,7 +110,7 @@ def _check_same_network(estimator: Perceptron, hidden: list[int], n_targets: int
 def _fit_in_turn(
     estimator: Perceptron, starts: list[Any], data: Data, validation: Data | None, incremental: bool
 ) -> None:
-    """Train from each start, and keep the best; without any, train on from the weights there are."""
+    """Train from each start until Ctrl-C, and keep the best; without any, train on from the weights there are."""
     best: tuple[float, dict[str, Any]] | None = None
     for start in starts or [None]:
         if start is None:
@@ -120,13 +120,16 @@ def _fit_in_turn(
         match estimator.solver:
             case "lbfgs":
                 fit_by_lbfgs(estimator, data)
+                interrupted = False
             case "levenberg-marquardt":
-                fit_by_levenberg_marquardt(estimator, data, validation)
+                interrupted = fit_by_levenberg_marquardt(estimator, data, validation)
             case _:
-                fit_stochastically(estimator, data, validation, incremental)
+                interrupted = fit_stochastically(estimator, data, validation, incremental)
         if not all(np.isfinite(part).all() for part in (*estimator.coefs_, *estimator.intercepts_)):
             raise ValueError(NON_FINITE)
         if best is None or merit(estimator) > best[0]:
             best = merit(estimator), dict(vars(estimator))
+        if interrupted:
+            break
     assert best is not None
     estimator.__dict__.update(best[1])

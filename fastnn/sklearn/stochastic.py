@@ -19,8 +19,8 @@ from fastnn.sklearn.epochs import Epochs, StochasticState
 from fastnn.sklearn.perceptron import Perceptron
 
 
-def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> None:
-    """Epochs of batches until the loss, or the validation score, no longer improves."""
+def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> bool:
+    """Epochs of batches until the loss, or the validation score, no longer improves; whether Ctrl-C ended them."""
     n, dtype = len(data[1]), data[0].dtype
     rule = update_rule_of(estimator)
     rows = rows_of_a_batch(estimator, n)
@@ -49,7 +49,7 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
         1 if watched or incremental else patience,
         estimator.threads,
     )
-    estimator.n_iter_ = 0
+    estimator.n_iter_, interrupted = 0, False
     try:
         while estimator.n_iter_ < estimator.max_iter:
             ahead = min(patience - estimator._no_improvement_count, epochs.most, estimator.max_iter - estimator.n_iter_)
@@ -72,9 +72,11 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
             if estimator.n_iter_ == estimator.max_iter:
                 warn_of_the_end(estimator)
     except KeyboardInterrupt:
+        interrupted = True
         warnings.warn("Training interrupted by user.", stacklevel=2)
     if estimator.early_stopping:
         job.params[:] = best
+    return interrupted
 
 
 def rows_of_a_batch(estimator: Perceptron, n: int) -> int:

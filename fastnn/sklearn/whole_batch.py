@@ -67,8 +67,8 @@ def fit_by_lbfgs(estimator: Perceptron, data: Data) -> None:
     job.params[:] = result.x
 
 
-def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Data | None) -> None:
-    """`MLP.fit` on the sum of squared errors, which is the estimator's loss times twice the weight of the data."""
+def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Data | None) -> bool:
+    """`MLP.fit` on the sum of squared errors, the estimator's loss times twice the weight; whether Ctrl-C ended it."""
     X, y, weight = data
     net = MLP.from_params(*estimator._network(X.dtype))
     estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = list(net.weights), list(net.biases), 0
@@ -117,6 +117,7 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
             ConvergenceWarning,
             stacklevel=2,
         )
+    return history.stopped == "interrupted"
 
 
 def _early_stopping(estimator: Perceptron, monitored: Data, by_score: bool) -> EarlyStopping | None:
