@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 from test_sklearn import ABSENT
 
@@ -128,6 +129,11 @@ def test_every_loss_learns(loss):
     assert model.score(X, y) > 0.2
     if loss == "poisson":
         assert model.predict(X).min() > 0
+
+
+def test_tags_say_that_several_targets_are_taken():
+    assert get_tags(MLPEnsembleRegressor()).target_tags.multi_output
+    assert not get_tags(MLPEnsembleClassifier()).target_tags.multi_output
 
 
 def test_clone_and_pickle():

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
@@ -19,7 +19,7 @@ from fastnn.sklearn.ensembles.base import EnsembleBase
 from fastnn.sklearn.targets import Targets
 
 
-class MLPEnsembleRegressor(Targets, RegressorMixin, EnsembleBase):
+class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBase):
     """The mean and spread of many small networks, trained together by `fastnn.fit_many`.
 
     Parameters
