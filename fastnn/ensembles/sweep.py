@@ -141,8 +141,9 @@ def sweep(
         for spec, call_of_all in calls:
             _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in call_of_all})
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
+    all_rows = {"sample_weight": weights, "validation_data": (X, y, weights)}
     for shared, runs in calls.items():  # all of them before any is trained
-        _check_call(X, y, shared, runs, given_data if folds is None else {"validation_data": (X, y)})
+        _check_call(X, y, shared, runs, given_data if folds is None else all_rows)
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
         for number, (shared, runs) in enumerate(calls.items()):
