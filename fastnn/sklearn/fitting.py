@@ -38,9 +38,10 @@ def fit_estimator(
     """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
     with unchanged_if_refused(estimator):
         starts, data, validation = _prepared(estimator, X, y, sample_weight, incremental, validation_data)
-    estimator._learned_loss = estimator.loss
-    estimator._learned_min_variance = getattr(estimator, "min_variance", None)
-    together = len(starts) > 1 and goes_together(estimator, data, validation) and fit_together(estimator, starts, data)
+        estimator._learned_loss = estimator.loss
+        estimator._learned_min_variance = getattr(estimator, "min_variance", None)
+        several = len(starts) > 1 and goes_together(estimator, data, validation)
+        together = several and fit_together(estimator, starts, data)
     if not together:
         _fit_in_turn(estimator, starts, data, validation, incremental)
     return estimator
