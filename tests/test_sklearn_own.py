@@ -201,6 +201,20 @@ def test_rprop_takes_whole_batches():
     same_weights(regressor(solver="rprop", batch_size=7).fit(X, Y), regressor(solver="rprop", batch_size=80).fit(X, Y))
 
 
+def test_ctrl_c_before_any_start_is_finished_leaves_the_last_fit(monkeypatch):
+    model = regressor(n_restarts=2, max_iter=5, **WIDE).fit(X, Y[:, 0])
+    predicted, fit_many = model.predict(X), restarts.fit_many
+    monkeypatch.setattr(restarts, "fit_many", lambda *args, **options: fit_many(*args, **options)[:0])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, -Y[:, 0])
+    assert np.array_equal(model.predict(X), predicted)
+    new = clone(model)
+    with pytest.raises(KeyboardInterrupt):
+        new.fit(X, Y[:, 0])
+    with pytest.raises(NotFittedError):
+        new.predict(X)
+
+
 def test_the_best_of_several_starts_is_kept():
     """First weights of all come first in the random stream; then each has its epochs."""
     params = {"shuffle": False, "warm_start": True}
