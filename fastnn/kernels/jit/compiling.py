@@ -10,6 +10,7 @@ from numba import njit, types
 
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.options import CACHE, CALLEE, ENTRY, INLINED, INLINED_CALLEE, KERNEL, OUTLINED, OWN
+from fastnn.kernels.jit.recursion import RoomToRecurse
 from fastnn.kernels.jit.turned_off import compiler_is_off, refusing
 
 #: What Numba makes of a function; its class is not public.
@@ -46,7 +47,7 @@ def _cached(function: Callable, options: dict[str, Any]) -> Dispatcher:
     compile_for = dispatcher.compile
 
     def compile_uninterrupted(signature: Any) -> Any:
-        with InterruptsHeld():
+        with InterruptsHeld(), RoomToRecurse():
             return compile_for(signature)
 
     dispatcher.compile = compile_uninterrupted
