@@ -1,8 +1,10 @@
 """Files as people have them are read right, by what a reader that others keep can tell and what the model knows."""
 
+import contextlib
 import errno
 import gzip
 import io
+import signal
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from spreadsheets import xlsx
 polars = pytest.importorskip("polars")
 pytest.importorskip("duckdb")
 
+from fastnn.tabular import csv_files  # noqa: E402 - after importorskip()
 from fastnn.tabular.frames import as_frame, distinct  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import read_table  # noqa: E402 - after importorskip()
@@ -249,6 +252,20 @@ def test_a_comment_is_the_header_where_there_is_no_other(tmp_path):
     frame = read_table(str(path), ["y"]).frame
     assert frame.columns == ["# a", "y", "b"]
     assert frame.height == 2
+
+
+def test_ctrl_c_within_the_sniffer_is_not_lost(tmp_path, monkeypatch):
+    path, sql = tmp_path / "t.csv", csv_files._sql
+
+    def swallowed(text):
+        with contextlib.suppress(KeyboardInterrupt):  # as DuckDB and what it is called by do
+            signal.raise_signal(signal.SIGINT)
+        return sql(text)
+
+    path.write_bytes(people())
+    monkeypatch.setattr(csv_files, "_sql", swallowed)
+    with pytest.raises(KeyboardInterrupt):
+        read_table(str(path), ["dose"])
 
 
 def test_a_long_text_is_read(tmp_path):
