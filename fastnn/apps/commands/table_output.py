@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastnn.apps.commands.table_options import reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.checks import listed
+from fastnn.kernels.jit.held import InterruptsHeld
 
 if TYPE_CHECKING:
     from fastnn.tabular.preparing import PreparedTable
@@ -23,7 +24,11 @@ MANY, FEW = 50, 10
 def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Table, PreparedTable]:
     """Read a table to learn from, tell how, and encode it."""
     from fastnn.checks import check_integer
-    from fastnn.tabular import preparing, reading
+
+    with InterruptsHeld():  # extension modules lose what comes while they are imported
+        import numpy.random  # noqa: F401 - which NumPy would import when it is first used
+
+        from fastnn.tabular import preparing, reading
 
     with terminal.working(f"reading {args.data}"):
         table = reading.read_table(args.data, [args.target], reading_of(args))
