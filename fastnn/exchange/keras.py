@@ -148,7 +148,7 @@ def _parts(model: Any, place: str) -> list[Any]:
 
 def _check_use(node: Any) -> None:
     """Refuse a layer that trains wherever its model is used."""
-    if hasattr(node, "arguments"):
+    if hasattr(node, "operation"):
         layer, args, kwargs = node.operation, node.arguments.args, node.arguments.kwargs
     else:  # Keras 2
         layer, args, kwargs = node.layer, node.call_args, node.call_kwargs
