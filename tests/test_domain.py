@@ -45,9 +45,10 @@ def test_few_samples_have_no_correlations():
 
 
 def test_a_constant_input_counts_in_its_own_units():
-    samples = np.c_[X[:, 0], np.full(200, 7.0), X[:, 1]]
-    known = MLP((3, 1), rng=0).with_domain(samples)
-    assert known.distance(samples.mean(axis=0) + [0, 2, 0]) == pytest.approx(2, rel=1e-9)
+    samples = np.c_[X[:, 0], np.full(200, 7.0), X[:, 0] + 0.1 * X[:, 1]]
+    known, mean, scale = MLP((3, 1), rng=0).with_domain(samples), samples.mean(axis=0), samples.std(axis=0)
+    assert known.distance(mean + [0, 2, 0]) == pytest.approx(2, rel=1e-9)
+    assert known.distance(mean + scale * [1, 0, -1]) > 5  # against the correlation of the others
 
 
 def test_a_network_with_a_domain_has_parameters_of_its_own(net):
