@@ -85,6 +85,38 @@ def calls_as_in_compiled_code():
         net.taylor_vjp_params(X1, T, ONE, ONE, None, np.zeros(n), workspace)
 
 
+def arrays_whose_numbers_lie_apart():
+    """As columns of a table do, and the fields of a record."""
+
+    def same(found, expected):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+    net, spec = MLP((3, 4, 3), rng=0), MLP((3, 4, 3)).spec
+    table, each = np.zeros((3, 6)), np.array([net(x) for x in X])
+    x, v, *written = table.T
+    x[:], v[:] = X1, T
+    net.vjp(x, v, written[0])
+    same(written[0], filled(lambda out: net.vjp(X1, T, out), 3))
+    net.taylor(x, v, *written[1:])
+    same(written[1:], filled(lambda *terms: net.taylor(X1, T, *terms), 3, 3, 3))
+    net.forward(x, x)
+    same(x, net(X1))
+    records = np.zeros(12, [("x", float, 3), ("out", float, 3), ("jac", float, (3, 3))])
+    records["x"] = X
+    net.forward(records["x"], records["out"])
+    same(records["out"], each)
+    net.jacobian(records["x"], records["out"], records["jac"])
+    same(records["jac"][4], filled(lambda out, jac: net.jacobian(X[4], out, jac), 3, (3, 3))[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fastnn.Ensemble(spec, net.params[None]).forward(X1, table.T[2:3])
+    same(written[0], x)
+    with pytest.raises(ValueError, match=r"slope must be an array of its own; got one that shares the memory of out"):
+        net.taylor(X1, T, v, v[::-1])
+    with pytest.raises(ValueError, match="grad must be C-contiguous"):
+        net.vjp_params(X1, T, np.zeros((net.params.size, 2))[:, 0])
+
+
 def training():
     net, again = MLP((3, 4, 1), rng=0), MLP((3, 4, 1), rng=0)
     net.fit(X, Y, epochs=3, rng=0)
@@ -174,6 +206,7 @@ def one_warning():
     [
         one_warning,
         calls_as_in_compiled_code,
+        arrays_whose_numbers_lie_apart,
         precision_of_own_functions,
         overflow,
         *(pytest.param(part, marks=pytest.mark.slow) for part in (one_sample, estimators)),

@@ -157,21 +157,21 @@ def check_scales(argument: str, scales: Any, length: int) -> NDArray[np.float64]
     return array
 
 
-def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec) -> NDArray:
-    """An array to write to, which cannot be converted.
+def check_out(argument: str, out: Any, shape: tuple[int, ...], spec: NetworkSpec, *, strided: bool = False) -> NDArray:
+    """An array to write to, which cannot be converted; with `strided`, its numbers may lie anyhow.
 
     Raises
     ------
     TypeError
         If it is not an ndarray of the network's dtype, or some of it is masked.
     ValueError
-        If it has another shape, or is not C-contiguous, aligned and writable.
+        If it has another shape, is not writable or, without `strided`, not C-contiguous and aligned.
     """
     if not isinstance(out, np.ndarray) or out.dtype != DTYPES[spec.dtype] or has_masked(out):
         raise TypeError(f"{argument} must be an array of shape {shape} and dtype {spec.dtype}; got {describe(out)}")
     if out.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}; got {out.shape}")
-    if not out.flags.carray:
+    if not (out.flags.carray or (strided and out.flags.writeable)):
         lacks = "writable" if not out.flags.writeable else "C-contiguous" if not out.flags.c_contiguous else "aligned"
         raise ValueError(f"{argument} must be C-contiguous, aligned and writable; got one that is not {lacks}")
     return out
@@ -207,8 +207,16 @@ def check_apart(**arrays: Any) -> None:
             continue
         of_other = array if array.base is None else array.base
         apart = of_other is not owner and type(of_other) is type(owner) is np.ndarray  # two owners of memory
-        if not apart and np.may_share_memory(out, array):
+        if not apart and _share_memory(out, array):
             raise ValueError(f"{name} must be an array of its own; got one that shares the memory of {other}")
+
+
+def _share_memory(one: NDArray, other: NDArray) -> bool:
+    """Whether two arrays have a number in common, or might, if that takes long to find out."""
+    try:
+        return np.shares_memory(one, other, max_work=10_000)  # type: ignore[arg-type] # the stubs know 0 and -1
+    except np.exceptions.TooHardError:
+        return True
 
 
 def check_no_workspace(workspace: Any) -> None:

@@ -250,10 +250,15 @@ class Derivatives:
         if lacks is not None:
             raise ValueError(lacks)
 
+    def _check_out(self, name: str, array: Any, shape: tuple[int, ...]) -> NDArray:
+        """Check an array to write to, whose numbers may lie apart as inside compiled code, but those of a gradient."""
+        strided = self._compiled.as_inside and name != "grad"
+        return checks.check_out(name, array, shape, self._spec, strided=strided)
+
     def _check_written(self, written: Mapping[str, tuple[NDArray, tuple[int, ...]]], **read: ArrayLike | None) -> None:
         """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""
         for name, (array, shape) in written.items():
-            checks.check_out(name, array, shape, self._spec)
+            self._check_out(name, array, shape)
         for name, (array, _) in written.items():
             checks.check_apart(**{name: array}, params=self._params, **read)
             read[name] = array

@@ -149,12 +149,12 @@ class Ensemble(Exports):
         TypeError, ValueError
             If an array has the wrong shape or dtype, or `out` shares the memory of `x` or the parameters.
         """
-        if not compiler_is_off():
+        if not (off := compiler_is_off()):
             check_no_workspace(workspace)
         spec = self._spec
-        x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec)
+        x, out = check_sample(x, spec), check_out("out", out, (len(self), spec.n_out), spec, strided=off)
         check_apart(out=out, x=x, params=self._params)
-        if compiler_is_off():
+        if off:
             out[:] = self.predict(x[np.newaxis])[:, 0]
             return
         scratch = self._compiled.scratch("forward")

@@ -87,10 +87,11 @@ class SingleSample(Derivatives):
         self._refuse_workspace(workspace)
         spec = self._spec
         if self._compiled.as_inside and (X := checks.check_samples(x, spec)).ndim == 2:  # as inside compiled code
-            checks.check_apart(out=checks.check_out("out", out, (len(X), spec.n_out), spec), x=X, params=self._params)
+            out = checks.check_out("out", out, (len(X), spec.n_out), spec, strided=True)
+            checks.check_apart(out=out, x=X, params=self._params)
             self._compiled.forward(self, X, out)
             return
-        x, out = checks.check_sample(x, spec), checks.check_out("out", out, (spec.n_out,), spec)
+        x, out = checks.check_sample(x, spec), self._check_out("out", out, (spec.n_out,))
         checks.check_apart(out=out, params=self._params)
         self._compiled.forward(self, x, out)
 
@@ -125,7 +126,7 @@ class SingleSample(Derivatives):
         self._refuse_workspace(workspace)
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
-        checks.check_apart(out=checks.check_out("out", out, (spec.n_out,), spec), params=params)
+        checks.check_apart(out=self._check_out("out", out, (spec.n_out,)), params=params)
         self._compiled.forward_with(self, params, x, out)
 
     def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
