@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from types import ModuleType
 
-from fastnn.kernels.jit.held import InterruptsHeld
-
 
 def require(module: str, extra: str) -> ModuleType:
     """Import a module that comes with one of fastnn's extras.
@@ -31,8 +29,7 @@ def require(module: str, extra: str) -> ModuleType:
         If it is not installed; the message names the extra. Or as the module raises it.
     """
     try:
-        with InterruptsHeld():  # extension modules lose what comes while they are imported
-            return importlib.import_module(module)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         if (error.name or "").partition(".")[0] != package:  # it is there, and lacks something itself

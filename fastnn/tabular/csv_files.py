@@ -33,7 +33,8 @@ _NO_TEXT = {
 
 def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tuple[Any, str, list[str]]:
     """A CSV file as columns of texts, its separator, and what else was guessed about it, in words."""
-    polars, duckdb = require("polars", extra="data"), require("duckdb", extra="data")
+    with InterruptsHeld():  # in DuckDB's import and queries Ctrl-C would be lost
+        polars, duckdb = require("polars", extra="data"), require("duckdb", extra="data")
     text, encoding = _decode(data, path, reading.encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     separator, skipped = reading.separator, 0
@@ -43,7 +44,6 @@ def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tupl
     skipped, text = skipped + above, text.split("\n", above)[-1]
     if not text.strip():
         raise ValueError(f"{path} cannot be read as a table: it is empty")
-    # DuckDB's queries would lose Ctrl-C.
     with InterruptsHeld(), tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         copy = Path(folder, "table.csv")  # in UTF-8, by a name that is no pattern
         _write(copy, text)
