@@ -145,6 +145,8 @@ def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
     assert [column["name"] for column in about["inputs"]] == ["a", "b"]
     assert about["inputs"][1]["levels"] == ["x", "y", "z"]
     assert about["output"]["name"] == "t"
+    assert about["network"]["inputs"][1:] == [f"1 if b is {level!r}, otherwise 0" for level in "xyz"]
+    assert about["network"]["outputs"] == [f"(t - {about['output']['mean']}) / {about['output']['scale']}"]
     assert "surrogate_forward" in (folder / "surrogate.c").read_text()
 
 

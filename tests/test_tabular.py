@@ -78,6 +78,28 @@ def test_encoding_standardises_and_tells_what_is_missing():
     assert unseen == {"c": 2}
 
 
+def test_words_say_what_each_input_and_output_of_a_network_is():
+    number = Column("a", mean=2.0, scale=0.5, missing=True)
+    assert number.meanings == ["(a - 2.0) / 0.5, or 0 if it is missing", "1 if a is missing, otherwise 0"]
+    X, _ = encode([number], [np.array([3.0, np.nan])])
+    assert X.tolist() == [[(3.0 - 2.0) / 0.5, 0], [0, 1]]
+    day = Column("d", kind="date", mean=1.0, scale=2.0)
+    assert day.meanings == ["(days from 1970-01-01 to d - 1.0) / 2.0, or 0 if it is missing"]
+    assert Column("t", levels=("A", "B")).meanings == ["1 if t is 'A', otherwise 0", "1 if t is 'B', otherwise 0"]
+    many = Column("m", levels=("A", "B"), kind="many", means=((1.0, 4.0), (2.0, 5.0), (3.0, 6.0)), missing=True)
+    assert many.meanings[1] == "means[i][1] of m: i is its place in levels, or the last for any other and none"
+    for column in (number, day, many):
+        assert len(column.meanings) == column.width
+    target = Target("y", mean=1.0, scale=2.0)
+    assert target.meanings == ["(y - 1.0) / 2.0"]
+    assert Target("y", ("no", "yes")).meanings == ["probability that y is 'no'", "probability that y is 'yes'"]
+    for loss in ("mse", "gaussian_nll", "pinball", "expectile"):
+        learned = target.learned_by(loss)
+        assert len(learned.meanings) == learned.n_out
+    assert target.learned_by("gaussian_nll").meanings[1] == "s, where exp(s) + 1e-06 is its variance"
+    assert target.learned_by("expectile", [0.2]).meanings == ["expectile 0.2 of (y - 1.0) / 2.0"]
+
+
 def test_statistics_are_of_the_rows_to_learn_from_alone(table):
     frame = messy().drop_nulls("y")
     rows = np.flatnonzero(preparing.split(np.zeros(frame.height), 0) >= 0)

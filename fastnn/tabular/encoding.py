@@ -64,6 +64,20 @@ class Column:
             return len(self.means[-1]) + self.missing
         return (1 if self.levels is None else len(self.levels)) + self.missing
 
+    @property
+    def meanings(self) -> list[str]:
+        """What each input is, in words, for whoever encodes a row elsewhere."""
+        name = self.name
+        if self.kind == "many":
+            of = f"of {name}: i is its place in levels, or the last for any other and none"
+            words = [f"means[i][{k}] {of}" for k in range(len(self.means[-1]))]
+        elif self.levels is not None:
+            words = [f"1 if {name} is {level!r}, otherwise 0" for level in self.levels]
+        else:
+            number = f"days from 1970-01-01 to {name}" if self.kind == "date" else name
+            words = [f"({number} - {self.mean!r}) / {self.scale!r}, or 0 if it is missing"]
+        return [*words, *([f"1 if {name} is missing, otherwise 0"] if self.missing else [])]
+
     def read(self, series: Any, numerals: Numerals) -> Any:
         """Read a column of a file as this one: as numbers, with NaN where they are missing, or as texts, with null.
 

@@ -68,6 +68,18 @@ class Target:
         nearest = int(np.argmin(np.abs(np.array(self.quantiles or 0.5) - 0.5)))
         return outputs[..., nearest : nearest + 1]
 
+    @property
+    def meanings(self) -> list[str]:
+        """What each output of a network is, in words."""
+        if self.classes is not None:
+            return [f"probability that {self.name} is {name!r}" for name in self.classes]
+        number = f"({self.name} - {self.mean!r}) / {self.scale!r}"
+        if self.loss == "gaussian_nll":
+            least = catalogue.MIN_VARIANCE.default
+            return [f"mean of {number}", f"s, where exp(s) + {least:g} is its variance"]
+        what = "expectile" if self.loss == "expectile" else "quantile"
+        return [f"{what} {level!r} of {number}" for level in self.quantiles] or [number]
+
     def learned_by(self, loss: str | None, quantiles: Sequence[float] = ()) -> Target:
         """The same target, whose networks learn it by a loss; None is that of the squared error, or of classes.
 

@@ -66,7 +66,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
             _write(net, args, output)
         terminal.say(f"{net!r}\nWritten: {output}")
     if table is not None:
-        about = {"inputs": [asdict(column) for column in table.columns], "output": asdict(table.target)}
+        inputs = [words for column in table.columns for words in column.meanings]
+        about = {
+            "network": {"inputs": inputs, "outputs": table.target.meanings},
+            "inputs": [asdict(column) for column in table.columns],
+            "output": asdict(table.target),
+        }
         with InterruptsHeld():
             write_whole(description, json.dumps({"format": "fastnn.table", **about}, indent=2).encode())
             terminal.say(f"What its inputs and outputs mean: {description}")
