@@ -105,11 +105,11 @@ static inline real where(word condition, real x, real y)
     "series": Function(
         ("bits",),
         """\
-/* Adding a large number and taking it off again rounds to a whole one: of which other arithmetic makes nothing. */
+/* A number is rounded by adding a large one and taking it off again, which reordered or wider sums would undo. */
 #if defined(__FAST_MATH__) || defined(_M_FP_FAST)
 #error "must be compiled without -ffast-math, which reorders sums"
 #elif defined(__GNUC__) && __FLT_EVAL_METHOD__ == 2 && !defined(__STRICT_ANSI__)
-#error "must be compiled with -std=c99 for this processor, which else keeps more digits than a number has"
+#error "must be compiled with -std=c99 for this processor, which otherwise keeps more digits than the type has"
 #endif
 
 /* exp(high - low) - 1 for a difference of at most ln(2) / 2, low but a correction. */
