@@ -44,10 +44,10 @@ def settings_of(settings: Any) -> list[dict[str, Any]]:
 def seeds_of(seeds: Any) -> Sequence[int]:
     """The seeds, from their number or as given."""
     if isinstance(seeds, range) or checks.is_sequence(seeds):
-        if not seeds if isinstance(seeds, range) else len(seeds) == 0:
-            raise ValueError("seeds must be at least one; got none")
-        if isinstance(seeds, range):  # which may be longer than any list
+        if isinstance(seeds, range) and seeds:  # which may be longer than any list, and than `len` can say
             checks.check_memory("seeds", abs(seeds[-1] - seeds[0]) // abs(seeds.step) + 1, _BYTES_A_RUN)
+        if len(seeds) == 0:
+            raise ValueError("seeds must be at least one; got none")
         numbers = [checks.check_integer("every one of seeds", seed, 0) for seed in seeds]
         twice = [seed for seed, count in Counter(numbers).items() if count > 1]
         if twice:

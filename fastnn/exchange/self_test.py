@@ -138,10 +138,8 @@ def rounding_of_members(
     ndarray of float64, shape (n, 2 n_out)
         Of the mean, and beside it of the spread.
     """
-    errors, outputs = (
-        np.array([rounding(spec, one, X, beside_one, in_single) for one in params]),
-        _outputs(spec, params, X),
-    )
+    errors = np.array([rounding(spec, one, X, beside_one, in_single) for one in params])
+    outputs = _outputs(spec, params, X)
     summing = np.finfo(spec.dtype).eps * np.sqrt(len(params))
     of_mean = errors.mean(axis=0) + summing * abs(outputs).mean(axis=0)
     spread, tiny = outputs.std(axis=0), float(np.finfo(spec.dtype).tiny)

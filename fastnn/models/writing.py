@@ -6,7 +6,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from fastnn.models.reading import require_file
@@ -61,6 +62,15 @@ def write_first(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+@contextmanager
+def errors_naming(path: Path) -> Iterator[None]:
+    """A context whose errors of the system name this path: of a full disk they would name none, or that of a draft."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def _draft_of(target: Path) -> Path:
     return target.with_name(f".fastnn-{secrets.token_hex(8)}")
 
@@ -76,13 +86,10 @@ def _mode_of(target: Path, path: Path) -> int | None:
 
 
 def _write_draft(draft: Path, data: bytes, mode: int | None, path: Path) -> None:
-    """Write what `path` will be; errors name that path."""
-    try:
-        with open(draft, "xb") as file:
-            if mode is not None:
-                os.chmod(draft, mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:  # which names the draft, or nothing where the disk is full
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    """Write what `path` will be."""
+    with errors_naming(path), open(draft, "xb") as file:
+        if mode is not None:
+            os.chmod(draft, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -212,9 +213,8 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         self
             The fitted estimator.
         """
-        if hasattr(self, "coefs_"):
-            return super().partial_fit(X, y, sample_weight, classes)
-        with unchanged_if_refused(self):  # before the samples are looked at, scikit-learn sets `classes_`
+        # In the first call scikit-learn sets `classes_` before it looks at the samples.
+        with nullcontext() if hasattr(self, "coefs_") else unchanged_if_refused(self):
             return super().partial_fit(X, y, sample_weight, classes)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray]:

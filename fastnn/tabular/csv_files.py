@@ -13,6 +13,7 @@ from typing import Any
 from fastnn.checks import counted
 from fastnn.checks.extras import require
 from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.models.writing import errors_naming
 from fastnn.tabular.frames import distinct
 from fastnn.tabular.reading_settings import Reading
 
@@ -79,10 +80,8 @@ def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tupl
 
 
 def _write(copy: Path, text: str) -> None:
-    try:
+    with errors_naming(copy):
         copy.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:  # which names nothing where the disk is full
-        raise OSError(error.errno, error.strerror or str(error), str(copy)) from error
 
 
 def _decode(data: bytes, path: str, encoding: str | None) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fastnn.apps.commands.folders import known_as
 from fastnn.apps.commands.table_output import WIDTH, number_text, score_text
 from fastnn.apps.commands.terminal import Terminal
+from fastnn.checks import counted, listed
 
 ROOM = 40  # for what a column holds, in characters
 
@@ -27,8 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _some(levels: Sequence[str]) -> str:
     """The first categories, as many as there is room for, and how many more there are."""
-    from fastnn.checks import counted, listed
-
     texts = (listed(levels, most) for most in range(6, 0, -1))
     return next((text for text in texts if len(text) <= ROOM), counted(len(levels), "category", "categories"))
 
