@@ -115,6 +115,8 @@ def check_saveable(columns: Sequence[Column], left_out: Mapping[str, str], targe
 def is_table_model(path: str) -> bool:
     """Whether a file that `fastnn.load` reads was written by `TableModel.save`."""
     place = path_of(path)
+    if place.suffix != ".safetensors":
+        return False
     require_file(place)
     with refusing(place, files.SAVED), open_safetensors(place) as file:
         return KEY in (file.metadata() or {})

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastnn.apps.commands.folders import check_distinct, check_folder
+from fastnn.apps.commands.files import check_distinct, check_output_file
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.models.writing import write_whole
 from fastnn.training.progress import is_terminal
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     old = results.read(args.compare) if args.compare is not None else None
     for path in (args.json, args.html):
-        check_folder(path)
+        check_output_file(path)
     check_distinct(json=args.json, html=args.html)
     if args.html:
         from fastnn.apps.comparison import report  # needs matplotlib: better known before the measuring than after

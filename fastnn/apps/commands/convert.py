@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastnn.apps.commands.folders import check_distinct, check_folder, known_as
+from fastnn.apps.commands.files import check_distinct, check_output_file, known_as
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
 
@@ -59,14 +59,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     suffixes = {Path(path).suffix for path in (args.source, args.target)}
     packages = {".onnx": ("onnx", "onnx"), ".safetensors": ("safetensors", "io")}
     require_all(dict(packages[suffix] for suffix in packages if suffix in suffixes))
-    check_folder(args.target)
+    check_output_file(args.target)
     check_distinct(SOURCE=args.source, TARGET=args.target)
     net = read(Path(args.source), args.activations, args.dtype, args.layers)
     with InterruptsHeld():
         with known_as("TARGET"):
             net.save(args.target)
         terminal.say(f"{net!r}\nModel: {args.target}")
-    if Path(args.source).suffix == ".safetensors" and args.activations is None and is_table_model(args.source):
+    if args.activations is None and is_table_model(args.source):
         terminal.say("This is the best network of a model of `fastnn train`; how columns are encoded is not kept.")
 
 

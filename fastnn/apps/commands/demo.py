@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder, save_figure
+from fastnn.apps.commands.files import check_output_file, save_figure
 from fastnn.apps.commands.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
 
     check_integer("--seed", args.seed, 0)
     if not args.no_picture:
-        check_folder(args.output)
+        check_output_file(args.output)
         if Path(args.output).suffix not in PICTURES:
             raise ValueError(f"--output must end in one of {', '.join(PICTURES)}; got {args.output!r}")
     with terminal.working("the tutorial's network, in four ways"):

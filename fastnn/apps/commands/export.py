@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder, known_as
+from fastnn.apps.commands.files import check_output_file, known_as
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models.writing import write_whole
@@ -50,14 +50,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         | ({"onnx": "onnx"} if args.to == "onnx" else {})
     )
     table = None
-    if args.model.endswith(".safetensors") and is_table_model(args.model):
+    if is_table_model(args.model):
         with known_as("MODEL"):
             table = TableModel.load(args.model)
     name = Path(args.model).with_suffix(_SUFFIXES[args.to]).name if args.output is None else args.output
-    check_folder(name)
+    check_output_file(name)
     output = Path(name)
     description = output.with_suffix(".json")
-    check_folder(None if table is None else description)
+    check_output_file(None if table is None else description)
     net = _network(args, table)
     if args.derivatives and args.to != "c":
         raise ValueError(f"--derivatives goes with --to c; got --to {args.to}")

@@ -6,12 +6,10 @@ import argparse
 import textwrap
 from collections.abc import Sequence
 
-from fastnn.apps.commands.folders import known_as
-from fastnn.apps.commands.table_output import WIDTH, number_text, score_text
+from fastnn.apps.commands.files import known_as
+from fastnn.apps.commands.table_output import WIDTH, measure_text, number_text
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.checks import counted, listed
-
-ROOM = 40  # for what a column holds, in characters
 
 SUMMARY = "show what a saved network is, and what it was trained on"
 EXAMPLES = """\
@@ -26,22 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a .safetensors or .npz file")
 
 
-def _some(levels: Sequence[str]) -> str:
-    """The first categories, as many as there is room for, and how many more there are."""
-    texts = (listed(levels, most) for most in range(6, 0, -1))
-    return next((text for text in texts if len(text) <= ROOM), counted(len(levels), "category", "categories"))
-
-
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Read the file, and print it in words."""
     import fastnn
-    from fastnn.checks import counted, listed
     from fastnn.tabular.model import TableModel
     from fastnn.tabular.saved import is_table_model
 
     with known_as("MODEL"):
         terminal.say(f"{fastnn.load(args.model)!r}")
-    if not args.model.endswith(".safetensors") or not is_table_model(args.model):
+    if not is_table_model(args.model):
         return
     with known_as("MODEL"):
         loaded = TableModel.load(args.model)
@@ -69,5 +60,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say("\n" + textwrap.fill(f"Training: {about}.", WIDTH))
     terminal.say()
     for name, score in loaded.scores.items():
-        text = number_text(score) if name in ("rmse", "mae") else score_text(score)
-        terminal.say(f"{name} on the held-out rows: {text}")
+        terminal.say(f"{name} on the held-out rows: {measure_text(name, score)}")
+
+
+#: Characters for the categories of a column.
+_ROOM = 40
+
+
+def _some(levels: Sequence[str]) -> str:
+    """The first categories, as many as there is room for, and how many more there are."""
+    texts = (listed(levels, most) for most in range(6, 0, -1))
+    return next((text for text in texts if len(text) <= _ROOM), counted(len(levels), "category", "categories"))

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from fastnn.apps.commands.folders import check_distinct, check_folder, known_as
+from fastnn.apps.commands.files import check_distinct, check_output_file, known_as
 from fastnn.apps.commands.table_options import SEVERAL, add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     from fastnn.checks.extras import require_all
     from fastnn.tabular import model, reading
 
-    check_folder(args.output)
+    check_output_file(args.output)
     check_distinct(FILE=args.data, output=args.output)
     if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"--output must end in .csv or .parquet; got {args.output!r}")

@@ -11,10 +11,10 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder
-from fastnn.apps.commands.saving import saving
+from fastnn.apps.commands.files import check_output_file
+from fastnn.apps.commands.learning import read_and_prepare, saving
 from fastnn.apps.commands.table_options import add_table_arguments, layers, settings_of
-from fastnn.apps.commands.table_output import read_and_prepare, score_text, simple_models, tell_scores
+from fastnn.apps.commands.table_output import score_text, simple_models, tell_scores
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.training.interrupts import Interrupts
 
@@ -74,13 +74,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     folds = None if args.folds is None else check_integer("--folds", args.folds, 2)
     if args.output is not None and Path(args.output).suffix != ".safetensors":
         raise ValueError(f"--output must end in .safetensors; got {args.output!r}")
-    check_folder(args.output)
+    check_output_file(args.output)
     grid = [
         settings_of(args, hidden, activation, rate)
         for hidden, activation, rate in itertools.product(map(layers, args.hidden), args.activation, args.rate)
     ]
     require_all(extras_for(args.data) | {"sklearn": "data"} | ({} if args.output is None else {"safetensors": "io"}))
-    _, table = read_and_prepare(args, terminal)
+    table = read_and_prepare(args, terminal)
     if folds is not None and folds > (most := len(table.fold)):
         raise ValueError(f"--folds must be at most the number of rows for training, {most:,}; got {folds:,}")
     if args.output is not None:

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import textwrap
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.table_options import reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
 from fastnn.checks import listed
-from fastnn.kernels.jit.held import InterruptsHeld
 
 if TYPE_CHECKING:
     from fastnn.tabular.preparing import PreparedTable
-    from fastnn.tabular.reading import Table
 
 WIDTH = 79  # of what is printed
 
 #: Of tables of more columns than these, only the first few with nothing to be said of them have a line each.
 MANY, FEW = 50, 10
-
-
-def read_and_prepare(args: argparse.Namespace, terminal: Terminal) -> tuple[Table, PreparedTable]:
-    """Read a table to learn from, tell how, and encode it."""
-    from fastnn.checks import check_integer
-
-    with InterruptsHeld():  # extension modules lose what comes while they are imported
-        import numpy.random  # noqa: F401 - which NumPy would import when it is first used
-
-        from fastnn.tabular import preparing, reading
-
-    with terminal.working(f"reading {args.data}"):
-        table = reading.read_table(args.data, [args.target], reading_of(args))
-        if not table.frame.height:
-            raise ValueError(f"{args.data} has a header and no rows")
-        seed = check_integer("--seed", args.seed, 0)
-        prepared = preparing.prepare(table, args.target, args.task, seed, args.use, args.leave_out)
-    if table.guesses:
-        terminal.say(f"Read as: {table.guesses}.")
-    tell_table(prepared, table.frame.height, terminal)
-    return table, prepared
 
 
 def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
@@ -96,6 +71,11 @@ def number_text(value: float) -> str:
     return f"{value:,.0f}" if 10_000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
+def measure_text(measure: str, score: float) -> str:
+    """A score by the name of its measure, of which errors are in the target's unit."""
+    return number_text(score) if measure in ("rmse", "mae") else score_text(score)
+
+
 def simple_models(table: PreparedTable) -> dict[str, str]:
     """What networks have to beat, by the names of their scores."""
     constant = "the mean" if table.target.classes is None else "the class shares"
@@ -110,13 +90,7 @@ def tell_scores(
 
     measures = list(scores["network"])
     rows = [
-        [
-            title,
-            *(
-                (number_text if m in ("rmse", "mae") else score_text)(scores[name].get(m, float("nan")))
-                for m in measures
-            ),
-        ]
+        [title, *(measure_text(measure, scores[name].get(measure, float("nan"))) for measure in measures)]
         for name, title in titles.items()
     ]
     terminal.table(["", *measures], rows)

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastnn.apps.commands.folders import check_folder, save_figure
-from fastnn.apps.commands.saving import saving
+from fastnn.apps.commands.files import check_output_file, save_figure
+from fastnn.apps.commands.learning import read_and_prepare, saving
 from fastnn.apps.commands.table_options import add_table_arguments, layers, settings_of
-from fastnn.apps.commands.table_output import read_and_prepare, score_text, simple_models, tell_scores
+from fastnn.apps.commands.table_output import score_text, simple_models, tell_scores
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.training.interrupts import Interrupts
 
@@ -67,10 +67,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError(f"--output must end in .safetensors; got {name!r}")
     figure = None if args.no_figure else output.with_suffix(".png")
     for path in (output, figure):
-        check_folder(path)
+        check_output_file(path)
     settings = settings_of(args, layers(args.hidden), args.activation, args.rate)
     require_all(extras_for(args.data) | ({} if args.dry_run else {"sklearn": "data", "safetensors": "io"}))
-    _, table = read_and_prepare(args, terminal)
+    table = read_and_prepare(args, terminal)
     check_saveable(table.columns, table.left_out, table.target)
     learned = training.learned_by(table, settings)
     training.row_weights(learned, settings)  # refuses weights for classes where there are none

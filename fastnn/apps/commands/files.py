@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_folder(path: str | Path | None) -> None:
-    """Refuse a file to be written that is none or cannot be replaced, or whose folder does not exist or takes no files.
-
-    Without a file, None, all is right.
+def check_output_file(path: str | Path | None) -> None:
+    """Refuse a file that cannot be written or replaced, or whose folder is missing or takes no files; None is no file.
 
     Raises
     ------
