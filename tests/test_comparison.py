@@ -153,9 +153,9 @@ def test_measure_tells_all_its_times(reference):
 
 
 def test_compare_runs_each_in_a_process_of_its_own():
-    runners, absent = running.entrants(["plain_numpy"], threads=2)
+    entrants, absent = running.present_and_absent(["plain_numpy"], threads=2)
     seen = []
-    record = running.compare([TINY], runners, absent, seconds=0.0, after=seen.append)
+    record = running.compare([TINY], entrants, absent, seconds=0.0, after=seen.append)
     assert record["results"] == seen
     assert seen[0]["minimum"] > 0
     assert seen[0]["title"] == "NumPy"
@@ -166,12 +166,12 @@ def test_compare_runs_each_in_a_process_of_its_own():
 
 
 def test_a_process_that_fails_is_an_excuse_and_not_the_end():
-    assert "oops" in running.answer([sys.executable, "-c", "raise SystemExit('oops')"], 1)["excuse"]
+    assert "oops" in running.json_from([sys.executable, "-c", "raise SystemExit('oops')"], 1)["excuse"]
 
 
 @pytest.mark.slow
 def test_a_peer_of_another_environment_is_measured_by_its_interpreter():
-    here, _ = running.entrants(["plain_numpy"], threads=1)
+    here, _ = running.present_and_absent(["plain_numpy"], threads=1)
     other = elsewhere.entrants([f"plain_numpy-other={sys.executable}", f"plain_numpy={sys.executable}"])
     assert [entrant.title for entrant in other] == ["NumPy other", f"NumPy {np.__version__}"]
     record = running.compare([TINY], [*other[:1], *here], {}, seconds=0.0)
@@ -185,7 +185,7 @@ def test_another_interpreter_does_not_see_this_environments_libraries(monkeypatc
     other = tmp_path / "python"
     other.write_text('#!/bin/sh\necho "[\\"$PYTHONPATH\\"]"\n')
     other.chmod(0o755)
-    assert running.answer([str(other)], 1) == ["kept"]
+    assert running.json_from([str(other)], 1) == ["kept"]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_peer_that_is_not_elsewhere_is_refused(text, said, monkeypatch):
 
 def test_another_version_of_fastnn_elsewhere_is_refused(monkeypatch):
     found = {"python": "3.11", "fastnn": "0.0.1", "peer": "0.6.2"}
-    monkeypatch.setattr(elsewhere, "answer", lambda *request: found)
+    monkeypatch.setattr(elsewhere, "json_from", lambda *request: found)
     with pytest.raises(ValueError, match=r"must have fastnn .* has 0\.0\.1"):
         elsewhere.entrants([f"jax={sys.executable}"])
     found["fastnn"] = elsewhere.__version__
@@ -226,12 +226,12 @@ def test_what_is_no_interpreter_is_refused(says, said, tmp_path):
 def test_scikit_learn_is_found_beside_the_package_that_has_its_name():
     pytest.importorskip("sklearn")
     code = "import json, sklearn, fastnn; print(json.dumps([sklearn.__name__, fastnn.__file__]))"
-    assert running.answer([sys.executable, "-P", "-c", code], 1) == ["sklearn", fastnn.__file__]
+    assert running.json_from([sys.executable, "-P", "-c", code], 1) == ["sklearn", fastnn.__file__]
 
 
 def test_entrants_name_who_is_missing(monkeypatch):
     monkeypatch.setitem(PEERS, "gone", Peer("gone", "Gone", ("no_such_package.part",), "no-such", ""))
-    present, absent = running.entrants(["gone", "fastnn"], threads=3)
+    present, absent = running.present_and_absent(["gone", "fastnn"], threads=3)
     assert [e.title for e in present] == ["fastnn", "fastnn, 3 threads"]
     assert "pip install no-such" in absent["Gone"]
 
@@ -257,7 +257,7 @@ def test_environment_holds_the_threads():
     assert {held[name] for name in machine.THREAD_VARIABLES} == {"3"}
     assert "XLA_FLAGS" not in held
     code = "import json, os; print(json.dumps([os.environ['OMP_NUM_THREADS'], os.environ['PATH']]))"
-    assert running.answer([sys.executable, "-c", code], 2) == ["2", os.environ["PATH"]]
+    assert running.json_from([sys.executable, "-c", code], 2) == ["2", os.environ["PATH"]]
 
 
 def test_workloads_by_name():
@@ -478,13 +478,13 @@ def test_a_narrow_terminal_loses_no_number(width, monkeypatch, capsys):
     monkeypatch.setattr(pytest.importorskip("rich"), "_console", None)  # which would keep the width of another test
     monkeypatch.setenv("COLUMNS", width)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(running, "answer", lambda *request: result("plain_numpy", 2.5e-5, "given"))
+    monkeypatch.setattr(running, "json_from", lambda *request: result("plain_numpy", 2.5e-5, "given"))
     assert cli.main(["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy", "--threads", "1"]) == 0
     assert "25 us" in capsys.readouterr().out
 
 
 def test_nothing_measured_is_a_failure(monkeypatch, capsys):
-    monkeypatch.setattr(running, "answer", lambda *request: {"excuse": "it is late"})
+    monkeypatch.setattr(running, "json_from", lambda *request: {"excuse": "it is late"})
     assert cli.main(["bench", "--layers", "2,3,1", "--batch", "4", "--peers", "plain_numpy"]) == 1
     assert "nothing was measured" in capsys.readouterr().err
 
@@ -496,7 +496,7 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(option, tmp_path, m
     def full(*paths):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(running, "answer", lambda *request: {"excuse": "it is late"})
+    monkeypatch.setattr(running, "json_from", lambda *request: {"excuse": "it is late"})
     monkeypatch.setattr(os, "replace", full)
     path = tmp_path / "measured"
     path.write_text("before")

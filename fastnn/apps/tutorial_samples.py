@@ -1,4 +1,7 @@
-"""The classic tutorial's four samples: two bits and a constant 1, which stands in for a bias; their targets are xor."""
+"""The classic tutorial's four samples: two bits and a constant 1, which stands in for a bias; their targets are xor.
+
+They stand apart from `tutorial`, which imports Numba: the comparison times the imports of its peers.
+"""
 
 import numpy as np
 

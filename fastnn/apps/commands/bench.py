@@ -86,18 +86,18 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     check_number("--seconds", args.seconds, ABOVE_0)
     threads = min(check_integer("--threads", args.threads, 1), len(available or range(args.threads)))
     names = args.peers.split(",") if args.peers is not None else list(PEERS)
-    runners, absent = running.entrants([check_name("--peers", name, PEERS) for name in names], threads)
+    entrants, absent = running.present_and_absent([check_name("--peers", name, PEERS) for name in names], threads)
     todo = _workloads(args)
-    runners += elsewhere.entrants(args.python)
+    entrants += elsewhere.entrants(args.python)
 
     for warning in machine.warnings():
         terminal.say(f"Warning: {warning}.")
     for title, reason in absent.items():
         terminal.say(f"{title} is left out: {reason}.")
-    with _Display(terminal, todo, len(runners)) as display:
+    with _Display(terminal, todo, len(entrants)) as display:
         record = running.compare(
             todo,
-            runners,
+            entrants,
             absent,
             seconds=args.seconds,
             core=args.core,
@@ -153,9 +153,9 @@ _WIDTH = 80
 class _Display:
     """A table for each workload: growing on a terminal of some width with rich, else printed when it is complete."""
 
-    def __init__(self, terminal: Terminal, workloads: list[Workload], runners: int) -> None:
+    def __init__(self, terminal: Terminal, workloads: list[Workload], entrants: int) -> None:
         self.terminal, self.workloads = terminal, {w.name: w for w in workloads}
-        self.runners, self.total, self.done = runners, runners * len(workloads), 0
+        self.entrants, self.total, self.done = entrants, entrants * len(workloads), 0
         self.results: list[dict[str, Any]] = []
         self.live: Any = None
 
@@ -191,7 +191,7 @@ class _Display:
         workload = self.workloads[result["workload"]]
         if self.live is not None:
             self.live.update(self._table(workload, None))
-        if len(self.results) < self.runners:
+        if len(self.results) < self.entrants:
             return
         if self.live is None:
             self.terminal.say(f"\n{workload.name}: {workload.title}\n")

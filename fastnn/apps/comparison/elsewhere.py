@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn import __version__
 from fastnn.apps.comparison.peers import PEERS
-from fastnn.apps.comparison.running import Entrant, answer
+from fastnn.apps.comparison.running import Entrant, json_from
 from fastnn.checks import check_name
 
 #: Tells what is installed there.
@@ -52,7 +52,7 @@ def entrant(text: str) -> Entrant:
     if shutil.which(path) is None:
         raise ValueError(f"--python {name} must name an interpreter that can be run; got {path!r}")
     probe = PROBE.format(distribution=peer.distribution)
-    found: Any = answer([path, "-P", "-c", probe], 1)
+    found: Any = json_from([path, "-P", "-c", probe], 1)
     if not isinstance(found, dict):
         found = {"excuse": str(found)}
     if "excuse" in found:

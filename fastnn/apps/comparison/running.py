@@ -56,7 +56,7 @@ class Entrant:
         return name if self.threads == 1 else f"{name}, {self.threads} threads"
 
 
-def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[str, str]]:
+def present_and_absent(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[str, str]]:
     """Who takes part on one thread, and fastnn once more on `threads`; and who does not, with the reason."""
     chosen = [PEERS[name] for name in names]
     absent = {
@@ -68,19 +68,15 @@ def entrants(names: Iterable[str], threads: int) -> tuple[list[Entrant], dict[st
     return present, absent
 
 
-#: Called with each result as it comes.
-Report = Callable[[dict[str, Any]], None]
-
-
 def compare(
     workloads: Sequence[Workload],
-    runners: Sequence[Entrant],
+    entrants: Sequence[Entrant],
     absent: dict[str, str],
     *,
     seconds: float = 1.0,
     core: int | None = None,
     before: Callable[[Workload, Entrant], None] = lambda workload, entrant: None,
-    after: Report = lambda result: None,
+    after: Callable[[dict[str, Any]], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Measure every workload with every entrant.
 
@@ -88,7 +84,7 @@ def compare(
     ----------
     workloads : sequence of Workload
         What is computed.
-    runners : sequence of Entrant
+    entrants : sequence of Entrant
         Who computes it.
     absent : dict
         Who does not, and why; written down.
@@ -109,11 +105,11 @@ def compare(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
         "warnings": machine.warnings(),
-        "environment": {str(n): machine.environment_of(n) for n in sorted({entrant.threads for entrant in runners})},
+        "environment": {str(n): machine.environment_of(n) for n in sorted({entrant.threads for entrant in entrants})},
         "absent": absent,
-        "elsewhere": {entrant.title: entrant.version for entrant in runners if entrant.python},
+        "elsewhere": {entrant.title: entrant.version for entrant in entrants if entrant.python},
         "seconds": seconds,
-        "peak": answer([sys.executable, "-m", "fastnn.kernels.peak"], 1),
+        "peak": json_from([sys.executable, "-m", "fastnn.kernels.peak"], 1),
         "workloads": [
             {
                 **asdict(w),
@@ -131,7 +127,7 @@ def compare(
         for workload in workloads:
             reference = Path(folder) / "reference.npy"
             np.save(reference, _reference(workload))
-            for entrant in runners:
+            for entrant in entrants:
                 before(workload, entrant)
                 result = _measure(workload, entrant, str(reference), seconds, core, folder)
                 record["results"].append(result)
@@ -197,10 +193,10 @@ def _cores(core: int | None, threads: int) -> list[int] | None:
 
 def _child(request: dict[str, Any], entrant: Entrant, extra: dict[str, str]) -> dict[str, Any]:
     script = str(Path(__file__).with_name("measure.py"))
-    return answer([entrant.python or sys.executable, "-P", script, json.dumps(request)], entrant.threads, extra)
+    return json_from([entrant.python or sys.executable, "-P", script, json.dumps(request)], entrant.threads, extra)
 
 
-def answer(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
+def json_from(command: list[str], threads: int, extra: dict[str, str] | None = None) -> dict[str, Any]:
     """The JSON that a process ends its output with, or why there is none.
 
     Parameters
