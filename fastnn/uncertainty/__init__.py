@@ -1,6 +1,6 @@
 """How sure a network is: intervals that hold the target with a promised probability, and sets of classes that do."""
 
-from fastnn.uncertainty.classes import PredictionSets, prediction_sets
+from fastnn.uncertainty.classification import PredictionSets, prediction_sets
 from fastnn.uncertainty.posterior import Laplace, laplace
 from fastnn.uncertainty.regression import Intervals, intervals
 

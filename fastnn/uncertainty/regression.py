@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,7 @@ from fastnn.models.mlp import MLP
 from fastnn.models.normal_outputs import means_and_variances
 from fastnn.settings import catalogue
 from fastnn.uncertainty import saved
-from fastnn.uncertainty.outputs import finite_outputs
-from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
+from fastnn.uncertainty.conformal import check_coverage, finite_outputs, rank_of, smallest
 
 #: How many numbers are held at once where each training sample has its own prediction.
 _AT_ONCE = 2**22
@@ -80,7 +79,7 @@ class Intervals:
         outputs = self.model.predict(X).astype(np.float64)
         if self.method == "jackknife+":
             return self._jackknife(outputs)
-        low, middle, high, unit = _SPLITS[self.method](outputs, self.min_variance)
+        low, middle, high, unit = _ends(outputs, self.method, self.min_variance)
         return low - self.margin * unit, middle, high + self.margin * unit
 
     def _jackknife(self, outputs: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -236,7 +235,7 @@ def intervals(
         size = np.abs(outputs).max(axis=0) + np.abs(y)
         errors += (4 + len(outputs)) * np.spacing(size)  # as in `_errors`, and as the means of `predict` may differ
         return Intervals(model, method, coverage, errors, shares)
-    low, _, high, unit = _SPLITS[method](outputs, floor)
+    low, _, high, unit = _ends(outputs, method, floor)
     if method == "quantile":
         crossed = int((low > high).sum())
         if 2 * crossed > len(X):
@@ -298,27 +297,19 @@ def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float6
     return np.ascontiguousarray(left_out / counts)
 
 
-# ---- low, middle, high and the unit of the margin, from what the model says and the least variance that it means
-_Split = Callable[[NDArray, Any], tuple[NDArray, NDArray, NDArray, Any]]
-
-
-def _absolute(outputs: NDArray, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
-    middle = outputs if outputs.ndim == 2 else outputs.mean(axis=0)
-    return middle, middle, middle, 1.0
-
-
-def _normalised(outputs: NDArray, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
-    if outputs.ndim == 2:
+def _ends(outputs: NDArray, method: str, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
+    """Low, middle, high and the unit of the margin; `min_variance` is that of a network of means and log-variances."""
+    if method == "quantile":
+        n_out = outputs.shape[1]
+        middle = outputs[:, (n_out - 1) // 2 : n_out // 2 + 1].mean(axis=1, keepdims=True)
+        return outputs[:, :1], middle, outputs[:, -1:], 1.0
+    unit: Any = 1.0
+    if outputs.ndim == 3:
+        middle = outputs.mean(axis=0)
+        unit = outputs.std(axis=0) if method == "normalised" else unit
+    elif method == "normalised":
         middle, variance = means_and_variances(outputs, min_variance)
-        return middle, middle, middle, np.sqrt(variance)
-    middle = outputs.mean(axis=0)
-    return middle, middle, middle, outputs.std(axis=0)
-
-
-def _quantile(outputs: NDArray, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
-    n_out = outputs.shape[1]
-    middle = outputs[:, (n_out - 1) // 2 : n_out // 2 + 1].mean(axis=1, keepdims=True)
-    return outputs[:, :1], middle, outputs[:, -1:], 1.0
-
-
-_SPLITS: dict[str, _Split] = {"absolute": _absolute, "normalised": _normalised, "quantile": _quantile}
+        unit = np.sqrt(variance)
+    else:
+        middle = outputs
+    return middle, middle, middle, unit

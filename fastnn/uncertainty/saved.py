@@ -18,7 +18,7 @@ from fastnn.models.load import network_of
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.models.writing import write_whole
-from fastnn.uncertainty.ranks import check_coverage
+from fastnn.uncertainty.conformal import check_coverage
 
 
 def save(path: str | os.PathLike[str], model: MLP | Ensemble, header: dict[str, Any], arrays: dict[str, Any]) -> None:

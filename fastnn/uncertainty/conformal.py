@@ -1,4 +1,4 @@
-"""The step that all conformal methods share: the k-th smallest of n scores."""
+"""What all conformal methods share: the outputs on a calibration set, and the k-th smallest of n scores."""
 
 from __future__ import annotations
 
@@ -8,12 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import check_number
+from fastnn.models.ensemble import Ensemble
+from fastnn.models.mlp import MLP
 from fastnn.settings.intervals import INSIDE_UNIT
 
 
 def check_coverage(coverage: float) -> float:
     """The probability to be guaranteed: a number in (0, 1)."""
     return check_number("coverage", coverage, INSIDE_UNIT)
+
+
+def finite_outputs(model: MLP | Ensemble, X: NDArray) -> NDArray[np.float64]:
+    """The outputs, shape (n, n_out), or (K, n, n_out) of an ensemble's members.
+
+    Raises
+    ------
+    ValueError
+        If some output is not finite, as of a network that diverged, or an ensemble has no members.
+    """
+    if isinstance(model, Ensemble) and not len(model):
+        raise ValueError("model must have members; got an ensemble of none")
+    outputs = model.predict(X).astype(np.float64)
+    bad = ~np.isfinite(outputs)
+    if bad.any():
+        row = np.argwhere(bad)[0][-2]
+        raise ValueError(f"model must have finite outputs for all of X; got {outputs[bad][0]} for row {row}")
+    return outputs
 
 
 def rank_of(coverage: float, n: int) -> int:

@@ -13,8 +13,7 @@ from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.settings import catalogue
 from fastnn.uncertainty import saved
-from fastnn.uncertainty.outputs import finite_outputs
-from fastnn.uncertainty.ranks import check_coverage, rank_of, smallest
+from fastnn.uncertainty.conformal import check_coverage, finite_outputs, rank_of, smallest
 
 
 class PredictionSets:
