@@ -103,10 +103,10 @@ def run(frame, target, seed):
     begin = time.perf_counter()
     many = training.fit(table, training.TableSettings(seed=seed), progress=False)
     seconds["fastnn"] = time.perf_counter() - begin
-    scores["fastnn"] = score(many.mean(table.held[0]), table)
+    scores["fastnn"] = score(many.mean(table.held_out.X), table)
     for name, model in peers(bool(table.target.classes)).items():
         begin = time.perf_counter()
-        fitted = pipeline(X, model).fit(X[fold >= 0], table.learned[1])
+        fitted = pipeline(X, model).fit(X[fold >= 0], table.train.y)
         seconds[name] = time.perf_counter() - begin
         held = X[fold < 0]
         outputs = fitted.predict_proba(held) if table.target.classes else fitted.predict(held)[:, None]

@@ -1,4 +1,4 @@
-"""What columns and targets are taken for: nothing is guessed, left out or given away in silence."""
+"""What columns and targets are found to be: nothing is guessed, left out or leaked in silence."""
 
 from datetime import date, datetime, timedelta
 
@@ -12,10 +12,10 @@ from fastnn.apps.commands.table_output import tell_table  # noqa: E402 - after i
 from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importorskip()
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column, many_means  # noqa: E402 - after importorskip()
-from fastnn.tabular.kinds import take  # noqa: E402 - after importorskip()
+from fastnn.tabular.kinds import profile_of  # noqa: E402 - after importorskip()
 from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import Table  # noqa: E402 - after importorskip()
-from fastnn.tabular.target import take_target  # noqa: E402 - after importorskip()
+from fastnn.tabular.target import infer_target  # noqa: E402 - after importorskip()
 
 N = 200
 RNG = np.random.default_rng(0)
@@ -124,11 +124,11 @@ def test_a_column_is_taken_for_what_it_is(column, kind):
     ],
 )
 def test_a_target_is_taken_for_what_it_is(values, classes):
-    assert take_target(polars.Series("y", values), None, Numerals())[0].classes == classes
+    assert infer_target(polars.Series("y", values), None, Numerals())[0].classes == classes
 
 
 def test_signs_alone_make_no_number_of_a_class():
-    target, *_ = take_target(polars.Series("y", ["--1", "+-2"] * 50), "classification", Numerals())
+    target, *_ = infer_target(polars.Series("y", ["--1", "+-2"] * 50), "classification", Numerals())
     assert target.classes == ("+-2", "--1")
 
 
@@ -138,10 +138,10 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
     series = polars.Series("y", values)
     said = r"'<1.0' in row 5, '<1.0' in row 78: --missing '<1.0' .*, and --task classification"
     with pytest.raises(ValueError, match=said):
-        take_target(series, None, Numerals())
-    target, y, _ = take_target(series, None, Numerals(missing=("<1.0",)))
+        infer_target(series, None, Numerals())
+    target, y, _ = infer_target(series, None, Numerals(missing=("<1.0",)))
     assert (target.classes, np.isnan(y).sum()) == (None, 2)
-    assert len(take_target(series, "classification", Numerals())[0].classes) > 100
+    assert len(infer_target(series, "classification", Numerals())[0].classes) > 100
 
 
 @pytest.mark.parametrize(
@@ -160,16 +160,16 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
 def test_texts_that_are_hardly_classes_are_refused(values, said):
     series = polars.Series("y", values)
     with pytest.raises(ValueError, match="--task classification makes each a class") as caught:
-        take_target(series, None, Numerals())
+        infer_target(series, None, Numerals())
     assert said in str(caught.value)
-    assert take_target(series, "classification", Numerals())[0].classes
+    assert infer_target(series, "classification", Numerals())[0].classes
 
 
 def test_a_target_of_too_many_classes_is_refused():
     series = polars.Series("y", [f"name {k}" for k in range(1001)])
     with pytest.raises(ValueError, match="column 'y' has 1,001 classes; at most 1,000 are possible"):
-        take_target(series, "classification", Numerals())
-    assert len(take_target(series[1:], "classification", Numerals())[0].classes) == 1000
+        infer_target(series, "classification", Numerals())
+    assert len(infer_target(series[1:], "classification", Numerals())[0].classes) == 1000
 
 
 def test_a_row_alone_is_no_split():
@@ -184,12 +184,12 @@ def test_many_categories_are_encoded_by_the_seed(seed, monkeypatch):
     frame = polars.DataFrame({"place": places, "y": rng.normal(size=400)})
     first, again = (preparing.prepare(frame, "y", None, seed) for _ in range(2))
     assert first.columns[0].kind == "many"
-    np.testing.assert_array_equal(first.learned[0], again.learned[0])
+    np.testing.assert_array_equal(first.train.X, again.train.X)
     held_out = preparing.split(np.zeros(400, np.intp), seed)
     monkeypatch.setattr(preparing, "split", lambda labels, seed: held_out)
     other = preparing.prepare(frame, "y", None, seed + 1)
-    np.testing.assert_array_equal(first.learned[1], other.learned[1])
-    assert not np.array_equal(first.learned[0], other.learned[0])
+    np.testing.assert_array_equal(first.train.y, other.train.y)
+    assert not np.array_equal(first.train.X, other.train.X)
 
 
 @pytest.mark.parametrize("classes", [None, 2, 3])
@@ -244,11 +244,11 @@ def test_inputs_to_learn_from_are_means_over_other_rows_and_stand_in_their_place
     assert [column.name for column in table.columns] == ["a", "place", "b"]
     of_all = np.tile(means[-1], (learning.sum(), 1))
     of_all[there[learning]] = crossed
-    np.testing.assert_allclose(table.learned[0][:, 1:4], of_all, rtol=1e-6)
-    np.testing.assert_array_equal(table.learned[0][:, 4], ~there[learning])
+    np.testing.assert_allclose(table.train.X[:, 1:4], of_all, rtol=1e-6)
+    np.testing.assert_array_equal(table.train.X[:, 4], ~there[learning])
     by_level = dict(zip(sorted(set(known)), means, strict=False))
     held_out = [by_level.get(text, means[-1]) for text in frame["place"].filter(~learning)]
-    np.testing.assert_allclose(table.held[0][:, 1:4], held_out, rtol=1e-6)
+    np.testing.assert_allclose(table.held_out.X[:, 1:4], held_out, rtol=1e-6)
 
 
 DAYS = [date(2020, 1, 2), date(2021, 3, 4)]
@@ -342,9 +342,9 @@ def test_numbers_named_as_missing_are_so_in_columns_of_numbers(dtype):
     values = polars.Series("c", [1, -999, 3, -99.9 if dtype.is_float() else None] * (N // 4), strict=False).cast(dtype)
     expected = [1, np.nan, 3, np.nan]
     np.testing.assert_array_equal(Column("c").read(values, named)[:4], expected)
-    [column] = preparing.prepare(Table(polars.DataFrame({"c": values, "y": Y}), named, ""), "y", None, 0).taken
+    [column] = preparing.prepare(Table(polars.DataFrame({"c": values, "y": Y}), named, ""), "y", None, 0).profiles
     np.testing.assert_array_equal(column.values[:4], expected)
-    target, y, _ = take_target(values, "classification", named)
+    target, y, _ = infer_target(values, "classification", named)
     assert (target.classes, np.isnan(y).sum()) == (("1", "3"), N // 2)
 
 
@@ -354,7 +354,7 @@ def test_a_date_named_as_missing_is_so_in_a_column_of_dates():
     for given in (dates, dates.cast(polars.Datetime)):
         np.testing.assert_array_equal(Column("c", kind="date").read(given, named)[:2], [np.nan, 1])
         table = preparing.prepare(Table(polars.DataFrame({"c": given, "y": Y}), named, ""), "y", None, 0)
-        np.testing.assert_array_equal(table.taken[0].values[:2], [np.nan, 1])
+        np.testing.assert_array_equal(table.profiles[0].values[:2], [np.nan, 1])
 
 
 def test_a_date_named_as_missing_in_a_file_of_texts_is_so_in_one_of_dates():
@@ -370,11 +370,11 @@ def test_numbers_named_as_missing_are_so_however_they_are_written(kind):
     values = polars.Series("c", ["-999.0", "1", "-999.00", "0.0"] * (N // 4)).cast(kind)
     assert (np.isnan(Column("c").read(values, named)) == [True, False, True, True] * (N // 4)).all()
     assert Column("c", levels=("1", "2")).read(values, named)[:4].to_list() == [None, "1", None, None]
-    assert take(values, named).missing == 3 * N // 4
-    target, y, _ = take_target(values, "classification", named)
+    assert profile_of(values, named).n_missing == 3 * N // 4
+    target, y, _ = infer_target(values, "classification", named)
     assert (target.classes, np.isnan(y).sum()) == (("1",), 3 * N // 4)
-    codes = take(polars.Series("c", ["00", "07", "0", "7"] * (N // 4)), Numerals(missing=("0", "7")))
-    assert (codes.kind, codes.missing) == ("category", N // 2)
+    codes = profile_of(polars.Series("c", ["00", "07", "0", "7"] * (N // 4)), Numerals(missing=("0", "7")))
+    assert (codes.kind, codes.n_missing) == ("category", N // 2)
 
 
 def test_a_number_named_as_missing_is_no_truth_value():
@@ -383,7 +383,7 @@ def test_a_number_named_as_missing_is_no_truth_value():
 
 
 def test_a_truth_value_among_numbers_is_told():
-    [column] = [c for c in prepared(c=["1.5", "2.5", "3.5", "True"] * (N // 4)).taken if c.name == "c"]
+    [column] = [c for c in prepared(c=["1.5", "2.5", "3.5", "True"] * (N // 4)).profiles if c.name == "c"]
     assert column.remark == "true is 1, false 0"
 
 

@@ -65,13 +65,13 @@ def test_sweep_trains_what_shares_a_network_in_one_call_and_ranks_on_other_rows_
     assert (n, settings, list(options["seeds"])) == ((table.fold > 0).sum(), 2, [0, 1])
     assert len(options["validation_data"][0]) == (table.fold == 0).sum()
 
-    X, y, first = table.learned[0], table.outputs, table.fold == 0
+    X, y, first = table.train.X, table.outputs, table.fold == 0
     alone = fastnn.sweep(
         X[~first], y[~first],
         [{"hidden": (3,), "activation": "tanh", "learning_rate": 0.02, "init": "glorot_uniform"}], seeds=2,
         validation_data=(X[first], y[first]), dtype="float32", **training.shared_options(table, compared[0].settings),
     )  # fmt: skip
-    scores = [scoring.score(net.predict(table.held[0]), table)["r2"] for net in alone.networks]
+    scores = [scoring.score(net.predict(table.held_out.X), table)["r2"] for net in alone.networks]
     np.testing.assert_array_equal(compared[0].scores, scores)
 
 
@@ -98,7 +98,7 @@ def test_classes_weigh_alike_where_networks_learn_and_where_they_stop(monkeypatc
     x = rng.normal(size=200)
     table = preparing.prepare(polars.DataFrame({"x": x, "kind": np.where(x > 1, "up", "down")}), "kind", None, 0)
     settings = training.TableSettings(hidden=(3,), repeats=2, l2=0.5, batch_size=7, patience=4, class_weight="balanced")
-    labels, n = table.learned[1], len(table.fold)
+    labels, n = table.train.y, len(table.fold)
     weights = training.row_weights(table, settings)
     np.testing.assert_allclose([weights[labels == k].sum() for k in (0, 1)], n / 2)
 

@@ -40,7 +40,7 @@ def test_columns_are_used_or_left_out_with_the_reason(table):
     assert table.left_out["empty"] == "empty"
     assert "different texts" in table.left_out["name"]
     assert table.dropped == 6
-    assert len(table.fold) + len(table.held[1]) == 294
+    assert len(table.fold) + len(table.held_out.y) == 294
 
 
 def test_network_learns_more_than_the_mean(outcome, table):
@@ -245,9 +245,9 @@ def test_one_class_alone_among_the_rows_held_out_flatters_nobody():
     frame = polars.DataFrame({"a": np.sin(rows), "y": ["yes" if row == 77 else "no" for row in rows]})
     for seed in range(9):
         table = preparing.prepare(frame, "y", None, seed)
-        if (table.held[1] == 0).all():
+        if (table.held_out.y == 0).all():
             break
-    scores = scoring.score(np.tile([1.0, 0.0], (len(table.held[1]), 1)), table)
+    scores = scoring.score(np.tile([1.0, 0.0], (len(table.held_out.y), 1)), table)
     assert scores["accuracy"] == 1
     assert all(np.isnan(scores[name]) for name in ("balanced", "rare recall", "auc"))
 

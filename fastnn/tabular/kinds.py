@@ -1,4 +1,4 @@
-"""What the columns of a table are taken for, and which are useless or give the target away."""
+"""What kind each column of a table is, and which columns are useless or leak the target."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, hardly_repeat, is_number, is_text
 from fastnn.tabular.numerals import CODE, Numerals, date_format, days, values_of
+from fastnn.tabular.target import Target
 
 USABLE = ("number", "date", "category", "many", "text")  # kinds that can become inputs
 MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
@@ -24,8 +25,8 @@ _ID = re.compile(
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a column is taken for.
+class ColumnProfile:
+    """What was found out about a column.
 
     Attributes
     ----------
@@ -33,7 +34,7 @@ class Taken:
         Its name in the header.
     kind : str
         One of `Column`'s kinds, or "text", "constant", "empty" or a dtype.
-    missing, levels : int
+    n_missing, n_levels : int
         Number of missing values, and of categories or other different values.
     values : array_like, shape (n,)
         The values in all rows of the file: numbers, with NaN where they are missing, or texts, with null.
@@ -47,8 +48,8 @@ class Taken:
 
     name: str
     kind: str
-    missing: int
-    levels: int
+    n_missing: int
+    n_levels: int
     values: Any
     form: str = ""
     strays: tuple[str, ...] = ()
@@ -58,16 +59,16 @@ class Taken:
     @property
     def remarkable(self) -> bool:
         """Whether there is anything to be said of it but its kind."""
-        return bool(self.missing or self.left_out or self.remark)
+        return bool(self.n_missing or self.left_out or self.remark)
 
 
-def unread(series: Any) -> Taken:
+def excluded(series: Any) -> ColumnProfile:
     """A column that is not to be used, whatever is in it."""
-    return Taken(series.name, "empty", series.null_count(), 0, series, left_out="as you asked")
+    return ColumnProfile(series.name, "empty", series.null_count(), 0, series, left_out="as you asked")
 
 
-def take(series: Any, numerals: Numerals) -> Taken:
-    """What a column is taken for, regardless of the target.
+def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
+    """Find out what a column is, regardless of the target.
 
     Raises
     ------
@@ -81,12 +82,13 @@ def take(series: Any, numerals: Numerals) -> Taken:
         return _numbers(name, numerals.days_of(series), kind="date", remark="days since 1970")
     if not is_text(series):
         if not series.is_not_null().any():
-            return Taken(name, "empty", len(series), 0, series, left_out="empty")
-        return Taken(name, kind, series.null_count(), 0, series, left_out=f"{kind} is neither a number nor a category")
+            return ColumnProfile(name, "empty", len(series), 0, series, left_out="empty")
+        reason = f"{kind} is neither a number nor a category"
+        return ColumnProfile(name, kind, series.null_count(), 0, series, left_out=reason)
     texts = numerals.present(as_texts(series))
     present = texts.drop_nulls()
     if not len(present):
-        return Taken(name, "empty", len(series), 0, texts, left_out="empty")
+        return ColumnProfile(name, "empty", len(series), 0, texts, left_out="empty")
     parsed = numerals.parse(texts.replace(TRUTH))
     strays = parsed.is_null() & texts.is_not_null()
     codes = bool(present.str.contains(CODE).any())
@@ -104,7 +106,7 @@ def take(series: Any, numerals: Numerals) -> Taken:
     return _texts(name, texts, present, "leading zeros: codes, not numbers" if codes and not strays.any() else "")
 
 
-def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> Taken:
+def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> ColumnProfile:
     present = values[~np.isnan(values)]
     distinct, missing = len(np.unique(present)), len(values) - len(present)
     left_out = ""
@@ -117,7 +119,7 @@ def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **mor
             left_out = "row numbers"
         elif _ID.search(name):
             left_out = "an identifier: every row has its own"
-    return Taken(
+    return ColumnProfile(
         name,
         kind if left_out not in ("constant", "empty") else left_out,
         missing,
@@ -128,18 +130,18 @@ def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **mor
     )
 
 
-def _texts(name: str, texts: Any, present: Any, remark: str) -> Taken:
+def _texts(name: str, texts: Any, present: Any, remark: str) -> ColumnProfile:
     levels, missing = present.n_unique(), texts.null_count()
     if levels < 2 and not missing:
-        return Taken(name, "constant", missing, levels, texts, left_out="constant")
+        return ColumnProfile(name, "constant", missing, levels, texts, left_out="constant")
     if hardly_repeat(levels, len(present)):
         words = present[:100].str.contains(r"\s\S+\s").mean() > 0.5
         what = f"{levels:,} different texts, as {present[0]!r}, too many for categories"
         left_out = "a different text in most rows" if words else what
-        return Taken(name, "text", missing, levels, texts, left_out=left_out, remark=remark)
+        return ColumnProfile(name, "text", missing, levels, texts, left_out=left_out, remark=remark)
     if levels > MOST_LEVELS:
-        return Taken(name, "many", missing, levels, texts, remark=remark or "encoded by the target's mean")
-    return Taken(name, "category", missing, levels, texts, remark=remark)
+        return ColumnProfile(name, "many", missing, levels, texts, remark=remark or "encoded by the target's mean")
+    return ColumnProfile(name, "category", missing, levels, texts, remark=remark)
 
 
 def nearly_constant(values: NDArray[np.float64]) -> bool:
@@ -147,30 +149,28 @@ def nearly_constant(values: NDArray[np.float64]) -> bool:
     return float(np.ptp(values)) <= max(1e-12 * float(np.abs(values).max()), 1 / LARGEST)
 
 
-def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> str:
-    """How a column gives the target away, if it does so exactly; otherwise an empty text.
+def leakage(column: ColumnProfile, target: Target, y: NDArray) -> str:
+    """How a column leaks the target, if it does so exactly; otherwise an empty text.
 
     Parameters
     ----------
-    taken : Taken
+    column : ColumnProfile
         The column.
-    target : str
-        Name of the target.
+    target : Target
+        The column to predict.
     y : ndarray, shape (n,)
         The target in all rows of the file: numbers, or the numbers of classes; NaN where it is missing.
-    classes : int or None
-        Number of classes.
     """
-    if re.sub(r" \(\d+\)$", "", taken.name).strip().casefold() == target.strip().casefold():
+    if re.sub(r" \(\d+\)$", "", column.name).strip().casefold() == target.name.strip().casefold():
         return "the target's name again"
-    if taken.kind not in USABLE:
+    if column.kind not in USABLE:
         return ""
-    if isinstance(taken.values, np.ndarray):
-        x = taken.values
+    if isinstance(column.values, np.ndarray):
+        x = column.values
     else:
-        present = taken.values.drop_nulls().unique().sort()
+        present = column.values.drop_nulls().unique().sort()
         x = (
-            taken.values.replace_strict(present, np.arange(len(present), dtype=float), default=None)
+            column.values.replace_strict(present, np.arange(len(present), dtype=float), default=None)
             .to_numpy()
             .astype(float)
         )
@@ -178,12 +178,12 @@ def gives_away(taken: Taken, target: str, y: NDArray, classes: int | None) -> st
     x, y = x[both], y[both]
     if len(y) < LEAST_ROWS:
         return ""
-    if classes is not None:
+    if target.classes is not None:
         levels = len(np.unique(x))
         if levels == len(np.unique(y)) > 1 and levels == len(np.unique(np.column_stack([x, y]), axis=0)):
             return "the target under other names"
         return ""
-    if not isinstance(taken.values, np.ndarray):
+    if not isinstance(column.values, np.ndarray):
         return ""
     if np.allclose(x, y, rtol=1e-9, atol=0):
         return "a copy of the target"
@@ -203,16 +203,16 @@ def _follows(x: NDArray, y: NDArray) -> bool:
 
 
 def judge_columns(
-    taken: list[Taken], target: str, y: NDArray, classes: int | None, use: Collection[str]
-) -> list[Taken]:
+    columns: list[ColumnProfile], target: Target, y: NDArray, use: Collection[str]
+) -> list[ColumnProfile]:
     """The columns, with the reasons for leaving some out.
 
     Parameters
     ----------
-    taken : list of Taken
+    columns : list of ColumnProfile
         The columns other than the target.
-    target, y, classes
-        As in `gives_away`.
+    target, y
+        As in `leakage`.
     use : collection of str
         Columns that the user wants to be used.
 
@@ -221,13 +221,12 @@ def judge_columns(
     ValueError
         If one of those is neither of numbers nor of texts.
     """
-    judged: list[Taken] = []
+    judged: list[ColumnProfile] = []
     seen: dict[bytes, str] = {}
-    for column in taken:
+    for column in columns:
         reason = column.left_out
-        away = gives_away(column, target, y, classes)
-        if reason not in ("constant", "empty") and away:
-            reason = away
+        if reason not in ("constant", "empty"):
+            reason = leakage(column, target, y) or reason
         if not reason:
             values = column.values if isinstance(column.values, np.ndarray) else column.values.hash().to_numpy()
             other = seen.setdefault(values.tobytes(), column.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,20 @@ from fastnn.checks import listed
 from fastnn.checks.values import nearest
 from fastnn.models.scaling import standardize
 from fastnn.tabular.encoding import Column, encode, many_means
-from fastnn.tabular.kinds import Taken, judge_columns, nearly_constant, take, unread
+from fastnn.tabular.kinds import ColumnProfile, excluded, judge_columns, nearly_constant, profile_of
 from fastnn.tabular.numerals import Numerals
 from fastnn.tabular.reading import Table
-from fastnn.tabular.target import Target, take_target
+from fastnn.tabular.target import Target, infer_target
 
 HELD_OUT = 0.2  # of the rows
 FOLDS = 8  # parts of the others, of which each network stops by one and learns from the rest
 
-#: Samples, shape (n, n_in), and targets, shape (n,).
-Rows = tuple[NDArray[np.float32], NDArray]
+
+class Rows(NamedTuple):
+    """Samples, shape (n, n_in), and targets, shape (n,), standardised or the numbers of classes."""
+
+    X: NDArray[np.float32]
+    y: NDArray
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,14 @@ class PreparedTable:
         Why it is taken for numbers or for classes, if that is not obvious.
     columns : tuple of Column
         The columns to predict it from.
-    taken : tuple of Taken
-        What every column but the target is taken for.
+    profiles : tuple of ColumnProfile
+        What was found out about every column but the target.
     numerals : Numerals
         How numbers are written in the file.
     dropped : int
         Number of rows without a target.
-    learned, held : tuple (X, y)
-        The rows to train on and the rows held out; y is standardised, or holds the numbers of classes.
+    train, held_out : Rows
+        The rows to train on and the rows held out.
     fold : ndarray of int, shape (n,)
         The part that each row to train on belongs to.
     """
@@ -52,17 +56,17 @@ class PreparedTable:
     target: Target
     why: str
     columns: tuple[Column, ...]
-    taken: tuple[Taken, ...]
+    profiles: tuple[ColumnProfile, ...]
     numerals: Numerals
     dropped: int
-    learned: Rows
-    held: Rows
+    train: Rows
+    held_out: Rows
     fold: NDArray[np.intp]
 
     @property
     def n_in(self) -> int:
         """Number of inputs of a network."""
-        return self.learned[0].shape[1]
+        return self.train.X.shape[1]
 
     @property
     def n_out(self) -> int:
@@ -72,17 +76,17 @@ class PreparedTable:
     @property
     def left_out(self) -> dict[str, str]:
         """Columns that are not used, and why."""
-        return {column.name: column.left_out for column in self.taken if column.left_out}
+        return {column.name: column.left_out for column in self.profiles if column.left_out}
 
     @property
     def outputs(self) -> NDArray[np.float32]:
         """The targets of a network, shape (n, 1) or (n, classes), for the rows to train on."""
-        y = self.learned[1]
+        y = self.train.y
         return y[:, None].astype(np.float32) if self.target.classes is None else np.eye(self.n_out, dtype=np.float32)[y]
 
     def true(self) -> NDArray:
         """The targets of the rows held out, as they are in the table."""
-        y = self.held[1]
+        y = self.held_out.y
         return y * self.target.scale + self.target.mean if self.target.classes is None else self.target.names[y]
 
 
@@ -118,27 +122,34 @@ def prepare(
         table = Table(table)
     frame, numerals = table.frame, table.numerals
     _check_names(frame.columns, target, use, leave_out)
-    goal, y, why = take_target(frame[target], task, numerals) if frame.height else (Target(target), np.empty(0), "")
+    goal, y, why = infer_target(frame[target], task, numerals) if frame.height else (Target(target), np.empty(0), "")
     rows = np.flatnonzero(~np.isnan(y))
     if len(rows) < 10:
         raise ValueError(f"at least 10 rows with a {target!r} are needed; the table has {len(rows)}")
     if nearly_constant(y[rows]):
         raise ValueError(f"column {target!r} is constant: there is nothing to learn")
-    taken = judge_columns(
-        [unread(series) if series.name in leave_out else take(series, numerals) for series in frame.drop(target)],
-        target, y, None if goal.classes is None else len(goal.classes), use,
-    )  # fmt: skip
+    others = frame.drop(target)
+    profiles = [excluded(series) if series.name in leave_out else profile_of(series, numerals) for series in others]
+    profiles = judge_columns(profiles, goal, y, use)
     labels = y[rows].astype(np.intp) if goal.classes is not None else np.zeros(len(rows), np.intp)
     fold = split(labels, seed)
     if goal.classes is None:
         mean, scale = mean_and_scale(y[rows[fold >= 0]])
         goal = replace(goal, mean=mean, scale=scale)
         y = ((y - goal.mean) / goal.scale).astype(np.float32)
-    columns, taken, X = _inputs(taken, rows, fold, y, goal, seed)
+    columns, profiles, X = _inputs(profiles, rows, fold, y, goal, seed)
     Y: NDArray = y[rows] if goal.classes is None else labels
-    learned, held = (X[fold >= 0], Y[fold >= 0]), (X[fold < 0], Y[fold < 0])
+    train, held_out = (Rows(X[part], Y[part]) for part in (fold >= 0, fold < 0))
     return PreparedTable(
-        goal, why, tuple(columns), tuple(taken), numerals, frame.height - len(rows), learned, held, fold[fold >= 0]
+        target=goal,
+        why=why,
+        columns=tuple(columns),
+        profiles=tuple(profiles),
+        numerals=numerals,
+        dropped=frame.height - len(rows),
+        train=train,
+        held_out=held_out,
+        fold=fold[fold >= 0],
     )
 
 
@@ -155,9 +166,9 @@ def _check_names(columns: list[str], target: str, use: Collection[str], leave_ou
 
 
 def _inputs(
-    taken: list[Taken], rows: NDArray[np.intp], fold: NDArray[np.intp], y: NDArray, target: Target, seed: int
-) -> tuple[list[Column], list[Taken], NDArray[np.float32]]:
-    """How the columns become inputs, what they are taken for in the end, and the inputs of these rows.
+    profiles: list[ColumnProfile], rows: NDArray[np.intp], fold: NDArray[np.intp], y: NDArray, target: Target, seed: int
+) -> tuple[list[Column], list[ColumnProfile], NDArray[np.float32]]:
+    """How the columns become inputs, what is known of them in the end, and the inputs of these rows.
 
     Raises
     ------
@@ -165,8 +176,8 @@ def _inputs(
         If no column can be used.
     """
     columns, judged, values, crossed = [], [], [], []
-    for one in taken:
-        column, means = (None, None) if one.left_out else learned_column(one, rows[fold >= 0], y, target, seed)
+    for one in profiles:
+        column, means = (None, None) if one.left_out else fit_column(one, rows[fold >= 0], y, target, seed)
         if column is not None:
             columns.append(column)
             values.append(one.values[rows])
@@ -185,34 +196,34 @@ def _inputs(
     return columns, judged, X
 
 
-def learned_column(
-    taken: Taken, rows: NDArray[np.intp], y: NDArray, target: Target, seed: int
+def fit_column(
+    profile: ColumnProfile, rows: NDArray[np.intp], y: NDArray, target: Target, seed: int
 ) -> tuple[Column | None, NDArray[np.float64] | None]:
     """How a column becomes inputs, judged by the rows to train on; None if it is constant there.
 
     Also returns the inputs of those rows themselves if they differ, as for many categories: see `many_means`.
     """
-    values = taken.values[rows]
+    values = profile.values[rows]
     if isinstance(values, np.ndarray):
         present = values[~np.isnan(values)]
         missing = len(present) < len(values)
         if not len(present) or (not missing and not np.ptp(present)):
             return None, None
         mean, scale = mean_and_scale(present)
-        return Column(taken.name, None, mean, scale, missing, taken.kind, (), taken.form, taken.strays), None
+        return Column(profile.name, None, mean, scale, missing, profile.kind, (), profile.form, profile.strays), None
     texts = values.drop_nulls()
     levels = sorted(texts.unique().to_list())
     missing = len(texts) < len(values)
     if len(levels) + missing < 2:
         return None, None
-    if taken.kind == "category":
-        return Column(taken.name, tuple(levels), missing=missing), None
+    if profile.kind == "category":
+        return Column(profile.name, tuple(levels), missing=missing), None
     there = values.is_not_null().to_numpy()
     classes = None if target.classes is None else len(target.classes)
     means, known = many_means(texts, levels, y[rows][there], classes, seed)
     crossed = np.tile(means[-1], (len(rows), 1))
     crossed[there] = known
-    return Column(taken.name, tuple(levels), missing=missing, kind="many", means=means), crossed
+    return Column(profile.name, tuple(levels), missing=missing, kind="many", means=means), crossed
 
 
 def mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
         The most important score first; NaN if a score is not defined.
     """
     metrics = require("sklearn.metrics", extra="data")
-    y, target = table.held[1], table.target
+    y, target = table.held_out.y, table.target
     if not np.isfinite(outputs).all():
         return dict.fromkeys(("r2", "rmse", "mae") if target.classes is None else ("accuracy",), np.nan)
     if target.classes is None:
@@ -49,13 +49,13 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
 
 def rarest(table: PreparedTable) -> str:
     """The rarest class among the rows held out."""
-    present, counts = np.unique(table.held[1], return_counts=True)
+    present, counts = np.unique(table.held_out.y, return_counts=True)
     return str(table.target.names[present[counts.argmin()]])
 
 
 def warnings_of(table: PreparedTable) -> list[str]:
     """Reasons not to trust the scores."""
-    y, said = table.held[1], []
+    y, said = table.held_out.y, []
     if len(y) < FEW_HELD_OUT:
         said.append(f"Only {len(y)} rows are held out: the scores may be far off by chance.")
     if table.target.classes is not None:

@@ -72,7 +72,7 @@ def compare(
     grid = list(grid)
     table = learned_by(table, grid[0])
     shared, common = grid[0], shared_options(table, grid[0])
-    rows: list[NDArray] = [table.learned[0], table.outputs]
+    rows: list[NDArray] = [table.train.X, table.outputs]
     validation = None
     if shared.class_weight is not None:
         rows.append(row_weights(table, shared))

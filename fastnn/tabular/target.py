@@ -117,8 +117,8 @@ class Target:
         return int(np.clip(7 - np.floor(np.log10(abs(self.scale) or 1.0)), 0, 300))
 
 
-def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Target, NDArray[np.float64], str]:
-    """Take a column for the target.
+def infer_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Target, NDArray[np.float64], str]:
+    """Find out what is to be predicted.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
     name = series.name
     if is_number(series) and series.dtype != polars.Boolean:
         texts = as_texts(series) if series.dtype.is_integer() else None
-        return _take_numbers(name, numerals.numbers_of(series), texts, task)
+        return _infer_from_numbers(name, numerals.numbers_of(series), texts, task)
     if not (is_text(series) or series.dtype == polars.Boolean):
         raise ValueError(f"column {name!r} must hold numbers or classes; it holds {series.dtype.base_type()}")
     texts = as_texts(series)
@@ -174,7 +174,7 @@ def take_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Targ
         )
     if task is None and present.drop_nulls().str.contains(CODE).any():
         return *_classes(name, present), "leading zeros, as codes have; --task regression predicts the number"
-    return _take_numbers(name, values_of(found), present, task)
+    return _infer_from_numbers(name, values_of(found), present, task)
 
 
 def _refuse_unlikely_classes(target: Target, texts: Any, strays: Any, numerals: Numerals) -> None:
@@ -204,10 +204,10 @@ def _refuse_unlikely_classes(target: Target, texts: Any, strays: Any, numerals: 
         )
 
 
-def _take_numbers(
+def _infer_from_numbers(
     name: str, values: NDArray[np.float64], texts: Any, task: str | None
 ) -> tuple[Target, NDArray[np.float64], str]:
-    """What `take_target` returns for numbers; `texts` are those that they are read from, None if there are none."""
+    """What `infer_target` returns for numbers; `texts` are those that they are read from, None if there are none."""
     import polars
 
     absent = np.isnan(values)

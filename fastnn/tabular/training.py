@@ -127,11 +127,11 @@ def train(
     table = learned_by(table, settings)
     many = fit(table, settings, progress)
     sound = many.best(int((many.stopped != "diverged").sum()))
-    outputs = sound.mean(table.held[0])
+    outputs = sound.mean(table.held_out.X)
     scores = {"network": score(table.target.prediction(outputs), table), **simple}
     saved = settings_to_save(replace(settings, repeats=len(many)))
-    about = {"rows": len(table.learned[1]), "held out": len(table.held[1]), **saved}
-    domain = measure(table.learned[0], sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
+    about = {"rows": len(table.train.y), "held out": len(table.held_out.y), **saved}
+    domain = measure(table.train.X, sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
     model = TableModel(
         sound, table.columns, table.target, scores["network"], table.left_out, about, table.numerals, domain
     )
@@ -156,24 +156,24 @@ def first_score(net: MLP, stopped: str, table: PreparedTable) -> float:
     """The first score of a network on the rows held out; NaN if it diverged."""
     if stopped == "diverged":
         return np.nan
-    return next(iter(score(table.target.prediction(net.predict(table.held[0])), table).values()))
+    return next(iter(score(table.target.prediction(net.predict(table.held_out.X)), table).values()))
 
 
 def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
     """Scores of scikit-learn's linear model, and of a model that predicts the mean, or the shares of the classes."""
     linear_model = require("sklearn.linear_model", extra="data")
-    X, y = table.learned
-    constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held[1]), 1))
+    X, y = table.train
+    constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held_out.y), 1))
     with blas_threads():
         if table.target.classes is None:
             linear = linear_model.RidgeCV(np.logspace(-3, 3, 13)).fit(X.astype(np.float64), y.astype(np.float64))
-            outputs = linear.predict(table.held[0].astype(np.float64))[:, None]
+            outputs = linear.predict(table.held_out.X.astype(np.float64))[:, None]
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it has not converged matters little here
                 linear = linear_model.LogisticRegression(max_iter=300).fit(X, y)
-            outputs = np.zeros((len(table.held[1]), table.n_out))
-            outputs[:, linear.classes_] = linear.predict_proba(table.held[0])
+            outputs = np.zeros((len(table.held_out.y), table.n_out))
+            outputs[:, linear.classes_] = linear.predict_proba(table.held_out.X)
     return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 
@@ -201,7 +201,7 @@ def initializer_of(activation: str) -> str:
 
 def shared_options(table: PreparedTable, settings: TableSettings) -> dict[str, Any]:
     """The options with which every network for a table is trained, whatever is compared."""
-    n = len(table.learned[0])
+    n = len(table.train.X)
     levels = table.target.quantiles
     return {
         "loss": table.target.loss,
@@ -224,8 +224,8 @@ def row_weights(table: PreparedTable, settings: TableSettings) -> NDArray[np.flo
         return np.ones(len(table.fold))
     if table.target.classes is None:
         raise ValueError("--class-weight is for classes; the target is a number")
-    counts = np.bincount(table.learned[1], minlength=table.n_out)
-    return len(table.fold) / (counts[table.learned[1]] * np.count_nonzero(counts))
+    counts = np.bincount(table.train.y, minlength=table.n_out)
+    return len(table.fold) / (counts[table.train.y] * np.count_nonzero(counts))
 
 
 def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = None) -> Ensemble:
@@ -240,7 +240,7 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
     """
     weights, member = row_weights(table, settings), np.arange(settings.repeats)
     watched = table.fold == member[:, None] % (table.fold.max() + 1)  # the rows by which each member stops
-    (X, _), y = table.learned, table.outputs
+    (X, _), y = table.train, table.outputs
     many = fit_many(
         network(table, settings.hidden, settings).spec,
         X,

@@ -124,7 +124,7 @@ def _tell_comparison(
     import numpy as np
 
     measure = next(iter(scores["linear"]))
-    terminal.say(f"\n{trained}. {measure} on {len(table.held[1]):,} rows held out:\n")
+    terminal.say(f"\n{trained}. {measure} on {len(table.held_out.y):,} rows held out:\n")
     rows = []
     for one in compared:
         s = one.settings

@@ -1,4 +1,4 @@
-"""What the commands that take a table print: what its columns are taken for, numbers, and scores."""
+"""What the commands that take a table print: what its columns are, numbers, and scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANY, FEW = 50, 10
 
 
 def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
-    """Print what is predicted, and a line for each column: what it is taken for, or why it is left out."""
+    """Print what is predicted, and a line for each column: what it is used as, or why it is left out."""
     target = table.target
     if target.classes is None:
         told = (
@@ -29,21 +29,21 @@ def tell_table(table: PreparedTable, rows: int, terminal: Terminal) -> None:
         told = f"Classification: {target.name!r} has {len(target.classes)} classes: {listed(target.classes, 10)}."
     _wrapped(terminal, told + (f" Decided because of {table.why}." if table.why else ""))
     dropped = f"; {table.dropped:,} left out for lack of {target.name!r}" if table.dropped else ""
-    _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} for training, {len(table.held[1]):,} held out{dropped}.")
+    _wrapped(terminal, f"{rows:,} rows: {len(table.fold):,} for training, {len(table.held_out.y):,} held out{dropped}.")
     terminal.say()
-    longest = max(12, min(24, max(len(plain(one.name)) for one in table.taken)))
+    longest = max(12, min(24, max(len(plain(one.name)) for one in table.profiles)))
     left = longest + 2 + 10 + 9 + 8 + 2
     terminal.say(f"  {'column':{longest}} {'used as':9}{'missing':>9}{'levels':>8}  remarks".rstrip())
-    unremarkable = [k for k, one in enumerate(table.taken) if one.kind == "number" and not one.remarkable]
-    unsaid = set(unremarkable[FEW:]) if len(table.taken) > MANY else set()
-    for one in (one for k, one in enumerate(table.taken) if k not in unsaid):
+    unremarkable = [k for k, one in enumerate(table.profiles) if one.kind == "number" and not one.remarkable]
+    unsaid = set(unremarkable[FEW:]) if len(table.profiles) > MANY else set()
+    for one in (one for k, one in enumerate(table.profiles) if k not in unsaid):
         name = plain(one.name).replace("\n", "\\n")
         name = name if len(name) <= longest else name[: longest - 1] + "…"
         remark = f"LEFT OUT: {one.left_out}" if one.left_out else one.remark
         first, *more = textwrap.wrap(plain(remark).replace("\n", "\\n"), WIDTH - left) or [""]
-        levels = f"{one.levels:,}" if one.kind in ("category", "many", "text") else ""
+        levels = f"{one.n_levels:,}" if one.kind in ("category", "many", "text") else ""
         kind = {"many": "category", "empty": "nothing", "constant": "constant"}.get(one.kind, one.kind.lower())[:9]
-        missing = f"{one.missing:,}" if one.missing else ""
+        missing = f"{one.n_missing:,}" if one.n_missing else ""
         terminal.say(f"  {name:{longest}} {kind:9}{missing:>9}{levels:>8}  {first}".rstrip())
         for line in more:
             terminal.say(" " * left + line)
@@ -94,7 +94,7 @@ def tell_scores(
         for name, title in titles.items()
     ]
     terminal.table(["", *measures], rows)
-    if table.target.classes is not None and len(set(table.held[1].tolist())) > 1:
+    if table.target.classes is not None and len(set(table.held_out.y.tolist())) > 1:
         terminal.say()
         _wrapped(terminal, f"balanced: mean recall of the classes; rare recall: that of {rarest(table)!r}.")
     for warning in warnings_of(table):
