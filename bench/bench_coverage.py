@@ -104,7 +104,7 @@ def absolute(X: NDArray, y: NDArray, splits: list[Split]) -> list[Ends]:
 
 
 def normalised(X: NDArray, y: NDArray, splits: list[Split]) -> list[Ends]:
-    """Networks that differ in their first weights, by whose spread widths are scaled."""
+    """Networks that differ in their initial weights, by whose spread widths are scaled."""
     many = trained(X, y, learned(splits, MEMBERS))
     return [
         all_levels(group(many, k, MEMBERS), X, y, calibrate, test, method="normalised")

@@ -1,4 +1,4 @@
-"""The first weights of every scheme: their scale, their place and where they come from."""
+"""The initial weights of every scheme: their scale, their place and where they come from."""
 
 import numpy as np
 import pytest

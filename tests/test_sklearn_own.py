@@ -29,8 +29,9 @@ from fastnn.sklearn import (
     restarts,
     to_sklearn,
 )
-from fastnn.sklearn.conventions import first_weights, r2, update_rule_of
+from fastnn.sklearn.conventions import initial_weights, update_rule_of
 from fastnn.sklearn.epochs import Epochs
+from fastnn.sklearn.scoring import r2
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 4))
@@ -221,12 +222,12 @@ def test_ctrl_c_before_any_start_is_finished_leaves_the_last_fit(monkeypatch):
 
 
 def test_the_best_of_several_starts_is_kept():
-    """First weights of all come first in the random stream; then each has its epochs."""
+    """Initial weights of all come first in the random stream; then each has its epochs."""
     params = {"shuffle": False, "warm_start": True}
     many = regressor(n_restarts=5, **params).fit(X, Y)
     rng, models = np.random.RandomState(0), []
     for _ in range(5):
-        coefs, intercepts = first_weights([4, 6, 5, 2], ("relu", "relu"), rng, np.dtype(float))
+        coefs, intercepts = initial_weights([4, 6, 5, 2], ("relu", "relu"), rng, np.dtype(float))
         model = regressor(max_iter=1, **params).fit(X, Y)
         vars(model).update(coefs_=coefs, intercepts_=intercepts, best_loss_=np.inf, loss_curve_=[])
         models.append(model.set_params(max_iter=6).fit(X, Y))
@@ -610,7 +611,7 @@ def test_ctrl_c_keeps_what_was_learned():
 
 # ---------------------------------------------------------------- scikit-learn's tools
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_ctrl_c_before_the_first_epoch_is_over_keeps_the_first_weights(monkeypatch, early_stopping):
+def test_ctrl_c_before_the_first_epoch_is_over_keeps_the_initial_weights(monkeypatch, early_stopping):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
@@ -621,7 +622,7 @@ def test_ctrl_c_before_the_first_epoch_is_over_keeps_the_first_weights(monkeypat
     assert model.n_iter_ == 0
     assert model.predict(X).shape == Y.shape
     rng = np.random.RandomState(0)
-    np.testing.assert_array_equal(model.coefs_[0], first_weights([4, 6, 5, 2], "relu", rng, X.dtype)[0][0])
+    np.testing.assert_array_equal(model.coefs_[0], initial_weights([4, 6, 5, 2], "relu", rng, X.dtype)[0][0])
 
 
 @pytest.mark.parametrize("solver", ["adam", "levenberg-marquardt"])

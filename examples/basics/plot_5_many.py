@@ -2,7 +2,7 @@
 A thousand networks in one call
 ===============================
 
-How much of a result is chance? :func:`fastnn.fit_many` trains the same network from a thousand first weights, side by
+How much of a result is chance? :func:`fastnn.fit_many` trains the same network from a thousand initial weights, side by
 side in the lanes of SIMD vectors.
 """
 

@@ -63,7 +63,7 @@ def tutorial(rng: Any = 1, repeats: int = 15) -> dict[str, Run]:
     Parameters
     ----------
     rng : anything `numpy.random.default_rng` takes
-        Where the first weights come from.
+        Where the initial weights come from.
     repeats : int
         Timed trainings in each way after the first.
 
@@ -155,7 +155,7 @@ def digits(rng: int = 1, epochs: int = 30) -> Digits:
     Parameters
     ----------
     rng : int
-        Seed of the split, the first weights and the shuffles.
+        Seed of the split, the initial weights and the shuffles.
     epochs : int
         Passes over the training images.
 

@@ -27,7 +27,7 @@ class NeuralNetwork:
     y : ndarray, shape (n, 1)
         Their targets.
     weights1, weights2 : ndarray, shapes (n_in, 4) and (4, 1)
-        The first weights, which are trained in place.
+        The initial weights, which are trained in place.
     """
 
     def __init__(self, x: NDArray, y: NDArray, weights1: NDArray, weights2: NDArray):

@@ -15,7 +15,7 @@ from fastnn.sklearn.perceptron import Perceptron
 
 
 def begin(estimator: Perceptron, coefs: list[NDArray], intercepts: list[NDArray]) -> None:
-    """Take these first weights, and set what is known before training."""
+    """Take these initial weights, and set what is known before training."""
     estimator.coefs_, estimator.intercepts_ = coefs, intercepts
     estimator.n_iter_ = estimator.t_ = 0
     if estimator.solver != "lbfgs":

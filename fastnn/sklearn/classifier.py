@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from fastnn.sklearn.conventions import keep, unchanged_if_refused
+from fastnn.sklearn.attributes import store_arguments, unchanged_on_error
 from fastnn.sklearn.fitting import fit_estimator
 from fastnn.sklearn.perceptron import Perceptron
 
@@ -166,7 +166,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         threads=1,
         class_weight=None,
     ):
-        keep(self, locals())
+        store_arguments(self, locals())
 
     _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too
 
@@ -214,7 +214,7 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
             The fitted estimator.
         """
         # In the first call scikit-learn sets `classes_` before it looks at the samples.
-        with nullcontext() if hasattr(self, "coefs_") else unchanged_if_refused(self):
+        with nullcontext() if hasattr(self, "coefs_") else unchanged_on_error(self):
             return super().partial_fit(X, y, sample_weight, classes)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray]:

@@ -1,9 +1,8 @@
-"""scikit-learn's names and conventions in fastnn's terms: networks, first weights, losses, update rules, scores."""
+"""scikit-learn's names and conventions in fastnn's terms: networks, initial weights, losses, update rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -37,23 +36,6 @@ REGRESSION_LOSSES = tuple(_LOSSES)
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
-
-
-def keep(estimator: Any, arguments: dict[str, Any]) -> None:
-    """Set each argument of a constructor, its ``locals()``, as the attribute of that name, as scikit-learn asks."""
-    vars(estimator).update({name: value for name, value in arguments.items() if name not in ("self", "__class__")})
-
-
-@contextmanager
-def unchanged_if_refused(estimator: Any) -> Iterator[None]:
-    """A context in which an error, or Ctrl-C, leaves an estimator as it was: a fitted one predicts what it learned."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def hidden_sizes(sizes: Any) -> list[int]:
@@ -100,7 +82,7 @@ def spec_of(sizes: Iterable[int], activations: Iterable[str], output: str, dtype
     return NetworkSpec(tuple(int(size) for size in sizes), names, dtype=np.dtype(dtype).name)
 
 
-def first_weights(
+def initial_weights(
     sizes: list[int], activation: Any, rng: np.random.RandomState, dtype: np.dtype
 ) -> tuple[list[NDArray], list[NDArray]]:
     """Weights and biases as scikit-learn draws them: Glorot's uniform bound, less for a logistic activation.
@@ -148,8 +130,8 @@ def loss_numbers(estimator: Any) -> dict[str, Any]:
     return {row.name: getattr(estimator, row.name, row.default) for row in catalogue.PARAMETERS}
 
 
-def batch_rows(solver: str, batch_size: Any, n: int) -> int:
-    """Rows of a batch, by scikit-learn's rule; Rprop takes all."""
+def effective_batch_size(solver: str, batch_size: Any, n: int) -> int:
+    """Samples in a batch of at most all n, by scikit-learn's rule; Rprop takes all."""
     if solver == "rprop":
         return n
     return min(200 if batch_size == "auto" else int(batch_size), n)
@@ -189,22 +171,3 @@ def update_rule_of(estimator: Any) -> Optimizer:
         case "rprop":
             return Rprop(rate)
     raise ValueError(f"solver must be one of {', '.join(STOCHASTIC_SOLVERS)} here; got {estimator.solver!r}")
-
-
-# ---- scores of an epoch: scikit-learn's own functions check so much that they take longer than a small network's epoch
-def accuracy(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
-    """scikit-learn's accuracy of outputs on labels ``(n,)``, or indicators ``(n, n_out)``; NaN is the first class."""
-    hits = output.argmax(axis=1) == y if y.ndim == 1 else ((output > 0.5) == y).all(axis=1)
-    return float(np.average(hits, weights=weight))
-
-
-def r2(output: NDArray, y: NDArray, weight: NDArray | None) -> float:
-    """scikit-learn's R2, the mean over outputs; NaN without finite outputs, and of a single sample."""
-    if len(y) < 2 or not np.isfinite(output).all():
-        return np.nan
-    output, y = output.astype(np.float64), y.astype(np.float64)  # whose squares float32 may not hold
-    shares = np.ones((len(y), 1)) if weight is None else weight[:, np.newaxis]
-    unexplained = (shares * (y - output) ** 2).sum(axis=0)
-    total = (shares * (y - np.average(y, axis=0, weights=weight)) ** 2).sum(axis=0)
-    constant = np.where(unexplained == 0, 1.0, 0.0)  # of an output whose targets are all the same
-    return float(np.where(total == 0, constant, 1 - unexplained / np.where(total == 0, 1, total)).mean())

@@ -1,4 +1,4 @@
-"""What every call of ``fit`` and ``partial_fit`` does: check, draw the first weights, split, hand over to a solver."""
+"""What every call of ``fit`` and ``partial_fit`` does: check, draw initial weights, split, hand over to a solver."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.checks import check_memory, counted
+from fastnn.sklearn.attributes import unchanged_on_error
 from fastnn.sklearn.bookkeeping import begin, check_callbacks, go_on, merit
 from fastnn.sklearn.conventions import (
     NON_FINITE,
     activations_of,
-    first_weights,
     hidden_sizes,
+    initial_weights,
     spec_of,
-    unchanged_if_refused,
 )
 from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
@@ -35,8 +35,8 @@ def fit_estimator(
     incremental: bool = False,
     validation_data: Any = None,
 ) -> Perceptron:
-    """Train an estimator from first weights, or on from those it has: with `warm_start`, and `incremental` always."""
-    with unchanged_if_refused(estimator):
+    """Train an estimator from initial weights, or on from those it has: with `warm_start`, and `incremental` always."""
+    with unchanged_on_error(estimator):
         starts, data, validation = _prepared(estimator, X, y, sample_weight, incremental, validation_data)
         estimator._learned_loss = estimator.loss
         estimator._learned_min_variance = getattr(estimator, "min_variance", None)
@@ -50,7 +50,7 @@ def fit_estimator(
 def _prepared(
     estimator: Perceptron, X: Any, y: Any, sample_weight: Any, incremental: bool, validation_data: Any
 ) -> tuple[list[Any], Data, Data | None]:
-    """First weights of each start, none to train on; the data, and the validation set, None without one."""
+    """Initial weights of each start, none to train on; the data, and the validation set, None without one."""
     if estimator.solver == "levenberg-marquardt" and estimator.loss != "squared_error":
         raise ValueError(f"loss must be 'squared_error' with solver='levenberg-marquardt'; got {estimator.loss!r}")
     check_callbacks(estimator.callbacks)
@@ -83,7 +83,7 @@ def _prepared(
         parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
         check_memory("the parameters of hidden_layer_sizes", parameters, dtype.itemsize)
         check_memory("n_restarts", count, parameters * dtype.itemsize)
-        starts = [first_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
+        starts = [initial_weights(sizes, estimator.activation, estimator._random_state, dtype) for _ in range(count)]
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
     activations = activations_of(estimator.activation, len(hidden))

@@ -11,7 +11,8 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS, keep
+from fastnn.sklearn.attributes import store_arguments
+from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
 from fastnn.sklearn.fitting import fit_estimator
 from fastnn.sklearn.perceptron import Perceptron
 from fastnn.sklearn.targets import Targets
@@ -108,7 +109,7 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
         quantiles=0.5,
         min_variance=1e-6,
     ):
-        keep(self, locals())
+        store_arguments(self, locals())
 
     _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too
 

@@ -22,7 +22,7 @@ from fastnn.sklearn.conventions import (
 )
 from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.stochastic import rows_of_a_batch
+from fastnn.sklearn.stochastic import clipped_batch_size
 
 
 def goes_together(estimator: Perceptron, data: Data, validation: Data | None) -> bool:
@@ -37,14 +37,14 @@ def goes_together(estimator: Perceptron, data: Data, validation: Data | None) ->
         and plain_rate
         and not watched
         and not scipy.sparse.issparse(data[0])
-        and rows_of_a_batch(estimator, len(data[1])) == len(data[1])
+        and clipped_batch_size(estimator, len(data[1])) == len(data[1])
         and (estimator.n_outputs_ == 1 or estimator.out_activation_ == "softmax")
         and estimator.tol > 0  # what is no improvement by 0 is one to scikit-learn
     )
 
 
 def fit_together(estimator: Perceptron, starts: list[tuple[list[NDArray], list[NDArray]]], data: Data) -> bool:
-    """Train every start, first weights and biases, and keep the one whose last loss is least.
+    """Train every start, initial weights and biases, and keep the one whose last loss is least.
 
     Returns whether `fit_many` did: it refuses some numbers that scikit-learn takes, such as a momentum of 1 or a
     negative weight.

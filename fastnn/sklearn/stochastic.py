@@ -8,22 +8,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 
 from fastnn.jobs.job import State
-from fastnn.settings.spec import NetworkSpec
 from fastnn.sklearn.bookkeeping import call_back, count_improvements, end_epochs, warn_of_the_end
-from fastnn.sklearn.conventions import NON_FINITE, accuracy, batch_rows, r2, update_rule_of
-from fastnn.sklearn.data import Data, outputs
+from fastnn.sklearn.conventions import NON_FINITE, effective_batch_size, update_rule_of
+from fastnn.sklearn.data import Data
 from fastnn.sklearn.epochs import Epochs, StochasticState
 from fastnn.sklearn.perceptron import Perceptron
+from fastnn.sklearn.scoring import validate
 
 
 def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> bool:
     """Epochs of batches until the loss, or the validation score, no longer improves; whether Ctrl-C ended them."""
     n, dtype = len(data[1]), data[0].dtype
     rule = update_rule_of(estimator)
-    rows = rows_of_a_batch(estimator, n)
+    rows = clipped_batch_size(estimator, n)
     # In one batch the order of the rows is seen by rounding alone, and by who draws on from the same generator.
     shuffle = bool(estimator.shuffle) and not (rows == n and isinstance(estimator.random_state, Integral))
     job = estimator._job(data, dtype, optimizer=rule, batch_size=rows, shuffle=shuffle)
@@ -79,13 +78,13 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
     return interrupted
 
 
-def rows_of_a_batch(estimator: Perceptron, n: int) -> int:
-    """The batch size, of at most all n rows."""
+def clipped_batch_size(estimator: Perceptron, n: int) -> int:
+    """The batch size, of at most all n rows; warns if it was given as more."""
     if estimator.solver != "rprop" and estimator.batch_size != "auto" and estimator.batch_size > n:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
         )
-    return batch_rows(estimator.solver, estimator.batch_size, n)
+    return effective_batch_size(estimator.solver, estimator.batch_size, n)
 
 
 def _rates(estimator: Perceptron, epochs: int, n: int) -> NDArray[np.float64]:
@@ -98,28 +97,6 @@ def _rates(estimator: Perceptron, epochs: int, n: int) -> NDArray[np.float64]:
     rates = np.array([state.learning_rate, *(first / seen**state.power)])
     state.learning_rate = float(rates[-1])
     return rates[:-1]
-
-
-def validate(estimator: Perceptron, spec: NetworkSpec, params: NDArray, validation: Data, best: NDArray) -> bool:
-    """Score the network on the validation set: whether it improved; the best parameters are kept in `best`."""
-    X, y, weight = validation
-    output = outputs(spec, params, X)
-    if not is_classifier(estimator):
-        score = r2(output[:, : y.shape[1]], y, weight)
-    elif len(estimator.classes_) == 1:  # which is predicted whatever the output is
-        score = 1.0
-    else:
-        score = accuracy(output, y, weight)
-    if estimator.validation_scores_ is None:
-        estimator.validation_scores_ = []
-    estimator.validation_scores_.append(score)
-    if estimator.verbose:
-        print(f"Validation score: {score:f}")
-    last = -np.inf if estimator.best_validation_score_ is None else estimator.best_validation_score_
-    if score > last:
-        estimator.best_validation_score_ = score
-        best[:] = params
-    return not score < last + estimator.tol
 
 
 def _stops(estimator: Perceptron) -> bool:

@@ -22,7 +22,7 @@ from fastnn.sklearn.bookkeeping import call_back, end_epochs
 from fastnn.sklearn.conventions import poisson_constant
 from fastnn.sklearn.data import Data
 from fastnn.sklearn.perceptron import Perceptron
-from fastnn.sklearn.stochastic import validate
+from fastnn.sklearn.scoring import validate
 from fastnn.training.blas import blas_threads
 from fastnn.training.history import Epoch
 from fastnn.training.twins import twin

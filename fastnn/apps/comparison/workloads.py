@@ -131,7 +131,7 @@ class Workload:
         )
 
     def start(self) -> NDArray:
-        """First parameters, shape (n_params,), or (members, n_params) where there are many."""
+        """Initial parameters, shape (n_params,), or (members, n_params) where there are many."""
         first = np.stack([self.network(number).params for number in range(self.members)])
         return first if self.members > 1 else first[0]
 

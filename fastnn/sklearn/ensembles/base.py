@@ -17,12 +17,12 @@ from fastnn.ensembles.fit_many import fit_many
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
 from fastnn.settings.own import Activation, Loss
+from fastnn.sklearn.attributes import store_arguments
 from fastnn.sklearn.conventions import (
     HIDDEN_ACTIVATIONS,
     activations_of,
-    batch_rows,
+    effective_batch_size,
     hidden_sizes,
-    keep,
     loss_and_convention,
     loss_numbers,
     spec_of,
@@ -71,7 +71,7 @@ class EnsembleBase(BaseEstimator):
         random_state=None,
         threads=1,
     ):
-        keep(self, locals())
+        store_arguments(self, locals())
 
     def _train(self, X: NDArray, y: NDArray, sample_weight: Any, n_out: int, output: str, loss: str | Loss) -> None:
         """Train the members on validated samples and targets, or labels."""
@@ -97,7 +97,7 @@ class EnsembleBase(BaseEstimator):
         n, members = len(X), int(self.n_estimators)
         if self.bootstrap:
             weight = weight * _bootstraps(weight, members, rng)
-        batch = batch_rows(self.solver, self.batch_size, n)
+        batch = effective_batch_size(self.solver, self.batch_size, n)
         # As in the other estimators, a batch's penalty is divided by its weight, here by what that is on average, and
         # goes with half of a squared error, of which the members learn the whole.
         divisor = loss_and_convention(getattr(self, "loss", "log_loss"), spec)[1].divisor

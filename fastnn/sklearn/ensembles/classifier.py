@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fastnn.models.ensemble import mean_of, std_of
-from fastnn.sklearn.conventions import unchanged_if_refused
+from fastnn.sklearn.attributes import unchanged_on_error
 from fastnn.sklearn.ensembles.base import EnsembleBase
 
 
@@ -57,7 +57,7 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
         self
             The fitted estimator.
         """
-        with unchanged_if_refused(self):
+        with unchanged_on_error(self):
             X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
             check_classification_targets(y)
             self.classes_, labels = np.unique(y, return_inverse=True)

@@ -14,7 +14,8 @@ from fastnn.checks import check_quantiles
 from fastnn.checks.arrays import as_floats
 from fastnn.models.ensemble import mean_of, quantiles_of, std_of
 from fastnn.models.normal_outputs import variance_of_mixture
-from fastnn.sklearn.conventions import catalogue_loss, keep, output_of, unchanged_if_refused
+from fastnn.sklearn.attributes import store_arguments, unchanged_on_error
+from fastnn.sklearn.conventions import catalogue_loss, output_of
 from fastnn.sklearn.ensembles.base import EnsembleBase
 from fastnn.sklearn.targets import Targets
 
@@ -101,7 +102,7 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
         quantiles=0.5,
         min_variance=1e-6,
     ):
-        keep(self, locals())
+        store_arguments(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleRegressor:
@@ -121,7 +122,7 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
         self
             The fitted estimator.
         """
-        with unchanged_if_refused(self):
+        with unchanged_on_error(self):
             X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)

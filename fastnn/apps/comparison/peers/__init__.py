@@ -3,7 +3,7 @@
 A module has a class ``Training(workload, threads)``, which builds what is timed; and, if the library can train many
 networks together, a class ``Many`` for such workloads. Both have
 
-- ``reset()``: back to the first parameters and a fresh optimizer;
+- ``reset()``: back to the initial parameters and a fresh optimizer;
 - ``run(steps)``: that many steps from the first batch on, and only then returns; `steps` is at most a pass, or
   whole passes;
 - ``params()``: what it has learned, as the flat vector of a `fastnn.MLP`, or one for each network.
@@ -27,7 +27,7 @@ class Training(Protocol):
     def __init__(self, workload: Workload, threads: int) -> None: ...
 
     def reset(self) -> None:
-        """Back to the first parameters and a fresh optimizer."""
+        """Back to the initial parameters and a fresh optimizer."""
 
     def run(self, steps: int) -> None:
         """Train from the first batch on."""
