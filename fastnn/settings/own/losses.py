@@ -6,9 +6,12 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from fastnn.settings import catalogue
+from fastnn.settings.describing import describe, is_number
 from fastnn.settings.fingerprint import fingerprint, frozen, plain, refuse_others
-from fastnn.settings.own.names import interval, kept, own_name, plain_name
+from fastnn.settings.own.names import kept, own_name, plain_name
 
 
 class Loss(catalogue.Loss):
@@ -77,9 +80,9 @@ class Loss(catalogue.Loss):
     ):
         refuse_others(value=value, gradient=gradient)
         digest = fingerprint(value, gradient)
-        super().__init__(own_name(value, name, digest), int(digest, 16), targets=interval("targets", targets))
+        super().__init__(own_name(value, name, digest), int(digest, 16), targets=_interval("targets", targets))
         self._keep(value=value, gradient=gradient)
-        vars(self).update(outputs=interval("outputs", outputs))
+        vars(self).update(outputs=_interval("outputs", outputs))
         catalogue.OWN_LOSSES.setdefault(self.code, self)
 
     def _keep(self, **given: Callable) -> None:
@@ -182,6 +185,29 @@ def _square(residual: Callable, derivative: Callable) -> tuple[Callable, Callabl
         return 2 * residual(o, y) * derivative(o, y)
 
     return value, gradient
+
+
+def _interval(argument: str, given: Any) -> tuple[float, float]:
+    """The least and the greatest number that a function is defined on.
+
+    Raises
+    ------
+    TypeError
+        If it is no pair of numbers.
+    ValueError
+        If the second is not above the first.
+    """
+    is_pair = isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim == 1)
+    ends = tuple(given) if is_pair else ()
+    if len(ends) != 2 or not all(map(is_number, ends)):
+        raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {describe(given)}")
+    try:
+        low, high = map(float, ends)
+    except OverflowError as error:  # of a whole number
+        raise TypeError(f"{argument} must be two numbers of float64; got {describe(given)}") from error
+    if not low < high:
+        raise ValueError(f"{argument} must be two numbers, the second above the first; got {describe(given)}")
+    return low, high
 
 
 def _again(

@@ -1,13 +1,11 @@
-"""What rows of the user's own are called, a name and a fingerprint of the functions; and on which numbers they work."""
+"""What rows of the user's own are called: a name and a fingerprint of the functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from fastnn.settings.describing import describe, is_number
+from fastnn.settings.describing import describe
 from fastnn.settings.fingerprint import plain
 
 
@@ -38,26 +36,3 @@ def own_name(function: Callable, name: str | None, digest: str) -> str:
     if not isinstance(name, str) or not name or "@" in name:
         raise TypeError(f"name must be a text without @; got {describe(name)}")
     return f"{name}@{digest}"
-
-
-def interval(argument: str, given: Any) -> tuple[float, float]:
-    """The least and the greatest number that a function is defined on.
-
-    Raises
-    ------
-    TypeError
-        If it is no pair of numbers.
-    ValueError
-        If the second is not above the first.
-    """
-    is_pair = isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim == 1)
-    ends = tuple(given) if is_pair else ()
-    if len(ends) != 2 or not all(map(is_number, ends)):
-        raise TypeError(f"{argument} must be two numbers, the least and the greatest; got {describe(given)}")
-    try:
-        low, high = map(float, ends)
-    except OverflowError as error:  # of a whole number
-        raise TypeError(f"{argument} must be two numbers of float64; got {describe(given)}") from error
-    if not low < high:
-        raise ValueError(f"{argument} must be two numbers, the second above the first; got {describe(given)}")
-    return low, high

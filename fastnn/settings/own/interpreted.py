@@ -1,4 +1,4 @@
-"""Functions of the user's as Python runs them."""
+"""Functions of the user's as Python runs them, uncompiled."""
 
 from __future__ import annotations
 
