@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.exchange import c_functions, c_members
-from fastnn.exchange.c_members import MEMBER, ONE, Which
+from fastnn.exchange.c_members import INDEX, NO_INDEX, MemberIndex
 from fastnn.exchange.contents import title, weights_and_biases
 from fastnn.exchange.self_test import SAMPLES, SelfTest, self_test
 from fastnn.settings.spec import Layer, NetworkSpec
@@ -109,15 +109,15 @@ enum {{ WIDEST = {max(spec.sizes)} }};
             yield _table(f"b{l}", b)
     if derivatives or not spec.bias:
         yield "static const real zeros[WIDEST];\n"
-    which = ONE if params.ndim == 1 else MEMBER
+    index = NO_INDEX if params.ndim == 1 else INDEX
     for l, layer in enumerate(spec.layers):
-        yield from _product(l, layer, which)
+        yield from _product(l, layer, index)
     if spec.output_activation == "softmax":
         yield _SOFTMAX
-    yield from _forward(spec, name, which)
+    yield from _forward(spec, name, index)
     if derivatives:
-        yield from _derivatives(spec, name, which)
-    if which is MEMBER:
+        yield from _derivatives(spec, name, index)
+    if index is INDEX:
         yield from c_members.forward(spec, name, len(params))
         if derivatives:
             yield from c_members.derivative(name, "jvp", len(params), "t", spec.n_out)
@@ -154,10 +154,11 @@ def _exact(x: np.floating) -> str:
 
 
 # ---------------------------------------------------------------- products
-def _product(l: int, layer: Layer, which: Which) -> Iterator[str]:
+def _product(l: int, layer: Layer, index: MemberIndex) -> Iterator[str]:
     """``z = x W + b``."""
-    n_in, n_out, W = layer.n_in, layer.n_out, f"W{l}{which.of}"
-    yield f"static void product_{l}({which.takes}const real *restrict x, const real *restrict b, real *restrict z)\n{{"
+    n_in, n_out, W = layer.n_in, layer.n_out, f"W{l}{index.subscript}"
+    arrays = "const real *restrict x, const real *restrict b, real *restrict z"
+    yield f"static void product_{l}({index.parameter}{arrays})\n{{"
     if n_out == 1:
         yield _dot(n_in, f"x[@] * {W}[@][0]", "z[0]", "b[0] + ")
     else:  # two inputs at a time, for half as many loads and stores of the sums
@@ -204,28 +205,28 @@ def _places(spec: NetworkSpec, first: str, last: str) -> list[str]:
     return [first, *("gh"[l % 2] for l in range(spec.n_layers - 1)), last]
 
 
-def _room(spec: NetworkSpec) -> str:
+def _room(spec: NetworkSpec) -> Iterator[str]:
     """The arrays between the layers."""
-    names = ["g[WIDEST]", "h[WIDEST]"][: spec.n_layers - 1]
-    return f"    real {', '.join(names)};" if names else ""
+    if names := ["g[WIDEST]", "h[WIDEST]"][: spec.n_layers - 1]:
+        yield f"    real {', '.join(names)};"
 
 
-def _head(name: str, function: str, which: Which) -> str:
+def _head(name: str, function: str, index: MemberIndex) -> str:
     """The beginning of a function of all, or of one that computes a member's part of it."""
-    return f"void {name}_{function}(" if which is ONE else f"static void {function}_of({which.takes}"
+    return f"void {name}_{function}(" if index is NO_INDEX else f"static void {function}_of({index.parameter}"
 
 
-def _bias(spec: NetworkSpec, l: int, which: Which) -> str:
-    return f"b{l}{which.of}" if spec.bias else "zeros"
+def _bias(spec: NetworkSpec, l: int, index: MemberIndex) -> str:
+    return f"b{l}{index.subscript}" if spec.bias else "zeros"
 
 
-def _forward(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
-    yield f"{_head(name, 'forward', which)}const real *restrict x, real *restrict out)\n{{"
-    yield from filter(None, [_room(spec)])
+def _forward(spec: NetworkSpec, name: str, index: MemberIndex) -> Iterator[str]:
+    yield f"{_head(name, 'forward', index)}const real *restrict x, real *restrict out)\n{{"
+    yield from _room(spec)
     places = _places(spec, "x", "out")
     for l, layer in enumerate(spec.layers):
         source, target = places[l], places[l + 1]
-        yield f"    product_{l}({which.passes}{source}, {_bias(spec, l, which)}, {target});"
+        yield f"    product_{l}({index.argument}{source}, {_bias(spec, l, index)}, {target});"
         yield from _activate(layer, target)
     yield "}\n"
 
@@ -240,35 +241,35 @@ def _activate(layer: Layer, h: str) -> Iterator[str]:
         yield f"    for (int j = 0; j < {layer.n_out}; ++j) {h}[j] = {activation}_({h}[j]);"
 
 
-def _derivatives(spec: NetworkSpec, name: str, which: Which) -> Iterator[str]:
+def _derivatives(spec: NetworkSpec, name: str, index: MemberIndex) -> Iterator[str]:
     """The products of the Jacobian with vectors, which share the derivatives of the activations at x."""
     offsets = np.concatenate([[0], np.cumsum(spec.sizes[1:])]).tolist()  # of each layer's in one array
     for l, layer in enumerate(spec.layers):
-        yield from _transposed_product(l, layer, which)
-    yield from _slopes(spec, which, offsets)
+        yield from _transposed_product(l, layer, index)
+    yield from _slopes(spec, index, offsets)
     if spec.output_activation == "softmax":
         yield _SOFTMAX_SLOPE
-    yield from _jvp(spec, name, which, offsets)
-    yield from _vjp(spec, name, which, offsets)
+    yield from _jvp(spec, name, index, offsets)
+    yield from _vjp(spec, name, index, offsets)
 
 
-def _transposed_product(l: int, layer: Layer, which: Which) -> Iterator[str]:
+def _transposed_product(l: int, layer: Layer, index: MemberIndex) -> Iterator[str]:
     """``u = W v``."""
-    yield f"static void transposed_{l}({which.takes}const real *restrict v, real *restrict u)\n{{"
+    yield f"static void transposed_{l}({index.parameter}const real *restrict v, real *restrict u)\n{{"
     yield f"    for (int row = 0; row < {layer.n_in}; ++row) {{"
-    yield _dot(layer.n_out, f"W{l}{which.of}[row][@] * v[@]", "u[row]", indent="        ")
+    yield _dot(layer.n_out, f"W{l}{index.subscript}[row][@] * v[@]", "u[row]", indent="        ")
     yield "    }\n}\n"
 
 
-def _slopes(spec: NetworkSpec, which: Which, offsets: list[int]) -> Iterator[str]:
+def _slopes(spec: NetworkSpec, index: MemberIndex, offsets: list[int]) -> Iterator[str]:
     yield "/* The derivative of every activation at x, layer after layer; of softmax the outputs. */"
-    yield f"static void slopes_at({which.takes}const real *restrict x, real *restrict slopes)\n{{"
+    yield f"static void slopes_at({index.parameter}const real *restrict x, real *restrict slopes)\n{{"
     yield f"    real out[{spec.n_out}];"
-    yield from filter(None, [_room(spec)])
+    yield from _room(spec)
     places = _places(spec, "x", "out")
     for l, layer in enumerate(spec.layers):
         source, target, activation = places[l], places[l + 1], layer.activation.name
-        yield f"    product_{l}({which.passes}{source}, {_bias(spec, l, which)}, {target});"
+        yield f"    product_{l}({index.argument}{source}, {_bias(spec, l, index)}, {target});"
         slope = f"slopes[{offsets[l]} + j]"
         slopes = f"    for (int j = 0; j < {layer.n_out}; ++j) {slope} = @;"
         if activation in c_functions.OF_INPUT:
@@ -283,30 +284,31 @@ def _slopes(spec: NetworkSpec, which: Which, offsets: list[int]) -> Iterator[str
     yield f"    (void)out; (void)slopes;\n}}\n\nenum {{ SLOPES = {offsets[-1]} }};\n"
 
 
-def _jvp(spec: NetworkSpec, name: str, which: Which, offsets: list[int]) -> Iterator[str]:
-    yield f"{_head(name, 'jvp', which)}const real *restrict x, const real *restrict t, real *restrict out)\n{{"
-    yield from filter(None, ["    real slopes[SLOPES];", _room(spec)])
-    yield f"    slopes_at({which.passes}x, slopes);"
+def _jvp(spec: NetworkSpec, name: str, index: MemberIndex, offsets: list[int]) -> Iterator[str]:
+    yield f"{_head(name, 'jvp', index)}const real *restrict x, const real *restrict t, real *restrict out)\n{{"
+    yield "    real slopes[SLOPES];"
+    yield from _room(spec)
+    yield f"    slopes_at({index.argument}x, slopes);"
     places = _places(spec, "t", "out")
     for l, layer in enumerate(spec.layers):
-        yield f"    product_{l}({which.passes}{places[l]}, zeros, {places[l + 1]});"
+        yield f"    product_{l}({index.argument}{places[l]}, zeros, {places[l + 1]});"
         yield from _times_slopes(layer, places[l + 1], offsets[l])
     if spec.output_activation == "ascending":
         yield f"    for (int j = 1; j < {spec.n_out}; ++j) out[j] += out[j - 1];"
     yield "}\n"
 
 
-def _vjp(spec: NetworkSpec, name: str, which: Which, offsets: list[int]) -> Iterator[str]:
-    yield f"{_head(name, 'vjp', which)}const real *restrict x, const real *restrict v, real *restrict out)\n{{"
+def _vjp(spec: NetworkSpec, name: str, index: MemberIndex, offsets: list[int]) -> Iterator[str]:
+    yield f"{_head(name, 'vjp', index)}const real *restrict x, const real *restrict v, real *restrict out)\n{{"
     yield f"    real slopes[SLOPES], d[{spec.n_out}];"
-    yield from filter(None, [_room(spec)])
-    yield f"    slopes_at({which.passes}x, slopes);\n    for (int j = 0; j < {spec.n_out}; ++j) d[j] = v[j];"
+    yield from _room(spec)
+    yield f"    slopes_at({index.argument}x, slopes);\n    for (int j = 0; j < {spec.n_out}; ++j) d[j] = v[j];"
     if spec.output_activation == "ascending":
         yield f"    for (int j = {spec.n_out - 2}; j >= 0; --j) d[j] += d[j + 1];"
     places = _places(spec, "out", "d")
     for l in reversed(range(spec.n_layers)):
         yield from _times_slopes(spec.layers[l], places[l + 1], offsets[l])
-        yield f"    transposed_{l}({which.passes}{places[l + 1]}, {places[l]});"
+        yield f"    transposed_{l}({index.argument}{places[l + 1]}, {places[l]});"
     yield "}\n"
 
 

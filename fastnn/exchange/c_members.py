@@ -8,16 +8,16 @@ from typing import NamedTuple
 from fastnn.settings.spec import NetworkSpec
 
 
-class Which(NamedTuple):
-    """How a function takes, passes on and uses the number of a member: of a single network not at all."""
+class MemberIndex(NamedTuple):
+    """The index of an ensemble's member, as C functions take, pass on and apply it; empty for a single network."""
 
-    takes: str = ""
-    passes: str = ""
-    of: str = ""
+    parameter: str = ""
+    argument: str = ""
+    subscript: str = ""
 
 
-ONE = Which()
-MEMBER = Which("int member, ", "member, ", "[member]")
+NO_INDEX = MemberIndex()
+INDEX = MemberIndex("int member, ", "member, ", "[member]")
 
 
 def forward(spec: NetworkSpec, name: str, members: int) -> Iterator[str]:

@@ -103,7 +103,7 @@ def _layers_of(steps: Iterable[Step]) -> list[_Layer]:
             if layers and not layers[-1].activated and waiting is None:
                 layers[-1] = _scaled_output(layers[-1], step)
             else:
-                waiting = step if waiting is None else _both(waiting, step)
+                waiting = step if waiting is None else _composed(waiting, step)
         elif not layers or waiting is not None:
             place = "before any" if waiting is None else f"after {waiting.place}"
             raise ValueError(f"{step.place} must come right after a dense layer; got it {place}")
@@ -168,7 +168,7 @@ def _are_finite(*arrays: NDArray | np.float64 | None) -> bool:
     return all(np.isfinite(array).all() for array in arrays if array is not None)
 
 
-def _both(first: Scaling, second: Scaling) -> Scaling:
+def _composed(first: Scaling, second: Scaling) -> Scaling:
     """One scaling after another."""
     place = f"{first.place} and {second.place}"
     try:
