@@ -70,11 +70,11 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
 
     Returns
     -------
-    ndarray, shape (n_params + 1, n_params + 1)
+    ndarray of float64, shape (n_params + 1, n_params + 1)
         ``[J r]^T [J r]``: J^T J, and in the last column J^T r and r^T r; only the upper triangle is meaningful.
     """
     n_params = job.spec.n_params
-    sums = np.zeros((n_params + 1, n_params + 1), job.spec.dtype)
+    sums = np.zeros((n_params + 1, n_params + 1))
     for start in range(0, len(job.X), block_rows):
         answer()
         rows = slice(start, start + block_rows)

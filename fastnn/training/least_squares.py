@@ -147,7 +147,6 @@ class _Problem:
     def linearise(self) -> _Linearised:
         """The loss of the data."""
         sums = self.equations.normal_equations(self.job, self.scale, self.block_rows, self.answer)
-        sums = sums.astype(np.float64, copy=False)
         if self.slopes is not None:
             sums += self.slopes.normal_equations(self.block_rows, self.answer)
         return _Linearised(sums[:-1, :-1], sums[:-1, -1], float(sums[-1, -1]))

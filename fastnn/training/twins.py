@@ -74,7 +74,7 @@ class NormalEquations(Protocol):
         """What the loss squares, and its derivative with respect to the outputs, each of shape (n, n_out)."""
 
     def normal_equations(self, job: Job, scale: NDArray, block_rows: int, answer: Callable[[], None]) -> NDArray:
-        """``[J r]^T [J r]``, where J is the Jacobian and r are the residuals, shape (n_params + 1, n_params + 1)."""
+        """``[J r]^T [J r]`` in float64, J the Jacobian and r the residuals, shape (n_params + 1, n_params + 1)."""
 
     def cholesky(
         self, matrix: NDArray[np.float64], damping: float, answer: Callable[[], None]

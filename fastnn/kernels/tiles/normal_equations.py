@@ -53,6 +53,9 @@ _PIVOTS = 32
 #: Operations of one call of a kernel, a tenth of a second or so: between two calls Ctrl-C is answered.
 _OPERATIONS = 2e9
 
+#: Rows whose sums stay in float32, if a network computes in it: those of millions would be wrong in the third digit.
+_ROWS_IN_SINGLE = 1024
+
 
 @inlined
 def _outer(h, n_in, d, n_out, out):
@@ -216,15 +219,19 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
         room = aligned_zeros(2 * block_rows * spec.n_out, dtype)
         job.buffers = aligned_zeros(size, dtype), room, rows, sums
     work, room, rows, sums = job.buffers
-    sums[:] = 0
+    total = np.zeros(sums.shape)
     addresses = forward_address(dtype), _residuals_address(job.loss, dtype)
-    blocks = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2)))
-    for start in range(0, len(job.X), blocks * block_rows):
-        answer()
-        part = slice(start, start + blocks * block_rows)
-        arrays = job.params, job.X[part], job.y[part], scale[part], work, room
-        _add_up(layers, spec.n_layers, zeros, *addresses, *arrays, block_rows, rows, stride, sums)
-    return sums.reshape(-1, stride)[:, : spec.n_params + 1]
+    blocks, n = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2))), len(job.X)
+    summed = n if dtype == "float64" else max(1, _ROWS_IN_SINGLE // block_rows) * block_rows
+    for first in range(0, n, summed):
+        sums[:], stop = 0, min(first + summed, n)
+        for start in range(first, stop, blocks * block_rows):
+            answer()
+            part = slice(start, min(start + blocks * block_rows, stop))
+            arrays = job.params, job.X[part], job.y[part], scale[part], work, room
+            _add_up(layers, spec.n_layers, zeros, *addresses, *arrays, block_rows, rows, stride, sums)
+        total += sums
+    return total.reshape(-1, stride)[:, : spec.n_params + 1]
 
 
 def cholesky(
