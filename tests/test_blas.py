@@ -21,9 +21,11 @@ def threads():
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        yield
-        assert threads() == {2}  # as it was
+    limits = threadpoolctl.threadpool_limits(2, user_api="blas")  # within `with` no other thread could set any
+    yield
+    assert threads() == {2}  # as it was
+    with limits:
+        pass  # and then what was before
 
 
 @pytest.mark.parametrize("rule", [LevenbergMarquardt(), LBFGS(), SGD()], ids=lambda rule: type(rule).__name__)
@@ -65,6 +67,26 @@ def test_runs_on_several_threads_give_back_what_was():
         helper.start()
     run()
     for helper in helpers:
+        helper.join()
+    assert threads() == {2}
+
+
+def test_a_run_that_ends_before_one_that_began_later_leaves_it_its_limit():
+    began, may_end = threading.Event(), threading.Event()
+
+    def run():
+        with blas_threads():
+            began.set()
+            may_end.wait()
+
+    helper = threading.Thread(target=run)
+    with blas_threads():
+        helper.start()
+        began.wait()
+    try:
+        assert threads() == {1}
+    finally:
+        may_end.set()
         helper.join()
     assert threads() == {2}
 

@@ -7,9 +7,11 @@ threads.
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from math import sqrt
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,12 +26,26 @@ def _controller(has_scipy: bool) -> Any:
     return ThreadpoolController()
 
 
-def blas_threads(threads: int = 1) -> AbstractContextManager[Any]:
+#: The limits that hold now, and what guards them.
+_limits: list[Any] = []
+_lock = Lock()
+
+
+@contextmanager
+def blas_threads(threads: int = 1) -> Iterator[None]:
     """A context in which BLAS has this number of threads.
 
-    The limit is the process's: if several Python threads ask for one, that of the first holds.
+    The limit is the process's: if several Python threads ask for one, that of the first holds. They are taken back in
+    reverse order, whichever thread ends first, so that what was before them comes back with the last.
     """
-    return _controller("scipy.linalg" in sys.modules).limit(limits=threads, user_api="blas")
+    with _lock:
+        limit = _controller("scipy.linalg" in sys.modules).limit(limits=threads, user_api="blas")
+        _limits.append(limit.__enter__())
+    try:
+        yield
+    finally:
+        with _lock:
+            _limits.pop().__exit__(None, None, None)
 
 
 def norm(vector: NDArray[np.float64]) -> float:

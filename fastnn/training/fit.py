@@ -115,12 +115,12 @@ def fit(
     limited_blas = blas_threads(1 if solves else threads) if backend == "numpy" or solves else _NOTHING
 
     start = perf_counter()
-    with limited_blas, interruptible as interrupts:
+    with interruptible as interrupts:
         before = job.params.copy()
         if job.monitor is not None:
             job.monitor.begin(state.epochs_done, min(epochs, FIRST_ROOM))
         train, thread = _trainer(job, state, backend, options, interrupts)
-        with thread:
+        with limited_blas, thread:  # that of SciPy, too, which a trainer may have loaded
             run = _Run(train, job, state, epochs, before, first_steps)
             with EpochsBar(show, epochs, validates=run.validation is not None) as bar:
                 status, stopped = run.train_all(bar, interrupts, callback)
