@@ -167,6 +167,27 @@ def test_more_threads_than_processors_share_no_step(monkeypatch):
     assert len(started) == 1
 
 
+def test_threads_that_lack_one_of_them_end(shared, monkeypatch):
+    """As where a signal's handler raises, or the system gives no more threads."""
+    started = []
+
+    class Scarce(prepared.Thread):
+        def start(self):
+            if started:
+                raise RuntimeError("can't start new thread")
+            super().start()
+            started.append(self)
+
+    monkeypatch.setattr(prepared, "Thread", Scarce)
+    net = MLP((7, 9, 2), rng=0)
+    before, (X, y) = net.params.copy(), data((7, 9, 2), 50, "float64")
+    with pytest.raises(RuntimeError, match="thread"):
+        net.fit(X, y, epochs=2, batch_size=50, threads=3)
+    started[0].join(timeout=60)
+    assert not started[0].is_alive()
+    np.testing.assert_array_equal(net.params, before)
+
+
 def test_two_fits_at_once_each_with_two_threads(shared):
     runs = [((7, 33, 5), 100, 32, "float64"), ((40, 12, 3), 300, 300, "float32")] * 2
     expected = [trained(*run) for run in runs]

@@ -18,6 +18,7 @@ from numba.core.event import RecordingListener, install_listener
 import fastnn
 from fastnn.checks import check_job
 from fastnn.embed import from_python
+from fastnn.ensembles import threads as member_threads
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.tiles import predict as predicting
@@ -226,6 +227,22 @@ def test_a_helper_in_the_midst_of_a_long_run_ends_with_the_main_thread():
     with pytest.warns(RuntimeWarning, match="interrupted: 0 of 4 members are finished"):
         fastnn.fit_many(spec, X, X[:, :3], members=4, epochs=10_000_000, **settings)
     assert time.perf_counter() - begin < 5  # a whole run takes half a minute
+
+
+def test_helpers_end_where_another_cannot_begin(monkeypatch):
+    started = []
+
+    class Scarce(threading.Thread):
+        def start(self):
+            if started:
+                raise RuntimeError("can't start new thread")
+            super().start()
+            started.append(self)
+
+    monkeypatch.setattr(member_threads, "Thread", Scarce)
+    with pytest.raises(RuntimeError, match="can't start"):
+        member_threads.share(lambda: lambda: not time.sleep(0.001), 3, None, member_threads.silent)
+    assert not started[0].is_alive()
 
 
 def test_members_leave_the_filters_of_warnings_alone(monkeypatch):

@@ -43,9 +43,9 @@ def share(
         report(outcome.records.n_ended)
 
     helpers = [Thread(target=help_out, name=f"fastnn-member-{i}") for i in range(1, threads)]
-    for helper in helpers:
-        helper.start()
     try:
+        for helper in helpers:
+            helper.start()
         step = work()
         while step():
             show()
@@ -56,5 +56,6 @@ def share(
     finally:
         halt.set()
         for helper in helpers:
-            helper.join()
+            if helper.ident is not None:  # it was started
+                helper.join()
     show()

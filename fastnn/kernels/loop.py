@@ -10,7 +10,7 @@ from fastnn.jobs.job import Status
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.simd.calls import call, call_integer
 from fastnn.kernels.simd.denormals import flush_denormals, restore_denormals
-from fastnn.kernels.simd.threads import meet
+from fastnn.kernels.simd.threads import begin, meet
 
 _DONE, _PAUSED, _STOPPED = int(Status.DONE), int(Status.PAUSED), int(Status.STOPPED)
 
@@ -35,8 +35,9 @@ def loop(steps, job, counters, sums, learning_rates, epoch_losses, n_epochs, max
     epoch, batch, step = counters[0], counters[1], counters[2]
     loss_sum, weight_sum = sums[0], sums[1]
     first_epoch, first_step, status = epoch, step, _DONE
+    if not begin(team):
+        return _PAUSED
     mode = flush_denormals()
-    meet(team)
     while epoch < first_epoch + n_epochs and status == _DONE:
         i = epoch - first_epoch
         if steps.ordered and team.rank == 0:

@@ -15,6 +15,9 @@ from fastnn.kernels.simd.calls import call_system
 #: Looks at the counter of arrivals before a waiting thread lets others run.
 _SPINS = 2000
 
+#: The count of arrivals of a team that shall not begin, as one of its threads will not come.
+CALLED_OFF = 2**62
+
 
 @intrinsic
 def fetch_add(typingctx, place, number):
@@ -53,6 +56,22 @@ def meet(team):
             spins += 1
             if spins > _SPINS:
                 call_system(team.yield_)
+
+
+@inlined
+def begin(team):
+    """Wait until all threads of the team have arrived here for the first time; False if that is called off."""
+    if team.size == 1:
+        return True
+    arrivals = pointer_at(team.arrivals, np.int64)
+    fetch_add(arrivals, 1)
+    spins, count = 0, _read(arrivals)
+    while count < team.size:
+        spins += 1
+        if spins > _SPINS:
+            call_system(team.yield_)
+        count = _read(arrivals)
+    return count < CALLED_OFF
 
 
 @inlined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from threading import Thread
+from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
@@ -16,7 +17,7 @@ from fastnn.kernels import dispatch
 from fastnn.kernels.functions import optimizers
 from fastnn.kernels.jit.compiling import Dispatcher, address_of
 from fastnn.kernels.simd.registers import REGISTER_BYTES
-from fastnn.kernels.simd.threads import yield_address
+from fastnn.kernels.simd.threads import CALLED_OFF, yield_address
 from fastnn.kernels.simd.types import pointer_type
 from fastnn.kernels.tiles import losses
 from fastnn.kernels.tiles.dense import CRITICAL_STRIDE, stride_for
@@ -252,10 +253,18 @@ class PreparedForTiles(PreparedJob):
             return STATUSES[run(*arguments, ALONE)]
         arrivals, yield_ = np.zeros(1, np.int64), yield_address()
         teams = [Team(rank, self.threads, address(arrivals), yield_) for rank in range(self.threads)]
-        others = [Thread(target=run, args=(*arguments, team), daemon=True) for team in teams[1:]]
-        for thread in others:
-            thread.start()
-        status = run(*arguments, teams[0])
+        others = [Thread(target=self._help, args=(arrivals, *arguments, team), daemon=True) for team in teams[1:]]
+        try:
+            for thread in others:
+                thread.start()
+            status = run(*arguments, teams[0])
+        except BaseException:  # from a handler of signals, or as there can be no more threads
+            arrivals[0] = CALLED_OFF
+            raise
         for thread in others:
             thread.join()
         return STATUSES[status]
+
+    def _help(self, arrivals: NDArray[np.int64], *arguments: Any) -> None:
+        """Do another thread's part; what the kernel knows by its address stays until this ends."""
+        run(*arguments)
