@@ -50,7 +50,9 @@ BAD_NETWORKS = [
     ({"activation": ["tanh", "exp"], "sizes": (3, 4, 4, 1)}, ValueError, r"activation must be .*hidden.*; got 'exp'"),
     ({"activation": ["tanh", "relu"]}, ValueError, r"one for each of 1 hidden layer; got 2 names"),
     ({"activation": None}, TypeError, r"activation must be a name, or one for each of 1 hidden layer; got None"),
-    ({"activation": "logistic"}, ValueError, "activation must be one of identity, .*, gelu_tanh, sin; got 'logistic'$"),
+    ({"activation": "step"}, ValueError, "activation must be one of identity, .*, gelu_tanh, sin; got 'step'$"),
+    ({"activation": "gelu"}, ValueError, "activation must be one of .*; got 'gelu'; did you mean 'gelu_tanh'"),
+    ({"output_activation": "linear"}, ValueError, "must be one of .*; got 'linear'; did you mean 'identity'"),
     ({"activation": [3]}, TypeError, r"activation must be one of .*; got 3"),
     ({"output_activation": "Softmax"}, ValueError, r"output_activation must be .*'Softmax'; did you mean 'softmax'"),
     ({"bias": "yes"}, TypeError, r"bias must be True or False; got 'yes'"),
@@ -114,7 +116,8 @@ class Unreadable:
 
 
 BAD_X = [
-    (X[0], ValueError, r"X must have shape \(n, 3\); got \(3,\); for one sample x, pass x\[None\]"),
+    (X[0], ValueError, r"X must have shape \(n, 3\); got \(3,\); for one sample x, pass \[x\]"),
+    (X.T, ValueError, r"X must have shape \(n, 3\); got \(3, 4\); samples are rows: pass X\.T"),
     (X[:, :2], ValueError, r"X must have shape \(n, 3\); got \(4, 2\)"),
     (X[None], ValueError, r"X must have shape \(n, 3\); got \(1, 4, 3\)"),
     (1.0, ValueError, r"X must have shape \(n, 3\); got \(\)"),
@@ -169,24 +172,39 @@ BAD_Y = [
         ValueError,
         r"y must be from 0 to 1 for binary_cross_entropy; got -1\.0 in row 0",
     ),
-    ("cross_entropy", LABELS + 1, ValueError, r"y must hold class labels, integers from 0 to 2; got 3 in row 2"),
-    ("cross_entropy", LABELS - 1, ValueError, r"y must hold class labels, integers from 0 to 2; got -1 in row 0"),
+    (
+        "cross_entropy",
+        LABELS + 1,
+        ValueError,
+        r"y must hold class labels, .* from 0 to 2 for 3 outputs; got 3 in row 2",
+    ),
+    (
+        "cross_entropy",
+        LABELS - 1,
+        ValueError,
+        r"y must hold class labels, .* from 0 to 2 for 3 outputs; got -1 in row 0",
+    ),
     (
         "cross_entropy",
         LABELS.astype(np.uint64) + 2**63,
         ValueError,
         r"class labels.*; got 9223372036854775808 in row 0",
     ),
-    ("cross_entropy", LABELS + 0.5, ValueError, r"y must hold class labels, integers from 0 to 2; got 0\.5 in row 0"),
+    (
+        "cross_entropy",
+        LABELS + 0.5,
+        ValueError,
+        r"y must hold class labels, .* from 0 to 2 for 3 outputs; got 0\.5 in row 0",
+    ),
     ("cross_entropy", changed(LABELS, 1, np.nan), ValueError, r"y must hold class labels.*; got nan in row 1"),
     (
         "cross_entropy",
         ["cat", "dog", "cow", "dog"],
         TypeError,
-        r"y must be an array of real numbers.*class labels; got",
+        r"y must be an array of real numbers.*class labels; got .*<U3; np\.unique\(y, return_inverse=True\)\[1\] turns",
     ),
     ("cross_entropy", LABELS[:3], ValueError, r"y must have as many rows as X, 4; got 3"),
-    ("cross_entropy", LABELS[:, None], ValueError, r"y must have shape \(4, 3\), a row for each of X; got \(4, 1\)"),
+    ("cross_entropy", LABELS[:, None], ValueError, r"y must have shape \(4, 3\).*, or \(4,\) for class labels; got"),
     ("cross_entropy", 0 * ONE_HOT, ValueError, r"y must hold class labels or rows that sum to 1.*got a sum of 0\.0"),
     ("cross_entropy", -ONE_HOT, ValueError, r"y must be from 0 to 1 for cross_entropy; got -1\.0 in row 0, column 0"),
 ]
@@ -202,8 +220,15 @@ def test_bad_targets(act, loss, y, error, message):
 
 
 def test_one_dimension_of_targets_needs_one_output():
-    with pytest.raises(ValueError, match=r"y must have shape \(n, 3\); got \(4,\)"):
+    with pytest.raises(ValueError, match=r"y must have shape \(n, 3\); got \(4,\)$"):
         net(sizes=(3, 4, 3)).fit(X, Y[:, 0], epochs=1)
+    with pytest.raises(ValueError, match=r"got \(4,\); class labels need output_activation='softmax' and"):
+        net(sizes=(3, 4, 3)).fit(X, LABELS, epochs=1)
+
+
+def test_one_dimension_of_samples_is_told_how_to_be_a_column():
+    with pytest.raises(ValueError, match=r"X must have shape \(n, 1\); got \(4,\); for one feature, pass X\[:, None\]"):
+        net(sizes=(1, 4, 1)).predict(X[:, 0])
 
 
 BAD_WEIGHTS = [

@@ -21,8 +21,11 @@ _HOLDERS = (np.ndarray, list, tuple)
 DTYPES: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
-def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
-    """Any array of real numbers, bools included, whatever its dtype, order and byte order; `shape` is for messages."""
+def as_numbers(argument: str, value: Any, shape: str, of_texts: str = "") -> NDArray:
+    """Any array of real numbers, bools included, whatever its dtype, order and byte order.
+
+    `shape` is for messages, and so is `of_texts`, which says what to do with texts.
+    """
     expected = f"{argument} must be an array of real numbers of {f'shape {shape}' if shape else 'any shape'}"
     if hasattr(value, "toarray"):
         raise TypeError(f"{expected}; got the sparse {describe(value)}, whose toarray() is dense")
@@ -38,8 +41,8 @@ def as_numbers(argument: str, value: Any, shape: str) -> NDArray:
         raise TypeError(f"{expected}; got {describe(value)}, of which NumPy makes no array: {error}") from error
     if array.dtype.kind not in "biuf":
         came = describe(value if array.ndim == 0 else array)
-        if array.dtype.kind == "O" and array.ndim:
-            came += "; astype(float) converts it if it holds numbers"
+        if array.dtype.kind in "OU" and array.ndim:
+            came += of_texts or "; astype(float) converts it if it holds numbers"
         raise TypeError(f"{expected}; got {came}")
     return array
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.arrays import DTYPES, as_floats, as_numbers, check_finite
-from fastnn.checks.values import describe
+from fastnn.checks.values import counted, describe
 from fastnn.jobs.missing import counted_weights
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.own import plain_name
@@ -23,6 +23,9 @@ _LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) f
 
 #: Beyond this a number's fourth power overflows, so that a loss might.
 _FAR = {dtype: 2.0 ** (np.finfo(dtype).maxexp // 4) for dtype in DTYPES.values()}
+
+#: Ends the refusal of classes that have names.
+_HOW_TO_NUMBER = "; np.unique(y, return_inverse=True)[1] turns names into labels"
 
 #: How far a sum of probabilities may be from 1: more than by rounding, less than in a row that is no distribution.
 SUM_TOLERANCE = 1e-3
@@ -42,11 +45,19 @@ def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0, argument: str = "
     if not (type(X) is np.ndarray and X.dtype is dtype and X.flags.carray):
         X = as_floats(argument, X, dtype, f"(n, {n_in})")
     if X.ndim != 2 or X.shape[1] != n_in:
-        hint = "; for one sample x, pass x[None]" if X.shape == (n_in,) else ""
-        raise ValueError(f"{argument} must have shape (n, {n_in}); got {X.shape}{hint}")
+        raise ValueError(f"{argument} must have shape (n, {n_in}); got {X.shape}{_how_to_shape(argument, X, n_in)}")
     if len(X) < least:
         raise ValueError(f"{argument} must have at least {least} row; got shape {X.shape}")
     return X
+
+
+def _how_to_shape(argument: str, X: NDArray, n_in: int) -> str:
+    """What to pass instead of samples of a usual wrong shape, to end an error message with."""
+    if X.shape == (n_in,):
+        return "; for one sample x, pass [x]"
+    if X.ndim == n_in == 1:
+        return f"; for one feature, pass {argument}[:, None]"
+    return f"; samples are rows: pass {argument}.T" if X.ndim == 2 and len(X) == n_in else ""
 
 
 def check_sample(x: Any, spec: NetworkSpec) -> NDArray:
@@ -92,7 +103,7 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         column = n_targets == 1 or loss.one_target
         labels = ", or (n,) for class labels" if loss.labels else ", or (n,)" if column else ""
         expected = f"(n, {n_targets}){labels}"
-        y = as_numbers("y", y, expected)
+        y = as_numbers("y", y, expected, _HOW_TO_NUMBER if loss.labels else "")
         if y.ndim == 1 and len(y) != rows:
             raise ValueError(f"y must have as many rows as X, {rows}; got {len(y)}")
         if y.ndim == 1 and loss.labels:
@@ -100,12 +111,16 @@ def check_targets(y: Any, spec: NetworkSpec, loss: Loss, rows: int) -> NDArray:
         if y.ndim == 1 and column:
             y = y[:, None]
         if y.ndim != 2:
-            raise ValueError(f"y must have shape {expected}; got {y.shape}")
+            hint = "; class labels need output_activation='softmax' and loss='cross_entropy'"
+            raise ValueError(
+                f"y must have shape {expected}; got {y.shape}{hint if y.ndim == 1 and y.dtype.kind in 'biu' else ''}"
+            )
         y = as_floats("y", y, dtype, expected)
     if loss.one_target and y.shape == (rows, 1):
         y = np.repeat(y, n_out, axis=1)
     if y.shape != (rows, n_targets):
-        raise ValueError(f"y must have shape {(rows, n_targets)}, a row for each of X; got {y.shape}")
+        labels = f", or ({rows},) for class labels" if loss.labels else ""
+        raise ValueError(f"y must have shape {(rows, n_targets)}, a row for each of X{labels}; got {y.shape}")
     check_target_range(y, loss)
     if loss.masked and np.isinf(y).any():
         i, j = divmod(int(np.argmax(np.isinf(y))), n_targets)
@@ -275,7 +290,8 @@ def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
         bad |= y != np.floor(y)  # NaN is no whole number either
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"y must hold class labels, integers from 0 to {classes - 1}; got {y[row]} in row {row}")
+        expected = f"integers from 0 to {classes - 1} for {counted(classes, 'output')}"
+        raise ValueError(f"y must hold class labels, {expected}; got {y[row]} in row {row}")
     labels = y.astype(np.intp, order="C", copy=False)
     return labels if labels.flags.carray else labels.copy()
 

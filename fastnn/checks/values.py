@@ -34,6 +34,22 @@ __all__ = [
 #: The smallest normal number of float32.
 _TINY = float(np.finfo(np.float32).smallest_normal)
 
+#: What other libraries call things that have another name here, where the spelling alone would suggest a wrong one.
+_ELSEWHERE = {
+    "linear": "identity",
+    "purelin": "identity",
+    "logistic": "sigmoid",
+    "logsig": "sigmoid",
+    "swish": "silu",
+    "gelu": "gelu_tanh",
+    "squared_error": "mse",
+    "mean_squared_error": "mse",
+    "absolute_error": "mae",
+    "mean_absolute_error": "mae",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+}
+
 #: The largest integer that kernels know.
 LARGEST = 2**63 - 1
 
@@ -170,6 +186,7 @@ def nearest(value: str, known: Iterable[str]) -> str:
     """A suggestion of the nearest known name, to end an error message with; empty if none is near."""
     import difflib  # only on the way to an error
 
-    folded = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(value.lower(), folded, 1)
+    folded, value = {name.lower(): name for name in known}, value.lower()
+    ours = _ELSEWHERE.get(value)
+    near = difflib.get_close_matches(ours if ours in folded else value, folded, 1)
     return f"; did you mean {folded[near[0]]!r}?" if near else ""
