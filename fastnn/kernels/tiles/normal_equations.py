@@ -219,10 +219,11 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
         room = aligned_zeros(2 * block_rows * spec.n_out, dtype)
         job.buffers = aligned_zeros(size, dtype), room, rows, sums
     work, room, rows, sums = job.buffers
-    total = np.zeros(sums.shape)
+    in_parts = dtype == "float32"
+    total = np.zeros(sums.shape) if in_parts else sums
     addresses = forward_address(dtype), _residuals_address(job.loss, dtype)
     blocks, n = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2))), len(job.X)
-    summed = n if dtype == "float64" else max(1, _ROWS_IN_SINGLE // block_rows) * block_rows
+    summed = max(1, _ROWS_IN_SINGLE // block_rows) * block_rows if in_parts else n
     for first in range(0, n, summed):
         sums[:], stop = 0, min(first + summed, n)
         for start in range(first, stop, blocks * block_rows):
@@ -230,7 +231,8 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
             part = slice(start, min(start + blocks * block_rows, stop))
             arrays = job.params, job.X[part], job.y[part], scale[part], work, room
             _add_up(layers, spec.n_layers, zeros, *addresses, *arrays, block_rows, rows, stride, sums)
-        total += sums
+        if in_parts:
+            total += sums
     return total.reshape(-1, stride)[:, : spec.n_params + 1]
 
 
