@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.arrays import DTYPES, as_floats, as_numbers, check_finite
+from fastnn.checks.arrays import DTYPES, as_floats, as_numbers, check_finite, check_real
 from fastnn.checks.values import counted, describe
 from fastnn.jobs.missing import counted_weights
 from fastnn.settings.catalogue import Loss
@@ -165,7 +165,7 @@ def check_sample_weight(sample_weight: Any, spec: NetworkSpec, rows: int) -> NDA
     """
     if sample_weight is None:
         return None
-    weights = as_floats("sample_weight", sample_weight, DTYPES[spec.dtype], f"({rows},)")
+    weights = check_real("sample_weight", sample_weight, spec, f"({rows},)")
     if weights.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), a weight for each row of X; got {weights.shape}")
     return check_weights(weights, spec)

@@ -174,27 +174,27 @@ def check_job(
     ValueError
         If an argument is invalid, or does not fit the others.
     """
-    row = check_loss(loss, spec, targets)
+    loss = check_loss(loss, spec, targets)
     optimizer = check_optimizer(optimizer)
     if isinstance(X, Iterator):  # which one epoch would use up
         raise TypeError(f"X must be samples, or what yields their batches whenever it is called; got {describe(X)}")
     batches = X if callable(X) else None
     if batches is not None:
         _refuse_with_batches(optimizer, y=y, batch_size=batch_size, sample_weight=sample_weight, dydx=dydx)
-        X, n_targets = np.zeros((1, spec.n_in)), row.n_targets(spec.n_out)
-        y = np.zeros(1) if row.labels else np.zeros((1, n_targets))  # both stand for what will come
+        X, n_targets = np.zeros((1, spec.n_in)), loss.n_targets(spec.n_out)
+        y = np.zeros(1) if loss.labels else np.zeros((1, n_targets))  # both stand for what will come
     X = check_inputs(X, spec, least=1)
     rows = len(X)
-    y = copied_labels(check_targets(y, spec, row, rows))
+    y = copied_labels(check_targets(y, spec, loss, rows))
     weights = check_sample_weight(sample_weight, spec, rows)
-    check_some_present(row, y, weights)
+    check_some_present(loss, y, weights)
     batch_size = check_batch_size(batch_size, rows, optimizer)
     check_params_to_train(params, X=X, y=y, sample_weight=weights)
     X, y = without_marks(X, weights), without_marks(y, weights)
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     l2, max_grad_norm = check_l2(l2), check_max_grad_norm(max_grad_norm)
     check_in_dtype(spec, optimizer, input_noise=input_noise, l2=l2)
-    slopes = check_slopes(dydx, dydx_weight, directions, spec, row, rows)
+    slopes = check_slopes(dydx, dydx_weight, directions, spec, loss, rows)
     if slopes is not None:
         if rates or input_noise:
             raise ValueError(
@@ -207,13 +207,13 @@ def check_job(
         params=params,
         X=X,
         y=y,
-        loss=row,
+        loss=loss,
         trainable=check_trainable(trainable, spec),
         batches=batches,
         optimizer=optimizer,
         batch_size=batch_size,
         sample_weight=weights,
-        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
+        loss_parameter=check_loss_parameter(loss, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
         shuffle=check_shuffle(shuffle, batch_size, rows),
         l2=l2,
         dropout=rates,

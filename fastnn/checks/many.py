@@ -75,17 +75,17 @@ def check_members_job(
     """
     spec = check_network_spec(spec)
     numbers, params = check_members(members, params, spec)
-    k, row = len(numbers), check_loss(loss, spec, targets)
+    k, loss = len(numbers), check_loss(loss, spec, targets)
     optimizer, rates, momenta = check_optimizers(optimizer, k)
-    X, y, weights = check_data(X, y, sample_weight, spec, row, k)
+    X, y, weights = check_data(X, y, sample_weight, spec, loss, k)
     batch_size, l2 = check_batch_size(batch_size, X.shape[1], optimizer), check_for_each("l2", l2, k)
     check_in_dtype(spec, optimizer, l2=l2)
     if validation_data is None:
         X_val, y_val, weights_val = X[:1, :0], y[:1, :0], weights[:0, :0]
     else:
-        X_val, y_val, weights_val = _check_validation_data(validation_data, spec, row, k)
-    stopping = _check_stopping(early_stopping, X_val, y_val, weights_val, row)
-    slopes = check_slopes(dydx, dydx_weight, directions, spec, row, X.shape[1])
+        X_val, y_val, weights_val = _check_validation_data(validation_data, spec, loss, k)
+    stopping = _check_stopping(early_stopping, X_val, y_val, weights_val, loss)
+    slopes = check_slopes(dydx, dydx_weight, directions, spec, loss, X.shape[1])
     if slopes is not None and len(X) > 1:
         raise ValueError(f"dydx must be None where each member has an X of its own; got {describe(dydx)}")
     seeds, streams = _check_streams(rng, seeds, numbers)
@@ -93,8 +93,8 @@ def check_members_job(
     epochs = check_epochs(epochs, BYTES_AN_EPOCH * (k if history else 1))
     job = MembersJob(
         spec=spec,
-        loss=row,
-        loss_parameter=check_loss_parameter(row, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
+        loss=loss,
+        loss_parameter=check_loss_parameter(loss, spec, delta=delta, quantiles=quantiles, min_variance=min_variance),
         batch_size=batch_size,
         max_grad_norm=check_max_grad_norm(max_grad_norm),
         X=X,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks.arrays import as_floats, as_numbers, check_finite, has_flags, has_masked
+from fastnn.checks.arrays import as_floats, as_numbers, check_finite, check_real, has_flags, has_masked
 from fastnn.checks.data import (
     check_inputs,
     check_sample_weight,
@@ -37,7 +37,7 @@ def check_ensemble_params(params: Any, spec: NetworkSpec) -> NDArray:
     ValueError
         If it has another shape, or a value that overflows the network's dtype.
     """
-    params = as_floats("params", params, np.dtype(spec.dtype), f"(K, {spec.n_params})")
+    params = check_real("params", params, spec, f"(K, {spec.n_params})")
     if params.ndim != 2 or params.shape[1] != spec.n_params:
         raise ValueError(f"params must have shape (K, {spec.n_params}), a row for each member; got {params.shape}")
     return params
@@ -185,7 +185,7 @@ def check_data(
     weights = np.empty((0, n), spec.dtype)
     if sample_weight is not None and np.ndim(sample_weight) == 2:
         _check_blocks("sample_weight", sample_weight, members)
-        weights = as_floats("sample_weight", sample_weight, np.dtype(spec.dtype), f"({n},) or ({members}, {n})")
+        weights = check_real("sample_weight", sample_weight, spec, f"({n},) or ({members}, {n})")
         if weights.shape != (members, n):
             raise ValueError(f"sample_weight must have shape ({n},) or ({members}, {n}); got {weights.shape}")
         weights = check_weights(weights, spec)

@@ -39,20 +39,20 @@ def check_train_state(
         If an argument is invalid.
     """
     spec, rows = check_network_spec(spec), check_integer("max_batch", max_batch, 1)
-    row, rule = check_loss(loss, spec, targets), check_optimizer(optimizer)
+    loss, rule = check_loss(loss, spec, targets), check_optimizer(optimizer)
     if not (isinstance(rule, Optimizer) and isinstance(rule.learning_rate, float)):
         raise TypeError(
             "optimizer must be an update rule whose learning rate is a number, as a TrainState has no epochs; "
             f"got {describe(optimizer)}"
         )
-    l2, parameter = check_l2(l2), check_loss_parameter(row, spec, **parameters)
+    l2, parameter = check_l2(l2), check_loss_parameter(loss, spec, **parameters)
     check_in_dtype(spec, rule, l2=l2)
     return Job(
         spec=spec,
         params=np.empty(0, spec.dtype),
         X=np.empty((0, spec.n_in), spec.dtype),
-        y=np.empty((0, row.n_targets(spec.n_out)), spec.dtype),
-        loss=row,
+        y=np.empty((0, loss.n_targets(spec.n_out)), spec.dtype),
+        loss=loss,
         optimizer=rule,
         batch_size=rows,
         loss_parameter=parameter,

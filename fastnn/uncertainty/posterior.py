@@ -148,8 +148,8 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     last_layer = checks.check_flag("last_layer", last_layer)
     spec, params = _in_double(model)
     checks.check_finite("model.params", params)
-    row = catalogue.LOSSES["sse"]
-    if not row.goes_with(spec.output_activation):
+    loss = catalogue.LOSSES["sse"]
+    if not loss.goes_with(spec.output_activation):
         raise ValueError(
             "model must have an output activation that squared errors go with, such as identity; "
             f"got {spec.output_activation}"
@@ -158,14 +158,14 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     count = layer.n_in * layer.n_out + (layer.n_out if spec.bias else 0) if last_layer else spec.n_params
     checks.check_memory("matrices of the size of model", 1, 16 * spec.n_params**2)
     X = checks.check_inputs(X, model.spec, least=1)
-    y = checks.check_targets(y, spec, row, len(X))
+    y = checks.check_targets(y, spec, loss, len(X))
     checks.check_finite_data(X, y, None)
     X = respect_domain(model, lambda X: X.astype(np.float64), X)  # as the network takes them
     if not np.isfinite(X).all():
-        row_outside = int(np.argwhere(np.isnan(X))[0][0])
-        raise ValueError(f"model must have outputs for all of X; row {row_outside} lies outside its domain")
+        row = int(np.argwhere(np.isnan(X))[0][0])
+        raise ValueError(f"model must have outputs for all of X; row {row} lies outside its domain")
 
-    job: Any = Job(spec, params, X, y, row, LevenbergMarquardt(), len(X))
+    job: Any = Job(spec, params, X, y, loss, LevenbergMarquardt(), len(X))
     sums = _sums(job)
     if not sums[-1, -1] > rounding_loss(job):
         raise ValueError(
