@@ -17,6 +17,7 @@ from reference_cases import (
     is_analytic,
 )
 
+from fastnn import MLP, SGD, Ensemble, standardize
 from fastnn.reference import jacobian, loss_and_grad, predict
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -209,3 +210,21 @@ def test_jacobian_of_narrow_networks(sizes):
     params, x = rng.normal(size=spec.n_params), rng.normal(size=spec.n_in)
     expected = complex_step(partial(outputs_at, spec, params), x)
     assert error(jacobian(spec, params, x), expected) < 1e-13
+
+
+@np.errstate(all="raise")
+def test_underflow_is_no_error():
+    """Where a caller wants NumPy's other errors, or all: compiled code raises none."""
+    X, labels = np.random.default_rng(0).normal(size=(6, 3)) * 1e4, np.arange(6) % 3
+    net = MLP((3, 4, 3), activation="sigmoid", output_activation="softmax", rng=0)
+    net.params[:] *= 10
+    settings = {"loss": "cross_entropy", "backend": "numpy"}
+    net.predict(X, backend="numpy")
+    net.loss_and_grad(X, labels, **settings)
+    net.fit(X, labels, epochs=2, optimizer=SGD(1e-300, momentum=0.9), **settings)
+    ensemble = Ensemble(net.spec, net.params * [[1.0], [2.0], [3.0]])
+    ensemble.std(X), ensemble.quantile(X, 0.3)
+    single = MLP((3, 2, 1), dtype="float32")
+    single.predict(X * 1e-50)
+    single.with_domain(X).distance(X * 1e-50)
+    standardize(X * 1e-170)

@@ -71,7 +71,7 @@ def as_floats(argument: str, value: Any, dtype: np.dtype, shape: str) -> NDArray
         return value
     numbers = as_numbers(argument, value, shape)
     try:
-        with np.errstate(over="raise"):
+        with np.errstate(over="raise", under="ignore"):
             array = numbers.astype(dtype, order="C", copy=False)
     except FloatingPointError as error:
         big = abs(numbers) > np.finfo(dtype).max

@@ -33,7 +33,7 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     X = X.astype(np.float64)
     low, high = X.min(axis=0), X.max(axis=0)
     mean, scale = standardize(X)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         if not np.isfinite(scale**2).all():
             raise ValueError(f"X must contain numbers whose squares are finite; got some up to {np.abs(X).max():g}")
     scale = np.maximum(scale, LEAST_SCALE)
@@ -82,7 +82,7 @@ def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
     """Mahalanobis distances of samples, shape (n, n_in)."""
     n_in = X.shape[1]
     away = X.astype(np.float64) - domain[2 * n_in : 3 * n_in]
-    ignored = np.errstate(over="ignore", invalid="ignore")  # of a sample that is infinite, or nearly
+    ignored = np.errstate(over="ignore", under="ignore", invalid="ignore")  # of a sample that is infinite, or nearly
     with ignored, nullcontext() if len(X) == 1 else blas_threads():
         whitened = away @ _whitening(domain, n_in)
         return np.sqrt((whitened**2).sum(axis=1))

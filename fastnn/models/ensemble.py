@@ -347,16 +347,19 @@ class Ensemble(Exports):
 
 
 # ---- over members, the first axis, in double precision: float32 may not hold the sums, squares and differences
+@np.errstate(under="ignore")
 def mean_of(outputs: NDArray) -> NDArray:
     """Means, shape (n, n_out), of the outputs' dtype."""
     return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
 
 
+@np.errstate(under="ignore")
 def std_of(outputs: NDArray) -> NDArray:
     """Standard deviations, shape (n, n_out), of the outputs' dtype."""
     return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)
 
 
+@np.errstate(under="ignore")
 def quantiles_of(outputs: NDArray, q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Quantiles, shape (..., n, n_out), for `q` of any shape, of which NumPy takes few."""
     return np.quantile(outputs.astype(np.float64), q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])

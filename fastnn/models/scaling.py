@@ -62,13 +62,13 @@ def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray, ...]
 
 
 def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = columns.mean(axis=0), columns.std(axis=0)
     constant = columns.min(axis=0) == columns.max(axis=0)  # whose deviation need not be exactly zero
-    if not (np.isfinite(scale) & ((scale > 1e-150) | constant)).all():  # sums or squares overflow, or squares underflow
-        exponent = np.frexp(abs(columns).max(axis=0))[1] - 1
-        size = np.ldexp(1.0, exponent)  # a power of two, by which nothing is rounded
-        mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        mean, scale = columns.mean(axis=0), columns.std(axis=0)
+        if not (np.isfinite(scale) & ((scale > 1e-150) | constant)).all():  # sums or squares overflow or underflow
+            exponent = np.frexp(abs(columns).max(axis=0))[1] - 1
+            size = np.ldexp(1.0, exponent)  # a power of two, by which nothing is rounded
+            mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 
 

@@ -68,10 +68,11 @@ def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     ndarray, shape (n, n_out)
         The outputs, of the same dtype.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # infinity in, infinity or NaN out
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # infinity in, infinity or NaN out
         return forward(spec, params, X)[1][-1]
 
 
+@np.errstate(under="ignore")  # as compiled code does
 def loss_and_grad(
     spec: NetworkSpec,
     params: NDArray,

@@ -20,7 +20,7 @@ from fastnn.reference.optimizers import clip, step
 from fastnn.reference.slopes import add_slopes
 
 
-@np.errstate(over="ignore", invalid="ignore")  # the status says that a run diverged
+@np.errstate(over="ignore", under="ignore", invalid="ignore")  # the status says that a run diverged
 def train(
     job: Job,
     state: State,

@@ -87,7 +87,7 @@ class Laplace:
         spec, params = _in_double(self.model)
         moments = np.empty((len(X), 2, spec.n_out))
         step = max(1, _AT_ONCE // (spec.n_out * spec.n_params))
-        with blas_threads(), np.errstate(over="ignore", invalid="ignore"):  # infinity in, infinity or NaN out
+        with blas_threads(), np.errstate(all="ignore"):  # infinity in, infinity or NaN out
             for start in range(0, len(X), step):
                 part = slice(start, start + step)
                 moments[part, 0], jacobian = parameter_jacobian(spec, params, X[part].astype(np.float64))
