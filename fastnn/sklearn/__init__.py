@@ -3,6 +3,12 @@
 `MLPClassifier` and `MLPRegressor` stand in for scikit-learn's: change the import, and keep the rest. `from_sklearn`
 and `to_sklearn` take a model across; `register_skl2onnx` has skl2onnx convert it. `MLPEnsembleClassifier` and
 `MLPEnsembleRegressor` average many networks.
+
+- `classifier`, `regressor`: the estimators; `perceptron` and `targets` are what they share, `ensembles` those of many.
+- `fitting`: a call of ``fit``; `splitting` and `data`: what is trained on; `restarts`: several starts together.
+- `stochastic`: epochs of batches, run by `epochs`; `whole_batch`: L-BFGS and Levenberg-Marquardt.
+- `attributes`, `bookkeeping`, `scoring`: what an estimator keeps of itself, of its training, and its scores.
+- `conventions`: scikit-learn's names and rules in our terms; `convert`, `onnx`: estimators from here to elsewhere.
 """
 
 from __future__ import annotations

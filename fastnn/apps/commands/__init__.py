@@ -4,6 +4,9 @@ A subcommand's module has a ``SUMMARY`` (one line, no full stop), ``EXAMPLES`` (
 ``add_arguments(parser)`` and ``run(args, terminal)``. It imports what it needs inside ``run``, so
 that ``fastnn --help`` stays quick, and reports failure by an ImportError, OSError,
 RuntimeError or ValueError whose message is one line.
+
+They share `terminal` (what is printed), `files` (what is written), and, where they take a table, `table_options`,
+`table_output` and `learning`.
 """
 
 #: In the order in which ``fastnn --help`` lists them.
