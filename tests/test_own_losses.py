@@ -14,7 +14,7 @@ from numba import njit
 import fastnn
 from fastnn import MLP, SGD, Activation, Adam, LeastSquares, LevenbergMarquardt, Loss, TrainState
 from fastnn.checks.own import check_own_loss
-from fastnn.settings.fingerprint import fingerprint
+from fastnn.settings.own.fingerprint import fingerprint
 
 
 @njit

@@ -11,8 +11,8 @@ import numpy as np
 
 from fastnn.checks.values import counted
 from fastnn.settings import own
-from fastnn.settings.fingerprint import plain, with_helpers
 from fastnn.settings.own.activations import PARTS
+from fastnn.settings.own.functions import plain, with_helpers
 
 #: Where functions are evaluated in an interval without ends: at no round number, where a kink might be.
 POINTS = (-3.137, -1.618, -0.7312, -0.2071, 0.1693, 0.5772, 1.313, 2.906)

@@ -53,7 +53,7 @@ def floats_of(what: str, value: Any, dimensions: int) -> NDArray:
 
 
 def dimensions_of(value: Any) -> int:
-    """Dimensions of an array, or of nested lists; of lists that are none, which `floats_of` refuses, 2."""
+    """Dimensions of an array, or of nested lists; 2 for ragged lists, which `floats_of` refuses."""
     try:
         return np.ndim(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a written network carries to be checked where it runs: inputs, outputs, and how near is right."""
+"""What a written network carries to be checked where it runs: inputs, outputs, and how far off these may be."""
 
 from __future__ import annotations
 

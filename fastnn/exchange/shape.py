@@ -1,4 +1,4 @@
-"""The shape of what a model from elsewhere has computed so far, by which a step is known to regroup features or not."""
+"""The shape of a value within a model from elsewhere, by which a step that would regroup features is found out."""
 
 from __future__ import annotations
 

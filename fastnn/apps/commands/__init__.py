@@ -6,7 +6,7 @@ that ``fastnn --help`` stays quick, and reports failure by an ImportError, OSErr
 RuntimeError or ValueError whose message is one line.
 
 They share `terminal` (what is printed), `files` (what is written), and, where they take a table, `table_options`,
-`table_output` and `learning`.
+`table_output` and `learning`; `workload_tables` is a part of `bench`.
 """
 
 #: In the order in which ``fastnn --help`` lists them.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.files import check_distinct, check_output_file
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.models.writing import write_whole
-from fastnn.training.progress import is_terminal
 
 if TYPE_CHECKING:
     from fastnn.apps.comparison.workloads import Workload
@@ -70,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Measure, show each workload's table as it is ready, and write the files asked for."""
+    from fastnn.apps.commands.workload_tables import WorkloadTables
     from fastnn.apps.comparison import elsewhere, machine, results, running
     from fastnn.apps.comparison.peers import PEERS
     from fastnn.checks import ABOVE_0, check_integer, check_name, check_number
@@ -94,7 +93,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say(f"Warning: {warning}.")
     for title, reason in absent.items():
         terminal.say(f"{title} is left out: {reason}.")
-    with _Display(terminal, todo, len(entrants)) as display:
+    with WorkloadTables(terminal, todo, len(entrants)) as display:
         record = running.compare(
             todo,
             entrants,
@@ -144,86 +143,3 @@ def _workloads(args: argparse.Namespace) -> list[Workload]:
         raise ValueError(f"--layers must be two or more positive integers, as in 8,32,32,1; got {args.layers!r}")
     own = workloads.given(layers, args.batch, args.optimizer, args.dtype, args.activation, args.loss)
     return [*workloads.named(args.workloads), own]
-
-
-#: Characters of a line from which on a growing table shows all of its numbers.
-_WIDTH = 80
-
-
-class _Display:
-    """A table for each workload: growing on a terminal of some width with rich, else printed when it is complete."""
-
-    def __init__(self, terminal: Terminal, workloads: list[Workload], entrants: int) -> None:
-        self.terminal, self.workloads = terminal, {w.name: w for w in workloads}
-        self.entrants, self.total, self.done = entrants, entrants * len(workloads), 0
-        self.results: list[dict[str, Any]] = []
-        self.live: Any = None
-
-    def __enter__(self) -> _Display:
-        if not self.terminal.quiet and is_terminal(sys.stdout):
-            try:
-                from rich.live import Live
-
-                live = Live(refresh_per_second=4)
-                if live.console.width >= _WIDTH:
-                    self.live = live
-                    live.start()
-            except ImportError:
-                pass
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._finish()
-
-    def before(self, workload: Workload, entrant: Any) -> None:
-        """Open the workload's table, and name what is measured next."""
-        if self.live is not None:
-            if not self.live.is_started:
-                self.live.start()
-            self.live.update(self._table(workload, f"{entrant.title} ... ({self.done + 1} of {self.total})"))
-
-    def after(self, result: dict[str, Any]) -> None:
-        """Add a result; print the table after its last."""
-        from fastnn.apps.comparison import results
-
-        self.done += 1
-        self.results.append(result)
-        workload = self.workloads[result["workload"]]
-        if self.live is not None:
-            self.live.update(self._table(workload, None))
-        if len(self.results) < self.entrants:
-            return
-        if self.live is None:
-            self.terminal.say(f"\n{workload.name}: {workload.title}\n")
-            self.terminal.table(results.HEADER[:4], [row[:4] for row in self._rows(workload)])
-        self._finish()
-        shape = {"flops": workload.flops, "dtype": workload.dtype}
-        for note in (*results.excuses(self.results), *results.doubts(shape, self.results, {})):
-            self.terminal.say(f"  {note}.")
-        self.results = []
-
-    def _finish(self) -> None:
-        if self.live is not None and self.live.is_started:
-            self.live.stop()
-            from rich.live import Live
-
-            self.live = Live(refresh_per_second=4)
-
-    def _rows(self, workload: Workload) -> list[list[str]]:
-        from fastnn.apps.comparison import results
-
-        return results.rows({"flops": workload.flops, "dtype": workload.dtype}, self.results, {})
-
-    def _table(self, workload: Workload, now: str | None) -> Any:
-        from rich.markup import escape
-        from rich.table import Table
-
-        from fastnn.apps.comparison.results import HEADER
-
-        caption = None if now is None else escape(now)
-        table = Table(title=f"{workload.name}: {workload.title}", caption=caption, title_justify="left")
-        for k, name in enumerate((*HEADER[:4], *HEADER[5:])):
-            table.add_column(name, justify="right" if k else "left")
-        for row in self._rows(workload):
-            table.add_row(*map(escape, (*row[:4], *row[5:])))
-        return table

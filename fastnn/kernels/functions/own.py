@@ -17,7 +17,8 @@ from fastnn.kernels.jit.compiling import Dispatcher, inlined
 from fastnn.kernels.simd import as_double, as_numbers_of, lanes, load, scratch, store
 from fastnn.kernels.simd.types import Vector, native_lanes
 from fastnn.settings import own
-from fastnn.settings.fingerprint import fingerprint, with_helpers
+from fastnn.settings.own.fingerprint import fingerprint
+from fastnn.settings.own.functions import with_helpers
 
 
 @cache

@@ -6,8 +6,8 @@ kept or saved by either knows one version of the functions from another.
 
 from fastnn.settings.own.activations import Activation as Activation
 from fastnn.settings.own.activations import lacking as lacking
-from fastnn.settings.own.interpreted import elementwise as elementwise
-from fastnn.settings.own.interpreted import or_nan as or_nan
+from fastnn.settings.own.functions import elementwise as elementwise
+from fastnn.settings.own.functions import or_nan as or_nan
 from fastnn.settings.own.losses import LeastSquares as LeastSquares
 from fastnn.settings.own.losses import Loss as Loss
 from fastnn.settings.own.names import plain_name as plain_name

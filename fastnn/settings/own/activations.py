@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastnn.settings import catalogue
-from fastnn.settings.fingerprint import fingerprint, frozen, refuse_others
+from fastnn.settings.own.fingerprint import fingerprint
+from fastnn.settings.own.functions import frozen, refuse_others
 from fastnn.settings.own.names import kept, own_name, plain_name
 
 #: What an activation's functions are called, each the derivative of the one before.

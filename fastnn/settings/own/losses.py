@@ -10,7 +10,8 @@ import numpy as np
 
 from fastnn.settings import catalogue
 from fastnn.settings.describing import describe, is_number
-from fastnn.settings.fingerprint import fingerprint, frozen, plain, refuse_others
+from fastnn.settings.own.fingerprint import fingerprint
+from fastnn.settings.own.functions import frozen, plain, refuse_others
 from fastnn.settings.own.names import kept, own_name, plain_name
 
 

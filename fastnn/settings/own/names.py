@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastnn.settings.describing import describe
-from fastnn.settings.fingerprint import plain
+from fastnn.settings.own.functions import plain
 
 
 def plain_name(name: str) -> str:
