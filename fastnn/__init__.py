@@ -24,7 +24,11 @@ from fastnn.models.load import load
 from fastnn.models.mlp import MLP
 from fastnn.models.scaling import standardize
 from fastnn.models.warmup import warmup
-from fastnn.settings import catalogue, initializers, optimizers, schedules, solvers
+from fastnn.settings import catalogue as catalogue
+from fastnn.settings import initializers as initializers
+from fastnn.settings import optimizers as optimizers
+from fastnn.settings import schedules
+from fastnn.settings import solvers as solvers
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.settings.own import Activation, LeastSquares, Loss
@@ -33,7 +37,10 @@ from fastnn.settings.spec import NetworkSpec
 from fastnn.training.history import History
 
 if TYPE_CHECKING:
+    from fastnn import plots as plots
     from fastnn import reference
+    from fastnn import sklearn as sklearn
+    from fastnn import tabular as tabular
     from fastnn.embed.training import TrainState
     from fastnn.ensembles.fit_many import fit_many
     from fastnn.ensembles.sweep import sweep
@@ -122,14 +129,16 @@ _LATE_MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LATE_MODULES:
-        return importlib.import_module(_LATE_MODULES[name])
-    if name in _LATE:
-        with InterruptsHeld():
-            found = globals()[name] = getattr(importlib.import_module(_LATE[name]), name)
-        return found
-    raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers would take any name for one of the package's
+
+    def __getattr__(name: str) -> Any:
+        if name in _LATE_MODULES:
+            return importlib.import_module(_LATE_MODULES[name])
+        if name in _LATE:
+            with InterruptsHeld():
+                found = globals()[name] = getattr(importlib.import_module(_LATE[name]), name)
+            return found
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -123,7 +123,7 @@ class TrainState:
             check_in_float32("learning_rate", rate, AT_LEAST_0)
         self._rates[0] = rate
 
-    def apply(self, net: Any, grad: NDArray) -> bool:
+    def apply(self, net: Any, grad: NDArray[Any]) -> bool:
         """Take a step with the caller's own gradient, such as `fastnn.MLP.vjp_params` accumulates.
 
         Parameters
@@ -151,7 +151,7 @@ class TrainState:
             raise ValueError(f"{error}; got {grad.shape}") from None
 
 
-def _rebuilt(spec: NetworkSpec, settings: dict[str, Any], kept: tuple[NDArray, ...]) -> TrainState:
+def _rebuilt(spec: NetworkSpec, settings: dict[str, Any], kept: tuple[NDArray[Any], ...]) -> TrainState:
     """A state with what another has kept."""
     state = TrainState(spec, **settings)
     for array, values in zip((state._slots, state._counters, state._sums, state._rates), kept, strict=True):

@@ -17,6 +17,7 @@ from fastnn import checks
 from fastnn.ensembles.checkpoint import keep_seed
 from fastnn.ensembles.chunks import train_in_chunks
 from fastnn.jobs.members import MembersJob
+from fastnn.jobs.monitor import ValidationData
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.models.ensemble import Ensemble
@@ -52,7 +53,7 @@ def fit_many(
     dydx: ArrayLike | None = None,
     dydx_weight: float = 1.0,
     directions: ArrayLike | None = None,
-    validation_data: Any = None,
+    validation_data: ValidationData | None = None,
     early_stopping: EarlyStopping | None = None,
     init: str = "glorot_uniform",
     rng: Any = None,

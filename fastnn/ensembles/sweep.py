@@ -22,6 +22,7 @@ from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
 from fastnn.jobs.missing import counted_weights
+from fastnn.jobs.monitor import ValidationData
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import path_of
@@ -55,11 +56,11 @@ _LEFT_OUT = {
 def sweep(
     X: ArrayLike,
     y: ArrayLike,
-    settings: Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]],
+    settings: Mapping[str, Any] | Iterable[Mapping[str, Any]],  # a grid of several types is a dict of objects
     *,
     seeds: int | Sequence[int] = 1,
     folds: int | None = None,
-    validation_data: Any = None,
+    validation_data: ValidationData | None = None,
     sample_weight: ArrayLike | None = None,
     threads: int = 1,
     progress: bool | None = None,
@@ -175,7 +176,7 @@ def sweep(
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
 
 
-def _check_samples(X: Any, y: Any) -> tuple[NDArray, NDArray]:
+def _check_samples(X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Samples and targets as arrays with a row for each sample; raises TypeError or ValueError if they are none."""
     X, y = checks.as_numbers("X", X, "(n, n_in)"), checks.as_numbers("y", y, "(n,) or (n, n_targets)")
     for argument, array, dimensions in (("X", X, (2,)), ("y", y, (1, 2))):
@@ -204,7 +205,7 @@ def _check_one_set(validation_data: Any) -> None:
             )
 
 
-def _check_each_fold(fold_of: NDArray, counted: NDArray, fault: str) -> None:
+def _check_each_fold(fold_of: NDArray[Any], counted: NDArray[Any], fault: str) -> None:
     """Refuse folds of which one has nothing that counts to validate on; raises ValueError for one."""
     for fold in range(fold_of.max() + 1):
         if not counted[fold_of == fold].any():
@@ -212,7 +213,7 @@ def _check_each_fold(fold_of: NDArray, counted: NDArray, fault: str) -> None:
 
 
 def _check_targets_of_folds(
-    fold_of: NDArray, weights: NDArray, y: ArrayLike, spec: NetworkSpec, options: Mapping[str, Any]
+    fold_of: NDArray[Any], weights: NDArray[Any], y: ArrayLike, spec: NetworkSpec, options: Mapping[str, Any]
 ) -> None:
     """Refuse folds of which one has no target, where some may be missing; raises ValueError for one."""
     loss = checks.check_loss(options.get("loss", "mse"), spec, options.get("targets", "complete"))
@@ -231,12 +232,14 @@ def _options(shared: _Shared, runs: list[_Run]) -> dict[str, Any]:
     return options
 
 
-def _check_call(X: NDArray, y: NDArray, shared: _Shared, runs: list[_Run], data: Mapping[str, Any]) -> None:
+def _check_call(X: NDArray[Any], y: NDArray[Any], shared: _Shared, runs: list[_Run], data: Mapping[str, Any]) -> None:
     """Refuse, as it will, what a call of `fit_many` does not take; raises TypeError or ValueError."""
     checks.check_members_job(shared[0], X, y, **(_LEFT_OUT | _options(shared, runs) | dict(data)))
 
 
-def _held_out(X: ArrayLike, y: ArrayLike, weights: NDArray, fold_of: NDArray, runs: list[_Run]) -> dict[str, Any]:
+def _held_out(
+    X: ArrayLike, y: ArrayLike, weights: NDArray[Any], fold_of: NDArray[Any], runs: list[_Run]
+) -> dict[str, Any]:
     """The weights and the validation set of runs that each hold out a fold."""
     outside = np.array([fold_of == run.fold for run in runs])
     return {"sample_weight": ~outside * weights, "validation_data": (X, y, outside * weights)}

@@ -92,14 +92,14 @@ class Job:
     """
 
     spec: NetworkSpec
-    params: NDArray
-    X: NDArray
-    y: NDArray
+    params: NDArray[Any]
+    X: NDArray[Any]
+    y: NDArray[Any]
     loss: catalogue.Loss
     optimizer: Optimizer | Solver
     batch_size: int
-    sample_weight: NDArray | None = None
-    loss_parameter: NDArray | float | None = None  # the loss's default where nothing is said
+    sample_weight: NDArray[Any] | None = None
+    loss_parameter: NDArray[Any] | float | None = None  # the loss's default where nothing is said
     shuffle: bool = True
     l2: float = 0.0
     max_grad_norm: float = np.inf
@@ -112,7 +112,7 @@ class Job:
     orders: NDArray[np.int64] | None = None
     convention: LossConvention | None = None  # where it is not ours
     member: int = 0
-    buffers: tuple[NDArray, ...] = field(default=(), repr=False)
+    buffers: tuple[NDArray[Any], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.loss_parameter is None:
@@ -191,12 +191,12 @@ class State:
 
     optimizer: str
     seed: int
-    slots: NDArray
+    slots: NDArray[Any]
     counters: NDArray[np.int64]
     sums: NDArray[np.float64]
     monitor_state: NDArray[np.float64] = field(default_factory=fresh_monitor_state)
-    best: NDArray = field(default_factory=lambda: _NOTHING)
-    last: NDArray | None = None
+    best: NDArray[Any] = field(default_factory=lambda: _NOTHING)
+    last: NDArray[Any] | None = None
 
     @classmethod
     def fresh(cls, spec: NetworkSpec, optimizer: Optimizer | Solver, seed: int) -> State:

@@ -7,11 +7,14 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.schedules import ReduceOnPlateau
+
+#: Samples, targets and, if there are any, weights to validate on.
+ValidationData = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike | None]
 
 
 class MonitorState(IntEnum):

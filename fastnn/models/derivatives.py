@@ -21,11 +21,13 @@ class Derivatives:
     """
 
     _spec: NetworkSpec
-    _params: NDArray
+    _params: NDArray[Any]
     _compiled: Any
 
     # ---------------------------------------------------------------- with respect to the inputs
-    def jacobian(self, x: ArrayLike, out: NDArray, jac: NDArray, workspace: NDArray | None = None) -> None:
+    def jacobian(
+        self, x: ArrayLike, out: NDArray[Any], jac: NDArray[Any], workspace: NDArray[Any] | None = None
+    ) -> None:
         """Write the outputs and their derivatives with respect to the inputs.
 
         Parameters
@@ -49,9 +51,9 @@ class Derivatives:
         self,
         x: ArrayLike,
         v: ArrayLike,
-        out: NDArray,
-        workspace: NDArray | None = None,
-        grad: NDArray | None = None,
+        out: NDArray[Any],
+        workspace: NDArray[Any] | None = None,
+        grad: NDArray[Any] | None = None,
     ) -> None:
         """Write ``v^T J``, where J is the Jacobian at a sample: the gradient of ``v^T outputs``.
 
@@ -77,7 +79,7 @@ class Derivatives:
         self._check_written(written, x=x, v=v)
         self._compiled.vjp(self, x, v, out, grad)
 
-    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
+    def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
         """Write ``J t``, where J is the Jacobian at a sample: the derivative of the outputs along `t`.
 
         Parameters
@@ -96,7 +98,9 @@ class Derivatives:
         self._compiled.jvp(self, x, t, out)
 
     # ---------------------------------------------------------------- of second order
-    def hessian(self, x: ArrayLike, h: NDArray, workspace: NDArray | None = None, v: ArrayLike | None = None) -> None:
+    def hessian(
+        self, x: ArrayLike, h: NDArray[Any], workspace: NDArray[Any] | None = None, v: ArrayLike | None = None
+    ) -> None:
         """Write the second derivatives of ``v^T outputs`` with respect to the inputs.
 
         Parameters
@@ -119,7 +123,9 @@ class Derivatives:
         self._check_written({"h": (h, (spec.n_in, spec.n_in))}, x=x, v=v)
         self._compiled.hessian(self, x, h, v)
 
-    def hvp(self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
+    def hvp(
+        self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None
+    ) -> None:
         """Write the derivative of ``v^T J`` along `t`: the Hessian of ``v^T outputs`` times `t`.
 
         Parameters
@@ -146,10 +152,10 @@ class Derivatives:
         self,
         x: ArrayLike,
         t: ArrayLike,
-        out: NDArray,
-        slope: NDArray,
-        curvature: NDArray | None = None,
-        workspace: NDArray | None = None,
+        out: NDArray[Any],
+        slope: NDArray[Any],
+        curvature: NDArray[Any] | None = None,
+        workspace: NDArray[Any] | None = None,
     ) -> None:
         """Write u, du/ds and d2u/ds2 at s = 0, where u(s) are the outputs at ``x + s t``.
 
@@ -175,7 +181,7 @@ class Derivatives:
         self._compiled.taylor(self, x, t, out, slope, curvature)
 
     # ---------------------------------------------------------------- with respect to the parameters
-    def vjp_params(self, x: ArrayLike, v: ArrayLike, grad: NDArray, workspace: NDArray | None = None) -> None:
+    def vjp_params(self, x: ArrayLike, v: ArrayLike, grad: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
         """Add the derivative of ``v^T outputs`` with respect to the parameters, over all samples, to `grad`.
 
         Parameters
@@ -202,8 +208,8 @@ class Derivatives:
         v: ArrayLike,
         v_slope: ArrayLike,
         v_curvature: ArrayLike | None,
-        grad: NDArray,
-        workspace: NDArray | None = None,
+        grad: NDArray[Any],
+        workspace: NDArray[Any] | None = None,
     ) -> None:
         """Add the derivative of ``v^T u + v_slope^T du/ds + v_curvature^T d2u/ds2`` with respect to the parameters.
 
@@ -230,11 +236,11 @@ class Derivatives:
         self._compiled.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, grad)
 
     # ---------------------------------------------------------------- checks
-    def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray:
+    def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray[Any]:
         """An array of the network's dtype and this length."""
         return checks.check_vector(argument, value, length, self._spec)
 
-    def _samples(self, x: ArrayLike) -> tuple[NDArray, tuple[int, ...]]:
+    def _samples(self, x: ArrayLike) -> tuple[NDArray[Any], tuple[int, ...]]:
         """One sample or several, and the leading dimension that several add to a shape."""
         x = checks.check_samples(x, self._spec)
         return x, x.shape[:-1]
@@ -250,12 +256,14 @@ class Derivatives:
         if lacks is not None:
             raise ValueError(lacks)
 
-    def _check_out(self, name: str, array: Any, shape: tuple[int, ...]) -> NDArray:
+    def _check_out(self, name: str, array: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         """Check an array to write to, whose numbers may lie apart as inside compiled code, but those of a gradient."""
         strided = self._compiled.as_inside and name != "grad"
         return checks.check_out(name, array, shape, self._spec, strided=strided)
 
-    def _check_written(self, written: Mapping[str, tuple[NDArray, tuple[int, ...]]], **read: ArrayLike | None) -> None:
+    def _check_written(
+        self, written: Mapping[str, tuple[NDArray[Any], tuple[int, ...]]], **read: ArrayLike | None
+    ) -> None:
         """Check arrays to write to, each with its shape: each lies apart from the others and the parameters."""
         for name, (array, shape) in written.items():
             self._check_out(name, array, shape)

@@ -45,7 +45,7 @@ def measure(X: Any, spec: NetworkSpec) -> NDArray[np.float64]:
     return domain
 
 
-def _correlation(Z: NDArray) -> NDArray:
+def _correlation(Z: NDArray[Any]) -> NDArray[Any]:
     """Correlations of standardised samples, shrunk towards zero by the oracle approximating shrinkage.
 
     Chen, Wiesel, Eldar and Hero, "Shrinkage algorithms for MMSE covariance estimation", 2010, equation 23.
@@ -74,11 +74,11 @@ def aligned(domain: NDArray[np.float64], n_in: int) -> NDArray[np.float64]:
     return room
 
 
-def _whitening(domain: NDArray, n_in: int) -> NDArray:
+def _whitening(domain: NDArray[Any], n_in: int) -> NDArray[Any]:
     return domain[3 * n_in :].reshape(n_in, stride_of(n_in))
 
 
-def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
+def distance(domain: NDArray[Any], X: NDArray[Any]) -> NDArray[np.float64]:
     """Mahalanobis distances of samples, shape (n, n_in)."""
     n_in = X.shape[1]
     away = X.astype(np.float64) - domain[2 * n_in : 3 * n_in]
@@ -88,19 +88,19 @@ def distance(domain: NDArray, X: NDArray) -> NDArray[np.float64]:
         return np.sqrt((whitened**2).sum(axis=1))
 
 
-def inside(domain: NDArray, X: NDArray) -> NDArray[np.bool_]:
+def inside(domain: NDArray[Any], X: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether samples, shape (n, n_in), lie within the bounds; those with NaN do not."""
     n_in = X.shape[1]
     return np.asarray(((domain[:n_in] <= X) & (domain[n_in : 2 * n_in] >= X)).all(axis=1))
 
 
-def clipped(domain: NDArray, X: NDArray) -> NDArray:
+def clipped(domain: NDArray[Any], X: NDArray[Any]) -> NDArray[Any]:
     """The samples, with each input outside its bounds moved to the nearest bound."""
     n_in = X.shape[1]
     return np.clip(X, domain[:n_in].astype(X.dtype), domain[n_in : 2 * n_in].astype(X.dtype))
 
 
-def refuse_outside(domain: NDArray, X: NDArray) -> None:
+def refuse_outside(domain: NDArray[Any], X: NDArray[Any]) -> None:
     """Raise ValueError if a sample lies outside the bounds."""
     n_in = X.shape[1]
     low, high = domain[:n_in], domain[n_in : 2 * n_in]

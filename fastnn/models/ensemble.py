@@ -83,7 +83,7 @@ class Ensemble(Exports):
         return self._spec
 
     @property
-    def params(self) -> NDArray:
+    def params(self) -> NDArray[Any]:
         """The members' parameters, shape (K, n_params)."""
         return self._params
 
@@ -131,7 +131,7 @@ class Ensemble(Exports):
     def _numba_type_(self) -> Any:  # what Numba asks for when the ensemble is an argument
         return self.numba_type
 
-    def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
+    def forward(self, x: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
         """Write every member's outputs for one sample; also inside ``@njit``, where the ensemble is an argument.
 
         Parameters
@@ -174,7 +174,7 @@ class Ensemble(Exports):
     @overload
     def __getitem__(self, index: int | np.integer) -> MLP: ...
     @overload
-    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray) -> Ensemble: ...
+    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> Ensemble: ...
     def __getitem__(self, index: Any) -> MLP | Ensemble:
         try:
             number = operator.index(index)
@@ -201,7 +201,7 @@ class Ensemble(Exports):
     def __iter__(self) -> Iterator[MLP]:
         return (self[k] for k in range(len(self)))
 
-    def predict(self, X: ArrayLike) -> NDArray:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Compute every member's outputs.
 
         Parameters
@@ -224,7 +224,7 @@ class Ensemble(Exports):
             out[k] = network.predict(self._spec, params, X)
         return out
 
-    def mean(self, X: ArrayLike) -> NDArray:
+    def mean(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the mean of the members' outputs.
 
         Parameters
@@ -243,7 +243,7 @@ class Ensemble(Exports):
         """
         return mean_of(self._outputs("mean", X))
 
-    def std(self, X: ArrayLike) -> NDArray:
+    def std(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the standard deviation of the members' outputs, the root of their mean squared distance from `mean`.
 
         Parameters
@@ -262,7 +262,7 @@ class Ensemble(Exports):
         """
         return std_of(self._outputs("std", X))
 
-    def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray:
+    def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray[Any]:
         """Compute quantiles of the members' outputs.
 
         Parameters
@@ -284,7 +284,7 @@ class Ensemble(Exports):
         q = check_quantiles("q", q)
         return quantiles_of(self._outputs("quantile", X), q)
 
-    def _outputs(self, method: str, X: ArrayLike) -> NDArray:
+    def _outputs(self, method: str, X: ArrayLike) -> NDArray[Any]:
         """The outputs of the members, of which there must be some."""
         outputs = self.predict(X)
         if not len(self):
@@ -348,18 +348,18 @@ class Ensemble(Exports):
 
 # ---- over members, the first axis, in double precision: float32 may not hold the sums, squares and differences
 @np.errstate(under="ignore")
-def mean_of(outputs: NDArray) -> NDArray:
+def mean_of(outputs: NDArray[Any]) -> NDArray[Any]:
     """Means, shape (n, n_out), of the outputs' dtype."""
     return outputs.mean(axis=0, dtype=np.float64).astype(outputs.dtype)
 
 
 @np.errstate(under="ignore")
-def std_of(outputs: NDArray) -> NDArray:
+def std_of(outputs: NDArray[Any]) -> NDArray[Any]:
     """Standard deviations, shape (n, n_out), of the outputs' dtype."""
     return outputs.std(axis=0, dtype=np.float64).astype(outputs.dtype)
 
 
 @np.errstate(under="ignore")
-def quantiles_of(outputs: NDArray, q: NDArray[np.float64]) -> NDArray[np.float64]:
+def quantiles_of(outputs: NDArray[Any], q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Quantiles, shape (..., n, n_out), for `q` of any shape, of which NumPy takes few."""
     return np.quantile(outputs.astype(np.float64), q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])

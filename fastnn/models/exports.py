@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -20,11 +21,11 @@ class Exports:
     """Writes one network, or the mean and spread of many, for other languages and runtimes."""
 
     _spec: NetworkSpec
-    _params: NDArray
+    _params: NDArray[Any]
     _outside: str = "ignore"
 
     @property
-    def _params_to_write(self) -> NDArray:
+    def _params_to_write(self) -> NDArray[Any]:
         """The parameters, of at least one member."""
         domain.check_forgettable(self._outside)
         if not len(self._params):

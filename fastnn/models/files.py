@@ -47,8 +47,8 @@ class SavedNetwork(NamedTuple):
     """The contents of a network's file."""
 
     spec: NetworkSpec
-    params: NDArray
-    domain: NDArray | None = None
+    params: NDArray[Any]
+    domain: NDArray[Any] | None = None
     outside: str = "ignore"
 
 
@@ -56,7 +56,7 @@ class SavedEnsemble(NamedTuple):
     """The contents of an ensemble's file; positions that are None are 0, 1, 2 ..."""
 
     spec: NetworkSpec
-    params: NDArray
+    params: NDArray[Any]
     records: Records | None
     seed: int | None
     positions: NDArray[np.intp] | None
@@ -136,7 +136,7 @@ def _activation(name: str, values: dict[str, Any]) -> str:
     return name
 
 
-def _values_of(row: catalogue.Activation) -> NDArray:
+def _values_of(row: catalogue.Activation) -> NDArray[Any]:
     """The values of a user's own activation at some points, by which it is recognised."""
     assert isinstance(row, own.Activation)
     return own.elementwise(row.functions[0], np.float64, np.linspace(-5, 5, 21))
@@ -174,7 +174,7 @@ def _check_domain(claim: Claim, spec: NetworkSpec) -> None:
         raise ValueError(f"its domain is {claim}, its spec has {spec.n_in} inputs")
 
 
-def _finite(domain: NDArray) -> NDArray:
+def _finite(domain: NDArray[Any]) -> NDArray[Any]:
     if not np.isfinite(domain).all():
         raise ValueError("its domain is not finite")
     return domain

@@ -19,7 +19,7 @@ class InDomain:
     """The domain of an `MLP`: the region of its training samples."""
 
     _spec: NetworkSpec
-    _params: NDArray
+    _params: NDArray[Any]
     _domain: NDArray[np.float64] | None
     _outside: str
     _sharing: Callable[..., Any]
@@ -107,7 +107,7 @@ class InDomain:
         flags = domain.inside(known, X)
         return bool(flags[0]) if one else flags
 
-    def _placed(self, method: str, x: ArrayLike) -> tuple[NDArray[np.float64], bool, NDArray]:
+    def _placed(self, method: str, x: ArrayLike) -> tuple[NDArray[np.float64], bool, NDArray[Any]]:
         """The domain, whether it is one sample, and the samples as rows."""
         if self._domain is None:
             raise ValueError(f"{method} needs a network with a domain, which with_domain(X) makes; got one without")
@@ -120,7 +120,7 @@ def kept_domain(net: InDomain) -> tuple[NDArray[np.float64] | None, str]:
     return net._domain, net._outside
 
 
-def respect_domain(net: InDomain, compute: Callable[[NDArray], NDArray], X: NDArray) -> NDArray:
+def respect_domain(net: InDomain, compute: Callable[[NDArray[Any]], NDArray[Any]], X: NDArray[Any]) -> NDArray[Any]:
     """What `compute` gives for samples, shape (n, n_in); those outside the domain are treated as the network says."""
     if net._domain is None or net._outside == "ignore":
         return compute(X)

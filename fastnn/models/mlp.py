@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastnn import checks
 from fastnn.jobs.aligned import aligned_copy, aligned_empty
 from fastnn.jobs.job import State
+from fastnn.jobs.monitor import ValidationData
 from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.models import scaling
 from fastnn.models.exports import Exports
@@ -27,6 +28,9 @@ from fastnn.settings.spec import NetworkSpec
 from fastnn.training import fit as run
 from fastnn.training.history import History
 from fastnn.training.twins import twin
+
+if TYPE_CHECKING:
+    import torch
 
 
 class MLP(SingleSample, InDomain, Exports):
@@ -114,14 +118,16 @@ class MLP(SingleSample, InDomain, Exports):
 
     @classmethod
     def _sharing(
-        cls, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None, outside: str = "ignore"
+        cls, spec: NetworkSpec, params: NDArray[Any], domain: NDArray[Any] | None = None, outside: str = "ignore"
     ) -> MLP:
         """A network that holds this very array of parameters, unchecked."""
         net = cls.__new__(cls)
         net._hold(spec, params, domain, outside)
         return net
 
-    def _hold(self, spec: NetworkSpec, params: NDArray, domain: NDArray | None = None, outside: str = "ignore") -> None:
+    def _hold(
+        self, spec: NetworkSpec, params: NDArray[Any], domain: NDArray[Any] | None = None, outside: str = "ignore"
+    ) -> None:
         self._spec, self._params, self._domain, self._outside = spec, params, domain, outside
         self._weights, self._biases = tuple(spec.weights(params)), tuple(spec.biases(params))
 
@@ -131,7 +137,7 @@ class MLP(SingleSample, InDomain, Exports):
         return self._spec
 
     @property
-    def params(self) -> NDArray:
+    def params(self) -> NDArray[Any]:
         """All parameters, shape (n_params,): for each layer its weights in C order, then its biases.
 
         Assigned values are written into the same array.
@@ -143,16 +149,16 @@ class MLP(SingleSample, InDomain, Exports):
         self._params[:] = checks.check_params(values, self._spec)
 
     @property
-    def weights(self) -> tuple[NDArray, ...]:
+    def weights(self) -> tuple[NDArray[Any], ...]:
         """Each layer's weights, shape (n_in, n_out), as views of the parameters."""
         return self._weights
 
     @property
-    def biases(self) -> tuple[NDArray, ...]:
+    def biases(self) -> tuple[NDArray[Any], ...]:
         """Each layer's biases, shape (n_out,), as views of the parameters; an empty tuple without biases."""
         return self._biases
 
-    def predict(self, X: ArrayLike, *, backend: str = "numba") -> NDArray:
+    def predict(self, X: ArrayLike, *, backend: str = "numba") -> NDArray[Any]:
         """Compute the network's outputs.
 
         Parameters
@@ -188,9 +194,9 @@ class MLP(SingleSample, InDomain, Exports):
         quantiles: float | Sequence[float] = 0.5,
         min_variance: float | Sequence[float] = 1e-6,
         targets: str = "complete",
-        out: NDArray | None = None,
+        out: NDArray[Any] | None = None,
         backend: str = "numba",
-    ) -> tuple[float, NDArray]:
+    ) -> tuple[float, NDArray[Any]]:
         """Compute the loss of a batch and its gradient with respect to the parameters.
 
         Parameters
@@ -251,8 +257,8 @@ class MLP(SingleSample, InDomain, Exports):
         dydx: ArrayLike | None = None,
         dydx_weight: float = 1.0,
         directions: ArrayLike | None = None,
-        trainable: Sequence[int] | NDArray | None = None,
-        validation_data: Any = None,
+        trainable: Sequence[int] | NDArray[Any] | None = None,
+        validation_data: ValidationData | None = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
         callback: run.Callback | None = None,
@@ -457,7 +463,7 @@ class MLP(SingleSample, InDomain, Exports):
         params = scaling.fold(self._spec, self._params, x_mean, x_scale, y_mean, y_scale)
         return type(self).from_params(self._spec, params)
 
-    def to_torch(self) -> Any:
+    def to_torch(self) -> torch.nn.Sequential:
         """Copy the network into a ``torch.nn.Sequential``.
 
         Returns
@@ -526,7 +532,7 @@ class MLP(SingleSample, InDomain, Exports):
 
 
 def network_over(
-    spec: NetworkSpec, params: NDArray, domain: NDArray[np.float64] | None = None, outside: str = "ignore"
+    spec: NetworkSpec, params: NDArray[Any], domain: NDArray[np.float64] | None = None, outside: str = "ignore"
 ) -> MLP:
     """A network over this very array of parameters, which changes with it; nothing is checked.
 

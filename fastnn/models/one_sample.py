@@ -44,7 +44,7 @@ class SingleSample(Derivatives):
             from fastnn.embed import from_python
         return from_python.Compiled(self._spec)
 
-    def workspace(self, method: str = "forward") -> NDArray:
+    def workspace(self, method: str = "forward") -> NDArray[Any]:
         """Allocate scratch for a method of a wide network, for the calls of one thread inside compiled code.
 
         Parameters
@@ -66,7 +66,7 @@ class SingleSample(Derivatives):
         checks.check_name("method", method, METHODS)
         return self._compiled.workspace(method)
 
-    def forward(self, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
+    def forward(self, x: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
         """Write the outputs for one sample; inside compiled code also for several, a row each of `x` and `out`.
 
         Parameters
@@ -95,7 +95,7 @@ class SingleSample(Derivatives):
         checks.check_apart(out=out, params=self._params)
         self._compiled.forward(self, x, out)
 
-    def __call__(self, x: ArrayLike) -> NDArray:
+    def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`.
 
         Inside compiled code it takes several samples, too, as `forward` does.
@@ -108,7 +108,9 @@ class SingleSample(Derivatives):
         self._compiled.forward(self, checks.check_sample(x, self._spec), out)
         return out
 
-    def forward_with(self, params: ArrayLike, x: ArrayLike, out: NDArray, workspace: NDArray | None = None) -> None:
+    def forward_with(
+        self, params: ArrayLike, x: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None
+    ) -> None:
         """Write the outputs that a network of the same spec with other parameters has for one sample.
 
         Parameters
@@ -129,7 +131,7 @@ class SingleSample(Derivatives):
         checks.check_apart(out=self._check_out("out", out, (spec.n_out,)), params=params)
         self._compiled.forward_with(self, params, x, out)
 
-    def train_step(self, x: NDArray, y: NDArray, state: TrainState) -> float:
+    def train_step(self, x: NDArray[Any], y: NDArray[Any], state: TrainState) -> float:
         """Take one training step on a sample or a batch, in a training loop of your own.
 
         Parameters

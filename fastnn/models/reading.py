@@ -157,7 +157,7 @@ class Archive:
             raise ValueError(f"its {name} claims shape {shape}, but has {size} bytes")
         return Claim(shape, dtype)
 
-    def read(self, name: str) -> NDArray:
+    def read(self, name: str) -> NDArray[Any]:
         """Read an array, aligned to a cache line."""
         claim = self.claims[name]
         array = aligned_empty(prod(claim.shape), claim.dtype)

@@ -12,12 +12,12 @@ from fastnn.settings.spec import NetworkSpec
 
 
 @overload
-def standardize(X: ArrayLike) -> tuple[NDArray, NDArray]: ...
+def standardize(X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]: ...
 @overload
-def standardize(X: ArrayLike, y: None) -> tuple[NDArray, NDArray]: ...
+def standardize(X: ArrayLike, y: None) -> tuple[NDArray[Any], NDArray[Any]]: ...
 @overload
-def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]: ...
-def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray, ...]:
+def standardize(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray[Any], ...]:
     """Compute the mean and standard deviation of each column of samples and targets, for ``net.with_scaling``.
 
     Parameters
@@ -61,7 +61,7 @@ def standardize(X: ArrayLike, y: ArrayLike | None = None) -> tuple[NDArray, ...]
     return *_mean_and_scale(X), *_mean_and_scale(y)
 
 
-def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
+def _mean_and_scale(columns: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     constant = columns.min(axis=0) == columns.max(axis=0)  # whose deviation need not be exactly zero
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mean, scale = columns.mean(axis=0), columns.std(axis=0)
@@ -72,7 +72,7 @@ def _mean_and_scale(columns: NDArray) -> tuple[NDArray, NDArray]:
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 
 
-def fold(spec: NetworkSpec, params: NDArray, x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any) -> NDArray:
+def fold(spec: NetworkSpec, params: NDArray[Any], x_mean: Any, x_scale: Any, y_mean: Any, y_scale: Any) -> NDArray[Any]:
     """The parameters, as float64, of the network in other units: see `MLP.with_scaling`.
 
     With u = (x - m) / s, the first layer's ``u W + b`` is ``x (W / s) + (b - (m / s) W)``; the last layer's outputs are

@@ -49,7 +49,7 @@ def vectors(**given: ArrayLike) -> list[NDArray[np.float64]]:
     return _alike({name: numbers(name, values) for name, values in given.items()})
 
 
-def class_labels(**given: ArrayLike) -> list[NDArray]:
+def class_labels(**given: ArrayLike) -> list[NDArray[Any]]:
     """The arguments as vectors of classes, numbers or texts, all as long as the first."""
     for name, values in given.items():
         if has_masked(values):
@@ -59,7 +59,7 @@ def class_labels(**given: ArrayLike) -> list[NDArray]:
     return _alike({name: _as_array(name, values) for name, values in given.items()})
 
 
-def _as_array(name: str, values: Any) -> NDArray:
+def _as_array(name: str, values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except Exception as error:  # ragged, or whatever the array of another library raises
@@ -104,7 +104,7 @@ def check_net(net: Any) -> MLP:
     return net
 
 
-def series(argument: str, given: Any, first: NDArray, of: str) -> dict[str, NDArray[np.float64]]:
+def series(argument: str, given: Any, first: NDArray[Any], of: str) -> dict[str, NDArray[np.float64]]:
     """Vectors of numbers by the names that a legend gives them, as long as the first, which has the name `of`."""
     drawn = {}
     for name, values in check_mapping(argument, given).items():
@@ -113,7 +113,7 @@ def series(argument: str, given: Any, first: NDArray, of: str) -> dict[str, NDAr
     return drawn
 
 
-def places(names: Sequence[str | int], **given: NDArray) -> list[NDArray[np.intp]]:
+def places(names: Sequence[str | int], **given: NDArray[Any]) -> list[NDArray[np.intp]]:
     """Where each of the given classes stands among all of them; raises ValueError if one does not."""
     place = {name: k for k, name in enumerate(names)}
     found = []
@@ -129,20 +129,20 @@ def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ == "NAType" or (isinstance(label, float) and np.isnan(label))
 
 
-def _alike(given: Mapping[str, NDArray]) -> list[NDArray]:
+def _alike(given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
     arrays = {name: _vector(name, array) for name, array in given.items()}
     of, first = next(iter(arrays.items()))
     return [_as_long_as(first, of, array, name) for name, array in arrays.items()]
 
 
-def _vector(name: str, array: NDArray) -> NDArray:
+def _vector(name: str, array: NDArray[Any]) -> NDArray[Any]:
     array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if array.ndim != 1 or not len(array):
         raise ValueError(f"{name} must have shape (n,) or (n, 1) with at least one number; got {array.shape}")
     return array
 
 
-def _as_long_as(first: NDArray, of: str, array: NDArray, name: str) -> NDArray:
+def _as_long_as(first: NDArray[Any], of: str, array: NDArray[Any], name: str) -> NDArray[Any]:
     if len(array) != len(first):
         raise ValueError(f"{name} must be as long as {of}, {len(first)}; got {len(array)}")
     return array

@@ -138,12 +138,12 @@ def weight_images(
     return ax
 
 
-def _column(x: int, count: int) -> NDArray:
+def _column(x: int, count: int) -> NDArray[Any]:
     """Places, shape (count, 2), of a layer's units, centred on the axis."""
     return np.column_stack([np.full(count, float(x)), (count - 1) / 2 - np.arange(count)])
 
 
-def _edges(ax: Axes, weights: Sequence[NDArray], places: Sequence[NDArray], limit: float) -> None:
+def _edges(ax: Axes, weights: Sequence[NDArray[Any]], places: Sequence[NDArray[Any]], limit: float) -> None:
     """Draw every weight between the units shown, with the scale of their colours."""
     scale = ScalarMappable(Normalize(-limit, limit), colormaps[NEGATIVE_TO_POSITIVE])
     for layer, (below, above) in zip(weights, pairwise(places), strict=True):

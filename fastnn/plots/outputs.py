@@ -208,7 +208,7 @@ def confusion(
     return ax
 
 
-def _occurring(true: NDArray, predicted: NDArray) -> list[Any]:
+def _occurring(true: NDArray[Any], predicted: NDArray[Any]) -> list[Any]:
     """The classes that occur, in order; raises TypeError if they have no order."""
     try:
         return np.unique(np.concatenate([true, predicted])).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -156,7 +157,7 @@ def spread(
     return ax
 
 
-def _bins(values: NDArray) -> int:
+def _bins(values: NDArray[Any]) -> int:
     """Bins of a histogram by Freedman's and Diaconis' rule, or Sturges' if that has more; never without number.
 
     Most members may agree to rounding where others do not.
@@ -169,7 +170,7 @@ def _bins(values: NDArray) -> int:
     return int(min(max((high - low) / width if width > 0 else 0, np.log2(n) + 1), 2 * np.sqrt(n)))
 
 
-def _range(values: NDArray) -> tuple[float, float] | None:
+def _range(values: NDArray[Any]) -> tuple[float, float] | None:
     """The ends of a histogram; None for its own choice, which fails for numbers that differ by rounding alone."""
     low, high = float(values.min()), float(values.max())
     if high - low > 1e-12 * max(abs(low), abs(high)):

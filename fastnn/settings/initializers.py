@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ INITIALIZERS: dict[str, Initializer] = {
 }
 
 
-def initialize(spec: NetworkSpec, init: Initializer, rng: np.random.Generator, params: NDArray) -> None:
+def initialize(spec: NetworkSpec, init: Initializer, rng: np.random.Generator, params: NDArray[Any]) -> None:
     """Fill parameters with initial values: weights drawn layer by layer in C order, and biases of zero.
 
     Parameters

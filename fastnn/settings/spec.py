@@ -107,7 +107,7 @@ class NetworkSpec:
         """Number of units in all: of the hidden layers and of the output."""
         return sum(self.sizes[1:])
 
-    def weights(self, params: NDArray) -> list[NDArray]:
+    def weights(self, params: NDArray[Any]) -> list[NDArray[Any]]:
         """View parameters as each layer's weights.
 
         Parameters
@@ -125,7 +125,7 @@ class NetworkSpec:
             views.append(flat.reshape(*params.shape[:-1], layer.n_in, layer.n_out))
         return views
 
-    def biases(self, params: NDArray) -> list[NDArray]:
+    def biases(self, params: NDArray[Any]) -> list[NDArray[Any]]:
         """View parameters as each layer's biases.
 
         Parameters

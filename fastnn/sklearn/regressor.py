@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import sklearn.neural_network as theirs
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from fastnn.settings.own import Activation, Loss
 from fastnn.sklearn.attributes import store_arguments
 from fastnn.sklearn.conventions import STOCHASTIC_SOLVERS
 from fastnn.sklearn.fitting import fit_estimator
@@ -74,41 +76,41 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: str | Loss = "squared_error",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        weight_decay=0.01,
-        decay=0.99,
-        n_restarts=1,
-        callbacks=None,
-        dtype=None,
-        threads=1,
-        delta=1.0,
-        quantiles=0.5,
-        min_variance=1e-6,
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        weight_decay: float = 0.01,
+        decay: float = 0.99,
+        n_restarts: int = 1,
+        callbacks: Callable[[Any], object] | Sequence[Callable[[Any], object]] | None = None,
+        dtype: DTypeLike | None = None,
+        threads: int = 1,
+        delta: ArrayLike = 1.0,
+        quantiles: ArrayLike = 0.5,
+        min_variance: ArrayLike = 1e-6,
+    ) -> None:
         store_arguments(self, locals())
 
     _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from fastnn.tabular.frames import as_frame, distinct
 from fastnn.tabular.numerals import Numerals
 from fastnn.tabular.reading import Table
 from fastnn.tabular.target import Target
+
+if TYPE_CHECKING:
+    import polars
 
 INTERVAL = (0.05, 0.95)  # quantiles over the networks
 
@@ -84,7 +87,7 @@ class TableModel:
         """All the networks."""
         return cast(Ensemble, self.many)
 
-    def predict(self, frame: Any) -> Any:
+    def predict(self, frame: Any) -> polars.DataFrame:
         """Predict a table.
 
         Parameters
@@ -116,7 +119,7 @@ class TableModel:
             warnings.warn(remark, UserWarning, stacklevel=2)
         return self._predicted(X)
 
-    def predict_with_remarks(self, frame: Any) -> tuple[Any, list[str]]:
+    def predict_with_remarks(self, frame: Any) -> tuple[polars.DataFrame, list[str]]:
         """Predict a table, and say in what it differs from that of training.
 
         Parameters
@@ -143,7 +146,7 @@ class TableModel:
     def _table(self, frame: Any) -> Table:
         return frame if isinstance(frame, Table) else Table(as_frame(frame), self.numerals)
 
-    def _predicted(self, X: NDArray[np.float32]) -> Any:
+    def _predicted(self, X: NDArray[np.float32]) -> polars.DataFrame:
         import polars
 
         values, more = self.decode(self.networks.predict(X))
@@ -190,7 +193,7 @@ class TableModel:
             f"the farthest by {beyond.max():.2g} standard deviations, in {self.columns[column].name!r}."
         ]
 
-    def decode(self, outputs: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
+    def decode(self, outputs: NDArray[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
         """Translate networks' outputs into what the table calls them.
 
         Parameters
@@ -210,12 +213,12 @@ class TableModel:
         names = distinct([self.target.name, *(name for name, _ in more)])[1:]
         return values, dict(zip(names, (column for _, column in more), strict=True))
 
-    def _translated(self, outputs: NDArray) -> tuple[NDArray, list[tuple[str, NDArray]]]:
+    def _translated(self, outputs: NDArray[Any]) -> tuple[NDArray[Any], list[tuple[str, NDArray[Any]]]]:
         """The values, and further columns with the names that they should have."""
         mean, target = outputs.mean(axis=0, dtype=np.float64), self.target
         if target.classes is None:
 
-            def real(standardised: NDArray) -> NDArray:
+            def real(standardised: NDArray[Any]) -> NDArray[Any]:
                 return np.round(standardised * target.scale + target.mean, target.decimals)
 
             predicted, more = target.prediction(outputs)[..., 0], []

@@ -181,7 +181,7 @@ def _end_epoch(backend: str) -> Callable[..., bool]:
 class _Run:
     """A run in progress: the function that trains, and the arrays that its calls read and write."""
 
-    def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray, first_steps: int):
+    def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray[Any], first_steps: int):
         self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps, self.before = first_steps, before
         self.first = state.epochs_done

@@ -30,7 +30,7 @@ class PredictionSets:
         is the most probable one.
     """
 
-    def __init__(self, model: MLP | Ensemble, coverage: float, threshold: NDArray):
+    def __init__(self, model: MLP | Ensemble, coverage: float, threshold: NDArray[Any]):
         self.model, self.coverage, self.threshold = model, coverage, threshold
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
@@ -147,7 +147,7 @@ def _check_model(model: Any, method: str) -> None:
         raise TypeError(f"model must be networks with a softmax output; got {checks.describe(model)}")
 
 
-def _scores(outputs: NDArray) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def _scores(outputs: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """The probability of each class plus those of all more probable ones, and the classes by it, both (n, n_out).
 
     Where one class is all but certain, rounding gives all classes the same score, but not the same place.

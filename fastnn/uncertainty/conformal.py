@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ def check_coverage(coverage: float) -> float:
     return check_number("coverage", coverage, INSIDE_UNIT)
 
 
-def finite_outputs(model: MLP | Ensemble, X: NDArray) -> NDArray[np.float64]:
+def finite_outputs(model: MLP | Ensemble, X: NDArray[Any]) -> NDArray[np.float64]:
     """The outputs, shape (n, n_out), or (K, n, n_out) of an ensemble's members.
 
     Raises
@@ -51,6 +52,6 @@ def rank_of(coverage: float, n: int) -> int:
     return rank
 
 
-def smallest(scores: NDArray, rank: int) -> NDArray:
+def smallest(scores: NDArray[Any], rank: int) -> NDArray[Any]:
     """The score with this rank, from 1, along the first axis."""
     return np.partition(scores, rank - 1, axis=0)[rank - 1]

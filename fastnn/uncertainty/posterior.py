@@ -47,7 +47,7 @@ class Laplace:
     """
 
     def __init__(
-        self, model: MLP, last_layer: bool, noise: float, prior: float, effective_params: float, root: NDArray
+        self, model: MLP, last_layer: bool, noise: float, prior: float, effective_params: float, root: NDArray[Any]
     ):
         self.model, self.last_layer, self.noise, self.prior = model, last_layer, noise, prior
         self.effective_params = effective_params
@@ -58,7 +58,7 @@ class Laplace:
         """Covariance of the uncertain parameters, in the order of `MLP.params`, shape (p, p)."""
         return self._root @ self._root.T
 
-    def predict(self, X: ArrayLike, noise: bool = True) -> tuple[NDArray, NDArray]:
+    def predict(self, X: ArrayLike, noise: bool = True) -> tuple[NDArray[Any], NDArray[Any]]:
         """Compute outputs and their standard deviations.
 
         Parameters
@@ -82,7 +82,7 @@ class Laplace:
         mean, variance = np.moveaxis(respect_domain(self.model, self._moments, X), 1, 0)
         return mean, np.sqrt(variance + own)
 
-    def _moments(self, X: NDArray) -> NDArray[np.float64]:
+    def _moments(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """The outputs' means and variances, without the noise, shape (n, 2, n_out)."""
         spec, params = _in_double(self.model)
         moments = np.empty((len(X), 2, spec.n_out))
@@ -186,13 +186,13 @@ def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:
     return replace(model.spec, dtype="float64"), model.params.astype(np.float64)
 
 
-def _sums(job: Any) -> NDArray:
+def _sums(job: Any) -> NDArray[Any]:
     """``[J e]^T [J e]``, of which only the upper triangle is meaningful."""
     n, rows = len(job.X), max(1, _AT_ONCE // (job.spec.n_out * job.spec.n_params))
     return twin("numba", "normal_equations").normal_equations(job, np.ones(n), min(rows, n), lambda: None)
 
 
-def _evidence(values: NDArray, squares: float, n: int, params: NDArray) -> tuple[float, float, float]:
+def _evidence(values: NDArray[Any], squares: float, n: int, params: NDArray[Any]) -> tuple[float, float, float]:
     """Variances of the noise and of the prior, and gamma, from the eigenvalues of J^T J.
 
     The larger the ratio of the precisions, the smaller are gamma and the ratio that follows from it: one ratio alone

@@ -48,15 +48,15 @@ class Intervals:
         model: MLP | Ensemble,
         method: str,
         coverage: float,
-        margin: NDArray,
-        shares: NDArray | None = None,
-        min_variance: NDArray | None = None,
+        margin: NDArray[Any],
+        shares: NDArray[Any] | None = None,
+        min_variance: NDArray[Any] | None = None,
     ):
         self.model, self.method, self.coverage, self.margin = model, method, coverage, margin
         self.min_variance = min_variance
         self._shares = shares  # (n, K): each member's share in the mean of those that left a sample out
 
-    def predict(self, X: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+    def predict(self, X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Compute the ends of the intervals, and the predictions between them.
 
         Parameters
@@ -82,7 +82,7 @@ class Intervals:
         low, middle, high, unit = _ends(outputs, self.method, self.min_variance)
         return low - self.margin * unit, middle, high + self.margin * unit
 
-    def _jackknife(self, outputs: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    def _jackknife(self, outputs: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """The intervals from the members' outputs, shape (K, n, n_out)."""
         assert self._shares is not None
         rank = rank_of(self.coverage, len(self.margin))
@@ -249,7 +249,7 @@ def intervals(
     return Intervals(model, method, coverage, margin, None, floor if loss.parameter is catalogue.MIN_VARIANCE else None)
 
 
-def _errors(y: NDArray, low: NDArray, high: NDArray, unit: Any) -> NDArray[np.float64]:
+def _errors(y: NDArray[Any], low: NDArray[Any], high: NDArray[Any], unit: Any) -> NDArray[np.float64]:
     """The margins, in units, of which each target needs its own to lie between the ends, shape (n, n_targets).
 
     Many targets may need the same one. Rounding must then not leave them all outside, so they take a little more of it.
@@ -297,7 +297,9 @@ def _shares(sample_weight: ArrayLike, members: int, n: int) -> NDArray[np.float6
     return np.ascontiguousarray(left_out / counts)
 
 
-def _ends(outputs: NDArray, method: str, min_variance: Any) -> tuple[NDArray, NDArray, NDArray, Any]:
+def _ends(
+    outputs: NDArray[Any], method: str, min_variance: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], Any]:
     """Low, middle, high and the unit of the margin; `min_variance` is that of a network of means and log-variances."""
     if method == "quantile":
         n_out = outputs.shape[1]

@@ -42,7 +42,7 @@ def load(
     methods: Sequence[str],
     names: Sequence[str],
     check_model: Callable[[Any, str], None],
-) -> tuple[MLP | Ensemble, dict[str, Any], dict[str, NDArray]]:
+) -> tuple[MLP | Ensemble, dict[str, Any], dict[str, NDArray[Any]]]:
     """Read the model, the header and those of the named arrays that are there; nothing in the file is trusted.
 
     `check_model` refuses a model that a method is not for.
@@ -78,7 +78,7 @@ def load(
         return model, header, arrays
 
 
-def _check(model: MLP | Ensemble, method: str, arrays: dict[str, NDArray]) -> None:
+def _check(model: MLP | Ensemble, method: str, arrays: dict[str, NDArray[Any]]) -> None:
     """Refuse arrays whose shapes or values `save` does not write."""
     n_out = model.spec.n_out
     expected: dict[str, tuple[int, ...]] = {"margin": (1 if method == "quantile" else n_out,)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -54,23 +55,23 @@ class EnsembleBase(BaseEstimator):
 
     def __init__(
         self,
-        n_estimators=50,
-        hidden_layer_sizes=(32,),
-        activation="tanh",
+        n_estimators: int = 50,
+        hidden_layer_sizes: ArrayLike = (32,),
+        activation: str | Activation | Sequence[str | Activation] = "tanh",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        max_iter=200,
-        bootstrap=False,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        random_state=None,
-        threads=1,
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.01,
+        max_iter: int = 200,
+        bootstrap: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        random_state: int | np.random.RandomState | None = None,
+        threads: int = 1,
+    ) -> None:
         store_arguments(self, locals())
 
     def _train(self, X: NDArray, y: NDArray, sample_weight: Any, n_out: int, output: str, loss: str | Loss) -> None:

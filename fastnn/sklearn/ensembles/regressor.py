@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from fastnn.checks import check_quantiles
 from fastnn.checks.arrays import as_floats
 from fastnn.models.ensemble import mean_of, quantiles_of, std_of
 from fastnn.models.normal_outputs import variance_of_mixture
+from fastnn.settings.own import Activation, Loss
 from fastnn.sklearn.attributes import store_arguments, unchanged_on_error
 from fastnn.sklearn.conventions import catalogue_loss, output_of
 from fastnn.sklearn.ensembles.base import EnsembleBase
@@ -81,27 +83,27 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
 
     def __init__(
         self,
-        n_estimators=50,
-        hidden_layer_sizes=(32,),
-        activation="tanh",
+        n_estimators: int = 50,
+        hidden_layer_sizes: ArrayLike = (32,),
+        activation: str | Activation | Sequence[str | Activation] = "tanh",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        max_iter=200,
-        bootstrap=False,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        random_state=None,
-        threads=1,
-        loss="squared_error",
-        delta=1.0,
-        quantiles=0.5,
-        min_variance=1e-6,
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.01,
+        max_iter: int = 200,
+        bootstrap: bool = False,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        random_state: int | np.random.RandomState | None = None,
+        threads: int = 1,
+        loss: str | Loss = "squared_error",
+        delta: ArrayLike = 1.0,
+        quantiles: ArrayLike = 0.5,
+        min_variance: ArrayLike = 1e-6,
+    ) -> None:
         store_arguments(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
