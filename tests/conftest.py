@@ -36,6 +36,22 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def refusal(capsys):
+    """Run a command that must fail, saying why in one line on standard error and nothing else: that line."""
+    from fastnn.apps import cli  # which few tests need
+
+    def run(command, *argv):
+        assert cli.main([command, *argv]) == 1
+        out, line = capsys.readouterr()
+        assert out == ""
+        assert line.startswith(f"fastnn {command}: ")
+        assert line.count("\n") == 1
+        return line
+
+    return run
+
+
+@pytest.fixture
 def interrupt():
     """Run a script that says "ready", and send it Ctrl-C some seconds later: why its run ended, and after how long."""
 

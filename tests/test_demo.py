@@ -98,11 +98,6 @@ def test_command_without_extras_leaves_the_picture_out_and_names_what_it_needs(f
         (["--output", "demo.txt"], "--output must end in one of .png, .pdf, .svg"),
     ],
 )
-def test_command_refuses_in_one_line(options, message, capsys):
+def test_command_refuses_in_one_line_before_any_work(options, message, refusal):
     pytest.importorskip("matplotlib")
-    assert cli.main(["demo", *options]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""  # refused before any work is done
-    assert said.err.startswith("fastnn demo: ")
-    assert message in said.err
-    assert said.err.count("\n") == 1
+    assert message in refusal("demo", *options)

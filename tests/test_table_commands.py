@@ -95,13 +95,12 @@ def test_train_on_classes_from_parquet_in_silence(folder, capsys):
     assert first.split(",")[0] == ("up" if x[0] > 0 else "down")
 
 
-def test_info_of_a_plain_network(folder, capsys):
+def test_info_of_a_plain_network(folder, capsys, refusal):
     for name in ("net.npz", "net.safetensors"):
         fastnn.MLP((3, 2), rng=0).save(name)
         assert cli.main(["info", name]) == 0
         assert "<MLP: 3 -> 2 identity" in capsys.readouterr().out
-    assert cli.main(["predict", "net.safetensors", "x.csv"]) == 1
-    assert "another network" in capsys.readouterr().err
+    assert "another network" in refusal("predict", "net.safetensors", "x.csv")
 
 
 @pytest.mark.parametrize(
@@ -122,12 +121,9 @@ def test_info_of_a_plain_network(folder, capsys):
         (b"y\n" + b"1\n2\n" * 40, "a network needs columns to predict 'y' from"),
     ],
 )
-def test_bad_tables_are_refused_in_one_line(text, said, folder, capsys):
+def test_bad_tables_are_refused_in_one_line(text, said, folder, refusal):
     (folder / "t.csv").write_bytes(text)
-    assert cli.main(["train", "t.csv", "--target", "y"]) == 1
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
+    assert said in refusal("train", "t.csv", "--target", "y")
 
 
 @pytest.mark.parametrize(
@@ -196,27 +192,23 @@ def test_a_model_with_too_many_names_is_refused_before_it_is_trained(argv, folde
 
 @pytest.mark.parametrize("argv", [["--loss", "mes"], ["--quantiles", "0.5"], ["--loss", "pinball", "--quantiles", "2"]])
 @pytest.mark.parametrize("command", ["train", "sweep"])
-def test_a_loss_is_checked_before_the_table_is_read(command, argv, folder, capsys):
+def test_a_loss_is_checked_before_the_table_is_read(command, argv, folder, refusal):
     (folder / "t.csv").write_text("no table of any use\n")
-    assert cli.main([command, "t.csv", "--target", "y", *argv]) == 1
-    assert capsys.readouterr().err.startswith(f"fastnn {command}: --")
+    assert refusal(command, "t.csv", "--target", "y", *argv).startswith(f"fastnn {command}: --")
 
 
-def test_missing_file_and_wrong_columns(folder, capsys):
-    assert cli.main(["train", "nothing.csv", "--target", "y"]) == 1
-    assert "is not a file" in capsys.readouterr().err
+def test_missing_file_and_wrong_columns(folder, capsys, refusal):
+    assert "is not a file" in refusal("train", "nothing.csv", "--target", "y")
     trained_on_messy().model.save("m.safetensors")
     messy().drop("colour").write_csv("t.csv")
-    assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
-    assert "it lacks 'colour'" in capsys.readouterr().err
+    assert "it lacks 'colour'" in refusal("predict", "m.safetensors", "t.csv")
     messy().with_columns(colour=polars.lit("violet")).write_csv("t.csv")
     assert cli.main(["predict", "m.safetensors", "t.csv"]) == 0
     assert "300 values of no category known from training" in capsys.readouterr().err
     assert cli.main(["predict", "m.safetensors", "t.csv", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
     messy().with_columns(a=polars.lit("text")).write_csv("t.csv")
-    assert cli.main(["predict", "m.safetensors", "t.csv"]) == 1
-    assert "must hold numbers" in capsys.readouterr().err
+    assert "must hold numbers" in refusal("predict", "m.safetensors", "t.csv")
 
 
 @pytest.mark.parametrize("repeats", ["1", "2"])

@@ -135,7 +135,7 @@ def test_a_sweep_saves_the_best_and_tells_the_command_that_trains_it(folder, cap
     np.testing.assert_array_equal(TableModel.load("again.safetensors").networks.params, saved.networks.params)
 
 
-def test_a_sweep_refuses_another_kind_of_file_before_it_trains(folder, capsys):
+def test_a_sweep_refuses_another_kind_of_file_before_it_trains(folder, refusal):
     (folder / "t.csv").write_text("x,y\n")
-    assert cli.main(["sweep", "t.csv", "--target", "y", "--output", "best.npz"]) == 1
-    assert "--output must end in .safetensors; got 'best.npz'" in capsys.readouterr().err
+    line = refusal("sweep", "t.csv", "--target", "y", "--output", "best.npz")
+    assert "--output must end in .safetensors; got 'best.npz'" in line
