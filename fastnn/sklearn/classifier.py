@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import sklearn.neural_network as theirs
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
@@ -171,29 +170,6 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         store_arguments(self, locals())
 
     _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> MLPClassifier:
-        """Fit the network to samples and targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix}, shape (n, n_features)
-            The samples.
-        y : array-like, shape (n,) or (n, n_labels)
-            Class labels, or an indicator matrix of several labels.
-        sample_weight : array-like, shape (n,), optional
-            Weight of each sample.
-        validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Samples to score each epoch on, ``validation_scores_``; with ``early_stopping``, instead of a part of X.
-            L-BFGS ignores it.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 
     @available_if(lambda estimator: estimator._check_solver())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
+from sklearn.base import _fit_context, is_classifier
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import validate_data
@@ -68,6 +68,29 @@ class Perceptron(BaseMultilayerPerceptron):
     def _get_param_names(cls) -> list[str]:
         """Kept, as scikit-learn inspects the constructor's signature each time."""
         return super()._get_param_names()
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+        """Fit the network to samples and targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix}, shape (n, n_features)
+            The samples.
+        y : array-like, shape (n,), (n, n_labels) or (n, n_outputs)
+            Class labels, an indicator matrix of several labels, or the targets of a regressor.
+        sample_weight : array-like, shape (n,), optional
+            Weight of each sample.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Samples to score each epoch on, ``validation_scores_``; with ``early_stopping``, instead of a part of X.
+            L-BFGS ignores it.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 
     def _check_solver(self) -> bool:
         """What scikit-learn asks before it offers ``partial_fit``."""

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import sklearn.neural_network as theirs
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -114,29 +113,6 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
         store_arguments(self, locals())
 
     _fit = fit_estimator  # which scikit-learn's ``partial_fit`` calls too
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> MLPRegressor:
-        """Fit the network to samples and targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix}, shape (n, n_features)
-            The samples.
-        y : array-like, shape (n,) or (n, n_outputs)
-            The targets.
-        sample_weight : array-like, shape (n,), optional
-            Weight of each sample.
-        validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Samples to score each epoch on, ``validation_scores_``; with ``early_stopping``, instead of a part of X.
-            L-BFGS ignores it.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of samples.
