@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import polars
 
-from fastnn.tabular import preparing, training
+from fastnn.tabular import preparing, scoring, training
 
 QUICK = training.TableSettings(hidden=(8,), epochs=60, repeats=3)
 
@@ -34,4 +34,4 @@ def prepared_messy():
 @cache
 def trained_on_messy():
     """A few small networks that learned it."""
-    return training.train(prepared_messy(), QUICK, training.baselines(prepared_messy()), progress=False)
+    return training.train(prepared_messy(), QUICK, scoring.baselines(prepared_messy()), progress=False)

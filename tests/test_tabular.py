@@ -141,7 +141,7 @@ def test_repeats_give_the_spread():
     frame = frame.with_columns(t=polars.col("x") - polars.col("z"))
     settings = training.TableSettings(hidden=(4,), epochs=40, repeats=5)
     table = preparing.prepare(frame, "t", None, 0)
-    outcome = training.train(table, settings, training.baselines(table), progress=False)
+    outcome = training.train(table, settings, scoring.baselines(table), progress=False)
     assert outcome.spread.shape == (5,)
     assert len(set(outcome.spread)) == 5
     assert outcome.scores["network"]["r2"] > np.median(outcome.spread)
@@ -169,7 +169,7 @@ def test_so_does_one_of_many_categories(tmp_path):
     frame = polars.DataFrame({"place": [f"place {k}" for k in rng.integers(60, size=400)], "y": rng.normal(size=400)})
     table = preparing.prepare(frame, "y", None, 0)
     settings = training.TableSettings(hidden=(3,), epochs=1, repeats=1)
-    learned = training.train(table, settings, training.baselines(table), progress=False).model
+    learned = training.train(table, settings, scoring.baselines(table), progress=False).model
     learned.save(str(tmp_path / "m.safetensors"))
     loaded = model.TableModel.load(str(tmp_path / "m.safetensors"))
     assert loaded.columns == learned.columns == table.columns
@@ -318,7 +318,7 @@ def test_no_column_of_predictions_hides_another(target, n_out, names):
 
 def test_a_table_whose_noise_is_learned(table, tmp_path):
     settings = dataclasses.replace(QUICK, epochs=200, repeats=2, loss="gaussian_nll")
-    trained = training.train(table, settings, training.baselines(training.learned_by(table, settings)), False).model
+    trained = training.train(table, settings, scoring.baselines(training.learned_by(table, settings)), False).model
     frame = messy()
     predicted = trained.predict_with_remarks(frame)[0]
     assert predicted.columns == ["y", "y_std", "y_low", "y_high"]

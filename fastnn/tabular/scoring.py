@@ -1,13 +1,18 @@
-"""Scores of predictions, by scikit-learn's measures (extra ``data``)."""
+"""Scores of networks and of simple models beside them, by scikit-learn's measures (extra ``data``)."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import listed
 from fastnn.checks.extras import require
+from fastnn.models.ensemble import Ensemble
+from fastnn.models.mlp import MLP
 from fastnn.tabular.preparing import PreparedTable
+from fastnn.training.blas import blas_threads
 
 FEW_HELD_OUT, FEW_OF_A_CLASS = 50, 5  # rows; with fewer a score says little
 
@@ -45,6 +50,36 @@ def score(outputs: NDArray, table: PreparedTable) -> dict[str, float]:
     elif len(present) == len(classes):
         scores["auc"] = float(metrics.roc_auc_score(y, chances, multi_class="ovr", labels=classes))
     return scores
+
+
+def first_scores(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
+    """The first score of each member, shape (K,); NaN if it diverged."""
+    return np.array([first_score(net, stopped, table) for net, stopped in zip(many, many.stopped, strict=True)])
+
+
+def first_score(net: MLP, stopped: str, table: PreparedTable) -> float:
+    """The first score of a network on the rows held out; NaN if it diverged."""
+    if stopped == "diverged":
+        return np.nan
+    return next(iter(score(table.target.prediction(net.predict(table.held_out.X)), table).values()))
+
+
+def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
+    """Scores of scikit-learn's linear model, and of a model that predicts the mean, or the shares of the classes."""
+    linear_model = require("sklearn.linear_model", extra="data")
+    X, y = table.train
+    constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held_out.y), 1))
+    with blas_threads():
+        if table.target.classes is None:
+            linear = linear_model.RidgeCV(np.logspace(-3, 3, 13)).fit(X.astype(np.float64), y.astype(np.float64))
+            outputs = linear.predict(table.held_out.X.astype(np.float64))[:, None]
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it has not converged matters little here
+                linear = linear_model.LogisticRegression(max_iter=300).fit(X, y)
+            outputs = np.zeros((len(table.held_out.y), table.n_out))
+            outputs[:, linear.classes_] = linear.predict_proba(table.held_out.X)
+    return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 
 def rarest(table: PreparedTable) -> str:

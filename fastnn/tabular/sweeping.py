@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fastnn.ensembles.sweep import sweep
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.tabular.preparing import PreparedTable
+from fastnn.tabular.scoring import first_score
 from fastnn.tabular.training import (
     TableSettings,
-    first_score,
     initializer_of,
     learned_by,
     network,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.extras import require
 from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.models.domain import measure
 from fastnn.models.ensemble import Ensemble
@@ -20,8 +18,7 @@ from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Adam
 from fastnn.tabular.model import TableModel
 from fastnn.tabular.preparing import FOLDS, PreparedTable
-from fastnn.tabular.scoring import score
-from fastnn.training.blas import blas_threads
+from fastnn.tabular.scoring import first_scores, score
 
 MOST_IN_DOMAIN = 500  # inputs; the domain of more would outweigh the networks
 
@@ -102,7 +99,7 @@ class TrainingResult:
 
 
 def train(
-    table: PreparedTable, settings: TableSettings, simple: dict[str, dict[str, float]], progress: bool | None = None
+    table: PreparedTable, settings: TableSettings, baselines: dict[str, dict[str, float]], progress: bool | None = None
 ) -> TrainingResult:
     """Train networks on a table; after Ctrl-C the result is that of the networks that were finished.
 
@@ -112,8 +109,8 @@ def train(
         The table.
     settings : TableSettings
         How to train.
-    simple : dict of str to dict
-        Scores of simple models, from `baselines`.
+    baselines : dict of str to dict
+        Scores of simple models, from `scoring.baselines`.
     progress : bool, optional
         As in `fit_many`.
 
@@ -128,7 +125,7 @@ def train(
     many = fit(table, settings, progress)
     sound = many.best(int((many.stopped != "diverged").sum()))
     outputs = sound.mean(table.held_out.X)
-    scores = {"network": score(table.target.prediction(outputs), table), **simple}
+    scores = {"network": score(table.target.prediction(outputs), table), **baselines}
     saved = settings_to_save(replace(settings, repeats=len(many)))
     about = {"rows": len(table.train.y), "held out": len(table.held_out.y), **saved}
     domain = measure(table.train.X, sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
@@ -145,36 +142,6 @@ def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
         for name, value in vars(settings).items()
         if name != "threads" and value is not None and (value != () or name == "hidden")
     }
-
-
-def first_scores(many: Ensemble, table: PreparedTable) -> NDArray[np.float64]:
-    """The first score of each member, shape (K,); NaN if it diverged."""
-    return np.array([first_score(net, stopped, table) for net, stopped in zip(many, many.stopped, strict=True)])
-
-
-def first_score(net: MLP, stopped: str, table: PreparedTable) -> float:
-    """The first score of a network on the rows held out; NaN if it diverged."""
-    if stopped == "diverged":
-        return np.nan
-    return next(iter(score(table.target.prediction(net.predict(table.held_out.X)), table).values()))
-
-
-def baselines(table: PreparedTable) -> dict[str, dict[str, float]]:
-    """Scores of scikit-learn's linear model, and of a model that predicts the mean, or the shares of the classes."""
-    linear_model = require("sklearn.linear_model", extra="data")
-    X, y = table.train
-    constant = np.tile(table.outputs.mean(axis=0, dtype=np.float64), (len(table.held_out.y), 1))
-    with blas_threads():
-        if table.target.classes is None:
-            linear = linear_model.RidgeCV(np.logspace(-3, 3, 13)).fit(X.astype(np.float64), y.astype(np.float64))
-            outputs = linear.predict(table.held_out.X.astype(np.float64))[:, None]
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it has not converged matters little here
-                linear = linear_model.LogisticRegression(max_iter=300).fit(X, y)
-            outputs = np.zeros((len(table.held_out.y), table.n_out))
-            outputs[:, linear.classes_] = linear.predict_proba(table.held_out.X)
-    return {"linear": score(outputs, table), "constant": score(constant, table)}
 
 
 def learned_by(table: PreparedTable, settings: TableSettings) -> PreparedTable:

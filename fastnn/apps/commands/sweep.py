@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fastnn.apps.commands.files import check_output_file
 from fastnn.apps.commands.learning import read_and_prepare, saving
 from fastnn.apps.commands.table_options import add_table_arguments, layers, settings_of
-from fastnn.apps.commands.table_output import score_text, simple_models, tell_scores
+from fastnn.apps.commands.table_output import baseline_titles, score_text, tell_scores
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.training.interrupts import Interrupts
 
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train what can share a call together, and print a table of validation losses and scores, best first."""
     from fastnn.checks import check_integer, counted
     from fastnn.checks.extras import require_all
-    from fastnn.tabular import sweeping, training
+    from fastnn.tabular import scoring, sweeping, training
     from fastnn.tabular.reading import extras_for
     from fastnn.tabular.saved import check_saveable
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
         raise ValueError(f"--folds must be at most the number of rows for training, {most:,}; got {folds:,}")
     if args.output is not None:
         check_saveable(table.columns, table.left_out, table.target)
-    scores = training.baselines(table)
+    scores = scoring.baselines(table)
     with Interrupts() as interrupts:  # what is finished is told
         with terminal.working("training; new kernels are compiled first, once"):
             compared = sweeping.compare(table, grid, folds, False)
@@ -101,13 +101,13 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     best = compared[0].settings
     terminal.say(f"To train the best one: {train_command(args, best)}")
     if args.output is not None:
-        simple = training.baselines(training.learned_by(table, best))
+        baselines = scoring.baselines(training.learned_by(table, best))
         with saving(Path(args.output), best.repeats, terminal) as save:
             with Interrupts() as interrupts:  # what is finished is saved and told
-                outcome = training.train(table, best, simple, False if args.quiet else None)
+                outcome = training.train(table, best, baselines, False if args.quiet else None)
                 save(outcome)
                 terminal.say()
-                tell_scores({"network": "the best", **simple_models(table)}, outcome.scores, table, terminal)
+                tell_scores("the best", outcome.scores, table, terminal)
                 terminal.say(f"\nModel: {args.output}")
             if interrupts.pending or len(outcome.many) < best.repeats:
                 raise KeyboardInterrupt
@@ -137,7 +137,7 @@ def _tell_comparison(
     if all(row[-1] == "0" for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
     terminal.table(header, rows)
-    told = "; ".join(f"{title}: {score_text(scores[name][measure])}" for name, title in simple_models(table).items())
+    told = "; ".join(f"{title}: {score_text(scores[name][measure])}" for name, title in baseline_titles(table).items())
     terminal.say(f"\nBaselines: {told}.")
 
 

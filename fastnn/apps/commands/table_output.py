@@ -76,22 +76,20 @@ def measure_text(measure: str, score: float) -> str:
     return number_text(score) if measure in ("rmse", "mae") else score_text(score)
 
 
-def simple_models(table: PreparedTable) -> dict[str, str]:
-    """What networks have to beat, by the names of their scores."""
+def baseline_titles(table: PreparedTable) -> dict[str, str]:
+    """What networks have to beat, in words, by the names of their scores."""
     constant = "the mean" if table.target.classes is None else "the class shares"
     return {"linear": "a linear model", "constant": constant}
 
 
-def tell_scores(
-    titles: dict[str, str], scores: dict[str, dict[str, float]], table: PreparedTable, terminal: Terminal
-) -> None:
-    """Print the scores on the rows held out, and what speaks against them."""
+def tell_scores(network: str, scores: dict[str, dict[str, float]], table: PreparedTable, terminal: Terminal) -> None:
+    """Print the held-out scores of the network, under this title, and of the baselines; and what casts doubt."""
     from fastnn.tabular.scoring import rarest, warnings_of
 
     measures = list(scores["network"])
     rows = [
         [title, *(measure_text(measure, scores[name].get(measure, float("nan"))) for measure in measures)]
-        for name, title in titles.items()
+        for name, title in {"network": network, **baseline_titles(table)}.items()
     ]
     terminal.table(["", *measures], rows)
     if table.target.classes is not None and len(set(table.held_out.y.tolist())) > 1:

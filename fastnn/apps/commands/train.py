@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastnn.apps.commands.files import check_output_file, save_figure
 from fastnn.apps.commands.learning import read_and_prepare, saving
 from fastnn.apps.commands.table_options import add_table_arguments, layers, settings_of
-from fastnn.apps.commands.table_output import score_text, simple_models, tell_scores
+from fastnn.apps.commands.table_output import score_text, tell_scores
 from fastnn.apps.commands.terminal import Terminal
 from fastnn.training.interrupts import Interrupts
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     """Train, tell what was done and how good it is, and save the networks and a figure."""
     from fastnn.checks.extras import require_all
     from fastnn.ensembles.fit_many import WORTH_COMPILING
-    from fastnn.tabular import training
+    from fastnn.tabular import scoring, training
     from fastnn.tabular.reading import extras_for
     from fastnn.tabular.saved import check_saveable
 
@@ -79,11 +79,11 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if settings.repeats >= WORTH_COMPILING:
         several = f"{settings.repeats} networks need kernels made for their shape"
         terminal.say(f"{several}, which are compiled first unless an earlier run has done so.")
-    simple = training.baselines(learned)
+    baselines = scoring.baselines(learned)
     with saving(output, settings.repeats, terminal) as save:
         with Interrupts() as interrupts:  # what is finished is saved and told
             with terminal.working("training; new kernels are compiled first, once"):
-                outcome = training.train(table, settings, simple, False)
+                outcome = training.train(table, settings, baselines, False)
             save(outcome)
             _tell_outcome(outcome, table, terminal)
             terminal.say(f"\nModel: {output}")
@@ -108,7 +108,7 @@ def _tell_outcome(outcome: TrainingResult, table: PreparedTable, terminal: Termi
     least, most = epochs.min(), epochs.max()
     long = f"{least} to {most} epochs" if most > least else f"{most} epoch{'s' if most > 1 else ''}"
     terminal.say(f"{several}; trained for {long}.\n\nOn the held-out rows:\n")
-    tell_scores({"network": "the network" + "s" * (count > 1), **simple_models(table)}, outcome.scores, table, terminal)
+    tell_scores("the network" + "s" * (count > 1), outcome.scores, table, terminal)
     if count > 1:
         sound = outcome.spread[np.isfinite(outcome.spread)]
         lost = len(outcome.spread) - len(sound)
