@@ -33,7 +33,7 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 SELF_TEST = "fastnn.self_test"
 
 
-class _Graph:
+class _GraphBuilder:
     """The nodes and the constant arrays of a model, in the order in which they are added."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class _Graph:
 def write(spec: NetworkSpec, params: NDArray) -> bytes:
     """The bytes of a file: see `MLP.to_onnx`."""
     onnx = require("onnx", "onnx")
-    graph, here, many = _Graph(), "x", params.ndim == 2
+    graph, here, many = _GraphBuilder(), "x", params.ndim == 2
     for l, (layer, (W, b)) in enumerate(zip(spec.layers, weights_and_biases(spec, params), strict=True)):
         name = layer.activation.name
         h = f"h{l}" if l < spec.n_layers - 1 else "outputs" if many else "y"
@@ -84,7 +84,7 @@ def write(spec: NetworkSpec, params: NDArray) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _add_products(graph: _Graph, l: int, W: NDArray, b: NDArray | None, x: str, z: str) -> None:
+def _add_products(graph: _GraphBuilder, l: int, W: NDArray, b: NDArray | None, x: str, z: str) -> None:
     """``z = x W + b`` of layer l; W and b have an axis more for members."""
     graph.array(W, f"W{l}")
     if b is None:
@@ -98,7 +98,7 @@ def _add_products(graph: _Graph, l: int, W: NDArray, b: NDArray | None, x: str, 
         graph.node("Add", [f"p{l}", f"b{l}"], z, f"layer{l}")
 
 
-def _add_activation(graph: _Graph, l: int, name: str, n_out: int, z: str, h: str) -> None:
+def _add_activation(graph: _GraphBuilder, l: int, name: str, n_out: int, z: str, h: str) -> None:
     """``h = f(z)`` of layer l; nothing for the identity, whose h is z."""
     if name == "identity":
         return
@@ -119,7 +119,7 @@ def _add_activation(graph: _Graph, l: int, name: str, n_out: int, z: str, h: str
         graph.node(operation, [z], h, f"{name}{l}", **attributes)
 
 
-def _add_mean_and_spread(graph: _Graph, members: NDArray) -> None:
+def _add_mean_and_spread(graph: _GraphBuilder, members: NDArray) -> None:
     """The mean and the standard deviation of the members' outputs."""
     graph.array(np.array([0]), "axes")
     graph.array(members, "members")

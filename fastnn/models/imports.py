@@ -154,8 +154,8 @@ def from_onnx(path: str | PathLike[str], *, dtype: DTypeLike | None = None) -> M
     The network computes in one dtype. What a graph casts to a narrower type, half precision for example, may differ by
     that rounding; inputs in float64 are rounded to a network in float32 by `predict`, as the graph's Cast does.
     """
-    from fastnn.exchange import onnx
+    from fastnn.exchange import onnx_reading
 
     file = path_of(path)
     require_file(file)
-    return MLP.from_params(*onnx.read(file, dtype))
+    return MLP.from_params(*onnx_reading.read(file, dtype))

@@ -56,7 +56,7 @@ def read(path: Path, dtype: Any) -> Network:
     if not OLDEST <= version <= newest:
         raise ValueError(f"path must be an ONNX file of opset {OLDEST} to {newest}; got {versions} in {str(path)!r}")
     try:
-        graph = _Graph(onnx, model.graph, version, path.parent, len(data))
+        graph = _GraphReader(onnx, model.graph, version, path.parent, len(data))
         network = network_of(graph.steps(), dtype)
         if graph.widths and network[0].n_in not in graph.widths:
             features = f"the {network[0].n_in} features of its first layer"
@@ -75,7 +75,7 @@ def _setting(settings: dict[str, Any], name: str, default: Any, place: str) -> A
     return value
 
 
-class _Graph:
+class _GraphReader:
     """A graph, walked along the one value that is not a constant."""
 
     def __init__(self, onnx: Any, graph: Any, version: int, folder: Path, size: int):
