@@ -10,26 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.settings.describing import describe, is_number
-from fastnn.settings.intervals import ABOVE_0, AT_LEAST_0, Interval
-
-__all__ = [
-    "ABOVE_0",
-    "AT_LEAST_0",
-    "Interval",
-    "check_flag",
-    "check_in_float32",
-    "check_integer",
-    "check_name",
-    "check_number",
-    "check_optional_flag",
-    "counted",
-    "describe",
-    "is_iterable",
-    "is_sequence",
-    "listed",
-    "nearest",
-]
+from fastnn.settings.describing import describe as describe
+from fastnn.settings.describing import is_number
+from fastnn.settings.intervals import ABOVE_0 as ABOVE_0
+from fastnn.settings.intervals import AT_LEAST_0 as AT_LEAST_0
+from fastnn.settings.intervals import Interval as Interval
 
 #: The smallest normal number of float32.
 _TINY = float(np.finfo(np.float32).smallest_normal)
