@@ -41,6 +41,7 @@ def refusal(capsys):
     from fastnn.apps import cli  # which few tests need
 
     def run(command, *argv):
+        capsys.readouterr()  # what was said before
         assert cli.main([command, *argv]) == 1
         out, line = capsys.readouterr()
         assert out == ""

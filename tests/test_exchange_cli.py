@@ -27,24 +27,16 @@ def test_from_onnx():
     assert fastnn.load("net.safetensors").params.tobytes() == made.params.tobytes()
 
 
-def test_a_conversion_does_not_overwrite_its_source(folder, capsys):
-    net("tanh").save("net.npz")
-    assert main(["convert", "net.npz", "./net.npz"]) == 1
-    assert "SOURCE and TARGET must name two files; got net.npz for both" in capsys.readouterr().err
-
-
-def test_from_a_state_dict(capsys):
+def test_from_a_state_dict(refusal):
     made = net("tanh", sizes=(2, 3, 1))
     state = {}
     for l, (W, b) in enumerate(zip(made.weights, made.biases, strict=True)):
         state |= {f"{l}.weight": W.T.copy(), f"{l}.bias": b.copy()}
     save(state, "state.safetensors")
-    assert main(["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]) == 0
+    command = ["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]
+    assert main(command) == 0
     assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
-    assert main(["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh", "--layers", "1,0"]) == 1
-    assert "--layers must keep the order of the numbers, 0, 1; got 1, 0" in capsys.readouterr().err
-    assert main(["convert", "net.npz", "other.npz", "--activations", "tanh,tanh"]) == 1
-    assert "--activations must be left out for net.npz, which holds them" in capsys.readouterr().err
+    assert "--layers must keep the order of the numbers, 0, 1; got 1, 0" in refusal(*command, "--layers", "1,0")
 
 
 @pytest.mark.parametrize("kind", ["F16", "BF16"])
@@ -61,14 +53,13 @@ def test_weights_of_half_precision_become_float32(kind, folder):
     assert made.params.tolist() == numbers
 
 
-def test_weights_that_are_no_such_numbers_are_refused_by_name(capsys):
+def test_weights_that_are_no_such_numbers_are_refused_by_name(refusal):
+    command = ["convert", "state.safetensors", "net.npz", "--activations", "identity"]
     save({"0.weight": np.ones((1, 3), bool)}, "state.safetensors")
-    assert main(["convert", "state.safetensors", "net.npz", "--activations", "identity"]) == 1
     said = "state.safetensors must hold floats of 16, 32 or 64 bits, or integers; '0.weight' is BOOL"
-    assert capsys.readouterr().err == f"fastnn convert: {said}\n"
+    assert refusal(*command) == f"fastnn convert: {said}\n"
     save({}, "state.safetensors")
-    assert main(["convert", "state.safetensors", "net.npz", "--activations", "identity"]) == 1
-    assert "state.safetensors must hold the arrays of a state_dict; it holds none" in capsys.readouterr().err
+    assert "state.safetensors must hold the arrays of a state_dict; it holds none" in refusal(*command)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -83,17 +74,15 @@ def test_a_domain_is_kept(dtype):
     np.testing.assert_allclose(other.predict(9 * X), made.predict(9 * X), rtol=1e-4)
 
 
-def test_the_order_of_layers_without_numbers_must_be_said(capsys):
+def test_the_order_of_layers_without_numbers_must_be_said(refusal):
     made = net("tanh", bias=False, sizes=(2, 2, 2))
     save({"trunk.weight": made.weights[0].T.copy(), "head.weight": made.weights[1].T.copy()}, "state.safetensors")
     command = ["convert", "state.safetensors", "net.npz", "--activations", "tanh,tanh"]
-    assert main(command) == 1
-    assert "--layers must give the order of the layers in state.safetensors, head, trunk" in capsys.readouterr().err
-    assert main([*command, "--layers", "trunk,tail"]) == 1
-    assert "must name the layers in state.safetensors, head, trunk; got trunk, tail" in capsys.readouterr().err
+    assert "--layers must give the order of the layers in state.safetensors, head, trunk" in refusal(*command)
+    line = refusal(*command, "--layers", "trunk,tail")
+    assert "must name the layers in state.safetensors, head, trunk; got trunk, tail" in line
     assert main([*command, "--layers", "trunk,head"]) == 0
-    assert main([*command[:3], "--layers", "trunk,head"]) == 1
-    assert "--layers must go with --activations" in capsys.readouterr().err
+    assert "--layers must go with --activations" in refusal(*command[:3], "--layers", "trunk,head")
     assert fastnn.load("net.npz").params.tobytes() == made.params.tobytes()
 
 
@@ -106,10 +95,33 @@ def test_the_order_of_layers_without_numbers_must_be_said(capsys):
         ("net.txt", "SOURCE must end in .onnx, .safetensors or .npz"),
     ],
 )
-def test_other_files_are_refused_with_what_to_do(source, sentence, capsys, folder):
+def test_other_files_are_refused_with_what_to_do(source, sentence, refusal, folder):
     (folder / source).write_bytes(b"x")
-    assert main(["convert", source, "net.npz"]) == 1
-    assert sentence in capsys.readouterr().err
+    assert sentence in refusal("convert", source, "net.npz")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ("convert net.npz ./net.npz", "SOURCE and TARGET must name two files; got net.npz for both"),
+        (
+            "convert net.npz other.npz --activations tanh,tanh",
+            "--activations must be left out for net.npz, which holds them",
+        ),
+        ("export many.npz --to c --best", "--best goes with a model that `fastnn train` made"),
+        ("export net.npz --to numpy --derivatives", "--derivatives goes with --to c"),
+        (
+            "export my-net.npz --to c",
+            "--output must be a name of at most 51 letters, digits and _, a letter first, that ends in .c; "
+            "got 'my-net.c'",
+        ),
+    ],
+)
+def test_refused_in_one_line(argv, sentence, refusal):
+    net("tanh").save("net.npz")
+    net("tanh").save("my-net.npz")
+    ensemble("tanh").save("many.npz")
+    assert sentence in refusal(*argv.split())
 
 
 @pytest.mark.parametrize(("to", "files"), [("c", "net.c net.h"), ("fortran", "net.f90"), ("numpy", "net.py")])
@@ -124,12 +136,6 @@ def test_an_ensemble_is_exported_as_its_mean_and_spread(to, ending, folder):
     ensemble("tanh").save("many.npz")
     assert main(["export", "many.npz", "--to", to]) == 0
     assert "Mean and spread of 5 multi-layer perceptrons" in (folder / f"many.{ending}").read_text()
-
-
-def test_the_best_is_of_a_table_alone(capsys):
-    ensemble("tanh").save("many.npz")
-    assert main(["export", "many.npz", "--to", "c", "--best"]) == 1
-    assert "--best goes with a model that `fastnn train` made" in capsys.readouterr().err
 
 
 def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
@@ -151,27 +157,11 @@ def test_a_model_of_a_table_is_exported_with_what_its_columns_mean(folder):
 
 
 @pytest.mark.parametrize("name", ["m.py", "m.json"])
-def test_an_export_refuses_before_it_writes_what_it_cannot(name, folder, capsys):
+def test_an_export_refuses_before_it_writes_what_it_cannot(name, folder, refusal):
     trained_on_messy().model.save("m.safetensors")
     (folder / name).mkdir()
-    assert main(["export", "m.safetensors", "--to", "numpy"]) == 1
-    assert capsys.readouterr().err == f"fastnn export: {name} is a folder\n"
+    assert refusal("export", "m.safetensors", "--to", "numpy") == f"fastnn export: {name} is a folder\n"
     assert {path.name for path in folder.iterdir()} == {"m.safetensors", name}
-
-
-def test_derivatives_are_of_c_alone(capsys):
-    net("tanh").save("net.npz")
-    assert main(["export", "net.npz", "--to", "numpy", "--derivatives"]) == 1
-    assert "--derivatives goes with --to c" in capsys.readouterr().err
-
-
-def test_a_name_that_is_none_in_c_is_told_of_the_option_that_sets_it(capsys):
-    net("tanh").save("my-net.npz")
-    assert main(["export", "my-net.npz", "--to", "c"]) == 1
-    said = (
-        "--output must be a name of at most 51 letters, digits and _, a letter first, that ends in .c; got 'my-net.c'"
-    )
-    assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless device here")
