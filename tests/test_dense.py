@@ -131,6 +131,16 @@ def test_few_rows_that_fetch_weights(n, dtype):
     np.testing.assert_allclose(results[1], row + a.astype(float) @ b, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("multiply", [multiply, multiply_large, multiply_rows, multiply_fetching, multiply_few])
+def test_a_product_of_no_rows_writes_nothing(multiply):
+    """As for a thread that gets none of a small batch."""
+    depth = 3
+    for m in (2, 40):
+        a, b, c = np.ones((2, depth)), np.ones(depth * m), np.full((2, m), MARGIN)
+        multiply(0, m, depth, a[1], depth, 1, b, m, 1, b, 0, c[1], m)
+        np.testing.assert_array_equal(c, MARGIN)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("init", ["row", "matrix", "itself"])

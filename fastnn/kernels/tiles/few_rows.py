@@ -80,7 +80,7 @@ def fetching_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_st
     strip before it is multiplied.
     """
     span = 2 * lanes(b)
-    for start in range(0, depth, DEPTH):
+    for start in range(0, depth if n > 0 else 0, DEPTH):  # a thread's share of a small batch may have no row
         part, b_k = min(DEPTH, depth - start), b + start * b_stride
         a_k = a + start * depth_stride, row_stride, depth_stride
         z, z_stride = (init, init_stride) if start == 0 else (c, c_stride)
