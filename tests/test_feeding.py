@@ -336,7 +336,7 @@ BAD = [
     (lambda: X[0, 0], {}, TypeError, "X must yield batches, as a generator function does; got np.float64"),
     (lambda: [X], {}, TypeError, r"X must yield \(X, y\) or \(X, y, sample_weight\); got an array .* as batch 0"),
     (lambda: [(X, Y), (X, Y[:, :1])], {}, ValueError, "batch 1 of X: y must have shape"),
-    (bad_values, {}, ValueError, "X must be finite; got inf in row 3, column 1"),
+    (bad_values, {}, ValueError, "batch 1 of X: X must be finite; got inf in row 3, column 1"),
     (failing, {}, OSError, "the disk is gone"),
     (batches(), {}, TypeError, "X must be samples, or what yields their batches whenever it is called; got <generator"),
     (batches, {"y": Y}, ValueError, "y must be None where X yields batches; got an array"),
@@ -351,3 +351,13 @@ BAD = [
 def test_what_cannot_be(X, settings, error, message, backend):
     with pytest.raises(error, match=message):
         net().fit(X, epochs=2, backend=backend, **settings)
+
+
+@pytest.mark.parametrize("last", [(X[:, :2], Y), (X * np.nan, Y), (X, Y, np.zeros(25)), X, None])
+def test_a_batch_that_is_refused_leaves_the_parameters(last, backend):
+    """Although those before it were trained on."""
+    one, epochs = net(), iter([[(X, Y)], [(X, Y), last] if last is not None else []])
+    before = one.params.copy()
+    with pytest.raises((TypeError, ValueError), match="must"):
+        one.fit(lambda: next(epochs), epochs=2, backend=backend)
+    assert (one.params == before).all()

@@ -34,6 +34,7 @@ from fastnn.checks.data import check_some_present as check_some_present
 from fastnn.checks.data import check_target_range as check_target_range
 from fastnn.checks.data import check_targets as check_targets
 from fastnn.checks.data import count_classes as count_classes
+from fastnn.checks.data import naming as naming
 from fastnn.checks.data import without_marks as without_marks
 from fastnn.checks.jobs import check_batches_done as check_batches_done
 from fastnn.checks.jobs import check_job as check_job

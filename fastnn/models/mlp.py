@@ -368,8 +368,8 @@ class MLP(SingleSample, InDomain, Exports):
         TypeError
             If an argument has the wrong type.
         ValueError
-            If an argument is invalid, does not fit the others, or holds NaN or infinity. The parameters are then
-            unchanged.
+            If an argument, or a batch from a callable, is invalid, does not fit the others, or holds NaN or infinity.
+            The parameters are then unchanged.
         ImportError
             If SciPy is not installed for `LBFGS`, or rich for ``progress=True``.
         RuntimeError

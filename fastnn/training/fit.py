@@ -24,6 +24,7 @@ from fastnn.checks import (
     check_name,
     check_optional_flag,
     check_specialize,
+    naming,
 )
 from fastnn.jobs.job import Job, State, Status, Train
 from fastnn.jobs.monitor import Monitor, MonitorState
@@ -182,7 +183,7 @@ class _Run:
     """A run in progress: the function that trains, and the arrays that its calls read and write."""
 
     def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray[Any], first_steps: int):
-        self.train, self.job, self.state, self.epochs = train, job, state, epochs
+        self._train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps, self.before = first_steps, before
         self.first = state.epochs_done
         room = min(epochs, FIRST_ROOM)
@@ -237,6 +238,14 @@ class _Run:
         self.losses = np.concatenate([self.losses, np.empty(more)])
         if self.job.monitor is not None:
             self.job.monitor.make_room(more)
+
+    def train(self, state: State, rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int) -> Status:
+        """A call of what trains; a batch that it refuses leaves the parameters as they were before the run."""
+        try:
+            return self._train(state, rates, losses, max_steps)
+        except (TypeError, ValueError):
+            self.job.params[:] = self.before
+            raise
 
     def train_all(self, bar: EpochsBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""
@@ -301,7 +310,8 @@ class _Run:
         job = self.job
         if status == Status.BAD_DATA and not (job.input_noise > 0 and job.is_finite):  # it was not the noise
             job.params[:] = self.before
-            check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
+            with _NOTHING if job.batches is None else naming(f"batch {self.state.batches_done} of X"):
+                check_finite_data(job.X, job.y, job.sample_weight, masked=job.loss.masked)
             raise RuntimeError("X, y or sample_weight changed while the network was trained on them")
         if stopped == "diverged" or not self.is_finite(self.state):
             if not isinstance(job.optimizer, Solver):  # solvers take no step to where anything is infinite
