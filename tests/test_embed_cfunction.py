@@ -23,6 +23,7 @@ def test_scipy_integrates_a_network():
     )
     with pytest.warns(integrate.IntegrationWarning):
         assert np.isnan(integrate.quad(low_level(net, "quad"), 0, 1)[0])  # of one variable
+    assert net.cfunc("quad") in {net.cfunc("quad")}  # which is made once, and has a hash
 
 
 def test_scipy_filters_by_a_network():

@@ -125,8 +125,10 @@ def test_what_is_not_finite_changes_nothing(by_parts, monkeypatch):
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
 def test_a_copy_of_a_state_goes_on_by_itself(again):
-    net = MLP((3, 5, 2), rng=1)
-    state = fastnn.TrainState(net.spec, optimizer=fastnn.Adam(0.1), max_batch=4, l2=0.01)
+    net, delta = MLP((3, 5, 2), rng=1), [0.1, 0.2]
+    settings = {"loss": "huber", "delta": delta, "l2": 0.01}
+    state = fastnn.TrainState(net.spec, optimizer=fastnn.Adam(0.1), max_batch=4, **settings)
+    delta[:] = 9.0, 9.0
     state.learning_rate = 0.05
     net.train_step(X[:4], Y[:4], state)
     twin, second = net.copy(), again(state)

@@ -23,7 +23,7 @@ from fastnn.kernels.simd.types import pointer_type
 from fastnn.settings.spec import NetworkSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # as arrays, which it keeps, have no hash
 class CFunction:
     """A network as a C function.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -84,11 +85,12 @@ class TrainState:
     ):
         if compiler_is_off():
             refuse("fastnn.TrainState")
-        self._settings = {
+        settings = {
             "loss": loss, "optimizer": optimizer, "l2": l2, "max_grad_norm": max_grad_norm, "delta": delta,
             "quantiles": quantiles, "min_variance": min_variance, "targets": targets, "max_batch": max_batch,
         }  # fmt: skip
-        job = checks.check_train_state(spec, **self._settings)
+        job = checks.check_train_state(spec, **settings)
+        self._settings = deepcopy(settings)  # for copies, whatever becomes of a list of numbers
         rule, state = job.update_rule, State.fresh(spec, job.optimizer, 0)
         self._records = np.asarray(_Record(job, state))
         if job.loss.labels:
