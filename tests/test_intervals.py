@@ -227,6 +227,20 @@ def test_sets_hold_the_class_as_often_as_promised(classifier):
     assert found.sum(axis=1).min() >= 1
 
 
+def test_further_training_leaves_what_was_promised():
+    """Of the given network, or of a member."""
+    rng, spec = np.random.default_rng(1), fastnn.MLP((2, 6, 4), output_activation="softmax").spec
+    one, several = fastnn.MLP((2, 6, 1), rng=0), fastnn.Ensemble(SPEC, rng.normal(size=(2, SPEC.n_params)))
+    classes = fastnn.Ensemble(spec, rng.normal(size=(2, spec.n_params)))
+    made = fastnn.intervals(one, X, Y), fastnn.laplace(one, X, Y), fastnn.intervals(several, X, Y)
+    made = *made, fastnn.prediction_sets(classes, X, LABELS)
+    before = [np.array(sure.predict(NEW)) for sure in made]
+    for given in (one, several, classes):
+        given.params[:] = 0.1
+    for sure, expected in zip(made, before, strict=True):
+        np.testing.assert_array_equal(sure.predict(NEW), expected)
+
+
 def test_what_is_saved_comes_back(net, many, quantile_net, classifier, tmp_path):
     path = tmp_path / "sure.npz"
     for sure in (

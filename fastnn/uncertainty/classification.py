@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ class PredictionSets:
     Attributes
     ----------
     model : MLP or Ensemble
-        The classifier; an ensemble's probabilities are the means of its members'.
+        The classifier: a copy, which further training of the given one leaves. An ensemble's probabilities are the
+        means of its members'.
     coverage : float
         The coverage that was asked for.
     threshold : ndarray of float64, shape ()
@@ -138,7 +140,7 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
         raise ValueError(f"y must have shape ({len(X)},), a class for each row of X; got {labels.shape}")
     rank = rank_of(coverage, len(X))
     scores, _ = _scores(finite_outputs(model, X))
-    return PredictionSets(model, coverage, np.array(smallest(scores[np.arange(len(X)), labels], rank)))
+    return PredictionSets(deepcopy(model), coverage, np.array(smallest(scores[np.arange(len(X)), labels], rank)))
 
 
 def _check_model(model: Any, method: str) -> None:

@@ -35,7 +35,7 @@ class Laplace:
     Attributes
     ----------
     model : MLP
-        The network.
+        The network: a copy, which further training of the given one leaves.
     last_layer : bool
         Whether only the parameters of the last layer are uncertain.
     noise : float
@@ -178,7 +178,7 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     values[values < count * np.finfo(np.float64).eps * values[-1]] = 0  # which are sums of rounding errors
     noise, prior, gamma = _evidence(values, sums[-1, -1], y.size, params[-count:])
     root = vectors / np.sqrt(values / noise + 1 / prior)
-    return Laplace(model, last_layer, float(np.sqrt(noise)), float(np.sqrt(prior)), gamma, root)
+    return Laplace(model.copy(), last_layer, float(np.sqrt(noise)), float(np.sqrt(prior)), gamma, root)
 
 
 def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ class Intervals:
     Attributes
     ----------
     model : MLP or Ensemble
-        The model whose predictions lie inside the intervals.
+        The model whose predictions lie inside the intervals: a copy, which further training of the given one leaves.
     method : str
         One of the methods of `intervals`.
     coverage : float
@@ -228,7 +229,7 @@ def intervals(
         y = y[:, :1]  # which the loss has for each quantile
     checks.check_finite_data(X, y, None)
     rank = rank_of(coverage, len(X))
-    outputs = finite_outputs(model, X)
+    model, outputs = deepcopy(model), finite_outputs(model, X)
     if method == "jackknife+":
         shares = _shares(sample_weight, len(model), len(X))  # type: ignore[arg-type] # checked above
         errors = np.abs(y - np.einsum("nk,kno->no", shares, outputs))
