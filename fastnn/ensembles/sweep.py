@@ -249,7 +249,7 @@ def _finished(
     many: Ensemble, runs: list[_Run], rows: list[dict[str, Any]], losses: NDArray[np.float64], folded: bool
 ) -> dict[tuple[int, int, int], tuple[dict[str, Any], MLP]]:
     """The record and the network of each finished run, by the number of its setting, its seed and its fold."""
-    found = {}
+    found, stopped = {}, many.stopped  # which is made anew whenever it is asked for
     for k, run in enumerate(runs[position] for position in many.positions):
         record = {
             "setting": run.setting,
@@ -259,7 +259,7 @@ def _finished(
             "loss": float(many.loss[k]),
             "validation_loss": float(losses[k]),
             "epochs": int(many.records.epochs[k]),
-            "stopped": str(many.stopped[k]),
+            "stopped": str(stopped[k]),
         }
         found[run.setting, run.seed, run.fold] = record, many[k]
     return found
