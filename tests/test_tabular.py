@@ -164,6 +164,17 @@ def test_saved_and_loaded_it_predicts_the_same(outcome, tmp_path):
     np.testing.assert_array_equal(fastnn.load(path).params, outcome.model.net.params)
 
 
+def test_the_same_model_is_the_same_file(outcome, tmp_path):
+    """To the byte, though safetensors writes the texts of a header in any order."""
+    path = tmp_path / "m.safetensors"
+    outcome.model.save(path)
+    written = set()
+    for same in [outcome.model, model.TableModel.load(path)] * 4:
+        same.save(path)
+        written.add(path.read_bytes())
+    assert len(written) == 1
+
+
 def test_so_does_one_of_many_categories(tmp_path):
     rng = np.random.default_rng(0)
     frame = polars.DataFrame({"place": [f"place {k}" for k in rng.integers(60, size=400)], "y": rng.normal(size=400)})

@@ -69,7 +69,17 @@ def save(path: str | os.PathLike[str], model: SavedTable) -> None:
         arrays["domain"] = model.domain
     if sum(map(len, header.values())) > LONGEST_TABLE // 2:
         raise ValueError(TOO_LONG)
-    write_whole(place, require("safetensors.numpy", "io").save(arrays, metadata=header))
+    write_whole(place, _in_order(require("safetensors.numpy", "io").save(arrays, metadata=header)))
+
+
+def _in_order(file: bytes) -> bytes:
+    """A file with the texts of its header in order: safetensors writes them in another one each time."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # as tensors are aligned
+    return len(text).to_bytes(8, "little") + text + file[end:]
 
 
 def load(path: str | os.PathLike[str]) -> SavedTable:
