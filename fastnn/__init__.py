@@ -19,7 +19,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.held import InterruptsHeld, importing_numba
 from fastnn.models.load import load
 from fastnn.models.mlp import MLP
 from fastnn.models.scaling import standardize
@@ -135,7 +135,7 @@ if not TYPE_CHECKING:  # type checkers would take any name for one of the packag
         if name in _LATE_MODULES:
             return importlib.import_module(_LATE_MODULES[name])
         if name in _LATE:
-            with InterruptsHeld():
+            with importing_numba() if name == "TrainState" else InterruptsHeld():
                 found = globals()[name] = getattr(importlib.import_module(_LATE[name]), name)
             return found
         raise AttributeError(f"module 'fastnn' has no attribute {name!r}")

@@ -234,6 +234,63 @@ def test_denormal_numbers_are_what_they_were_after_training(threads, dtype, shar
     assert np.array([half])[0] * 2 == np.finfo(dtype).tiny
 
 
+FIRST_CALLS = """
+import threading
+import numpy as np
+import fastnn
+
+X = np.random.default_rng(0).normal(size=(40, 3))
+y = X[:, 0] * X[:, 1]
+
+def fit():
+    net = fastnn.MLP((3, 8, 1), rng=0)
+    net.fit(X, y, epochs=3, batch_size=8, rng=0)
+    return net.params
+
+def call():
+    return fastnn.MLP((3, 8, 1), rng=0)(X[0])
+
+def jacobian():
+    jac = np.empty((1, 3))
+    fastnn.MLP((3, 8, 1), rng=0).jacobian(X[0], np.empty(1), jac)
+    return jac
+
+def members():
+    return fastnn.fit_many(fastnn.MLP((3, 4, 1)).spec, X, y, members=5, epochs=3, rng=0, threads=2).params
+
+def inside():
+    from numba import njit
+    net, out = fastnn.MLP((3, 8, 1), rng=0), np.empty(1)
+    njit(lambda net, x, out: net.forward(x, out))(net, X[0], out)
+    return out
+
+def state():
+    fastnn.TrainState(fastnn.MLP((3, 8, 1)).spec)
+    return np.empty(0)
+
+calls, results, ready = [fit, call, jacobian, members, inside, state] * 2, {}, threading.Barrier(12)
+
+def run(i):
+    ready.wait()
+    results[i] = calls[i]().tobytes()
+
+threads = [threading.Thread(target=run, args=(i,)) for i in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert [results.get(i) for i in range(12)] == [call().tobytes() for call in calls]
+"""
+
+
+@pytest.mark.slow
+def test_the_first_calls_of_a_process_come_from_several_threads_at_once():
+    """Numba imports, is told of types and compiles, each in one thread at a time."""
+    command = [sys.executable, "-W", "ignore", "-c", FIRST_CALLS]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr[-3000:]
+
+
 @pytest.mark.slow
 def test_another_process_gives_the_same_bits():
     code = "import test_determinism as t; print(t.digest_of_runs())"

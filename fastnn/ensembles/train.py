@@ -11,6 +11,7 @@ from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
 from fastnn.ensembles.threads import Report, share, silent
 from fastnn.jobs.members import MembersJob, MembersOutcome
+from fastnn.kernels.jit.held import importing_numba
 from fastnn.settings.initializers import INITIALIZERS
 
 
@@ -44,7 +45,8 @@ def train_members(
     outcome.params[:] = first
     halt = Event()
     if job.specialize:
-        from fastnn.ensembles.in_lanes import in_lanes, rewind  # which imports Numba
+        with importing_numba():
+            from fastnn.ensembles.in_lanes import in_lanes, rewind
 
         work = in_lanes(job, outcome)
     else:

@@ -28,7 +28,7 @@ from fastnn.checks import (
     has_masked,
 )
 from fastnn.jobs.records import STOPPED, Records
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.held import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.models.exports import Exports
 from fastnn.models.mlp import MLP, network_over
@@ -123,7 +123,7 @@ class Ensemble(Exports):
     @cached_property
     def numba_type(self) -> Any:
         """The Numba type of ensembles with this spec."""
-        with InterruptsHeld():
+        with importing_numba():
             from fastnn.embed import ensembles  # imports Numba
         return ensembles.type_of(self._spec)
 
@@ -164,8 +164,8 @@ class Ensemble(Exports):
 
     @cached_property
     def _compiled(self) -> Any:
-        with InterruptsHeld():
-            from fastnn.embed import from_python
+        with importing_numba():
+            from fastnn.embed import ensembles, from_python  # noqa: F401 - which `forward` needs
         return from_python.Compiled(self._spec)
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from fastnn import checks
 from fastnn.jobs.aligned import aligned_copy, aligned_empty
 from fastnn.jobs.job import State
 from fastnn.jobs.monitor import ValidationData
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.held import importing_numba
 from fastnn.models import scaling
 from fastnn.models.exports import Exports
 from fastnn.models.in_domain import InDomain, respect_domain
@@ -507,7 +507,7 @@ class MLP(SingleSample, InDomain, Exports):
     @cached_property
     def numba_type(self) -> Any:
         """The Numba type of networks with this spec, for an attribute of a ``jitclass`` or for a signature."""
-        with InterruptsHeld():
+        with importing_numba():
             from fastnn import embed  # imports Numba
         return embed.type_of(self._spec, network_over, None if self._domain is None else self._outside)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.held import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models import domain
 from fastnn.models.derivatives import Derivatives
@@ -40,7 +40,7 @@ class SingleSample(Derivatives):
             from fastnn.reference.one_sample import OneSample
 
             return OneSample(self._spec, respect_domain)
-        with InterruptsHeld():
+        with importing_numba():
             from fastnn.embed import from_python
         return from_python.Compiled(self._spec)
 

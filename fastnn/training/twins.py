@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_name
 from fastnn.jobs.job import Job, State, Train
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.held import InterruptsHeld, importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.spec import NetworkSpec
@@ -165,6 +165,6 @@ def _load(name: str, module: str) -> Any:
     if name == "numba" and compiler_is_off():
         warn_of_stand_in(stacklevel=4)
         name = "plain"
-    with InterruptsHeld():
+    with InterruptsHeld() if name == "numpy" else importing_numba():
         found = _modules[name, module] = importlib.import_module(MODULES[name][module])
     return found

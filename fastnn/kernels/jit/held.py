@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -48,3 +49,20 @@ class InterruptsHeld:
             signal.signal(signal.SIGINT, self._handler)
             if self._came and callable(self._handler):
                 self._handler(signal.SIGINT, self._frame)
+
+
+@contextmanager
+def importing_numba() -> Iterator[None]:
+    """A context for the first import of what declares types and functions to Numba: its lock, without Ctrl-C.
+
+    While a thread compiles, another must declare nothing; and modules that import each other are not to be begun by two
+    threads at different ends.
+    """
+    with InterruptsHeld():
+        import numba  # noqa: F401 - first, and whole: a thread that imports a part of it would not wait for another
+        from numba.core.compiler_lock import global_compiler_lock
+        from numba.core.registry import cpu_target
+
+        _ = cpu_target.target_context  # made now, as whoever makes it takes the lock after one of its own
+        with global_compiler_lock:
+            yield
