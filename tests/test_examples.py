@@ -110,14 +110,16 @@ def test_slopes(tmp_path):
         for path in sorted(BASICS.glob("*.py"))
     ],
 )
-def test_first_steps(name):
+def test_first_steps(name, monkeypatch):
     pytest.importorskip("matplotlib").use("agg")
     pytest.importorskip("sklearn")
     from matplotlib import pyplot as plt
 
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
     plt.close("all")
     runpy.run_path(str(BASICS / f"{name}.py"))
-    assert plt.get_fignums()
+    assert shown == plt.get_fignums() != []
     plt.close("all")
 
 

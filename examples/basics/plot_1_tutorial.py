@@ -158,3 +158,5 @@ plots.loss_curves({"fastnn": history.loss}, curve, unit="iteration")
 other = fastnn.MLP.tutorial(rng=1)
 other.fit(X, y, loss="sse", optimizer=fastnn.SGD(learning_rate=1.0), epochs=1500, backend="numpy")
 assert np.allclose(other.params, net.params, atol=1e-11)
+
+plt.show()

@@ -43,3 +43,5 @@ plots.confusion(y_test, predicted, table)
 figure, (digits, units) = plt.subplots(2, 1, figsize=(8, 7), layout="constrained")
 plots.sample_images(X_test[:36].reshape(-1, 8, 8), predicted[:36], y_test[:36], digits)
 plots.weight_images(net, units, shape=(8, 8))
+
+plt.show()

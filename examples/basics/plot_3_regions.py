@@ -28,3 +28,5 @@ for units, ax in zip((8, 16, 64), axes, strict=True):
     plots.decision_regions(net, X, classes, ax)
     accuracy = (net.predict(X).argmax(axis=1) == classes).mean()
     ax.set_title(f"{units} units: {accuracy:.0%} correct")
+
+plt.show()

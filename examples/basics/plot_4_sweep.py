@@ -32,3 +32,5 @@ for (units,) in grid["hidden"]:
     ax.errorbar(rates, means, stds, marker="o", capsize=4, label=f"{units} hidden units")
 ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss on the fold left out", title="Validation loss")
 ax.legend()
+
+plt.show()

@@ -38,3 +38,5 @@ curve.plot(X[:, 0], y, ".", color="0.3", label="samples")
 curve.set(xlabel="x", ylabel="y", title="What a thousand networks say")
 curve.legend()
 plots.spread(many.loss, losses, unit="loss")
+
+plt.show()

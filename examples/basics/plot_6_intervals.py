@@ -48,3 +48,5 @@ for ax, (name, sure) in zip(axes, ways.items(), strict=True):
     ax.plot(grid[:, 0], middle)
     ax.set(xlabel="x", title=f"{name}: {within.mean():.1%} within")
 axes[0].set_ylabel("y")
+
+plt.show()

@@ -353,7 +353,7 @@ class MLP(SingleSample, InDomain, Exports):
             Number of threads of the compiled twin, on which the results do not depend, bit for bit. Solvers use one.
             For the NumPy twin, the number of threads of its BLAS, on which the last bits do depend.
         specialize : bool, optional
-            Whether to compile a kernel for just this network, which takes some seconds once; results differ by
+            Whether to compile a kernel for just this network, which takes a few seconds once; results differ by
             rounding. By default for networks as small as the tutorial's in short batches, which run several times
             faster; in long batches they gain as well, but less. True is refused with `dydx`, `trainable`, dropout,
             noise, batches from a callable and solvers, and for a network of thousands of parameters, whose kernel would

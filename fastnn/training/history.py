@@ -46,7 +46,7 @@ class History:
     learning_rate : ndarray of float64, shape (epochs,)
         The learning rate of each whole epoch.
     seconds : float
-        Wall time of the run, without the checks before it.
+        Wall time of the run with any compiling, without the checks before it.
     stopped : {"finished", "early", "converged", "stalled", "callback", "interrupted", "diverged"}
         Why the run ended: it did all its epochs; early stopping ended it; a solver reached a minimum of the loss; no
         step of a solver lowered the loss, although it is not at a minimum, as where outputs are saturated; the callback
