@@ -46,7 +46,7 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     Raises
     ------
     TypeError
-        If the caller's name is no string.
+        If the caller's name is not a string.
     ValueError
         If there is no such caller; or if the network is so wide that a call needs a workspace, or is not what the
         caller needs.

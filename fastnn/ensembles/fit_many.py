@@ -103,7 +103,7 @@ def fit_many(
     max_grad_norm, delta, quantiles, min_variance, targets
         As in `MLP.fit`.
     features : array_like of bool, shape (K, n_in), optional
-        Which features each member uses. Its weights of the others are set to 0 and stay 0.
+        Which features each member uses. Its weights for the others are set to 0 and stay 0.
     dydx, dydx_weight, directions
         As in `MLP.fit`, the same for all members, which then share X and are trained one after another.
     validation_data : tuple (X, y) or (X, y, sample_weight), optional

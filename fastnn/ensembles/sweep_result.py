@@ -58,7 +58,7 @@ class Sweep:
         Raises
         ------
         TypeError, ValueError
-            If `setting` is no number, the sweep had no folds, or no run of this setting was finished.
+            If `setting` is not a number, the sweep had no folds, or no run of this setting was finished.
         """
         if self.fold_of is None:
             raise ValueError("members must come from a sweep with folds, which hold samples out; this one had none")

@@ -101,7 +101,7 @@ class InDomain:
         Raises
         ------
         TypeError, ValueError
-            As `distance`.
+            As in `distance`.
         """
         known, one, X = self._placed("inside", x)
         flags = domain.inside(known, X)

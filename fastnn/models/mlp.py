@@ -110,7 +110,7 @@ class MLP(SingleSample, InDomain, Exports):
         Raises
         ------
         TypeError, ValueError
-            If `spec` is no `NetworkSpec`, or `params` is not a real array of this shape whose values fit the dtype.
+            If `spec` is not a `NetworkSpec`, or `params` is not a real array of this shape whose values fit the dtype.
         """
         net = cls.__new__(cls)
         net._hold(checks.check_network_spec(spec), aligned_copy(checks.check_params(params, spec)))
@@ -383,8 +383,8 @@ class MLP(SingleSample, InDomain, Exports):
 
         Notes
         -----
-        Ctrl-C ends the run within about a tenth of a second, or one step, or once a batch from a callable that is on
-        its way has come; a solver's unfinished step is discarded. The parameters are then those after the last whole
+        Ctrl-C ends the run within about a tenth of a second, or one step, or once a callable has yielded the batch that
+        it is making; a solver's unfinished step is discarded. The parameters are then those after the last whole
         step, the history says ``"interrupted"``, and its state resumes the run.
         """
         job = checks.check_job(
@@ -444,7 +444,7 @@ class MLP(SingleSample, InDomain, Exports):
             Mean and scale by which its targets were standardised; for a network whose output activation is the
             identity. Both, or neither: the outputs then stay as they are. With ``loss="gaussian_nll"`` the
             log-variances after the means have the mean ``2 log(scale)`` of their target's scale, and the scale 1;
-            ``min_variance`` is then to be taken times its square.
+            ``min_variance`` must then be multiplied by its square.
 
         Returns
         -------

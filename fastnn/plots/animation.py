@@ -54,7 +54,8 @@ def learning(
     path : path_like, optional
         A ``.gif`` file for the animation.
     epochs, loss, optimizer
-        As in `fastnn.MLP.fit`, but `fastnn.LBFGS`; every epoch is one full batch. Frames end where the run does.
+        As in `fastnn.MLP.fit`, except that `fastnn.LBFGS` is refused; every epoch is one full batch. Frames end where
+        the run does.
     frames : int
         Number of pictures.
     input_names : sequence of str, optional
@@ -69,8 +70,8 @@ def learning(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If `y` has another shape, the network has not one output, there is another number of names than of inputs, or
-        `path` has another ending.
+        If `y` has another shape, the network does not have one output, there is another number of names than of
+        inputs, or `path` has another ending.
     """
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")

@@ -45,7 +45,13 @@ def constant(rate: float, count: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same rate in every epoch, as a plain number gives."""
+    """The same rate in every epoch, as a plain number gives.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate; at least 0.
+    """
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
         """The rate, `count` times."""

@@ -37,7 +37,7 @@ def from_sklearn(model: Any) -> Any:
     Raises
     ------
     TypeError
-        If it is another class.
+        If it is of another class.
     """
     name = type(model).__name__
     if type(model) not in (theirs.MLPClassifier, theirs.MLPRegressor):
@@ -62,7 +62,7 @@ def to_sklearn(model: Any) -> Any:
     Raises
     ------
     TypeError
-        If it is another class.
+        If it is of another class.
     ValueError
         If the network has activations that scikit-learn lacks, or different ones in its hidden layers, or variances
         among its outputs.

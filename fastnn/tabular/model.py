@@ -98,11 +98,11 @@ class TableModel:
         Returns
         -------
         polars.DataFrame
-            A column with the target's name. If the noise was learned also its standard deviation, ``NAME_std``, and of
-            quantiles a column each, such as ``NAME_0.05``, of which the first column is the one nearest to the median.
-            For numbers predicted by several networks also ``NAME_low`` and ``NAME_high``, between which nine in ten of
-            the networks lie; this is not an interval for the values themselves. For classes also the ``probability`` of
-            the predicted class, and ``probability_CLASS`` of each.
+            A column with the target's name. If the noise was learned, also its standard deviation, ``NAME_std``; if
+            quantiles were, a column for each, such as ``NAME_0.05``, the nearest to the median being the first column
+            as well. For numbers predicted by several networks, also ``NAME_low`` and ``NAME_high``, between which nine
+            in ten of the networks lie; this is not an interval for the values themselves. For classes, also the
+            ``probability`` of the predicted class, and ``probability_CLASS`` of each.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class TableModel:
         Warns
         -----
         UserWarning
-            Of values of no category known from training, and of missing ones where none was.
+            If values are of a category that training did not have, or are missing where none was.
         """
         X, _, unforeseen = self._inputs(self._table(frame))
         for remark in unforeseen:
@@ -138,7 +138,7 @@ class TableModel:
         Raises
         ------
         ValueError
-            As `predict`.
+            As in `predict`.
         """
         X, ignored, unforeseen = self._inputs(self._table(frame))
         return self._predicted(X), [*ignored, *unforeseen, *self._outside(X)]
@@ -206,8 +206,8 @@ class TableModel:
         values : ndarray, shape (n,)
             The predictions of the target.
         more : dict of str to ndarray, shape (n,)
-            The further columns of `predict`, by their names. A name that there is already gets a counter, as that of a
-            target ``probability``.
+            The further columns of `predict`, by their names. A name that is taken already gets a counter, as for a
+            target called ``probability``.
         """
         values, more = self._translated(outputs)
         names = distinct([self.target.name, *(name for name, _ in more)])[1:]

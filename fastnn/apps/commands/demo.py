@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastnn demo``."""
     parser.add_argument("--seed", type=int, default=1, help="seed of the initial weights and of the split (default: 1)")
     parser.add_argument("--output", default="fastnn-demo.png", metavar="PNG", help="the picture (default: %(default)s)")
-    parser.add_argument("--no-picture", action="store_true", help="do not draw one")
+    parser.add_argument("--no-picture", action="store_true", help="draw no picture")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastnn.tabular.sweeping import Compared
     from fastnn.tabular.training import TableSettings
 
-SUMMARY = "compare widths and learning rates on a table, with many networks of each"
+SUMMARY = "compare widths and learning rates on a table, with many networks for each"
 EXAMPLES = """\
 examples:
   fastnn sweep data.csv --target price
@@ -53,13 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate", nargs="+", type=float, default=[1e-3, 1e-2], help="Adam's learning rates (default: 0.001 0.01)"
     )
     parser.add_argument(
-        "--repeats", type=int, default=20, help="networks of each setting, or of each fold (default: %(default)s)"
+        "--repeats", type=int, default=20, help="networks for each setting, or for each fold (default: %(default)s)"
     )
     parser.add_argument(
         "--output", "--save", metavar="MODEL", help="train the best setting as `fastnn train` does, and save it"
     )
     parser.add_argument(
-        "--folds", type=int, help="parts of the rows for cross-validation (default: none; an eighth validates them all)"
+        "--folds",
+        type=int,
+        help="parts of the rows for cross-validation (default: none; an eighth validates all networks)",
     )
 
 

@@ -40,7 +40,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
         "--patience", type=int, default=20, help="epochs without improvement before stopping (default: %(default)s)"
     )
     parser.add_argument(
-        "--batch-size", type=int, help="rows in a batch (default: 32; 256 from 20,000 rows for training on)"
+        "--batch-size", type=int, help="rows in a batch (default: 32; 256 with 20,000 training rows or more)"
     )
     parser.add_argument(
         "--l2", type=float, default=0.0, help="penalty on the weights, divided by the rows (default: 0)"
@@ -60,7 +60,9 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--class-weight", choices=("balanced",), help="give every class the same total weight")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split and the initial weights (default: 0)")
-    parser.add_argument("--threads", type=int, default=1, help="share the work; results do not change (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads that share the work; results are the same (default: 1)"
+    )
     add_reading_arguments(parser)
 
 

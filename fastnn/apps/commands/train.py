@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a .safetensors file (default: the data's name, or table for standard input, in this folder)",
     )
     parser.add_argument("--dry-run", action="store_true", help="show how the columns would be used, and train nothing")
-    parser.add_argument("--no-figure", action="store_true", help="do not draw one")
+    parser.add_argument("--no-figure", action="store_true", help="draw no figure")
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> None:

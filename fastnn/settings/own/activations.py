@@ -35,7 +35,7 @@ class Activation(catalogue.Activation):
     Raises
     ------
     TypeError
-        If an argument is not such a function, or `name` no name.
+        If an argument is not such a function, or `name` is not a name.
 
     Notes
     -----

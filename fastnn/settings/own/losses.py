@@ -37,7 +37,7 @@ class Loss(catalogue.Loss):
     Raises
     ------
     TypeError
-        If `value` or `gradient` is not such a function, `name` no name, or an interval no pair of numbers.
+        If `value` or `gradient` is not such a function, `name` is not a name, or an interval is not a pair of numbers.
     ValueError
         If an interval does not increase.
 
@@ -128,7 +128,8 @@ class LeastSquares(Loss):
     Raises
     ------
     TypeError
-        If `residual` or `derivative` is not such a function, `name` no name, or an interval no pair of numbers.
+        If `residual` or `derivative` is not such a function, `name` is not a name, or an interval is not a pair of
+        numbers.
     ValueError
         If an interval does not increase.
 

@@ -144,7 +144,7 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
             The samples.
         return_std : bool, default=False
             Also return a standard deviation: that of the members' predictions, or with ``loss="gaussian_nll"`` that of
-            a target, as if each member was right as often as any other. Its variance is then the mean of theirs plus
+            a target, as if all members were equally likely to be right. Its variance is then the mean of theirs plus
             the variance of their means (Lakshminarayanan et al., 2017).
 
         Returns
