@@ -101,7 +101,7 @@ def test_history_of_batches_is_their_mean_weighted_by_their_sample_weights(backe
 def test_repr_tells_how_the_run_went():
     history = net().fit(X, Y, epochs=3, backend="numpy")
     first, last = f"{history.loss[0]:.4g}", f"{history.loss[-1]:.4g}"
-    assert repr(history).startswith("<History: 3 epochs in ")
+    assert repr(history).startswith("<History: 3 epochs of 1 step in ")
     assert repr(history).endswith(f" s, loss {first} -> {last}, finished>")
 
 

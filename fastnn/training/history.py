@@ -95,4 +95,6 @@ class History:
             "callback": "stopped by the callback",
             "diverged": f"diverged in epoch {self.epochs}",
         }.get(self.stopped, self.stopped)
-        return f"<History: {counted(self.epochs, 'epoch')} in {self.seconds:.3g} s{ends}, {stopped}>"
+        steps = 0 if self.stopped == "interrupted" else self.state.steps_done // max(self.state.epochs_done, 1)
+        of = f" of {counted(steps, 'step')}" if steps else ""  # it is 1 where batch_size was forgotten
+        return f"<History: {counted(self.epochs, 'epoch')}{of} in {self.seconds:.3g} s{ends}, {stopped}>"
