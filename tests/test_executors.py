@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, fit_many
-from fastnn.ensembles import checkpoint
+from fastnn.ensembles import checkpoint, chunks
 from fastnn.ensembles.checkpoint import Checkpoint
+from fastnn.training.progress import MembersBar
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 2))
@@ -61,6 +62,25 @@ def test_the_bits_are_those_of_this_process():
     assert executor.submitted == CHUNKS
 
 
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({}, 4),  # of ten members, of 102 numbers each
+        ({"history": True}, 5),
+        ({"X": np.tile(X, (40, 1, 1))}, 5),
+        ({"y": np.tile(Y, (40, 1, 1))}, 5),
+        ({"sample_weight": np.ones((40, 7))}, 5),
+        ({"validation_data": (X, Y, np.ones((40, 7)))}, 5),
+    ],
+    ids=lambda value: str(*value) if isinstance(value, dict) and value else "",
+)
+def test_a_chunk_takes_the_memory_that_it_may(change, count, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 8 * 1020)
+    executor = Immediate()
+    fit_many(**{"spec": SPEC, "X": X, "y": Y, "executor": executor} | SETTINGS | change)
+    assert executor.submitted == count
+
+
 def test_what_is_no_executor_is_refused():
     with pytest.raises(TypeError, match=r"executor must be a concurrent\.futures\.Executor; got 3"):
         fit_many(SPEC, X, Y, executor=3, **SETTINGS)
@@ -78,14 +98,31 @@ def test_a_broken_executor_loses_no_finished_chunk(tmp_path):
     same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
 
 
-def test_a_worker_that_fails_is_told_of_when_others_have_finished(tmp_path):
+def test_a_worker_that_fails_is_told_of_when_others_have_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # of which four chunks are submitted at once
+    executor = Immediate(failing=2)
     with pytest.raises(MemoryError, match="a worker has no memory"):
-        fit_many(SPEC, X, Y, executor=Immediate(failing=2), chunk=8, checkpoint=tmp_path, **SETTINGS)
-    finished = len(list(tmp_path.glob("chunk-*.npz")))
-    assert finished >= 3  # on one core as many more are not submitted any more
+        fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS)
+    assert executor.submitted == 4
+    assert len(list(tmp_path.glob("chunk-*.npz"))) == 3
+    with pytest.raises(BrokenProcessPool):  # which came before that worker was asked
+        fit_many(SPEC, X, Y, executor=Immediate(1, failing=1), chunk=8, checkpoint=tmp_path, **SETTINGS)
     executor = Immediate()
     same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
-    assert executor.submitted == CHUNKS - finished
+    assert executor.submitted == CHUNKS - 3
+
+
+@pytest.mark.parametrize("executor", [None, Immediate()], ids=["here", "on an executor"])
+def test_progress_counts_what_is_on_disk_and_every_chunk(executor, tmp_path, monkeypatch):
+    with pytest.raises(BrokenProcessPool):
+        fit_many(SPEC, X, Y, executor=Immediate(2), chunk=8, checkpoint=tmp_path, **SETTINGS)
+    seen = []
+    monkeypatch.setattr(MembersBar, "report", lambda bar, before, more=0: seen.append(before + more))
+    fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS)
+    assert seen[0] == 16
+    assert seen == sorted(seen)
+    assert seen[-1] == 40
+    assert executor is not None or {24, 32} < {*seen}
 
 
 CHANGES = [
@@ -202,6 +239,30 @@ def test_ctrl_c_returns_what_is_finished(tmp_path, monkeypatch):
     same(many, expected()[:16])
     monkeypatch.undo()
     same(fit_many(SPEC, X, Y, chunk=8, checkpoint=tmp_path, **SETTINGS), expected())
+
+
+def test_ctrl_c_leaves_no_chunk_to_an_executor(monkeypatch):
+    futures = []
+
+    class Slow(Immediate):
+        def submit(self, function, *args):
+            futures.append(super().submit(function, *args) if not futures else Future())
+            return futures[-1]
+
+    monkeypatch.setattr(MembersBar, "report", lambda bar, before, more=0: before and signal.raise_signal(signal.SIGINT))
+    with pytest.warns(RuntimeWarning, match="interrupted: 8 of 40 members are finished"):
+        many = fit_many(SPEC, X, Y, executor=Slow(), chunk=8, **SETTINGS)
+    same(many, expected()[:8])
+    assert len(futures) > 1
+    assert all(future.cancelled() for future in futures[1:])
+
+
+@pytest.mark.parametrize("executor", [None, Immediate()], ids=["here", "on an executor"])
+def test_ctrl_c_after_the_last_chunk_is_not_lost(executor, tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "save", lambda self, i, piece: i < 4 or signal.raise_signal(signal.SIGINT))
+    with pytest.warns(RuntimeWarning, match="interrupted: 40 of 40 members are finished"):
+        same(fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path / "1", **SETTINGS), expected())
+    fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path / "2", warn=False, **SETTINGS)
 
 
 # ---------------------------------------------------------------- processes that are killed

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from textwrap import dedent
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -24,6 +25,7 @@ from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.tiles import predict as predicting
 from fastnn.training import fit as fit_module
 from fastnn.training.interrupts import Interrupts
+from fastnn.training.progress import MembersBar
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -243,6 +245,61 @@ def test_helpers_end_where_another_cannot_begin(monkeypatch):
     with pytest.raises(RuntimeError, match="can't start"):
         member_threads.share(lambda: lambda: not time.sleep(0.001), 3, None, member_threads.silent)
     assert not started[0].is_alive()
+
+
+def shared(step, helps=None, report=lambda done: None):
+    """Let this thread call `step` until it is false, and a helper, if it `helps`, the same with that."""
+    nothing = SimpleNamespace(records=SimpleNamespace(n_ended=0))
+    main = threading.current_thread()
+    member_threads.share(lambda: step if threading.current_thread() is main else helps, 1 + (helps is not None), nothing, report)
+
+
+def test_threads_that_share_work_end_together():
+    begun, calls, seen = threading.Event(), [], []
+
+    def long():
+        begun.set()
+        calls.append(time.sleep(0.01))
+        return len(calls) < 300
+
+    def interrupted(done):
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shared(lambda: len(calls) < 300, long, report=interrupted)
+    begun.clear()
+    count = len(calls)
+    time.sleep(0.05)
+    assert len(calls) == count < 100
+
+    def fails():
+        begun.set()
+        raise MemoryError("a helper has no memory")
+
+    with pytest.raises(MemoryError, match="a helper has no memory"):
+        shared(lambda: begun.wait() and time.sleep(0.05), fails)
+    shared(iter([True, True, False]).__next__, report=seen.append)
+    assert len(seen) == 3
+    shared(lambda: False, lambda: time.sleep(0.3), report=seen.append)  # while a helper works on
+    assert len(seen) > 5
+
+
+@pytest.mark.parametrize("report", [1, 2], ids=["before that is sought", "meanwhile"])
+def test_members_that_diverged_are_finished_when_it_is_known_what_they_keep(report, monkeypatch):
+    X, rates, whole = np.random.default_rng(0).normal(size=(40, 5)), np.where(np.arange(9) % 3, 0.01, 1e3), []
+
+    def interrupt(bar, before, more=0):
+        whole.append(before + more == 9)
+        if sum(whole) == report:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(MembersBar, "report", interrupt)
+    settings = {"members": 9, "epochs": 200, "optimizer": fastnn.SGD(rates), "rng": 0, "specialize": True}
+    with pytest.warns(RuntimeWarning, match="interrupted: 6 of 9 members are finished"):
+        many = fastnn.fit_many(fastnn.MLP((5, 7, 3)).spec, X, X[:, :3], **settings)
+    assert many.records.member.tolist() == [1, 2, 4, 5, 7, 8]
+    assert np.isfinite(many.params).all()
 
 
 def test_members_leave_the_filters_of_warnings_alone(monkeypatch):

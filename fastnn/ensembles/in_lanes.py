@@ -120,14 +120,14 @@ def rewind(job: MembersJob, first: NDArray, outcome: MembersOutcome, report: Rep
     stopping = job.stopping and replace(job.stopping, restore_best=False)
     job = replace(job.part(lost), params=first[lost], stopping=stopping, history=False)
     kept = MembersOutcome.blank(job)
-    kept.params[:] = first[lost]
+    kept.params[:] = job.params
     last = records.epochs[lost]
     good, bad = np.zeros_like(last), last + 1
     while (between := np.flatnonzero(bad - good > 1)).size:
         middle = np.where(bad > last, last, (good + bad) // 2)[between]
         part = job.part(between)
         again = MembersOutcome.blank(part)
-        again.params[:] = first[lost[between]]
+        again.params[:] = part.params
         share(in_lanes(part, again, middle), 1, again, lambda done: report(ended))
         sound = ~again.records.diverged
         good[between[sound]], bad[between[~sound]] = middle[sound], middle[~sound]
