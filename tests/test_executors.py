@@ -116,13 +116,15 @@ def test_a_worker_that_fails_is_told_of_when_others_have_finished(tmp_path, monk
 def test_progress_counts_what_is_on_disk_and_every_chunk(executor, tmp_path, monkeypatch):
     with pytest.raises(BrokenProcessPool):
         fit_many(SPEC, X, Y, executor=Immediate(2), chunk=8, checkpoint=tmp_path, **SETTINGS)
-    seen = []
-    monkeypatch.setattr(MembersBar, "report", lambda bar, before, more=0: seen.append(before + more))
+    seen, rates = [], []
+    monkeypatch.setattr(MembersBar, "_move", lambda bar, done, a_second: (seen.append(done), rates.append(a_second)))
     fit_many(SPEC, X, Y, executor=executor, chunk=8, checkpoint=tmp_path, **SETTINGS)
     assert seen[0] == 16
     assert seen == sorted(seen)
     assert seen[-1] == 40
     assert executor is not None or {24, 32} < {*seen}
+    assert rates[0] == 0  # what is on disk took no time
+    assert rates[-1] > 0
 
 
 CHANGES = [

@@ -121,11 +121,14 @@ class MembersBar(ProgressBar):
 
     counts = "member"
     unknown: ClassVar[dict[str, float]] = {"a_second": 0.0}
+    _found: int | None = None  # members that an earlier run has finished
 
     def report(self, before: int, more: int = 0) -> None:
-        """Show the number of finished members."""
+        """Show the number of finished members, the first time those that need no training."""
         done = before + more
-        self._move(done, a_second=done / max(1e-9, perf_counter() - self._start))
+        if self._found is None:
+            self._found = done
+        self._move(done, a_second=(done - self._found) / max(1e-9, perf_counter() - self._start))
 
     def _columns(self, rich: Any) -> list[Any]:
         return [
