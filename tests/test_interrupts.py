@@ -251,7 +251,9 @@ def shared(step, helps=None, report=lambda done: None):
     """Let this thread call `step` until it is false, and a helper, if it `helps`, the same with that."""
     nothing = SimpleNamespace(records=SimpleNamespace(n_ended=0))
     main = threading.current_thread()
-    member_threads.share(lambda: step if threading.current_thread() is main else helps, 1 + (helps is not None), nothing, report)
+    member_threads.share(
+        lambda: step if threading.current_thread() is main else helps, 1 + (helps is not None), nothing, report
+    )
 
 
 def test_threads_that_share_work_end_together():
