@@ -77,6 +77,7 @@ def overlapping():
     yield lambda: three.forward(x, three.params[:3]), "out .* memory of params"
     params = three.params.copy()
     yield lambda: three.forward_with(params, x, params[3:6]), "out .* memory of params"
+    yield lambda: three.forward_with(params, x, three.params[:3]), "out .* memory of params"
     members = fastnn.Ensemble(three.spec, params[None])
     yield lambda: members.forward(x, members.params[:, :3]), "out .* memory of params"
 

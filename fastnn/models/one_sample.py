@@ -129,6 +129,7 @@ class SingleSample(Derivatives):
         spec = self._spec
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         checks.check_apart(out=self._check_out("out", out, (spec.n_out,)), params=params)
+        checks.check_apart(out=out, params=self._params)
         self._compiled.forward_with(self, params, x, out)
 
     def train_step(self, x: NDArray[Any], y: NDArray[Any], state: TrainState) -> float:
