@@ -192,6 +192,14 @@ def test_command_shows_and_clears(cache, capsys):
     assert _names(cache) == ["others.txt"]
 
 
+def test_a_relative_folder_stays_where_it_is(folder, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "kernels of this test")
+    places = [cache_folder.root()]
+    (folder / "below").mkdir()
+    monkeypatch.chdir("below")
+    assert [*places, cache_folder.root()] == [folder / "kernels of this test"] * 2
+
+
 def test_command_says_that_there_is_no_place(monkeypatch, capsys):
     monkeypatch.setattr(cache_folder, "root", lambda: None)
     assert cli.main(["cache"]) == 0

@@ -30,11 +30,17 @@ DRAFT_SECONDS = 60
 def root() -> Path | None:
     """The folder that holds all compiled kernels; None if the user has no place for such files."""
     if config.CACHE_DIR:
-        return Path(config.CACHE_DIR).absolute()
+        return _fixed(config.CACHE_DIR)
     from platformdirs import user_cache_path
 
     place = user_cache_path("fastnn", appauthor=False)
     return place if place.is_absolute() else None  # without a home it begins with ~
+
+
+@cache
+def _fixed(folder: str) -> Path:
+    """A folder that stays where it is when the process goes to another one."""
+    return Path(folder).absolute()
 
 
 @cache
