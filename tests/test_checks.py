@@ -463,12 +463,13 @@ def test_bad_settings(settings, error, message):
 @pytest.mark.parametrize("loss", fastnn.settings.catalogue.LOSSES)
 def test_pairs_of_loss_and_output(loss):
     row = fastnn.settings.catalogue.LOSSES[loss]
+    needs = f", which needs output_activation='{row.logits_of}'" if row.logits_of else ""
     for output in fastnn.settings.catalogue.ACTIVATIONS:
         one, y = net(output, (3, 4, row.outputs_per_target)), np.ones((4, 1))
         if row.goes_with(output):
             one.fit(X, y, loss=loss, epochs=1, backend="numpy")
             continue
-        message = f"loss must go with .* output activation '{output}', as .*'{loss}'"
+        message = f"loss must go with .* output activation '{output}', as .*'{loss}'{needs}$"
         for act, settings in (one.fit, {"epochs": 1}), (one.loss_and_grad, {}):
             with pytest.raises(ValueError, match=message):
                 act(X, y, loss=loss, **settings)

@@ -71,7 +71,9 @@ REFUSED = {
     "weights must be a list": lambda: fastnn.from_arrays(W, None, ["tanh"]),
     "weights must have one for each layer; got none": lambda: fastnn.from_arrays([], None, []),
     "got 2": lambda: fastnn.from_arrays([W], [B, B], ["tanh"]),
-    "layer 0 must have 3 biases": lambda: fastnn.from_arrays([W], [np.ones(2)], ["tanh"]),
+    "layer 0 must have 3 biases.*; got 2; layout='out_in' reads such weights": lambda: fastnn.from_arrays(
+        [W], [np.ones(2)], ["tanh"]
+    ),
     "layer 1 must take the 3 outputs of layer 0": lambda: fastnn.from_arrays([W, W], None, ["tanh"] * 2),
     "activations must be one name for each of 1 layer": lambda: fastnn.from_arrays([W], None, ["tanh"] * 2),
     "activations must be names": lambda: fastnn.from_arrays([W], None, [None]),

@@ -470,7 +470,7 @@ def saved_sure(kind, path):
         ("jackknife+", {"shares": np.zeros((20, 12))}, "its shares do not sum to 1"),
         ("jackknife+", {"shares": np.full((20, 12), np.nan)}, "its shares has values below 0 or NaN"),
         ("aps", {"threshold": np.array(np.nan)}, "its threshold has values below 0 or NaN"),
-        ("aps", {"output": "exp"}, "model must be networks with a softmax output"),
+        ("aps", {"output": "exp"}, "model must be one network or several with a softmax output"),
     ],
 )
 def test_intervals_and_sets_that_were_never_made(kind, change, said, tmp_path):

@@ -208,7 +208,9 @@ def test_sets_of_an_ensemble_are_those_of_the_mean_probabilities(classifier):
 
 
 def test_sets_are_not_made_of_anything(classifier):
-    with pytest.raises(TypeError, match="model must be networks with a softmax output; got <MLP: 2 -> 6 tanh -> 1"):
+    with pytest.raises(
+        TypeError, match="model must be one network or several with a softmax output; got <MLP: 2 -> 6 tanh -> 1"
+    ):
         fastnn.prediction_sets(fastnn.MLP((2, 6, 1)), X, LABELS)
     with pytest.raises(ValueError, match=r"y must have shape \(120,\), a class for each row of X; got \(120, 4\)"):
         fastnn.prediction_sets(classifier, X, np.eye(4)[LABELS])

@@ -26,10 +26,11 @@ def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catal
     """
     row = check_loss_row(loss)
     if not row.goes_with(spec.output_activation):
+        needs = f", which needs output_activation={row.logits_of!r}" if row.logits_of else ""
         fitting = [name for name, other in catalogue.LOSSES.items() if other.goes_with(spec.output_activation)]
         raise ValueError(
             f"loss must go with the network's output activation {spec.output_activation!r}, "
-            f"as {', '.join(fitting)} would; got {loss!r}"
+            f"as {', '.join(fitting)} would; got {loss!r}{needs}"
         )
     if not row.fits(spec.n_out):
         raise ValueError(

@@ -14,12 +14,12 @@ from fastnn.exchange.numbers import floats_of
 from fastnn.exchange.steps import Dense, Step
 
 #: What the rows of a matrix of weights belong to.
-LAYOUTS = ("in_out", "out_in")
+_OTHER_LAYOUT = {"in_out": "out_in", "out_in": "in_out"}
 
 
 def read(weights: Any, biases: Any, activations: Any, layout: str, dtype: Any) -> Network:
     """The network of these arrays: see `fastnn.from_arrays`."""
-    check_name("layout", layout, LAYOUTS)
+    check_name("layout", layout, _OTHER_LAYOUT)
     weights = _list_of("weights", weights)
     biases = [None] * len(weights) if biases is None else _list_of("biases", biases)
     if len(biases) != len(weights):
@@ -27,14 +27,14 @@ def read(weights: Any, biases: Any, activations: Any, layout: str, dtype: Any) -
     matrices = [floats_of(f"weights[{l}]", matrix, 2) for l, matrix in enumerate(weights)]
     vectors = [None if b is None else floats_of(f"biases[{l}]", b, 1) for l, b in enumerate(biases)]
     denses = [
-        dense(matrix if layout == "in_out" else matrix.T, vector, f"layer {l}")
+        dense(matrix if layout == "in_out" else matrix.T, vector, f"layer {l}", _OTHER_LAYOUT[layout])
         for l, (matrix, vector) in enumerate(zip(matrices, vectors, strict=True))
     ]
     return network_of(with_activations(denses, activations), dtype)
 
 
-def dense(weights: NDArray, biases: NDArray | None, place: str) -> Dense:
-    """A dense layer whose biases fit its weights.
+def dense(weights: NDArray, biases: NDArray | None, place: str, other_layout: str = "") -> Dense:
+    """A dense layer whose biases fit its weights; the error names a layout by which they would.
 
     Raises
     ------
@@ -42,9 +42,9 @@ def dense(weights: NDArray, biases: NDArray | None, place: str) -> Dense:
         If they do not.
     """
     if biases is not None and len(biases) != weights.shape[1]:
-        raise ValueError(
-            f"{place} must have {counted(weights.shape[1], 'bias', 'biases')}, one for each output; got {len(biases)}"
-        )
+        hint = f"; layout={other_layout!r} reads such weights" if other_layout and len(biases) == len(weights) else ""
+        expected = f"{counted(weights.shape[1], 'bias', 'biases')}, one for each output"
+        raise ValueError(f"{place} must have {expected}; got {len(biases)}{hint}")
     return Dense(weights, biases, place)
 
 

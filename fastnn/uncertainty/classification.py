@@ -146,7 +146,7 @@ def prediction_sets(model: MLP | Ensemble, X: ArrayLike, y: ArrayLike, *, covera
 def _check_model(model: Any, method: str) -> None:
     """Refuse what is no classifier."""
     if not isinstance(model, (MLP, Ensemble)) or model.spec.output_activation != "softmax":
-        raise TypeError(f"model must be networks with a softmax output; got {checks.describe(model)}")
+        raise TypeError(f"model must be one network or several with a softmax output; got {checks.describe(model)}")
 
 
 def _scores(outputs: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
