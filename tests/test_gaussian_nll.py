@@ -88,7 +88,7 @@ def test_a_variance_that_collapses_stops_at_its_floor(rows, backend):
 
 def test_a_target_takes_two_outputs():
     net = fastnn.MLP((2, 4), rng=0)
-    with pytest.raises(ValueError, match=r"loss must suit the number of outputs, .* takes 2 for each .* of 3"):
+    with pytest.raises(ValueError, match=r"loss must suit the number of outputs: .* takes 2 for each .* of 3"):
         fastnn.MLP((2, 3), rng=0).fit(X, Y, loss="gaussian_nll", epochs=1)
     with pytest.raises(ValueError, match=r"y must have shape \(37, 2\)"):
         net.fit(X, Y, loss="gaussian_nll", epochs=1)

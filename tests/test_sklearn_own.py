@@ -396,7 +396,7 @@ def test_a_warm_start_may_stop_by_another_measure(before, after, early_stopping)
 
 
 OTHER_NETWORKS = [
-    (Y[:, 0], {}, "y must go with the 2 outputs of the network that is trained on; got 1 target"),
+    (Y[:, 0], {}, "y must go with the 2 outputs of the network that is trained further; got 1 target"),
     (np.c_[Y, Y], {}, "got 4 targets, for 4 outputs with loss='squared_error'"),
     (Y, {"loss": "gaussian_nll"}, "got 2 targets, for 4 outputs with loss='gaussian_nll'"),
     (Y, {"hidden_layer_sizes": (6,)}, r"hidden_layer_sizes must be \[6, 5\], as of the network"),
@@ -437,7 +437,10 @@ def test_a_warm_start_keeps_features_and_classes():
     for y, message in (
         (LABELS, r"`y` has classes not in `self.classes_`.* has \[0 1\]. 'y' has \[0 1 2\]"),
         (np.c_[Y, Y] > 0, r"`y` has classes not in `self.classes_`.* has \[0 1\]. 'y' has \[0 1 2 3\]"),
-        (LABELS > 0, r"y must go with the 2 outputs of the network that is trained on; got 1 target, for 1 output"),
+        (
+            LABELS > 0,
+            r"y must go with the 2 outputs of the network that is trained further; got 1 target, for 1 output",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             several.partial_fit(X, y)

@@ -38,7 +38,7 @@ def as_numbers(argument: str, value: Any, shape: str, of_texts: str = "") -> NDA
     except MemoryError:
         raise
     except Exception as error:  # whatever the array of another library raises
-        raise TypeError(f"{expected}; got {describe(value)}, of which NumPy makes no array: {error}") from error
+        raise TypeError(f"{expected}; got {describe(value)}, which NumPy cannot turn into an array: {error}") from error
     if array.dtype.kind not in "biuf":
         came = describe(value if array.ndim == 0 else array)
         if array.dtype.kind in "OU" and array.ndim:

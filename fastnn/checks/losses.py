@@ -34,7 +34,7 @@ def check_loss(loss: Any, spec: NetworkSpec, targets: Any = "complete") -> catal
         )
     if not row.fits(spec.n_out):
         raise ValueError(
-            f"loss must suit the number of outputs, of which {loss!r} takes {row.outputs_per_target} for each "
+            f"loss must suit the number of outputs: {loss!r} takes {row.outputs_per_target} for each "
             f"target; got a network of {spec.n_out}"
         )
     if check_name("targets", targets, ("complete", "masked")) == "complete":

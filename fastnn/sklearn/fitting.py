@@ -95,16 +95,16 @@ def _check_same_network(estimator: Perceptron, hidden: list[int], n_targets: int
     """Refuse to train on a network that the settings and the targets do not describe any more."""
     *known, known_outputs = (len(b) for b in estimator.intercepts_)
     if hidden != known:
-        raise ValueError(f"hidden_layer_sizes must be {known}, as of the network that is trained on; got {hidden}")
+        raise ValueError(f"hidden_layer_sizes must be {known}, as in the network that is trained further; got {hidden}")
     if n_outputs != known_outputs:
         raise ValueError(
-            f"y must go with the {counted(known_outputs, 'output')} of the network that is trained on; "
+            f"y must go with the {counted(known_outputs, 'output')} of the network that is trained further; "
             f"got {counted(n_targets, 'target')}, for {counted(n_outputs, 'output')} with loss={estimator.loss!r}"
         )
     if estimator._output_activation() != estimator.out_activation_:
         raise ValueError(
-            f"loss must go with outputs of the activation {estimator.out_activation_!r}, as of the network that is "
-            f"trained on; got {estimator.loss!r}"
+            f"loss must go with outputs of the activation {estimator.out_activation_!r}, as in the network that is "
+            f"trained further; got {estimator.loss!r}"
         )
 
 
