@@ -149,8 +149,15 @@ BATCHES = [(np.eye(2), np.eye(2)[:, :1])]
 
 @pytest.mark.parametrize(
     "settings",
-    [{"dropout": 0.5}, {"input_noise": 0.1}, {"X": lambda: BATCHES, "y": None}, {"optimizer": LevenbergMarquardt()}],
-    ids=["dropout", "noise", "batches", "solver"],
+    [
+        {"dropout": 0.5},
+        {"input_noise": 0.1},
+        {"trainable": np.arange(13) < 5},
+        {"dydx": np.zeros((2, 1, 2))},
+        {"X": lambda: BATCHES, "y": None},
+        {"optimizer": LevenbergMarquardt()},
+    ],
+    ids=["dropout", "noise", "trainable", "slopes", "batches", "solver"],
 )
 def test_what_the_specialised_path_does_not_do_is_refused(settings):
     net, data = MLP((2, 3, 1)), {"X": np.eye(2), "y": np.eye(2)[:, :1]}

@@ -14,7 +14,7 @@ import pytest
 
 import fastnn
 from fastnn import MLP, SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
-from fastnn.jobs.job import Status
+from fastnn.jobs.job import State, Status
 from fastnn.training import fit as training
 from fastnn.training.twins import twin
 
@@ -121,6 +121,14 @@ def test_resuming_equals_the_run_that_did_not_stop(optimizer, dtype, backend):
     assert second.state.slots.tobytes() == expected.state.slots.tobytes()
     assert np.array_equal(first.state.counters, kept.counters)  # the state given is read, not changed
     assert first.state.slots.tobytes() == kept.slots.tobytes()
+
+
+def test_a_copy_of_a_state_is_independent():
+    state = State("Adam", 3, *(np.full(2, float(i)) for i in range(6)))
+    again = vars(state.copy())
+    for name, value in vars(state).items():
+        assert np.array_equal(again[name], value)
+        assert not np.shares_memory(again[name], value)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_another_order(backend):
