@@ -236,8 +236,23 @@ def test_a_member_that_waits_for_a_lane_begins_the_schedule_anew():
     assert some.params.tobytes() == many.params[[70, 2]].tobytes()
 
 
-def test_lanes_and_one_after_another_agree():
-    lanes, serial = (fit_many(SPEC, X, Y, members=4, specialize=flag, **SETTINGS) for flag in (True, False))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"batch_size": None},
+        {"optimizer": SGD(schedules.OneCycle(0.5, 9)), "epochs": 1},  # whose first rate is lower
+        {
+            "optimizer": SGD(1e-30),
+            "batch_size": None,
+            "early_stopping": EarlyStopping(5),
+        },  # patience ends with the epochs
+    ],
+    ids=str,
+)
+def test_lanes_and_one_after_another_agree(change):
+    settings = SETTINGS | {"members": 4} | change
+    lanes, serial = (fit_many(SPEC, X, Y, specialize=flag, **settings) for flag in (True, False))
     close(lanes.params, serial.params)
     close(lanes.loss, serial.loss)
     assert lanes.records.history.shape == serial.records.history.shape == (4, 0)  # nobody asked for it
