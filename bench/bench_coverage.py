@@ -5,7 +5,7 @@
 
 Data sets that packages ship are split at random, again and again: a quarter to test, and of the rest two thirds to
 learn from and one to calibrate, or all to learn from where nothing is calibrated. Over all splits of one table the
-samples are exchangeable: the mean coverage has to keep the promise but for the error of a mean over so many splits.
+samples are exchangeable: the mean coverage has to keep the promise, but for the error of a mean over this many splits.
 MAPIE with scikit-learn's network does the same to `MAPIE_SET`, fewer times, for it takes long; seconds are those of the
 processor, per split.
 """
@@ -27,7 +27,7 @@ HIDDEN, EPOCHS, BATCH, RATE = 16, 100, 32, 0.01
 BOOTSTRAPS, FOLDS, MEMBERS = 30, 10, 10
 MAPIE_SET = "diabetes"
 
-#: From so many members on `fit_many` takes kernels of their own, which are compiled before the clock starts.
+#: From this many members on `fit_many` takes kernels of their own, which are compiled before the clock starts.
 COMPILED_FOR = 32
 
 Split = tuple[NDArray, NDArray, NDArray]  # the rows to learn from, to calibrate and to test
@@ -60,7 +60,7 @@ def data_sets(dtype: str) -> Iterator[tuple[str, NDArray, NDArray]]:
 
 
 def splits_of(n: int, count: int, rng: np.random.Generator) -> list[Split]:
-    """So many ways to divide n rows."""
+    """`count` ways to divide n rows."""
     quarter = n // 4
     orders = [rng.permutation(n) for _ in range(count)]
     return [(rows[2 * quarter :], rows[quarter : 2 * quarter], rows[:quarter]) for rows in orders]
@@ -77,7 +77,7 @@ def trained(X: NDArray, y: NDArray, rows: NDArray, n_out: int = 1, **settings: o
 
 
 def learned(splits: list[Split], copies: int = 1) -> NDArray:
-    """The rows that are learned from, for each split so many times."""
+    """The rows that are learned from, for each split as often as there are copies."""
     return np.repeat([learn for learn, _, _ in splits], copies, axis=0)
 
 

@@ -1,7 +1,7 @@
 """Derivatives of 8-64-64-1 inside a compiled loop, beside JAX's compiled loop: ``pytest bench/bench_gradients.py``.
 
-Every call hangs on the one before it, in both; the timer divides by the calls. Compiling happens before the timing, and
-both are seen to compute the same.
+Every call depends on the one before it, in both; the timer divides by the calls. Compiling happens before the timing,
+and both are seen to compute the same.
 """
 
 import sys

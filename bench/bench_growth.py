@@ -8,13 +8,16 @@ from functools import partial
 
 import numpy as np
 import pytest
+from calls import tell_each
 
 from fastnn import MLP, SGD, fit_many
 
 RNG = np.random.default_rng(0)
 
-#: Weights, rows or members beyond which there is nothing to see untimed that fewer do not show.
+#: Without timing, more weights, rows or members than this show nothing that fewer do not.
 MOST_UNTIMED = 100_000
+
+AROUND_WHOLE_VECTORS = [width + more for width in (2, 8, 16, 32, 64, 128, 256) for more in (-1, 0, 1)]
 
 
 def _timed(benchmark, group, unit, count, call, rounds=10):
@@ -23,8 +26,7 @@ def _timed(benchmark, group, unit, count, call, rounds=10):
         pytest.skip("times by itself")
     benchmark.group = group
     benchmark.pedantic(call, rounds=rounds, warmup_rounds=1)
-    if benchmark.enabled:
-        benchmark.extra_info[f"ns a {unit}"] = round(benchmark.stats.stats.min * 1e9 / count, 3)
+    tell_each(benchmark, unit, count)
 
 
 def _step(sizes, batch, steps):
@@ -37,46 +39,15 @@ def _step(sizes, batch, steps):
 
 
 @pytest.mark.parametrize("width", [4, 8, 24, 96, 310, 1000, 3150])
-def test_weights(benchmark, width):
+def bench_weights(benchmark, width):
     """From a hundred weights to ten million, in batches of 32."""
     steps = max(1, 2_000_000 // (width * width))
     net, train = _step((width, width, 1), 32, steps)
     _timed(benchmark, "weights", "weight and row", net.spec.n_params * 32 * steps, train)
 
 
-@pytest.mark.parametrize(
-    "width",
-    [
-        1,
-        2,
-        3,
-        7,
-        8,
-        9,
-        15,
-        16,
-        17,
-        31,
-        32,
-        33,
-        63,
-        64,
-        65,
-        100,
-        127,
-        128,
-        129,
-        255,
-        256,
-        257,
-        512,
-        513,
-        1023,
-        1024,
-        1030,
-    ],
-)
-def test_widths(benchmark, width):
+@pytest.mark.parametrize("width", [*AROUND_WHOLE_VECTORS, 100, 512, 513, 1023, 1024, 1030])
+def bench_widths(benchmark, width):
     """Around whole vectors; a batch of 64 through two layers as wide."""
     steps = max(1, 500_000 // (width * width + 50 * width))
     net, train = _step((width, width, width), 64, steps)
@@ -84,23 +55,23 @@ def test_widths(benchmark, width):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 8, 16, 32, 64, 256, 1024, 4096])
-def test_batches(benchmark, batch):
-    """4,096 rows through 16-64-64-1, in batches of so many."""
+def bench_batches(benchmark, batch):
+    """4,096 rows through 16-64-64-1, in batches of this size."""
     net, train = _step((16, 64, 64, 1), batch, 4096 // batch)
     _timed(benchmark, "batches", "weight and row", net.spec.n_params * 4096, train)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 8, 64, 1000, 30_000, 1_000_000])
-def test_rows(benchmark, rows):
-    """`predict` of 16-64-64-1 for so many rows."""
+def bench_rows(benchmark, rows):
+    """`predict` of 16-64-64-1 for this many rows."""
     net = MLP((16, 64, 64, 1), dtype="float32", rng=0)
     X = RNG.standard_normal((rows, 16), dtype=np.float32)
     _timed(benchmark, "rows", "row", rows, lambda: net.predict(X))
 
 
 @pytest.mark.parametrize("members", [10, 100, 1000, 10_000, 100_000, 1_000_000])
-def test_members(benchmark, members):
-    """Epochs of so many tutorials, fewer of a million; the first call compiles."""
+def bench_members(benchmark, members):
+    """Epochs of this many tutorials, fewer for a million; the first call compiles."""
     net = MLP.tutorial()
     X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1.0]])
     y, epochs = np.array([[0.0], [1], [1], [0]]), 100 if members < 1_000_000 else 20

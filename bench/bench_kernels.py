@@ -5,6 +5,7 @@ The peak is measured in the same run: fused multiply-adds on registers alone. A 
 
 import numpy as np
 import pytest
+from calls import tell_each
 from numba import njit
 
 from fastnn.kernels.functions import optimizers
@@ -55,7 +56,7 @@ def peaks():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("name", "n", "m", "depth", "turned"), PRODUCTS, ids=[case[0] for case in PRODUCTS])
-def test_product(benchmark, peaks, name, n, m, depth, turned, dtype):
+def bench_product(benchmark, peaks, name, n, m, depth, turned, dtype):
     rng = np.random.default_rng(0)
     a = rng.random((depth, n) if turned else (n, depth)).astype(dtype)
     row_stride, depth_stride = (1, n) if turned else (depth, 1)
@@ -77,7 +78,7 @@ def test_product(benchmark, peaks, name, n, m, depth, turned, dtype):
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 8])
 @pytest.mark.parametrize("kind", [few_rows_product, product], ids=["few_rows_product", "product"])
-def test_few_rows(benchmark, kind, rows):
+def bench_few_rows(benchmark, kind, rows):
     """Few rows through a layer of 512 by 512 float32."""
     rng, width = np.random.default_rng(0), 512
     a, b = rng.random((rows, width), dtype=np.float32), rng.random((width, width), dtype=np.float32)
@@ -91,7 +92,7 @@ def test_few_rows(benchmark, kind, rows):
 @pytest.mark.parametrize(
     "kind", [few_rows_product, product, fetching_product], ids=["few_rows_product", "product", "fetching_product"]
 )
-def test_few_rows_of_large_weights(benchmark, kind, rows):
+def bench_few_rows_of_large_weights(benchmark, kind, rows):
     """Few rows through two layers of 1,000 by 1,000 float64, which are too large to stay in the second-level cache."""
     rng, width = np.random.default_rng(0), 1000
     a, weights = rng.random((rows, width)), rng.random((2, width, width))
@@ -108,13 +109,12 @@ def test_few_rows_of_large_weights(benchmark, kind, rows):
 def _time_pass(benchmark, group, function, arguments, numbers):
     benchmark.group = group
     benchmark.pedantic(function, arguments, rounds=200, warmup_rounds=2)
-    if benchmark.enabled:
-        benchmark.extra_info["ns a number"] = round(benchmark.stats.stats.min * 1e9 / numbers, 3)
+    tell_each(benchmark, "number", numbers)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("row", catalogue.ACTIVATIONS.values(), ids=lambda row: row.name)
-def test_activation(benchmark, row, dtype):
+def bench_activation(benchmark, row, dtype):
     (function, literal), _ = passes.callees_of(row)
     code = literal.literal_value
 
@@ -128,7 +128,7 @@ def test_activation(benchmark, row, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("row", [r for r in catalogue.LOSSES.values() if not r.labels], ids=lambda row: row.name)
-def test_loss(benchmark, row, dtype):
+def bench_loss(benchmark, row, dtype):
     function, literal = losses.callee_of(row, False)
     code = literal.literal_value
 
@@ -146,7 +146,7 @@ def test_loss(benchmark, row, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("code", range(len(optimizers.RULES)), ids=lambda code: optimizers.RULES[code].name)
-def test_optimizer(benchmark, code, dtype):
+def bench_optimizer(benchmark, code, dtype):
     settings = np.array([0.9, 0.999, 1e-8, 0.01])
 
     @njit(error_model="numpy")

@@ -6,6 +6,7 @@
 
 import numpy as np
 import pytest
+from calls import tell_each
 
 from fastnn import MLP, Adam, fit_many
 
@@ -26,10 +27,7 @@ def time_members(benchmark, sizes, dtype, n, unit, **settings):
     epochs = max(1, int(2e8 / (6 * spec.n_params * n * MEMBERS))) if benchmark.enabled else 1
     options = {"members": MEMBERS, "epochs": epochs, "optimizer": Adam(), "rng": 0, "progress": False} | settings
     benchmark.pedantic(fit_many, (spec, X, y), options, rounds=5, warmup_rounds=1)
-    if benchmark.enabled:
-        count = n if unit == "row" else n // settings["batch_size"]
-        nanoseconds = benchmark.stats.stats.min / (MEMBERS * epochs * count) * 1e9
-        benchmark.extra_info[f"ns a {unit}"] = float(f"{nanoseconds:.3g}")
+    tell_each(benchmark, unit, MEMBERS * epochs * (n if unit == "row" else n // settings["batch_size"]))
 
 
 @every_dtype

@@ -69,7 +69,7 @@ def bench_levenberg_marquardt_against_adam():
 
 @pytest.mark.parametrize("rows", [32, 64, 96, 128, 256])
 def bench_normal_equations(benchmark, monkeypatch, rows):
-    """The products of the Jacobian, in blocks of so many rows: of what arithmetic takes for half of them alone."""
+    """The products of the Jacobian, in blocks of this many rows: the share of the peak, with half of them counted."""
     X, y = surrogate()
     net = MLP((5, 20, 20, 1), rng=0)
     monkeypatch.setattr(normal_equations, "REGISTER_FILE", REGISTER_FILE._replace(jacobian_rows=rows))

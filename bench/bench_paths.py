@@ -1,7 +1,7 @@
 """Where a kernel compiled for one tiny network beats the one that all share: ``pytest bench/bench_paths.py -s``.
 
-The rule that it measures is `fastnn.kernels.dispatch.samples_in_lanes`: a network of so many parameters, in batches of
-so many vectors. Compiling takes a few seconds a row, once a machine.
+It measures the rule `fastnn.kernels.dispatch.samples_in_lanes`, which bounds the parameters and the vectors of a batch.
+Compiling takes a few seconds a row, once per machine.
 """
 
 from time import perf_counter
