@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numba import njit
@@ -70,31 +72,28 @@ def exact_derivative(name, z, h):
 
 needs_long_double = pytest.mark.skipif(np.finfo(LONG).nmant <= 52, reason="long double is double here")
 
-_LOOPS = {}
 
-
+@cache
 def loop(name, count=None):
     """``run(z, h, d, d2, d3)``: function and derivatives of z, in vectors of `count` lanes, by default native ones."""
-    if (name, count) not in _LOOPS:
-        code = ACTIVATIONS[name].code
+    code = ACTIVATIONS[name].code
 
-        @njit(error_model="numpy")
-        def run(z, h, d, d2, d3):
-            z_0, h_0, d_0, d2_0, d3_0 = pointer(z, 0), pointer(h, 0), pointer(d, 0), pointer(d2, 0), pointer(d3, 0)
-            if count is not None:
-                z_0, h_0 = with_lanes(z_0, count), with_lanes(h_0, count)
-                d_0, d2_0, d3_0 = with_lanes(d_0, count), with_lanes(d2_0, count), with_lanes(d3_0, count)
-            for i in range(0, z.size, lanes(z_0)):
-                left = z.size - i
-                z_i = load_first(z_0 + i, left)
-                h_i = activate(code, z_i)
-                store_first(h_0 + i, h_i, left)
-                store_first(d_0 + i, derivative(code, z_i, h_i), left)
-                store_first(d2_0 + i, second_derivative(code, z_i, h_i), left)
-                store_first(d3_0 + i, third_derivative(code, z_i, h_i), left)
+    @njit(error_model="numpy")
+    def run(z, h, d, d2, d3):
+        z_0, h_0, d_0, d2_0, d3_0 = pointer(z, 0), pointer(h, 0), pointer(d, 0), pointer(d2, 0), pointer(d3, 0)
+        if count is not None:
+            z_0, h_0 = with_lanes(z_0, count), with_lanes(h_0, count)
+            d_0, d2_0, d3_0 = with_lanes(d_0, count), with_lanes(d2_0, count), with_lanes(d3_0, count)
+        for i in range(0, z.size, lanes(z_0)):
+            left = z.size - i
+            z_i = load_first(z_0 + i, left)
+            h_i = activate(code, z_i)
+            store_first(h_0 + i, h_i, left)
+            store_first(d_0 + i, derivative(code, z_i, h_i), left)
+            store_first(d2_0 + i, second_derivative(code, z_i, h_i), left)
+            store_first(d3_0 + i, third_derivative(code, z_i, h_i), left)
 
-        _LOOPS[name, count] = run
-    return _LOOPS[name, count]
+    return run
 
 
 def apply(name, z, count=None):

@@ -12,15 +12,15 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.tiles.dense import (
     CHUNK_VECTORS,
     DEPTH,
+    HALF_TILE,
     HIGH,
-    LEAST,
-    LOW,
+    TILE_ROWS,
     WIDE,
     large_product,
     plain_product,
     product,
 )
-from fastnn.kernels.tiles.few_rows import TOGETHER, fetching_product, few_rows_product
+from fastnn.kernels.tiles.few_rows import ROWS_AT_ONCE, fetching_product, few_rows_product
 from fastnn.kernels.tiles.narrow import turned
 
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
@@ -88,7 +88,9 @@ def edges(dtype):
 @pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("n", [1, 2, LOW - 1, LOW, LOW + 1, HIGH - 1, HIGH, HIGH + 1, HIGH + LOW - 2])
+@pytest.mark.parametrize(
+    "n", [1, 2, TILE_ROWS - 1, TILE_ROWS, TILE_ROWS + 1, HIGH - 1, HIGH, HIGH + 1, HIGH + TILE_ROWS - 2]
+)
 def test_products_of_any_shape(n, turned, dtype, multiply):
     for m in edges(dtype):
         for depth in (1, 2, 5, 16, 33):
@@ -103,7 +105,7 @@ def test_products_of_any_shape(n, turned, dtype, multiply):
 def test_products_of_few_rows(n, dtype):
     """Whole rows of b are added up, in the order in which a tile does it: to the same bits."""
     for m in edges(dtype):
-        for depth in (1, TOGETHER - 1, TOGETHER, 3 * TOGETHER + 2):
+        for depth in (1, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, 3 * ROWS_AT_ONCE + 2):
             for a_turned, init in ((False, "row"), (True, "matrix"), (False, "itself")):
                 check(n, m, depth, dtype, turned=a_turned, gaps=(3, 1, 2), init=init, multiply=multiply_rows)
     rng = np.random.default_rng(0)
@@ -115,7 +117,7 @@ def test_products_of_few_rows(n, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [1, LEAST, LEAST + 1, LOW, 2 * LOW + 1, MANY_ROWS - 1])
+@pytest.mark.parametrize("n", [1, HALF_TILE, HALF_TILE + 1, TILE_ROWS, 2 * TILE_ROWS + 1, MANY_ROWS - 1])
 def test_few_rows_that_fetch_weights(n, dtype):
     """Strip after strip, and part after part of the depth: to the bits of a product that fetches nothing."""
     for m in edges(dtype):
@@ -154,7 +156,7 @@ def test_products_with_columns(gaps, init, turned, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("init", ["row", "matrix", "itself"])
-@pytest.mark.parametrize("m", range(1, LEAST + 1))
+@pytest.mark.parametrize("m", range(1, HALF_TILE + 1))
 def test_products_of_few_columns(m, init, dtype):
     """The gradient of a layer with few outputs."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
@@ -190,7 +192,7 @@ def test_more_rows_than_a_chunk(dtype, multiply):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("turned", "b_turned"), [(False, False), (False, True), (True, False)])
-@pytest.mark.parametrize("n", [MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + 1, MANY_ROWS + LOW])
+@pytest.mark.parametrize("n", [MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + 1, MANY_ROWS + TILE_ROWS])
 def test_products_of_many_rows(n, turned, b_turned, dtype):
     """Strips of two vectors, which fetch what comes next, and of three."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
@@ -208,7 +210,7 @@ def test_products_of_many_rows(n, turned, b_turned, dtype):
 def test_products_at_critical_strides(stride, turned, dtype, multiply):
     check(HIGH + 1, stride, 40, dtype, turned=turned, multiply=multiply)
     check(40, HIGH + 1, stride, dtype, turned=turned, multiply=multiply)
-    for n in (MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + LOW + 1):
+    for n in (MANY_ROWS - 1, MANY_ROWS, MANY_ROWS + TILE_ROWS + 1):
         for m in (stride, stride - 1, stride // 2 + 3):
             check(n, m, 40, dtype, turned=turned, gaps=(1, stride - m, 2), init="itself", multiply=multiply)
     for b_turned in (False, True):
@@ -218,11 +220,11 @@ def test_products_at_critical_strides(stride, turned, dtype, multiply):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_element_has_the_same_bits_whatever_tile_it_falls_into(dtype):
     rng = np.random.default_rng(1)
-    n, m, depth = HIGH + LOW, 3 * REGISTER_BYTES // np.dtype(dtype).itemsize, 50
+    n, m, depth = HIGH + TILE_ROWS, 3 * REGISTER_BYTES // np.dtype(dtype).itemsize, 50
     a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
     init, whole = np.zeros(m, dtype), np.empty((n, m), dtype)
     multiply(n, m, depth, a.reshape(-1), depth, 1, b.reshape(-1), m, 1, init, 0, whole.reshape(-1), m)
-    for i, j in ((1, 0), (5, 3), (LOW, 1), (0, 2)):
+    for i, j in ((1, 0), (5, 3), (TILE_ROWS, 1), (0, 2)):
         rows, columns = n - i - 1, m - j - 2
         part = np.empty((rows, columns), dtype)
         multiply(

@@ -20,7 +20,7 @@ from fastnn.kernels import point
 from fastnn.kernels.dispatch import fetches_weights, shares_tiles
 from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.simd.registers import REGISTER_FILE
-from fastnn.kernels.tiles.dense import LOW
+from fastnn.kernels.tiles.dense import TILE_ROWS
 from fastnn.settings import catalogue
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def widths(n, seed):
 
 
 #: Between them all activations, in both dtypes, outputs from one to more than inputs, no hidden layer, no biases, and
-#: weights so many that rows of the Jacobian, and columns, are computed together.
+#: enough weights for rows of the Jacobian, and columns, to be computed together.
 NETS = {
     "analytic": network((5, *widths(len(ANALYTIC), 1), 1), ANALYTIC),
     "kinked": network((3, *widths(len(KINKED), 2), 2), KINKED, output_activation="sigmoid"),
@@ -142,7 +142,7 @@ def test_several_samples_at_once_give_the_same_bits(net):
     assert together >= ROWS
     assert (together > ROWS) == (tiles and max(net.spec.sizes) < 1000)
     n_in, n_out = net.spec.n_in, net.spec.n_out
-    for n in (*range(2 * LOW + 2), together - 1, together, together + 1, 2 * together + LOW):
+    for n in (*range(2 * TILE_ROWS + 2), together - 1, together, together + 1, 2 * together + TILE_ROWS):
         X = RNG.normal(size=(n, 2 * n_in)).astype(net.spec.dtype)[:, ::-2]
         out = np.full((n + 2, n_out, 2), 7.0, net.spec.dtype)
         forward(net, X, out[1:-1, :, 1])
@@ -158,7 +158,7 @@ def test_several_samples_at_once_give_the_same_bits(net):
 def test_weights_that_are_fetched_ahead():
     net = network((1024, 1030), dtype="float32")
     assert any(fetches_weights(layer, "float32", 1) for layer in net.spec.layers) == REGISTER_FILE.fetches_weights
-    X = RNG.normal(size=(LOW + 2, 1024)).astype("float32")
+    X = RNG.normal(size=(TILE_ROWS + 2, 1024)).astype("float32")
     for n in (ROWS, len(X)):
         out = np.empty((n, 1030), "float32")
         forward(net, X[:n], out)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit, types
 
-from fastnn.kernels.lanes.members.batches import pack, shuffle
+from fastnn.kernels.lanes.members.batches import pack, permute
 from fastnn.kernels.lanes.members.data import table
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.types import native_lanes
@@ -47,7 +47,7 @@ def test_every_lane_gets_its_rows(n_in, n_out, shared, own_order, dtype):
 
 @njit(error_model="numpy")
 def shuffled(key, order, numbers):
-    shuffle(key, pointer(order, 0), pointer(numbers, 0), order.size)
+    permute(key, pointer(order, 0), pointer(numbers, 0), order.size)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numba import from_dtype, njit
@@ -31,25 +33,21 @@ CONTRACT = {name: 1.1 if name == "exp" else 3.0 for name in NAMES}
 needs_long_double = pytest.mark.skipif(np.finfo(LONG).nmant <= 52, reason="long double is double here")
 
 
-_LOOPS = {}
-
-
+@cache
 def loop(name, count=None):
     """``run(x, out)``: ``out = name(x)`` in vectors of `count` lanes, by default native ones."""
-    if (name, count) not in _LOOPS:
-        function = getattr(vecmath, name)
+    function = getattr(vecmath, name)
 
-        @njit(error_model="numpy")
-        def run(x, out):
-            source, target = pointer(x, 0), pointer(out, 0)
-            if count is not None:
-                source, target = with_lanes(source, count), with_lanes(target, count)
-            for i in range(0, x.size, lanes(source)):
-                left = x.size - i
-                store_first(target + i, function(load_first(source + i, left)), left)
+    @njit(error_model="numpy")
+    def run(x, out):
+        source, target = pointer(x, 0), pointer(out, 0)
+        if count is not None:
+            source, target = with_lanes(source, count), with_lanes(target, count)
+        for i in range(0, x.size, lanes(source)):
+            left = x.size - i
+            store_first(target + i, function(load_first(source + i, left)), left)
 
-        _LOOPS[name, count] = run
-    return _LOOPS[name, count]
+    return run
 
 
 def apply(name, x, count=None):

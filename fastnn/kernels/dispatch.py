@@ -49,8 +49,8 @@ FAR_BYTES = 2**21
 #: Rows of a batch that go through the network together: few enough for their activations to stay in the cache.
 BLOCK_ROWS = 256
 
-#: So many parameters, with their gradient and the optimizer's state, outgrow the nearer caches: from here on each part
-#: of them is updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
+#: From this many parameters on, they, their gradient and the optimizer's state outgrow the nearer caches: each part is
+#: updated as soon as its gradient is known (``pytest bench/bench_fit.py``).
 PARAMS_BY_PARTS = 2**18
 
 #: From this many operations a step on, about ten microseconds, two threads are faster than one: 1.2 times here, 1.4
@@ -61,12 +61,12 @@ WORTH_SHARING = 3_000_000
 #: smaller weights are fetched fast enough sample by sample (``pytest bench/bench_embed.py``).
 POINT_BYTES = 24 * 1024
 
-#: Least bytes of a layer's weights that one sample in compiled code reads row by row, where `RegisterFile.streams` says
-#: so, and for which many samples of a batch share tiles, where `RegisterFile.batch_rows` does. With AVX2, one sample
-#: through layers of 64 KB took 1.1 times as long as down the columns, of 128 KB to 2 MB 0.7 to 0.9, of more 0.4 to 0.8;
-#: 1,000 samples through layers of 64 KB 1.2 times as long as a few at once, of 128 KB 0.8, of 1 MB 0.6 and beyond that
-#: 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``). With AVX-512, one sample took as long through
-#: layers of up to 512 KB, of 1 MB 0.95, of 4 MB 0.9 of the time; its jvp 1.2 to 1.7.
+#: Least bytes of a layer's weights that one sample in compiled code reads row by row, as far as
+#: `RegisterFile.streamed_terms` allows, and for which many samples of a batch share tiles, if `RegisterFile.batch_rows`
+#: does. With AVX2, one sample through layers of 64 KB took 1.1 times as long as down the columns, of 128 KB to 2 MB 0.7
+#: to 0.9, of more 0.4 to 0.8; 1,000 samples through layers of 64 KB 1.2 times as long as a few at once, of 128 KB 0.8,
+#: of 1 MB 0.6 and beyond that 1/3 to 1/4 (``pytest bench/bench_embed.py -k "alone or batch"``). With AVX-512, one
+#: sample took as long through layers of up to 512 KB, of 1 MB 0.95, of 4 MB 0.9 of the time; its jvp 1.2 to 1.7.
 LARGE_LAYER_BYTES = 96 * 1024
 
 
@@ -130,8 +130,8 @@ def _is_large(layer: Layer, dtype: str) -> bool:
 
 
 def streams_weights(layer: Layer, dtype: str, terms: int) -> bool:
-    """Whether one sample in compiled code, or so many terms of a series, read a layer's weights row by row."""
-    return terms <= REGISTER_FILE.streams and _is_large(layer, dtype)
+    """Whether one sample in compiled code, or this many terms of a series, read a layer's weights row by row."""
+    return terms <= REGISTER_FILE.streamed_terms and _is_large(layer, dtype)
 
 
 def shares_tiles(layer: Layer, dtype: str) -> bool:

@@ -1,7 +1,7 @@
 """The training loop: whole epochs of batches in one compiled call.
 
-It stands once, for tiles and for samples in lanes. What differs between them is said by the type of `steps`, a tuple of
-what their steps need, for which each of them overloads `take_step` and `present_params`.
+It is written once, for tiles and for samples in lanes. What differs is chosen by the type of `steps`, a tuple of what a
+step needs, for which each of them overloads `take_step` and `present_params`.
 """
 
 from __future__ import annotations

@@ -278,7 +278,7 @@ def batch_gradient(layers, loss, logits, parameter, params, y, shares, Z, H, D, 
 
 @_loops
 def descend(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient, rate, steps):
-    """So many steps of gradient descent on one batch; the last loss before its step."""
+    """Take steps of gradient descent on one batch; the loss before the last of them."""
     value = 0.0
     for _ in range(steps):
         value = batch_gradient(layers, loss, logits, parameter, params, y, shares, Z, H, D, gradient)

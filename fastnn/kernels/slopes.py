@@ -41,7 +41,7 @@ def add_slopes(architecture, job, params, gradient, start, stop, weight):
         factor = share * weights[row] if job.sample_weight != 0 else share
         for k in range(count):
             end = run_series(architecture, 2, 1, params, X + row * n_in, 1, directions + k * n_in, 1, work)
-            slope, wanted = end + size.row, slopes + (row * count + k) * n_out
+            slope, wanted = end + size.padded_out, slopes + (row * count + k) * n_out
             for j in range(n_out):
                 error = slope[j] - wanted[j] if wanted[j] == wanted[j] else 0.0 * slope[j]  # NaN stands for missing
                 loss += factor * error * error
@@ -61,7 +61,7 @@ def _fill(architecture, params, X, directions, slopes, jacobian, work):
         for k in range(count):
             end = run_series(architecture, 2, 1, p, pointer(X, r * n_in), 1, pointer(directions, k * n_in), 1, w)
             for j in range(n_out):
-                slopes[r, k, j] = (end + size.row)[j]
+                slopes[r, k, j] = (end + size.padded_out)[j]
             for j in range(n_out if jacobian.size > 0 else 0):
                 for i in range(n_out):
                     d_value[i], d_slope[i] = 0.0, 1.0 if i == j else 0.0
@@ -94,7 +94,7 @@ def _address(spec: NetworkSpec) -> int:
     return address_of(add_slopes, Architecture(spec), from_dtype(JOB_RECORD), place, place, n, n, types.float64)
 
 
-def lay_out(prepared: PreparedForTiles, job: Job) -> None:
+def attach(prepared: PreparedForTiles, job: Job) -> None:
     """Have the steps of a prepared job add its slopes."""
     slopes, loss, work = job.slopes, np.zeros(1), aligned_zeros(scratch_size(job.spec, "hvp"), job.spec.dtype)
     assert slopes is not None

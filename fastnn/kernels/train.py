@@ -31,7 +31,7 @@ def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None
     if job.slopes is not None:
         from fastnn.kernels import slopes  # which few need
 
-        slopes.lay_out(prepared, job)
+        slopes.attach(prepared, job)
     return prepared.run
 
 

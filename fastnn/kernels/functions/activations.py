@@ -23,7 +23,7 @@ from fastnn.kernels.functions.vecmath import sin as sin
 from fastnn.kernels.functions.vecmath import softplus as softplus
 from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import absolute, broadcast, fma, select
 from fastnn.settings import own
 from fastnn.settings.catalogue import ACTIVATIONS, OWN_ACTIVATIONS
@@ -198,7 +198,7 @@ def no_derivative(z, h):
 
 
 def function_for(functions: dict[str, Any], code: types.Type, suffix: str) -> Any:
-    """The activation of a literal code, or its derivative by the `suffix`; None, a typing error, if there is none."""
+    """An activation by its literal code, or the derivative that `suffix` names; None, a typing error, without one."""
     if not isinstance(code, types.IntegerLiteral):
         return None
     order, row = _SUFFIXES.index(suffix), _ROWS.get(code.literal_value) or OWN_ACTIVATIONS.get(code.literal_value)
@@ -209,13 +209,13 @@ def function_for(functions: dict[str, Any], code: types.Type, suffix: str) -> An
     return activation_of_vectors(row, order) if isinstance(row, own.Activation) else functions[f"{row.name}{suffix}"]
 
 
-@overload(activate, prefer_literal=True, jit_options=INLINED)
+@overload(activate, **BY_LITERALS)
 def _choose_activate(code, z):
     chosen = function_for(globals(), code, "")
     return chosen and (lambda code, z: chosen(z))
 
 
-@overload(derivative, prefer_literal=True, jit_options=INLINED)
+@overload(derivative, **BY_LITERALS)
 def _choose_derivative(code, z, h):
     chosen = function_for(globals(), code, "_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

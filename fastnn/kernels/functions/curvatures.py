@@ -10,7 +10,7 @@ from numba.extending import overload
 from fastnn.kernels.functions.activations import clamp, function_for, gelu_parts, sigmoid_pair
 from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import broadcast, fma, select
 from fastnn.settings.constants import GELU_FACTOR_CUBIC, SELU_SCALE_ALPHA
 
@@ -143,13 +143,13 @@ def third_derivative(code, z, h):
     raise NotImplementedError
 
 
-@overload(second_derivative, prefer_literal=True, jit_options=INLINED)
+@overload(second_derivative, **BY_LITERALS)
 def _choose_second_derivative(code, z, h):
     chosen = function_for(globals(), code, "_second_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))
 
 
-@overload(third_derivative, prefer_literal=True, jit_options=INLINED)
+@overload(third_derivative, **BY_LITERALS)
 def _choose_third_derivative(code, z, h):
     chosen = function_for(globals(), code, "_third_derivative")
     return chosen and (lambda code, z, h: chosen(z, h))

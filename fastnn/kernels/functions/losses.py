@@ -2,7 +2,7 @@
 
 A loss is a function of the catalogue's name. An elementwise one is ``name(o, y, parameter) -> (loss, derivative)`` on
 vectors, with o the output, or its pre-activation where the catalogue's row says `logits_of`; where two outputs describe
-one target it is ``name(o, p, y, parameter) -> (loss, derivative by o, derivative by p)``. Any other takes a row as
+one target it is ``name(o, p, y, parameter) -> (loss, dloss/do, dloss/dp)``. Any other takes a row as
 vectors, one after another, each with an output of as many rows as it has lanes: ``name(o, d, y, n, share, parameter)``
 writes the derivative times the share to d, and returns the loss times the share; there `parameter` points to a number
 for each target. `fastnn.kernels.tiles.losses` and `fastnn.kernels.lanes.losses` take whole batches.
@@ -18,7 +18,7 @@ from numba.extending import overload
 from fastnn.kernels.functions.own import loss_of_vectors
 from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus, softplus_less
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import (
     absolute,
     any_lane,
@@ -152,7 +152,7 @@ def residual(code, o, y):
     """What the squared loss of this literal code squares, and its derivative; zero where the target is missing."""
 
 
-@overload(residual, prefer_literal=True, jit_options=INLINED)
+@overload(residual, **BY_LITERALS)
 def _choose_residual(code, o, y):
     row = catalogue.loss_of(code.literal_value)
     function = loss_of_vectors(*row.functions) if isinstance(row, own.LeastSquares) else difference
@@ -180,7 +180,7 @@ def element(code, o, y, parameter):
     """The elementwise loss of this literal code."""
 
 
-@overload(element, prefer_literal=True, jit_options=INLINED)
+@overload(element, **BY_LITERALS)
 def _choose_element(code, o, y, parameter):
     row = catalogue.loss_of(code.literal_value)
     function = function_of(row)
@@ -196,7 +196,7 @@ def pair(code, o, p, y, parameter):
     """The elementwise loss of this literal code, of two outputs for a target."""
 
 
-@overload(pair, prefer_literal=True, jit_options=INLINED)
+@overload(pair, **BY_LITERALS)
 def _choose_pair(code, o, p, y, parameter):
     row = catalogue.loss_of(code.literal_value)
     function = globals()[row.name]
@@ -222,7 +222,7 @@ def row_loss(code, o, d, y, n, share, parameter):
     """The loss of this literal code for rows in lanes, times their share; `d` receives the derivative times it."""
 
 
-@overload(row_loss, prefer_literal=True, jit_options=INLINED)
+@overload(row_loss, **BY_LITERALS)
 def _choose_row_loss(code, o, d, y, n, share, parameter):
     row = catalogue.loss_of(code.literal_value)
     if row.logits_of == "ascending":

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.functions import vecmath
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS, INLINED
 from fastnn.kernels.simd import absolute, sqrt, whole_power
 from fastnn.kernels.simd.types import Vector
 
@@ -39,7 +39,7 @@ _serve(abs, absolute)
 _serve(np.absolute, absolute)
 
 
-@overload(operator.pow, prefer_literal=True, jit_options=INLINED)
+@overload(operator.pow, **BY_LITERALS)
 def _choose_power(x, exponent):
     is_vector = isinstance(x, Vector) and isinstance(x.dtype, types.Float)
     return (lambda x, exponent: whole_power(x, exponent)) if is_vector else None

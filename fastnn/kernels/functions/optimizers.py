@@ -3,9 +3,9 @@
 A rule is a function of the name that the catalogue gives it: ``rule(p, g, [s, [t,]] c) -> p[, s[, t]]`` on vectors of
 parameters, their gradient, the slots that it keeps, and numbers c of the step. Those come from ``rule_numbers``, if
 there is one, as formulas that hold for scalars and, where a network stands in each lane, for vectors:
-``(rate, momentum, settings, debias, spread)``, of which `settings` are all of the optimizer's, `momentum` is the first
-of them, and the last two are ``1 - beta_1**step`` and ``sqrt(1 - beta_2**step)`` where the catalogue says that biases
-are corrected.
+``(rate, momentum, settings, m_correction, root_correction)``. `settings` are all of the optimizer's, and `momentum` is
+the first of them. The last two correct Adam's means for their start at 0: ``1 - beta_1**step``, which divides that of
+g, and ``sqrt(1 - beta_2**step)``, which divides the root of that of g**2.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numba import types
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import callee, inlined
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import by_dtype, fma, lanes, load_first, quotient, select, sqrt, store_first
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.types import Pointer
@@ -32,7 +32,7 @@ from fastnn.settings.optimizers import Optimizer
 
 # ---------------------------------------------------------------- SGD
 @inlined
-def numbers(rate, momentum, settings, debias, spread):
+def numbers(rate, momentum, settings, m_correction, root_correction):
     """The numbers of a rule that has none of its own."""
     return rate, momentum
 
@@ -73,7 +73,7 @@ def velocity_sgd_nesterov(p, g, s, c):
 
 # ---------------------------------------------------------------- RMSprop
 @inlined
-def rmsprop_numbers(rate, momentum, settings, debias, spread):
+def rmsprop_numbers(rate, momentum, settings, m_correction, root_correction):
     """Rate, what the decay leaves, epsilon."""
     return rate, 1.0 - settings[0], settings[1]
 
@@ -87,9 +87,9 @@ def rmsprop(p, g, s, c):
 
 # ---------------------------------------------------------------- Adam
 @inlined
-def adam_numbers(rate, momentum, settings, debias, spread):
-    """``1 / debias`` of the mean of g goes into the rate, ``1 / spread`` becomes a factor of the root."""
-    return rate / debias, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0 / spread
+def adam_numbers(rate, momentum, settings, m_correction, root_correction):
+    """The correction of the mean of g goes into the rate, that of the root becomes its factor."""
+    return rate / m_correction, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0 / root_correction
 
 
 @inlined
@@ -101,9 +101,10 @@ def adam(p, g, s, t, c):
 
 
 @inlined
-def adamw_numbers(rate, momentum, settings, debias, spread):
+def adamw_numbers(rate, momentum, settings, m_correction, root_correction):
     """Adam's, and the decay in the last place."""
-    return rate / debias, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0 / spread, 1.0 - rate * settings[3]
+    decay = 1.0 - rate * settings[3]
+    return rate / m_correction, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0 / root_correction, decay
 
 
 @inlined
@@ -113,20 +114,17 @@ def adamw(p, g, s, t, c):
 
 
 @inlined
-def adam_hat_numbers(rate, momentum, settings, debias, spread):
+def adam_hat_numbers(rate, momentum, settings, m_correction, root_correction):
     """Both corrections moved into the rate; the root stays as it is."""
-    return rate * spread / debias, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0
+    return rate * root_correction / m_correction, 1.0 - settings[0], 1.0 - settings[1], settings[2], 1.0
 
 
-@inlined
-def adam_hat(p, g, s, t, c):
-    """`adam`, with its own numbers."""
-    return adam(p, g, s, t, c)
+adam_hat = adam  # but for the numbers
 
 
 # ---------------------------------------------------------------- Rprop
 @inlined
-def rprop_numbers(rate, momentum, settings, debias, spread):
+def rprop_numbers(rate, momentum, settings, m_correction, root_correction):
     """Factors and bounds of the step sizes."""
     return settings[0], settings[1], settings[2], settings[3]
 
@@ -203,22 +201,22 @@ def corrections(code, settings, step):
     """`bias_corrections`, or ones, by the literal code of a rule."""
 
 
-@overload(corrections, prefer_literal=True, jit_options=INLINED)
+@overload(corrections, **BY_LITERALS)
 def _choose_corrections(code, settings, step):
     if not RULES[code.literal_value].corrects_bias:
         return lambda code, settings, step: (1.0, 1.0)
     return lambda code, settings, step: bias_corrections(settings, float(step))
 
 
-def numbers_of(code, rate, momentum, settings, debias, spread):
+def numbers_of(code, rate, momentum, settings, m_correction, root_correction):
     """What the rule of a literal code needs of a step."""
 
 
-@overload(numbers_of, prefer_literal=True, jit_options=INLINED)
-def _choose_numbers(code, rate, momentum, settings, debias, spread):
+@overload(numbers_of, **BY_LITERALS)
+def _choose_numbers(code, rate, momentum, settings, m_correction, root_correction):
     own_numbers = RULES[code.literal_value].numbers
-    return lambda code, rate, momentum, settings, debias, spread: own_numbers(
-        rate, momentum, settings, debias, spread
+    return lambda code, rate, momentum, settings, m_correction, root_correction: own_numbers(
+        rate, momentum, settings, m_correction, root_correction
     )
 
 
@@ -226,7 +224,7 @@ def apply_rule(code, p, g, s, t, c):
     """The rule of a literal code on one vector of parameters: their new value and the slots'."""
 
 
-@overload(apply_rule, prefer_literal=True, jit_options=INLINED)
+@overload(apply_rule, **BY_LITERALS)
 def _choose_rule(code, p, g, s, t, c):
     rule = RULES[code.literal_value]
     function = rule.function
@@ -248,7 +246,7 @@ def _slots(code):
     """How many slots the rule of a literal code reads and writes."""
 
 
-@overload(_slots, prefer_literal=True, jit_options=INLINED)
+@overload(_slots, **BY_LITERALS)
 def _choose_slots(code):
     slots = RULES[code.literal_value].slots
     return lambda code: slots
@@ -272,8 +270,8 @@ def _update_vector(code, p, g, s, t, count, c):
 @callee
 def update(code, p, g, s, t, count, rate, settings, step):
     """Update `count` parameters `p` and their slots `s` and `t` by the gradient `g`; `code` is a literal."""
-    debias, spread = corrections(code, settings, step)
-    c = numbers_of(code, rate, settings[0], settings, debias, spread)
+    m_correction, root_correction = corrections(code, settings, step)
+    c = numbers_of(code, rate, settings[0], settings, m_correction, root_correction)
     width = lanes(p)
     whole = count - count % width
     for i in range(0, whole, width):

@@ -41,7 +41,7 @@ def _shuffle(next_uint32, state, order, n, orders, m, first, count):
 def shuffle(
     rng: np.random.RandomState, order: NDArray[np.int64], orders: NDArray[np.int64], first: int, count: int
 ) -> None:
-    """Shuffle an order by ``rng.shuffle`` so many times over.
+    """Shuffle an order by ``rng.shuffle``, once for each epoch.
 
     Parameters
     ----------

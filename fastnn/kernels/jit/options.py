@@ -121,5 +121,8 @@ OUTLINED = _OPTIONS["outlined"]
 #: Options for a piece that is compiled into whatever calls it, an overload for instance.
 INLINED = _OPTIONS["inlined"]
 
+#: Options of an ``@overload`` that is chosen by literals, and compiled into whatever calls it.
+BY_LITERALS = {"prefer_literal": True, "jit_options": INLINED}
+
 #: Options for a piece that is compiled into users' functions.
 EMBEDDED = _OPTIONS["embedded"]

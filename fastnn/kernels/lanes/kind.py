@@ -77,14 +77,14 @@ class StepKind:
         return self.spec.layers[layer].activation
 
     @property
-    def together(self) -> bool:
+    def side_by_side(self) -> bool:
         """Whether parameters lie side by side, to be repeated in every lane as they are read: samples share them."""
-        return self.lanes_hold_samples and REGISTER_FILE.together
+        return self.lanes_hold_samples and REGISTER_FILE.side_by_side
 
     @property
     def param_vectors(self) -> int:
         """Vectors that the parameters take."""
-        return -(-self.spec.n_params // self.lanes) if self.together else self.spec.n_params
+        return -(-self.spec.n_params // self.lanes) if self.side_by_side else self.spec.n_params
 
     @cached_property
     def offsets(self) -> list[tuple[int, int, int]]:

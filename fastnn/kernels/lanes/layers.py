@@ -6,7 +6,7 @@ from numba.extending import overload
 
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import broadcast, fma, lanes, load, store, tile
 from fastnn.kernels.simd.columns import column
 
@@ -114,7 +114,7 @@ def forward(kind, l, pointers, a, last):
     """Activations of a block of rows from layer `l` on; `a` is its input."""
 
 
-@overload(forward, prefer_literal=True, jit_options=INLINED)
+@overload(forward, **BY_LITERALS)
 def _choose_forward(kind, l, pointers, a, last):
     kind, l = kind.value, l.literal_value
     if l == kind.spec.n_layers:
@@ -137,7 +137,7 @@ def backward(kind, l, pointers, x, last):
     """Add a block's gradient, from layer `l` down; the derivative with respect to its pre-activations is known."""
 
 
-@overload(backward, prefer_literal=True, jit_options=INLINED)
+@overload(backward, **BY_LITERALS)
 def _choose_backward(kind, l, pointers, x, last):
     kind, l = kind.value, l.literal_value
     layer, d, rows, bottom = kind.spec.layers[l], kind.offsets[l][2], kind.rows, kind.rows - 1

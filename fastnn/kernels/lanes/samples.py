@@ -2,8 +2,8 @@
 
 Where a network is so small that a step is a chain of dependent operations, a vector holds a number of as many samples:
 the kernels of `lanes`, whose gradients are summed over the lanes. Parameters have a register each, or, where these are
-few, lie side by side (`StepKind.together`), so that the optimizer takes as many at once as there are lanes. The loop
-over epochs, `fastnn.kernels.loop.loop`, is compiled into the kernel, to which all of this is local; a step takes a
+few, lie side by side (`StepKind.side_by_side`), so that the optimizer takes as many at once as there are lanes. The
+loop over epochs, `fastnn.kernels.loop.loop`, is compiled into the kernel, to which all of this is local; a step takes a
 tenth of a microsecond.
 """
 
@@ -92,7 +92,7 @@ def _choose_batch(kind, x, rows):
 def _room(typingctx, kind, like, what):
     """Pointer to room on the stack for what a step of this kind calls `what`, a literal: numbers or vectors."""
     known, slots = kind.value, RULES[kind.value.rule].slots
-    numbers = Pointer(like.dtype, 1 if known.together else like.lanes)
+    numbers = Pointer(like.dtype, 1 if known.side_by_side else like.lanes)
     place, count = {
         "parameters": (numbers, known.param_vectors),
         "slot_0": (numbers, known.param_vectors * (slots > 0)),
@@ -152,12 +152,12 @@ def pack(job, ordered, start, rows, count, width, n_in, n_targets, work):
     return weight
 
 
-def _take_over(kind, numbers, there):
+def _into_lanes(kind, numbers, there):
     """Put numbers into every lane each, or side by side, with zeros to the end of the last vector."""
 
 
-@overload(_take_over, jit_options=INLINED)
-def _choose_take_over(kind, numbers, there):
+@overload(_into_lanes, jit_options=INLINED)
+def _choose_into_lanes(kind, numbers, there):
     count, width = kind.value.param_vectors, kind.value.lanes
 
     def impl(kind, numbers, there):
@@ -171,7 +171,7 @@ def _choose_take_over(kind, numbers, there):
 
 
 @inlined
-def _hand_over(vectors, numbers, count):
+def _out_of_lanes(vectors, numbers, count):
     """Write the first lane of this many vectors."""
     for i in range(count):
         numbers[i] = first(load(vectors + i * lanes(vectors)))
@@ -221,11 +221,11 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
     settings = pointer_at(job.settings, np.float64)
     n_batches = (job.n_rows + job.batch_size - 1) // job.batch_size
 
-    _take_over(kind, params, pointers.params)
+    _into_lanes(kind, params, pointers.params)
     if n_slots > 0:
-        _take_over(kind, slots[0], pointers.slot_0)
+        _into_lanes(kind, slots[0], pointers.slot_0)
     if n_slots > 1:
-        _take_over(kind, slots[1], pointers.slot_1)
+        _into_lanes(kind, slots[1], pointers.slot_1)
     store(pace.momentum, broadcast(settings[0], x))
     penalty = select(first_lanes(1, x), broadcast(job.l2, x), 0.0)
     bound, weight = broadcast(job.max_grad_norm, x), scratch(settings, 1)
@@ -236,11 +236,11 @@ def run(kind, records, room, params, slots, counters, sums, learning_rates, loss
     places = pointer(counters, 0), pointer(sums, 0), pointer(learning_rates, 0), pointer(losses, 0)
     status = loop(steps, job, *places, learning_rates.size, max_steps)
 
-    _hand_over(pointers.params, params, n_params)
+    _out_of_lanes(pointers.params, params, n_params)
     if n_slots > 0:
-        _hand_over(pointers.slot_0, slots[0], n_params)
+        _out_of_lanes(pointers.slot_0, slots[0], n_params)
     if n_slots > 1:
-        _hand_over(pointers.slot_1, slots[1], n_params)
+        _out_of_lanes(pointers.slot_1, slots[1], n_params)
     return status
 
 
@@ -250,7 +250,7 @@ def _choose_present_params(steps):
         return None
 
     def impl(steps):
-        _hand_over(steps.pointers.params, steps.params, steps.n_params)
+        _out_of_lanes(steps.pointers.params, steps.params, steps.n_params)
         return steps.params
 
     return impl
@@ -280,9 +280,9 @@ def _step(steps, job, batch, step, rate):
         return loss, 0.0, _DIVERGED
     store(pace.rate, broadcast(rate, x))
     if steps.corrected:
-        debias, spread = bias_corrections(settings, float(step + 1))
-        store(pace.debias, broadcast(debias, x))
-        store(pace.spread, broadcast(spread, x))
+        m_correction, root_correction = bias_corrections(settings, float(step + 1))
+        store(pace.m_correction, broadcast(m_correction, x))
+        store(pace.root_correction, broadcast(root_correction, x))
     update(steps.kind, steps.pointers, pace, settings)
     return loss, steps.weight[0], _DONE
 

@@ -76,7 +76,7 @@ def gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
 def _choose_gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
     kind = kind.value
     n_params, samples, penalised, clipped = kind.spec.n_params, kind.lanes_hold_samples, kind.penalised, kind.clipped
-    first, selective, together, count = kind.spec.layers[0], kind.selective, kind.together, kind.param_vectors
+    first, selective, side_by_side, count = kind.spec.layers[0], kind.selective, kind.side_by_side, kind.param_vectors
     start, n_in, n_hidden = first.weights, first.n_in, first.n_out
     spans = tuple((layer.weights, layer.weights + layer.n_in * layer.n_out) for layer in kind.spec.layers)
 
@@ -103,12 +103,12 @@ def _choose_gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
             _sum_lanes(kind, pointers)
         if clipped:
             g = with_lanes(pointers.gradient, width)
-            squares, unit = _sum_of_squares(g, count, together), broadcast(1.0, g)
+            squares, unit = _sum_of_squares(g, count, side_by_side), broadcast(1.0, g)
             if any_lane(squares == np.inf):
                 unit = select(squares == np.inf, broadcast(clipping_unit(g), g), unit)
                 for i in range(count):
                     store(g + i * width, unit * load(g + i * width))
-                squares = _sum_of_squares(g, count, together)
+                squares = _sum_of_squares(g, count, side_by_side)
             factor = max_grad_norm / fma(1e-6, unit, sqrt(squares))
             factor = select(factor * unit < 1.0, factor, 1.0 / unit)
             for i in range(count):
@@ -119,13 +119,13 @@ def _choose_gradient_step(kind, pointers, batch, l2, max_grad_norm, parameter):
 
 
 @inlined
-def _sum_of_squares(g, count, together):
+def _sum_of_squares(g, count, side_by_side):
     """The sum of squares of this many vectors; over the lanes, too, if a network's numbers lie side by side."""
     squares = broadcast(0.0, g)
     for i in range(count):
         g_i = load(g + i * lanes(g))
         squares = fma(g_i, g_i, squares)
-    return total_everywhere(squares) if together else squares
+    return total_everywhere(squares) if side_by_side else squares
 
 
 def _sum_lanes(kind, pointers):
@@ -150,7 +150,7 @@ def _choose_sum_lanes(kind, pointers):
                 block[r, 0] = load(parts + i * width) if i < n_params else broadcast(0.0, parts)
             store(gradient + start, totals(block, 0))
 
-    return side_by_side if kind.together else into_every_lane
+    return side_by_side if kind.side_by_side else into_every_lane
 
 
 class Pace(NamedTuple):
@@ -158,8 +158,8 @@ class Pace(NamedTuple):
 
     rate: Pointer
     momentum: Pointer
-    debias: Pointer
-    spread: Pointer
+    m_correction: Pointer
+    root_correction: Pointer
 
 
 def update(kind, pointers, pace, settings):
@@ -175,8 +175,8 @@ def _choose_update(kind, pointers, pace, settings):
         p, g = with_lanes(pointers.params, width), with_lanes(pointers.gradient, width)
         s, t = with_lanes(pointers.slot_0, width), with_lanes(pointers.slot_1, width)
         rate = load(pace.rate)
-        debias, spread = (load(pace.debias), load(pace.spread)) if corrected else (rate, rate)
-        c = numbers_of(rule, rate, load(pace.momentum), settings, debias, spread)
+        corrections = (load(pace.m_correction), load(pace.root_correction)) if corrected else (rate, rate)
+        c = numbers_of(rule, rate, load(pace.momentum), settings, corrections[0], corrections[1])
         for i in range(count):
             g_i = load(g + i * width)
             s_i = load(s + i * width) if slots > 0 else g_i

@@ -15,9 +15,10 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.back import back, back_from_one, rows_of
 from fastnn.kernels.point.forward import write
-from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes, tapes_of
+from fastnn.kernels.point.scratch import buffer_size, padded, sizes_of, tapes, tapes_of
 from fastnn.kernels.point.series import add_softmax_bend, add_softmax_bend_of_bend, run_series
 from fastnn.kernels.point.vjp import softmax_slope
 from fastnn.kernels.simd import fma, lanes, load, load_first, store, store_first
@@ -94,7 +95,7 @@ def pull_series(architecture, terms, params, inputs, p, gradient, work):
     """
 
 
-@overload(pull_series, **OPTIONS)
+@overload(pull_series, **BY_LITERALS)
 def _choose_pull_series(architecture, terms, params, inputs, p, gradient, work):
     spec, count = architecture.spec, terms.literal_value
     at, last = tapes(spec, count), spec.n_layers - 1
@@ -113,7 +114,7 @@ def _pull(architecture, l, terms, params, inputs, p, gradient, h, c, d, other):
     """Layers `l`, a literal, to 0; `h` are the layer's inputs, `d` the cotangents of its outputs."""
 
 
-@overload(_pull, **OPTIONS)
+@overload(_pull, **BY_LITERALS)
 def _choose_pull(architecture, l, terms, params, inputs, p, gradient, h, c, d, other):
     spec, this, count = architecture.spec, l.literal_value, terms.literal_value
     below, c_step = this - 1, -count * padded(spec.sizes[this], spec)
@@ -135,14 +136,14 @@ def _pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c, d, ot
     """Layer `l`: `d`, its outputs' cotangents, becomes its pre-activations'; `other`, its inputs'."""
 
 
-@overload(_pull_layer, **OPTIONS)
+@overload(_pull_layer, **BY_LITERALS)
 def _choose_pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c, d, other):
     spec, count = architecture.spec, terms.literal_value
-    row: Layer = spec.layers[l.literal_value]
-    n_in, n_out, weights, biases = row.n_in, row.n_out, row.weights, row.biases
+    layer: Layer = spec.layers[l.literal_value]
+    n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, layer.biases
     h_row, c_row, buffer, width = padded(n_in, spec), padded(n_out, spec), buffer_size(spec), padded(1, spec)
-    softmax, biased = row.activation.code == _SOFTMAX, biases >= 0 and params.literal_value == 1
-    summed = row.activation.name == "ascending"
+    softmax, biased = layer.activation.code == _SOFTMAX, biases >= 0 and params.literal_value == 1
+    summed = layer.activation.name == "ascending"
     one_output, rows, rest = n_out == 1, rows_of(count, params.literal_value), n_out % width
 
     def pull_layer(architecture, l, terms, params, inputs, p, gradient, h, c, d, other):

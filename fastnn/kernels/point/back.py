@@ -24,7 +24,7 @@ def back(terms, params, inputs, rows, rest, n_in, n_out, w, dw, h, h_row, d, g, 
     The literal `rest` is that of the last features, which do not fill a vector.
     """
     for first in range((n_in - 1) // rows * rows, -1, -rows):  # the last rows first: they are in the cache
-        _rows(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row, d, g, buffer)
+        _through_rows(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row, d, g, buffer)
 
 
 @inlined(literals=("terms", "params", "inputs"))
@@ -47,7 +47,7 @@ def back_from_one(terms, params, inputs, n_in, w, dw, h, h_row, d, g, buffer):
 
 
 @inlined(literals=("terms", "params", "inputs", "rows", "rest"))
-def _rows(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row, d, g, buffer):
+def _through_rows(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row, d, g, buffer):
     """Through `rows` rows from `first` on, beyond the last of which that one is repeated."""
     sums, factors = tile(w, rows, terms), tile(w, rows, terms)
     for s in range(rows):
@@ -57,29 +57,29 @@ def _rows(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, h, h_row
                 factors[s, k] = broadcast(h[k * h_row + min(first + s, n_in - 1)], w)
     whole = n_out - rest
     for j in range(0, whole, lanes(w)):
-        _vector(terms, params, inputs, rows, 0, first, n_in, n_out, w + j, dw + j, d + j, buffer, factors, sums)
+        _through_vector(terms, params, inputs, rows, 0, first, n_in, n_out, w + j, dw + j, d + j, buffer, factors, sums)
     if rest > 0:
         w, dw, d = w + whole, dw + whole, d + whole
-        _vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, d, buffer, factors, sums)
+        _through_vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, d, buffer, factors, sums)
     if inputs > 0:
         for k in range(terms):
             store_first(with_lanes(g + (k * buffer + first), rows), totals(sums, k), n_in - first)
 
 
 @inlined(literals=("terms", "params", "inputs", "rows", "rest"))
-def _vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, d, buffer, factors, sums):
+def _through_vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, d, buffer, factors, sums):
     """Through one vector of features of these rows, or the literal `rest` of one: to the sums and the gradient."""
     change = tile(w, rows, 1)
     for s in range(rows):
         row = min(first + s, n_in - 1)
         if inputs > 0:
-            w_s = _some(rest, w + row * n_out)
+            w_s = _load_some(rest, w + row * n_out)
             for k in range(terms):
-                sums[s, k] = fma(w_s, _some(rest, d + k * buffer), sums[s, k])
+                sums[s, k] = fma(w_s, _load_some(rest, d + k * buffer), sums[s, k])
         if params > 0:
-            change[s, 0] = _some(rest, dw + row * n_out)
+            change[s, 0] = _load_some(rest, dw + row * n_out)
             for k in range(terms):
-                change[s, 0] = fma(factors[s, k], _some(rest, d + k * buffer), change[s, 0])
+                change[s, 0] = fma(factors[s, k], _load_some(rest, d + k * buffer), change[s, 0])
     if params > 0:
         for s in range(rows):
             place = dw + min(first + s, n_in - 1) * n_out
@@ -90,6 +90,6 @@ def _vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, d, buf
 
 
 @inlined(literals=("rest",))
-def _some(rest, place):
+def _load_some(rest, place):
     """The first `rest` numbers, a literal, or a whole vector if that is 0."""
     return load_first(place, rest) if rest > 0 else load(place)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
-from fastnn.kernels.point.layer import layer
+from fastnn.kernels.jit.options import BY_LITERALS
+from fastnn.kernels.point.layer import forward_layer
 from fastnn.kernels.point.products import finish
-from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
+from fastnn.kernels.point.scratch import padded, sizes_of
 from fastnn.kernels.simd import lanes, load, store_first
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
@@ -19,40 +20,41 @@ _SOFTMAX, _SOFTPLUS = catalogue.ACTIVATIONS["softmax"].code, catalogue.ACTIVATIO
 def forward(architecture, p, x, x_stride, out, out_stride, work):
     """Outputs of one sample whose features lie `x_stride` apart, to where they lie `out_stride` apart."""
     size = sizes_of(architecture)
-    outputs = layers(architecture, 0, 0, p, (x, x_stride), work, work + size.buffer, work, work)
+    outputs = forward_layers(architecture, 0, 0, p, (x, x_stride), work, work + size.buffer, work, work)
     write(outputs, out, out_stride, size.n_out)
 
 
-def layers(architecture, l, order, p, x, here, there, slopes, curvatures):
+def forward_layers(architecture, l, order, p, x, here, there, slopes, curvatures):
     """The layers from `l` on, with derivatives up to `order`, both literals; where the outputs are.
 
-    That is `here` or `there`; `x` is as in `layer`.
+    That is `here` or `there`; `x` is as in `forward_layer`.
     """
 
 
-@overload(layers, **OPTIONS)
-def _choose_layers(architecture, l, order, p, x, here, there, slopes, curvatures):
+@overload(forward_layers, **BY_LITERALS)
+def _choose_forward_layers(architecture, l, order, p, x, here, there, slopes, curvatures):
     spec, this = architecture.spec, l.literal_value
     following, n_out = this + 1, spec.n_out
     width = padded(spec.sizes[following], spec) if order.literal_value > 0 else 0
 
     def onward(architecture, l, order, p, x, here, there, slopes, curvatures):
-        layer(architecture, this, order, p, x, (here, slopes, curvatures))
-        return layers(architecture, following, order, p, (here, 1), there, here, slopes + width, curvatures + width)
+        forward_layer(architecture, this, order, p, x, (here, slopes, curvatures))
+        slopes, curvatures = slopes + width, curvatures + width
+        return forward_layers(architecture, following, order, p, (here, 1), there, here, slopes, curvatures)
 
     def outputs(architecture, l, order, p, x, here, there, slopes, curvatures):
-        layer(architecture, this, order, p, x, (here, slopes, curvatures))
+        forward_layer(architecture, this, order, p, x, (here, slopes, curvatures))
         return here
 
     def softmax_outputs(architecture, l, order, p, x, here, there, slopes, curvatures):
-        layer(architecture, this, order, p, x, (here, slopes, curvatures))
+        forward_layer(architecture, this, order, p, x, (here, slopes, curvatures))
         passes.softmax_rows(_SOFTMAX, here, here, 1, n_out, n_out)
         if width > 0:  # the outputs tell the slopes, see `softmax_slope`
             write(here, slopes, 1, n_out)
         return here
 
     def ascending_outputs(architecture, l, order, p, x, here, there, slopes, curvatures):
-        layer(architecture, this, 0, p, x, (here, slopes, curvatures))
+        forward_layer(architecture, this, 0, p, x, (here, slopes, curvatures))
         _ascend(order, here, slopes, curvatures, n_out)
         return here
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
-from fastnn.kernels.point.forward import layers
-from fastnn.kernels.point.layer import layer
+from fastnn.kernels.jit.options import BY_LITERALS
+from fastnn.kernels.point.forward import forward_layers
+from fastnn.kernels.point.layer import forward_layer
 from fastnn.kernels.point.products import AS_IT_IS
-from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of
-from fastnn.kernels.point.vjp import multiply, pull_gradient, unit_vector
+from fastnn.kernels.point.scratch import buffer_size, padded, sizes_of
+from fastnn.kernels.point.vjp import pull_gradient, scale, unit_vector
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
 
 
@@ -25,7 +26,7 @@ def hessian(architecture, p, x, x_stride, v, v_stride, h, row_stride, column_str
     others = tangents + size.n_in * size.buffer
     slopes = others + size.n_in * size.buffer
     curvatures = slopes + size.tape
-    layers(architecture, 0, 2, p, (x, x_stride), here, there, slopes, curvatures)
+    forward_layers(architecture, 0, 2, p, (x, x_stride), here, there, slopes, curvatures)
     for j in range(size.n_out):
         here[j] = v[j * v_stride]
         if ends_in_softmax(architecture):
@@ -42,7 +43,7 @@ def ends_in_softmax(architecture):
     """Whether the outputs are softmax's, which has no curvatures of its own: v stands in their place on the tape."""
 
 
-@overload(ends_in_softmax, **OPTIONS)
+@overload(ends_in_softmax, **BY_LITERALS)
 def _choose_ends_in_softmax(architecture):
     answer = architecture.spec.output_activation == "softmax"
     return lambda architecture: answer
@@ -55,7 +56,7 @@ def _curve(architecture, l, p, tangents, others, slopes, curvatures, h):
     """
 
 
-@overload(_curve, **OPTIONS)
+@overload(_curve, **BY_LITERALS)
 def _choose_curve(architecture, l, p, tangents, others, slopes, curvatures, h):
     spec, this = architecture.spec, l.literal_value
     n_in, n_out, buffer = spec.n_in, spec.sizes[this + 1], buffer_size(spec)
@@ -77,7 +78,7 @@ def _curve_layer(architecture, l, softmax, n_in, n_out, buffer, p, tangents, oth
     """`_curve` for one layer; the Jacobian of its outputs to `others`, a row of a buffer for each input."""
     h, row_stride, column_stride = h
     for i in range(n_in):
-        layer(architecture, l, AS_IT_IS, p, (tangents + i * buffer, 1), (others + i * buffer, slopes, slopes))
+        forward_layer(architecture, l, AS_IT_IS, p, (tangents + i * buffer, 1), (others + i * buffer, slopes, slopes))
     for i in range(n_in):
         bent = tangents  # which are no longer needed
         if softmax > 0:
@@ -92,7 +93,7 @@ def _curve_layer(architecture, l, softmax, n_in, n_out, buffer, p, tangents, oth
             h[i * row_stride + j * column_stride] += total(sums)
             h[j * row_stride + i * column_stride] = h[i * row_stride + j * column_stride]
     for i in range(n_in):
-        multiply(others + i * buffer, slopes, n_out)
+        scale(others + i * buffer, slopes, n_out)
 
 
 @inlined

@@ -12,11 +12,12 @@ from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
-from fastnn.kernels.point.forward import layers, write
-from fastnn.kernels.point.layer import layer
+from fastnn.kernels.jit.options import BY_LITERALS
+from fastnn.kernels.point.forward import forward_layers, write
+from fastnn.kernels.point.layer import forward_layer
 from fastnn.kernels.point.products import AS_IT_IS, TIMES_SLOPES
-from fastnn.kernels.point.scratch import JACOBIAN_ROWS, OPTIONS, jacobian_rows, padded, sizes_of
-from fastnn.kernels.point.vjp import multiply, pull_gradient, softmax_slope, unit_vector
+from fastnn.kernels.point.scratch import JACOBIAN_ROWS, jacobian_rows, padded, sizes_of
+from fastnn.kernels.point.vjp import pull_gradient, scale, softmax_slope, unit_vector
 from fastnn.kernels.simd import broadcast, lanes, store
 from fastnn.kernels.tiles import dense, few_rows, passes
 from fastnn.settings import catalogue
@@ -31,7 +32,8 @@ def jacobian(architecture, p, x, x_stride, out, out_stride, jac, row_stride, col
     size = sizes_of(architecture)
     stride = size.stride if rows > 1 else size.buffer
     here, there, slopes = work, work + rows * stride, work + 2 * rows * stride
-    write(layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes), out, out_stride, size.n_out)
+    outputs = forward_layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
+    write(outputs, out, out_stride, size.n_out)
     _fill(architecture, rows, stride, p, here, there, slopes, (jac, row_stride, column_stride))
 
 
@@ -39,7 +41,7 @@ def _fill(architecture, rows, stride, p, here, there, slopes, jac):
     """All derivatives; `jac` is a place, and the strides from one row to the next and from one column to the next."""
 
 
-@overload(_fill, **OPTIONS)
+@overload(_fill, **BY_LITERALS)
 def _choose_fill(architecture, rows, stride, p, here, there, slopes, jac):
     spec, last = architecture.spec, architecture.spec.n_layers - 1
 
@@ -91,26 +93,26 @@ def _push(architecture, l, p, t, here, there, slopes):
     """
 
 
-@overload(_push, **OPTIONS)
+@overload(_push, **BY_LITERALS)
 def _choose_push(architecture, l, p, t, here, there, slopes):
     spec, this = architecture.spec, l.literal_value
     following, n_out, width = this + 1, spec.n_out, padded(spec.sizes[this + 1], spec)
 
     def onward(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
+        forward_layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
         return _push(architecture, following, p, (here, 1), there, here, slopes + width)
 
     def outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
+        forward_layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
         return here
 
     def softmax_outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, AS_IT_IS, p, t, (here, slopes, slopes))
+        forward_layer(architecture, this, AS_IT_IS, p, t, (here, slopes, slopes))
         softmax_slope(here, slopes, n_out)
         return here
 
     def ascending_outputs(architecture, l, p, t, here, there, slopes):
-        layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
+        forward_layer(architecture, this, TIMES_SLOPES, p, t, (here, slopes, slopes))
         passes.cumulate(here, n_out)
         return here
 
@@ -124,7 +126,7 @@ def _push_together(architecture, l, n, stride, p, t, other, slopes):
     """Push `n` tangents of the inputs of layer `l`, a literal, to the outputs; returns where they are."""
 
 
-@overload(_push_together, **OPTIONS)
+@overload(_push_together, **BY_LITERALS)
 def _choose_push_together(architecture, l, n, stride, p, t, other, slopes):
     spec, this = architecture.spec, l.literal_value
     following, width = this + 1, padded(spec.sizes[this + 1], spec)
@@ -144,23 +146,23 @@ def _push_layer(architecture, l, n, stride, p, t, other, slopes):
     """Layer `l` forwards, from `t` to `other`."""
 
 
-@overload(_push_layer, **OPTIONS)
+@overload(_push_layer, **BY_LITERALS)
 def _choose_push_layer(architecture, l, n, stride, p, t, other, slopes):
-    row: Layer = architecture.spec.layers[l.literal_value]
-    n_in, n_out, weights = row.n_in, row.n_out, row.weights
-    softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
-    fetches = fetches_weights(row, architecture.spec.dtype, JACOBIAN_ROWS)
+    layer: Layer = architecture.spec.layers[l.literal_value]
+    n_in, n_out, weights = layer.n_in, layer.n_out, layer.weights
+    softmax, summed = layer.activation.code == _SOFTMAX, layer.activation.name == "ascending"
+    fetches = fetches_weights(layer, architecture.spec.dtype, JACOBIAN_ROWS)
     product = few_rows.fetching_product if fetches else dense.product
 
     def push_layer(architecture, l, n, stride, p, t, other, slopes):
         depth, m = np.intp(n_in), np.intp(n_out)
-        _multiply(product, n, m, depth, t, p + weights, m, np.intp(1), other, stride)
+        _product(product, n, m, depth, t, p + weights, m, np.intp(1), other, stride)
         for r in range(n):
             tangent = other + r * stride
             if softmax:
                 softmax_slope(tangent, slopes, n_out)
             else:
-                multiply(tangent, slopes, n_out)
+                scale(tangent, slopes, n_out)
             if summed:
                 passes.cumulate(tangent, n_out)
 
@@ -168,10 +170,10 @@ def _choose_push_layer(architecture, l, n, stride, p, t, other, slopes):
 
 
 def _pull_together(architecture, l, n, stride, p, d, other, slopes):
-    """Pull `n` gradients by the outputs of layer `l`, a literal, back to the inputs; returns where they are."""
+    """Pull `n` gradients back from the outputs of layer `l`, a literal, to the inputs; returns where they are."""
 
 
-@overload(_pull_together, **OPTIONS)
+@overload(_pull_together, **BY_LITERALS)
 def _choose_pull_together(architecture, l, n, stride, p, d, other, slopes):
     spec, this = architecture.spec, l.literal_value
     before, step = this - 1, -padded(spec.sizes[this], spec)
@@ -191,11 +193,11 @@ def _pull_layer(architecture, l, n, stride, p, d, other, slopes):
     """Layer `l` backwards, from `d` to `other`."""
 
 
-@overload(_pull_layer, **OPTIONS)
+@overload(_pull_layer, **BY_LITERALS)
 def _choose_pull_layer(architecture, l, n, stride, p, d, other, slopes):
-    row: Layer = architecture.spec.layers[l.literal_value]
-    n_in, n_out, weights = row.n_in, row.n_out, row.weights
-    softmax, summed = row.activation.code == _SOFTMAX, row.activation.name == "ascending"
+    layer: Layer = architecture.spec.layers[l.literal_value]
+    n_in, n_out, weights = layer.n_in, layer.n_out, layer.weights
+    softmax, summed = layer.activation.code == _SOFTMAX, layer.activation.name == "ascending"
 
     def pull_layer(architecture, l, n, stride, p, d, other, slopes):
         depth, m = np.intp(n_out), np.intp(n_in)
@@ -206,14 +208,14 @@ def _choose_pull_layer(architecture, l, n, stride, p, d, other, slopes):
             if softmax:
                 softmax_slope(gradient, slopes, n_out)
             else:
-                multiply(gradient, slopes, n_out)
-        _multiply(dense.product, n, m, depth, d, p + weights, np.intp(1), depth, other, stride)
+                scale(gradient, slopes, n_out)
+        _product(dense.product, n, m, depth, d, p + weights, np.intp(1), depth, other, stride)
 
     return pull_layer
 
 
 @inlined
-def _multiply(product, n, m, depth, rows, weights, weights_stride, weights_step, to, stride):
+def _product(product, n, m, depth, rows, weights, weights_stride, weights_step, to, stride):
     """``to = rows weights``, where the weights lie as `product` says."""
     for r in range(n):
         for j in range(0, m, lanes(to)):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import fetches_weights, streams_weights
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.products import (
     BLOCK,
     BLOCK_ALONE,
@@ -18,18 +19,18 @@ from fastnn.kernels.point.products import (
     product_by_rows,
     product_of_rows,
 )
-from fastnn.kernels.point.scratch import OPTIONS, padded
+from fastnn.kernels.point.scratch import padded
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer, NetworkSpec
 
 _IDENTITY = catalogue.ACTIVATIONS["identity"].code
 
 
-class Columns(NamedTuple):
+class Summation(NamedTuple):
     """How a layer's features are summed over its inputs: first in whole blocks of vectors, then the rest."""
 
     begin: int  # first feature of the rest
-    vectors: int  # of the rest
+    columns: int  # vectors of the rest
     last: int  # features in the last vector of the rest; 0 if it is full
     parts: int  # into which each sum of a block is split
     rest_parts: int  # the same for the rest
@@ -41,16 +42,16 @@ class Columns(NamedTuple):
         return n_out if self.rest_parts == 1 else self.begin
 
 
-def columns_of(row: Layer, spec: NetworkSpec) -> Columns:
+def summation_of(layer: Layer, spec: NetworkSpec) -> Summation:
     """How the features of a layer are summed."""
     width = padded(1, spec)
-    n_blocks, rest = divmod(row.n_out, BLOCK_ALONE * width)
-    vectors, begin = -(-rest // width), n_blocks * BLOCK_ALONE * width
-    rest_parts = parts_of(vectors, row.n_in) if rest else 1
-    return Columns(begin, vectors, rest % width, parts_of(BLOCK_ALONE, row.n_in) if n_blocks else 1, rest_parts)
+    n_blocks, rest = divmod(layer.n_out, BLOCK_ALONE * width)
+    columns, begin = -(-rest // width), n_blocks * BLOCK_ALONE * width
+    rest_parts = parts_of(columns, layer.n_in) if rest else 1
+    return Summation(begin, columns, rest % width, parts_of(BLOCK_ALONE, layer.n_in) if n_blocks else 1, rest_parts)
 
 
-def layer(architecture, l, order, p, x, to):
+def forward_layer(architecture, l, order, p, x, to):
     """Layer `l`, a literal, on one sample `x`: a place and the stride from one number to the next.
 
     A literal `order` of 0, 1 or 2 is the highest derivative of the activation that is written. A tangent, to which no
@@ -59,22 +60,22 @@ def layer(architecture, l, order, p, x, to):
     """
 
 
-@overload(layer, **OPTIONS)
-def _choose_layer(architecture, l, order, p, x, to):
+@overload(forward_layer, **BY_LITERALS)
+def _choose_forward_layer(architecture, l, order, p, x, to):
     spec, order = architecture.spec, order.literal_value
-    row: Layer = spec.layers[l.literal_value]
-    n_in, n_out, weights, biases = row.n_in, row.n_out, row.weights, max(row.biases, 0)
+    layer: Layer = spec.layers[l.literal_value]
+    n_in, n_out, weights, biases = layer.n_in, layer.n_out, layer.weights, max(layer.biases, 0)
     biased = int(spec.bias and order >= 0)
-    code = _IDENTITY if not row.activation.elementwise or order < 0 else row.activation.code
+    code = _IDENTITY if not layer.activation.elementwise or order < 0 else layer.activation.code
 
     alone = len(x) == 2
-    far = int(fetches_weights(row, spec.dtype, 1 if alone else ROWS))
-    begin, columns, last, parts, rest_parts = sums = columns_of(row, spec)
-    in_order = sums.in_order(n_out)
+    far = int(fetches_weights(layer, spec.dtype, 1 if alone else ROWS))
+    begin, columns, last, parts, rest_parts = summation = summation_of(layer, spec)
+    in_order = summation.in_order(n_out)
 
     product_of, dot_of, at_once = (product, dot, BLOCK_ALONE) if alone else (product_of_rows, dots, BLOCK)
     block = at_once * padded(1, spec)
-    if columns > at_once:  # several samples take a block more; so many vectors are in one part, for the same bits
+    if columns > at_once:  # several samples take a block more: so wide a rest is never split, for the same bits
         begin, columns = begin + block, columns - at_once
 
     def by_rows(architecture, l, order, p, x, to):
@@ -104,6 +105,6 @@ def _choose_layer(architecture, l, order, p, x, to):
 
     if n_out == 1 and l.literal_value > 0:  # the inputs are a layer's outputs, side by side
         return one_feature
-    if alone and in_order > 0 and streams_weights(row, spec.dtype, 1):
+    if alone and in_order > 0 and streams_weights(layer, spec.dtype, 1):
         return by_rows if in_order == n_out else rest_apart
     return blocks if columns == 0 else both if begin > 0 else remainder

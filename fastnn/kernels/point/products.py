@@ -8,7 +8,7 @@ from numba.extending import overload
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative
 from fastnn.kernels.jit.compiling import inlined
-from fastnn.kernels.point.scratch import OPTIONS
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, prefetch, scratch, store, tile, total
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles.few_rows import few_rows_product
@@ -17,13 +17,13 @@ from fastnn.kernels.tiles.few_rows import few_rows_product
 #: fma.
 BLOCK, SUMS = 4, 8
 
-#: Vectors of features side by side for a single sample: so many sums hide the latency without being split.
+#: Vectors of features side by side for a single sample: enough sums to hide the latency without being split.
 BLOCK_ALONE = REGISTER_FILE.features
 
 #: How many rows ahead weights that outgrow the second-level cache are fetched (bench_embed.py -k large).
 AHEAD = 48
 
-#: What `layer` writes of a tangent, in place of an order: its product with the weights times the slopes, or as it is.
+#: In place of an order, for a tangent: its product with the weights is written times the slopes, or as it is.
 TIMES_SLOPES, AS_IT_IS = -1, -2
 
 #: Samples at once: with BLOCK vectors each, their sums fill the registers.
@@ -52,7 +52,7 @@ def product(code, order, biased, far, columns, last, parts, n_in, n_out, w, b, x
         for s in range(parts):
             sums[s, j] = broadcast(0.0, w)
         if biased:
-            sums[0, j] = features(columns, last, j, b + j * width)
+            sums[0, j] = load_features(columns, last, j, b + j * width)
     whole = n_in - n_in % parts
     for k in range(0, whole, parts):
         for s in range(parts):
@@ -60,11 +60,11 @@ def product(code, order, biased, far, columns, last, parts, n_in, n_out, w, b, x
             for j in range(columns if far else 0):
                 prefetch(w + ((k + s + AHEAD) * n_out + j * width))
             for j in range(columns):
-                sums[s, j] = fma(x_k, features(columns, last, j, w + ((k + s) * n_out + j * width)), sums[s, j])
+                sums[s, j] = fma(x_k, load_features(columns, last, j, w + ((k + s) * n_out + j * width)), sums[s, j])
     for k in range(whole, n_in):
         x_k = broadcast(x[k * x_stride], w)
         for j in range(columns):
-            sums[0, j] = fma(x_k, features(columns, last, j, w + (k * n_out + j * width)), sums[0, j])
+            sums[0, j] = fma(x_k, load_features(columns, last, j, w + (k * n_out + j * width)), sums[0, j])
     for j in range(columns):
         for distance in (4, 2, 1):
             for s in range(min(distance, parts - distance)):
@@ -73,14 +73,14 @@ def product(code, order, biased, far, columns, last, parts, n_in, n_out, w, b, x
 
 
 @inlined(literals=("columns", "last"))
-def features(columns, last, j, place):
+def load_features(columns, last, j, place):
     """Vector `j` of `columns`; of the last one only `last` numbers are there, or all of them if that is 0."""
     return load_first(place, last) if last > 0 and j == columns - 1 else load(place)
 
 
 @inlined(literals=("biased",))
-def sum_by_rows(biased, terms, features, n_in, n_out, w, b, x, h):
-    """``h = x W`` for each term of x, and the biases added to the first, of the first `features`.
+def sum_by_rows(biased, terms, n_features, n_in, n_out, w, b, x, h):
+    """``h = x W`` for each term of x, and the biases added to the first, of the first `n_features`.
 
     Whole rows of the weights are added to sums in the cache: down the columns of large weights each row is another page
     of memory. `x` holds a place and the strides from one term to the next and from one number to the next, `h` a place
@@ -88,21 +88,21 @@ def sum_by_rows(biased, terms, features, n_in, n_out, w, b, x, h):
     """
     (x, x_row, x_stride), (h, h_row), width, one = x, h, lanes(w), np.intp(1)
     for i in range(terms):
-        for j in range(0, features, width):
+        for j in range(0, n_features, width):
             store(h + (i * h_row + j), broadcast(0.0, w))
-    for j in range(0, features if biased else 0, width):
-        store(h + j, load_first(b + j, features - j))
-    row, m, depth = np.intp(h_row), np.intp(features), np.intp(n_in)
+    for j in range(0, n_features if biased else 0, width):
+        store(h + j, load_first(b + j, n_features - j))
+    row, m, depth = np.intp(h_row), np.intp(n_features), np.intp(n_in)
     few_rows_product(
         np.intp(terms), m, depth, x, np.intp(x_row), np.intp(x_stride), w, np.intp(n_out), one, h, row, h, row
     )
 
 
 @inlined(literals=("code", "order", "biased"))
-def product_by_rows(code, order, biased, features, n_in, n_out, w, b, x, to):
-    """`product` of the first `features`, each of which is one sum."""
-    sum_by_rows(biased, 1, features, n_in, n_out, w, b, (x[0], 0, x[1]), (to[0], 0))
-    for j in range(0, features, lanes(w)):
+def product_by_rows(code, order, biased, n_features, n_in, n_out, w, b, x, to):
+    """`product` of the first `n_features`, each of which is one sum."""
+    sum_by_rows(biased, 1, n_features, n_in, n_out, w, b, (x[0], 0, x[1]), (to[0], 0))
+    for j in range(0, n_features, lanes(w)):
         finish(code, order, load(to[0] + j), to, j)
 
 
@@ -126,10 +126,10 @@ def dot(code, order, biased, n_in, w, b, x, to):
 
 
 def finish(code, order, z, to, j):
-    """What `layer` writes of the features from `j` on, whose pre-activations are `z`."""
+    """What `forward_layer` writes of the features from `j` on, whose pre-activations are `z`."""
 
 
-@overload(finish, **OPTIONS)
+@overload(finish, **BY_LITERALS)
 def _choose_finish(code, order, z, to, j):
     def product(code, order, z, to, j):
         store(to[0] + j, z)
@@ -170,7 +170,7 @@ def product_of_rows(code, order, biased, far, columns, last, parts, n_in, n_out,
         for j in range(columns):
             start = broadcast(0.0, w)
             if biased and s == 0:
-                start = features(columns, last, j, b + j * width)
+                start = load_features(columns, last, j, b + j * width)
             for i in range(ROWS):
                 sums[i, j] = start
         for k in range(s, whole, parts):
@@ -196,7 +196,7 @@ def _add_input(far, columns, last, n_out, w, x, k, sums):
     for j in range(columns if far else 0):
         prefetch(w + ((k + AHEAD) * n_out + j * lanes(w)))
     for j in range(columns):
-        w_kj = features(columns, last, j, w + (k * n_out + j * lanes(w)))
+        w_kj = load_features(columns, last, j, w + (k * n_out + j * lanes(w)))
         for i in range(ROWS):
             sums[i, j] = fma(broadcast(x[min(i, rows - 1) * x_row + k * x_stride], w), w_kj, sums[i, j])
 

@@ -8,9 +8,9 @@ import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.dispatch import batch_in_tiles, rows_at_once
-from fastnn.kernels.jit.options import INLINED
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
-from fastnn.kernels.tiles.dense import LEAST, LOW, stride_for
+from fastnn.kernels.tiles.dense import HALF_TILE, TILE_ROWS, stride_for
 from fastnn.settings.spec import NetworkSpec
 
 #: Terms of the series (see `series`) of methods that only go forward, and of those that come back along tapes.
@@ -18,9 +18,6 @@ TERMS, TERMS_BACK = {"jvp": 2, "taylor": 3}, {"vjp_params": 1, "hvp": 2, "taylor
 
 #: Rows of a Jacobian that go through a large network together, at most: few enough that they stay in the cache.
 JACOBIAN_ROWS = 32
-
-#: How an ``@overload`` is compiled that is chosen by literals: into its caller.
-OPTIONS = {"prefer_literal": True, "jit_options": INLINED}
 
 
 def padded(count: int, spec: NetworkSpec) -> int:
@@ -60,7 +57,7 @@ def scratch_size(spec: NetworkSpec, method: str) -> int:
 def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
     """How many rows or columns of a Jacobian go through a network together.
 
-    One, unless it has many weights; and if `room` is given, no more than so many numbers of scratch allow.
+    One, unless it has many weights; and if `room` is given, no more than that many numbers of scratch allow.
     """
     rows = min(spec.n_in, spec.n_out, JACOBIAN_ROWS) if rows_at_once(spec) else 1
     while room is not None and rows > 1 and jacobian_scratch(spec, rows) > room:
@@ -69,7 +66,7 @@ def jacobian_rows(spec: NetworkSpec, room: int | None = None) -> int:
 
 
 def batch_rows(spec: NetworkSpec, room: int) -> int:
-    """How many samples of a batch go through a network together, within so many numbers of scratch.
+    """How many samples of a batch go through a network together, within `room` numbers of scratch.
 
     One, unless it has many weights; the rows of some tiles, if it has layers for tiles; else `RegisterFile.samples`.
     """
@@ -78,18 +75,18 @@ def batch_rows(spec: NetworkSpec, room: int) -> int:
         return 1
     if not batch_in_tiles(spec):
         return few
-    most = room // (2 * row_stride(spec, LOW))
-    return max(few, min(most, REGISTER_FILE.batch_rows) // LOW * LOW)
+    most = room // (2 * row_stride(spec, TILE_ROWS))
+    return max(few, min(most, REGISTER_FILE.batch_rows) // TILE_ROWS * TILE_ROWS)
 
 
 def batch_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many samples: two buffers each; by tiles, for all rows of the last tile, too."""
-    whole = -(-rows // LEAST) * LEAST if batch_in_tiles(spec) else rows
+    """Numbers of scratch for this many samples: two buffers each; by tiles, for all rows of the last tile, too."""
+    whole = -(-rows // HALF_TILE) * HALF_TILE if batch_in_tiles(spec) else rows
     return 2 * whole * row_stride(spec, rows)
 
 
 def jacobian_scratch(spec: NetworkSpec, rows: int) -> int:
-    """Numbers of scratch for so many rows or columns: two buffers each, and a tape."""
+    """Numbers of scratch for this many rows or columns: two buffers each, and a tape."""
     return 2 * rows * row_stride(spec, rows) + tape_size(spec)
 
 
@@ -115,7 +112,7 @@ class Sizes(NamedTuple):
 
     n_in: int
     n_out: int
-    row: int  # the outputs, padded to whole registers
+    padded_out: int  # from one term of the outputs to the next: n_out in whole registers
     buffer: int  # `buffer_size`
     tape: int  # `tape_size`
     last: int  # where the last layer begins on a tape
@@ -126,11 +123,12 @@ def sizes_of(architecture):
     """The `Sizes` of a network, known to the compiler."""
 
 
-@overload(sizes_of, **OPTIONS)
+@overload(sizes_of, **BY_LITERALS)
 def _choose_sizes(architecture):
     spec = architecture.spec
-    tape, row = tape_size(spec), padded(spec.n_out, spec)
-    sizes = Sizes(spec.n_in, spec.n_out, row, buffer_size(spec), tape, tape - row, row_stride(spec, JACOBIAN_ROWS))
+    buffer, tape, padded_out = buffer_size(spec), tape_size(spec), padded(spec.n_out, spec)
+    stride = row_stride(spec, JACOBIAN_ROWS)
+    sizes = Sizes(spec.n_in, spec.n_out, padded_out, buffer, tape, tape - padded_out, stride)
     return lambda architecture: sizes
 
 
@@ -138,7 +136,7 @@ def tapes_of(architecture, terms):
     """The `Tapes` of a network and a literal number of terms, known to the compiler."""
 
 
-@overload(tapes_of, **OPTIONS)
+@overload(tapes_of, **BY_LITERALS)
 def _choose_tapes(architecture, terms):
     known = tapes(architecture.spec, terms.literal_value)
     return lambda architecture, terms: known

@@ -18,9 +18,10 @@ from fastnn.kernels.dispatch import streams_weights
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.forward import write
-from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, features, parts_of, sum_by_rows
-from fastnn.kernels.point.scratch import OPTIONS, buffer_size, padded, sizes_of, tapes
+from fastnn.kernels.point.products import BLOCK, BLOCK_ALONE, load_features, parts_of, sum_by_rows
+from fastnn.kernels.point.scratch import buffer_size, padded, sizes_of, tapes
 from fastnn.kernels.point.vjp import softmax_slope
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, tile, total
 from fastnn.kernels.tiles import passes
@@ -36,14 +37,14 @@ def slopes(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_stride
     """The outputs, and their derivatives along `t`."""
     size, end = sizes_of(architecture), run_series(architecture, 2, 0, p, x, x_stride, t, t_stride, work)
     write(end, u, u_stride, size.n_out)
-    write(end + size.row, u1, u1_stride, size.n_out)
+    write(end + size.padded_out, u1, u1_stride, size.n_out)
 
 
 @inlined_callee
 def jvp(architecture, p, x, x_stride, t, t_stride, out, out_stride, work):
     """The outputs' derivatives along `t` alone."""
     size, end = sizes_of(architecture), run_series(architecture, 2, 0, p, x, x_stride, t, t_stride, work)
-    write(end + size.row, out, out_stride, size.n_out)
+    write(end + size.padded_out, out, out_stride, size.n_out)
 
 
 @inlined_callee
@@ -51,8 +52,8 @@ def curvatures(architecture, p, x, x_stride, t, t_stride, u, u_stride, u1, u1_st
     """The outputs, their derivatives along `t`, and their second derivatives."""
     size, end = sizes_of(architecture), run_series(architecture, 3, 0, p, x, x_stride, t, t_stride, work)
     write(end, u, u_stride, size.n_out)
-    write(end + size.row, u1, u1_stride, size.n_out)
-    write(end + 2 * size.row, u2, u2_stride, size.n_out)
+    write(end + size.padded_out, u1, u1_stride, size.n_out)
+    write(end + 2 * size.padded_out, u2, u2_stride, size.n_out)
 
 
 def run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
@@ -62,7 +63,7 @@ def run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
     """
 
 
-@overload(run_series, **OPTIONS)
+@overload(run_series, **BY_LITERALS)
 def _choose_run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, work):
     spec, count = architecture.spec, terms.literal_value
     n_in, row = spec.n_in, padded(spec.n_in, spec)
@@ -76,43 +77,43 @@ def _choose_run_series(architecture, terms, taped, p, x, x_stride, t, t_stride, 
                 work[row + i] = t[i * t_stride]
             if count > 2:
                 work[2 * row + i] = 0.0
-        return _layers(architecture, 0, terms, taped, p, work, work + to, work + c)
+        return _forward_layers(architecture, 0, terms, taped, p, work, work + to, work + c)
 
     return run
 
 
-def _layers(architecture, l, terms, taped, p, h, to, c):
+def _forward_layers(architecture, l, terms, taped, p, h, to, c):
     """The layers from `l` on, a literal, whose inputs lie at `h`; where the outputs' terms are.
 
     On tapes each layer's terms lie behind those of the one before; otherwise layers write to `to` and to `h` in turn.
     """
 
 
-@overload(_layers, **OPTIONS)
-def _choose_layers(architecture, l, terms, taped, p, h, to, c):
+@overload(_forward_layers, **BY_LITERALS)
+def _choose_forward_layers(architecture, l, terms, taped, p, h, to, c):
     spec, this, count = architecture.spec, l.literal_value, terms.literal_value
     following, n_out = this + 1, spec.n_out
     width = count * padded(spec.sizes[following], spec)
 
     def along_tapes(architecture, l, terms, taped, p, h, to, c):
-        _layer(architecture, this, terms, taped, p, h, to, c)
-        return _layers(architecture, following, terms, taped, p, to, to + width, c + width)
+        _forward_layer(architecture, this, terms, taped, p, h, to, c)
+        return _forward_layers(architecture, following, terms, taped, p, to, to + width, c + width)
 
     def in_turn(architecture, l, terms, taped, p, h, to, c):
-        _layer(architecture, this, terms, taped, p, h, to, c)
-        return _layers(architecture, following, terms, taped, p, to, h, c)
+        _forward_layer(architecture, this, terms, taped, p, h, to, c)
+        return _forward_layers(architecture, following, terms, taped, p, to, h, c)
 
     def outputs(architecture, l, terms, taped, p, h, to, c):
-        _layer(architecture, this, terms, taped, p, h, to, c)
+        _forward_layer(architecture, this, terms, taped, p, h, to, c)
         return to
 
     def softmax_outputs(architecture, l, terms, taped, p, h, to, c):
-        _layer(architecture, this, terms, 0, p, h, to, c)
+        _forward_layer(architecture, this, terms, 0, p, h, to, c)
         _softmax(count, to, c, n_out, width // count)
         return to
 
     def ascending_outputs(architecture, l, terms, taped, p, h, to, c):
-        _layer(architecture, this, terms, 0, p, h, to, c)
+        _forward_layer(architecture, this, terms, 0, p, h, to, c)
         _ascend(terms, taped, to, c, n_out, width // count)
         return to
 
@@ -122,16 +123,16 @@ def _choose_layers(architecture, l, terms, taped, p, h, to, c):
 
 
 # ---------------------------------------------------------------- one layer
-def _layer(architecture, l, terms, taped, p, x, h, c):
+def _forward_layer(architecture, l, terms, taped, p, x, h, c):
     """Layer `l`: the terms of its outputs, and of c, from those of its inputs."""
 
 
-@overload(_layer, **OPTIONS)
-def _choose_layer(architecture, l, terms, taped, p, x, h, c):
+@overload(_forward_layer, **BY_LITERALS)
+def _choose_forward_layer(architecture, l, terms, taped, p, x, h, c):
     spec, count = architecture.spec, terms.literal_value
-    row: Layer = spec.layers[l.literal_value]
-    n_in, n_out, weights, biases, biased = row.n_in, row.n_out, row.weights, max(row.biases, 0), int(spec.bias)
-    code = row.activation.code if row.activation.elementwise else _IDENTITY
+    layer: Layer = spec.layers[l.literal_value]
+    n_in, n_out, weights, biases, biased = layer.n_in, layer.n_out, layer.weights, max(layer.biases, 0), int(spec.bias)
+    code = layer.activation.code if layer.activation.elementwise else _IDENTITY
     x_row, h_row, width = padded(n_in, spec), padded(n_out, spec), padded(1, spec)
 
     at_once = BLOCK_ALONE if count == 1 else BLOCK
@@ -172,7 +173,7 @@ def _choose_layer(architecture, l, terms, taped, p, x, h, c):
 
     if n_out == 1:
         return one_feature
-    if streams_weights(row, spec.dtype, count):
+    if streams_weights(layer, spec.dtype, count):
         return by_rows
     return blocks if not rest else both if n_blocks else remainder
 
@@ -208,17 +209,17 @@ def _product(code, terms, taped, biased, columns, last, parts, count, n_in, n_ou
         for s in range(count):
             sums[s, j] = broadcast(0.0, w)
         if biased:
-            sums[0, j] = features(columns, last, j, b + j * width)
+            sums[0, j] = load_features(columns, last, j, b + j * width)
     whole = n_in - n_in % parts
     for k in range(0, whole, parts):
         for s in range(parts):
             for j in range(columns):
-                w_kj = features(columns, last, j, w + ((k + s) * n_out + j * width))
+                w_kj = load_features(columns, last, j, w + ((k + s) * n_out + j * width))
                 for i in range(terms):
                     sums[s * terms + i, j] = fma(broadcast(x[i * x_row + k + s], w), w_kj, sums[s * terms + i, j])
     for k in range(whole, n_in):
         for j in range(columns):
-            w_kj = features(columns, last, j, w + (k * n_out + j * width))
+            w_kj = load_features(columns, last, j, w + (k * n_out + j * width))
             for i in range(terms):
                 sums[i, j] = fma(broadcast(x[i * x_row + k], w), w_kj, sums[i, j])
     for j in range(columns):
@@ -243,7 +244,7 @@ def _finish(code, terms, taped, sums, j, h, c, row):
     """Write the terms of h and c of the features whose pre-activations stand in column `j` of `sums`."""
 
 
-@overload(_finish, **OPTIONS)
+@overload(_finish, **BY_LITERALS)
 def _choose_finish(code, terms, taped, sums, j, h, c, row):
     def one(code, terms, taped, sums, j, h, c, row):
         z = sums[0, j]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
+from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.back import back, back_from_one, rows_of
-from fastnn.kernels.point.forward import layers, write
-from fastnn.kernels.point.scratch import OPTIONS, padded, sizes_of
+from fastnn.kernels.point.forward import forward_layers, write
+from fastnn.kernels.point.scratch import padded, sizes_of
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
@@ -26,7 +27,7 @@ def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
     """The derivative of ``v^T outputs`` with respect to the inputs."""
     size = sizes_of(architecture)
     here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
-    layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
+    forward_layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
     for j in range(size.n_out):
         here[j] = v[j * v_stride]
     end = slopes + size.last
@@ -43,10 +44,10 @@ def unit_vector(place, index, count):
 
 # ---------------------------------------------------------------- backwards
 def pull_gradient(architecture, order, p, d, other, slopes, curvatures):
-    """Pull the gradient `d` by the outputs back to the inputs, through all layers; returns where it is."""
+    """Pull the gradient `d` back from the outputs to the inputs, through all layers; returns where it is."""
 
 
-@overload(pull_gradient, **OPTIONS)
+@overload(pull_gradient, **BY_LITERALS)
 def _choose_pull_gradient(architecture, order, p, d, other, slopes, curvatures):
     last = architecture.spec.n_layers - 1
     return lambda architecture, order, p, d, other, slopes, curvatures: _pull(
@@ -61,7 +62,7 @@ def _pull(architecture, l, order, p, d, other, slopes, curvatures):
     """
 
 
-@overload(_pull, **OPTIONS)
+@overload(_pull, **BY_LITERALS)
 def _choose_pull(architecture, l, order, p, d, other, slopes, curvatures):
     spec, this = architecture.spec, l.literal_value
     before, step = this - 1, -padded(spec.sizes[this], spec)
@@ -84,31 +85,31 @@ def _pull_layer(architecture, l, order, p, d, g, slopes, curvatures):
     """
 
 
-@overload(_pull_layer, **OPTIONS)
+@overload(_pull_layer, **BY_LITERALS)
 def _choose_pull_layer(architecture, l, order, p, d, g, slopes, curvatures):
-    row: Layer = architecture.spec.layers[l.literal_value]
-    n_in, n_out, weights = row.n_in, row.n_out, row.weights
-    summed = int(row.activation.name == "ascending")
+    layer: Layer = architecture.spec.layers[l.literal_value]
+    n_in, n_out, weights = layer.n_in, layer.n_out, layer.weights
+    summed = int(layer.activation.name == "ascending")
     rows, rest = rows_of(1, 0), n_out % padded(1, architecture.spec)
 
     def first_order(architecture, l, order, p, d, g, slopes, curvatures):
         if summed > 0:
             passes.cumulate_back(d, n_out)
-        multiply(d, slopes, n_out)
+        scale(d, slopes, n_out)
         _multiply_weights(rows, rest, n_in, n_out, p + weights, d, g)
 
     def second_order(architecture, l, order, p, d, g, slopes, curvatures):
         if summed > 0:
             passes.cumulate_back(d, n_out)
-        multiply(curvatures, d, n_out)
-        multiply(d, slopes, n_out)
+        scale(curvatures, d, n_out)
+        scale(d, slopes, n_out)
         _multiply_weights(rows, rest, n_in, n_out, p + weights, d, g)
 
     def softmax(architecture, l, order, p, d, g, slopes, curvatures):
         softmax_slope(d, slopes, n_out)
         _multiply_weights(rows, rest, n_in, n_out, p + weights, d, g)
 
-    if row.activation.code == _SOFTMAX:
+    if layer.activation.code == _SOFTMAX:
         return softmax
     return second_order if order.literal_value == 2 else first_order
 
@@ -123,7 +124,7 @@ def _multiply_weights(rows, rest, n_in, n_out, w, d, g):
 
 
 @inlined
-def multiply(x, y, count):
+def scale(x, y, count):
     """``x *= y`` over padded places."""
     for i in range(0, count, lanes(x)):
         store(x + i, load(x + i) * load(y + i))

@@ -33,7 +33,7 @@ class RegisterFile(NamedTuple):
         Registers that hold one number of each member of a block (bench_many.py).
     jacobian_rows : int
         Most rows of a block of a Jacobian (bench_least_squares.py -k normal).
-    together : bool
+    side_by_side : bool
         Whether a tiny network's parameters lie side by side, several to a register; otherwise each has a register of
         its own (bench_paths.py).
     depth : int
@@ -50,7 +50,7 @@ class RegisterFile(NamedTuple):
         Whether large products fetch the next tile of their result ahead (-k product).
     features : int
         Vectors of features of one sample that are summed at once (bench_embed.py).
-    streams : int
+    streamed_terms : int
         Most terms of a series, the value being the first, that read large weights row by row; 0 for none
         (bench_embed.py -k alone).
     batch_rows : int
@@ -68,7 +68,7 @@ class RegisterFile(NamedTuple):
     few_rows: int
     members: int
     jacobian_rows: int = 256
-    together: bool = False
+    side_by_side: bool = False
     depth: int = 400
     chunk: int = 6400
     packs_rows: bool = False
@@ -76,7 +76,7 @@ class RegisterFile(NamedTuple):
     few_far_rows: int = 1
     fetches_sums: bool = False
     features: int = 4
-    streams: int = 0
+    streamed_terms: int = 0
     batch_rows: int = 0
     estimates_reciprocals: bool = False
 
@@ -91,10 +91,10 @@ REGISTER_FILES = {
         horner=False,
         few_rows=1,
         members=2,
-        together=True,
+        side_by_side=True,
         fetches_weights=True,
         features=8,
-        streams=1,
+        streamed_terms=1,
         estimates_reciprocals=True,
     ),
     "avx": RegisterFile(
@@ -107,7 +107,7 @@ REGISTER_FILES = {
         few_rows=4,
         members=1,
         jacobian_rows=96,
-        together=True,
+        side_by_side=True,
         depth=264,
         chunk=4356,
         packs_rows=True,
@@ -115,7 +115,7 @@ REGISTER_FILES = {
         few_far_rows=2,
         fetches_sums=True,
         features=8,
-        streams=3,
+        streamed_terms=3,
         batch_rows=36,
     ),
     "neon": RegisterFile(16, 32, "", tile=(16, 8, 8), samples=4, horner=False, few_rows=0, members=2),

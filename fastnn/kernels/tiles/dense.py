@@ -41,16 +41,16 @@ from fastnn.kernels.simd.opaque import opaque
 from fastnn.kernels.simd.registers import REGISTER_BYTES, REGISTER_FILE
 from fastnn.kernels.simd.types import Pointer
 
-#: The register tile has HIGH rows of one vector, LOW rows of two or FLAT rows of WIDE: so many independent sums hide
-#: the latency of fma. LEAST rows are half a tile, for the few rows that are left over.
-HIGH, LOW, FLAT = REGISTER_FILE.tile[0], REGISTER_FILE.tile[1], REGISTER_FILE.tile[-1]
-WIDE, LEAST = len(REGISTER_FILE.tile), LOW // 2
+#: The register tile has TILE_ROWS rows of two vectors each, HIGH rows of one, or FLAT rows of WIDE: enough independent
+#: sums to hide the latency of fma. Half a tile takes the few rows that are left over.
+HIGH, TILE_ROWS, FLAT = REGISTER_FILE.tile[0], REGISTER_FILE.tile[1], REGISTER_FILE.tile[-1]
+WIDE, HALF_TILE = len(REGISTER_FILE.tile), TILE_ROWS // 2
 
 #: Whether two rows share a vector for their last half vector of columns, which takes a register beside their own two.
 SHARED = int(REGISTER_FILE.number > 16)
 
 #: Whether strips are WIDE vectors wide in small products, too; otherwise in large gradients alone.
-WIDEST = REGISTER_FILE.number == 16
+SMALL_IS_WIDE = REGISTER_FILE.number == 16
 
 #: Deeper products are summed in parts of this depth: two vectors of b for all of it stay in the first-level cache.
 DEPTH = REGISTER_FILE.depth
@@ -128,7 +128,7 @@ class Ahead(NamedTuple):
     More at once, or all of them between two tiles, would keep the tile's own loads waiting.
     """
 
-    n: int  # LOW or 0, known to LLVM
+    n: int  # TILE_ROWS or 0, known to LLVM
     place: Pointer  # of the first line
     stride: int  # from one of the `n` lines to the next
     step: int  # from the first of them to the first of the next `n`
@@ -159,7 +159,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
             if shared and i % 2 == 1:
                 above = init_g + min(i - 1, rows - 1) * init_stride
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
-    if REGISTER_FILE.fetches_sums and height == LOW:  # c of the next tile; no tile of a small product is as high
+    if REGISTER_FILE.fetches_sums and height == TILE_ROWS:  # c of the next tile; no tile of a small product is as high
         for i in range(height):
             prefetch(c + (height + i) * c_stride)
     line = lanes(b) * CACHE_LINE // REGISTER_BYTES
@@ -226,21 +226,23 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     b_after, b_stride, b_step = b_after
     line = lanes(a) * CACHE_LINE // REGISTER_BYTES
-    place, stride, step, tile_step, done = a + LOW * a_stride, a_stride, line, LOW * a_stride, 0
+    place, stride, step, tile_step, done = a + TILE_ROWS * a_stride, a_stride, line, TILE_ROWS * a_stride, 0
     if b_step != 1:  # the next panel of b, to be transposed
-        place, stride, tile_step, done = b_after, b_step, LOW * b_step, min(m, n_columns - after)
+        place, stride, tile_step, done = b_after, b_step, TILE_ROWS * b_step, min(m, n_columns - after)
     elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # the next panel, to be packed
-        place, stride, step, tile_step, done = b_after, line, b_stride, depth // line * b_stride, LOW * line
+        place, stride, step, tile_step, done = b_after, line, b_stride, depth // line * b_stride, TILE_ROWS * line
     elif after == m and a_step == 1:  # the next rows of a
         done = n
-    done = min(done, n) // LOW * LOW
-    for i in range(0, done, LOW):
-        a_i, ahead = (a + i * a_stride, a_stride, a_step), Ahead(LOW, place + i // LOW * tile_step, stride, step, False)
+    done = min(done, n) // TILE_ROWS * TILE_ROWS
+    for i in range(0, done, TILE_ROWS):
+        a_i = a + i * a_stride, a_stride, a_step
+        ahead = Ahead(TILE_ROWS, place + i // TILE_ROWS * tile_step, stride, step, False)
         init_i, c_i = (init + i * init_stride, init_stride), (c + i * c_stride, c_stride)
-        product_tile(LOW, 2, 0, LOW, m, depth, a_i, b, init_i, c_i, ahead)
+        product_tile(TILE_ROWS, 2, 0, TILE_ROWS, m, depth, a_i, b, init_i, c_i, ahead)
     if done < n:
-        a_i, init_i, c_i = a + done * a_stride, init + done * init_stride, c + done * c_stride
-        strip(LOW, 2, 0, 0, n - done, m, depth, (a_i, a_stride, a_step), b, (init_i, init_stride), (c_i, c_stride))
+        a_i, rest = (a + done * a_stride, a_stride, a_step), n - done
+        init_i, c_i = (init + done * init_stride, init_stride), (c + done * c_stride, c_stride)
+        strip(TILE_ROWS, 2, 0, 0, rest, m, depth, a_i, b, init_i, c_i)
 
 
 @outlined
@@ -256,21 +258,22 @@ def _pack(b, stride, depth, strips, panel):
 
 @outlined
 def _pack_rows(a, stride, n, depth, panel):
-    """Copy `n` rows of a, which lies transposed, so that the columns of each tile of `LOW` rows are contiguous.
+    """Copy `n` rows of a, which lies transposed, so that the columns of each tile of `TILE_ROWS` rows are contiguous.
 
     Where they are, each step of a tile's depth would touch another page. The last vector of a column reaches into the
     place of the next column, which is written after it.
     """
     for k in range(depth):
-        for i in range(0, n, LOW):
-            column, packed, rows = a + (k * stride + i), panel + (i * (depth + 1) + k * LOW), min(LOW, n - i)
-            for j in range(0, LOW, lanes(a)):
+        for i in range(0, n, TILE_ROWS):
+            column, packed = a + (k * stride + i), panel + (i * (depth + 1) + k * TILE_ROWS)
+            rows = min(TILE_ROWS, n - i)
+            for j in range(0, TILE_ROWS, lanes(a)):
                 store(packed + j, load_first(column + j, rows - j))
 
 
 def _product_of(large):
     """`product` with the code that packs and fetches ahead, if `large`, or without it: Numba drops dead branches."""
-    low = LOW if large else FLAT  # a small product has few rows, and lower tiles leave fewer of them over
+    low = TILE_ROWS if large else FLAT  # a small product has few rows, and lower tiles leave fewer of them over
     may_pack_rows = large and REGISTER_FILE.packs_rows
 
     @callee
@@ -284,10 +287,10 @@ def _product_of(large):
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
         gradient = large and row_stride == 1
-        packs_rows = may_pack_rows and gradient and n >= STRIPS * LOW and m >= 2 * STRIPS * width
+        packs_rows = may_pack_rows and gradient and n >= STRIPS * TILE_ROWS and m >= 2 * STRIPS * width
         # A large gradient is shallow: wider tiles begin and end less often, where columns fill whole vectors.
-        widest = gradient and m % width == 0 and not (packs or packs_rows) if large else WIDEST
-        wide = WIDE if widest else 2
+        is_wide = gradient and m % width == 0 and not (packs or packs_rows) if large else SMALL_IS_WIDE
+        wide = WIDE if is_wide else 2
         panel, rows_panel = scratch(b, PANEL), scratch(b, PACKED)
         for start in range(0, depth, DEPTH):
             part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
@@ -315,7 +318,7 @@ def _product_of(large):
                         strip(HIGH, 1, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif span <= 2 * width:
                         if may_pack_rows and packs_rows:
-                            strip(LOW, 2, 0, 1, rows, span, part, (rows_panel, 1, LOW), b_j, z_ij, c_ij)
+                            strip(TILE_ROWS, 2, 0, 1, rows, span, part, (rows_panel, 1, TILE_ROWS), b_j, z_ij, c_ij)
                         elif large:
                             b_after = b_k + (j + span) * b_step, b_stride, b_step
                             _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)

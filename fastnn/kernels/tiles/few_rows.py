@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile
-from fastnn.kernels.tiles.dense import DEPTH, HIGH, LEAST, LOW, Ahead, product_tile, strip
+from fastnn.kernels.tiles.dense import DEPTH, HALF_TILE, HIGH, TILE_ROWS, Ahead, product_tile, strip
 from fastnn.kernels.tiles.passes import copy_block
 
 #: Rows of b that are added at once to the sums of few rows.
-TOGETHER = 8
+ROWS_AT_ONCE = 8
 
 
 # ---------------------------------------------------------------- b is read once, as it lies in memory
@@ -38,15 +38,15 @@ def _add_rows(count, m, a, a_step, b, b_stride, sums):
 def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
     """`product` for few rows of a, and a b whose rows are contiguous and that outgrows the first-level cache.
 
-    A tile would walk down b, by a cache line or two of each row. Here whole rows of b, `TOGETHER` at a time, are added
-    to the sums in c, which stay in the cache.
+    A tile would walk down b, by a cache line or two of each row. Here whole rows of b, `ROWS_AT_ONCE` of them together,
+    are added to the sums in c, which stay in the cache.
     """
     copy_block(init, init_stride, c, c_stride, n, m)
-    whole = depth - depth % TOGETHER
-    for k in range(0, whole, TOGETHER):
+    whole = depth - depth % ROWS_AT_ONCE
+    for k in range(0, whole, ROWS_AT_ONCE):
         for i in range(n):
             a_ik = a + (i * row_stride + k * depth_stride)
-            _add_rows(TOGETHER, m, a_ik, depth_stride, b + k * b_stride, b_stride, c + i * c_stride)
+            _add_rows(ROWS_AT_ONCE, m, a_ik, depth_stride, b + k * b_stride, b_stride, c + i * c_stride)
     for k in range(whole, depth):
         for i in range(n):
             _add_rows(1, m, a + (i * row_stride + k * depth_stride), 1, b + k * b_stride, b_stride, c + i * c_stride)
@@ -58,18 +58,18 @@ def _strip_of_few(n, m, depth, a, b, init, c):
     """A strip of two vectors, whose first tile fetches the next strip's rows of b."""
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     beside, a_0, init_0, c_0 = Ahead(0, a, 0, 0, True), (a, a_stride, a_step), (init, init_stride), (c, c_stride)
-    if n >= LOW:
-        done = LOW
-        product_tile(LOW, 2, 0, LOW, m, depth, a_0, b, init_0, c_0, beside)
-    elif n > LEAST:  # one tile passes over the strip in the time of two half ones
+    if n >= TILE_ROWS:
+        done = TILE_ROWS
+        product_tile(TILE_ROWS, 2, 0, TILE_ROWS, m, depth, a_0, b, init_0, c_0, beside)
+    elif n > HALF_TILE:  # one tile passes over the strip in the time of two half ones
         done = n
-        product_tile(LOW, 2, 0, n, m, depth, a_0, b, init_0, c_0, beside)
+        product_tile(TILE_ROWS, 2, 0, n, m, depth, a_0, b, init_0, c_0, beside)
     else:
         done = n
-        product_tile(LEAST, 2, 0, n, m, depth, a_0, b, init_0, c_0, beside)
+        product_tile(HALF_TILE, 2, 0, n, m, depth, a_0, b, init_0, c_0, beside)
     if done < n:
         a, init, c, rest = a + done * a_stride, init + done * init_stride, c + done * c_stride, n - done
-        strip(LOW, 2, 0, 0, rest, m, depth, (a, a_stride, a_step), b, (init, init_stride), (c, c_stride))
+        strip(TILE_ROWS, 2, 0, 0, rest, m, depth, (a, a_stride, a_step), b, (init, init_stride), (c, c_stride))
 
 
 @callee

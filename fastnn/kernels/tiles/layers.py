@@ -1,6 +1,6 @@
 """Forward and backward through the layers of one network, whatever its sizes.
 
-The network comes as a table of integers, a row a layer (`Column`), so that one compiled kernel serves every
+The network comes as a table of integers, a row a layer, so that one compiled kernel serves every
 architecture; activations are called by their address. All buffers lie in one workspace array.
 
 With several threads each computes its share of the rows of every product, and they meet between the products;
@@ -9,7 +9,6 @@ the arithmetic of each element stays the same.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,61 +24,33 @@ from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, own_part
 from fastnn.kernels.simd.types import Pointer, native_lanes, pointer_type
 from fastnn.kernels.tiles import dense, few_rows, narrow, passes
-from fastnn.kernels.tiles.dense import LEAST, LOW
+from fastnn.kernels.tiles.dense import HALF_TILE, TILE_ROWS
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
-
-class Column(IntEnum):
-    """What the table says of a layer; places are offsets into the parameters or the workspace."""
-
-    N_IN = 0
-    N_OUT = 1
-    WEIGHTS = 2  # place of the weights in the parameters
-    BIASES = 3  # place of the biases in the parameters, -1 without
-    ACTIVATE = 4  # address of the activation's pass, 0 for the identity
-    DERIVE = 5  # address of its derivative's pass, 0 for the identity
-    Z = 6  # place of the pre-activations in the workspace; H where they need not be kept
-    H = 7  # place of the outputs in the workspace
-    STRIDE = 8  # of the rows of Z, H and D
-    D = 9  # place of the gradient with respect to the pre-activations in the workspace
-    PRODUCT = 10  # address of the matrix product for any shape; the next three may be for special ones
-    FORWARD = 11  # address of the matrix product that gives the outputs
-    WEIGHTS_BACK = 12  # of the one that gives the gradient with respect to the weights
-    INPUTS_BACK = 13  # of the one that gives the gradient with respect to the inputs
-    DROP = 14  # address of the pass that multiplies the outputs by dropout's factors, 0 without
-    FACTORS = 15  # place of these factors in the workspace
-    DROPPED = 16  # place of the outputs times these factors; H without
-    THRESHOLD = 17  # a factor is 0 where 32 random bits are below this
-
-
-(
-    N_IN,
-    N_OUT,
-    WEIGHTS,
-    BIASES,
-    ACTIVATE,
-    DERIVE,
-    Z,
-    H,
-    STRIDE,
-    D,
-    PRODUCT,
-    FORWARD,
-    WEIGHTS_BACK,
-    INPUTS_BACK,
-    DROP,
-    FACTORS,
-    DROPPED,
-    THRESHOLD,
-) = (int(column) for column in Column)
-
+# The columns of the table that describes a network, a row for each layer; places are offsets.
+N_IN = 0
+N_OUT = 1
+WEIGHTS = 2  # place of the weights in the parameters
+BIASES = 3  # place of the biases in the parameters, -1 without
+ACTIVATE = 4  # address of the activation's pass, 0 for the identity
+DERIVE = 5  # address of its derivative's pass, 0 for the identity
+Z = 6  # place of the pre-activations in the workspace; H where they need not be kept
+H = 7  # place of the outputs in the workspace
+STRIDE = 8  # of the rows of Z, H and D
+D = 9  # place of the gradient with respect to the pre-activations in the workspace
+PRODUCT = 10  # address of the matrix product for any shape; the next three may be for special ones
+FORWARD = 11  # address of the matrix product that gives the outputs
+WEIGHTS_BACK = 12  # of the one that gives the gradient with respect to the weights
+INPUTS_BACK = 13  # of the one that gives the gradient with respect to the inputs
+DROP = 14  # address of the pass that multiplies the outputs by dropout's factors, 0 without
+FACTORS = 15  # place of these factors in the workspace
+DROPPED = 16  # place of the outputs times these factors; H without
+THRESHOLD = 17  # a factor is 0 where 32 random bits are below this
+COLUMNS = 18  # numbers in a row
 
 #: Numbers of a gradient that are computed before the optimizer takes them, so that it finds them in the cache.
 UPDATE_PANEL = 131072
-
-#: Entries of a row of the table.
-COLUMNS = len(Column)
 
 
 class Team(NamedTuple):
@@ -120,7 +91,7 @@ def layout(
 
     Returns
     -------
-    layers : ndarray of intp, shape (n_layers, len(Column))
+    layers : ndarray of intp, shape (n_layers, COLUMNS)
         The table.
     zeros : int
         Place of a row of zeros as wide as the widest layer.
@@ -130,7 +101,7 @@ def layout(
     dtype = np.dtype(spec.dtype)
     space = _Space(dtype)
     zeros = space.take(max(spec.sizes))
-    layers = np.zeros((spec.n_layers, len(Column)), np.intp)
+    layers = np.zeros((spec.n_layers, COLUMNS), np.intp)
     product = product_for(batch, spec.n_params)
     strides = [dense.stride_for(layer.n_out, dtype.itemsize) for layer in spec.layers]
     strides[-1] = spec.n_out  # the losses take the output as one piece
@@ -141,25 +112,26 @@ def layout(
         activation = catalogue.ACTIVATIONS["identity"] if fused else layer.activation
         row = layers[l]
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
-        row[ACTIVATE], row[DERIVE] = _passes(activation, spec.dtype) if activation.name != "identity" else (0, 0)
+        if activation.name != "identity":
+            row[ACTIVATE], row[DERIVE] = _pass_addresses(activation, spec.dtype)
         last = l == spec.n_layers - 1
         kinds = (product,) * 4
         if last and layer.n_out == 1:
             kinds = product, narrow.dots, narrow.weighted_sum, narrow.outer
-        elif layer.n_out <= min(LEAST, space.unit // 2):
+        elif layer.n_out <= min(HALF_TILE, space.unit // 2):
             kinds = product, product, narrow.turned, product
         elif reads_weights_once(layer, spec.dtype, batch):
             kinds = product, few_rows.few_rows_product, product, product
         elif fetches_weights(layer, spec.dtype, batch):
             kinds = product, few_rows.fetching_product, product, product
-        row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [_product(kind, spec.dtype) for kind in kinds]
+        row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [product_address(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
         row[D] = deltas[l % len(deltas)]
         row[DROPPED] = row[H]
         if l < len(thresholds) and thresholds[l] > 0:
-            row[DROP], row[THRESHOLD] = _multiply(spec.dtype), thresholds[l]
+            row[DROP], row[THRESHOLD] = _multiply_address(spec.dtype), thresholds[l]
             row[FACTORS], row[DROPPED] = space.take(batch * strides[l]), space.take(batch * strides[l])
     layers.flags.writeable = False
     return layers, zeros, space.size
@@ -173,7 +145,7 @@ TEAM = types.NamedUniTuple(types.intp, len(Team._fields), Team)
 
 
 @lru_cache(maxsize=64)
-def _passes(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
+def _pass_addresses(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     """Addresses of an activation's two passes."""
     place, n = pointer_type(dtype), types.intp
     forward, derivative = passes.callees_of(activation)
@@ -189,19 +161,14 @@ def product_for(batch: int, n_params: int) -> Dispatcher:
 
 
 @lru_cache
-def _product(kind: Dispatcher, dtype: str) -> int:
+def product_address(kind: Dispatcher, dtype: str) -> int:
     """Address of a matrix product."""
     place, n = pointer_type(dtype), types.intp
     return address_of(kind, n, n, n, place, n, n, place, n, n, place, n, place, n)
 
 
-def product_address(dtype: str) -> int:
-    """Address of `dense.product`."""
-    return _product(dense.product, dtype)
-
-
 @lru_cache
-def _multiply(dtype: str) -> int:
+def _multiply_address(dtype: str) -> int:
     """Address of `passes.multiply`."""
     place = pointer_type(dtype)
     return address_of(passes.multiply, place, place, place, types.intp)
@@ -226,7 +193,7 @@ def backward_address(dtype: str) -> int:
 @callee
 def forward(layers, n_layers, zeros, params, x, x_stride, n, work, team):
     """Outputs of `n` rows of `x`, layer by layer, into the workspace."""
-    start, stop = own_part(n, LOW, team)
+    start, stop = own_part(n, TILE_ROWS, team)
     for l in range(n_layers):
         layer = layers + l * COLUMNS
         n_in, n_out, stride = layer[N_IN], layer[N_OUT], layer[STRIDE]
@@ -251,7 +218,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
     With `more` it is added to what `gradient` holds. With an `update`, which excludes `more`, each panel of a layer's
     parameters is updated while its gradient is in the cache.
     """
-    start, stop = own_part(n, LOW, team)
+    start, stop = own_part(n, TILE_ROWS, team)
     rows = stop - start
     for l in range(n_layers - 1, -1, -1):
         layer, below = layers + l * COLUMNS, layers + (l - 1) * COLUMNS
@@ -259,7 +226,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
         d, d_stride = work + layer[D], layer[STRIDE]
         w = layer[WEIGHTS]
         h, h_stride = (work + below[DROPPED], below[STRIDE]) if l > 0 else (x, x_stride)
-        first, last = own_part(n_in, LOW, team)
+        first, last = own_part(n_in, TILE_ROWS, team)
 
         # dh = d W^T, and through the activation below
         if l > 0:
@@ -275,7 +242,7 @@ def backward(layers, n_layers, zeros, params, gradient, more, x, x_stride, n, wo
 
         # dW = h^T d, db = 1^T d
         dw = gradient + (w + first * n_out)
-        panel = max(LOW, UPDATE_PANEL // n_out // LOW * LOW) if update.rule != 0 else n_in
+        panel = max(TILE_ROWS, UPDATE_PANEL // n_out // TILE_ROWS * TILE_ROWS) if update.rule != 0 else n_in
         for i in range(first, last, panel):
             count = min(panel, last - i)
             init = (dw, n_out) if more else (work + zeros, 1 if n_out == 1 else 0)

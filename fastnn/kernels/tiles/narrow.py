@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from fastnn.kernels.jit.compiling import callee
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, store_first, tile, transpose
-from fastnn.kernels.tiles.dense import LEAST, WIDE, Ahead, product_tile
+from fastnn.kernels.tiles.dense import HALF_TILE, WIDE, Ahead, product_tile
 
-#: Vectors of a tile as high as `LEAST`.
-TURNED = LEAST * WIDE
+#: Vectors of a tile as high as `HALF_TILE`.
+TURNED = HALF_TILE * WIDE
 
 
 # ---------------------------------------------------------------- of a layer with one output: products with vectors
@@ -73,7 +73,7 @@ def outer(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, i
 # ---------------------------------------------------------------- of a layer with few outputs
 @callee
 def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`product` with `row_stride` 1 and m at most `LEAST` and a vector: its transpose, whose rows fill vectors."""
+    """`product` with `row_stride` 1 and m at most `HALF_TILE` and a vector: its transpose, whose rows fill vectors."""
     width = lanes(b)
     wide, turned_c, zeros, square = WIDE * width, scratch(b, TURNED), scratch(b, WIDE), tile(b, width, 1)
     for j in range(0, wide, width):
@@ -84,9 +84,9 @@ def turned(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, 
         first = min(done, n - span)  # a last tile begins within the one before
         b_turned, a_turned = (b, 1, b_stride), (a + first, depth_stride)
         if n >= wide:
-            product_tile(LEAST, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
+            product_tile(HALF_TILE, WIDE, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
         else:
-            product_tile(LEAST, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
+            product_tile(HALF_TILE, 1, 0, m, span, depth, b_turned, a_turned, (zeros, 0), (turned_c, wide), nothing)
         for j in range(0, span, width):
             for r in range(width):
                 square[r, 0] = load(turned_c + (min(r, m - 1) * wide + j))

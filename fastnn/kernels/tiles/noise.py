@@ -9,7 +9,7 @@ from fastnn.kernels.functions.random import bits, key, subkey
 from fastnn.kernels.jit.compiling import callee, inlined
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.threads import meet, own_part
-from fastnn.kernels.tiles.dense import LOW
+from fastnn.kernels.tiles.dense import TILE_ROWS
 from fastnn.kernels.tiles.layers import COLUMNS, DROP, FACTORS, N_IN, N_OUT, STRIDE, THRESHOLD
 
 
@@ -24,7 +24,7 @@ def gaussian(k, i):
 def draw(job, step, start, n, work, team):
     """Factors of dropout, and noise added to the inputs, for rows ``start : start + n`` of the batch of a step."""
     k, layers = key(job.noise_seed, job.noise_member, step), pointer_at(job.layers, np.int64)
-    first, stop = own_part(n, LOW, team)
+    first, stop = own_part(n, TILE_ROWS, team)
     if job.input_noise > 0.0:
         stream, n_in, x = subkey(k, 0), layers[N_IN], work + job.x_place
         for r in range(first, stop):

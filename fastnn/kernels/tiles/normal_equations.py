@@ -23,8 +23,8 @@ from fastnn.kernels.simd import broadcast, fma, lanes, load_first, pointer, stor
 from fastnn.kernels.simd.calls import KNOWN, call
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.simd.types import pointer_type
-from fastnn.kernels.tiles import losses, passes
-from fastnn.kernels.tiles.dense import LOW, stride_for
+from fastnn.kernels.tiles import dense, losses, passes
+from fastnn.kernels.tiles.dense import TILE_ROWS, stride_for
 from fastnn.kernels.tiles.layers import (
     ALONE,
     BIASES,
@@ -45,7 +45,7 @@ from fastnn.kernels.tiles.layers import (
 from fastnn.settings import catalogue
 
 #: Rows of a product that are computed together, in whole tiles: the fewer, the less is computed below the diagonal.
-_PANEL = 8 * LOW
+_PANEL = 8 * TILE_ROWS
 
 #: Rows of a Cholesky factor between two matrix products: within, row is subtracted from row, which is slower.
 _PIVOTS = 32
@@ -249,7 +249,7 @@ def cholesky(
     rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
     for start in range(0, n, rows):
         answer()
-        if not _factorise(product_address("float64"), factor, start, min(start + rows, n), negative):
+        if not _factorise(product_address(dense.product, "float64"), factor, start, min(start + rows, n), negative):
             return None
     return factor
 
@@ -261,7 +261,7 @@ def trace_of_inverse(factor: NDArray[np.float64], n: int, answer: Callable[[], N
     rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
     for stop in range(n, 0, -rows):
         answer()
-        _invert(product_address("float64"), factor, max(0, stop - rows), stop, inverse)
+        _invert(product_address(dense.product, "float64"), factor, max(0, stop - rows), stop, inverse)
     return float(np.square(inverse).sum())
 
 

@@ -17,7 +17,7 @@ from fastnn.kernels.simd.calls import KNOWN, call, call_float
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, own_part
 from fastnn.kernels.simd.types import Pointer
-from fastnn.kernels.tiles.dense import LOW
+from fastnn.kernels.tiles.dense import TILE_ROWS
 from fastnn.kernels.tiles.layers import N_IN, Team
 from fastnn.kernels.tiles.step import block_loss, finite_part
 
@@ -81,7 +81,7 @@ def _step(steps, job, batch, step, rate):
         x, x_stride = pointer_at(job.X, params) + start * n_in, n_in
         y, labels = pointer_at(job.y, params) + start * n_targets, pointer_at(job.labels, np.int64) + start
         if job.gather != 0:
-            first, stop = own_part(n, LOW, team)
+            first, stop = own_part(n, TILE_ROWS, team)
             call(job.gather, job, start, first, stop, n_in, n_targets, work)
             x, x_stride = work + job.x_place, job.x_stride
             if job.order != 0:

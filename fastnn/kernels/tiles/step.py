@@ -13,7 +13,7 @@ from fastnn.kernels.simd.calls import KNOWN, call, call_float
 from fastnn.kernels.simd.registers import REGISTER_BYTES
 from fastnn.kernels.simd.threads import meet, own_part
 from fastnn.kernels.tiles import passes
-from fastnn.kernels.tiles.dense import LOW
+from fastnn.kernels.tiles.dense import TILE_ROWS
 from fastnn.kernels.tiles.layers import COLUMNS, DERIVE, N_IN, N_OUT, WEIGHTS, D, H, Z
 
 #: Rows whose losses are summed together, by one thread.
@@ -116,7 +116,7 @@ def block_loss(job, y, labels, start, n, weight, work, team):
 @inlined
 def finite_part(job, x, x_stride, y, n, n_in, team):
     """Whether this thread's share of a block's rows holds finite numbers alone."""
-    first, stop = own_part(n, LOW, team)
+    first, stop = own_part(n, TILE_ROWS, team)
     if not passes.block_finite(x + first * x_stride, x_stride, stop - first, n_in):
         return False
     n = job.n_targets
@@ -155,7 +155,7 @@ def clip(job, gradient, start, stop, team):
 
 @inlined
 def _sum_of_squares(job, gradient):
-    """Of the derivatives by all that is trained."""
+    """Of the gradient with respect to all that is trained."""
     squares, parts = 0.0, pointer_at(job.parts, np.int64)
     for part in range(job.n_parts):
         begin, end = parts[2 * part], parts[2 * part + 1]

@@ -11,7 +11,7 @@ from fastnn.kernels.simd.columns import chunks, turn
 
 
 @outlined
-def shuffle(key, order, numbers, n):
+def permute(key, order, numbers, n):
     """A random order for a lane: `fastnn.kernels.functions.random.permute`, all numbers drawn at once."""
     for r in range(n):
         order[r] = r

@@ -74,7 +74,7 @@ class Block(NamedTuple):
     waits: NDArray[np.int64]  # (lanes,): epochs without improvement
     keys: NDArray[np.uint64]  # (2 * lanes,): of the lane's member, and of its present epoch
     order: NDArray[np.int32]  # (lanes, n), or (0, 0): in which each lane visits the samples
-    numbers: NDArray[np.uint32]  # (n,), for `fastnn.kernels.lanes.members.batches.shuffle`
+    numbers: NDArray[np.uint32]  # (n,), for `fastnn.kernels.lanes.members.batches.permute`
     ticks: NDArray[np.int64]  # (1,): epochs that the block has been through
     values: int
     pace: int  # rate, momentum, two corrections, l2: a vector each

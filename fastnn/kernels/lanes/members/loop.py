@@ -8,7 +8,7 @@ from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.kernels.functions.optimizers import bias_corrections
 from fastnn.kernels.functions.random import subkey
 from fastnn.kernels.jit.compiling import inlined, kernel
-from fastnn.kernels.lanes.members.batches import shuffle
+from fastnn.kernels.lanes.members.batches import permute
 from fastnn.kernels.lanes.members.pointers import block_pointers, pack_rows, share_by_weight, share_evenly
 from fastnn.kernels.lanes.members.turnover import admit, note_best, release
 from fastnn.kernels.simd import any_lane, broadcast, fma, lanes, load, pointer, store
@@ -56,7 +56,7 @@ def _begin_epoch(pointers, settings, tick):
     width = lanes(here.params)
     for lane in range(width if settings.own_order else 0):
         here.keys[width + lane] = subkey(here.keys[lane], tick - here.started[lane])
-        shuffle(here.keys[width + lane], pointers.order + lane * n, pointers.numbers, n)
+        permute(here.keys[width + lane], pointers.order + lane * n, pointers.numbers, n)
     for lane in range(width if settings.schedule.size > 1 else 0):
         member = here.members[lane]
         if member >= 0:
@@ -68,13 +68,13 @@ def _correct_biases(pointers, settings, tick, begin, together, batch, n_batches)
     """What the optimizer divides its averages by, in every lane; `begin` is the first tick of members in step."""
     here = pointers.lanes
     width = lanes(here.params)
-    debias, spread = here.pace + 2 * width, here.pace + 3 * width
+    m_correction, root_correction = here.pace + 2 * width, here.pace + 3 * width
     for lane in range(width):
         if lane == 0 or not together:
             epoch = tick - (begin if together else here.started[lane])
             number = epoch * n_batches + batch + 1
             first, second = bias_corrections(settings.settings, number)
-        debias[lane], spread[lane] = first, second
+        m_correction[lane], root_correction[lane] = first, second
 
 
 @inlined
@@ -140,7 +140,7 @@ def _end_epoch(step, pointers, settings, results, tick, n_batches):
 @kernel
 def run(step, data, validation, settings, results, block, queue, max_ticks):
     """Train members from the queue for at most this many epochs of the block; returns whether any is left."""
-    control = flush_denormals()
+    mode = flush_denormals()
     pointers = block_pointers(block, data, validation)
     losses, weights = pointers.losses, pointers.samples.weights
     n = pointers.samples.n
@@ -172,5 +172,5 @@ def run(step, data, validation, settings, results, block, queue, max_ticks):
             store(losses, loss_sum / weight_sum)
             changed = _end_epoch(step, pointers, settings, results, tick, n_batches) or changed
     block.ticks[0] = tick
-    restore_denormals(control)
+    restore_denormals(mode)
     return left
