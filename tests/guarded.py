@@ -53,7 +53,7 @@ def guarded(array, at_end):
 
 
 def _move(plan, name, count, dtype, at_end):
-    """Move a buffer of a training run, of so many numbers; where there is one."""
+    """Move a buffer of a training run, of this many numbers, if there is one."""
     if plan[name][0]:
         there = (ctypes.c_char * (count * np.dtype(dtype).itemsize)).from_address(int(plan[name][0]))
         plan[name] = guarded(np.frombuffer(there, dtype), at_end).__array_interface__["data"][0]

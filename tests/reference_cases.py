@@ -48,7 +48,7 @@ def rules(learning_rate, momentum=0.9, **settings):
 
 
 def targets(loss, n, n_out, rng):
-    """Targets in float64 that suit the loss, for a network of so many outputs."""
+    """Targets in float64 that suit the loss, for a network of this many outputs."""
     if loss == "poisson":
         return rng.poisson(2.0, (n, n_out)).astype(float)
     if loss == "cross_entropy":

@@ -1,4 +1,4 @@
-"""The threads of BLAS: limited while a run goes on, and the bits do not hang on them."""
+"""The threads of BLAS: limited while a run goes on; the bits do not depend on them."""
 
 import os
 import subprocess

@@ -43,7 +43,7 @@ WRONG = {"float32": X.astype("f"), "scalar": 1.5, "integer": 3, "dimensions": np
 
 
 def caller(method):
-    """A compiled function that calls a method of its first argument with so many others."""
+    """A compiled function that calls a method of its first argument with this many others."""
     call = {
         "forward": lambda net, *args: net.forward(*args),
         "forward_with": lambda net, *args: net.forward_with(*args),

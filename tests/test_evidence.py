@@ -27,7 +27,7 @@ def run():
 
 
 def derivatives(net, X):
-    """The outputs' derivatives by the parameters, a central difference each; shape (n, n_params)."""
+    """The outputs' derivatives with respect to parameters, each a central difference; shape (n, n_params)."""
     columns = []
     for k in range(net.spec.n_params):
         ahead, behind = net.copy(), net.copy()
@@ -164,7 +164,7 @@ def test_what_is_refused():
 
 
 class Later(Interrupts):
-    """Ctrl-C, pressed after so many looks at it within steps."""
+    """Ctrl-C, pressed after this many looks at it within steps."""
 
     looks = 1
 

@@ -282,7 +282,7 @@ PROGRAM = """
 
 
 def wait_for_chunks(folder, count, seconds=120):
-    """Until so many chunks are on disk."""
+    """Until this many chunks are on disk."""
     end = time.monotonic() + seconds
     while len(list(folder.glob("chunk-*.npz"))) < count:
         assert time.monotonic() < end, "no chunk was finished in time"

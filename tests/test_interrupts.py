@@ -19,6 +19,7 @@ from numba.core.event import RecordingListener, install_listener
 import fastnn
 from fastnn.checks import check_job
 from fastnn.embed import from_python
+from fastnn.ensembles import one_by_one
 from fastnn.ensembles import threads as member_threads
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.held import InterruptsHeld
@@ -291,8 +292,8 @@ def test_threads_that_share_work_end_together():
 def test_members_that_diverged_are_finished_when_it_is_known_what_they_keep(report, monkeypatch):
     X, rates, whole = np.random.default_rng(0).normal(size=(40, 5)), np.where(np.arange(9) % 3, 0.01, 1e3), []
 
-    def interrupt(bar, before, more=0):
-        whole.append(before + more == 9)
+    def interrupt(bar, done):
+        whole.append(done == 9)
         if sum(whole) == report:
             signal.raise_signal(signal.SIGINT)
 
@@ -306,8 +307,8 @@ def test_members_that_diverged_are_finished_when_it_is_known_what_they_keep(repo
 
 def test_members_leave_the_filters_of_warnings_alone(monkeypatch):
     """They are the process's, not a thread's: two threads that change them put back each other's."""
-    fit, before, seen = fit_module.fit, warnings.filters, []
-    monkeypatch.setattr(fit_module, "fit", lambda *args, **kw: seen.append(warnings.filters) or fit(*args, **kw))
+    fit, before, seen = one_by_one.fit, warnings.filters, []
+    monkeypatch.setattr(one_by_one, "fit", lambda *args, **kw: seen.append(warnings.filters) or fit(*args, **kw))
     X = np.random.default_rng(0).normal(size=(40, 5))
     settings = {"epochs": 1, "batch_size": 8}
     fastnn.fit_many(fastnn.MLP((5, 7, 3)).spec, X, X[:, :3], members=2, specialize=False, **settings)

@@ -12,7 +12,7 @@ CONTRACTS = {
     "training": twins.Training,
     "end_epoch": twins.EndOfEpoch,
     "normal_equations": twins.NormalEquations,
-    "slopes": twins.Slopes,
+    "slopes": twins.SlopesOfOutputs,
 }
 ALL = [(backend, part) for backend, modules in twins.MODULES.items() for part in modules if part in CONTRACTS]
 

@@ -52,7 +52,7 @@ def functions_above(call, last):
     return stack[::-1]
 
 
-@pytest.mark.parametrize(("walk", "call", "last"), [(0, fit, "PreparedForTiles.run"), (1, fit_many, "step")])
+@pytest.mark.parametrize(("walk", "call", "last"), [(0, fit, "PreparedForTiles.run"), (1, fit_many, "work")])
 def test_the_walk_in_python(walk, call, last):
     names = [name for _, name in WALKS[walk]]
     last = next(name for name in names if name.endswith(last))

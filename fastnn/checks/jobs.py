@@ -237,7 +237,7 @@ def check_specialize(specialize: Any, job: Job, backend: str) -> bool | None:
         If it is True for a job that such kernels cannot do; the NumPy twin, which compiles nothing, ignores it.
     """
     specialize = check_optional_flag("specialize", specialize)
-    if specialize and backend == "numba" and not job.is_plain:
+    if specialize and backend == "numba" and not job.may_use_lanes:
         raise ValueError(
             "specialize must not be True with dydx, trainable, dropout, input_noise, batches from a callable or "
             "a solver, which the specialised path does not support"

@@ -120,11 +120,11 @@ def check_members_job(
         slopes=slopes,
         specialize=check_optional_flag("specialize", specialize),
     )
-    if job.specialize and not job.may_share_lanes:
+    if job.specialize and not job.may_use_lanes:
         raise ValueError(
             "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support"
         )
-    if isinstance(optimizer.learning_rate, Schedule) and job.may_share_lanes:
+    if isinstance(optimizer.learning_rate, Schedule) and job.may_use_lanes:
         job.schedule = optimizer.learning_rate.rates(0, epochs)
     return job
 

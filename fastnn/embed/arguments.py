@@ -66,11 +66,11 @@ def shapes_message(method: str, shapes: dict[str, tuple], scratch: int | None = 
     """The error message for arrays of the wrong shape, and what else they must be."""
     (first, shape), *others = ((name, str(shape).replace("'", "")) for name, shape in shapes.items())
     arrays = "".join(f", {name} {shape}" for name, shape in others)
-    return f"net.{method}: {first} must have shape {shape}{arrays}{besides(scratch)}"
+    return f"net.{method}: {first} must have shape {shape}{arrays}{also_required(scratch)}"
 
 
-def besides(scratch: int | None) -> str:
-    """What is refused with wrong shapes: a workspace that is too short, if one may be given, and odd strides."""
+def also_required(scratch: int | None) -> str:
+    """What else is checked with the shapes: the length of a workspace, if one may be given, and strides."""
     workspace = "" if scratch is None else f"; a workspace, if it is given, at least {scratch} numbers"
     return f"{workspace}; all strides multiples of the itemsize"
 

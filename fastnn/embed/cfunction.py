@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_name
 from fastnn.embed.arguments import STACK_BYTES
-from fastnn.embed.pointers import memory
+from fastnn.embed.pointers import scratch_for
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of
@@ -64,7 +64,8 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     place, n = pointer_type(spec.dtype), types.intp
     forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
     returned, takes, choose = CALLERS[caller]
-    function = cfunc(_numba_signature(returned, takes))(choose(spec, forward, params.ctypes.data, size))
+    signature = _NUMBA_TYPES[returned](*(_NUMBA_TYPES[kind] for kind in takes))
+    function = cfunc(signature)(choose(spec, forward, params.ctypes.data, size))
     number = np.ctypeslib.as_ctypes_type(params.dtype)
     c_types: list[Any] = [
         None if kind is None else _C_TYPES.get(kind) or ctypes.POINTER(number) for kind in (returned, *takes)
@@ -78,7 +79,7 @@ def _c(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
 
     def function(x, out):
         p, x_0, out_0 = pointer_at(params, number), pointer_at(x, number), pointer_at(out, number)
-        call(forward, KNOWN, p, x_0, 1, out_0, 1, memory(p, size, None))
+        call(forward, KNOWN, p, x_0, 1, out_0, 1, scratch_for(p, size, None))
 
     return function
 
@@ -90,8 +91,8 @@ def _quad(spec: NetworkSpec, forward: int, params: int, size: int) -> Callable:
         if n != n_in:
             return np.nan
         p, x_0 = pointer_at(params, np.float64), pointer_at(x, np.float64)
-        out = memory(p, 1, None)
-        call(forward, KNOWN, p, x_0, 1, out, 1, memory(p, size, None))
+        out = scratch_for(p, 1, None)
+        call(forward, KNOWN, p, x_0, 1, out, 1, scratch_for(p, size, None))
         return out[0]
 
     return function
@@ -104,7 +105,7 @@ def _generic_filter(spec: NetworkSpec, forward: int, params: int, size: int) -> 
         if n != n_in:
             return 0
         p, x_0, out_0 = pointer_at(params, np.float64), pointer_at(window, np.float64), pointer_at(out, np.float64)
-        call(forward, KNOWN, p, x_0, 1, out_0, 1, memory(p, size, None))
+        call(forward, KNOWN, p, x_0, 1, out_0, 1, scratch_for(p, size, None))
         return 1
 
     return function
@@ -117,7 +118,7 @@ def _generic_filter1d(spec: NetworkSpec, forward: int, params: int, size: int) -
         if n != n_lines + n_in - 1:
             return 0
         p, x_0, out_0 = pointer_at(params, np.float64), pointer_at(line, np.float64), pointer_at(out, np.float64)
-        work = memory(p, size, None)
+        work = scratch_for(p, size, None)
         for i in range(n_lines):
             call(forward, KNOWN, p, x_0 + i, 1, out_0 + i, 1, work)
         return 1
@@ -132,10 +133,10 @@ def _geometric_transform(spec: NetworkSpec, forward: int, params: int, size: int
         if rank != n_in or source_rank != n_out:
             return 0
         p, source_0 = pointer_at(params, np.float64), pointer_at(source, np.float64)
-        x = memory(p, n_in, None)
+        x = scratch_for(p, n_in, None)
         for j in range(n_in):
             x[j] = float(place[j])
-        call(forward, KNOWN, p, x, 1, source_0, 1, memory(p, size, None))
+        call(forward, KNOWN, p, x, 1, source_0, 1, scratch_for(p, size, None))
         return 1
 
     return function
@@ -148,7 +149,7 @@ _C_TYPES = {
     "data": ctypes.c_void_p,
     "places": ctypes.POINTER(ctypes.c_ssize_t),
 }
-_NUMBA_TYPES = {
+_NUMBA_TYPES: dict[str | None, Any] = {
     None: types.void,
     "int": types.intc,
     "double": types.float64,
@@ -157,10 +158,6 @@ _NUMBA_TYPES = {
     "places": types.CPointer(types.intp),
     "numbers": types.intp,  # an address, of which kernels make a pointer
 }
-
-
-def _numba_signature(returned: str | None, takes: tuple[str, ...]) -> Any:
-    return _NUMBA_TYPES[returned](*(_NUMBA_TYPES[kind] for kind in takes))
 
 
 #: What returns what, takes what, and what makes it of a network.

@@ -10,7 +10,7 @@ from numba import types
 
 from fastnn.embed.arguments import check_array, shapes_message
 from fastnn.embed.outside import domain_of, lies_inside
-from fastnn.embed.pointers import fits, memory, stride
+from fastnn.embed.pointers import fits, scratch_for, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType
 from fastnn.kernels.jit.options import EMBEDDED
@@ -37,7 +37,7 @@ def _distance(net, x):
         if not fits(x, (n,)):
             raise ValueError(message)
         domain = widen(domain_of(net), at_once)
-        mean, matrix, away = domain + 2 * n, domain + 3 * n, memory(domain, step, None)
+        mean, matrix, away = domain + 2 * n, domain + 3 * n, scratch_for(domain, step, None)
         for j in range(n):
             away[j] = np.float64(x[j]) - mean[j]
         zero = squares = broadcast(0.0, domain)

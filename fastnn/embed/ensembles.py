@@ -6,9 +6,9 @@ from functools import cache
 
 from numba import types
 
-from fastnn.embed.arguments import besides, check_array, check_workspace
+from fastnn.embed.arguments import also_required, check_array, check_workspace
 from fastnn.embed.fields import ArraysType, announce, shows
-from fastnn.embed.pointers import apart, fits, holds, memory, stride
+from fastnn.embed.pointers import apart, fits, holds, scratch_for, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import architecture
 from fastnn.kernels import point
@@ -45,7 +45,7 @@ def _forward(many, x, out, workspace=None):
     n_in, n_out, size = many.spec.n_in, many.spec.n_out, check_workspace(many, "forward", workspace)
     overlap = "many.forward: out must be an array of its own; got one that shares the memory of x"
     shapes = f"many.forward: x must have shape ({n_in},) and out a row of {n_out} for each member"
-    message = f"{shapes}{besides(size)}"
+    message = f"{shapes}{also_required(size)}"
 
     def forward(many, x, out, workspace=None):
         params = many.params
@@ -55,7 +55,7 @@ def _forward(many, x, out, workspace=None):
         if not apart(out, x):
             raise ValueError(overlap)
         x_0 = pointer(x, 0)
-        work = memory(x_0, size, workspace)
+        work = scratch_for(x_0, size, workspace)
         for k in range(members):
             p, out_k = pointer(params, k * stride(params, 0)), pointer(out, k * stride(out, 0))
             point.forward(architecture(many), p, x_0, stride(x, 0), out_k, stride(out, 1), work)

@@ -69,7 +69,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace):
     net.taylor_vjp_params(x, t, v, v_slope, v_curvature, grad, workspace)
 
 
-class Compiled:
+class CompiledMethods:
     """The compiled methods for one spec; wide networks get their scratch here. All arguments are trusted."""
 
     as_inside = False  #: Whether methods take several samples and a workspace: Python has `predict`, and needs none.

@@ -1,4 +1,4 @@
-"""The methods of a network, in compiled code, for the caller's own training: derivatives by the parameters.
+"""The methods of a network in compiled code for the caller's own training: derivatives with respect to parameters.
 
 They add to a flat `grad`, which the caller sets to zero when a sum begins, and passes to ``state.apply`` when it is
 complete. ``net.train_step`` takes a whole step.
@@ -15,7 +15,7 @@ from fastnn.embed.arguments import (
     require_derivatives,
     shapes_message,
 )
-from fastnn.embed.pointers import apart, fits, holds, memory, stride
+from fastnn.embed.pointers import apart, fits, holds, scratch_for, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
@@ -37,7 +37,7 @@ def _vjp_params(net, x, v, grad, workspace=None):
         if not apart(grad, net.params):
             raise ValueError(overlap)
         p, x_0, v_0 = parameters(net), pointer(x, 0), pointer(v, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.vjp_params(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), pointer(grad, 0), work)
 
     def many(net, x, v, grad, workspace=None):
@@ -47,7 +47,7 @@ def _vjp_params(net, x, v, grad, workspace=None):
         if not apart(grad, net.params):
             raise ValueError(overlap)
         p, gradient = parameters(net), pointer(grad, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         for r in range(n):
             x_r, v_r = pointer(x, r * stride(x, 0)), pointer(v, r * stride(v, 0))
             point.vjp_params(architecture(net), p, x_r, stride(x, 1), v_r, stride(v, 1), gradient, work)
@@ -76,7 +76,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
         if not apart(grad, net.params):
             raise ValueError(overlap)
         p, x_0, t_0, v_0, v_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(v, 0), pointer(v_slope, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.slope_vjp_params(
             architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), v_0, stride(v, 0), v_1, stride(v_slope, 0),
             pointer(grad, 0), work,
@@ -89,7 +89,7 @@ def _taylor_vjp_params(net, x, t, v, v_slope, v_curvature, grad, workspace=None)
         if not apart(grad, net.params):
             raise ValueError(overlap)
         p, x_0, t_0, v_0, v_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(v, 0), pointer(v_slope, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.curvature_vjp_params(
             architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), v_0, stride(v, 0), v_1, stride(v_slope, 0),
             pointer(v_curvature, 0), stride(v_curvature, 0), pointer(grad, 0), work,

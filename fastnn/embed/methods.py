@@ -1,4 +1,4 @@
-"""The methods of a network in compiled code: its outputs, and their derivatives by the inputs.
+"""The methods of a network in compiled code: its outputs, and their derivatives with respect to inputs.
 
 Types and numbers of dimensions are checked when the caller is compiled (`fastnn.embed.arguments`), and shapes when it
 runs, so that nothing is ever written outside an array.
@@ -21,7 +21,7 @@ from fastnn.embed.arguments import (
     shapes_message,
 )
 from fastnn.embed.outside import feed
-from fastnn.embed.pointers import apart, fits, holds, memory, stride
+from fastnn.embed.pointers import apart, fits, holds, scratch_for, stride
 from fastnn.embed.refusals import method
 from fastnn.embed.together import TOGETHER_STACK_BYTES, batch_together, jacobian_together
 from fastnn.embed.types import NetworkType, architecture, parameters
@@ -41,7 +41,7 @@ def _forward(net, x, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
         p = parameters(net)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         feed(net, p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     def many(net, x, out, workspace=None):
@@ -49,7 +49,7 @@ def _forward(net, x, out, workspace=None):
         if not (fits(x, (n, n_in)) and fits(out, (n, n_out)) and holds(workspace, size)):
             raise ValueError(message)
         p = parameters(net)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
             feed(net, p, x_r, stride(x, 1), out_r, stride(out, 1), work)
@@ -86,7 +86,7 @@ def _forward_with(net, params, x, out, workspace=None):
         if stride(params, 0) != 1:
             raise ValueError(scattered)
         p = pointer(params, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         feed(net, p, pointer(x, 0), stride(x, 0), pointer(out, 0), stride(out, 0), work)
 
     scattered = "net.forward_with: params must be contiguous; got numbers that lie apart"
@@ -138,7 +138,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(out, (n_in,)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.vjp(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), work)
 
     def with_params(net, x, v, out, workspace=None, grad=None):
@@ -148,7 +148,7 @@ def _vjp(net, x, v, out, workspace=None, grad=None):
         if not apart(grad, net.params):
             raise ValueError(overlap)
         p, x_0, v_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(out, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.vjp_with_params(
             architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), out_0, stride(out, 0), pointer(grad, 0), work
         )
@@ -173,7 +173,7 @@ def _jvp(net, x, t, out, workspace=None):
         if not (fits(x, (n_in,)) and fits(t, (n_in,)) and fits(out, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, t_0, out_0 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.jvp(architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), out_0, stride(out, 0), work)
 
     message = shapes_message("jvp", {"x": (n_in,), "t": (n_in,), "out": (n_out,)}, size)
@@ -197,7 +197,7 @@ def _jacobian(net, x, out, jac, workspace=None):
         if not apart(jac, out):
             raise ValueError(overlap)
         p, x_0, out_0, jac_0 = parameters(net), pointer(x, 0), pointer(out, 0), pointer(jac, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         row, column = stride(jac, 0), stride(jac, 1)
         point.jacobian(
             architecture(net), p, x_0, stride(x, 0), out_0, stride(out, 0), jac_0, row, column, np.intp(at_once), work
@@ -211,7 +211,7 @@ def _jacobian(net, x, out, jac, workspace=None):
         if not apart(jac, out):
             raise ValueError(overlap)
         p = parameters(net)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         for r in range(n):
             x_r, out_r = pointer(x, r * stride(x, 0)), pointer(out, r * stride(out, 0))
             jac_r, row, column = pointer(jac, r * stride(jac, 0)), stride(jac, 1), stride(jac, 2)

@@ -81,7 +81,7 @@ class _Iterator(AbstractTemplate):
 
 
 def _refuse_members(thing: Any) -> None:
-    """Refuse an object of ours; of others nothing is said."""
+    """Refuse an object of ours; others are Numba's business."""
     if isinstance(thing, ArraysType):
         instead = "; forward_with computes one of a network, with a row of params" if thing.has_members else ""
         raise Refusal(f"{named(thing)} gives no members inside compiled code{instead}")

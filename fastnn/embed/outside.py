@@ -6,7 +6,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-from fastnn.embed.pointers import memory
+from fastnn.embed.pointers import scratch_for
 from fastnn.embed.types import architecture
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import inlined
@@ -49,7 +49,7 @@ def _choose_feed(net, p, x, x_stride, out, out_stride, work):
         point.forward(architecture(net), p, x, x_stride, out, out_stride, work)
 
     def clip(net, p, x, x_stride, out, out_stride, work):
-        domain, clipped = domain_of(net), memory(p, n_in, None)
+        domain, clipped = domain_of(net), scratch_for(p, n_in, None)
         for j in range(n_in):
             x_j = np.float64(x[j * x_stride])
             if x_j < domain[j]:

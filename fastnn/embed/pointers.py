@@ -14,7 +14,7 @@ _INTP = ir.IntType(types.intp.bitwidth)
 
 
 @intrinsic(prefer_literal=True)
-def memory(typingctx, like, count, workspace):
+def scratch_for(typingctx, like, count, workspace):
     """A pointer, of the type of `like`, to scratch for `count` numbers, a literal.
 
     The scratch is the array `workspace`, or on the stack if that is None.

@@ -1,9 +1,9 @@
-"""The methods of a network, in compiled code, for derivatives along a direction and second derivatives."""
+"""The methods of a network in compiled code for derivatives along a direction, and second derivatives."""
 
 from __future__ import annotations
 
 from fastnn.embed.arguments import absent, check_array, check_workspace, require_derivatives, shapes_message
-from fastnn.embed.pointers import fits, holds, memory, stride
+from fastnn.embed.pointers import fits, holds, scratch_for, stride
 from fastnn.embed.refusals import Refusal, method
 from fastnn.embed.types import NetworkType, architecture, parameters
 from fastnn.kernels import point
@@ -23,7 +23,7 @@ def _hvp(net, x, v, t, out, workspace=None):
         if not (fit and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, v_0, t_0, out_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(t, 0), pointer(out, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.hvp(
             architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), t_0, stride(t, 0), out_0, stride(out, 0), work
         )
@@ -45,7 +45,7 @@ def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
         if not (fit and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, t_0, u_0, u_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0), pointer(slope, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.slopes(
             architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), u_0, stride(out, 0), u_1, stride(slope, 0), work
         )
@@ -55,7 +55,7 @@ def _taylor(net, x, t, out, slope, curvature=None, workspace=None):
         if not (fit and fits(curvature, (n_out,)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, t_0, u_0, u_1 = parameters(net), pointer(x, 0), pointer(t, 0), pointer(out, 0), pointer(slope, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.curvatures(
             architecture(net), p, x_0, stride(x, 0), t_0, stride(t, 0), u_0, stride(out, 0), u_1, stride(slope, 0),
             pointer(curvature, 0), stride(curvature, 0), work,
@@ -78,7 +78,7 @@ def _hessian(net, x, h, workspace=None, v=None):
         if not (fits(x, (n_in,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, h_0 = parameters(net), pointer(x, 0), pointer(h, 0)
-        work, one = memory(p, size, workspace), memory(p, 1, None)
+        work, one = scratch_for(p, size, workspace), scratch_for(p, 1, None)
         one[0] = 1.0
         point.hessian(architecture(net), p, x_0, stride(x, 0), one, 0, h_0, stride(h, 0), stride(h, 1), work)
 
@@ -86,7 +86,7 @@ def _hessian(net, x, h, workspace=None, v=None):
         if not (fits(x, (n_in,)) and fits(v, (n_out,)) and fits(h, (n_in, n_in)) and holds(workspace, size)):
             raise ValueError(message)
         p, x_0, v_0, h_0 = parameters(net), pointer(x, 0), pointer(v, 0), pointer(h, 0)
-        work = memory(p, size, workspace)
+        work = scratch_for(p, size, workspace)
         point.hessian(architecture(net), p, x_0, stride(x, 0), v_0, stride(v, 0), h_0, stride(h, 0), stride(h, 1), work)
 
     if absent(v):

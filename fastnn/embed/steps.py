@@ -30,7 +30,7 @@ from fastnn.kernels.tiles.layers import ALONE
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
 
-_MANY = 2**62  # steps
+_MANY = 2**62  # more steps than any call takes
 
 #: Indices in a state's `constants`: the training kernel's address, and the largest number of samples in a batch.
 _KERNEL, _MAX_BATCH = 0, 1
@@ -75,7 +75,7 @@ def _check(net: NetworkType, x: Any, y: Any, state: Any) -> None:
 
 @inlined
 def _within(place, rows, n, low, high):
-    """Whether none of the numbers in so many rows of `n` lies outside a range; NaN does not."""
+    """Whether none of the numbers in `rows` rows of `n` lies outside a range; NaN does not."""
     within = True
     for i in range(rows * n):
         within &= not (place[i] < low or place[i] > high)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn.embed.pointers import memory
+from fastnn.embed.pointers import scratch_for
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import outlined
 
@@ -32,7 +32,7 @@ def _keep_apart(typingctx):
 def batch_together(architecture, size, most, p, n, x, out):
     """Outputs of n samples, `most` at a time, with `size` numbers of scratch; `x` and `out` as in `forward_batch`."""
     _keep_apart()
-    (x, x_row, x_stride), (out, out_row, out_stride), here = x, out, memory(p, size, None)
+    (x, x_row, x_stride), (out, out_row, out_stride), here = x, out, scratch_for(p, size, None)
     there = here + size // 2
     for r in range(0, n, most):
         samples, outputs = (x + r * x_row, x_row, x_stride), (out + r * out_row, out_row, out_stride)
@@ -43,7 +43,7 @@ def batch_together(architecture, size, most, p, n, x, out):
 def jacobian_together(architecture, size, rows, p, n, x, out, jac):
     """Outputs and Jacobians of n samples, `rows` rows or columns of one together; `jac` has three strides."""
     _keep_apart()
-    (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, memory(p, size, None)
+    (x, x_row, x_stride), (out, out_row, out_stride), work = x, out, scratch_for(p, size, None)
     jac, jac_row, row, column = jac
     for r in range(n):
         x_r, out_r, jac_r = x + r * x_row, out + r * out_row, jac + r * jac_row

@@ -44,7 +44,7 @@ class Checkpoint:
     def _path(self, i: int) -> Path:
         return self._folder / f"chunk-{i:06d}.npz"
 
-    def load(self, i: int, piece: MembersOutcome, members: NDArray[np.int64]) -> bool:
+    def load(self, i: int, outcome: MembersOutcome, members: NDArray[np.int64]) -> bool:
         """Load the outcome of a chunk, if it is finished; whether it is.
 
         Raises
@@ -57,7 +57,7 @@ class Checkpoint:
             return False
         require_file(path)
         with refusing(path, "checkpoint must hold what fit_many wrote"), open(path, "rb") as file:
-            archive, places = Archive(file), {"params": piece.params, **vars(piece.records)}
+            archive, places = Archive(file), {"params": outcome.params, **vars(outcome.records)}
             for name, place in places.items():
                 if archive.claims[name] != (place.shape, place.dtype):
                     raise ValueError(f"its {name} is {archive.claims[name]}")
@@ -69,10 +69,10 @@ class Checkpoint:
             place[...] = arrays[name]
         return True
 
-    def save(self, i: int, piece: MembersOutcome) -> None:
+    def save(self, i: int, outcome: MembersOutcome) -> None:
         """Save a finished chunk."""
         file = BytesIO()
-        np.savez(file, params=piece.params, **vars(piece.records))
+        np.savez(file, params=outcome.params, **vars(outcome.records))
         write_whole(self._path(i), file.getvalue())
 
 

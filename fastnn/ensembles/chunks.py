@@ -52,7 +52,7 @@ def train_in_chunks(
         with suppress(KeyboardInterrupt), Interrupts() as interrupts:
 
             def report(before: int, more: int = 0) -> None:
-                bar.report(before, more)
+                bar.report(before + more)
                 if interrupts.pending:
                     raise KeyboardInterrupt
 
@@ -61,10 +61,10 @@ def train_in_chunks(
                 return outcome, interrupts.pending
             done = outcome.records.n_ended
             for i, part in waiting:
-                piece = train_members(job.part(part), threads, partial(report, done), outcome.part(part))
+                trained = train_members(job.part(part), threads, partial(report, done), outcome.part(part))
                 done += part.stop - part.start
                 if store is not None:
-                    store.save(i, piece)
+                    store.save(i, trained)
             return outcome, interrupts.pending
     return outcome, True
 

@@ -44,24 +44,20 @@ def run_on_executor(
                     failure = error
             if not running:
                 break
-            for future in _some_done(running):
+            # None is done, if none is for so long that it is time for a report.
+            for future in wait(running, timeout=SECONDS_A_CALL, return_when=FIRST_COMPLETED).done:
                 i, part = running.pop(future)
                 try:
-                    piece = future.result()
+                    trained = future.result()
                 except Exception as error:  # a lost worker: what others have finished is still collected
                     failure = failure or error
                     continue
-                outcome.put(part, piece)
+                outcome.put(part, trained)
                 if store is not None:
-                    store.save(i, piece)
+                    store.save(i, trained)
             report(outcome.records.n_ended)
     finally:
         for future in running:
             future.cancel()
     if failure is not None:
         raise failure
-
-
-def _some_done(running: dict[Future, tuple[int, slice]]) -> set[Future]:
-    """Those that are done: none, if none is for so long that it is time for a report."""
-    return wait(running, timeout=SECONDS_A_CALL, return_when=FIRST_COMPLETED).done

@@ -206,7 +206,7 @@ def _goes_in_lanes(job: MembersJob) -> bool:
         warn_of_stand_in(stacklevel=3)
         return False
     if job.specialize is None:
-        return job.may_share_lanes and _dispatch().members_in_lanes(job.spec)
+        return job.may_use_lanes and _dispatch().members_in_lanes(job.spec)
     return job.specialize
 
 

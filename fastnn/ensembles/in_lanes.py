@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.ensembles.threads import Piece, Report, share
+from fastnn.ensembles.threads import Report, Worker, share
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.missing import counted_weights
 from fastnn.kernels.functions.optimizers import rule_of
@@ -19,7 +19,7 @@ from fastnn.settings.catalogue import Loss
 from fastnn.training.interrupts import SECONDS_A_CALL
 
 
-def in_lanes(job: MembersJob, outcome: MembersOutcome, epochs: NDArray[np.int64] | None = None) -> Callable[[], Piece]:
+def in_lanes(job: MembersJob, outcome: MembersOutcome, epochs: NDArray[np.int64] | None = None) -> Callable[[], Worker]:
     """Train members in lanes, each for its own number of `epochs`, shape (K,), or all for the job's.
 
     Each thread has its own block of lanes, and takes members from a common queue.
@@ -47,11 +47,11 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, epochs: NDArray[np.int64]
     results = members.Results(outcome.params, **vars(outcome.records))  # type: ignore[call-arg] # as Records
     queue = np.zeros(1, np.int64)
 
-    def work() -> Piece:
+    def new_worker() -> Worker:
         block = members.new_block(kind, n, job.batch_size, job.X_val.shape[1], job.shuffle)
         ticks = _first_ticks(job, kind.lanes)
 
-        def step() -> bool:
+        def work() -> bool:
             nonlocal ticks
             clock = perf_counter()
             more = members.run(compiled, data, validation, parameters, results, block, queue, ticks)
@@ -60,9 +60,9 @@ def in_lanes(job: MembersJob, outcome: MembersOutcome, epochs: NDArray[np.int64]
                 ticks = max(1, int(min(ticks * 8, ticks * SECONDS_A_CALL / seconds)))
             return more
 
-        return step
+        return work
 
-    return work
+    return new_worker
 
 
 def _member_settings(job: MembersJob, settings: tuple[float, ...], epochs: NDArray[np.int64]) -> Any:
@@ -95,7 +95,7 @@ def _weights(loss: Loss, y: NDArray, weights: NDArray) -> tuple[NDArray, NDArray
         return weights, weights
     ones = np.ones(y.shape[:2], y.dtype) if len(weights) == 0 else weights
     counted = counted_weights(loss, y, ones)
-    return np.broadcast_to(ones, counted.shape).copy(), counted  # writable, for what is not has a type of its own
+    return np.broadcast_to(ones, counted.shape).copy(), counted  # writable, as a read-only array has another type
 
 
 def _first_ticks(job: MembersJob, lanes: int) -> int:

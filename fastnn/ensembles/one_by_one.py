@@ -10,28 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.trainable import check_trainable
-from fastnn.ensembles.features import unseen
-from fastnn.ensembles.threads import Piece
+from fastnn.ensembles.threads import Worker
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.monitor import Monitor, MonitorState
 from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
 from fastnn.settings.optimizers import SGD
 from fastnn.settings.schedules import ReduceOnPlateau, Schedule
-from fastnn.training import fit
+from fastnn.training.fit import fit
 
 
-def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callable[[], Piece]:
+def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callable[[], Worker]:
     """Members one after another, each by the kernels that train a single network, until `halt` is set."""
     queue = iter(range(len(job)))
 
-    def step() -> bool:
+    def work() -> bool:
         k = next(queue, None)  # a single call into C, so that two threads never draw the same
         if k is not None:
             _train_member(job, k, outcome, halt)
         return k is not None
 
-    return lambda: step
+    return lambda: work
 
 
 def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event) -> None:
@@ -39,7 +38,7 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
     job_of_one = _job_of_member(job, k, outcome.params[k])
     state = State.fresh(job.spec, job_of_one.optimizer, int(job.seeds[k]))
     with np.errstate(all="ignore"):  # the status says which members diverged
-        run = fit.fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt, warn=False)
+        run = fit(job_of_one, state, job.epochs, progress=False, specialize=False, halt=halt, warn=False)
     if run.stopped == "interrupted":
         raise KeyboardInterrupt
     records = outcome.records
@@ -85,7 +84,7 @@ def _job_of_member(job: MembersJob, k: int, params: NDArray) -> Job:
         shuffle=job.shuffle,
         l2=float(job.l2[k]),
         max_grad_norm=job.max_grad_norm,
-        trainable=None if job.features is None else check_trainable(~unseen(job.spec, job.features[k]), job.spec),
+        trainable=None if job.features is None else check_trainable(~job.unseen_weights(k), job.spec),
         monitor=monitor,
         slopes=job.slopes,
         member=int(job.streams[k]),

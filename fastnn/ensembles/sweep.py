@@ -20,7 +20,7 @@ from fastnn import checks
 from fastnn.checks.data import naming, split_data
 from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.ensembles.sweep_result import Sweep
-from fastnn.ensembles.sweep_settings import seeds_of, settings_of, split
+from fastnn.ensembles.sweep_settings import arguments_of, seeds_of, settings_of
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import ValidationData
 from fastnn.models.ensemble import Ensemble
@@ -127,7 +127,7 @@ def sweep(
         _check_one_set(validation_data)
     calls: dict[_Shared, list[_Run]] = defaultdict(list)
     for i, setting in enumerate(rows):
-        spec, call, each = split(common | setting, X, y)
+        spec, call, each = arguments_of(common | setting, X, y)
         shared = spec, tuple((name, type(value), value) for name, value in call.items())
         calls[shared] += [_Run(i, seed, fold, each) for seed, fold in product(numbers, range(folds or 1))]
 
@@ -144,7 +144,8 @@ def sweep(
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     all_rows = {"sample_weight": weights, "validation_data": (X, y, weights)}
     for shared, runs in calls.items():  # all of them before any is trained
-        _check_call(X, y, shared, runs, given_data if folds is None else all_rows)
+        data = given_data if folds is None else all_rows
+        checks.check_members_job(shared[0], X, y, **(_LEFT_OUT | _options(shared, runs) | data))
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
         for number, (shared, runs) in enumerate(calls.items()):
@@ -230,11 +231,6 @@ def _options(shared: _Shared, runs: list[_Run]) -> dict[str, Any]:
     options |= {"members": len(runs), "l2": each.pop("l2")}
     options["optimizer"] = replace(options["optimizer"], **each)  # one for each
     return options
-
-
-def _check_call(X: NDArray[Any], y: NDArray[Any], shared: _Shared, runs: list[_Run], data: Mapping[str, Any]) -> None:
-    """Refuse, as it will, what a call of `fit_many` does not take; raises TypeError or ValueError."""
-    checks.check_members_job(shared[0], X, y, **(_LEFT_OUT | _options(shared, runs) | dict(data)))
 
 
 def _held_out(

@@ -58,7 +58,7 @@ def seeds_of(seeds: Any) -> Sequence[int]:
     return range(count)
 
 
-def split(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
+def arguments_of(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, dict[str, Any], dict[str, float]]:
     """A setting's spec, the arguments of its call of `fit_many`, and those in which members of the call differ.
 
     Raises

@@ -11,8 +11,8 @@ from fastnn.training.interrupts import SECONDS_A_CALL
 #: Called with the number of members done; what it raises ends the training.
 Report = Callable[[int], None]
 
-#: Does a piece of the work each time it is called; whether any is left.
-Piece = Callable[[], bool]
+#: Does some of the work each time it is called; whether any is left.
+Worker = Callable[[], bool]
 
 
 def silent(done: int) -> None:
@@ -20,19 +20,19 @@ def silent(done: int) -> None:
 
 
 def share(
-    work: Callable[[], Piece], threads: int, outcome: MembersOutcome, report: Report, halt: Event | None = None
+    new_worker: Callable[[], Worker], threads: int, outcome: MembersOutcome, report: Report, halt: Event | None = None
 ) -> None:
-    """Let threads, including this one, work until nothing is left: each calls what `work()` returns until it is false.
+    """Let threads, including this one, work until nothing is left, each by a worker of its own.
 
-    An exception in one of them ends the work of all; `halt` is then set, for those in the middle of a long piece.
+    An exception in one of them ends the work of all; `halt` is then set, for those in the middle of a long call.
     """
     failures: list[BaseException] = []
     halt = Event() if halt is None else halt
 
     def help_out() -> None:
         try:
-            step = work()
-            while not halt.is_set() and step():
+            work = new_worker()
+            while not halt.is_set() and work():
                 pass
         except BaseException as error:
             failures.append(error)
@@ -46,8 +46,8 @@ def share(
     try:
         for helper in helpers:
             helper.start()
-        step = work()
-        while step():
+        work = new_worker()
+        while work():
             show()
         for helper in helpers:
             while helper.is_alive():

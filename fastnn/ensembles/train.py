@@ -6,7 +6,6 @@ from threading import Event
 
 import numpy as np
 
-from fastnn.ensembles.features import unseen
 from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
 from fastnn.ensembles.threads import Report, share, silent
@@ -41,21 +40,21 @@ def train_members(
     outcome = MembersOutcome.blank(job) if outcome is None else outcome
     if job.features is not None:
         first = first.copy()
-        first[unseen(job.spec, job.features)] = 0
+        first[job.unseen_weights()] = 0
     outcome.params[:] = first
     halt = Event()
     if job.specialize:
         with importing_numba():
             from fastnn.ensembles.in_lanes import in_lanes, rewind
 
-        work = in_lanes(job, outcome)
+        new_worker = in_lanes(job, outcome)
     else:
-        work = one_by_one(job, outcome, halt)
+        new_worker = one_by_one(job, outcome, halt)
     try:
-        share(work, min(threads, len(job)), outcome, report, halt)
+        share(new_worker, min(threads, len(job)), outcome, report, halt)
         if job.specialize:
             rewind(job, first, outcome, report)
-    except BaseException:  # Ctrl-C: who diverged is not finished before `rewind` has found what it keeps
+    except BaseException:  # Ctrl-C: a member that diverged is not finished until `rewind` has found what it keeps
         outcome.records.status[~np.isfinite(outcome.params).all(axis=1)] = 0
         raise
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -127,7 +127,7 @@ class Job:
         return all(bool(np.isfinite(numbers).all()) for numbers in data)
 
     @property
-    def is_plain(self) -> bool:
+    def may_use_lanes(self) -> bool:
         """Whether an update rule trains on arrays, by the loss alone.
 
         There are no batches from a callable, slopes, frozen parameters, dropout, noise or convention.
@@ -233,16 +233,8 @@ class State:
 
     def copy(self) -> State:
         """An independent copy of the state."""
-        return State(
-            self.optimizer,
-            self.seed,
-            self.slots.copy(),
-            self.counters.copy(),
-            self.sums.copy(),
-            self.monitor_state.copy(),
-            self.best.copy(),
-            None if self.last is None else self.last.copy(),
-        )
+        arrays: Any = {name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays)
 
 
 class Status(IntEnum):

@@ -90,11 +90,19 @@ class MembersJob:
         return len(self.streams)
 
     @property
-    def may_share_lanes(self) -> bool:
+    def may_use_lanes(self) -> bool:
         """Whether the kernels that train members in lanes can do everything that is asked for."""
         follows_plateau = isinstance(self.optimizer.learning_rate, ReduceOnPlateau)
         alike = not follows_plateau and self.slopes is None
         return alike and (self.stopping is None or self.stopping.monitor == "loss")
+
+    def unseen_weights(self, index: Any = ...) -> NDArray[np.bool_]:
+        """Which parameters of some members are weights of features that they do not use, shape (..., n_params)."""
+        assert self.features is not None
+        features = self.features[index]
+        unseen = np.zeros((*features.shape[:-1], self.spec.n_params), bool)
+        self.spec.weights(unseen)[0][:] = ~features[..., np.newaxis]
+        return unseen
 
     def part(self, index: Any) -> MembersJob:
         """The job of some members, or this one if they are all."""
@@ -142,11 +150,11 @@ class MembersOutcome:
         params = np.empty((len(job), job.spec.n_params), job.spec.dtype)
         return cls(params, Records.blank(job.streams, kept, job.X_val.shape[1] > 0))
 
-    def part(self, members: Any) -> MembersOutcome:
+    def part(self, index: Any) -> MembersOutcome:
         """The outcome of some members, in the same memory for a slice, or this one if they are all."""
-        if _is_all(members, len(self.params)):
+        if _is_all(index, len(self.params)):
             return self
-        return MembersOutcome(self.params[members], self.records[members])
+        return MembersOutcome(self.params[index], self.records[index])
 
     def put(self, index: Any, other: MembersOutcome) -> None:
         """Replace the outcome of some members."""

@@ -105,7 +105,7 @@ class Monitor:
         missing = np.isnan(self.y)
         y = np.where(missing, 0.0, self.y.astype(np.float64))
         weight = np.ones(len(y)) if self.sample_weight is None else self.sample_weight.astype(np.float64)
-        # Elementwise: a product of matrices would be BLAS's, whose bits hang on its threads.
+        # Elementwise: a product of matrices would be BLAS's, whose bits depend on its threads.
         weight = ~missing * weight[:, np.newaxis]
         total = weight.sum(axis=0)
         mean = (weight * y).sum(axis=0) / np.where(total > 0, total, 1.0)

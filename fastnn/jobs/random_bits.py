@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RANGE = 2.0**32  # how many numbers they can be
+RANGE = 2.0**32  # how many values they can take
 
 
 def threshold(rate: float) -> int:

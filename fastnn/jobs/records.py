@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Why a member's training ended, by its status.
-STOPPED = ("waiting", "finished", "early", "diverged")
+STATUS_NAMES = ("waiting", "finished", "early", "diverged")
 
 #: The statuses of training that has ended.
 FINISHED, EARLY, DIVERGED = 1, 2, 3

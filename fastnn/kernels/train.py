@@ -24,7 +24,7 @@ def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None
         Whether to compile for the sizes of this network (`fastnn.kernels.lanes.samples`), whose results differ by
         rounding and which takes plain jobs alone. By default where it pays, which the network and the batch decide.
     """
-    if specialize or (specialize is None and job.is_plain and dispatch.samples_in_lanes(job.spec, job.batch_size)):
+    if specialize or (specialize is None and job.may_use_lanes and dispatch.samples_in_lanes(job.spec, job.batch_size)):
         return PreparedForLanes(job, state).run
     threads = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
     prepared = PreparedForTiles(job, state, threads=threads)

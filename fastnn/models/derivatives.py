@@ -22,7 +22,7 @@ class Derivatives:
 
     _spec: NetworkSpec
     _params: NDArray[Any]
-    _compiled: Any
+    _methods: Any
 
     # ---------------------------------------------------------------- with respect to the inputs
     def jacobian(
@@ -45,7 +45,7 @@ class Derivatives:
         spec = self._spec
         x, rows = self._samples(x)
         self._check_written({"out": (out, (*rows, spec.n_out)), "jac": (jac, (*rows, spec.n_out, spec.n_in))}, x=x)
-        self._compiled.jacobian(self, x, out, jac)
+        self._methods.jacobian(self, x, out, jac)
 
     def vjp(
         self,
@@ -77,7 +77,7 @@ class Derivatives:
         if grad is not None:
             written["grad"] = grad, (spec.n_params,)
         self._check_written(written, x=x, v=v)
-        self._compiled.vjp(self, x, v, out, grad)
+        self._methods.vjp(self, x, v, out, grad)
 
     def jvp(self, x: ArrayLike, t: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
         """Write ``J t``, where J is the Jacobian at a sample: the derivative of the outputs along `t`.
@@ -95,7 +95,7 @@ class Derivatives:
         spec = self._spec
         x, t = checks.check_sample(x, spec), self._vector("t", t, spec.n_in)
         self._check_written({"out": (out, (spec.n_out,))}, x=x, t=t)
-        self._compiled.jvp(self, x, t, out)
+        self._methods.jvp(self, x, t, out)
 
     # ---------------------------------------------------------------- of second order
     def hessian(
@@ -121,7 +121,7 @@ class Derivatives:
             raise ValueError(f"v must say which outputs, as the network has {spec.n_out}; got None")
         x, v = checks.check_sample(x, spec), None if v is None else self._vector("v", v, spec.n_out)
         self._check_written({"h": (h, (spec.n_in, spec.n_in))}, x=x, v=v)
-        self._compiled.hessian(self, x, h, v)
+        self._methods.hessian(self, x, h, v)
 
     def hvp(
         self, x: ArrayLike, v: ArrayLike, t: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None
@@ -146,7 +146,7 @@ class Derivatives:
         spec = self._spec
         x, v, t = checks.check_sample(x, spec), self._vector("v", v, spec.n_out), self._vector("t", t, spec.n_in)
         self._check_written({"out": (out, (spec.n_in,))}, x=x, v=v, t=t)
-        self._compiled.hvp(self, x, v, t, out)
+        self._methods.hvp(self, x, v, t, out)
 
     def taylor(
         self,
@@ -178,7 +178,7 @@ class Derivatives:
         if curvature is not None:
             written["curvature"] = curvature, (spec.n_out,)
         self._check_written(written, x=x, t=t)
-        self._compiled.taylor(self, x, t, out, slope, curvature)
+        self._methods.taylor(self, x, t, out, slope, curvature)
 
     # ---------------------------------------------------------------- with respect to the parameters
     def vjp_params(self, x: ArrayLike, v: ArrayLike, grad: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
@@ -199,7 +199,7 @@ class Derivatives:
         x, rows = self._samples(x)
         v = checks.check_numbers("v", v, (*rows, self._spec.n_out), self._spec)
         self._check_written({"grad": (grad, (self._spec.n_params,))}, x=x, v=v)
-        self._compiled.vjp_params(self, x, v, grad)
+        self._methods.vjp_params(self, x, v, grad)
 
     def taylor_vjp_params(
         self,
@@ -233,7 +233,7 @@ class Derivatives:
             v_curvature = self._vector("v_curvature", v_curvature, spec.n_out)
         gradient = {"grad": (grad, (spec.n_params,))}
         self._check_written(gradient, x=x, t=t, v=v, v_slope=v_slope, v_curvature=v_curvature)
-        self._compiled.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, grad)
+        self._methods.taylor_vjp_params(self, x, t, v, v_slope, v_curvature, grad)
 
     # ---------------------------------------------------------------- checks
     def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray[Any]:
@@ -247,7 +247,7 @@ class Derivatives:
 
     def _refuse_workspace(self, workspace: Any) -> None:
         """From Python none is needed: what stands in its place was meant for another argument."""
-        if not self._compiled.as_inside:
+        if not self._methods.as_inside:
             checks.check_no_workspace(workspace)
 
     def _require_derivatives(self, order: int) -> None:
@@ -258,7 +258,7 @@ class Derivatives:
 
     def _check_out(self, name: str, array: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         """Check an array to write to, whose numbers may lie apart as inside compiled code, but those of a gradient."""
-        strided = self._compiled.as_inside and name != "grad"
+        strided = self._methods.as_inside and name != "grad"
         return checks.check_out(name, array, shape, self._spec, strided=strided)
 
     def _check_written(

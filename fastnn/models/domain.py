@@ -88,22 +88,26 @@ def distance(domain: NDArray[Any], X: NDArray[Any]) -> NDArray[np.float64]:
         return np.sqrt((whitened**2).sum(axis=1))
 
 
+def _bounds(domain: NDArray[Any], X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    n_in = X.shape[1]
+    return domain[:n_in], domain[n_in : 2 * n_in]
+
+
 def inside(domain: NDArray[Any], X: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether samples, shape (n, n_in), lie within the bounds; those with NaN do not."""
-    n_in = X.shape[1]
-    return np.asarray(((domain[:n_in] <= X) & (domain[n_in : 2 * n_in] >= X)).all(axis=1))
+    low, high = _bounds(domain, X)
+    return np.asarray(((low <= X) & (high >= X)).all(axis=1))
 
 
 def clipped(domain: NDArray[Any], X: NDArray[Any]) -> NDArray[Any]:
     """The samples, with each input outside its bounds moved to the nearest bound."""
-    n_in = X.shape[1]
-    return np.clip(X, domain[:n_in].astype(X.dtype), domain[n_in : 2 * n_in].astype(X.dtype))
+    low, high = _bounds(domain, X)
+    return np.clip(X, low.astype(X.dtype), high.astype(X.dtype))
 
 
 def refuse_outside(domain: NDArray[Any], X: NDArray[Any]) -> None:
     """Raise ValueError if a sample lies outside the bounds."""
-    n_in = X.shape[1]
-    low, high = domain[:n_in], domain[n_in : 2 * n_in]
+    low, high = _bounds(domain, X)
     away = np.argwhere(~((low <= X) & (high >= X)))
     if len(away):
         row, column = away[0]

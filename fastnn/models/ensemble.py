@@ -27,7 +27,7 @@ from fastnn.checks import (
     describe,
     has_masked,
 )
-from fastnn.jobs.records import STOPPED, Records
+from fastnn.jobs.records import STATUS_NAMES, Records
 from fastnn.kernels.jit.held import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.models.exports import Exports
@@ -118,7 +118,7 @@ class Ensemble(Exports):
     @property
     def stopped(self) -> NDArray[np.str_]:
         """Why each member's training ended: "finished", "early" or "diverged"; shape (K,)."""
-        return np.array(STOPPED)[self.records.status]
+        return np.array(STATUS_NAMES)[self.records.status]
 
     @cached_property
     def numba_type(self) -> Any:
@@ -157,16 +157,16 @@ class Ensemble(Exports):
         if off:
             out[:] = self.predict(x[np.newaxis])[:, 0]
             return
-        scratch = self._compiled.scratch("forward")
+        scratch = self._methods.scratch("forward")
         from fastnn.embed import ensembles
 
         ensembles.forward(self, x, out, scratch)
 
     @cached_property
-    def _compiled(self) -> Any:
+    def _methods(self) -> Any:
         with importing_numba():
             from fastnn.embed import ensembles, from_python  # noqa: F401 - which `forward` needs
-        return from_python.Compiled(self._spec)
+        return from_python.CompiledMethods(self._spec)
 
     def __len__(self) -> int:
         return len(self._params)
@@ -317,7 +317,7 @@ class Ensemble(Exports):
         if n > len(self):
             raise ValueError(f"n must be at most the number of members, {len(self)}; got {n}")
         records = self.records
-        monitored = np.isfinite(records.best).any()  # who has nothing finite then comes behind those who have
+        monitored = np.isfinite(records.best).any()  # a member that never had a finite one comes last
         rank = np.where(records.diverged, np.nan, records.best if monitored else records.loss)
         return self[np.argsort(rank, kind="stable")[:n]]
 

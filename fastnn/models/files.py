@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from fastnn.checks import check_name, check_spec
 from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
-from fastnn.jobs.records import STOPPED, Records
+from fastnn.jobs.records import STATUS_NAMES, Records
 from fastnn.models.reading import (
     LONGEST_HEADER,
-    STATE,
+    STATE_HINT,
     Archive,
     Claim,
     open_safetensors,
@@ -249,7 +249,7 @@ def _read_records(archive: Archive, members: int) -> Records:
             raise ValueError(f"its {name} is {claim} for {members} members")
         arrays[name] = archive.read(name)
     status = arrays["status"]
-    if ((status < 0) | (status >= len(STOPPED))).any():
+    if ((status < 0) | (status >= len(STATUS_NAMES))).any():
         raise ValueError("its status is none of those a member can have")
     return Records(**arrays)
 
@@ -270,7 +270,7 @@ def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:
     with open_safetensors(path) as file:
         metadata = file.metadata() or {}
         if "fastnn" not in metadata:
-            raise ValueError(f"it does not say that it is one; {STATE}")
+            raise ValueError(f"it does not say that it is one; {STATE_HINT}")
         header = metadata["fastnn"]
         if len(header) > LONGEST_HEADER:
             raise ValueError("its header is too long")

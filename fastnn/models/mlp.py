@@ -25,7 +25,8 @@ from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.own import Activation, Loss, plain_name
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
-from fastnn.training import fit as run
+from fastnn.training.fit import Callback
+from fastnn.training.fit import fit as fit_job
 from fastnn.training.history import History
 from fastnn.training.twins import twin
 
@@ -261,7 +262,7 @@ class MLP(SingleSample, InDomain, Exports):
         validation_data: ValidationData | None = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
-        callback: run.Callback | None = None,
+        callback: Callback | None = None,
         state: State | None = None,
         rng: Any = None,
         progress: bool | None = None,
@@ -412,7 +413,7 @@ class MLP(SingleSample, InDomain, Exports):
         )
         state = checks.check_state(state, rng, job)
         job.monitor = checks.check_monitor(job, validation_data, validation_fraction, early_stopping)
-        return run.fit(
+        return fit_job(
             job,
             state,
             epochs,

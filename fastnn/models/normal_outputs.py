@@ -1,4 +1,4 @@
-"""What networks say of a target that learned its variance beside its mean, by the loss ``"gaussian_nll"``."""
+"""What networks that learned variances beside means, by the loss ``"gaussian_nll"``, say of a target."""
 
 from __future__ import annotations
 

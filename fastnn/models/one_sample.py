@@ -35,14 +35,14 @@ class SingleSample(Derivatives):
         return self.numba_type
 
     @cached_property
-    def _compiled(self) -> Any:
+    def _methods(self) -> Any:
         if compiler_is_off():
-            from fastnn.reference.one_sample import OneSample
+            from fastnn.reference.one_sample import NumpyMethods
 
-            return OneSample(self._spec, respect_domain)
+            return NumpyMethods(self._spec, respect_domain)
         with importing_numba():
             from fastnn.embed import from_python
-        return from_python.Compiled(self._spec)
+        return from_python.CompiledMethods(self._spec)
 
     def workspace(self, method: str = "forward") -> NDArray[Any]:
         """Allocate scratch for a method of a wide network, for the calls of one thread inside compiled code.
@@ -64,7 +64,7 @@ class SingleSample(Derivatives):
             If `method` is none of these.
         """
         checks.check_name("method", method, METHODS)
-        return self._compiled.workspace(method)
+        return self._methods.workspace(method)
 
     def forward(self, x: ArrayLike, out: NDArray[Any], workspace: NDArray[Any] | None = None) -> None:
         """Write the outputs for one sample; inside compiled code also for several, a row each of `x` and `out`.
@@ -86,26 +86,26 @@ class SingleSample(Derivatives):
         """
         self._refuse_workspace(workspace)
         spec = self._spec
-        if self._compiled.as_inside and (X := checks.check_samples(x, spec)).ndim == 2:  # as inside compiled code
+        if self._methods.as_inside and (X := checks.check_samples(x, spec)).ndim == 2:  # as inside compiled code
             out = checks.check_out("out", out, (len(X), spec.n_out), spec, strided=True)
             checks.check_apart(out=out, x=X, params=self._params)
-            self._compiled.forward(self, X, out)
+            self._methods.forward(self, X, out)
             return
         x, out = checks.check_sample(x, spec), self._check_out("out", out, (spec.n_out,))
         checks.check_apart(out=out, params=self._params)
-        self._compiled.forward(self, x, out)
+        self._methods.forward(self, x, out)
 
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """Return the outputs, shape (n_out,), for one sample `x`, shape (n_in,); raises as `forward`.
 
         Inside compiled code it takes several samples, too, as `forward` does.
         """
-        if self._compiled.as_inside and (X := checks.check_samples(x, self._spec)).ndim == 2:
+        if self._methods.as_inside and (X := checks.check_samples(x, self._spec)).ndim == 2:
             outputs = np.empty((len(X), self._spec.n_out), self._spec.dtype)
             self.forward(X, outputs)
             return outputs
         out = np.empty(self._spec.n_out, self._spec.dtype)
-        self._compiled.forward(self, checks.check_sample(x, self._spec), out)
+        self._methods.forward(self, checks.check_sample(x, self._spec), out)
         return out
 
     def forward_with(
@@ -130,7 +130,7 @@ class SingleSample(Derivatives):
         params, x = checks.check_params(params, spec), checks.check_sample(x, spec)
         checks.check_apart(out=self._check_out("out", out, (spec.n_out,)), params=params)
         checks.check_apart(out=out, params=self._params)
-        self._compiled.forward_with(self, params, x, out)
+        self._methods.forward_with(self, params, x, out)
 
     def train_step(self, x: NDArray[Any], y: NDArray[Any], state: TrainState) -> float:
         """Take one training step on a sample or a batch, in a training loop of your own.
@@ -212,5 +212,5 @@ class SingleSample(Derivatives):
             refuse("net.cfunc")
         known = self._cfunctions
         if not isinstance(caller, str) or caller not in known:
-            known[caller] = self._compiled.cfunc(self, caller)
+            known[caller] = self._methods.cfunc(self, caller)
         return known[caller]

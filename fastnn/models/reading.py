@@ -23,13 +23,13 @@ from fastnn.checks.extras import require
 from fastnn.jobs.aligned import aligned_empty
 
 #: Largest number of bytes in an archive's directory, in a network's header, and in the header of a table's model.
-DIRECTORY, LONGEST_HEADER, LONGEST_TABLE = 2**17, 2**18, 2**22
+LONGEST_DIRECTORY, LONGEST_HEADER, LONGEST_TABLE = 2**17, 2**18, 2**22
 
 #: Bytes that are read at once.
 CHUNK = 2**16
 
 #: What is done with a `.safetensors` file that is not fastnn's.
-STATE = "`fastnn convert` with --activations reads a state_dict"
+STATE_HINT = "`fastnn convert` with --activations reads a state_dict"
 
 #: Kinds of numbers: signed and unsigned integers, floats; and texts.
 _KINDS = "iufU"
@@ -108,7 +108,8 @@ class _Sipped:
         self._file, self.seek, self.tell, self.seekable = file, file.seek, file.tell, file.seekable
 
     def read(self, count: int = -1) -> bytes:
-        if count > DIRECTORY or len(data := self._file.read(DIRECTORY + 1 if count < 0 else count)) > DIRECTORY:
+        most = LONGEST_DIRECTORY
+        if count > most or len(data := self._file.read(most + 1 if count < 0 else count)) > most:
             raise ValueError("its directory is too long")
         return data
 
@@ -199,6 +200,6 @@ def open_safetensors(path: Path) -> Iterator[Any]:
             raise ValueError(f"its header claims {length} bytes")
         header = file.read(length)
     if header.count(b'"data_offsets"') not in (1, 2, 3) or header.replace(rb"\"", b"").count(b'"') > 64:
-        raise ValueError(f"it must hold one to three arrays, and little else; {STATE}")
+        raise ValueError(f"it must hold one to three arrays, and little else; {STATE_HINT}")
     with safetensors.safe_open(path, framework="numpy") as file:
         yield file

@@ -12,8 +12,8 @@ from fastnn.reference import network, series
 from fastnn.settings.spec import NetworkSpec
 
 
-class OneSample:
-    """The methods for one spec, as `fastnn.embed.from_python.Compiled` has them. All arguments are trusted.
+class NumpyMethods:
+    """The methods for one spec, as `fastnn.embed.from_python.CompiledMethods` has them. All arguments are trusted.
 
     Parameters
     ----------

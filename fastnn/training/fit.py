@@ -352,24 +352,19 @@ class _Run:
     def history(self, seconds: float, stopped: Stop) -> History:
         """The record of the run."""
         done, monitor, validation = self.done, self.job.monitor, self.validation
-        best = None
-        if (
-            monitor is not None
-            and monitor.stopping is not None
-            and self.state.monitor_state[MonitorState.BEST_EPOCH] >= 0
-        ):
-            best = int(self.state.monitor_state[MonitorState.BEST_EPOCH])
+        stops_early = monitor is not None and monitor.stopping is not None
+        best = int(self.state.monitor_state[MonitorState.BEST_EPOCH])
         return History(
-            self.losses[:done],
-            self.learning_rates[:done],
-            seconds,
-            stopped,
-            self.state,
-            None if validation is None else validation.loss[:done],
-            None if validation is None else validation.metric[:done],
-            self.job.loss.metric,
-            best,
-            evidence.recall(self.state.monitor_state) if is_bayesian(self.job.optimizer) else None,
+            loss=self.losses[:done],
+            learning_rate=self.learning_rates[:done],
+            seconds=seconds,
+            stopped=stopped,
+            state=self.state,
+            validation_loss=None if validation is None else validation.loss[:done],
+            validation_metric=None if validation is None else validation.metric[:done],
+            metric=self.job.loss.metric,
+            best_epoch=best if stops_early and best >= 0 else None,
+            evidence=evidence.recall(self.state.monitor_state) if is_bayesian(self.job.optimizer) else None,
         )
 
 

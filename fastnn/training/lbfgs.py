@@ -41,7 +41,7 @@ class Lbfgs:
     end_epoch : callable
         What is done when an epoch ends.
     interrupts : Interrupts
-        Are answered between two evaluations.
+        Ctrl-C is answered between two evaluations.
     """
 
     def __init__(self, job: Job, backend: str, end_epoch: Callable[..., bool], interrupts: Interrupts):

@@ -83,7 +83,7 @@ def train(
     end_epoch : callable
         What is done when an epoch ends.
     interrupts : Interrupts
-        Are answered in the middle of a step.
+        Ctrl-C is answered in the middle of a step.
     """
     problem, monitor_state = _Problem(job, backend, interrupts), state.monitor_state
     for i in range(min(len(losses), max_steps)):

@@ -123,9 +123,8 @@ class MembersBar(ProgressBar):
     unknown: ClassVar[dict[str, float]] = {"a_second": 0.0}
     _found: int | None = None  # members that an earlier run has finished
 
-    def report(self, before: int, more: int = 0) -> None:
+    def report(self, done: int) -> None:
         """Show the number of finished members, the first time those that need no training."""
-        done = before + more
         if self._found is None:
             self._found = done
         self._move(done, a_second=(done - self._found) / max(1e-9, perf_counter() - self._start))

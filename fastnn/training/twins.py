@@ -88,7 +88,7 @@ class NormalEquations(Protocol):
         """The trace of the inverse of a matrix with this Cholesky factor."""
 
 
-class Slopes(Protocol):
+class SlopesOfOutputs(Protocol):
     """Slopes of the outputs, and their derivatives with respect to the parameters; see `fastnn.reference.slopes`."""
 
     def slope_values(self, spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
@@ -138,7 +138,7 @@ def twin(backend: str, module: Literal["end_epoch"]) -> EndOfEpoch: ...
 @overload
 def twin(backend: str, module: Literal["normal_equations"]) -> NormalEquations: ...
 @overload
-def twin(backend: str, module: Literal["slopes"]) -> Slopes: ...
+def twin(backend: str, module: Literal["slopes"]) -> SlopesOfOutputs: ...
 @overload
 def twin(backend: Literal["numba"], module: Literal["shuffle"]) -> Any: ...
 
