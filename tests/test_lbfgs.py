@@ -116,6 +116,30 @@ def test_tiny_inputs_are_no_reason_to_have_converged(scale):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("scale", "shift", "bias"),
+    [((1e-4, 1, 1e4), 0, True), ((1e-4, 1, 1e4), 0, False), (1, (2000, 0, 10), True), (1, 1e5, True), (1e6, 0, True)],
+)
+@pytest.mark.filterwarnings("ignore:training stalled:RuntimeWarning")
+def test_what_has_converged_is_the_minimum_whatever_the_units_of_the_inputs(scale, shift, bias, dtype, backend):
+    samples = (X * scale + shift).astype(dtype)
+    targets = (X @ [1, 2, 3] + 0.1 * Y[:, 0]).astype(dtype)
+    design = np.c_[samples, np.ones((37, int(bias)))].astype(np.float64)
+    error = design @ np.linalg.lstsq(design, targets, rcond=None)[0] - targets
+    net = MLP((3, 1), dtype=dtype, bias=bias, rng=0)
+    history = net.fit(samples, targets, optimizer=LBFGS(), epochs=500, backend=backend)
+    if history.stopped == "converged":
+        assert history.loss[-1] < 1.001 * (error**2).mean()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_constant_input_is_no_reason_to_have_stalled(dtype, backend):
+    samples = np.c_[X, np.full(37, 0.1)]  # whose mean differs from it by rounding
+    history = MLP((4, 2), dtype=dtype, rng=0).fit(samples, Y, optimizer=LBFGS(), epochs=500, backend=backend)
+    assert history.stopped == "converged"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_loss_that_is_zero_at_its_minimum_by_chance_has_converged(backend, dtype):
     for seed in range(8):
         noise = np.random.default_rng(seed).normal(size=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from math import isfinite, sqrt
 from queue import SimpleQueue
 from threading import Thread
@@ -17,7 +18,7 @@ from fastnn.settings.solvers import LBFGS
 from fastnn.training.blas import norm
 from fastnn.training.interrupts import Interrupted, Interrupts
 from fastnn.training.twins import twin
-from fastnn.training.verdict import rounding_loss, size_of_loss
+from fastnn.training.verdict import rounding_loss, size_of_loss, some_rows
 
 #: Length of the step along the gradient, relative to the parameters, over which a difference gives the curvature.
 PROBE = 1e-4
@@ -163,6 +164,7 @@ class Lbfgs:
         """Whether no step along the gradient, or along a layer's part of it, can gain more than a `little` of the loss.
 
         This is judged by the curvature along them: if the inputs are tiny, a small derivative may still promise much.
+        So may the gradient of the same network on standardised samples, where these are not.
         """
         if not isfinite(loss):
             return False
@@ -171,26 +173,67 @@ class Lbfgs:
             if abs(loss) <= rounding_loss(self._job):
                 return True
             size = max(abs(loss), size_of_loss(self._job, x.astype(dtype)))
-            promise = max(self._gain(x, size, gradient, part) for part in (gradient, *self._of_layers(gradient)))
+            promise = max(self._gain(x, size, gradient, part, norm(part), norm(x)) for part in self._parts(gradient))
+            promise = max(promise, self._gain(x, size, gradient, *self._on_standardised(x, gradient)))
         return promise <= max(little, 10 * np.finfo(dtype).eps) * size
 
-    def _of_layers(self, gradient: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-        """The gradient restricted to each layer's weights in turn."""
+    def _parts(self, gradient: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        """The gradient, and that restricted to each layer's weights in turn."""
+        yield gradient
         for l in range(self._job.spec.n_layers):
             part = np.zeros_like(gradient)
             self._job.spec.weights(part)[l][:] = self._job.spec.weights(gradient)[l]
             yield part
 
+    def _on_standardised(
+        self, x: NDArray[np.float64], gradient: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], float, float]:
+        """The gradient with respect to the parameters that standardised samples would have, as a step of ours.
+
+        Also its length, and that of those parameters: ``W' = s W`` and ``b' = b + m W`` for the mean m and the scale s.
+        """
+        spec = self._job.spec
+        mean, scale = self._moments
+        varies = scale > 10 * np.finfo(self._job.params.dtype).eps * abs(mean)  # by more than rounding
+        per_scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=varies)
+        theirs, step, there = gradient.copy(), gradient.copy(), x.copy()
+        by_weights, changes, weights = (spec.weights(each)[0] for each in (theirs, step, there))
+        if spec.bias:
+            by_weights -= mean * spec.biases(gradient)[0]
+            spec.biases(there)[0][:] += (mean * weights).sum(axis=0)
+        by_weights *= per_scale
+        changes[:] = by_weights * per_scale
+        weights *= scale
+        if spec.bias:
+            spec.biases(step)[0][:] -= (mean * changes).sum(axis=0)
+        return step, norm(theirs), norm(there)
+
+    @cached_property
+    def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and scale of each input, shape (n_in, 1), of which networks without biases take no mean."""
+        rows, _ = some_rows(self._job)
+        samples = self._job.X[rows].astype(np.float64)
+        mean = samples.mean(axis=0) if self._job.spec.bias else np.zeros(samples.shape[1])
+        return mean[:, np.newaxis], np.sqrt(((samples - mean) ** 2).mean(axis=0))[:, np.newaxis]
+
     def _gain(
-        self, x: NDArray[np.float64], size: float, gradient: NDArray[np.float64], part: NDArray[np.float64]
+        self,
+        x: NDArray[np.float64],
+        size: float,
+        gradient: NDArray[np.float64],
+        step: NDArray[np.float64],
+        length: float,
+        extent: float,
     ) -> float:
-        """How much the best step along a part of the gradient would lower a loss of this size if it were a parabola."""
-        length = norm(part)
+        """How much the best multiple of a step would lower a loss of this size if it were a parabola.
+
+        The step lowers it by the square of the length, to first order; the parameters, in its units, have this extent.
+        """
         if length == 0:
             return 0.0
-        probe = PROBE * min(max(1.0, norm(x)), size / length)
-        _, behind = self._evaluate(x - probe / length * part)
-        curvature = ((gradient - behind) * part).sum() / (probe * length)
+        probe = PROBE * min(max(1.0, extent), size / length)
+        _, behind = self._evaluate(x - probe / length * step)
+        curvature = ((gradient - behind) * step).sum() / (probe * length)
         return length**2 / (2 * curvature) if curvature > 0 else np.inf
 
 

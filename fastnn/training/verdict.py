@@ -30,7 +30,7 @@ def why_stalled(job: Job) -> str | None:
     spec, loss = job.spec, job.loss
     if loss.logits_of is not None:  # such an output never saturates: its derivative is o - y
         return None
-    rows, weights = _some_rows(job)
+    rows, weights = some_rows(job)
     of_target = slice(loss.n_targets(spec.n_out))  # the outputs that are compared with targets
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         missing = np.isnan(job.y[rows]) & loss.masked
@@ -49,7 +49,7 @@ def why_stalled(job: Job) -> str | None:
     return None
 
 
-def _some_rows(job: Job) -> tuple[NDArray[np.intp], NDArray]:
+def some_rows(job: Job) -> tuple[NDArray[np.intp], NDArray]:
     """The samples that are looked at, and their weights."""
     weights = np.ones(len(job.X)) if job.sample_weight is None else job.sample_weight
     rows = np.flatnonzero(weights)
@@ -107,7 +107,7 @@ def rounding_loss(job: Job) -> float:
 
 def size_of_loss(job: Job, params: NDArray) -> float:
     """The loss of some parameters if no row's loss was negative: a sum of both signs may be zero anywhere."""
-    rows, weights = _some_rows(job)
+    rows, weights = some_rows(job)
     y = job.y[rows]
     Z, H = forward(job.spec, params, job.X[rows])
     values = losses.of_rows(job.loss, Z[-1] if job.loss.logits_of else H[-1], y, job.loss_parameter)
