@@ -203,6 +203,27 @@ def test_whoever_answers_interrupts_does_so_at_the_end():
         signal.signal(signal.SIGINT, previous)
 
 
+def test_time_outs_and_requests_to_end_are_answered_at_the_end_each_of_them():
+    asked = []
+
+    def answer(number, frame):
+        asked.append(number)
+        raise TimeoutError
+
+    numbers = {signal.SIGALRM, signal.SIGTERM}
+    previous = {number: signal.signal(number, answer) for number in numbers}
+    try:
+        with pytest.raises(TimeoutError), InterruptsHeld():  # noqa: PT012 - what comes after the signals is run
+            for number in numbers:
+                signal.raise_signal(number)
+            assert asked == []
+        assert set(asked) == numbers
+        assert all(signal.getsignal(number) is answer for number in numbers)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 def test_a_kernel_is_complete_before_an_interrupt_is_answered(monkeypatch):
     @kernel
     def successor(i):
