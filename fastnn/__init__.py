@@ -92,7 +92,8 @@ __all__ = [
     "warmup",
 ]
 
-# What a user chooses can be imported from the top too: ``from fastnn.schedules import OneCycle``.
+# What a user chooses can be imported from the top too: ``from fastnn.schedules import OneCycle``. Type checkers do
+# not see this, and find files of these names.
 _SETTINGS = {
     "catalogue": catalogue,
     "initializers": initializers,
