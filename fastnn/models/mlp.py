@@ -275,8 +275,9 @@ class MLP(SingleSample, InDomain, Exports):
         Parameters
         ----------
         X : array_like, shape (n, n_in), or callable
-            The samples. A callable is called once an epoch and yields that epoch's batches, ``(X, y)`` or
-            ``(X, y, sample_weight)``; the next batch is fetched on a thread while the current one is trained on.
+            The samples; columns of a data frame count by their order, not their names. A callable is called once an
+            epoch and yields that epoch's batches, ``(X, y)`` or ``(X, y, sample_weight)``; the next batch is fetched on
+            a thread while the current one is trained on.
         y : array_like, shape (n, n_out), or (n,)
             The targets; None if X yields them. One dimension is enough for a network with one output, and for class
             labels, integers from 0 to n_out - 1, with ``loss="cross_entropy"``. With ``loss="gaussian_nll"``, which
@@ -435,7 +436,7 @@ class MLP(SingleSample, InDomain, Exports):
 
         At x it computes ``y_mean + y_scale * self((x - x_mean) / x_scale)``, or without `y_mean` and `y_scale`
         ``self((x - x_mean) / x_scale)``. The scaling is folded into the first and the last layer, so that it costs
-        nothing.
+        nothing. Train before it: the network that results would learn badly from samples in such units.
 
         Parameters
         ----------
