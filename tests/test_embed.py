@@ -14,6 +14,7 @@ from numba.experimental import jitclass
 
 import fastnn
 from fastnn import MLP
+from fastnn.embed import from_python
 from fastnn.embed.arguments import STACK_BYTES
 from fastnn.embed.together import TOGETHER_STACK_BYTES
 from fastnn.kernels import point
@@ -22,6 +23,7 @@ from fastnn.kernels.point.products import ROWS
 from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles.dense import TILE_ROWS
 from fastnn.settings import catalogue
+from fastnn.settings.methods import METHODS
 
 RNG = np.random.default_rng(0)
 ANALYTIC = [row.name for row in catalogue.ACTIVATIONS.values() if row.hidden and row.analytic]
@@ -502,6 +504,25 @@ def test_a_wide_network_asks_for_a_workspace():
         njit(lambda many, x, out: many.forward(x, out))(many, x, outputs)
     with_workspace(many, x, outputs, many[0].workspace("forward"))
     assert close(outputs[0], reference(net, x), 1e-12)
+
+
+def test_python_gives_a_wide_network_the_scratch_of_each_method(monkeypatch):
+    net, given = MLP((2, 5000, 2)), []
+    for method in METHODS:
+        keep = lambda net, *arguments: given.append(max(np.size(a) for a in arguments if np.size(a) != grad.size))  # noqa: E731
+        monkeypatch.setattr(from_python, f"_{method}", keep)
+    x, jac, grad = np.zeros(2), np.zeros((2, 2)), np.zeros(net.spec.n_params)
+    net.jacobian(x, np.zeros(2), jac)
+    net.vjp(x, x, np.zeros(2))
+    net.vjp(x, x, np.zeros(2), grad=grad)
+    net.jvp(x, x, np.zeros(2))
+    net.hessian(x, jac, v=x)
+    net.hvp(x, x, x, np.zeros(2))
+    net.taylor(x, x, np.zeros(2), np.zeros(2))
+    net.vjp_params(x, x, grad)
+    net.taylor_vjp_params(x, x, x, x, None, grad)
+    wanted = ("jacobian", "vjp", "vjp_params", "jvp", "hessian", "hvp", "taylor", "vjp_params", "taylor_vjp_params")
+    assert given == [net.workspace(method).size for method in wanted]
 
 
 def test_the_workspace_bounds_what_is_written():
