@@ -270,6 +270,18 @@ def test_what_is_narrow_enough_goes_into_lanes(most, monkeypatch):
     assert chosen == (lanes if most == SPEC.n_params else serial)
 
 
+def test_a_gradient_whose_squares_overflow_is_scaled_down():
+    """In the lanes of members, of which others have no such gradient, and in those of samples."""
+    spec, own = MLP((3, 5, 2), activation="relu").spec, X * np.array([1e100, 1.0, 1e-9])[:, np.newaxis, np.newaxis]
+    start, settings = params(spec, 3), {"epochs": 2, "batch_size": 4, "shuffle": False, "optimizer": SGD(0.1)}
+    many = fit_many(spec, own, Y, params=start, max_grad_norm=0.5, **settings)
+    for k in range(3):
+        for path in ({"backend": "numpy"}, {"specialize": True}, {"specialize": False}):
+            net = MLP.from_params(spec, start[k])
+            net.fit(own[k], Y, max_grad_norm=0.5, **path, **settings)
+            close(many.params[k] - start[k], net.params - start[k])
+
+
 # ---------------------------------------------------------------- stopping
 @pytest.mark.parametrize("validation", [None, (X[:4] + 0.2, Y[:4]), (X[:4] + 0.2, Y[:4], WEIGHTS[:4])])
 @pytest.mark.parametrize("restore", [True, False])
