@@ -39,22 +39,22 @@ class Run:
         Sum of squared errors before each update.
     outputs : ndarray, shape (4,)
         What it answers for the four samples.
-    first : float
-        Seconds of the first training in this process, which compiles, or loads from the cache, what is missing.
-    best : float
-        Seconds of the quickest of several later trainings.
+    first_seconds : float
+        Of the first training in this process, which compiles, or loads from the cache, what is missing.
+    best_seconds : float
+        Of the quickest of several later trainings.
     """
 
     net: fastnn.MLP
     loss: NDArray
     outputs: NDArray
-    first: float
-    best: float
+    first_seconds: float
+    best_seconds: float
 
     @property
-    def iteration(self) -> float:
-        """Seconds of one iteration."""
-        return self.best / ITERATIONS
+    def seconds_per_iteration(self) -> float:
+        """Those of the quickest training."""
+        return self.best_seconds / ITERATIONS
 
 
 def tutorial(rng: Any = 1, repeats: int = 15) -> dict[str, Run]:
@@ -128,10 +128,10 @@ class Digits:
         Images learned from.
     epochs : int
         Passes over them.
-    seconds : float
+    train_seconds : float
         How long the training took.
-    compiling : float
-        Seconds spent before it to compile, or to load from the cache, what the training runs.
+    compile_seconds : float
+        How long it took before to compile, or to load from the cache, what the training runs.
     """
 
     net: fastnn.MLP
@@ -140,8 +140,8 @@ class Digits:
     predicted: NDArray
     n_train: int
     epochs: int
-    seconds: float
-    compiling: float
+    train_seconds: float
+    compile_seconds: float
 
     @property
     def accuracy(self) -> float:
@@ -217,7 +217,7 @@ def figure(runs: dict[str, Run], learned: Digits) -> Figure:
         names=[f"{a:.0f}, {b:.0f}" for a, b, _ in TUTORIAL_X],
     )
     outputs.set_xlabel("inputs a, b")
-    seconds = {name: run.iteration for name, run in runs.items()}
+    seconds = {name: run.seconds_per_iteration for name, run in runs.items()}
     plots.time_per_iteration(seconds, canvas.add_subplot(grid[1, 2]), bar=BAR)
     shown = slice(36)
     images = plots.sample_images(

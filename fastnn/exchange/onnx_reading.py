@@ -57,13 +57,13 @@ def read(path: Path, dtype: Any) -> Network:
         raise ValueError(f"path must be an ONNX file of opset {OLDEST} to {newest}; got {versions} in {str(path)!r}")
     try:
         graph = _GraphReader(onnx, model.graph, version, path.parent, len(data))
-        network = network_of(graph.steps(), dtype)
-        if graph.widths and network[0].n_in not in graph.widths:
-            features = f"the {network[0].n_in} features of its first layer"
+        spec, params = network_of(graph.steps(), dtype)
+        if graph.widths and spec.n_in not in graph.widths:
+            features = f"the {spec.n_in} features of its first layer"
             raise ValueError(f"the graph's input must have {features}; it has {graph.widths[0]}")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{error} (in {str(path)!r})") from error
-    return network
+    return spec, params
 
 
 def _setting(settings: dict[str, Any], name: str, default: Any, place: str) -> Any:

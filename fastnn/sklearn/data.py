@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -14,8 +14,13 @@ from fastnn.training.twins import twin
 
 _SPARSE_ROWS = 1024  # made dense at a time to predict
 
-#: Samples, their targets as the kernels take them, and their weights.
-Data = tuple[Any, NDArray, NDArray | None]
+
+class Data(NamedTuple):
+    """Samples, their targets as the kernels take them, and their weights."""
+
+    X: Any
+    y: NDArray
+    weight: NDArray | None
 
 
 def converted(argument: str, values: NDArray, dtype: np.dtype) -> NDArray:

@@ -87,7 +87,7 @@ def _prepared(
     # after the weights, as scikit-learn draws them
     data, validation = split(estimator, X, y, sample_weight, dtype, validation_data)
     activations = activations_of(estimator.activation, len(hidden))
-    spec = spec_of(sizes, activations, estimator.out_activation_, data[0].dtype)
+    spec = spec_of(sizes, activations, estimator.out_activation_, data.X.dtype)
     return starts, estimator._checked(data, spec), validation
 
 

@@ -148,7 +148,7 @@ class Perceptron(BaseMultilayerPerceptron):
         if isinstance(loss, Loss):
             check_target_range(y, loss)
         check_loss_parameter(loss, spec, **loss_numbers(self))
-        return X, y, None if weight is None else _weight_of(weight, spec)
+        return Data(X, y, None if weight is None else _weight_of(weight, spec))
 
     def _job(self, data: Data, dtype: np.dtype, **settings: Any) -> Job:
         """A training run of the network; `coefs_` and `intercepts_` become views of its parameters."""

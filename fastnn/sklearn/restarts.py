@@ -36,8 +36,8 @@ def goes_together(estimator: Perceptron, data: Data, validation: Data | None) ->
         estimator.solver not in ("lbfgs", "levenberg-marquardt")
         and plain_rate
         and not watched
-        and not scipy.sparse.issparse(data[0])
-        and clipped_batch_size(estimator, len(data[1])) == len(data[1])
+        and not scipy.sparse.issparse(data.X)
+        and clipped_batch_size(estimator, len(data.y)) == len(data.y)
         and (estimator.n_outputs_ == 1 or estimator.out_activation_ == "softmax")
         and estimator.tol > 0  # what is no improvement by 0 is one to scikit-learn
     )

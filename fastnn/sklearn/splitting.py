@@ -72,5 +72,5 @@ def _data(estimator: Perceptron, X: Any, y: NDArray, weight: NDArray | None, dty
     too_large = X.shape[0] * X.shape[1] * dtype.itemsize > DENSE_BYTES
     if scipy.sparse.issparse(X) and too_large and estimator.solver in STOCHASTIC_SOLVERS:
         X = X.tocsr()
-        return X.__class__((converted(f"X{of}", X.data, dtype), X.indices, X.indptr), X.shape), y, weight
-    return dense(X, dtype, f"X{of}"), y, weight
+        return Data(X.__class__((converted(f"X{of}", X.data, dtype), X.indices, X.indptr), X.shape), y, weight)
+    return Data(dense(X, dtype, f"X{of}"), y, weight)

@@ -20,7 +20,7 @@ from fastnn.sklearn.scoring import validate
 
 def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> bool:
     """Epochs of batches until the loss, or the validation score, no longer improves; whether Ctrl-C ended them."""
-    n, dtype = len(data[1]), data[0].dtype
+    n, dtype = len(data.y), data.X.dtype
     rule = update_rule_of(estimator)
     rows = clipped_batch_size(estimator, n)
     # In one batch the order of the rows is seen by rounding alone, and by who draws on from the same generator.

@@ -77,9 +77,9 @@ def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
     """
     name, kind = series.name, str(series.dtype.base_type())
     if is_number(series):
-        return _numbers(name, finite(name, numerals.numbers_of(series)))
+        return _number_profile(name, finite(name, numerals.numbers_of(series)))
     if kind in ("Date", "Datetime"):
-        return _numbers(name, numerals.days_of(series), kind="date", remark="days since 1970")
+        return _number_profile(name, numerals.days_of(series), kind="date", remark="days since 1970")
     if not is_text(series):
         if not series.is_not_null().any():
             return ColumnProfile(name, "empty", len(series), 0, series, left_out="empty")
@@ -94,19 +94,20 @@ def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
     codes = bool(present.str.contains(CODE).any())
     if not codes and not strays.any():
         flag = bool(present.is_in(list(TRUTH)).any())
-        return _numbers(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")
+        return _number_profile(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")
     few = texts.filter(strays).unique()
     if not codes and len(few) <= STRAY_TEXTS and strays.sum() <= STRAY * len(present):
         remark = f"missing: {examples(texts, strays)}"
-        return _numbers(name, finite(name, values_of(parsed)), strays=tuple(sorted(few)), remark=remark)
+        return _number_profile(name, finite(name, values_of(parsed)), strays=tuple(sorted(few)), remark=remark)
     if form := date_format(present):
-        return _numbers(
+        return _number_profile(
             name, values_of(days(texts, form[0])), kind="date", form=form[0], remark=f"{form[1]}, days since 1970"
         )
-    return _texts(name, texts, present, "leading zeros: codes, not numbers" if codes and not strays.any() else "")
+    remark = "leading zeros: codes, not numbers" if codes and not strays.any() else ""
+    return _text_profile(name, texts, present, remark)
 
 
-def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> ColumnProfile:
+def _number_profile(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> ColumnProfile:
     present = values[~np.isnan(values)]
     distinct, missing = len(np.unique(present)), len(values) - len(present)
     left_out = ""
@@ -130,7 +131,7 @@ def _numbers(name: str, values: NDArray[np.float64], kind: str = "number", **mor
     )
 
 
-def _texts(name: str, texts: Any, present: Any, remark: str) -> ColumnProfile:
+def _text_profile(name: str, texts: Any, present: Any, remark: str) -> ColumnProfile:
     levels, missing = present.n_unique(), texts.null_count()
     if levels < 2 and not missing:
         return ColumnProfile(name, "constant", missing, levels, texts, left_out="constant")
@@ -238,10 +239,12 @@ def judge_columns(
                 )
             reason = ""
         judged.append(replace(column, left_out=reason))
-    usable = ("row numbers", "an exact function of the target")
-    if all(column.left_out for column in judged):  # better these than none
-        judged = [
-            replace(c, left_out="", remark=f"{c.left_out}; kept, as there is no other") if c.left_out in usable else c
-            for c in judged
-        ]
-    return judged
+    better_than_none = ("row numbers", "an exact function of the target")
+    if not all(column.left_out for column in judged):
+        return judged
+    return [
+        replace(c, left_out="", remark=f"{c.left_out}; kept, as there is no other")
+        if c.left_out in better_than_none
+        else c
+        for c in judged
+    ]

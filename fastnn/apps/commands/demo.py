@@ -73,10 +73,11 @@ def _tell_tutorial(runs: dict[str, Run], terminal: Terminal) -> None:
     ]
     terminal.table(["input", "target", *runs], rows)
     terminal.say()
-    bar = runs[demo.BAR]
+    bar = runs[demo.BAR].seconds_per_iteration
     rows = [
-        [name, f"{run.iteration * 1e6:.3f} us", f"{bar.iteration / run.iteration:.3g}x", f"{run.first * 1e3:.0f} ms"]
+        [name, f"{seconds * 1e6:.3f} us", f"{bar / seconds:.3g}x", f"{run.first_seconds * 1e3:.0f} ms"]
         for name, run in runs.items()
+        for seconds in [run.seconds_per_iteration]
     ]
     terminal.table(["", "one iteration", "speed-up", f"first {demo.ITERATIONS:,}, compiling or loading included"], rows)
     terminal.say(
@@ -89,7 +90,7 @@ def _tell_digits(learned: Digits, terminal: Terminal) -> None:
     sizes = "-".join(map(str, learned.net.spec.sizes))
     terminal.say(
         f"\nReal input: a {sizes} relu network learns to read handwritten digits.\n\n"
-        f"  {learned.n_train:,} images, {learned.epochs} epochs: {learned.seconds:.3f} s"
-        f" (after {learned.compiling:.2f} s of compiling or loading)\n"
+        f"  {learned.n_train:,} images, {learned.epochs} epochs: {learned.train_seconds:.3f} s"
+        f" (after {learned.compile_seconds:.2f} s of compiling or loading)\n"
         f"  {len(learned.labels)} held-out images: {learned.accuracy:.1%} classified correctly"
     )
