@@ -72,9 +72,10 @@ def test_stopping_in_between_changes_no_bit(settings):
     assert status == Status.DONE
 
 
-def test_bad_data_and_divergence_are_told():
-    bad = job(RICH)
-    bad.X[7, 1] = np.nan
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_bad_data_and_divergence_are_told(name):
+    bad = job(RICH, y=Y.copy(), sample_weight=WEIGHTS.copy())
+    getattr(bad, name)[7] = np.nan
     params, state, _, status = run(in_lanes, bad)
     assert status == Status.BAD_DATA
     assert np.isfinite(params).all()
