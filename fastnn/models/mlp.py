@@ -459,6 +459,11 @@ class MLP(SingleSample, InDomain, Exports):
             If the network has no biases, or a domain, which is in its present units; if `y_mean` and `y_scale` are
             given for another output activation than the identity, or one without the other; or if an argument is
             invalid.
+
+        Notes
+        -----
+        Rounding errors grow with the ratio of `x_mean` to `x_scale`: in float32 to about a thousandth where it is
+        10,000, as for seconds since 1970 in samples of a few days. Subtract such an offset from the samples instead.
         """
         if self._domain is not None:
             raise ValueError("with_scaling must be called before with_domain, whose samples are in the final units")
