@@ -1,9 +1,11 @@
 """What the estimators have beyond scikit-learn's, and how they get on with its tools."""
 
 import enum
+import gc
 import pickle
 import signal
 import warnings
+import weakref
 
 import joblib
 import numpy as np
@@ -288,6 +290,21 @@ def test_together_as_in_turn_a_start_that_diverges_is_an_error():
         model = regressor(n_restarts=2, solver="sgd", learning_rate_init=1e200, **WIDE | {"batch_size": batch_size})
         with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
             model.fit(X, Y[:, 0])
+
+
+@pytest.mark.parametrize("solver", ["adam", "rprop", "lbfgs"])
+def test_data_are_let_go_at_once(solver):
+    """Without waiting for Python's collector, which may not come before the next fit needs the memory."""
+    samples, estimator = X.copy(), regressor(solver=solver)
+    gc.collect()
+    gc.disable()
+    try:
+        estimator.fit(samples, Y)
+        kept = weakref.ref(samples)
+        del samples
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_given_validation_data_are_scored_after_every_epoch():

@@ -68,7 +68,7 @@ class Epochs:
         if job.shuffle:
             job.orders = np.empty((self.most, n), np.int64)
         self.max_steps = max(1, int(_OPERATIONS / (6 * job.spec.n_params * job.batch_size)))
-        self.run_epochs = self._run_on_sparse if scipy.sparse.issparse(job.X) else self._runner(job)
+        self.run_dense = None if scipy.sparse.issparse(job.X) else self._runner(job)
         self.constant = poisson_constant(job.y) if job.loss.name == "poisson" else None
 
     def __call__(self, rates: NDArray[np.float64]) -> list[float] | None:
@@ -77,7 +77,7 @@ class Epochs:
         first, losses = self.state.optimizer_state.epochs_done, np.empty(len(rates))
         if job.orders is not None:
             twin("numba", "shuffle").shuffle(self.rng, self.order, job.orders, first, len(rates))
-        if self.run_epochs(rates, losses) != Status.DONE:
+        if (self.run_dense or self._run_on_sparse)(rates, losses) != Status.DONE:
             return None
         if self.constant is not None:
             losses += [self._mean_constant(first + i) for i in range(len(rates))]
@@ -85,14 +85,14 @@ class Epochs:
 
     def _runner(self, job: Job) -> Callable[[NDArray[np.float64], NDArray[np.float64]], Status]:
         """What runs whole epochs of a job, given their rates and room for their losses, in calls not too long."""
-        state = self.state.optimizer_state
+        state, max_steps = self.state.optimizer_state, self.max_steps  # not `self`, which would hold the data by itself
         train = twin("numba", "training").trainer(job, state, threads=self.threads)
 
         def run(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> Status:
             first, status = state.epochs_done, Status.PAUSED
             while status == Status.PAUSED:
                 done = state.epochs_done - first
-                status = train(state, rates[done:], losses[done:], self.max_steps)
+                status = train(state, rates[done:], losses[done:], max_steps)
             return status
 
         return run
