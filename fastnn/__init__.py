@@ -92,8 +92,8 @@ __all__ = [
     "warmup",
 ]
 
-# What a user chooses can be imported from the top too: ``from fastnn.schedules import OneCycle``. Type checkers do
-# not see this, and find files of these names.
+# What a user chooses can be imported from the top too: ``from fastnn.schedules import OneCycle``;
+# type checkers see ``fastnn.schedules.OneCycle`` alone.
 _SETTINGS = {
     "catalogue": catalogue,
     "initializers": initializers,

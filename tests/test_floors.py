@@ -15,7 +15,6 @@ PACKAGE = Path(__file__).parents[1] / "fastnn"
 #: The rooms of `fastnn/`, ground first; those that share a floor do not import each other. "" is `fastnn/__init__.py`.
 FLOORS = (
     ("settings",),
-    ("catalogue", "initializers", "optimizers", "schedules", "solvers"),  # the same, for type checkers
     ("jobs",),
     ("checks",),
     ("reference", "kernels"),

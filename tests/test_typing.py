@@ -1,25 +1,20 @@
 """Type checkers see what the public names are, take and give."""
 
-import importlib
 import re
-from pathlib import Path
 
 import pytest
-
-import fastnn
 
 USE = """
 import numpy as np
 
 import fastnn
-from fastnn.schedules import Step
 
 X = np.ones((8, 2))
 net = fastnn.MLP((2, 4, 1), rng=0)
 history = net.fit(X, X[:, 0], epochs=2, callback=lambda epoch: epoch.loss < 0.1, validation_data=(X, X[:, 0]))
 grid = {"hidden": [(4,), (8,)], "learning_rate": [0.1, 0.2]}
 result = fastnn.sweep(X, X[:, 0], grid, epochs=2)
-many = fastnn.fit_many(net.spec, X, X[:, 0], members=4, epochs=2, optimizer=fastnn.Adam(Step(0.1, 10)))
+many = fastnn.fit_many(net.spec, X, X[:, 0], members=4, epochs=2, optimizer=fastnn.Adam(fastnn.schedules.Step(0.1, 10)))
 model = fastnn.sklearn.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs")
 fastnn.plots.loss_curves({"training": history.loss})
 net = net.with_scaling(*fastnn.standardize(X, X[:, 0]))
@@ -61,10 +56,3 @@ def test_type_checkers_see_the_public_names(tmp_path):
         assert re.fullmatch(re.sub(r"([\[\]|])", r"\\\1", expected), found), found
     errors = re.findall(r"(\w+)\.py:(\d+): error", told)
     assert errors == [("misuse", "4"), ("misuse", "6"), ("misuse", "7")], told
-
-
-@pytest.mark.parametrize("name", sorted(fastnn._SETTINGS))
-def test_settings_have_a_file_for_type_checkers(name):
-    file = Path(fastnn.__file__).with_name(f"{name}.py")
-    assert f"from fastnn.settings.{name} import *" in file.read_text(encoding="utf-8")
-    assert importlib.import_module(f"fastnn.{name}") is getattr(fastnn.settings, name)
