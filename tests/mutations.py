@@ -28,7 +28,7 @@ OWN = "test_own_activations.py -k test_the_twins_agree"
 # file, what stands there, what is put there, tests that fail by it
 MUTATIONS = [
     ("kernels/functions/optimizers.py", "return fma(-c[0], g, p)", "return fma(c[0], g, p)", RULES),
-    ("kernels/functions/optimizers.py", "return p - c[0] * fma(s, c[1], g), s", "return p - c[0] * s, s", RULES),
+    ("kernels/functions/optimizers.py", "fma(-c[0], fma(s, c[1], g), p), s", "fma(-c[0], s, p), s", RULES),
     ("kernels/functions/optimizers.py", "return p + s, s", "return p - s, s", RULES),
     ("kernels/functions/optimizers.py", "1.0 - settings[0] ** t,", "1.0,", RULES),
     ("kernels/functions/optimizers.py", "select(t > c[3], c[3], t)", "t", RULES),
