@@ -146,7 +146,13 @@ def test_a_span_of_time_is_no_number():
 
 def test_a_matrix_is_a_seed_as_its_array_is():
     seed = np.array([[1, 2]])
-    assert np.array_equal(MLP((2, 3), rng=seed.view(np.matrix)).params, MLP((2, 3), rng=seed).params)
+    try:
+        expected = MLP((2, 3), rng=seed).params
+    except TypeError:  # from NumPy 2.5 on
+        with pytest.raises(TypeError, match="rng must be something that numpy.random.default_rng takes"):
+            MLP((2, 3), rng=seed.view(np.matrix))
+    else:
+        assert np.array_equal(MLP((2, 3), rng=seed.view(np.matrix)).params, expected)
 
 
 def test_the_weight_of_slopes_is_checked_without_slopes_too():

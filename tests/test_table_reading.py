@@ -367,7 +367,7 @@ def test_columns_of_python_keep_their_kinds():
     assert as_frame({"t": np.array(["2020-01-02T03:04"], "datetime64[m]")}).rows() == [(datetime(2020, 1, 2, 3, 4),)]
     assert as_frame(polars.LazyFrame({"x": [1.0]})).rows() == [(1.0,)]
     assert as_frame({"x": pandas.Series([np.ones(2), None])}).rows() == [("[1. 1.]",), (None,)]
-    days = np.array([np.datetime64("2020-01-02"), np.datetime64("NaT")], object)
+    days = np.array([np.datetime64("2020-01-02"), np.datetime64("NaT", "D")], object)
     assert as_frame({"x": days}).rows() == [("2020-01-02",), (None,)]
 
 
