@@ -99,6 +99,7 @@ def test_curvatures_by_parameters(sizes, output):
     net.taylor_vjp_params(x, t, v, v1, v2, grad)
     series.vjp(net.spec, net.params, x[None], t[None], [v[None], v1[None], v2[None]], expected)
     close(net, grad, expected)
+    close(net, net(x), net.predict(x[None], backend="numpy")[0])
     h = np.empty((n_in, n_in))
     net.hessian(x, h, v=v)
     for unit, column in zip(np.eye(n_in), h, strict=True):
@@ -233,6 +234,15 @@ def test_a_gradient_that_is_not_finite_changes_nothing(bad, settings):
     grad[-1] = bad
     assert not state.apply(net, grad)
     assert np.array_equal(net.params, before)
+    assert state.steps == 0
+
+
+def test_a_penalty_that_is_not_finite_changes_nothing():
+    net = network((3, 5, 2))
+    net.params[:] = 1e200
+    state = fastnn.TrainState(net.spec, l2=0.1)
+    assert not state.apply(net, np.zeros(net.spec.n_params))
+    assert (net.params == 1e200).all()
     assert state.steps == 0
 
 

@@ -106,7 +106,6 @@ def _step(params, state, records, x, y, labels, n):
     records[0].X, records[0].y, records[0].labels = x, y, labels
     records[0].n_rows, records[0].batch_size = n, n
     rates, losses = state.rates, state.losses
-    losses[0] = np.nan
     kernel, counters, sums = state.constants[_KERNEL], state.counters, state.sums
     call(kernel, records, params, state.slots, counters, sums, rates, losses, _MANY, _MANY, ALONE)
     return losses[0]

@@ -138,7 +138,7 @@ class TrainState:
         Returns
         -------
         bool
-            Whether the gradient is finite; if it is not, nothing is changed.
+            Whether the gradient and the penalty are finite; if they are not, nothing is changed.
 
         Raises
         ------

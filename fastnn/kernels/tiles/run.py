@@ -111,8 +111,10 @@ def _step(steps, job, batch, step, rate):
     loss *= job.reported
     if job.penalise != 0:
         loss += call_float(job.penalise, job, params, gradient, weight, team)
-    if not (finite and np.isfinite(loss)):
-        return loss, weight, _DIVERGED if finite else _BAD_DATA
+    if not finite:
+        return np.nan, weight, _BAD_DATA  # infinity may saturate units, and leave the loss finite
+    if not np.isfinite(loss):
+        return loss, weight, _DIVERGED
 
     # the update
     from_param, to_param = own_part(n_params, REGISTER_BYTES, team)
