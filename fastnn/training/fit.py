@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from threading import Event
 from time import perf_counter
@@ -239,10 +239,11 @@ class _Run:
         if self.job.monitor is not None:
             self.job.monitor.make_room(more)
 
-    def train(self, state: State, rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int) -> Status:
-        """A call of what trains; a batch that it refuses leaves the parameters as they were before the run."""
+    @contextmanager
+    def _undone_if_refused(self) -> Iterator[None]:
+        """A context in which a batch that is refused leaves the parameters as they were before the run."""
         try:
-            return self._train(state, rates, losses, max_steps)
+            yield
         except (TypeError, ValueError):
             self.job.params[:] = self.before
             raise
@@ -258,7 +259,8 @@ class _Run:
             to_copy = calls >= CALLS_A_COPY
             done, steps, clock = self.done, self.state.steps_done, perf_counter()
             steps_now = self._whole_epochs(max_steps) if to_copy else max_steps
-            status = self.train(self.state, *self.next_epochs(self.state, most_epochs), steps_now)
+            with self._undone_if_refused():
+                status = self._train(self.state, *self.next_epochs(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
             stop = _STOPS.get(status)
             if stop == "diverged":
@@ -333,7 +335,8 @@ class _Run:
             middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
-            self.train(trial, *self.next_epochs(trial, middle - good), UNBOUNDED)
+            with self._undone_if_refused():
+                self._train(trial, *self.next_epochs(trial, middle - good), UNBOUNDED)
             # It gets ahead by whole epochs, unless a callable yields other batches than before.
             ahead = trial.epochs_done - self.first > good and trial.batches_done == 0
             if ahead and self.is_finite(trial):
