@@ -149,7 +149,7 @@ def test_a_matrix_is_a_seed_as_its_array_is():
     try:
         expected = MLP((2, 3), rng=seed).params
     except TypeError:  # from NumPy 2.5 on
-        with pytest.raises(TypeError, match="rng must be something that numpy.random.default_rng takes"):
+        with pytest.raises(TypeError, match=r"rng must be something that numpy\.random\.default_rng takes"):
             MLP((2, 3), rng=seed.view(np.matrix))
     else:
         assert np.array_equal(MLP((2, 3), rng=seed.view(np.matrix)).params, expected)

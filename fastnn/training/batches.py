@@ -77,6 +77,7 @@ class Feed:
         interrupts: Interrupts,
     ):
         self._job, self._trainer, self._end_epoch, self._interrupts = job, trainer, end_epoch, interrupts
+        self._before = job.params.copy()
         self._thread = OneThread("fastnn-batches")
         self._place: tuple[int, int] | None = None  # epoch and number of the batch that is fetched
         self._fetched: Future[Batch | None] | None = None
@@ -86,7 +87,19 @@ class Feed:
     def train(
         self, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
     ) -> Status:
-        """Run the job from where its state stands: the contract of `fastnn.reference.training.train`."""
+        """Run the job from where its state stands: the contract of `fastnn.reference.training.train`.
+
+        A batch that is refused leaves the parameters as they were before the run.
+        """
+        try:
+            return self._train(state, learning_rates, losses, max_steps)
+        except (TypeError, ValueError):
+            self._job.params[:] = self._before
+            raise
+
+    def _train(
+        self, state: State, learning_rates: NDArray[np.float64], losses: NDArray[np.float64], max_steps: int
+    ) -> Status:
         job, first_step = self._job, state.steps_done
         for i in range(len(losses)):
             while True:

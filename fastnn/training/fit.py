@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from threading import Event
 from time import perf_counter
@@ -183,7 +183,7 @@ class _Run:
     """A run in progress: the function that trains, and the arrays that its calls read and write."""
 
     def __init__(self, train: Train, job: Job, state: State, epochs: int, before: NDArray[Any], first_steps: int):
-        self._train, self.job, self.state, self.epochs = train, job, state, epochs
+        self.train, self.job, self.state, self.epochs = train, job, state, epochs
         self.first_steps, self.before = first_steps, before
         self.first = state.epochs_done
         room = min(epochs, FIRST_ROOM)
@@ -239,15 +239,6 @@ class _Run:
         if self.job.monitor is not None:
             self.job.monitor.make_room(more)
 
-    @contextmanager
-    def _undone_if_refused(self) -> Iterator[None]:
-        """A context in which a batch that is refused leaves the parameters as they were before the run."""
-        try:
-            yield
-        except (TypeError, ValueError):
-            self.job.params[:] = self.before
-            raise
-
     def train_all(self, bar: EpochsBar, interrupts: Interrupts, callback: Callback | None) -> tuple[Status, Stop]:
         """Train to the end, in calls of about `SECONDS_A_CALL`, or of one epoch if there is a callback."""
         # Parameters are copied where a call ends with an epoch, as few longer calls on batches from a callable do.
@@ -259,8 +250,7 @@ class _Run:
             to_copy = calls >= CALLS_A_COPY
             done, steps, clock = self.done, self.state.steps_done, perf_counter()
             steps_now = self._whole_epochs(max_steps) if to_copy else max_steps
-            with self._undone_if_refused():
-                status = self._train(self.state, *self.next_epochs(self.state, most_epochs), steps_now)
+            status = self.train(self.state, *self.next_epochs(self.state, most_epochs), steps_now)
             seconds = perf_counter() - clock
             stop = _STOPS.get(status)
             if stop == "diverged":
@@ -335,8 +325,7 @@ class _Run:
             middle = last if bad > last else (good + bad) // 2
             self.job.params[:] = params
             trial = state.copy()
-            with self._undone_if_refused():
-                self._train(trial, *self.next_epochs(trial, middle - good), UNBOUNDED)
+            self.train(trial, *self.next_epochs(trial, middle - good), UNBOUNDED)
             # It gets ahead by whole epochs, unless a callable yields other batches than before.
             ahead = trial.epochs_done - self.first > good and trial.batches_done == 0
             if ahead and self.is_finite(trial):
