@@ -416,8 +416,8 @@ OTHER_NETWORKS = [
     (Y[:, 0], {}, "y must go with the 2 outputs of the network that is trained further; got 1 target"),
     (np.c_[Y, Y], {}, "got 4 targets, for 4 outputs with loss='squared_error'"),
     (Y, {"loss": "gaussian_nll"}, "got 2 targets, for 4 outputs with loss='gaussian_nll'"),
-    (Y, {"hidden_layer_sizes": (6,)}, r"hidden_layer_sizes must be \[6, 5\], as of the network"),
-    (Y, {"hidden_layer_sizes": (6, 8)}, r"trained on; got \[6, 8\]"),
+    (Y, {"hidden_layer_sizes": (6,)}, r"hidden_layer_sizes must be \[6, 5\], as in the network"),
+    (Y, {"hidden_layer_sizes": (6, 8)}, r"trained further; got \[6, 8\]"),
     (abs(Y), {"loss": "poisson"}, "loss must go with outputs of the activation 'identity', .* got 'poisson'"),
     (Y, {"loss": "ascending_pinball", "quantiles": [0.1, 0.9]}, "got 'ascending_pinball'"),
 ]
