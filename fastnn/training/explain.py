@@ -7,6 +7,7 @@ from typing import Any
 
 from fastnn import checks
 from fastnn.checks.jobs import check_dropout
+from fastnn.kernels.jit.held import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.schedules import ReduceOnPlateau
@@ -64,6 +65,8 @@ def explain(
     network = f"{size}, {params}, {spec.dtype}; batches of {checks.counted(rows, 'row')}"
     if compiler_is_off():
         return f"network   {network}\nall calls {_STAND_INS}"
+    with importing_numba():
+        import fastnn.kernels.dispatch  # noqa: F401 - which all of the following ask
     lines = {
         "network": network,
         "fit": _fit(spec, rows, optimizer, noisy, team),

@@ -46,16 +46,23 @@ def yield_address() -> int:
 
 
 @inlined
+def _arrivals_from(team, arrivals, goal):
+    """The count of arrivals, once there are as many as the goal."""
+    spins, count = 0, _read(arrivals)
+    while count < goal:
+        spins += 1
+        if spins > _SPINS:
+            call_system(team.yield_)
+        count = _read(arrivals)
+    return count
+
+
+@inlined
 def meet(team):
     """Wait until all threads of the team have arrived here; their counter of arrivals only ever grows."""
     if team.size > 1:
         arrivals = pointer_at(team.arrivals, np.int64)
-        goal = (fetch_add(arrivals, 1) // team.size + 1) * team.size
-        spins = 0
-        while _read(arrivals) < goal:
-            spins += 1
-            if spins > _SPINS:
-                call_system(team.yield_)
+        _arrivals_from(team, arrivals, (fetch_add(arrivals, 1) // team.size + 1) * team.size)
 
 
 @inlined
@@ -65,13 +72,7 @@ def begin(team):
         return True
     arrivals = pointer_at(team.arrivals, np.int64)
     fetch_add(arrivals, 1)
-    spins, count = 0, _read(arrivals)
-    while count < team.size:
-        spins += 1
-        if spins > _SPINS:
-            call_system(team.yield_)
-        count = _read(arrivals)
-    return count < CALLED_OFF
+    return _arrivals_from(team, arrivals, team.size) < CALLED_OFF
 
 
 @inlined
