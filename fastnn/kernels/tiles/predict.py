@@ -25,6 +25,9 @@ from fastnn.settings.spec import NetworkSpec
 #: About how many multiplications a call of the kernel does: between two calls Python can answer Ctrl-C.
 PRODUCTS_A_CALL = 10**9
 
+#: Workspaces of at most this many bytes are kept for the next call.
+SPARE_BYTES = 2**16
+
 
 @kernel
 def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out):
@@ -37,45 +40,46 @@ def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out)
         passes.copy_block(output, n_out, pointer(out, start * n_out), n_out, n, n_out)
 
 
-class _OneRow:
-    """Predicts single rows quickly: what depends on the spec alone is prepared, and workspaces are used again."""
+class _Predictor:
+    """Predicts blocks of up to `block_rows` rows: what depends on the spec alone is prepared.
 
-    def __init__(self, spec: NetworkSpec):
-        self.layers, zeros, self.size = layout(spec, 1, False, False)
+    Small workspaces are used again, as making one takes as long as a small network.
+    """
+
+    def __init__(self, spec: NetworkSpec, block_rows: int):
+        self.layers, zeros, self.size = layout(spec, block_rows, False, False)
         self.settings = spec.n_layers, zeros, forward_address(spec.dtype)
-        self.shape, self.dtype = (1, spec.n_out), np.dtype(spec.dtype)
+        self.block_rows, self.n_out, self.dtype = block_rows, spec.n_out, np.dtype(spec.dtype)
+        self.products = spec.n_params * block_rows
         self.spare: list[NDArray] = []  # workspaces that no thread uses
+        self.keeps = self.size * self.dtype.itemsize <= SPARE_BYTES
 
     def __call__(self, params: NDArray, X: NDArray) -> NDArray:
-        out = np.empty(self.shape, self.dtype)
+        rows = len(X)
+        out = np.empty((rows, self.n_out), self.dtype)
         try:
             work = self.spare.pop()
         except IndexError:
-            work = aligned_zeros(self.size, str(self.dtype))
-        _predict(self.layers, *self.settings, params, X, work, 1, out)
-        self.spare.append(work)
+            work = aligned_zeros(self.size, self.dtype)
+        if rows <= self.block_rows:
+            _predict(self.layers, *self.settings, params, X, work, self.block_rows, out)
+        else:
+            rows_a_call = max(1, PRODUCTS_A_CALL // self.products) * self.block_rows  # whole blocks: the same bits
+            for start in range(0, rows, rows_a_call):
+                part = slice(start, start + rows_a_call)
+                _predict(self.layers, *self.settings, params, X[part], work, self.block_rows, out[part])
+        if self.keeps:
+            self.spare.append(work)
         return out
 
 
-_one_row = lru_cache(maxsize=256)(_OneRow)
+_predictor = lru_cache(maxsize=256)(_Predictor)
 
 
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
-    if len(X) == 1:
-        return _one_row(spec)(params, X)
-    block_rows = max(1, min(len(X), BLOCK_ROWS))
-    layers, zeros, size = layout(spec, block_rows, False, False)
-    out, work = np.empty((len(X), spec.n_out), spec.dtype), aligned_zeros(size, spec.dtype)
     rows = len(X)
-    if rows > BLOCK_ROWS:  # whole blocks, whose outputs are the same to the bit
-        rows = max(1, PRODUCTS_A_CALL // (spec.n_params * BLOCK_ROWS)) * BLOCK_ROWS
-    for start in range(0, len(X), rows or 1):
-        part = slice(start, start + rows)
-        _predict(
-            layers, spec.n_layers, zeros, forward_address(spec.dtype), params, X[part], work, block_rows, out[part]
-        )
-    return out
+    return _predictor(spec, rows if 0 < rows < BLOCK_ROWS else BLOCK_ROWS)(params, X)
 
 
 def loss_and_grad(
