@@ -20,8 +20,8 @@ from fastnn.kernels.tiles.dense import (
     plain_product,
     product,
 )
-from fastnn.kernels.tiles.few_rows import ROWS_AT_ONCE, fetching_product, few_rows_product
-from fastnn.kernels.tiles.narrow import turned
+from fastnn.kernels.tiles.few_rows import ROWS_AT_ONCE, fetching_product, few_rows_product, weighted_rows
+from fastnn.kernels.tiles.narrow import dots, turned, weighted_sum
 
 TOLERANCE = {"float64": 1e-14, "float32": 1e-6}
 DTYPES = list(TOLERANCE)
@@ -40,6 +40,8 @@ def caller(function):
 multiply, multiply_large, multiply_few = caller(product), caller(large_product), caller(turned)
 multiply_plain = caller(plain_product)
 multiply_rows, multiply_fetching = caller(few_rows_product), caller(fetching_product)
+multiply_dots = caller(dots)
+multiply_weighted = {kind: caller(kind) for kind in (weighted_sum, weighted_rows)}
 
 
 def matrix(rng, rows, columns, gap, dtype):
@@ -79,9 +81,9 @@ def check(n, m, depth, dtype, *, turned=False, b_turned=False, gaps=(0, 0, 0), i
 
 
 def edges(dtype):
-    """Widths around one vector, two, two and a half, and three."""
+    """Widths around half a vector, one, one and a half, two, two and a half, and three."""
     width = REGISTER_BYTES // np.dtype(dtype).itemsize
-    whole = (int(k * width) + i for k in (1, 2, 2.5, 3) for i in (-1, 0, 1))
+    whole = (int(k * width) + i for k in (0.5, 1, 1.5, 2, 2.5, 3) for i in (-1, 0, 1))
     return sorted({1, 2, 3, *whole, 4 * width + 3} - {0})
 
 
@@ -101,7 +103,7 @@ def test_products_of_any_shape(n, turned, dtype, multiply):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [1, 2, 8])
+@pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_products_of_few_rows(n, dtype):
     """Whole rows of b are added up, in the order in which a tile does it: to the same bits."""
     for m in edges(dtype):
@@ -165,6 +167,25 @@ def test_products_of_few_columns(m, init, dtype):
         for depth in (1, 2, 7, 40):
             for gaps in ((0, 0, 0), (2, 3, 1)):
                 check(n, m, depth, dtype, turned=True, gaps=gaps, init=init, multiply=multiply_few)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("depth", [1, 3, 16, 17, 70])
+def test_dot_products(depth, dtype):
+    """The output of a layer with one."""
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    for n, init in itertools.product((1, width // 2 + 1, width, 2 * width + 1), ("row", "matrix", "itself")):
+        check(n, 1, depth, dtype, gaps=(3, 0, 0), init=init, multiply=multiply_dots)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("multiply", multiply_weighted.values(), ids=["weighted_sum", "weighted_rows"])
+def test_weighted_sums_of_samples(multiply, dtype):
+    """The gradient of a layer with one output."""
+    width = REGISTER_BYTES // np.dtype(dtype).itemsize
+    for n, depth in itertools.product((1, 3, width, width + 1, 5 * width + 3), (1, 3, 4, ROWS_AT_ONCE, 70)):
+        for init in ("matrix", "itself"):
+            check(n, 1, depth, dtype, turned=True, gaps=(3, 0, 0), init=init, multiply=multiply)
 
 
 @pytest.mark.parametrize("multiply", [multiply, multiply_large], ids=["product", "large"])

@@ -5,33 +5,45 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile
+from fastnn.kernels.simd.registers import REGISTER_FILE
 from fastnn.kernels.tiles.dense import DEPTH, HALF_TILE, HIGH, TILE_ROWS, Ahead, product_tile, strip
 from fastnn.kernels.tiles.passes import copy_block
 
 #: Rows of b that are added at once to the sums of few rows.
 ROWS_AT_ONCE = 8
 
+#: Rows of a whose factors fit in the registers beside each other: a row of b is loaded once for both.
+PAIR = 2 if REGISTER_FILE.number > 16 else 1
+
 
 # ---------------------------------------------------------------- b is read once, as it lies in memory
-@inlined(literals=("count",))
-def _add_rows(count, m, a, a_step, b, b_stride, sums):
-    """``sums += a[0] b[0] + a[1] b[1] + ...``, one after another, for `count` rows of b."""
-    factors, width = tile(b, count, 1), lanes(b)
-    whole = m - m % width
-    for s in range(count):
-        factors[s, 0] = broadcast(a[s * a_step], b)
-    for j in range(0, whole, width):
-        sum_j = load(sums + j)
+@inlined(literals=("rows", "count"))
+def _add_rows(rows, count, m, a, row_stride, depth_stride, b, b_stride, c, c_stride):
+    """``c += a[:, 0] b[0] + a[:, 1] b[1] + ...``, one after another, for `rows` rows of a and c and `count` of b."""
+    factors, sums, width = tile(b, rows, count), tile(b, rows, 1), lanes(b)
+    for i in range(rows):
         for s in range(count):
-            sum_j = fma(factors[s, 0], load(b + (s * b_stride + j)), sum_j)
-        store(sums + j, sum_j)
-    if whole < m:
-        sum_j = load_first(sums + whole, m - whole)
+            factors[i, s] = broadcast(a[i * row_stride + s * depth_stride], b)
+    for j in range(0, m - m % width, width):
+        for i in range(rows):
+            sums[i, 0] = load(c + (i * c_stride + j))
         for s in range(count):
-            sum_j = fma(factors[s, 0], load_first(b + (s * b_stride + whole), m - whole), sum_j)
-        store_first(sums + whole, sum_j, m - whole)
+            b_sj = load(b + (s * b_stride + j))
+            for i in range(rows):
+                sums[i, 0] = fma(factors[i, s], b_sj, sums[i, 0])
+        for i in range(rows):
+            store(c + (i * c_stride + j), sums[i, 0])
+    j, left = m - m % width, m % width
+    if left > 0:
+        for i in range(rows):
+            sum_i = load_first(c + (i * c_stride + j), left)
+            for s in range(count):
+                sum_i = fma(factors[i, s], load_first(b + (s * b_stride + j), left), sum_i)
+            store_first(c + (i * c_stride + j), sum_i, left)
 
 
 @callee
@@ -42,14 +54,26 @@ def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_st
     are added to the sums in c, which stay in the cache.
     """
     copy_block(init, init_stride, c, c_stride, n, m)
-    whole = depth - depth % ROWS_AT_ONCE
+    whole, paired = depth - depth % ROWS_AT_ONCE, n - n % PAIR
     for k in range(0, whole, ROWS_AT_ONCE):
-        for i in range(n):
-            a_ik = a + (i * row_stride + k * depth_stride)
-            _add_rows(ROWS_AT_ONCE, m, a_ik, depth_stride, b + k * b_stride, b_stride, c + i * c_stride)
+        a_k, b_k = a + k * depth_stride, b + k * b_stride
+        for i in range(0, paired, PAIR):
+            a_i, c_i = a_k + i * row_stride, c + i * c_stride
+            _add_rows(PAIR, ROWS_AT_ONCE, m, a_i, row_stride, depth_stride, b_k, b_stride, c_i, c_stride)
+        if paired < n:
+            a_i, c_i = a_k + paired * row_stride, c + paired * c_stride
+            _add_rows(1, ROWS_AT_ONCE, m, a_i, row_stride, depth_stride, b_k, b_stride, c_i, c_stride)
     for k in range(whole, depth):
         for i in range(n):
-            _add_rows(1, m, a + (i * row_stride + k * depth_stride), 1, b + k * b_stride, b_stride, c + i * c_stride)
+            a_i, c_i = a + (i * row_stride + k * depth_stride), c + i * c_stride
+            _add_rows(1, 1, m, a_i, row_stride, depth_stride, b + k * b_stride, b_stride, c_i, c_stride)
+
+
+@callee
+def weighted_rows(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
+    """`narrow.weighted_sum` of a large a, whose columns are contiguous: the row b times the matrix of these columns."""
+    one, zero = np.intp(1), np.intp(0)
+    few_rows_product(one, n, depth, b, zero, b_stride, a, depth_stride, one, init, zero, c, n)
 
 
 # ---------------------------------------------------------------- b is fetched ahead

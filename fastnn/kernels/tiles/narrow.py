@@ -9,6 +9,9 @@ from fastnn.kernels.jit.compiling import callee
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, scratch, store, store_first, tile, transpose
 from fastnn.kernels.tiles.dense import HALF_TILE, WIDE, Ahead, product_tile
 
+#: Rows that are read side by side: where they lie at a critical stride, the first-level cache has room for no more.
+ROWS_TOGETHER = 8
+
 #: Vectors of a tile as high as `HALF_TILE`.
 TURNED = HALF_TILE * WIDE
 
@@ -22,16 +25,17 @@ def dots(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, in
     sums stand side by side.
     """
     width = lanes(b)
-    sums = tile(b, width, 1)
+    sums, group = tile(b, width, 1), min(width, ROWS_TOGETHER)
     for r in range(0, n, width):
         rows = min(width, n - r)
         for i in range(width):
             sums[i, 0] = broadcast(0.0, b)
-        for k in range(0, depth, width):
-            b_k = load_first(b + k, depth - k)
-            for i in range(width):
-                a_ik = load_first(a + ((r + min(i, rows - 1)) * row_stride + k), depth - k)
-                sums[i, 0] = fma(a_ik, b_k, sums[i, 0])
+        for g in range(0, width, group):
+            for k in range(0, depth, width):
+                b_k = load_first(b + k, depth - k)
+                for i in range(group):
+                    a_ik = load_first(a + ((r + min(g + i, rows - 1)) * row_stride + k), depth - k)
+                    sums[g + i, 0] = fma(a_ik, b_k, sums[g + i, 0])
         transpose(sums)
         even, odd = sums[0, 0], sums[1, 0]
         for i in range(2, width, 2):
