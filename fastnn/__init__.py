@@ -19,7 +19,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fastnn.kernels.jit.held import InterruptsHeld, importing_numba
+from fastnn.kernels.jit.importing import importing_numba
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.models.load import load
 from fastnn.models.mlp import MLP
 from fastnn.models.scaling import standardize

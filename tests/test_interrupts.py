@@ -22,7 +22,7 @@ from fastnn.embed import from_python
 from fastnn.ensembles import one_by_one
 from fastnn.ensembles import threads as member_threads
 from fastnn.kernels.jit.compiling import kernel
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.kernels.tiles import predict as predicting
 from fastnn.training import fit as fit_module
 from fastnn.training.interrupts import Interrupts

@@ -18,7 +18,7 @@ from fastnn.ensembles.checkpoint import keep_seed
 from fastnn.ensembles.chunks import train_in_chunks
 from fastnn.jobs.members import MembersJob
 from fastnn.jobs.monitor import ValidationData
-from fastnn.kernels.jit.held import importing_numba
+from fastnn.kernels.jit.importing import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.models.ensemble import Ensemble
 from fastnn.settings.early_stopping import EarlyStopping

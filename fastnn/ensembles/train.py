@@ -10,7 +10,7 @@ from fastnn.ensembles.initial_weights import initialize_members
 from fastnn.ensembles.one_by_one import one_by_one
 from fastnn.ensembles.threads import Report, share, silent
 from fastnn.jobs.members import MembersJob, MembersOutcome
-from fastnn.kernels.jit.held import importing_numba
+from fastnn.kernels.jit.importing import importing_numba
 from fastnn.settings.initializers import INITIALIZERS
 
 

@@ -28,7 +28,7 @@ from fastnn.checks import (
     has_masked,
 )
 from fastnn.jobs.records import STATUS_NAMES, Records
-from fastnn.kernels.jit.held import importing_numba
+from fastnn.kernels.jit.importing import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.models.exports import Exports
 from fastnn.models.mlp import MLP, network_over

@@ -14,7 +14,7 @@ from fastnn import checks
 from fastnn.jobs.aligned import aligned_copy, aligned_empty
 from fastnn.jobs.job import State
 from fastnn.jobs.monitor import ValidationData
-from fastnn.kernels.jit.held import importing_numba
+from fastnn.kernels.jit.importing import importing_numba
 from fastnn.models import scaling
 from fastnn.models.exports import Exports
 from fastnn.models.in_domain import InDomain, respect_domain

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
-from fastnn.kernels.jit.held import importing_numba
+from fastnn.kernels.jit.importing import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off, refuse
 from fastnn.models import domain
 from fastnn.models.derivatives import Derivatives

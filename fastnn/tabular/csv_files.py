@@ -12,7 +12,7 @@ from typing import Any
 
 from fastnn.checks import counted
 from fastnn.checks.extras import require
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.models.writing import errors_naming
 from fastnn.tabular.frames import distinct
 from fastnn.tabular.reading_settings import Reading

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastnn import checks
 from fastnn.checks.jobs import check_dropout
-from fastnn.kernels.jit.held import importing_numba
+from fastnn.kernels.jit.importing import importing_numba
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.schedules import ReduceOnPlateau

@@ -6,7 +6,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-from fastnn.kernels.jit.held import take_over
+from fastnn.kernels.jit.signals import take_over
 
 SECONDS_A_CALL = 0.1  # between two calls of a kernel Ctrl-C is answered and progress shown
 UNBOUNDED = 2**62  # steps of a call that goes on after Ctrl-C

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_name
 from fastnn.jobs.job import Job, State, Train
-from fastnn.kernels.jit.held import InterruptsHeld, importing_numba
+from fastnn.kernels.jit.importing import importing_numba
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, warn_of_stand_in
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.spec import NetworkSpec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnn.apps.commands.files import check_distinct, check_output_file, known_as
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.signals import InterruptsHeld
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

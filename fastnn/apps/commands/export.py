@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastnn.apps.commands.files import check_output_file, known_as
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.models.writing import write_whole
 
 if TYPE_CHECKING:

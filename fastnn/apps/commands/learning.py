@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fastnn.apps.commands.table_options import reading_of
 from fastnn.apps.commands.table_output import tell_table
 from fastnn.apps.commands.terminal import Terminal
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.signals import InterruptsHeld
 
 if TYPE_CHECKING:
     from fastnn.tabular.preparing import PreparedTable

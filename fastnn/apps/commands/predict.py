@@ -11,7 +11,7 @@ from typing import Any
 from fastnn.apps.commands.files import check_distinct, check_output_file, known_as
 from fastnn.apps.commands.table_options import SEVERAL, add_reading_arguments, reading_of
 from fastnn.apps.commands.terminal import Terminal, plain
-from fastnn.kernels.jit.held import InterruptsHeld
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.models.writing import write_whole
 
 SUMMARY = "predict the target of each row of a table with a model that `fastnn train` saved"

@@ -4,6 +4,6 @@
 - `compilers`, `passes`, `resolution`, `loading`, `raising`: Numba's compiler, with less to do.
 - `cache`, `cache_folder`, `digest`: compiled kernels on disk, where they are, and the fingerprint of their code.
 - `architecture`: a network's spec as a type; `lowering`: what intrinsics are written with.
-- `held`: Ctrl-C while Numba works; `recursion`: room for deep networks; `turned_off`: what happens without the
-  compiler.
+- `signals`: Ctrl-C while Numba works; `importing`: declarations to it, one thread at a time; `recursion`: room for deep
+  networks; `turned_off`: what happens without the compiler.
 """

@@ -8,9 +8,9 @@ from typing import Any
 
 from numba import njit, types
 
-from fastnn.kernels.jit.held import InterruptsHeld
 from fastnn.kernels.jit.options import CACHE, CALLEE, ENTRY, INLINED, INLINED_CALLEE, KERNEL, OUTLINED, OWN
 from fastnn.kernels.jit.recursion import RoomToRecurse
+from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.kernels.jit.turned_off import compiler_is_off, refusing
 
 #: What Numba makes of a function; its class is not public.

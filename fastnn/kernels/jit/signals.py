@@ -1,16 +1,15 @@
-"""Ctrl-C, time-outs and the like while Numba works: answered when the work at hand is done.
+"""Ctrl-C, time-outs and the like, answered when the work at hand is done: Numba's above all.
 
 Numba records what it compiles, and what modules declare to it, in many places. An exception between two of them leaves
-a kernel half made, or declared twice, for the rest of the process. This file imports no Numba, so that the import of
-Numba can be protected, too.
+a kernel half made, or declared twice, for the rest of the process.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 
 #: Signals whose handlers often raise: Ctrl-C, a time-out, and the request to end. Windows lacks some.
@@ -54,20 +53,3 @@ class InterruptsHeld:
         with ExitStack() as answers:  # all of them, even if one raises
             for number, frame in self._came.items():
                 answers.callback(self._handlers[number], number, frame)
-
-
-@contextmanager
-def importing_numba() -> Iterator[None]:
-    """A context for the first import of what declares types and functions to Numba: its lock, without Ctrl-C.
-
-    While a thread compiles, another must declare nothing; and modules that import each other are not to be begun by two
-    threads at different ends.
-    """
-    with InterruptsHeld():
-        import numba  # noqa: F401 - first, and whole: a thread that imports a part of it would not wait for another
-        from numba.core.compiler_lock import global_compiler_lock
-        from numba.core.registry import cpu_target
-
-        _ = cpu_target.target_context  # made now, as whoever makes it takes the lock after one of its own
-        with global_compiler_lock:
-            yield
