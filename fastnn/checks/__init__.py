@@ -22,7 +22,6 @@ from fastnn.checks.arrays import check_out as check_out
 from fastnn.checks.arrays import check_params as check_params
 from fastnn.checks.arrays import check_plain as check_plain
 from fastnn.checks.arrays import check_scales as check_scales
-from fastnn.checks.arrays import check_vector as check_vector
 from fastnn.checks.arrays import has_masked as has_masked
 from fastnn.checks.data import check_batch as check_batch
 from fastnn.checks.data import check_finite_data as check_finite_data

@@ -103,22 +103,9 @@ def check_numbers(argument: str, array: Any, shape: tuple[int, ...], spec: Netwo
     return array
 
 
-def check_vector(argument: str, vector: Any, length: int, spec: NetworkSpec) -> NDArray:
-    """A vector of this length; raises as `check_numbers`."""
-    return check_numbers(argument, vector, (length,), spec)
-
-
 def check_params(params: Any, spec: NetworkSpec) -> NDArray:
-    """A parameter vector, shape (n_params,).
-
-    Raises
-    ------
-    TypeError
-        If it is not an array of real numbers.
-    ValueError
-        If it has another shape, or a value that overflows the network's dtype.
-    """
-    return check_vector("params", params, spec.n_params, spec)
+    """A parameter vector, shape (n_params,); raises as `check_numbers`."""
+    return check_numbers("params", params, (spec.n_params,), spec)
 
 
 def check_columns(argument: str, columns: Any) -> NDArray[np.float64]:

@@ -238,7 +238,7 @@ class Derivatives:
     # ---------------------------------------------------------------- checks
     def _vector(self, argument: str, value: ArrayLike, length: int) -> NDArray[Any]:
         """An array of the network's dtype and this length."""
-        return checks.check_vector(argument, value, length, self._spec)
+        return checks.check_numbers(argument, value, (length,), self._spec)
 
     def _samples(self, x: ArrayLike) -> tuple[NDArray[Any], tuple[int, ...]]:
         """One sample or several, and the leading dimension that several add to a shape."""
