@@ -54,7 +54,7 @@ def _pieces() -> Iterator[tuple[str, Callable[[], None]]]:
             if activation.hidden:
                 yield f"{activation.name}, {dtype}", _training(dtype, activation=activation.name)
         for loss in catalogue.LOSSES.values():
-            output = loss.logits_of or "identity"
+            output = loss.default_output
             yield f"{loss.name}, {dtype}", _training(dtype, loss=loss.name, output_activation=output)
             if loss.labels:
                 yield f"labels, {dtype}", _training(dtype, loss=loss.name, output_activation=output, labels=True)

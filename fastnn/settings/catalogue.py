@@ -134,6 +134,11 @@ class Loss:
         """The default of its parameter, for every target."""
         return 1.0 if self.parameter is None else self.parameter.default
 
+    @property
+    def default_output(self) -> str:
+        """The output activation where none is asked for: the only one that it goes with, or the identity."""
+        return self.logits_of or "identity"
+
     def n_targets(self, n_out: int) -> int:
         """The number of targets of a row with `n_out` outputs."""
         return n_out // self.outputs_per_target

@@ -122,7 +122,7 @@ def loss_row(name: str | Loss) -> catalogue.Loss:
 
 def output_of(name: str | Loss) -> str:
     """The output activation that goes with an estimator's loss for regression."""
-    return loss_row(name).logits_of or "identity"
+    return loss_row(name).default_output
 
 
 def loss_numbers(estimator: Any) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _check_fit(spec: NetworkSpec, columns: Sequence[Column], target: Target) -> 
     """Refuse columns and a target that are not those of the network, or that hold a name twice."""
     if (spec.n_in, spec.n_out) != (sum(column.width for column in columns), target.n_out):
         raise ValueError("its columns do not fit its network")
-    if spec.output_activation != (catalogue.LOSSES[target.loss].logits_of or "identity"):
+    if spec.output_activation != catalogue.LOSSES[target.loss].default_output:
         raise ValueError(f"its target does not fit a network of {spec.output_activation} outputs")
     if len(set(target.classes or ())) < len(target.classes or ()):
         raise ValueError("a class occurs twice")

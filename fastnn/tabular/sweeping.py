@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from fastnn.ensembles.sweep import sweep
 from fastnn.ensembles.sweep_result import Sweep
+from fastnn.settings import catalogue
 from fastnn.tabular.preparing import PreparedTable
 from fastnn.tabular.scoring import first_score
 from fastnn.tabular.training import (
     TableSettings,
     initializer_of,
     learned_by,
-    network,
     row_weights,
     shared_options,
 )
@@ -80,7 +80,7 @@ def compare(
         watched = table.fold == 0
         rows, validation = [part[~watched] for part in rows], tuple(part[watched] for part in rows)
     X, y, *weights = rows
-    common["output_activation"] = network(table, (), shared).spec.output_activation
+    common["output_activation"] = catalogue.LOSSES[table.target.loss].default_output
     result = sweep(
         X,
         y,

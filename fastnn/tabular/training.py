@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,12 +148,12 @@ def learned_by(table: PreparedTable, settings: TableSettings) -> PreparedTable:
     return replace(table, target=table.target.learned_by(settings.loss, settings.quantiles))
 
 
-def network(table: PreparedTable, hidden: Sequence[int], settings: TableSettings) -> MLP:
+def network(table: PreparedTable, settings: TableSettings) -> MLP:
     """A network for a table, before it is trained."""
     return MLP(
-        (table.n_in, *hidden, table.n_out),
+        (table.n_in, *settings.hidden, table.n_out),
         activation=settings.activation,
-        output_activation=catalogue.LOSSES[table.target.loss].logits_of or "identity",
+        output_activation=catalogue.LOSSES[table.target.loss].default_output,
         dtype="float32",
         init=initializer_of(settings.activation),
         rng=settings.seed,
@@ -209,7 +208,7 @@ def fit(table: PreparedTable, settings: TableSettings, progress: bool | None = N
     watched = table.fold == member[:, None] % (table.fold.max() + 1)  # the rows by which each member stops
     (X, _), y = table.train, table.outputs
     many = fit_many(
-        network(table, settings.hidden, settings).spec,
+        network(table, settings).spec,
         X,
         y,
         members=settings.repeats,
