@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, hardly_repeat, is_number, is_text
-from fastnn.tabular.numerals import CODE, Numerals, date_format, days, values_of
+from fastnn.tabular.numerals import CODE, Numerals, date_format, days, in_words, values_of
 from fastnn.tabular.target import Target
 
 USABLE = ("number", "date", "category", "many", "text")  # kinds that can become inputs
@@ -100,9 +100,8 @@ def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
         remark = f"missing: {examples(texts, strays)}"
         return _number_profile(name, finite(name, values_of(parsed)), strays=tuple(sorted(few)), remark=remark)
     if form := date_format(present):
-        return _number_profile(
-            name, values_of(days(texts, form[0])), kind="date", form=form[0], remark=f"{form[1]}, days since 1970"
-        )
+        remark = f"{in_words(form)}, days since 1970"
+        return _number_profile(name, values_of(days(texts, form)), kind="date", form=form, remark=remark)
     remark = "leading zeros: codes, not numbers" if codes and not strays.any() else ""
     return _text_profile(name, texts, present, remark)
 

@@ -216,14 +216,14 @@ def guess(
     return numerals, numerals.decimal if any(texts.select(polars.all().str.contains(group).any()).row(0)) else ""
 
 
-def date_format(series: Any) -> tuple[str, str] | None:
-    """How a column of texts writes its dates, as a format and in words; None if some of them are not dates."""
+def date_format(series: Any) -> str | None:
+    """The format in which a column of texts writes its dates; None if some of them are not dates."""
     if not series[:100].str.contains(r"\d,?[-/. ]").all():
         return None
-    for day, words in DATES.items():
+    for day in DATES:
         for time in TIMES:
             if not days(series[:100], day + time).null_count() and not days(series, day + time).null_count():
-                return day + time, words
+                return day + time
     return None
 
 
