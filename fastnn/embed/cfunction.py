@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastnn.checks import check_name
 from fastnn.embed.arguments import STACK_BYTES
 from fastnn.embed.pointers import scratch_for
+from fastnn.jobs.aligned import address
 from fastnn.kernels import point
 from fastnn.kernels.jit.architecture import Architecture
 from fastnn.kernels.jit.compiling import address_of
@@ -65,7 +66,7 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
     returned, takes, choose = CALLERS[caller]
     signature = _NUMBA_TYPES[returned](*(_NUMBA_TYPES[kind] for kind in takes))
-    function = cfunc(signature)(choose(spec, forward, params.ctypes.data, size))
+    function = cfunc(signature)(choose(spec, forward, address(params), size))
     number = np.ctypeslib.as_ctypes_type(params.dtype)
     c_types: list[Any] = [
         None if kind is None else _C_TYPES.get(kind) or ctypes.POINTER(number) for kind in (returned, *takes)

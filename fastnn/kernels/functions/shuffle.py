@@ -10,6 +10,7 @@ import ctypes
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import address
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer_at
 from fastnn.kernels.simd.calls import call_system
@@ -58,5 +59,5 @@ def shuffle(
     interface = generator.ctypes
     next_uint32 = ctypes.cast(interface.next_uint32, ctypes.c_void_p).value
     with generator.lock:
-        places = order.ctypes.data, len(order), orders.ctypes.data, len(orders)
+        places = address(order), len(order), address(orders), len(orders)
         _shuffle(next_uint32, interface.state_address, *places, first, count)

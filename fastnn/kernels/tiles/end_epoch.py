@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.jobs.aligned import address
 from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import MonitorState
@@ -218,5 +219,5 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     else:
         record["metric"] = Metric.LARGEST if job.loss.one_class else Metric.SIGN
     for name, array in arrays.items():
-        record[name] = array.ctypes.data
+        record[name] = address(array)
     return list(arrays.values())
