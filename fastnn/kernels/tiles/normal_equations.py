@@ -245,10 +245,10 @@ def cholesky(
     factor[:, :n] = matrix
     np.einsum("ii->i", factor[:, :n])[:] += damping
     negative = aligned_zeros(_PIVOTS * stride, "float64")
-    rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
+    product, rows = product_address(dense.product, "float64"), _rows_a_call(n)
     for start in range(0, n, rows):
         answer()
-        if not _factorise(product_address(dense.product, "float64"), factor, start, min(start + rows, n), negative):
+        if not _factorise(product, factor, start, min(start + rows, n), negative):
             return None
     return factor
 
@@ -257,11 +257,16 @@ def trace_of_inverse(factor: NDArray[np.float64], n: int, answer: Callable[[], N
     """The trace of ``(R^T R)^-1``: the contract of `fastnn.reference.normal_equations.trace_of_inverse`."""
     stride = stride_for(n, 8)
     inverse = aligned_zeros(n * stride, "float64").reshape(n, stride)
-    rows = max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
+    product, rows = product_address(dense.product, "float64"), _rows_a_call(n)
     for stop in range(n, 0, -rows):
         answer()
-        _invert(product_address(dense.product, "float64"), factor, max(0, stop - rows), stop, inverse)
+        _invert(product, factor, max(0, stop - rows), stop, inverse)
     return float(np.square(inverse).sum())
+
+
+def _rows_a_call(n: int) -> int:
+    """How many of n rows of a factor, or of its inverse, one call computes."""
+    return max(1, int(_OPERATIONS / (_PIVOTS * n * n))) * _PIVOTS
 
 
 def cholesky_solve(factor: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
