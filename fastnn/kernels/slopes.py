@@ -72,16 +72,20 @@ def _fill(architecture, params, X, directions, slopes, jacobian, work):
 # ---------------------------------------------------------------- from Python
 def slope_values(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> NDArray:
     """The contract of `fastnn.reference.slopes.slope_values`."""
-    slopes = np.empty((len(X), len(directions), spec.n_out), spec.dtype)
-    work = aligned_zeros(scratch_size(spec, "hvp"), spec.dtype)
-    _fill(spec, params, X, directions, slopes, np.empty((0, 0, 0, 0), spec.dtype), work)
-    return slopes
+    return _filled(spec, params, X, directions, 0)[0]
 
 
 def slope_jacobian(spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray) -> tuple[NDArray, NDArray]:
     """The contract of `fastnn.reference.slopes.slope_jacobian`."""
+    return _filled(spec, params, X, directions, spec.n_params)
+
+
+def _filled(
+    spec: NetworkSpec, params: NDArray, X: NDArray, directions: NDArray, n_params: int
+) -> tuple[NDArray, NDArray]:
+    """The slopes, and their derivatives with respect to `n_params` parameters: all of them, or 0."""
     slopes = np.empty((len(X), len(directions), spec.n_out), spec.dtype)
-    jacobian = np.zeros((*slopes.shape, spec.n_params), spec.dtype)
+    jacobian = np.zeros((*slopes.shape, n_params), spec.dtype)
     work = aligned_zeros(scratch_size(spec, "hvp"), spec.dtype)
     _fill(spec, params, X, directions, slopes, jacobian, work)
     return slopes, jacobian
