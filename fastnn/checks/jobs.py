@@ -55,19 +55,6 @@ def check_max_grad_norm(max_grad_norm: Any) -> float:
     return inf if max_grad_norm is None else check_number("max_grad_norm", max_grad_norm, ABOVE_0)
 
 
-def check_params_to_train(params: NDArray, **data: NDArray | None) -> None:
-    """Refuse parameters that are not finite, cannot be written to, or share their memory with the data.
-
-    Raises
-    ------
-    ValueError
-        If they are any of these.
-    """
-    check_finite("params", params)
-    check_writable(params)
-    check_no_views(params, **data)
-
-
 def check_no_views(params: NDArray, **data: NDArray | None) -> None:
     """Refuse data that share their memory with the parameters; raises ValueError if some do."""
     for name, array in data.items():
@@ -189,7 +176,9 @@ def check_job(
     weights = check_sample_weight(sample_weight, spec, rows)
     check_some_present(loss, y, weights)
     batch_size = check_batch_size(batch_size, rows, optimizer)
-    check_params_to_train(params, X=X, y=y, sample_weight=weights)
+    check_finite("params", params)
+    check_writable(params)
+    check_no_views(params, X=X, y=y, sample_weight=weights)
     X, y = without_marks(X, weights), without_marks(y, weights)
     rates, input_noise = check_dropout(dropout, spec), check_number("input_noise", input_noise, AT_LEAST_0)
     l2, max_grad_norm = check_l2(l2), check_max_grad_norm(max_grad_norm)
