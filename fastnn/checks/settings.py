@@ -42,7 +42,7 @@ def check_settings(settings: Any) -> Any:
             continue
         argument = f"{name} of {type(settings).__name__}"
         if isinstance(value, Schedule) and "Schedule" in kind:
-            checked: Any = check_schedule(value)
+            checked: Any = _check_schedule(value)
         elif kind == "bool":
             checked = check_flag(argument, value)
         elif kind == "int":
@@ -81,7 +81,7 @@ def _check_settings_in_float32(settings: Any) -> None:
             check_in_float32(f"{name} of {type(settings).__name__}", value, interval)
 
 
-def check_schedule(schedule: Any) -> Schedule:
+def _check_schedule(schedule: Any) -> Schedule:
     """A learning rate schedule whose settings are within their bounds.
 
     Raises

@@ -149,18 +149,8 @@ def nearly_constant(values: NDArray[np.float64]) -> bool:
     return float(np.ptp(values)) <= max(1e-12 * float(np.abs(values).max()), 1 / LARGEST)
 
 
-def leakage(column: ColumnProfile, target: Target, y: NDArray) -> str:
-    """How a column leaks the target, if it does so exactly; otherwise an empty text.
-
-    Parameters
-    ----------
-    column : ColumnProfile
-        The column.
-    target : Target
-        The column to predict.
-    y : ndarray, shape (n,)
-        The target in all rows of the file: numbers, or the numbers of classes; NaN where it is missing.
-    """
+def _leakage(column: ColumnProfile, target: Target, y: NDArray) -> str:
+    """How a column leaks the target, if it does so exactly; otherwise an empty text. See `judge_columns`."""
     if re.sub(r" \(\d+\)$", "", column.name).strip().casefold() == target.name.strip().casefold():
         return "the target's name again"
     if column.kind not in USABLE:
@@ -211,8 +201,10 @@ def judge_columns(
     ----------
     columns : list of ColumnProfile
         The columns other than the target.
-    target, y
-        As in `leakage`.
+    target : Target
+        The column to predict.
+    y : ndarray, shape (n,)
+        The target in all rows of the file: numbers, or the numbers of classes; NaN where it is missing.
     use : collection of str
         Columns that the user wants to be used.
 
@@ -226,7 +218,7 @@ def judge_columns(
     for column in columns:
         reason = column.left_out
         if reason not in ("constant", "empty"):
-            reason = leakage(column, target, y) or reason
+            reason = _leakage(column, target, y) or reason
         if not reason:
             values = column.values if isinstance(column.values, np.ndarray) else column.values.hash().to_numpy()
             other = seen.setdefault(values.tobytes(), column.name)

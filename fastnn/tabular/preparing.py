@@ -134,7 +134,7 @@ def prepare(
     labels = y[rows].astype(np.intp) if goal.classes is not None else np.zeros(len(rows), np.intp)
     fold = split(labels, seed)
     if goal.classes is None:
-        mean, scale = mean_and_scale(y[rows[fold >= 0]])
+        mean, scale = _mean_and_scale(y[rows[fold >= 0]])
         goal = replace(goal, mean=mean, scale=scale)
         y = ((y - goal.mean) / goal.scale).astype(np.float32)
     columns, profiles, X = _inputs(profiles, rows, fold, y, goal, seed)
@@ -177,7 +177,7 @@ def _inputs(
     """
     columns, judged, values, crossed = [], [], [], []
     for one in profiles:
-        column, means = (None, None) if one.left_out else fit_column(one, rows[fold >= 0], y, target, seed)
+        column, means = (None, None) if one.left_out else _fit_column(one, rows[fold >= 0], y, target, seed)
         if column is not None:
             columns.append(column)
             values.append(one.values[rows])
@@ -196,7 +196,7 @@ def _inputs(
     return columns, judged, X
 
 
-def fit_column(
+def _fit_column(
     profile: ColumnProfile, rows: NDArray[np.intp], y: NDArray, target: Target, seed: int
 ) -> tuple[Column | None, NDArray[np.float64] | None]:
     """How a column becomes inputs, judged by the rows to train on; None if it is constant there.
@@ -209,7 +209,7 @@ def fit_column(
         missing = len(present) < len(values)
         if not len(present) or (not missing and not np.ptp(present)):
             return None, None
-        mean, scale = mean_and_scale(present)
+        mean, scale = _mean_and_scale(present)
         return Column(profile.name, None, mean, scale, missing, profile.kind, (), profile.form, profile.strays), None
     texts = values.drop_nulls()
     levels = sorted(texts.unique().to_list())
@@ -226,7 +226,7 @@ def fit_column(
     return Column(profile.name, tuple(levels), missing=missing, kind="many", means=means), crossed
 
 
-def mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+def _mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
     """How numbers are standardised; see `fastnn.standardize`."""
     mean, scale = standardize(values[:, np.newaxis])
     return float(mean[0]), float(scale[0])

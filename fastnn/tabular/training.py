@@ -125,7 +125,7 @@ def train(
     sound = many.best(int((many.stopped != "diverged").sum()))
     outputs = sound.mean(table.held_out.X)
     scores = {"network": score(table.target.prediction(outputs), table), **baselines}
-    saved = settings_to_save(replace(settings, repeats=len(many)))
+    saved = _settings_to_save(replace(settings, repeats=len(many)))
     about = {"rows": len(table.train.y), "held out": len(table.held_out.y), **saved}
     domain = measure(table.train.X, sound.spec) if table.n_in <= MOST_IN_DOMAIN else None
     model = TableModel(
@@ -134,7 +134,7 @@ def train(
     return TrainingResult(model, many, scores, first_scores(many, table), model.decode(outputs[None])[0])
 
 
-def settings_to_save(settings: TableSettings) -> dict[str, str | float]:
+def _settings_to_save(settings: TableSettings) -> dict[str, str | float]:
     """The settings that a model file keeps."""
     return {
         name: ",".join(map(str, value)) if isinstance(value, tuple) else value
