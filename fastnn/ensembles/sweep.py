@@ -125,22 +125,12 @@ def sweep(
         folds = _check_folds(folds, n, validation_data)
     elif validation_data is not None:
         _check_one_set(validation_data)
-    calls: dict[_Shared, list[_Run]] = defaultdict(list)
-    for i, setting in enumerate(rows):
-        spec, call, each = arguments_of(common | setting, X, y)
-        shared = spec, tuple((name, type(value), value) for name, value in call.items())
-        calls[shared] += [_Run(i, seed, fold, each) for seed, fold in product(numbers, range(folds or 1))]
-
+    calls = _grouped([common | row for row in rows], X, y, [*product(numbers, range(folds or 1))])
     found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]] = {}
-    spec = next(iter(calls))[0]
-    given = checks.check_sample_weight(sample_weight, replace(spec, dtype="float64"), n)
+    given = checks.check_sample_weight(sample_weight, replace(next(iter(calls))[0], dtype="float64"), n)
     weights = np.ones(n) if given is None else given
     checks.check_finite("sample_weight", weights, ("row",))  # before folds are made of them
-    fold_of = None if folds is None else np.random.default_rng(0).permutation(n) % folds
-    if fold_of is not None:
-        _check_each_fold(fold_of, weights, "sample_weight must have a sum above 0 in every fold; got only zeros")
-        for spec, call_of_all in calls:
-            _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in call_of_all})
+    fold_of = None if folds is None else _fold_of_each(folds, weights, y, calls)
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     all_rows = {"sample_weight": weights, "validation_data": (X, y, weights)}
     for shared, runs in calls.items():  # all of them before any is trained
@@ -177,6 +167,18 @@ def sweep(
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
 
 
+def _grouped(
+    settings: list[dict[str, Any]], X: NDArray[Any], y: NDArray[Any], seeds_and_folds: list[tuple[int, int]]
+) -> dict[_Shared, list[_Run]]:
+    """The runs of all settings, by what those of one call of `fit_many` share."""
+    calls: dict[_Shared, list[_Run]] = defaultdict(list)
+    for i, setting in enumerate(settings):
+        spec, call, each = arguments_of(setting, X, y)
+        shared = spec, tuple((name, type(value), value) for name, value in call.items())
+        calls[shared] += [_Run(i, seed, fold, each) for seed, fold in seeds_and_folds]
+    return calls
+
+
 def _check_samples(X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Samples and targets as arrays with a row for each sample; raises TypeError or ValueError if they are none."""
     X, y = checks.as_numbers("X", X, "(n, n_in)"), checks.as_numbers("y", y, "(n,) or (n, n_targets)")
@@ -204,6 +206,15 @@ def _check_one_set(validation_data: Any) -> None:
             raise ValueError(
                 f"sample_weight must have shape (n,), a weight for each row of X; got {checks.describe(weights)}"
             )
+
+
+def _fold_of_each(folds: int, weights: NDArray[Any], y: NDArray[Any], calls: Iterable[_Shared]) -> NDArray[np.intp]:
+    """The fold of each sample; raises ValueError if one has nothing that counts to validate on."""
+    fold_of = np.random.default_rng(0).permutation(len(weights)) % folds
+    _check_each_fold(fold_of, weights, "sample_weight must have a sum above 0 in every fold; got only zeros")
+    for spec, arguments in calls:
+        _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in arguments})
+    return fold_of
 
 
 def _check_each_fold(fold_of: NDArray[Any], counted: NDArray[Any], fault: str) -> None:
