@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.jobs.job import State
+from fastnn.jobs.job import Job, State
 from fastnn.sklearn.bookkeeping import call_back, count_improvements, end_epochs, warn_of_the_end
 from fastnn.sklearn.conventions import NON_FINITE, effective_batch_size, update_rule_of
 from fastnn.sklearn.data import Data
@@ -20,22 +20,12 @@ from fastnn.sklearn.scoring import validate
 
 def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | None, incremental: bool) -> bool:
     """Epochs of batches until the loss, or the validation score, no longer improves; whether Ctrl-C ended them."""
-    n, dtype = len(data.y), data.X.dtype
-    rule = update_rule_of(estimator)
+    n = len(data.y)
     rows = clipped_batch_size(estimator, n)
     # In one batch the order of the rows is seen by rounding alone, and by who draws on from the same generator.
     shuffle = bool(estimator.shuffle) and not (rows == n and isinstance(estimator.random_state, Integral))
-    job = estimator._job(data, dtype, optimizer=rule, batch_size=rows, shuffle=shuffle)
-    state = getattr(estimator, "_stochastic_state", None)
-    if not incremental or state is None or not state.suits(job):
-        estimator._stochastic_state = StochasticState(
-            rule,
-            State.fresh(job.spec, rule, 0),
-            float(estimator.learning_rate_init),
-            estimator.learning_rate,
-            float(estimator.power_t),
-        )
-    estimator._stochastic_state = estimator._stochastic_state.writable()
+    job = estimator._job(data, data.X.dtype, optimizer=update_rule_of(estimator), batch_size=rows, shuffle=shuffle)
+    estimator._stochastic_state = _state_to_start_from(estimator, job, incremental)
     job.optimizer = estimator._stochastic_state.rule  # its settings are kept like its rates, as scikit-learn's are
     best = job.params.copy()
     watched = estimator.verbose or validation is not None or estimator.callbacks is not None
@@ -76,6 +66,16 @@ def fit_stochastically(estimator: Perceptron, data: Data, validation: Data | Non
     if estimator.early_stopping:
         job.params[:] = best
     return interrupted
+
+
+def _state_to_start_from(estimator: Perceptron, job: Job, incremental: bool) -> StochasticState:
+    """Where the last ``partial_fit`` came to, if this is another one of such a job; otherwise a fresh start."""
+    state = getattr(estimator, "_stochastic_state", None)
+    if incremental and state is not None and state.suits(job):
+        return state.writable()
+    fresh = State.fresh(job.spec, job.update_rule, 0)
+    rate, power = float(estimator.learning_rate_init), float(estimator.power_t)
+    return StochasticState(job.update_rule, fresh, rate, estimator.learning_rate, power)
 
 
 def clipped_batch_size(estimator: Perceptron, n: int) -> int:

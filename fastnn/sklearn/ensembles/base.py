@@ -29,6 +29,9 @@ from fastnn.sklearn.conventions import (
     spec_of,
 )
 
+#: Samples, targets and weights.
+_Samples = tuple[NDArray, NDArray, NDArray]
+
 _RULES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "rprop": Rprop, "sgd": SGD}
 
 
@@ -80,21 +83,10 @@ class EnsembleBase(BaseEstimator):
         hidden = hidden_sizes(self.hidden_layer_sizes)
         spec = spec_of((X.shape[1], *hidden, n_out), activations_of(self.activation, len(hidden)), output, X.dtype)
         rng = check_random_state(self.random_state)
-        options: dict[str, Any] = {}
+        validation, stopping = None, None
         if self.early_stopping:
-            X, X_val, y, y_val, weight, weight_val = train_test_split(
-                X,
-                y,
-                weight,
-                test_size=self.validation_fraction,
-                random_state=rng,
-                stratify=y if is_classifier(self) else None,
-            )
-            for part, of in ((weight, "that are trained on"), (weight_val, "of the validation set")):
-                if not part.any():
-                    raise ValueError(f"sample_weight must be above 0 for some of the samples {of}; got only zeros")
-            options["validation_data"] = X_val, y_val, weight_val
-            options["early_stopping"] = EarlyStopping(int(self.n_iter_no_change), float(self.tol))
+            (X, y, weight), validation = self._split(X, y, weight, rng)
+            stopping = EarlyStopping(int(self.n_iter_no_change), float(self.tol))
         n, members = len(X), int(self.n_estimators)
         if self.bootstrap:
             weight = weight * _bootstraps(weight, members, rng)
@@ -119,7 +111,8 @@ class EnsembleBase(BaseEstimator):
             rng=int(rng.randint(2**31 - 1)),
             threads=int(self.threads),
             progress=False,
-            **options,
+            validation_data=validation,
+            early_stopping=stopping,
         )
         if not len(ensemble):  # Ctrl-C before any was finished
             raise KeyboardInterrupt
@@ -130,6 +123,21 @@ class EnsembleBase(BaseEstimator):
             )
         self.ensemble_ = ensemble[sound]
         self.n_iter_ = self.ensemble_.records.epochs
+
+    def _split(self, X: NDArray, y: NDArray, weight: NDArray, rng: np.random.RandomState) -> tuple[_Samples, _Samples]:
+        """Samples, targets and weights to train on and to validate on; raises ValueError if either has no weight."""
+        X, X_val, y, y_val, weight, weight_val = train_test_split(
+            X,
+            y,
+            weight,
+            test_size=self.validation_fraction,
+            random_state=rng,
+            stratify=y if is_classifier(self) else None,
+        )
+        for part, of in ((weight, "that are trained on"), (weight_val, "of the validation set")):
+            if not part.any():
+                raise ValueError(f"sample_weight must be above 0 for some of the samples {of}; got only zeros")
+        return (X, y, weight), (X_val, y_val, weight_val)
 
     def _outputs(self, X: Any) -> NDArray:
         """Every member's outputs, (members, n, n_outputs)."""
