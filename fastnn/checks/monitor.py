@@ -19,7 +19,8 @@ from fastnn.checks.data import (
     without_marks,
 )
 from fastnn.checks.jobs import check_no_views
-from fastnn.checks.values import AT_LEAST_0, check_flag, check_integer, check_name, check_number, describe
+from fastnn.checks.settings import check_settings
+from fastnn.checks.values import check_number, describe
 from fastnn.jobs.job import Job
 from fastnn.jobs.monitor import Monitor, held_out
 from fastnn.settings.catalogue import Loss
@@ -40,15 +41,10 @@ def check_early_stopping(early_stopping: Any, validates: bool) -> EarlyStopping 
         return None
     if not isinstance(early_stopping, EarlyStopping):
         raise TypeError(f"early_stopping must be a fastnn.EarlyStopping or None; got {describe(early_stopping)}")
-    monitor = check_name("monitor of EarlyStopping", early_stopping.monitor, ("loss", "metric"))
-    if monitor == "metric" and not validates:
+    stopping = check_settings(early_stopping)
+    if stopping.monitor == "metric" and not validates:
         raise ValueError("monitor of EarlyStopping must be 'loss' without a validation set; got 'metric'")
-    return EarlyStopping(
-        check_integer("patience of EarlyStopping", early_stopping.patience, 1),
-        check_number("min_improvement of EarlyStopping", early_stopping.min_improvement, AT_LEAST_0),
-        monitor,  # type: ignore[arg-type] # one of the two names, as was checked
-        check_flag("restore_best of EarlyStopping", early_stopping.restore_best),
-    )
+    return stopping
 
 
 def check_monitor(job: Job, validation_data: Any, validation_fraction: Any, early_stopping: Any) -> Monitor | None:

@@ -48,7 +48,7 @@ def check_settings(settings: Any) -> Any:
         elif kind == "int":
             checked = check_integer(argument, value, int(interval.low))
         elif names:
-            checked = value if value is None else check_name(argument, value, names)
+            checked = value if value is None and "None" in kind else check_name(argument, value, names)
         else:
             checked = check_number(argument, value, interval)
         if checked is not value:

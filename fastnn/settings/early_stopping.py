@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fastnn.settings.intervals import AT_LEAST_0, AT_LEAST_1, one_of, within
+
 
 @dataclass(frozen=True)
 class EarlyStopping:
@@ -23,7 +25,7 @@ class EarlyStopping:
         ended it.
     """
 
-    patience: int = 10
-    min_improvement: float = 0.0
-    monitor: Literal["loss", "metric"] = "loss"
+    patience: int = within(AT_LEAST_1, 10)
+    min_improvement: float = within(AT_LEAST_0, 0.0)
+    monitor: Literal["loss", "metric"] = one_of("loss", "metric", default="loss")
     restore_best: bool = True

@@ -49,9 +49,9 @@ def within(interval: Interval, default: float) -> Any:
     return field(default=default, metadata={"interval": interval})
 
 
-def one_of(*names: str) -> Any:
-    """Such a field whose value is one of some names, or None, its default."""
-    return field(default=None, metadata={"names": names})
+def one_of(*names: str, default: str | None = None) -> Any:
+    """Such a field whose value is one of some names; or None, where the field's type has that."""
+    return field(default=default, metadata={"names": names})
 
 
 def intervals_of(settings: type) -> dict[str, Interval]:
