@@ -36,21 +36,12 @@ def prepared(y=Y, **columns):
         (("0", "1", "x"), [True, False, None], ["1", "0", None]),
         (("TRUE", "True", "False"), ["1", "True", "true"], ["1", "True", "true"]),  # of two levels either may be meant
         (("1", "2", "x"), ["true", "1", "0"], ["true", "1", "0"]),
-    ],
-)
-def test_truth_values_are_the_levels_of_their_own(levels, given, read):
-    assert Column("c", levels).read(polars.Series("c", given), Numerals()).to_list() == read
-
-
-@pytest.mark.parametrize(
-    ("levels", "given", "read"),
-    [
         (("1", "2", "x"), [1.0, None, 2.0, 3.0], ["1", None, "2", "3.0"]),
         (("1", "1.0", "2.5"), [1.0, 2.5], ["1.0", "2.5"]),
         (("1", "2", "x"), ["1.0", "2"], ["1.0", "2"]),  # texts are as they are
     ],
 )
-def test_whole_numbers_as_floats_are_the_levels_of_their_own(levels, given, read):
+def test_truth_values_and_whole_numbers_as_floats_are_the_levels_of_their_own(levels, given, read):
     assert Column("c", levels).read(polars.Series("c", given), Numerals()).to_list() == read
 
 
