@@ -82,6 +82,8 @@ def rounding(
     beside_one : collection of str
         Activations, of elu, selu and sigmoid, that are computed as a difference of exp(z) and 1, or the like, and so
         rounded like these.
+    in_single : collection of str
+        Activations whose constants are rounded to float32, whatever the network computes in.
 
     Returns
     -------
