@@ -10,8 +10,12 @@ from numba import njit
 
 import fastnn
 
-#: More inputs than outputs, and fewer; one layer alone, as strides are those of arguments.
-NETS = {"rows": network((3, 2), output_activation="tanh"), "columns": network((2, 3), output_activation="tanh")}
+#: More inputs than outputs, fewer, and a single one; weights that a sample reads row by row, see `LARGE_LAYER_BYTES`.
+#: One layer alone, as strides are those of arguments.
+NETS = {
+    name: network(sizes, output_activation="tanh")
+    for name, sizes in {"rows": (3, 2), "columns": (2, 3), "one output": (3, 1), "large": (101, 130)}.items()
+}
 SAMPLES = 2
 
 #: What calls each method, and the lengths of its arguments: of inputs i, outputs o, parameters p, samples n, members m.
@@ -61,10 +65,10 @@ CONTIGUOUS = {"params", "grad"}  # which are anything else only where it is refu
 QUICK = {"forward of samples", "many.forward", "jacobian of samples", "hvp", "taylor_vjp_params with v_curvature"}
 
 
-def apart(shape):
+def apart(shape, step=3):
     """A view of numbers that lie apart along every axis, backwards along the last, and the array that it is of."""
-    around = np.full([3 * n for n in shape], 7.0)
-    return around[tuple(slice(1, None, 3) for _ in shape[:-1])][..., ::-3], around
+    around = np.full([step * n for n in shape], 7.0)
+    return around[tuple(slice(1, None, step) for _ in shape[:-1])][..., ::-step], around
 
 
 def by_hand(net, x, t=0.0, v=0.0, v_slope=0.0, v_curvature=0.0):
@@ -83,12 +87,15 @@ def by_hand(net, x, t=0.0, v=0.0, v_slope=0.0, v_curvature=0.0):
 
 
 def arguments(net, lengths, rng):
-    """A call's arguments, random numbers or sevens to be written over; and what lies around those that are written."""
+    """A call's arguments, random numbers or sevens to be written over; and what lies around those that are written.
+
+    The numbers of no two of them lie equally far apart.
+    """
     count = {"i": net.spec.n_in, "o": net.spec.n_out, "p": net.spec.n_params, "n": SAMPLES, "m": SAMPLES}
     given, around = {}, {}
-    for name, letters in lengths.items():
+    for step, (name, letters) in enumerate(lengths.items(), start=2):
         shape = tuple(count[letter] for letter in letters)
-        given[name], around[name] = (np.empty(shape), None) if name in CONTIGUOUS else apart(shape)
+        given[name], around[name] = (np.empty(shape), None) if name in CONTIGUOUS else apart(shape, step)
         given[name][...] = 7.0 if name in WRITTEN else rng.normal(size=shape)
     return given, {name: array for name, array in around.items() if name in WRITTEN and array is not None}
 
@@ -116,8 +123,13 @@ def expected(name, net, given):
 @pytest.mark.parametrize(
     ("name", "which"),
     [
-        pytest.param(name, which, marks=() if name in QUICK or which == "columns" else pytest.mark.slow)
-        for name, which in [*((name, "rows") for name in CALLS), ("jacobian", "columns")]
+        pytest.param(name, which, marks=() if name in QUICK or which != "rows" else pytest.mark.slow)
+        for name, which in [
+            *((name, "rows") for name in CALLS),
+            ("jacobian", "columns"),
+            ("forward", "one output"),
+            *((name, "large") for name in ("forward", "vjp_params", "taylor_vjp_params with v_curvature")),
+        ]
     ],
 )
 def test_arrays_of_any_strides_and_of_other_lengths(name, which):

@@ -9,6 +9,7 @@ import torch_autograd
 from reference_cases import GOING_TOGETHER, HIDDEN, OUTPUTS, about, draw, error, rules, sized, targets
 
 from fastnn.jobs.job import Job, State, Status
+from fastnn.kernels import plain
 from fastnn.kernels.tiles import predict as kernels
 from fastnn.kernels.train import trainer as kernel_trainer
 from fastnn.reference import network as reference
@@ -144,6 +145,18 @@ def test_any_batch_of_one_target(loss, dtype):
     for n in (1, 8, 16, 63, 64, 65, 300):
         with about(n):
             assert_same_gradient(spec, *draw_big(spec, loss, n), loss, sample_weight=np.linspace(1, 2, n, dtype=dtype))
+
+
+@pytest.mark.parametrize("twin", [kernels, plain], ids=["kernels", "plain"])
+@pytest.mark.parametrize("loss", [name for name, row in catalogue.LOSSES.items() if row.kink])
+def test_targets_that_are_met_exactly(loss, twin):
+    row, rng = catalogue.LOSSES[loss], np.random.default_rng(0)
+    spec = spec_of((3, 4), [], row.logits_of or "identity")
+    params, X, y = np.zeros(spec.n_params), rng.normal(size=(9, 3)), rng.integers(-1, 2, (9, 4)).astype(float)
+    expected, expected_gradient = reference.loss_and_grad(spec, params, X, y, row, loss_parameter=0.75)
+    value, gradient = twin.loss_and_grad(spec, params, X, y, row, loss_parameter=0.75)
+    assert value == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-15)
 
 
 WIDE = [

@@ -146,6 +146,29 @@ def test_inside_compiled_code_with_derivatives():
     assert v @ second == pytest.approx(hvp @ t, rel=1e-10)
 
 
+@pytest.mark.parametrize(
+    "method", ["forward", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hessian", "taylor_vjp_params"))]
+)
+def test_an_activation_without_a_value_at_zero(method):
+    """Zeros stand where features do not fill a vector: what becomes of them is never counted."""
+    powers = (lambda z: 1 / z, lambda z: -1 / z**2, lambda z: 2 / z**3, lambda z: -6 / z**4)
+    net = MLP((3, 5, 1), activation=Activation(*powers, name="inverse"), rng=0)
+    net.biases[0][:] = 4
+    x, t, weights = X[:1], X[1:2], [np.array([[w]]) for w in (0.5, -1.0, 2.0)]
+    if method == "forward":
+        np.testing.assert_allclose(net(x[0]), net.predict(x, backend="numpy")[0], rtol=1e-13)
+    elif method == "hessian":
+        h = np.empty((3, 3))
+        net.hessian(x[0], h)
+        expected = [series.hvp(net.spec, net.params, x, np.ones((1, 1)), unit[None])[0] for unit in np.eye(3)]
+        np.testing.assert_allclose(h, expected, rtol=1e-11, atol=1e-14)
+    else:
+        gradient, expected = np.zeros((2, net.spec.n_params))
+        net.taylor_vjp_params(x[0], t[0], *(w[0] for w in weights), gradient)
+        series.vjp(net.spec, net.params, x, t, weights, expected)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-14)
+
+
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.slow)])
 def test_the_gradient_of_a_residual_takes_the_third_derivative(backend):
     net = MLP((3, 17, 2), activation=BENT, rng=0)
