@@ -305,6 +305,16 @@ def test_rounding_leaves_no_tied_targets_outside(method, dtype):
         assert (((low <= y) & (y <= high)).sum(axis=0) >= least).all()
 
 
+@pytest.mark.parametrize("method", ["absolute", "normalised"])
+def test_one_row_at_a_time_leaves_no_tied_targets_outside_either(method):
+    rng, x, least = np.random.default_rng(0), np.zeros((50, 1)), 41  # ceil(51 * 0.8)
+    for _ in range(40):
+        y = 0.1 * rng.integers(-9, 10, 50)
+        many = fastnn.Ensemble(fastnn.MLP((1, 1)).spec, np.c_[np.zeros(57), rng.normal(size=57)])
+        low, _, high = fastnn.intervals(many, x, y, coverage=0.8, method=method).predict(x[:1])
+        assert ((low[0] <= y) & (y <= high[0])).sum() >= least
+
+
 def test_the_least_coverage_is_that_of_the_smallest_error(net):
     assert fastnn.intervals(net, X, Y, coverage=1e-12).margin == np.abs(Y - net.predict(X)[:, 0]).min()
 

@@ -308,8 +308,9 @@ def _ends(
         return outputs[:, :1], middle, outputs[:, -1:], 1.0
     unit: Any = 1.0
     if outputs.ndim == 3:
-        middle = outputs.mean(axis=0)
-        unit = outputs.std(axis=0) if method == "normalised" else unit
+        members_last = np.moveaxis(outputs, 0, -1).copy()  # so that no sum's order depends on the number of rows
+        middle = members_last.mean(axis=-1)
+        unit = members_last.std(axis=-1) if method == "normalised" else unit
     elif method == "normalised":
         middle, variance = means_and_variances(outputs, min_variance)
         unit = np.sqrt(variance)
