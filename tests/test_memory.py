@@ -1,5 +1,6 @@
 """Memory: no kernel reads or writes outside an array, and fitting over and over does not use more and more."""
 
+import ctypes
 import gc
 import os
 import signal
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam
+from fastnn.kernels.tiles.end_epoch import MONITOR_RECORD
+from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 
 STATM = Path("/proc/self/statm")
@@ -44,6 +47,18 @@ whole(x, 998 if sys.argv[1] == "end" else -2)
 def run(*command):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+
+
+STRUCTURES = [(JobFields, JOB_RECORD), (type(JobFields().monitor), MONITOR_RECORD)]
+
+
+@pytest.mark.parametrize(("structure", "record"), STRUCTURES)
+def test_the_structure_lies_as_the_record_does(structure, record):
+    """Though it is not packed, of which Python 3.14 warns where the package is imported."""
+    assert not hasattr(structure, "_pack_")
+    assert ctypes.sizeof(structure) == record.itemsize
+    for name in record.names:
+        assert getattr(structure, name).offset == record.fields[name][1]
 
 
 @needs_posix
