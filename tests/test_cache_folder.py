@@ -246,6 +246,15 @@ def test_a_package_without_sources_computes(packed, tmp_path):
     assert list((tmp_path / "cache").rglob("*.nbc"))
 
 
+def test_a_frozen_program_finds_its_kernels_again_wherever_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    names = []
+    for unpacked in ("/tmp/_MEI1", "/tmp/_MEI2"):
+        monkeypatch.setattr(sys, "prefix", unpacked)
+        names.append(cache_folder._installation.__wrapped__())
+    assert names[0] == names[1]
+
+
 @pytest.mark.slow
 def test_a_frozen_program_computes(tmp_path):
     pytest.importorskip("PyInstaller")

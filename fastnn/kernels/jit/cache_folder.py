@@ -45,9 +45,12 @@ def _fixed(folder: str) -> Path:
 
 @cache
 def _installation() -> str:
-    """Name of the folder of this installation: of the package's place and Python's."""
-    package = sys.executable if getattr(sys, "frozen", False) else str(Path(__file__).parents[2])
-    return INSTALLATION + hashlib.sha256(repr((package, sys.prefix)).encode()).hexdigest()[:12]
+    """Name of the folder of this installation: of the package's place and Python's.
+
+    A frozen program is one file, which may unpack both to another place in each process.
+    """
+    places = (sys.executable,) if getattr(sys, "frozen", False) else (str(Path(__file__).parents[2]), sys.prefix)
+    return INSTALLATION + hashlib.sha256(repr(places).encode()).hexdigest()[:12]
 
 
 def current() -> Path | None:
