@@ -419,7 +419,7 @@ BAD_SETTINGS = [
     (
         {"optimizer": "adam"},
         TypeError,
-        r"optimizer must be an instance of fastnn\.SGD.*; got 'adam'; did you mean 'Adam'",
+        r"optimizer must be an instance of fastnn\.SGD.*; got 'adam'; did you mean fastnn\.Adam\(\)\?",
     ),
     ({"optimizer": Adam}, TypeError, r"optimizer must be an instance of .*; got <class .*; call it"),
     ({"optimizer": None}, TypeError, r"optimizer must be an instance of .*; got None"),

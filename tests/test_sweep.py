@@ -194,6 +194,11 @@ def test_a_frame_of_polars_holds_all_records_not_the_first_hundred(monkeypatch):
         ({"settings": []}, "settings must be a grid, or at least one setting"),
         ({"folds": 1}, "folds must be an integer of at least 2; got 1"),
         ({"folds": 25}, "folds must be at most the number of samples, 24; got 25"),
+        ({"folds": np.arange(12) % 2}, "folds must be their number, or each sample's: 24 integers that count from 0"),
+        ({"folds": np.arange(24) % 2 > 0}, r"folds must be .*; got an array of shape \(24,\) and dtype bool"),
+        ({"folds": np.zeros(24, int)}, "folds must be .* without a gap; got 0"),
+        ({"folds": np.arange(24) % 2 * 2}, "folds must be .* without a gap; got 0, 2"),
+        ({"rng": 0}, "rng must be left out of a sweep, which takes seeds; got 0"),
         ({"folds": 2, "validation_data": (X, Y)}, "validation_data must be None if folds are given"),
         (
             {"folds": 2, "sample_weight": np.arange(24) == 3},
@@ -240,6 +245,16 @@ def test_bad_arguments_are_refused(change, message):
 def test_epochs_must_be_given():
     with pytest.raises(TypeError, match="epochs must be given, for all settings or in each; got none"):
         fastnn.sweep(X, Y, {"l2": [0.0]})
+
+
+def test_folds_may_be_given():
+    drawn = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, folds=3, epochs=2)
+    given = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, folds=drawn.fold_of, epochs=2)
+    assert given.records == drawn.records
+    given = fastnn.sweep(X, Y, {"l2": [0.0]}, folds=[0] * 20 + [1] * 4, epochs=2)
+    loss, _ = given.networks[1].loss_and_grad(X[20:], Y[20:])
+    assert given.records[1]["validation_loss"] == pytest.approx(loss)
+    assert (given.members(0)[1][1] == [1] * 20 + [0] * 4).all()
 
 
 def test_one_validation_set_may_weigh_its_samples():

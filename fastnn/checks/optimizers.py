@@ -27,7 +27,7 @@ def check_optimizer(optimizer: Any) -> Optimizer | Solver:
         If a setting is out of its bounds.
     """
     if type(optimizer) not in _KNOWN:
-        hint = nearest(optimizer, _OPTIMIZERS) if isinstance(optimizer, str) else ""
+        hint = nearest(optimizer, _OPTIMIZERS, "fastnn.{}()") if isinstance(optimizer, str) else ""
         hint = "; call it: its settings have defaults" if any(optimizer is kind for kind in _KNOWN) else hint
         names = ", ".join(f"fastnn.{name}" for name in _OPTIMIZERS)
         raise TypeError(f"optimizer must be an instance of {names}; got {describe(optimizer)}{hint}")

@@ -167,11 +167,11 @@ def check_name(argument: str, value: object, known: Collection[str]) -> str:
     raise ValueError(f"{argument} must be one of {', '.join(names)}; got {describe(value)}{nearest(value, names)}")
 
 
-def nearest(value: str, known: Iterable[str]) -> str:
+def nearest(value: str, known: Iterable[str], written: str = "{!r}") -> str:
     """A suggestion of the nearest known name, to end an error message with; empty if none is near."""
     import difflib  # only on the way to an error
 
     folded, value = {name.lower(): name for name in known}, value.lower()
     ours = _ELSEWHERE.get(value)
     near = difflib.get_close_matches(ours if ours in folded else value, folded, 1)
-    return f"; did you mean {folded[near[0]]!r}?" if near else ""
+    return f"; did you mean {written.format(folded[near[0]])}?" if near else ""

@@ -59,7 +59,7 @@ def sweep(
     settings: Mapping[str, Any] | Iterable[Mapping[str, Any]],  # a grid of several types is a dict of objects
     *,
     seeds: int | Sequence[int] = 1,
-    folds: int | None = None,
+    folds: ArrayLike | None = None,
     validation_data: ValidationData | None = None,
     sample_weight: ArrayLike | None = None,
     threads: int = 1,
@@ -86,8 +86,10 @@ def sweep(
         ``momentum`` take the place of the optimizer's.
     seeds : int or sequence of int
         How many seeds (0, 1, 2 ...), or which.
-    folds : int, optional
-        Number of parts of the samples, each of which is held out in turn as validation set.
+    folds : int or array_like of int, shape (n,), optional
+        Number of parts of the samples, each of which is held out in turn as validation set. Each sample's part is drawn
+        at random, in the same way in every sweep; or it is given, counted from 0, so that samples of one source or time
+        stay together.
     validation_data : tuple (X, y) or (X, y, sample_weight), optional
         One validation set for all, instead of folds.
     sample_weight : array_like, shape (n,), optional
@@ -121,20 +123,23 @@ def sweep(
     X, y = _check_samples(X, y)
     rows, numbers, n = settings_of(settings), seeds_of(seeds), len(X)
     folder, warn = None if checkpoint is None else path_of(checkpoint, "checkpoint"), checks.check_flag("warn", warn)
-    if folds is not None:
-        folds = _check_folds(folds, n, validation_data)
-    elif validation_data is not None:
+    fold_of = None if folds is None else _check_folds(folds, n, validation_data)
+    parts = 1 if fold_of is None else int(fold_of.max()) + 1
+    if fold_of is None and validation_data is not None:
         _check_one_set(validation_data)
-    calls = _grouped([common | row for row in rows], X, y, [*product(numbers, range(folds or 1))])
+    calls = _grouped([common | row for row in rows], X, y, [*product(numbers, range(parts))])
     found: dict[tuple[int, int, int], tuple[dict[str, Any], MLP]] = {}
     given = checks.check_sample_weight(sample_weight, replace(next(iter(calls))[0], dtype="float64"), n)
     weights = np.ones(n) if given is None else given
     checks.check_finite("sample_weight", weights, ("row",))  # before folds are made of them
-    fold_of = None if folds is None else _fold_of_each(folds, weights, y, calls)
+    if fold_of is not None:
+        _check_each_fold(fold_of, weights, "sample_weight must have a sum above 0 in every fold; got only zeros")
+        for spec, arguments in calls:
+            _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in arguments})
     given_data = {"sample_weight": sample_weight, "validation_data": validation_data}
     all_rows = {"sample_weight": weights, "validation_data": (X, y, weights)}
     for shared, runs in calls.items():  # all of them before any is trained
-        data = given_data if folds is None else all_rows
+        data = given_data if fold_of is None else all_rows
         checks.check_members_job(shared[0], X, y, **(_LEFT_OUT | _options(shared, runs) | data))
     interrupted = True
     with suppress(KeyboardInterrupt), Interrupts() as interrupts:  # what is finished is returned
@@ -156,14 +161,14 @@ def sweep(
                 warn=False,  # the records say it
             )
             losses = _validation_losses(many, data["validation_data"], options)
-            found |= _finished(many, runs, rows, losses, folded=folds is not None)
+            found |= _finished(many, runs, rows, losses, folded=fold_of is not None)
             if interrupts.pending or len(many) < len(runs):
                 raise KeyboardInterrupt
         interrupted = False
     if interrupted and warn:
         total = sum(map(len, calls.values()))
         warnings.warn(f"interrupted: {len(found)} of {total} runs are finished", RuntimeWarning, stacklevel=2)
-    order = [run for run in product(range(len(rows)), numbers, range(folds or 1)) if run in found]
+    order = [run for run in product(range(len(rows)), numbers, range(parts)) if run in found]
     return Sweep([found[run][0] for run in order], rows, [found[run][1] for run in order], fold_of)
 
 
@@ -188,14 +193,23 @@ def _check_samples(X: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return X, y
 
 
-def _check_folds(folds: Any, n: int, validation_data: Any) -> int:
-    """The number of folds of n samples; raises TypeError or ValueError if they cannot be, or with a validation set."""
+def _check_folds(folds: Any, n: int, validation_data: Any) -> NDArray[np.intp]:
+    """The fold of each of n samples; raises TypeError or ValueError if it cannot be, or with a validation set."""
     if validation_data is not None:
         raise ValueError(f"validation_data must be None if folds are given; got {checks.describe(validation_data)}")
+    if checks.is_iterable(folds):
+        fold_of = checks.as_numbers("folds", folds, "(n,)")
+        expected = f"folds must be their number, or each sample's: {n} integers that count from 0 without a gap"
+        if fold_of.shape != (n,) or fold_of.dtype.kind not in "iu":
+            raise ValueError(f"{expected}; got {checks.describe(folds)}")
+        found = np.unique(fold_of)
+        if len(found) < 2 or found[0] != 0 or found[-1] != len(found) - 1:
+            raise ValueError(f"{expected}; got {checks.listed([str(fold) for fold in found])}")
+        return fold_of.astype(np.intp)
     folds = checks.check_integer("folds", folds, 2)
     if folds > n:
         raise ValueError(f"folds must be at most the number of samples, {n}; got {folds}")
-    return folds
+    return np.random.default_rng(0).permutation(n) % folds
 
 
 def _check_one_set(validation_data: Any) -> None:
@@ -206,15 +220,6 @@ def _check_one_set(validation_data: Any) -> None:
             raise ValueError(
                 f"sample_weight must have shape (n,), a weight for each row of X; got {checks.describe(weights)}"
             )
-
-
-def _fold_of_each(folds: int, weights: NDArray[Any], y: NDArray[Any], calls: Iterable[_Shared]) -> NDArray[np.intp]:
-    """The fold of each sample; raises ValueError if one has nothing that counts to validate on."""
-    fold_of = np.random.default_rng(0).permutation(len(weights)) % folds
-    _check_each_fold(fold_of, weights, "sample_weight must have a sum above 0 in every fold; got only zeros")
-    for spec, arguments in calls:
-        _check_targets_of_folds(fold_of, weights, y, spec, {name: value for name, _, value in arguments})
-    return fold_of
 
 
 def _check_each_fold(fold_of: NDArray[Any], counted: NDArray[Any], fault: str) -> None:

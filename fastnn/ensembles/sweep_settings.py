@@ -68,6 +68,9 @@ def arguments_of(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, 
     """
     known = (*_NETWORK, *_CALL, *_EACH, "optimizer")
     for name in setting:
+        if name == "rng":  # as everything else takes it
+            got = checks.describe(setting[name])
+            raise ValueError(f"rng must be left out of a sweep, which takes seeds; got {got}")
         checks.check_name("an entry of settings", name, known)
     network = _NETWORK | {name: setting[name] for name in _NETWORK if name in setting}
     call = {name: setting[name] for name in _CALL if name in setting}
