@@ -15,6 +15,8 @@ history = net.fit(X, X[:, 0], epochs=2, callback=lambda epoch: epoch.loss < 0.1,
 grid = {"hidden": [(4,), (8,)], "learning_rate": [0.1, 0.2]}
 result = fastnn.sweep(X, X[:, 0], grid, epochs=2)
 many = fastnn.fit_many(net.spec, X, X[:, 0], members=4, epochs=2, optimizer=fastnn.Adam(fastnn.schedules.Step(0.1, 10)))
+each = fastnn.SGD(np.array([0.1, 0.2]), momentum=np.array([0.9, 0.0]))
+fastnn.fit_many(net.spec, X, X[:, 0], members=2, epochs=2, optimizer=each)
 model = fastnn.sklearn.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs")
 fastnn.plots.loss_curves({"training": history.loss})
 net = net.with_scaling(*fastnn.standardize(X, X[:, 0]))

@@ -7,6 +7,7 @@ The formulas are PyTorch's, except for the two variants at the end. They are wri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,11 @@ class Optimizer:
     Parameters
     ----------
     learning_rate : float or Schedule
-        Factor of the step, at least 0: one for the whole run, or one for each epoch.
+        Factor of the step, at least 0: one for the whole run, or one for each epoch; in `fit_many` also an array of
+        one for each member, as a momentum may be.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Schedule | NDArray[Any]
 
     def rates(self, first: int, count: int) -> NDArray[np.float64]:
         """The learning rates of `count` epochs from number `first`, shape (count,)."""
@@ -52,8 +54,8 @@ class SGD(Optimizer):
         Step along ``g + momentum * v`` instead of ``v``; needs a momentum above 0.
     """
 
-    learning_rate: float | Schedule = within(AT_LEAST_0, 1e-2)
-    momentum: float = within(UNIT, 0.0)
+    learning_rate: float | Schedule | NDArray[Any] = within(AT_LEAST_0, 1e-2)
+    momentum: float | NDArray[Any] = within(UNIT, 0.0)
     nesterov: bool = False
 
     @property
@@ -76,7 +78,7 @@ class RMSprop(Optimizer):
         Above 0.
     """
 
-    learning_rate: float | Schedule = within(AT_LEAST_0, 1e-2)
+    learning_rate: float | Schedule | NDArray[Any] = within(AT_LEAST_0, 1e-2)
     decay: float = within(UNIT, 0.99)
     epsilon: float = within(ABOVE_0, 1e-8)
 
@@ -98,7 +100,7 @@ class Adam(Optimizer):
         Above 0.
     """
 
-    learning_rate: float | Schedule = within(AT_LEAST_0, 1e-3)
+    learning_rate: float | Schedule | NDArray[Any] = within(AT_LEAST_0, 1e-3)
     beta_1: float = within(UNIT, 0.9)
     beta_2: float = within(UNIT, 0.999)
     epsilon: float = within(ABOVE_0, 1e-8)
