@@ -82,3 +82,23 @@ def bench_bootstraps(minima):
         f"test errors: {errors.mean():.3f} ± {errors.std():.3f}, scikit-learn {others.mean():.3f} ± {others.std():.3f}"
     )
     assert abs(np.median(errors) - np.median(others)) < 3 * max(errors.std(), others.std())
+
+
+@pytest.mark.parametrize("rows", [1, 10, 100])
+@pytest.mark.parametrize("how", ["fastnn", "numpy"])
+def bench_predict_members(benchmark, how, rows):
+    """Outputs of 1,000 networks 2-16-1 in float32: `Ensemble.predict`, and NumPy's products of stacks of matrices."""
+    net, rng = fastnn.MLP((2, 16, 1), dtype="float32"), np.random.default_rng(0)
+    many = fastnn.Ensemble(net.spec, rng.normal(size=(1000, net.params.size)).astype("float32"))
+    (W1, b1), (W2, b2) = (
+        [np.stack(parts) for parts in zip(*((member.weights[l], member.biases[l]) for member in many), strict=True)]
+        for l in (0, 1)
+    )
+    X = rng.normal(size=(rows, 2)).astype("float32")
+
+    def by_numpy(X):
+        return np.tanh(X @ W1 + b1[:, None]) @ W2 + b2[:, None]
+
+    np.testing.assert_allclose(by_numpy(X), many.predict(X), rtol=1e-3, atol=1e-4)
+    benchmark.group = f"predict of 1,000 members, {rows} rows"
+    benchmark.pedantic({"fastnn": many.predict, "numpy": by_numpy}[how], (X,), rounds=50, warmup_rounds=2)

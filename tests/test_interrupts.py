@@ -351,6 +351,23 @@ def test_predicting_many_rows_is_several_calls_of_the_same_bits(monkeypatch):
         net.predict(X)
 
 
+def test_members_are_predicted_by_few_calls_to_the_bits_of_each_alone(monkeypatch):
+    spec, rng = fastnn.MLP((3, 4, 2), dtype="float32").spec, np.random.default_rng(0)
+    X = rng.normal(size=(7, 3)).astype("float32")
+    members = fastnn.Ensemble(spec, rng.normal(size=(5, spec.n_params)).astype("float32"))
+    calls, kernel = [], predicting._predict
+    monkeypatch.setattr(predicting, "_predict", lambda *args: calls.append(args[-1]) or kernel(*args))
+    for products, expected in ((10**9, [5]), (3 * 7 * spec.n_params, [3, 2]), (1, [1] * 5)):
+        monkeypatch.setattr(predicting, "PRODUCTS_A_CALL", products)
+        calls.clear()
+        outputs = members.predict(X)
+        assert calls == expected
+        for member, output in zip(members, outputs, strict=True):
+            np.testing.assert_array_equal(member.predict(X), output)
+    assert members[:0].predict(X).shape == (0, 7, 2)
+    assert members.predict(X[:0]).shape == (5, 0, 2)
+
+
 def test_derivatives_of_many_rows_are_several_calls_of_the_same_bits(monkeypatch):
     net, rng = fastnn.MLP((3, 5, 2), rng=0), np.random.default_rng(0)
     X, V = rng.normal(size=(11, 3)), rng.normal(size=(11, 2))

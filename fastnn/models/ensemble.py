@@ -218,11 +218,7 @@ class Ensemble(Exports):
         TypeError, ValueError
             As in `MLP.predict`.
         """
-        X, network = check_inputs(X, self._spec), twin("numba", "network")
-        out = np.empty((len(self), len(X), self._spec.n_out), self._spec.dtype)
-        for k, params in enumerate(self._params):
-            out[k] = network.predict(self._spec, params, X)
-        return out
+        return twin("numba", "network").predict_each(self._spec, self._params, check_inputs(X, self._spec))
 
     def mean(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the mean of the members' outputs.

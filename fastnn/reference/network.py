@@ -72,6 +72,14 @@ def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
         return forward(spec, params, X)[1][-1]
 
 
+def predict_each(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+    """The outputs of several networks, shape (K, n, n_out), for parameters of shape (K, n_params)."""
+    outputs = np.empty((len(params), len(X), spec.n_out), spec.dtype)
+    for k, params_of_one in enumerate(params):
+        outputs[k] = predict(spec, params_of_one, X)
+    return outputs
+
+
 @np.errstate(under="ignore")  # as compiled code does
 def loss_and_grad(
     spec: NetworkSpec,

@@ -24,6 +24,9 @@ class Network(Protocol):
     def predict(self, spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
         """The outputs, shape (n, n_out)."""
 
+    def predict_each(self, spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+        """The outputs of several networks, shape (K, n, n_out), for parameters of shape (K, n_params)."""
+
     def loss_and_grad(
         self,
         spec: NetworkSpec,

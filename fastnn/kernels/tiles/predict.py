@@ -30,14 +30,16 @@ SPARE_BYTES = 2**16
 
 
 @kernel
-def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out):
-    n_in, n_out = X.shape[1], out.shape[1]
-    table, p, w = pointer(layers, 0), pointer(params, 0), pointer(work, 0)
+def _predict(layers, n_layers, zeros, forward, params, X, work, block_rows, out, members):
+    rows, n_in, n_out, n_params = X.shape[0], X.shape[1], out.shape[1], params.size // max(1, members)
+    table, w = pointer(layers, 0), pointer(work, 0)
     output = w + table[(n_layers - 1) * COLUMNS + H]
-    for start in range(0, X.shape[0], block_rows):
-        n = min(block_rows, X.shape[0] - start)
-        call(forward, table, n_layers, zeros, p, pointer(X, start * n_in), n_in, n, w, ALONE)
-        passes.copy_block(output, n_out, pointer(out, start * n_out), n_out, n, n_out)
+    for k in range(members):
+        p = pointer(params, k * n_params)
+        for start in range(0, rows, block_rows):
+            n, place = min(block_rows, rows - start), pointer(out, (k * rows + start) * n_out)
+            call(forward, table, n_layers, zeros, p, pointer(X, start * n_in), n_in, n, w, ALONE)
+            passes.copy_block(output, n_out, place, n_out, n, n_out)
 
 
 class _Predictor:
@@ -50,27 +52,48 @@ class _Predictor:
         self.layers, zeros, self.size = layout(spec, block_rows, False, False)
         self.settings = spec.n_layers, zeros, forward_address(spec.dtype)
         self.block_rows, self.n_out, self.dtype = block_rows, spec.n_out, np.dtype(spec.dtype)
-        self.products = spec.n_params * block_rows
+        self.n_params = spec.n_params
         self.spare: list[NDArray] = []  # workspaces that no thread uses
         self.keeps = self.size * self.dtype.itemsize <= SPARE_BYTES
 
     def __call__(self, params: NDArray, X: NDArray) -> NDArray:
         rows = len(X)
         out = np.empty((rows, self.n_out), self.dtype)
-        try:
-            work = self.spare.pop()
-        except IndexError:
-            work = aligned_zeros(self.size, self.dtype)
+        work = self._workspace()
         if rows <= self.block_rows:
-            _predict(self.layers, *self.settings, params, X, work, self.block_rows, out)
+            _predict(self.layers, *self.settings, params, X, work, self.block_rows, out, 1)
         else:
-            rows_a_call = max(1, PRODUCTS_A_CALL // self.products) * self.block_rows  # whole blocks: the same bits
+            # Whole blocks, whose outputs are the same to the bit.
+            rows_a_call = max(1, PRODUCTS_A_CALL // (self.n_params * self.block_rows)) * self.block_rows
             for start in range(0, rows, rows_a_call):
                 part = slice(start, start + rows_a_call)
-                _predict(self.layers, *self.settings, params, X[part], work, self.block_rows, out[part])
+                _predict(self.layers, *self.settings, params, X[part], work, self.block_rows, out[part], 1)
         if self.keeps:
             self.spare.append(work)
         return out
+
+    def of_each(self, params: NDArray, X: NDArray) -> NDArray:
+        """The same of several networks, of parameters of shape (K, n_params)."""
+        out = np.empty((len(params), len(X), self.n_out), self.dtype)
+        members_a_call = PRODUCTS_A_CALL // (self.n_params * max(1, len(X)))
+        if members_a_call == 0:
+            for k, of_one in enumerate(params):
+                out[k] = self(of_one, X)
+            return out
+        work = self._workspace()
+        for start in range(0, len(params), members_a_call):
+            some, place = params[start : start + members_a_call], out[start : start + members_a_call]
+            place = place.reshape(len(some) * len(X), self.n_out)
+            _predict(self.layers, *self.settings, some.reshape(-1), X, work, self.block_rows, place, len(some))
+        if self.keeps:
+            self.spare.append(work)
+        return out
+
+    def _workspace(self) -> NDArray:
+        try:
+            return self.spare.pop()
+        except IndexError:
+            return aligned_zeros(self.size, self.dtype)
 
 
 _predictor = lru_cache(maxsize=256)(_Predictor)
@@ -80,6 +103,12 @@ def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
     rows = len(X)
     return _predictor(spec, rows if 0 < rows < BLOCK_ROWS else BLOCK_ROWS)(params, X)
+
+
+def predict_each(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
+    """The outputs, of shape (K, n, n_out), of networks with parameters of shape (K, n_params)."""
+    rows = len(X)
+    return _predictor(spec, rows if 0 < rows < BLOCK_ROWS else BLOCK_ROWS).of_each(params, X)
 
 
 def loss_and_grad(
