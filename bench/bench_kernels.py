@@ -13,9 +13,8 @@ from fastnn.kernels.peak import peak
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.tiles import losses, passes
 from fastnn.kernels.tiles.dense import large_product, product
-from fastnn.kernels.tiles.few_rows import fetching_product, few_rows_product, weighted_rows
+from fastnn.kernels.tiles.few_rows import fetching_product, few_rows_product
 from fastnn.kernels.tiles.layers import product_for
-from fastnn.kernels.tiles.narrow import weighted_sum
 from fastnn.settings import catalogue
 
 DTYPES = ("float32", "float64")
@@ -106,19 +105,6 @@ def bench_few_rows_of_large_weights(benchmark, kind, rows):
 
     benchmark.group = f"few rows, large weights: {rows}"
     benchmark.pedantic(both_layers, rounds=30, warmup_rounds=2)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("inputs", [20, 100, 512, 1000])
-@pytest.mark.parametrize("kind", [weighted_sum, weighted_rows], ids=["weighted_sum", "weighted_rows"])
-def bench_few_rows_of_a_gradient(benchmark, kind, inputs, dtype):
-    """The gradient of a layer with one output: 128 samples weighted by as many numbers."""
-    rng, rows = np.random.default_rng(0), 128
-    a, b = rng.random((rows, inputs)).astype(dtype), rng.random((rows, 1)).astype(dtype)
-    c, zeros = np.empty(inputs, dtype), np.zeros(inputs, dtype)
-    benchmark.group = f"few rows: gradient of {inputs} weights, {dtype}"
-    arguments = (100, inputs, 1, rows, a, 1, inputs, b, 1, zeros, c, 1)
-    benchmark.pedantic(_repeating(kind), arguments, rounds=30, warmup_rounds=2)
 
 
 def _time_pass(benchmark, group, function, arguments, numbers):

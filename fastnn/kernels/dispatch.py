@@ -108,21 +108,11 @@ def fetches_weights(layer: Layer, dtype: str, batch_size: int) -> bool:
     return REGISTER_FILE.fetches_weights and large and batch_size < MANY_ROWS
 
 
-def _large_enough_for_rows(rows: int, columns: int, dtype: str) -> bool:
-    """Whether a matrix of this size gains by being read row by row."""
-    stride = columns * np.dtype(dtype).itemsize
-    return stride >= FEW_ROWS_STRIDE and rows * stride >= FEW_ROWS_BYTES
-
-
 def reads_weights_once(layer: Layer, dtype: str, batch_size: int) -> bool:
     """Whether a layer's weights are read row by row, for few samples."""
+    stride = layer.n_out * np.dtype(dtype).itemsize
     few = REGISTER_FILE.few_far_rows if fetches_weights(layer, dtype, batch_size) else REGISTER_FILE.few_rows
-    return batch_size <= few and _large_enough_for_rows(layer.n_in, layer.n_out, dtype)
-
-
-def reads_samples_once(layer: Layer, dtype: str, batch_size: int) -> bool:
-    """Whether the samples are read row by row for the gradient of one output's weights, which is a single row too."""
-    return REGISTER_FILE.few_rows > 0 and _large_enough_for_rows(batch_size, layer.n_in, dtype)
+    return batch_size <= few and stride >= FEW_ROWS_STRIDE and _weight_bytes(layer, dtype) >= FEW_ROWS_BYTES
 
 
 def updates_by_parts(n_params: int, batch_size: int) -> bool:

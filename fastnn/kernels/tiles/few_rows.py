@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fastnn.kernels.jit.compiling import callee, inlined, outlined
 from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first, tile
 from fastnn.kernels.simd.registers import REGISTER_FILE
@@ -67,13 +65,6 @@ def few_rows_product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_st
         for i in range(n):
             a_i, c_i = a + (i * row_stride + k * depth_stride), c + i * c_stride
             _add_rows(1, 1, m, a_i, row_stride, depth_stride, b + k * b_stride, b_stride, c_i, c_stride)
-
-
-@callee
-def weighted_rows(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
-    """`narrow.weighted_sum` of a large a, whose columns are contiguous: the row b times the matrix of these columns."""
-    one, zero = np.intp(1), np.intp(0)
-    few_rows_product(one, n, depth, b, zero, b_stride, a, depth_stride, one, init, zero, c, n)
 
 
 # ---------------------------------------------------------------- b is fetched ahead

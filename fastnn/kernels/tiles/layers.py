@@ -16,7 +16,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from fastnn.kernels.dispatch import fetches_ahead, fetches_weights, reads_samples_once, reads_weights_once
+from fastnn.kernels.dispatch import fetches_ahead, fetches_weights, reads_weights_once
 from fastnn.kernels.functions.optimizers import update_part, update_type
 from fastnn.kernels.jit.compiling import Dispatcher, address_of, callee
 from fastnn.kernels.simd.calls import KNOWN, call
@@ -115,19 +115,15 @@ def layout(
         if activation.name != "identity":
             row[ACTIVATE], row[DERIVE] = _pass_addresses(activation, spec.dtype)
         last = l == spec.n_layers - 1
-        outputs = weights_back = inputs_back = product
+        kinds = (product,) * 4
         if last and layer.n_out == 1:
-            outputs, inputs_back = narrow.dots, narrow.outer
-            by_rows = reads_samples_once(layer, spec.dtype, batch)
-            weights_back = few_rows.weighted_rows if by_rows else narrow.weighted_sum
-        else:
-            if reads_weights_once(layer, spec.dtype, batch):
-                outputs = few_rows.few_rows_product
-            elif fetches_weights(layer, spec.dtype, batch):
-                outputs = few_rows.fetching_product
-            if layer.n_out <= min(HALF_TILE, space.unit // 2):
-                weights_back = narrow.turned
-        kinds = product, outputs, weights_back, inputs_back
+            kinds = product, narrow.dots, narrow.weighted_sum, narrow.outer
+        elif layer.n_out <= min(HALF_TILE, space.unit // 2):
+            kinds = product, product, narrow.turned, product
+        elif reads_weights_once(layer, spec.dtype, batch):
+            kinds = product, few_rows.few_rows_product, product, product
+        elif fetches_weights(layer, spec.dtype, batch):
+            kinds = product, few_rows.fetching_product, product, product
         row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [product_address(kind, spec.dtype) for kind in kinds]
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
