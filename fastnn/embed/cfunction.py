@@ -65,12 +65,11 @@ def make(spec: NetworkSpec, params: NDArray, caller: str = "C") -> CFunction:
     place, n = pointer_type(spec.dtype), types.intp
     forward = address_of(point.forward, Architecture(spec), place, place, n, place, n, place)
     returned, takes, choose = CALLERS[caller]
-    signature = _NUMBA_TYPES[returned](*(_NUMBA_TYPES[kind] for kind in takes))
-    function = cfunc(signature)(choose(spec, forward, address(params), size))
-    number = np.ctypeslib.as_ctypes_type(params.dtype)
-    c_types: list[Any] = [
-        None if kind is None else _C_TYPES.get(kind) or ctypes.POINTER(number) for kind in (returned, *takes)
-    ]
+    # The network's numbers come as an address, of which kernels make a pointer.
+    number: Any = np.ctypeslib.as_ctypes_type(params.dtype)
+    known = _TYPES | {"numbers": (ctypes.POINTER(number), types.intp)}
+    c_types, (result, *arguments) = zip(*(known[kind] for kind in (returned, *takes)), strict=True)
+    function = cfunc(result(*arguments))(choose(spec, forward, address(params), size))
     return CFunction(function.address, ctypes.CFUNCTYPE(*c_types)(function.address), (function, params))
 
 
@@ -143,23 +142,15 @@ def _geometric_transform(spec: NetworkSpec, forward: int, params: int, size: int
     return function
 
 
-_C_TYPES = {
-    "int": ctypes.c_int,
-    "double": ctypes.c_double,
-    "intptr": ctypes.c_ssize_t,
-    "data": ctypes.c_void_p,
-    "places": ctypes.POINTER(ctypes.c_ssize_t),
+#: What is taken or returned, as ctypes and as Numba has it.
+_TYPES: dict[str | None, tuple[Any, Any]] = {
+    None: (None, types.void),
+    "int": (ctypes.c_int, types.intc),
+    "double": (ctypes.c_double, types.float64),
+    "intptr": (ctypes.c_ssize_t, types.intp),
+    "data": (ctypes.c_void_p, types.voidptr),
+    "places": (ctypes.POINTER(ctypes.c_ssize_t), types.CPointer(types.intp)),
 }
-_NUMBA_TYPES: dict[str | None, Any] = {
-    None: types.void,
-    "int": types.intc,
-    "double": types.float64,
-    "intptr": types.intp,
-    "data": types.voidptr,
-    "places": types.CPointer(types.intp),
-    "numbers": types.intp,  # an address, of which kernels make a pointer
-}
-
 
 #: What returns what, takes what, and what makes it of a network.
 CALLERS: dict[str, tuple[str | None, tuple[str, ...], Callable]] = {
