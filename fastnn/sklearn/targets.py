@@ -36,9 +36,7 @@ class Targets:
         levels = len(self.quantiles) if is_sequence(self.quantiles) else 1
         if not levels:
             raise ValueError(f"quantiles must be a number, or at least one; got {self.quantiles!r}")
-        y = y.reshape(len(y), -1)
-        several = loss_row(self.loss).one_target and y.shape[1] == 1
-        return np.repeat(y, levels, axis=1) if several else y
+        return _for_levels(y, self.loss, levels)
 
     def _outputs_per_target(self) -> int:
         return loss_row(self.loss).outputs_per_target
@@ -72,8 +70,12 @@ class Targets:
         -------
         float
         """
-        predicted, y = self.predict(X), np.asarray(y)
-        y = y.reshape(len(y), -1)
-        if loss_row(self._learned()).one_target and y.shape[1] == 1:
-            y = np.repeat(y, predicted.shape[1] if predicted.ndim > 1 else 1, axis=1)
+        predicted = self.predict(X)
+        y = _for_levels(np.asarray(y), self._learned(), predicted.shape[1] if predicted.ndim > 1 else 1)
         return float(r2_score(y, predicted, sample_weight=sample_weight))
+
+
+def _for_levels(y: NDArray, loss: str | Loss, levels: int) -> NDArray:
+    """Targets, shape (n, n_targets); one column serves this many levels, if the loss learns several of one target."""
+    y = y.reshape(len(y), -1)
+    return np.repeat(y, levels, axis=1) if loss_row(loss).one_target and y.shape[1] == 1 else y
