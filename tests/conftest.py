@@ -29,6 +29,26 @@ def shared(monkeypatch):
 
 
 @pytest.fixture
+def one_thread(monkeypatch):
+    """Have a module start one thread and no more, as where the system gives none: the list of those it has started."""
+
+    def limit(module):
+        started = []
+
+        class Scarce(module.Thread):
+            def start(self):
+                if started:
+                    raise RuntimeError("can't start new thread")
+                super().start()
+                started.append(self)
+
+        monkeypatch.setattr(module, "Thread", Scarce)
+        return started
+
+    return limit
+
+
+@pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder, in which the test runs."""
     monkeypatch.chdir(tmp_path)

@@ -168,18 +168,9 @@ def test_more_threads_than_processors_share_no_step(monkeypatch):
     assert len(started) == 1
 
 
-def test_threads_that_lack_one_of_them_end(shared, monkeypatch):
+def test_threads_that_lack_one_of_them_end(shared, one_thread):
     """As where a signal's handler raises, or the system gives no more threads."""
-    started = []
-
-    class Scarce(prepared.Thread):
-        def start(self):
-            if started:
-                raise RuntimeError("can't start new thread")
-            super().start()
-            started.append(self)
-
-    monkeypatch.setattr(prepared, "Thread", Scarce)
+    started = one_thread(prepared)
     net = MLP((7, 9, 2), rng=0)
     before, (X, y) = net.params.copy(), data((7, 9, 2), 50, "float64")
     with pytest.raises(RuntimeError, match="thread"):

@@ -253,17 +253,8 @@ def test_a_helper_in_the_midst_of_a_long_run_ends_with_the_main_thread():
     assert time.perf_counter() - begin < 5  # a whole run takes half a minute
 
 
-def test_helpers_end_where_another_cannot_begin(monkeypatch):
-    started = []
-
-    class Scarce(threading.Thread):
-        def start(self):
-            if started:
-                raise RuntimeError("can't start new thread")
-            super().start()
-            started.append(self)
-
-    monkeypatch.setattr(member_threads, "Thread", Scarce)
+def test_helpers_end_where_another_cannot_begin(one_thread):
+    started = one_thread(member_threads)
     with pytest.raises(RuntimeError, match="can't start"):
         member_threads.share(lambda: lambda: not time.sleep(0.001), 3, None, member_threads.silent)
     assert not started[0].is_alive()
