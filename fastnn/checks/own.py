@@ -12,7 +12,7 @@ import numpy as np
 from fastnn.checks.values import counted
 from fastnn.settings import own
 from fastnn.settings.own.activations import PARTS
-from fastnn.settings.own.functions import plain, with_helpers
+from fastnn.settings.own.functions import undecorated, with_helpers
 
 #: Where functions are evaluated in an interval without ends: at no round number, where a kink might be.
 POINTS = (-3.137, -1.618, -0.7312, -0.2071, 0.1693, 0.5772, 1.313, 2.906)
@@ -71,7 +71,7 @@ def _compiled(what: str, function: Any, arguments: tuple[str, ...]) -> Callable:
     """A function of this many numbers, as Numba compiles it where it may."""
     import numba  # only if there are functions of the user's
 
-    function = plain(function)
+    function = undecorated(function)
     n = len(inspect.signature(function).parameters)
     if n != len(arguments):
         raise TypeError(f"{what} must take {counted(len(arguments), 'number')}, {', '.join(arguments)}; it takes {n}")

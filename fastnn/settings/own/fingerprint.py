@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.settings.describing import describe
-from fastnn.settings.own.functions import is_python, is_users_module, names_in, plain, used_by
+from fastnn.settings.own.functions import is_python, is_users_module, names_in, undecorated, used_by
 
 _NUMBERS = (bool, int, float, str, type(None), np.number, np.bool_)
 
@@ -26,7 +26,7 @@ def fingerprint(*functions: Callable) -> str:
     """
     hasher = hashlib.sha256()
     for function in functions:
-        for part in _parts(plain(function)):
+        for part in _parts(undecorated(function)):
             hasher.update(part.encode() + b"\0")
     return hasher.hexdigest()[:12]
 
@@ -52,7 +52,7 @@ def _parts_outside(
     if isinstance(value, _NUMBERS):
         yield repr(value)
     elif is_python(value):
-        yield from _parts(plain(value), callers)
+        yield from _parts(undecorated(value), callers)
     elif isinstance(value, (ModuleType, BuiltinFunctionType, np.ufunc, type)):
         yield value.__name__
         if isinstance(value, EnumType):

@@ -17,14 +17,14 @@ from fastnn.settings.describing import describe
 _KNOWN = sys.stdlib_module_names | {"numpy", "numba", "scipy"}
 
 
-def plain(function: Any) -> Callable:
+def undecorated(function: Any) -> Callable:
     """The Python function itself, where Numba has decorated it."""
     return getattr(function, "py_func", function)
 
 
 def is_python(value: Any) -> bool:
     """Whether something is a function in Python, decorated by Numba or not."""
-    return isinstance(plain(value), FunctionType)
+    return isinstance(undecorated(value), FunctionType)
 
 
 def refuse_others(**functions: Any) -> None:
@@ -46,7 +46,7 @@ def used_by(function: Callable) -> dict[str, Any]:
 
 def with_helpers(function: Callable, decorate: Callable) -> FunctionType:
     """A copy of a Python function in which those that it calls by name are decorated."""
-    function = plain(function)
+    function = undecorated(function)
     names, copies = names_in(function.__code__), dict[ModuleType, ModuleType]()
     found = {name: _decorated(value, names, decorate, copies) for name, value in used_by(function).items()}
     cells = tuple(CellType(found[name]) for name in function.__code__.co_freevars)
@@ -95,7 +95,7 @@ def _inner(code: CodeType) -> list[CodeType]:
 
 def or_nan(function: Callable) -> Callable:
     """A scalar function, run by Python; NaN where it raises an error that compiled arithmetic does not."""
-    of_numbers = plain(function)
+    of_numbers = undecorated(function)
 
     def number_or_nan(*numbers: Any) -> Any:
         try:

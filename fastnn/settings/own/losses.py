@@ -11,7 +11,7 @@ import numpy as np
 from fastnn.settings import catalogue
 from fastnn.settings.describing import describe, is_number
 from fastnn.settings.own.fingerprint import fingerprint
-from fastnn.settings.own.functions import frozen, plain, refuse_others
+from fastnn.settings.own.functions import frozen, refuse_others, undecorated
 from fastnn.settings.own.names import kept, own_name, plain_name
 
 
@@ -162,7 +162,7 @@ class LeastSquares(Loss):
     ):
         refuse_others(residual=residual, derivative=derivative)
         fingerprint(residual, derivative)  # which refuses what cannot be compared
-        name = plain(residual).__name__ if name is None else name
+        name = undecorated(residual).__name__ if name is None else name
         super().__init__(*_square(residual, derivative), name=name, outputs=outputs, targets=targets)
         self._keep(residual=residual, derivative=derivative)
         vars(self).update(squared=True)
@@ -177,7 +177,7 @@ def _square(residual: Callable, derivative: Callable) -> tuple[Callable, Callabl
     """The square of a residual, and its derivative."""
     from numba import njit  # which networks without functions of the user's do without
 
-    residual, derivative = njit(plain(residual)), njit(plain(derivative))
+    residual, derivative = njit(undecorated(residual)), njit(undecorated(derivative))
 
     def value(o, y):
         r = residual(o, y)

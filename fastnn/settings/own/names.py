@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastnn.settings.describing import describe
-from fastnn.settings.own.functions import plain
+from fastnn.settings.own.functions import undecorated
 
 
 def plain_name(name: str) -> str:
@@ -32,7 +32,7 @@ def kept(rows: Mapping[int, Any], what: str, name: str) -> Any:
 
 def own_name(function: Callable, name: str | None, digest: str) -> str:
     """The name of a row: the user's, or that of a function, and the functions' fingerprint."""
-    name = plain(function).__name__ if name is None else name
+    name = undecorated(function).__name__ if name is None else name
     if not isinstance(name, str) or not name or "@" in name:
         raise TypeError(f"name must be a text without @; got {describe(name)}")
     return f"{name}@{digest}"
