@@ -242,8 +242,8 @@ def check_some_present(loss: Loss, y: NDArray, sample_weight: NDArray | None) ->
     ValueError
         If those of any block, shape (n, n_targets), are.
     """
-    counted = counted_weights(loss, y, sample_weight) if loss.masked else None
-    if counted is not None and (counted <= 0).all(axis=-1).any():
+    weights = counted_weights(loss, y, sample_weight) if loss.masked else None
+    if weights is not None and (weights <= 0).all(axis=-1).any():
         raise ValueError("y must hold a target that is not NaN, of a sample whose weight is above 0; got none")
 
 

@@ -19,9 +19,9 @@ class Function(NamedTuple):
     source: str
 
 
-def _horner(x: str, coefficients: tuple[float, ...]) -> str:
-    """A polynomial in x, as C."""
-    *first, last = [f"R({coefficient!r})" for coefficient in coefficients]
+def _horner(x: str, series: tuple[float, ...]) -> str:
+    """A polynomial in x, by its coefficients, as C."""
+    *first, last = [f"R({coefficient!r})" for coefficient in series]
     text = last
     for coefficient in reversed(first):
         text = f"{coefficient} + {x} * ({text})" if text != last else f"{coefficient} + {x} * {text}"

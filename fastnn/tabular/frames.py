@@ -93,13 +93,13 @@ def _is_missing(value: Any) -> bool:
 
 def distinct(names: Iterable[str]) -> list[str]:
     """Distinct names of columns: a missing name becomes a number, a repeated one gets a counter."""
-    distinct: dict[str, None] = {}
+    found: dict[str, None] = {}
     counts: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
         name = name or f"column_{place}"
         wanted, count = name, counts.get(name, 1)
-        while wanted in distinct:
+        while wanted in found:
             count += 1
             wanted = f"{name} ({count})"
-        distinct[wanted], counts[name] = None, count
-    return list(distinct)
+        found[wanted], counts[name] = None, count
+    return list(found)

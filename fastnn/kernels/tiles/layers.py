@@ -148,11 +148,8 @@ TEAM = types.NamedUniTuple(types.intp, len(Team._fields), Team)
 def _pass_addresses(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
     """Addresses of an activation's two passes."""
     place, n = pointer_type(dtype), types.intp
-    forward, derivative = passes.callees_of(activation)
-    return (
-        address_of(*forward, place, place, n, n, n),
-        address_of(*derivative, place, place, place, n) if derivative else 0,
-    )
+    activate, derive = passes.callees_of(activation)
+    return address_of(*activate, place, place, n, n, n), address_of(*derive, place, place, place, n) if derive else 0
 
 
 def product_for(batch: int, n_params: int) -> Dispatcher:

@@ -219,10 +219,10 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
         room = aligned_zeros(2 * block_rows * spec.n_out, dtype)
         job.buffers = aligned_zeros(size, dtype), room, rows, sums
     work, room, rows, sums = job.buffers
-    total = sums if dtype == "float64" else np.zeros(sums.shape)
+    in_double = sums if dtype == "float64" else np.zeros(sums.shape)
     addresses = forward_address(dtype), _residuals_address(job.loss, dtype)
     blocks, n = max(1, int(_OPERATIONS / (block_rows * spec.n_out * (spec.n_params + 1) ** 2))), len(job.X)
-    summed = n if total is sums else max(1, _ROWS_IN_SINGLE // block_rows) * block_rows
+    summed = n if in_double is sums else max(1, _ROWS_IN_SINGLE // block_rows) * block_rows
     for first in range(0, n, summed):
         sums[:], stop = 0, min(first + summed, n)
         for start in range(first, stop, blocks * block_rows):
@@ -230,9 +230,9 @@ def normal_equations(job: Job, scale: NDArray, block_rows: int, answer: Callable
             part = slice(start, min(start + blocks * block_rows, stop))
             arrays = job.params, job.X[part], job.y[part], scale[part], work, room
             _add_up(layers, spec.n_layers, zeros, *addresses, *arrays, block_rows, rows, stride, sums)
-        if total is not sums:
-            total += sums
-    return total.reshape(-1, stride)[:, : spec.n_params + 1]
+        if in_double is not sums:
+            in_double += sums
+    return in_double.reshape(-1, stride)[:, : spec.n_params + 1]
 
 
 def cholesky(
