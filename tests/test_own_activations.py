@@ -242,6 +242,30 @@ def test_a_file_holds_no_code_and_asks_for_it(suffix, tmp_path, monkeypatch):
         fastnn.load(path, functions=["isru"])
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda k: (lambda z: min(z, 6.0 * k), lambda z: 1.0 if z < 6.0 * k else 0.0),
+        lambda k: (lambda z: math.sin(2 * k * math.pi * z), lambda z: 2 * k * math.pi * math.cos(2 * k * math.pi * z)),
+    ],
+    ids=["bound", "period"],
+)
+def test_a_function_that_was_changed_is_not_taken_for_the_saved_one(made, tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    MLP((1, 2, 1), activation=Activation(*made(1), name="changed")).save(path)
+    monkeypatch.setattr(catalogue, "OWN_ACTIVATIONS", {})
+    with pytest.raises(ValueError, match=r"activation 'changed@\w{12}' is not fastnn's"):
+        fastnn.load(path, functions=[Activation(*made(2), name="changed")])
+
+
+def test_a_function_without_values_far_out_is_found_by_the_others(tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    MLP((1, 2, 1), activation=Activation(lambda z: math.exp(z), lambda z: math.exp(z), name="grows")).save(path)
+    monkeypatch.setattr(catalogue, "OWN_ACTIVATIONS", {})
+    again = Activation(lambda z: math.exp(1.0 * z), lambda z: math.exp(z), name="grows")
+    assert fastnn.load(path, functions=[again]).spec.activations[0] == again.name
+
+
 @pytest.mark.slow
 def test_a_pickle_brings_it_along():
     code = "import pickle, sys; net = pickle.load(sys.stdin.buffer); print(repr(net([0.1, 0.2, 0.3]).tolist()))"

@@ -131,7 +131,8 @@ def _activation(name: str, values: dict[str, Any]) -> str:
         return name
     for row in catalogue.OWN_ACTIVATIONS.values():
         alike = own.plain_name(row.name) == own.plain_name(name)
-        if alike and np.allclose(_values_of(row), np.array(values[name], np.float64), rtol=1e-9, atol=1e-12):
+        told = np.array(values[name], np.float64)
+        if alike and np.allclose(_values_of(row), told, rtol=1e-9, atol=1e-12, equal_nan=True):
             return row.name
     return name
 
@@ -139,7 +140,8 @@ def _activation(name: str, values: dict[str, Any]) -> str:
 def _values_of(row: catalogue.Activation) -> NDArray[Any]:
     """The values of a user's own activation at some points, by which it is recognised."""
     assert isinstance(row, own.Activation)
-    return own.elementwise(row.functions[0], np.float64, np.linspace(-5, 5, 21))
+    away = np.geomspace(0.03, 3000, 21)  # where no period divides them, and beyond most bounds
+    return own.elementwise(row.functions[0], np.float64, np.concatenate([-away, away]))
 
 
 def _outside(header: Any) -> str:
