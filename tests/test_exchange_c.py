@@ -206,7 +206,9 @@ def test_self_test_of_outputs_at_the_ends_of_float32(output, tmp_path):
     ("flags", "sentence"),
     [
         (("-Ofast",), "must be compiled without -ffast-math"),
+        (("-funsafe-math-optimizations",), "must be compiled without -ffast-math"),
         (("-mfpmath=387", "-std=gnu99"), "must be compiled with -std=c99 for this processor"),
+        (("-mfpmath=387", "-std=c99", "-D__clang__"), "must be compiled with -msse2 for this processor"),
     ],
 )
 def test_arithmetic_that_would_give_other_numbers_is_refused(flags, sentence, tmp_path):

@@ -106,8 +106,10 @@ static inline real where(word condition, real x, real y)
         ("bits",),
         """\
 /* A number is rounded by adding a large one and taking it off again, which reordered or wider sums would undo. */
-#if defined(__FAST_MATH__) || defined(_M_FP_FAST)
-#error "must be compiled without -ffast-math, which reorders sums"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST)
+#error "must be compiled without -ffast-math and its like, which reorder sums"
+#elif defined(__clang__) && __FLT_EVAL_METHOD__ == 2
+#error "must be compiled with -msse2 for this processor, whose other arithmetic keeps more digits than the type has"
 #elif defined(__GNUC__) && __FLT_EVAL_METHOD__ == 2 && !defined(__STRICT_ANSI__)
 #error "must be compiled with -std=c99 for this processor, which otherwise keeps more digits than the type has"
 #endif
