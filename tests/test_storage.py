@@ -59,6 +59,30 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(suffix, tmp_path, mo
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a file in a file is another error elsewhere")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_errors_of_the_system_name_the_file(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"net{suffix}"
+    NETS[0].save(path)
+    with pytest.raises(NotADirectoryError, match=rf"net{suffix}/net{suffix}'$"):
+        NETS[0].save(path / path.name)
+
+    def busy(*paths):
+        raise OSError(errno.EBUSY, "busy", *paths)
+
+    def denied(name, mode):
+        raise PermissionError(errno.EACCES, "denied", str(name))
+
+    monkeypatch.setattr(os, "replace", busy)
+    with pytest.raises(OSError, match=rf"^\[Errno {errno.EBUSY}\] busy: '[^']*net{suffix}'$"):
+        NETS[0].save(path)
+    for module in ("files", "reading"):
+        monkeypatch.setattr(f"fastnn.models.{module}.open", denied, raising=False)
+    with pytest.raises(PermissionError, match=rf"net{suffix}'$"):
+        fastnn.load(path)
+    assert os.listdir(tmp_path) == [path.name]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 def test_a_saved_file_has_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "any").touch()

@@ -78,7 +78,10 @@ def require_file(path: Path) -> int:
 
 @contextmanager
 def refusing(path: Path, what: str) -> Iterator[None]:
-    """A context in which any error about a file, of whatever type, becomes a `ValueError` with one sentence."""
+    """A context in which any error about what a file holds, of whatever type, becomes a `ValueError` with one sentence.
+
+    The system's, that the file cannot be read, stays an `OSError`.
+    """
     try:
         yield
     except ImportError:
@@ -86,6 +89,8 @@ def refusing(path: Path, what: str) -> Iterator[None]:
     except KeyError as error:
         raise ValueError(f"{what}; got {str(path)!r}: it has no {error!s:.100}") from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # as for a place before the file
+            raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{what}; got {str(path)!r}: {reason}") from error
 

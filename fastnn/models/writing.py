@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fastnn.models.reading import require_file
@@ -35,10 +35,11 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             drafts[target] = _draft_of(target)
             _write_draft(drafts[target], data, _mode_of(target, path), path)
         for target, draft in drafts.items():
-            os.replace(draft, target)
+            with errors_naming(target):
+                os.replace(draft, target)
     finally:
         for draft in drafts.values():
-            draft.unlink(missing_ok=True)
+            _remove(draft)
 
 
 def write_first(path: Path, data: bytes) -> None:
@@ -57,9 +58,10 @@ def write_first(path: Path, data: bytes) -> None:
         except FileExistsError:
             pass
         except OSError:  # a file system without links
-            os.replace(draft, path)
+            with errors_naming(path):
+                os.replace(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        _remove(draft)
 
 
 @contextmanager
@@ -73,6 +75,12 @@ def errors_naming(path: Path) -> Iterator[None]:
 
 def _draft_of(target: Path) -> Path:
     return target.with_name(f".fastnn-{secrets.token_hex(8)}")
+
+
+def _remove(draft: Path) -> None:
+    """Remove a draft, unless it has its place or never had one, as in what is no folder: the error says so already."""
+    with suppress(OSError):
+        draft.unlink()
 
 
 def _mode_of(target: Path, path: Path) -> int | None:
