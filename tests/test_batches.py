@@ -55,6 +55,24 @@ def test_they_are_the_batches_of_an_array(dtype, weights, dropout, backend):
     np.testing.assert_array_equal(history.state.counters, expected.state.counters)
 
 
+def test_small_weights_count_in_the_loss_as_large_ones_do(backend):
+    settings = {"epochs": 2, "optimizer": SGD(0.1), "backend": backend}
+    expected = net().fit(weighted, **settings)
+    history = net().fit(lambda: [(X, y, weight / 1024) for X, y, weight in weighted()], **settings)
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-12)
+
+
+def test_batches_may_be_asked_for_by_number(backend):
+    class Numbered:
+        def __getitem__(self, number):
+            return X[PARTS[number]], Y[PARTS[number]]
+
+    one, other = net(), net()
+    for network, source in ((one, batches), (other, Numbered)):
+        network.fit(source, epochs=2, backend=backend)
+    assert other.params.tobytes() == one.params.tobytes()
+
+
 def test_batches_of_labels_train_as_arrays_do(backend):
     one, other = (MLP((3, 4), output_activation="softmax", rng=0) for _ in range(2))
     labels = RNG.integers(4, size=25)
@@ -331,13 +349,20 @@ def failing():
     raise OSError("the disk is gone")
 
 
+def leaving():
+    yield X, Y
+    raise SystemExit("enough")  # an error that is no `Exception`
+
+
 BAD = [
     (lambda: [], {}, ValueError, "X must yield at least one batch in every epoch; got none"),
     (lambda: X[0, 0], {}, TypeError, "X must yield batches, as a generator function does; got np.float64"),
     (lambda: [X], {}, TypeError, r"X must yield \(X, y\) or \(X, y, sample_weight\); got an array .* as batch 0"),
     (lambda: [(X, Y), (X, Y[:, :1])], {}, ValueError, "batch 1 of X: y must have shape"),
     (bad_values, {}, ValueError, "batch 1 of X: X must be finite; got inf in row 3, column 1"),
+    (lambda: [(X, Y, X[:, 0] * np.nan)], {}, ValueError, "batch 0 of X: sample_weight must be finite; got nan"),
     (failing, {}, OSError, "the disk is gone"),
+    (leaving, {}, SystemExit, "enough"),
     (batches(), {}, TypeError, "X must be samples, or what yields their batches whenever it is called; got <generator"),
     (batches, {"y": Y}, ValueError, "y must be None where X yields batches; got an array"),
     (batches, {"batch_size": 3}, ValueError, "batch_size must be None where X yields batches; got 3"),

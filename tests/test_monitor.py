@@ -215,6 +215,32 @@ def test_a_run_that_gave_its_best_weights_goes_on_from_its_last(backend):
     assert (second.best_epoch == first.best_epoch) == np.array_equal(net.params, best)
 
 
+def test_where_a_run_went_on_from_its_last_weights_the_next_one_does_not_go_back_to_them(backend):
+    net, targets = problem("mse")
+    whole, data = net.copy(), (X_OTHER, targets(X_OTHER))
+    settings = {"optimizer": SGD(0.4, 0.9), "backend": backend, "validation_data": data}
+    expected = whole.fit(X, targets(X), epochs=14, rng=0, **settings)
+    state = net.fit(X, targets(X), epochs=9, rng=0, early_stopping=EarlyStopping(100), **settings).state
+    assert state.last is not None
+    losses = []
+    for epochs in (2, 3):
+        history = net.fit(X, targets(X), epochs=epochs, state=state, **settings)
+        losses, state = [*losses, *history.loss], history.state
+    np.testing.assert_array_equal(losses, expected.loss[9:])
+    assert net.params.tobytes() == whole.params.tobytes()
+
+
+def test_a_run_that_went_on_and_diverged_has_the_last_weights_of_the_run_before(backend):
+    net, targets = problem("mse")
+    settings = {"optimizer": SGD(0.4, 0.9), "backend": backend, "early_stopping": EarlyStopping(100)}
+    settings["validation_data"] = X_OTHER, targets(X_OTHER)
+    first = net.fit(X, targets(X), epochs=9, rng=0, **settings)
+    assert first.best_epoch < 8
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):
+        net.fit(X, 1e200 * targets(X), epochs=5, state=first.state, **settings)
+    assert net.params.tobytes() == first.state.last.tobytes()
+
+
 def test_a_best_epoch_whose_parameters_were_not_kept_is_forgotten(backend):
     net, targets = problem("mse")
     data = X_OTHER, targets(X_OTHER)
@@ -483,6 +509,13 @@ def test_a_target_whose_squared_differences_vanish_or_overflow_does_not_count(si
     y = np.array([[0.0, 1], [size, 2], [0, 3]])
     assert Monitor(X=y, y=y).shares().tolist() == [0, 0.5]
     assert np.isnan(Monitor(X=y, y=y[:, :1]).shares()).all()
+
+
+def test_a_target_that_varies_in_rows_of_no_weight_alone_has_no_r2():
+    y, weight = np.full((10, 1), 0.3), np.ones(10)
+    y[3], weight[3] = 5.0, 0.0
+    assert np.average(y[:, 0], weights=weight) != 0.3  # by rounding, of which no r2 is made
+    assert np.isnan(Monitor(X=y, y=y, sample_weight=weight).shares()).all()
 
 
 def test_a_target_without_r2_leaves_that_of_the_others(backend):

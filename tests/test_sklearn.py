@@ -281,6 +281,15 @@ def test_a_warm_start_that_never_scores_better_keeps_the_best():
     np.testing.assert_array_equal(model.coefs_[0], before[0])
 
 
+def test_a_loss_that_stays_where_it_is_counts_as_improved_by_nothing():
+    """With ``tol=0`` scikit-learn goes on to the last epoch, here of a loss that is 0 from the second on."""
+    exact = {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 1.0, "momentum": 0.0, "alpha": 0.0}
+    exact |= {"tol": 0.0, "max_iter": 30}
+    expected, got = both(lambda model: model.fit(0 * X, np.zeros(N)), "regression", batch_size=N, **exact)
+    assert got.loss_ == 0
+    assert got.n_iter_ == expected.n_iter_ == 30
+
+
 @pytest.mark.parametrize("form", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=repr)
 def test_sparse_samples(params, form):
@@ -288,6 +297,13 @@ def test_sparse_samples(params, form):
     expected, got = both(lambda model: model.fit(sparse, DATA["regression"][1], WEIGHT), "regression", **params)
     assert_same(expected, got, rtol=1e-6)
     np.testing.assert_allclose(got.predict(sparse), expected.predict(sparse), rtol=1e-6)
+
+
+def test_sparse_samples_are_predicted_some_rows_at_a_time(monkeypatch):
+    sparse = scipy.sparse.csr_array(np.where(np.abs(X) > 0.5, X, 0))
+    model, _ = recorded(lambda: estimator(ours, "regression").fit(sparse, DATA["regression"][1]))
+    monkeypatch.setattr("fastnn.sklearn.data._SPARSE_ROWS", 25)
+    np.testing.assert_allclose(model.predict(sparse), model.predict(sparse.toarray()), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
