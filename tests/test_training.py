@@ -493,6 +493,16 @@ def test_the_bar_shows_where_someone_waits(progress, terminal, patience, shown, 
     assert bool(screen.text) == shown
 
 
+def test_the_bar_in_a_notebook_without_widgets(monkeypatch):
+    """There rich warned that it lacks ipywidgets, ten times a second."""
+    Recorder(monkeypatch, "numpy", endless(1))
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    screen = Terminal(monkeypatch, False)
+    net().fit(X, Y, epochs=4, progress=True, backend="numpy")
+    assert "epoch" in screen.text
+
+
 def test_a_long_run_without_a_console(monkeypatch):
     """Standard error is None in a program for windows alone, and in what PyInstaller makes of one."""
     Recorder(monkeypatch, "numpy", endless(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from math import nan
 from time import perf_counter
 from types import TracebackType
@@ -68,8 +69,11 @@ class ProgressBar:
             self._bar.update(0, completed=done, **numbers)
 
     def _open(self) -> None:
-        console = require("rich.console", "cli").Console(stderr=True)
+        console_of = require("rich.console", "cli").Console
         rich = require("rich.progress", "cli")
+        console = console_of(stderr=True)
+        if console.is_jupyter and find_spec("ipywidgets") is None:  # without it rich warns instead, ten times a second
+            console = console_of(stderr=True, force_jupyter=False, force_terminal=True)
         counted = rich.TextColumn(self.counts), rich.MofNCompleteColumn(), rich.BarColumn()
         self._bar = rich.Progress(*counted, *self._columns(rich), console=console, transient=True)
         self._bar.add_task("", total=self._total, **self.unknown)
