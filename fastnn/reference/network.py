@@ -107,7 +107,7 @@ def loss_and_grad(
     y : ndarray, shape (n, n_targets), or (n,) of intp
         The targets, or class labels for a loss that takes them.
     loss : catalogue.Loss
-        The loss, which suits the network's output.
+        The loss, which suits the network's output, such as ``fastnn.catalogue.LOSSES["sse"]``.
     sample_weight : ndarray, shape (n,), optional
         Weight of each sample, at least 0; by default 1. A mean loss is divided by their sum; if that is 0, the samples
         contribute nothing.

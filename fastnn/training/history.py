@@ -55,7 +55,7 @@ class History:
     state : State
         Passed to ``fit``, it resumes the run bit for bit.
     validation_loss : ndarray of float64, shape (epochs,), or None
-        The loss on the validation set after each epoch, without the l2 penalty.
+        The loss on the validation set after each epoch, without the l2 penalty and without the slopes of ``dydx``.
     validation_metric : ndarray of float64, shape (epochs,), or None
         The metric on the validation set after each epoch; NaN where it is r2 and no target varies, or by too little or
         too much to be squared.
