@@ -79,6 +79,23 @@ def test_so_may_those_of_batches_slopes_and_members():
         np.testing.assert_array_equal(ours, expected)
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_so_may_marks_that_overflow_in_an_exponential_alone(backend):
+    runs = []
+    for fill in (-9999, 0):
+        X, y, weights = marked(0)
+        X[::7], y = fill, np.abs(y)
+        net = MLP((3, 5, 2), activation="relu", output_activation="exp", dtype="float32", rng=0)
+        settings = {"loss": "poisson", "sample_weight": weights, "epochs": 2, "batch_size": 7, "rng": 0}
+        settings["validation_data"] = X, y, weights
+        many = fit_many(net.spec, X, y, members=3, history=True, **settings)
+        history = net.fit(X, y, backend=backend, progress=False, **settings)
+        runs.append([net.params, history.loss, history.validation_loss, many.params, many.records.validation])
+    for ours, expected in zip(*runs, strict=True):
+        assert np.isfinite(expected).all()
+        np.testing.assert_array_equal(ours, expected)
+
+
 @pytest.mark.parametrize("fill", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused_without_a_weight_too(fill):
     X, y, weights = marked(fill)

@@ -21,9 +21,6 @@ _INTP = np.dtype(np.intp)
 #: The smallest normal number of each dtype, and its reciprocal: that of a larger number is zero to kernels.
 _LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) for dtype in DTYPES.values()}
 
-#: Beyond this a number's fourth power overflows, so that a loss might.
-_FAR = {dtype: 2.0 ** (np.finfo(dtype).maxexp // 4) for dtype in DTYPES.values()}
-
 #: Ends the refusal of classes that have names.
 _HOW_TO_NUMBER = "; np.unique(y, return_inverse=True)[1] turns names into labels"
 
@@ -207,10 +204,10 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
 
 
 def without_marks(values: NDArray, sample_weight: NDArray | None) -> NDArray:
-    """Samples, or what belongs to them, with zeros for very large numbers in rows of weight 0.
+    """Samples, or what belongs to them, in which rows of weight 0 lie between the others, or between them and 0.
 
-    Such numbers often mark what is missing. Their loss might overflow, and infinity times 0 is NaN. NaN and infinity
-    themselves stay, to be refused.
+    What lies elsewhere often marks what is missing. A loss might overflow there, and infinity times 0 is NaN. NaN and
+    infinity themselves stay, to be refused.
 
     Parameters
     ----------
@@ -225,12 +222,15 @@ def without_marks(values: NDArray, sample_weight: NDArray | None) -> NDArray:
     if uncounted.ndim > 1:
         uncounted = np.broadcast_to(uncounted.all(axis=0) if len(values) == 1 else uncounted, values.shape[:2])
     rows = values[uncounted]
-    far = np.isfinite(rows) & (np.abs(rows) > _FAR[values.dtype])
+    counted = np.expand_dims(~uncounted, tuple(range(uncounted.ndim, values.ndim)))
+    axis = tuple(range(values.ndim - 1))
+    low, high = (part.reduce(values, axis, where=counted, initial=0) for part in (np.fmin, np.fmax))
+    between = np.clip(rows, low, high)
+    far = np.isfinite(rows) & (between != rows)
     if not far.any():
         return values
-    rows[far] = 0
     values = values.copy()
-    values[uncounted] = rows
+    values[uncounted] = np.where(far, between, rows)
     return values
 
 
