@@ -55,6 +55,8 @@ class RegisterFile(NamedTuple):
         (bench_embed.py -k alone).
     batch_rows : int
         Samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch).
+    fetches_panels : bool
+        Whether large products fetch the next panel of a right operand ahead that they do not pack (-k product).
     estimates_reciprocals : bool
         Whether optimizers multiply by estimated reciprocals instead of dividing (bench_kernels.py -k optimizer).
     """
@@ -78,6 +80,7 @@ class RegisterFile(NamedTuple):
     features: int = 4
     streamed_terms: int = 0
     batch_rows: int = 0
+    fetches_panels: bool = False
     estimates_reciprocals: bool = False
 
 
@@ -96,6 +99,7 @@ REGISTER_FILES = {
         few_far_rows=2,
         features=8,
         streamed_terms=1,
+        fetches_panels=True,
         estimates_reciprocals=True,
     ),
     "avx": RegisterFile(

@@ -58,6 +58,9 @@ DEPTH = REGISTER_FILE.depth
 #: Strips of b that are packed at once: where its rows lie on different pages, longer pieces of them are read faster.
 STRIPS = 4
 
+#: Least bytes of a b whose next panel is fetched even if it is not packed: it outgrows the second-level cache.
+FAR_PANELS = 2**20
+
 #: Vectors of a packed panel of b: `DEPTH` rows of these strips, each two vectors wide.
 PANEL = 2 * STRIPS * DEPTH
 
@@ -218,10 +221,11 @@ def strip(height, columns, shared, packed, n, m, depth, a, b, init, c):
 
 
 @outlined
-def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs):
+def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, far):
     """`strip` for two vectors of columns; its first tiles fetch what the strips after it would wait for.
 
-    The next strip begins with column `after` of `n_columns`, and its part of b lies at `b_after`.
+    The next strip begins with column `after` of `n_columns`, and its part of b lies at `b_after`. If b is `far`, panels
+    of it are fetched.
     """
     (a, a_stride, a_step), (init, init_stride), (c, c_stride) = a, init, c
     b_after, b_stride, b_step = b_after
@@ -229,7 +233,7 @@ def _fetching_strip(n, m, depth, a, b, init, c, after, n_columns, b_after, packs
     place, stride, step, tile_step, done = a + TILE_ROWS * a_stride, a_stride, line, TILE_ROWS * a_stride, 0
     if b_step != 1:  # the next panel of b, to be transposed
         place, stride, tile_step, done = b_after, b_step, TILE_ROWS * b_step, min(m, n_columns - after)
-    elif packs and after % (STRIPS * m) == 0 and after < n_columns:  # the next panel, to be packed
+    elif far and after % (STRIPS * m) == 0 and after < n_columns:  # the next panel
         place, stride, step, tile_step, done = b_after, line, b_stride, depth // line * b_stride, TILE_ROWS * line
     elif after == m and a_step == 1:  # the next rows of a
         done = n
@@ -286,6 +290,7 @@ def _product_of(large):
         """
         width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
+        far = packs or (REGISTER_FILE.fetches_panels and depth * b_stride * REGISTER_BYTES // width >= FAR_PANELS)
         gradient = large and row_stride == 1
         packs_rows = may_pack_rows and gradient and n >= STRIPS * TILE_ROWS and m >= 2 * STRIPS * width
         # A large gradient is shallow: wider tiles begin and end less often, where columns fill whole vectors.
@@ -321,7 +326,7 @@ def _product_of(large):
                             strip(TILE_ROWS, 2, 0, 1, rows, span, part, (rows_panel, 1, TILE_ROWS), b_j, z_ij, c_ij)
                         elif large:
                             b_after = b_k + (j + span) * b_step, b_stride, b_step
-                            _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, packs)
+                            _fetching_strip(rows, span, part, a_i, b_j, z_ij, c_ij, j + span, m, b_after, far)
                         else:
                             strip(low, 2, 0, 0, rows, span, part, a_i, b_j, z_ij, c_ij)
                     elif SHARED and span <= 2 * width + width // 2:
