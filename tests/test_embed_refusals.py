@@ -327,3 +327,5 @@ def test_arrays_that_lie_side_by_side():
     jacobian(NET, X, both[3:4], both[4:7].reshape(1, 3))
     forward(MANY, both[4:7], both[:4].reshape(4, 1))
     forward(MANY, both[::2][:3], both.reshape(4, 2)[:, 1:])  # one between the numbers of the other
+    room = np.zeros(13)
+    forward(MANY, room[8:2:-2], room[9:].reshape(4, 1))

@@ -8,7 +8,9 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import fastnn
 from fastnn import MLP
+from fastnn.embed import from_python
 from fastnn.reference import series
+from fastnn.settings.methods import METHODS
 
 RNG = np.random.default_rng(0)
 
@@ -136,6 +138,36 @@ def test_hessians_are_columns_of_products(net):
         net.hvp(x, v, unit, column)
     close(net, h, columns)
     assert np.array_equal(h, h.T)
+
+
+@pytest.mark.parametrize(
+    "method", [name if name == "vjp" else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+)
+def test_what_stood_in_a_workspace_is_not_read(method):
+    net = network((3, 9, 11), "gelu_tanh", output_activation="softmax")
+    x, t, v, v1, v2 = numbers(net, 3, 3, 11, 11, 11)
+    out, slope, curvature, by_x, jac, h, grad = written = [
+        np.empty(shape) for shape in (11, 11, 11, 3, (11, 3), (3, 3), net.spec.n_params)
+    ]
+    arguments = {
+        "forward": (x, out, ...),
+        "jacobian": (x, out, jac, ...),
+        "vjp": (x, v, by_x, ..., None),
+        "jvp": (x, t, out, ...),
+        "hessian": (x, h, ..., v),
+        "vjp_params": (x, v, grad, ...),
+        "hvp": (x, v, t, by_x, ...),
+        "taylor": (x, t, out, slope, curvature, ...),
+        "taylor_vjp_params": (x, t, v, v1, v2, grad, ...),
+    }[method]
+    call, work, results = getattr(from_python, f"_{method}"), net.workspace(method), []
+    for number in (0.0, np.nan):
+        work[:] = number
+        for array in written:
+            array[...] = 7
+        call(net, *(work if argument is ... else argument for argument in arguments))
+        results.append(np.concatenate([array.ravel() for array in written]))
+    assert np.array_equal(*results)
 
 
 def test_a_batch_adds_up_its_samples():

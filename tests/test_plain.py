@@ -53,6 +53,17 @@ def test_activations_at_their_limits(row):
     assert np.isnan(plain.activate(row.code, np.nan))
 
 
+def test_classes_whose_exponentials_overflow():
+    spec, row = NetworkSpec((3, 4), ("softmax",)), catalogue.LOSSES["cross_entropy"]
+    params, X, y = draw(spec, "cross_entropy", 7)
+    params *= 1e4
+    value, gradient = plain.loss_and_grad(spec, params, X, y, row)
+    expected, expected_gradient = network.loss_and_grad(spec, params, X, y, row)
+    assert value == pytest.approx(expected, rel=1e-13)
+    assert error(gradient, expected_gradient) < 1e-12
+    np.testing.assert_allclose(plain.predict(spec, params, X), network.predict(spec, params, X), rtol=1e-9)
+
+
 @pytest.mark.parametrize("optimizer", catalogue.OPTIMIZERS)
 def test_fits_are_those_of_the_reference(optimizer):
     rule, rng = getattr(fastnn.optimizers, optimizer)(), np.random.default_rng(0)
