@@ -310,6 +310,14 @@ def test_a_callback_at_each_epoch_changes_no_bit(run, backend):
     assert expected.stopped == history.stopped
 
 
+def test_a_callback_is_called_once_in_an_epoch_of_many_calls(backend, monkeypatch):
+    monkeypatch.setattr(training, "_first_steps", lambda job, backend: 1)
+    net, targets = problem("mse")
+    told = []
+    net.fit(X, targets(X), epochs=3, batch_size=5, callback=lambda epoch: told.append(epoch.number), backend=backend)
+    assert told == [0, 1, 2]
+
+
 def test_a_callback_may_change_the_labels_it_gave_for_validation(backend):
     net, targets = problem("cross_entropy", labels=True)
     labels, seen = targets(X_OTHER), []

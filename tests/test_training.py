@@ -321,8 +321,9 @@ def test_what_is_monitored_goes_back_with_the_parameters(backend):
     assert (other.best_epoch, other.state.best.size) == (0, one.params.size)
 
 
+@pytest.mark.parametrize("callback", [None, lambda epoch: None], ids=["in one call", "a call an epoch"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 8, 50])
-def test_parameters_that_overflow_while_the_loss_stays_finite_are_found(steps, monkeypatch):
+def test_parameters_that_overflow_while_the_loss_stays_finite_are_found(steps, callback, monkeypatch):
     """A twin whose steps add 1, and whose parameters turn infinite at some step without anyone noticing."""
 
     def call(train, state, learning_rates, losses, max_steps):
@@ -335,10 +336,11 @@ def test_parameters_that_overflow_while_the_loss_stays_finite_are_found(steps, m
         return Status.DONE if max_steps >= len(losses) else Status.PAUSED
 
     before_calls(monkeypatch, "numpy", call)
+    monkeypatch.setattr(training, "CALLS_A_COPY", 1)
     one = MLP((1, 1), init="unit_uniform", rng=0)
     expected = one.params + (steps - 1)
     with pytest.warns(RuntimeWarning, match=f"diverged in epoch {steps - 1}:"):
-        history = one.fit([[1.0]], [1.0], epochs=50, backend="numpy")
+        history = one.fit([[1.0]], [1.0], epochs=50, backend="numpy", callback=callback)
     np.testing.assert_allclose(one.params, expected)
     assert history.epochs == history.state.counters[2] == steps - 1
 
