@@ -52,7 +52,8 @@ def test_files_of_version_1_predict_what_they_did(folder):
 
 def test_predictions_do_not_overwrite_the_table(folder, capsys):
     (folder / "same.csv").symlink_to("rows.csv")
-    for output in ("rows.csv", "same.csv"):
+    (folder / "another.csv").hardlink_to(folder / "rows.csv")  # as ROWS.csv is where capitals make no difference
+    for output in ("rows.csv", "same.csv", "another.csv"):
         assert predict("numbers", "--keep", "all", "--output", output) == 1
         assert "FILE and --output must name two files; got rows.csv for both" in capsys.readouterr().err
     assert (folder / "rows.csv").read_text() == ROWS

@@ -50,11 +50,20 @@ def check_distinct(**paths: str | None) -> None:
     ValueError
         If two of the paths that are given are of one file.
     """
-    taken: dict[str, str] = {}
+    taken: dict[str | tuple[int, int], str] = {}
     for name, path in paths.items():
-        if path is not None and (other := taken.setdefault(os.path.realpath(path), name)) != name:
+        if path is not None and (other := taken.setdefault(_identity(path), name)) != name:
             both = f"{_as_typed(other)} and {_as_typed(name)}"
             raise ValueError(f"{both} must name two files; got {paths[other]} for both")
+
+
+def _identity(path: str) -> str | tuple[int, int]:
+    """What all names of a file share; where a file system takes capitals for small letters there are many."""
+    try:
+        status = os.stat(path)
+    except OSError:  # there is none yet
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 def _as_typed(name: str) -> str:
