@@ -156,6 +156,7 @@ def test_a_linear_network_finds_the_ridge_regression(loss, l2, weighted, backend
     assert history.stopped == "converged"
     assert history.epochs < 30
     assert repr(history).endswith("converged>")
+    assert repr(history.state).startswith(f"<State: LevenbergMarquardt, {history.epochs} epochs done, seed ")
 
 
 @pytest.mark.parametrize(

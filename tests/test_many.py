@@ -444,6 +444,7 @@ def test_an_ensemble_is_a_sequence_of_networks():
     assert np.array_equal(many[1:3].loss, many.loss[1:3])
     assert [net.spec for net in many] == [SPEC] * 5
     assert repr(many[:1]).startswith("<Ensemble of 1 member: <MLP")
+    assert repr(many.records) == "<Records: 5 members, 5 finished>"
     for index, message in (
         (5, "one of 5 members; got 5"),
         (-6, "got -6"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.values import counted
 from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.monitor import Monitor, fresh_monitor_state
 from fastnn.jobs.slopes import Slopes
@@ -165,7 +166,7 @@ class Job:
 _NOTHING = np.empty(0)  # shared, for nothing can be written to it
 
 
-@dataclass(eq=False)
+@dataclass(repr=False, eq=False)
 class State:
     """The progress of a run: together with the parameters, all that is needed to resume it bit for bit.
 
@@ -215,6 +216,9 @@ class State:
     def for_gradient(cls, dtype: str) -> State:
         """The state of a run that only computes a gradient."""
         return cls("", 0, np.empty((1, 0), dtype), np.zeros(3, np.int64), np.zeros(2))
+
+    def __repr__(self) -> str:
+        return f"<State: {self.optimizer}, {counted(self.epochs_done, 'epoch')} done, seed {self.seed}>"
 
     @property
     def epochs_done(self) -> int:

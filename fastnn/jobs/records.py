@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.checks.values import counted
+
 #: Why a member's training ended, by its status.
 STATUS_NAMES = ("waiting", "finished", "early", "diverged")
 
@@ -15,7 +17,7 @@ STATUS_NAMES = ("waiting", "finished", "early", "diverged")
 FINISHED, EARLY, DIVERGED = 1, 2, 3
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Records:
     """How the training of each member went; the first axis of every array counts members.
 
@@ -61,6 +63,11 @@ class Records:
             history=np.empty((k, epochs)),
             validation=np.empty((k, epochs if validates else 0)),
         )
+
+    def __repr__(self) -> str:
+        counts = zip(STATUS_NAMES, np.bincount(self.status, minlength=len(STATUS_NAMES)), strict=True)
+        ends = [f"{count:,} {name}" for name, count in counts if count]
+        return f"<Records: {', '.join([counted(len(self.member), 'member'), *ends])}>"
 
     def __getitem__(self, index: Any) -> Records:
         return Records(**{name: array[index] for name, array in vars(self).items()})

@@ -53,11 +53,12 @@ def learning(
         Their targets.
     path : path_like, optional
         A ``.gif`` file for the animation.
-    epochs, loss, optimizer
-        As in `fastnn.MLP.fit`, except that `fastnn.LBFGS` is refused; every epoch is one full batch. Frames end where
-        the run does.
+    epochs : int
+        Largest number of epochs, each of one full batch.
     frames : int
-        Number of pictures.
+        Largest number of pictures; the last is where the run ends.
+    loss, optimizer
+        As in `fastnn.MLP.fit`, except that `fastnn.LBFGS` is refused.
     input_names : sequence of str, optional
         Labels of the inputs.
 
