@@ -92,7 +92,8 @@ class Laplace:
                 part = slice(start, start + step)
                 moments[part, 0], jacobian = parameter_jacobian(spec, params, X[part].astype(np.float64))
                 uncertain = jacobian[..., -len(self._root) :]  # the last layer's parameters come last
-                moments[part, 1] = np.sum((uncertain @ self._root) ** 2, axis=2)
+                flat = uncertain.reshape(-1, len(self._root)) @ self._root  # a stack would be a product for each sample
+                moments[part, 1] = np.sum(flat**2, axis=1).reshape(-1, spec.n_out)
         return moments
 
     def __repr__(self) -> str:
