@@ -59,6 +59,24 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(suffix, tmp_path, mo
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a file that is open cannot be replaced elsewhere")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_that_is_replaced_while_it_is_read_is_read_whole(suffix, tmp_path, monkeypatch):
+    path, check = tmp_path / f"net{suffix}", storage.check_params
+    old, new = (MLP((2, 3, 1), activation=name, rng=seed) for seed, name in enumerate(("tanh", "relu")))
+    old.save(path)
+
+    def replaced(*claim_and_spec):
+        monkeypatch.setattr(storage, "check_params", check)
+        new.save(path)
+        check(*claim_and_spec)
+
+    monkeypatch.setattr(storage, "check_params", replaced)
+    loaded = fastnn.load(path)
+    whole = old if suffix == ".npz" else new
+    assert (loaded.spec, loaded.params.tobytes()) == (whole.spec, whole.params.tobytes())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a file in a file is another error elsewhere")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_errors_of_the_system_name_the_file(suffix, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import io
 import shlex
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from fastnn.apps import cli
 polars = pytest.importorskip("polars")
 pytest.importorskip("safetensors")
 
-from fastnn import TableModel  # noqa: E402 - after importorskip()
+from fastnn import Ensemble, TableModel  # noqa: E402 - after importorskip()
+from fastnn.tabular import saved  # noqa: E402
 
 #: Made by the code that knew version 1 alone, and what that code predicted for the rows below.
 VERSION_1 = Path(__file__).parent / "version_1"
@@ -48,6 +50,21 @@ def test_files_of_version_1_predict_what_they_did(folder):
     classes = TableModel.load(VERSION_1 / "classes.safetensors").predict(frame)
     assert classes["sign"].to_list() == CLASSES
     np.testing.assert_allclose(classes["probability"], CHANCES, rtol=1e-5)
+
+
+def test_a_model_that_is_replaced_while_it_is_read_is_read_whole(folder, monkeypatch):
+    old, check = saved.load(VERSION_1 / "numbers.safetensors"), saved._check_fit
+    new = old._replace(target=replace(old.target, mean=7.0), many=Ensemble(old.many.spec, 7 * old.many.params))
+    saved.save("model.safetensors", old)
+
+    def replaced(*model):
+        monkeypatch.setattr(saved, "_check_fit", check)
+        saved.save("model.safetensors", new)
+        check(*model)
+
+    monkeypatch.setattr(saved, "_check_fit", replaced)
+    loaded = saved.load("model.safetensors")
+    assert (loaded.target.mean, loaded.many.params.tobytes()) == (7.0, new.many.params.tobytes())
 
 
 def test_predictions_do_not_overwrite_the_table(folder, capsys):

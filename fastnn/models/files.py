@@ -28,6 +28,7 @@ from fastnn.models.reading import (
     Claim,
     open_safetensors,
     path_of,
+    read_steady,
     refusing,
     require_file,
 )
@@ -263,7 +264,7 @@ def _encode_safetensors(net: SavedNetwork) -> bytes:
 
 
 def _decode_safetensors(path: Path) -> SavedNetwork:
-    return read_safetensors(path)[0]
+    return read_steady(path, read_safetensors)[0]
 
 
 def read_safetensors(path: Path) -> tuple[SavedNetwork, dict[str, str]]:

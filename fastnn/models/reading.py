@@ -9,11 +9,11 @@ import errno
 import os
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ CHUNK = 2**16
 
 #: What is done with a `.safetensors` file that is not fastnn's.
 STATE_HINT = "`fastnn convert` with --activations reads a state_dict"
+
+Made = TypeVar("Made")
 
 #: Kinds of numbers: signed and unsigned integers, floats; and texts.
 _KINDS = "iufU"
@@ -194,6 +196,25 @@ class Archive:
 
 
 # ---------------------------------------------------------------- .safetensors
+def read_steady(path: Path, read: Callable[[Path], Made]) -> Made:
+    """What `read` makes of a file, which it opens more than once; anew if another took the file's place meanwhile."""
+    while True:
+        before = _identity(path)
+        try:
+            made = read(path)
+        except Exception:
+            if _identity(path) == before:
+                raise
+        else:
+            if _identity(path) == before:
+                return made
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Any]:
     """Open a file with the library ``safetensors``; it has one array, or up to three with a domain and members."""

@@ -20,7 +20,15 @@ from fastnn.checks import counted
 from fastnn.checks.extras import require
 from fastnn.models import files
 from fastnn.models.ensemble import Ensemble
-from fastnn.models.reading import LONGEST_HEADER, LONGEST_TABLE, open_safetensors, path_of, refusing, require_file
+from fastnn.models.reading import (
+    LONGEST_HEADER,
+    LONGEST_TABLE,
+    open_safetensors,
+    path_of,
+    read_steady,
+    refusing,
+    require_file,
+)
 from fastnn.models.writing import write_whole
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -88,10 +96,14 @@ def load(path: str | os.PathLike[str]) -> SavedTable:
     if place.suffix != ".safetensors":
         raise ValueError(f"{MADE}, and end in .safetensors; got {str(path)!r}")
     require_file(place)
+    return read_steady(place, _read)
+
+
+def _read(place: Path) -> SavedTable:
     with refusing(place, files.SAVED):
         (spec, params, domain, _), texts = files.read_safetensors(place)
     if KEY not in texts:
-        raise ValueError(f"{MADE}; got {str(path)!r}, another network, which fastnn.load reads")
+        raise ValueError(f"{MADE}; got {str(place)!r}, another network, which fastnn.load reads")
     with refusing(place, MADE):
         described = json.loads(texts[KEY])
         version = described["version"]
