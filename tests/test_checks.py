@@ -285,6 +285,11 @@ def test_overflow_of_float32_is_refused(act):
         getattr(net(dtype="float32"), act)(changed(X, 1, -1e300), *arguments, **settings, backend="numpy")
 
 
+def test_what_overflows_float32_is_told_not_what_is_infinite():
+    with pytest.raises(ValueError, match=r"X must fit into float32, .*; got 1e\+300"):
+        net(dtype="float32").predict([[np.inf, 1e300, 0.0]])
+
+
 def test_infinity_is_no_overflow(backend):
     assert np.isnan(net(dtype="float32").predict(np.full((1, 3), np.nan), backend=backend)).all()
     one = MLP((1, 1), dtype="float32", rng=0)
@@ -677,6 +682,8 @@ def test_what_is_trained_on_is_apart_from_what_is_trained():
             net.fit(samples, samples[:, 0], epochs=1, validation_data=tuple(data.values()))
     with pytest.raises(ValueError, match="dydx must be an array of its own; got one that shares the memory of params"):
         net.fit(samples, samples[:, 0], epochs=1, dydx=views["X"])
+    with pytest.raises(ValueError, match=r"directions must be an array of its own; got one that shares .* of params"):
+        net.fit(samples, samples[:, 0], epochs=1, dydx=np.ones((7, 1, 7)), directions=views["X"])
     room = np.ones(21)
     for name, view in {"y": room[:7].reshape(7, 1), "sample_weight": room[:7]}.items():
         data = {"X": samples, "y": samples[:, :1], "sample_weight": np.ones(7)} | {name: view}

@@ -118,6 +118,7 @@ APART = {
     "X": {"X": X * OWN},
     "y": {"y": Y * OWN},
     "momenta": {"optimizer": SGD(0.1, [0.0, 0.5, 0.9])},
+    "momenta of velocities": {"optimizer": VelocitySGD(0.1, [0.0, 0.5, 0.9])},
     "weights of the validation set": {"validation_data": (X + 0.2, Y, np.random.default_rng(1).random((3, N)))},
     "a plateau": {"optimizer": PLATEAU},
     "a plateau of the validation set": {"optimizer": PLATEAU, "validation_data": (X + 0.2, 1 - Y)},
@@ -134,8 +135,8 @@ def test_each_member_is_what_fit_makes_of_what_is_its_own(name, specialize):
     many = fit_many(SPEC, params=start, specialize=specialize, history=True, **settings)
     for k in range(3):
         own = settings | {key: settings[key][k] for key in ("X", "y") if settings[key].ndim == 3}
-        if name == "momenta":
-            own["optimizer"] = SGD(0.1, [0.0, 0.5, 0.9][k])
+        if "momenta" in name:
+            own["optimizer"] = type(own["optimizer"])(0.1, [0.0, 0.5, 0.9][k])
         if "weights" in name:
             *data, weights = settings["validation_data"]
             own["validation_data"] = (*data, weights[k])

@@ -212,6 +212,12 @@ def test_what_is_refused(changes, message):
             network("mse").loss_and_grad(**settings)
 
 
+def test_each_member_must_have_a_target():
+    y = np.stack([Y, Y * np.nan, Y])
+    with pytest.raises(ValueError, match="y must hold a target that is not NaN, of a sample whose weight is above 0"):
+        fastnn.fit_many(network("mse").spec, X, y, members=3, targets="masked", epochs=1, specialize=False)
+
+
 @pytest.mark.parametrize("loss", [name for name in catalogue.LOSSES if name not in LOSSES])
 def test_classes_cannot_be_masked(loss):
     output = catalogue.LOSSES[loss].logits_of

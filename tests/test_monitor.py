@@ -526,6 +526,14 @@ def test_a_target_that_varies_in_rows_of_no_weight_alone_has_no_r2():
     assert np.isnan(Monitor(X=y, y=y, sample_weight=weight).shares()).all()
 
 
+def test_errors_whose_squares_float32_does_not_hold_have_their_r2(backend):
+    y = np.array([[1e-25], [2e-25], [4e-25]])
+    net = MLP((1, 1), dtype="float32", rng=0)
+    net.params = [0, 0]
+    history = net.fit(y, y, epochs=1, optimizer=SGD(0.0), validation_data=(y, y), backend=backend)
+    assert history.validation_metric[0] == pytest.approx(r2(0, y[:, 0], np.ones(3)), rel=1e-6)
+
+
 def test_a_target_without_r2_leaves_that_of_the_others(backend):
     X, y = np.random.default_rng(0).normal(size=(2, 9, 2))
     r2 = []

@@ -147,6 +147,14 @@ def test_no_dropout_is_no_dropout(backend):
     assert one.params.tobytes() == other.params.tobytes()
 
 
+@pytest.mark.parametrize("rates", [(0.4, 0.0), (0.0, 0.4)])
+def test_dropout_of_one_layer_is_dropout(rates, backend):
+    one, other = net(), net()
+    one.fit(X, Y, epochs=2, rng=0, backend=backend)
+    other.fit(X, Y, epochs=2, rng=0, dropout=rates, backend=backend)
+    assert not np.allclose(one.params, other.params, rtol=1e-6)
+
+
 BAD = [
     ({"dropout": 1.0}, ValueError, r"dropout must be a number in \[0, 1\); got 1.0"),
     ({"dropout": "half"}, TypeError, r"dropout must be a number in \[0, 1\); got 'half'"),

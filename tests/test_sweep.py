@@ -214,6 +214,7 @@ def test_a_frame_of_polars_holds_all_records_not_the_first_hundred(monkeypatch):
         ({"seeds": range(2**70, 0, -2)}, "seeds must be at most .* do not fit into the memory"),
         ({"seeds": [1, 2, 1]}, "seeds must differ from each other; got 1 more than once"),
         ({"settings": {"learning_rate": [True]}}, "learning_rate of Adam must be a finite .*; got True"),
+        ({"settings": {"delta": [1.0, True]}}, "delta must be a finite number above 0; got True"),  # although 1 == True
         ({"settings": {"hidden": [4.0]}}, "hidden must be an integer of at least 1; got 4.0"),
         ({"learning_rate": [0.1]}, r"learning_rate of settings must be one value, or a tuple; got \[0.1\]"),
         ({"optimizer": Adam([0.1, 0.2])}, "optimizer of settings must be one value, or a tuple; got Adam"),

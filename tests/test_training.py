@@ -185,11 +185,11 @@ def test_a_resumed_run_counts_its_epochs_on(backend, monkeypatch):
 
 def test_the_state_of_more_batches_is_refused():
     state = net().fit(X, Y, epochs=1, batch_size=5).state
-    state.counters[1] = 3
-    with pytest.raises(
-        ValueError, match="state must be that of a run with 2 batches an epoch; got one that has done 3"
-    ):
-        net().fit(X, Y, epochs=1, batch_size=20, state=state)
+    for done in (2, 3):  # with as many done as there are, an epoch would be over
+        state.counters[1] = done
+        expected = f"state must be that of a run with 2 batches an epoch; got one that has done {done}"
+        with pytest.raises(ValueError, match=expected):
+            net().fit(X, Y, epochs=1, batch_size=20, state=state)
 
 
 # ---------------------------------------------------------------- calls sized by time
@@ -289,6 +289,16 @@ def test_the_last_finite_parameters_do_not_depend_on_the_calls(calls_a_copy, bac
     assert other.state.slots.tobytes() == history.state.slots.tobytes()
     assert np.array_equal(other.state.counters, history.state.counters)
     assert np.array_equal(other.loss, history.loss)
+
+
+@pytest.mark.parametrize("specialize", [True, False])
+def test_a_run_whose_optimizer_keeps_infinity_has_diverged(specialize, backend):
+    """Of Adam's mean of squared gradients, though the parameters are finite: it would hold them where they are."""
+    one = MLP((1, 1), bias=False)
+    one.params = [1e-160]
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):
+        one.fit([[1e160]], [2.0], epochs=3, optimizer=Adam(), specialize=specialize, backend=backend)
+    assert one.params == [1e-160]
 
 
 @pytest.mark.parametrize("batch_size", [3, 4, 5])  # not all of which diverge in the first batch of an epoch
