@@ -192,7 +192,7 @@ def check_weights(weights: NDArray, spec: NetworkSpec) -> NDArray:
         weights = np.where(weights < tiny, weights.dtype.type(0), weights)
     with np.errstate(over="ignore"):
         sums = np.atleast_1d(weights.sum(axis=-1, dtype=np.float64))
-    bad = ~((sums > 0) & (sums <= most)) & ~np.isnan(sums)
+    bad = ~((sums > 0) & (sums <= most))
     if bad.any():
         which = int(np.argmax(bad))
         of = f" for member {which}" if members else ""
