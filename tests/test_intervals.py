@@ -143,6 +143,14 @@ def test_the_jackknife_is_that_of_plain_loops(many):
     np.testing.assert_allclose(middle, many.mean(NEW))
 
 
+def test_a_member_of_the_jackknife_left_out_what_weighed_nothing_not_what_weighed_little(many):
+    fractions = COUNTS / (4 * COUNTS.max())
+    expected, sure = (
+        fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=weights) for weights in (COUNTS, fractions)
+    )
+    np.testing.assert_array_equal(sure.margin, expected.margin)
+
+
 def test_the_jackknife_takes_as_many_samples_at_once_as_memory_allows(many, monkeypatch):
     sure = fastnn.intervals(many, X, Y, method="jackknife+", sample_weight=COUNTS)
     whole = sure.predict(NEW)

@@ -47,6 +47,14 @@ def test_against_a_direct_computation(last_layer, bias, monkeypatch):
     np.testing.assert_allclose(sure.predict(X[:5], noise=False)[1] ** 2, variance, rtol=1e-5)
 
 
+def test_further_training_changes_nothing():
+    net = trained()
+    sure = fastnn.laplace(net, X, Y)
+    before = sure.predict(X[:5])
+    net.params[:] += 1.0
+    np.testing.assert_array_equal(sure.predict(X[:5]), before)
+
+
 def test_the_noise_is_found_and_doubt_grows_away_from_the_data(net):
     sure = fastnn.laplace(net, X, Y)
     assert sure.noise == pytest.approx(0.1, rel=0.3)

@@ -581,6 +581,10 @@ REFUSED = [
         {"validation_data": (np.zeros((4, N, 3)), Y)},
         "validation_data must be one set for all members, .*; got 4 of X and 1 of y",
     ),
+    (
+        {"validation_data": (X, np.stack([Y] * 4))},
+        "validation_data must be one set for all members, .*; got 1 of X and 4 of y",
+    ),
     ({"early_stopping": EarlyStopping(0)}, "patience of EarlyStopping must be an integer of at least 1"),
     (
         {

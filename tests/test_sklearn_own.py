@@ -152,6 +152,15 @@ def test_levenberg_marquardt_keeps_the_best_weights_however_it_ends():
         assert other.n_iter_ == (11 if "callbacks" in change else 12)
 
 
+def test_levenberg_marquardt_is_only_stopped_by_a_validation_set_where_it_is_to_stop_early():
+    settings = {"solver": "levenberg-marquardt", "max_iter": 12, "n_iter_no_change": 2}
+    alone, watched = (regressor(**settings) for _ in range(2))
+    alone.fit(X[20:], Y[20:])
+    watched.fit(X[20:], Y[20:], validation_data=(X[:20], -Y[:20]))
+    assert alone.n_iter_ == watched.n_iter_ == 12
+    same_weights(watched, alone, rtol=0, atol=0)
+
+
 def test_levenberg_marquardt_keeps_its_accounts_epoch_by_epoch():
     """With a validation set, too, that does not stop it."""
     seen = []
