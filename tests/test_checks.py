@@ -668,6 +668,15 @@ def test_a_loss_that_overflows_is_infinite(backend):
     assert loss == np.inf
 
 
+def test_views_of_one_buffer_are_not_apart():
+    """Each by a view of its own, as processes have of the memory that they share."""
+    memory = bytearray(64)
+    out, weight = (np.asarray(memoryview(memory).cast("d")) for _ in range(2))
+    weight[:] = 1.0
+    with pytest.raises(ValueError, match=r"out must be an array of its own; got one that shares .* of sample_weight"):
+        MLP((3, 2)).loss_and_grad(np.ones((8, 3)), np.ones((8, 2)), sample_weight=weight, out=out)
+
+
 def test_what_is_trained_on_is_apart_from_what_is_trained():
     """And so is what the gradient is written to from the samples' weights."""
     net, samples = MLP((3, 4, 1), rng=0), np.ones((7, 3))
