@@ -140,6 +140,15 @@ def test_tiny_networks_draw_too():
     np.testing.assert_allclose(nets["numpy"].params, nets["numba"].params, rtol=1e-10)
 
 
+def test_infinity_among_the_samples_is_told_though_there_is_noise(backend):
+    one, samples = net(), X.copy()
+    samples[3, 1] = np.inf
+    before = one.params.copy()
+    with pytest.raises(ValueError, match="X must be finite; got inf in row 3, column 1"):
+        one.fit(samples, Y, epochs=1, input_noise=0.1, backend=backend)
+    assert (one.params == before).all()
+
+
 def test_no_dropout_is_no_dropout(backend):
     one, other = net(), net()
     one.fit(X, Y, epochs=2, rng=0, backend=backend)
