@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.settings.describing import counted as counted
 from fastnn.settings.describing import describe as describe
 from fastnn.settings.describing import is_number
 from fastnn.settings.intervals import ABOVE_0 as ABOVE_0
@@ -37,11 +38,6 @@ _ELSEWHERE = {
 
 #: The largest integer that kernels know.
 LARGEST = 2**63 - 1
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number of things, with the noun in the plural unless there is one."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

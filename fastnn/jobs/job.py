@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.values import counted
 from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.monitor import Monitor, fresh_monitor_state
 from fastnn.jobs.slopes import Slopes
 from fastnn.settings import catalogue
+from fastnn.settings.describing import counted
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks.values import counted
+from fastnn.settings.describing import counted
 
 #: Why a member's training ended, by its status.
 STATUS_NAMES = ("waiting", "finished", "early", "diverged")

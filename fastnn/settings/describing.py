@@ -1,4 +1,4 @@
-"""Words for what came instead of what was expected."""
+"""Words for what came instead of what was expected, and for how many there are."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def describe(value: object) -> str:
     if len(text) > 50 or "\n" in text:
         text = f"{text.splitlines()[0][:40]}..."
     return text if isinstance(value, (*NUMBERS, str)) or value is None else f"{text} ({type(value).__name__})"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number of things, with the noun in the plural unless there is one."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -7,7 +7,6 @@ continues as if it had not stopped. `ReduceOnPlateau` is the exception: its rate
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,7 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} does not say what its rates are")
 
 
-def constant(rate: float | NDArray[Any], count: int) -> NDArray[np.float64]:
+def constant(rate: float | NDArray, count: int) -> NDArray[np.float64]:
     """The same rate for `count` epochs, shape (count,)."""
     rates = np.empty(count)
     rates.fill(rate)  # in half of np.full's time
