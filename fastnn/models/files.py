@@ -131,10 +131,10 @@ def _activation(name: str, values: dict[str, Any]) -> str:
     if "@" not in name or catalogue.own_code(name) in catalogue.OWN_ACTIVATIONS:
         return name
     for row in catalogue.OWN_ACTIVATIONS.values():
-        alike = own.plain_name(row.name) == own.plain_name(name)
-        told = np.array(values[name], np.float64)
-        if alike and np.allclose(_values_of(row), told, rtol=1e-9, atol=1e-12, equal_nan=True):
-            return row.name
+        if own.plain_name(row.name) == own.plain_name(name):
+            here, told = _values_of(row), np.array(values[name], np.float64)
+            if here.shape == told.shape and np.allclose(here, told, rtol=1e-9, atol=1e-12, equal_nan=True):
+                return row.name
     return name
 
 
