@@ -141,7 +141,7 @@ def test_hessians_are_columns_of_products(net):
 
 
 @pytest.mark.parametrize(
-    "method", [name if name == "vjp" else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+    "method", [name if name == "hvp" else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 )
 def test_what_stood_in_a_workspace_is_not_read(method):
     net = network((3, 9, 11), "gelu_tanh", output_activation="softmax")
