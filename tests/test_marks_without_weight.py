@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastnn import MLP, fit_many
+from fastnn import MLP, checks, fit_many
 
 MARK = np.float32(9.969209968386869e36)  # what netCDF fills float32 with
 
@@ -101,3 +101,10 @@ def test_what_is_not_finite_is_refused_without_a_weight_too(fill):
     X, y, weights = marked(fill)
     with pytest.raises(ValueError, match="X must be finite"):
         MLP((3, 5, 2), dtype="float32").fit(X, y, sample_weight=weights, epochs=1)
+
+
+def test_a_mark_is_moved_to_the_bounds_of_its_own_column():
+    values = np.array([[[-3.0, 100.0], [-2.0, 200.0], [9.0, 999.0]], [[-7.0, 50.0], [99.0, -9.0], [-5.0, 60.0]]])
+    moved = checks.without_marks(values, np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]))
+    expected = [[[-3.0, 100.0], [-2.0, 200.0], [0.0, 200.0]], [[-7.0, 50.0], [0.0, 0.0], [-5.0, 60.0]]]
+    np.testing.assert_array_equal(moved, expected)
