@@ -13,6 +13,7 @@ import pytest
 import fastnn
 from fastnn import MLP
 from fastnn.models import files as storage
+from fastnn.models.reading import read_steady
 
 SUFFIXES = [".npz", ".safetensors"]
 NETS = [
@@ -57,6 +58,25 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(suffix, tmp_path, mo
         MLP((1, 1), rng=9).save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_reading_that_a_new_file_breaks_begins_anew(tmp_path):
+    path, new = tmp_path / "net", tmp_path / "new"
+    path.write_bytes(b"old")
+    new.write_bytes(b"new and longer")
+
+    def read(path):
+        if new.exists():
+            new.replace(path)
+            raise ValueError("half of each")
+        if path.read_bytes() == b"damaged":
+            raise ValueError("damaged")
+        return path.read_bytes()
+
+    assert read_steady(path, read) == b"new and longer"
+    path.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="damaged"):
+        read_steady(path, read)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a file that is open cannot be replaced elsewhere")
