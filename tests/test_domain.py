@@ -248,6 +248,17 @@ def test_samples_whose_numbers_lie_apart(net, outside):
     np.testing.assert_array_equal(out, np.stack([expected, [7, 7]], axis=1).ravel())
 
 
+def test_a_batch_through_large_layers_looks_at_the_domain():
+    """Without one, several of its samples go through such a network at once."""
+    net, samples = MLP((3, 64, 64, 2), rng=0).with_domain(X, outside="nan"), np.vstack([X[:3], NEW])
+    out = np.zeros((len(samples), 2))
+    forward(net, samples, out)
+    inside = net.inside(samples)
+    assert inside[:3].all()
+    assert not inside.all()
+    np.testing.assert_array_equal(np.isnan(out).all(axis=1), ~inside)
+
+
 def test_samples_outside_are_refused(net):
     strict = net.with_domain(outside="raise")
     np.testing.assert_array_equal(strict.predict(X), net.predict(X))
