@@ -1,5 +1,7 @@
 """Frozen parameters: they keep their bits, and the others are trained as by hand."""
 
+import warnings
+
 import numpy as np
 import pytest
 from reference_cases import rules
@@ -132,7 +134,61 @@ def test_anything_else_is_refused(trainable, error, message):
         net.fit(X, Y, epochs=1, trainable=trainable)
 
 
-@pytest.mark.parametrize("solver", [fastnn.LevenbergMarquardt(), fastnn.LBFGS()], ids=lambda rule: type(rule).__name__)
-def test_solvers_train_all(solver):
-    with pytest.raises(ValueError, match=r"trainable must be None for \w+, which updates all parameters"):
-        MLP(SIZES).fit(X, Y, epochs=1, optimizer=solver, trainable=[-1])
+SOLVERS = [fastnn.LevenbergMarquardt(), fastnn.LBFGS()]
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_solvers_find_the_linear_regression_by_the_last_layer(solver, dtype, backend):
+    net = MLP((3, 7, 2), dtype=dtype, rng=0)
+    net.weights[0][0, :2] = 0.0, -0.0
+    before = net.params.copy()
+    history = net.fit(X, Y, epochs=500, optimizer=solver, trainable=[-1], l2=0.01, backend=backend)
+    assert history.stopped == "converged"
+    frozen = ~last_layer(net.spec)
+    assert net.params[frozen].tobytes() == before[frozen].tobytes()
+    loss, gradient = net.loss_and_grad(X, Y, l2=0.01)
+    assert abs(gradient[~frozen]).max() <= (1e-6 if dtype == "float64" else 1e-4)
+    assert history.loss[-1] == pytest.approx(loss, rel=1e-3)  # with the penalty on the frozen weights
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda rule: type(rule).__name__)
+def test_solvers_converge_on_any_parameters(solver, backend):
+    net = MLP((3, 4, 2), rng=0)
+    mask = np.arange(net.spec.n_params) % 3 > 0
+    before, y = net.params.copy(), np.sin(X[:, :2])
+    history = net.fit(X, y, epochs=500, optimizer=solver, trainable=mask, l2=0.1, backend=backend)
+    assert history.stopped == "converged"
+    assert net.params[~mask].tobytes() == before[~mask].tobytes()
+    _, gradient = net.loss_and_grad(X, y, l2=0.1)
+    assert abs(gradient[mask]).max() <= 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:training stalled")
+@pytest.mark.parametrize(("mask", "stopped"), [("0001", "converged"), ("1110", "converged"), ("1001", "stalled")])
+def test_lbfgs_tells_a_minimum_by_what_is_trained(mask, stopped):
+    """Of steps on standardised samples, which move weights and biases together, only this part is looked at."""
+    net = MLP((3, 1), rng=0)
+    net.biases[0][:] = -1e7 * net.weights[0].sum()
+    trainable = np.array(list(mask)) == "1"
+    assert net.fit(1e7 + X, Y[:, 0], epochs=500, optimizer=fastnn.LBFGS(), trainable=trainable).stopped == stopped
+
+
+def test_what_is_frozen_keeps_no_solver_from_the_minimum():
+    """A dead layer is nobody's fault where it is not to be trained."""
+    net = MLP((3, 4, 4, 2), rng=0)
+    net.biases[0][:] = 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert net.fit(X, Y, epochs=500, optimizer=SOLVERS[0], trainable=[1, 2]).stopped == "converged"
+    with pytest.warns(RuntimeWarning, match="no parameter changes most of the outputs"):
+        net.fit(X, Y + 9, epochs=500, optimizer=SOLVERS[0], trainable=[0])
+
+
+def test_the_evidence_counts_the_trained_parameters():
+    net, bayesian = MLP((3, 7, 2), rng=0), fastnn.LevenbergMarquardt(regularisation="bayesian")
+    linear = MLP.from_params(MLP((7, 2)).spec, net.params[last_layer(net.spec)])
+    hidden, y = np.tanh(X @ net.weights[0] + net.biases[0]), np.sin(X[:, :2])
+    found = net.fit(X, y, epochs=100, optimizer=bayesian, trainable=[-1]).evidence
+    np.testing.assert_allclose(linear.fit(hidden, y, epochs=100, optimizer=bayesian).evidence, found, rtol=1e-9)
+    np.testing.assert_allclose(net.params[last_layer(net.spec)], linear.params, rtol=1e-9)

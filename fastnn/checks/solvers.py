@@ -1,4 +1,4 @@
-"""Checks of what a solver is asked for: it needs a loss without noise, and updates all parameters."""
+"""Checks of what a solver is asked for: it needs a loss without noise."""
 
 from __future__ import annotations
 
@@ -55,9 +55,6 @@ def refuse_with_solver(job: Job) -> None:
             raise ValueError(
                 f"dydx must be None with regularisation='bayesian', which takes values alone; got {_told(job.slopes)}"
             )
-    if job.trainable is not None:
-        chosen = counted(int((~job.frozen).sum()), "parameter")
-        raise ValueError(f"trainable must be None for {name}, which updates all parameters; got {chosen}")
 
 
 def _told(slopes: Slopes) -> str:

@@ -49,7 +49,7 @@ class Lbfgs:
         self._minimize = require("scipy.optimize", "scipy").minimize
         assert isinstance(job.optimizer, LBFGS)
         self._job, self._rule, self._end_epoch, self._answer = job, job.optimizer, end_epoch, interrupts.answer
-        self._loss_and_grad = twin(backend, "network").loss_and_grad
+        self._loss_and_grad, self._frozen = twin(backend, "network").loss_and_grad, job.frozen
         self._start = job.params.astype(np.float64)
         self._loss: float | None = None  # before the next iteration
         self._first_slope = 0.0  # the largest derivative at the start, relative to the root of the loss
@@ -86,7 +86,8 @@ class Lbfgs:
                 params = result[0].astype(job.params.dtype)
             if not np.isfinite(params).all():
                 return Status.DIVERGED
-            job.params[:], self._loss = params, result[1]
+            np.copyto(job.params, params, where=~self._frozen)  # of the others SciPy may change a zero's sign
+            self._loss = result[1]
             losses[i] = before
             stop = job.monitor is not None and self._end_epoch(job, state, losses[i], learning_rates, i)
             state.counters[:] += 1, 0, 1
@@ -134,7 +135,7 @@ class Lbfgs:
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             params = x.astype(job.params.dtype)
             loss, gradient = self._loss_and_grad(job.spec, params, job.X, job.y, job.loss, **settings)
-        gradient = gradient.astype(np.float64)
+        gradient = np.where(self._frozen, 0.0, gradient.astype(np.float64))
         if self._loss is None:
             self._loss, self._first_slope = loss, _slope(loss, gradient)
             self._here = x.copy(), loss, gradient
@@ -202,10 +203,12 @@ class Lbfgs:
             by_weights -= mean * spec.biases(gradient)[0]
             spec.biases(there)[0][:] += (mean * weights).sum(axis=0)
         by_weights *= per_scale
+        theirs[self._frozen] = 0
         changes[:] = by_weights * per_scale
         weights *= scale
         if spec.bias:
             spec.biases(step)[0][:] -= (mean * changes).sum(axis=0)
+        step[self._frozen] = 0
         return step, norm(theirs), norm(there)
 
     @cached_property

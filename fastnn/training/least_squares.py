@@ -15,6 +15,8 @@ tried again.
 If slopes are trained on as well (`fit(dydx=)`), their residuals are stacked below these, and there is no acceleration,
 which would need their second derivatives along d as well.
 
+Frozen parameters have columns of zeros in J and no penalty's pull, so that d is 0 there.
+
 A run has converged when the residuals are orthogonal to every column of J, to within rounding. With
 ``regularisation="bayesian"`` a penalty on all parameters replaces l2 and is updated in every step
 (`fastnn.training.evidence`); for convergence it must have settled.
@@ -137,6 +139,7 @@ class _Problem:
         divisor = counted.sum() * job.spec.n_out if job.loss.mean else 1.0
         with np.errstate(invalid="ignore"):  # an infinite weight is refused with the residuals that it makes
             self.scale = np.sqrt(weights / divisor).astype(job.spec.dtype)  # of each sample's residuals
+        self.frozen = job.frozen
         self.penalty = job.l2 / 2 * job.spec.weight_mask()
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
         self.is_bayesian = is_bayesian(self.rule)
@@ -149,6 +152,8 @@ class _Problem:
         sums = self.equations.normal_equations(self.job, self.scale, self.block_rows, self.answer)
         if self.slopes is not None:
             sums += self.slopes.normal_equations(self.block_rows, self.answer)
+        if self.job.trainable is not None:
+            sums[:-1][self.frozen] = sums[:, :-1][:, self.frozen] = 0
         return _Linearised(sums[:-1, :-1], sums[:-1, -1], float(sums[-1, -1]))
 
     def penalised(self, data: _Linearised) -> _Linearised:
@@ -158,17 +163,21 @@ class _Problem:
             curvature = curvature.copy()
         np.einsum("ii->i", curvature)[:] += self.penalty
         loss = data.loss + float((self.penalty * params**2).sum())
-        return _Linearised(curvature, data.gradient + self.penalty * params, loss)
+        return _Linearised(curvature, self._of_trained(data.gradient + self.penalty * params), loss)
+
+    def _of_trained(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(self.frozen, 0.0, gradient)
 
     def weigh(self, data: _Linearised, monitor_state: NDArray[np.float64]) -> bool:
         """Update the penalty from the parameters; whether it has settled."""
-        params, n, squares = self.job.params.astype(np.float64), self.n_targets, data.loss * self.divisor
+        params = self.job.params[~self.frozen].astype(np.float64)
+        n, squares = self.n_targets, data.loss * self.divisor
         before = evidence.recall(monitor_state) or evidence.first(n, squares, params)
         ridge = before.alpha / before.beta / self.divisor
         gamma = evidence.effective_params(data.curvature, ridge, self.equations, self.answer)
         found = Evidence(*evidence.precisions(gamma, n, squares, params), gamma)
         evidence.remember(monitor_state, found)
-        self.penalty = np.full(len(params), found.alpha / found.beta / self.divisor)
+        self.penalty = np.where(self.frozen, 0.0, found.alpha / found.beta / self.divisor)
         return abs(gamma - before.effective_params) <= evidence.SETTLED
 
     def is_minimum(self, here: _Linearised) -> bool:
@@ -205,7 +214,7 @@ class _Problem:
         if job.loss.masked:
             targets[np.isnan(job.y)], loss = np.nan, loss.where_present()
         _, gradient = self.network.loss_and_grad(self.spec, here, job.X, targets, loss, sample_weight=job.sample_weight)
-        return gradient.astype(np.float64) / 2
+        return self._of_trained(gradient.astype(np.float64) / 2)
 
 
 def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linearised) -> NDArray | None:

@@ -40,10 +40,11 @@ def why_stalled(job: Job) -> str | None:
             return None
         moves = reach(spec, job.params, job.X[rows])[:, :, of_target] * max(1.0, abs(job.params).max())
         fixed = (moves <= np.finfo(spec.dtype).eps * error) | missing
-    if share[fixed.all(axis=0)].sum() > share.sum() / 2:
+    trained = np.flatnonzero(np.logical_or.reduceat(~job.frozen, [layer.weights for layer in spec.layers]))
+    if share[fixed[trained].all(axis=0)].sum() > share.sum() / 2:
         return f"no parameter changes most of the outputs, as units are saturated or inputs are zero; {REMEDY}"
     if job.l2 == 0 and not is_bayesian(job.optimizer):
-        for l in range(spec.n_layers):
+        for l in trained:
             if fixed[l].all():
                 return f"no parameter of layer {l} changes an output, as units are saturated or dead; {REMEDY}"
     return None
