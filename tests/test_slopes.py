@@ -111,11 +111,23 @@ def test_slopes_teach_values():
     assert errors[1] < 0.6 * errors[0]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [CASES["all"], {**CASES["missing"], "batch_size": None, "max_grad_norm": None}, CASES["along"]],
-    ids=CASES,
-)
+OF_SOLVERS = [CASES["all"], {**CASES["missing"], "batch_size": None, "max_grad_norm": None}, CASES["along"]]
+
+
+@pytest.mark.parametrize("settings", OF_SOLVERS, ids=CASES)
+def test_lbfgs_learns_slopes(settings):
+    pytest.importorskip("scipy")
+    losses = []
+    for backend in ("numba", "numpy"):
+        net = MLP((2, 7, 2), rng=0)
+        losses.append(net.fit(X, Y, epochs=100, optimizer=fastnn.LBFGS(), backend=backend, **settings).loss)
+    np.testing.assert_allclose(losses[0][:10], losses[1][:10], rtol=1e-6)
+    first = MLP((2, 7, 2), rng=0).fit(X, Y, epochs=1, optimizer=fastnn.SGD(1e-3), **settings)
+    assert losses[0][0] == pytest.approx(first.loss[0], rel=1e-12)
+    assert losses[0][-1] < losses[0][0] / 20
+
+
+@pytest.mark.parametrize("settings", OF_SOLVERS, ids=CASES)
 def test_levenberg_and_marquardts_residuals_of_slopes(settings):
     """The twins agree; the first loss is that of any rule, and its normal equations are those of the residuals."""
     nets, start = [MLP((2, 7, 2), rng=0) for _ in range(3)], MLP((2, 7, 2), rng=0).params
@@ -186,7 +198,6 @@ def test_what_is_refused():
         r"^directions must have shape \(n_directions, 2\); got \(3,\)": {"dydx": DYDX, "directions": np.ones(3)},
         r"^dydx_weight must be": {"dydx": DYDX, "dydx_weight": -1.0},
         r"^dydx must be None with dropout": {"dydx": DYDX, "dropout": 0.5},
-        r"^dydx must be None with .*LBFGS": {"dydx": DYDX, "optimizer": fastnn.LBFGS()},
         r"^dydx must be None with regularisation='bayesian'": {
             "dydx": DYDX,
             "optimizer": fastnn.LevenbergMarquardt(regularisation="bayesian"),

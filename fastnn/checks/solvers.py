@@ -7,7 +7,6 @@ from math import inf
 from fastnn.checks.memory import check_memory, physical_memory
 from fastnn.checks.values import counted
 from fastnn.jobs.job import Job
-from fastnn.jobs.slopes import Slopes
 from fastnn.settings.own import plain_name
 from fastnn.settings.solvers import LBFGS, LevenbergMarquardt, is_bayesian
 from fastnn.settings.spec import NetworkSpec
@@ -44,21 +43,16 @@ def refuse_with_solver(job: Job) -> None:
             f"dropout and input_noise must be 0 for {name}, which needs a loss without noise; "
             f"got {max(job.dropout, default=0.0)} and {job.input_noise}"
         )
-    if job.slopes is not None and isinstance(solver, LBFGS):
-        raise ValueError(f"dydx must be None with LBFGS, which takes values alone; got {_told(job.slopes)}")
     if is_bayesian(solver):
         if job.l2 > 0:
             raise ValueError(
                 f"l2 must be 0 for LevenbergMarquardt with regularisation='bayesian', which finds it; got {job.l2}"
             )
         if job.slopes is not None:
+            along = counted(len(job.slopes.directions), "direction")
             raise ValueError(
-                f"dydx must be None with regularisation='bayesian', which takes values alone; got {_told(job.slopes)}"
+                f"dydx must be None with regularisation='bayesian', which takes values alone; got slopes along {along}"
             )
-
-
-def _told(slopes: Slopes) -> str:
-    return f"slopes along {counted(len(slopes.directions), 'direction')}"
 
 
 def _refuse_large_matrices(spec: NetworkSpec, matrices: int) -> None:

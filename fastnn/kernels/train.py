@@ -27,18 +27,13 @@ def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None
     if specialize or (specialize is None and job.may_use_lanes and dispatch.samples_in_lanes(job.spec, job.batch_size)):
         return PreparedForLanes(job, state).run
     threads = dispatch.threads_for(threads, job.batch_size, job.spec.n_params)
-    prepared = PreparedForTiles(job, state, threads=threads)
-    if job.slopes is not None:
-        from fastnn.kernels import slopes  # which few need
-
-        slopes.attach(prepared, job)
-    return prepared.run
+    return _prepared(job, state, threads=threads).run
 
 
 def objective(job: Job, gradient: NDArray) -> Callable[[], float]:
     """What gives the loss of all a job's data, and its gradient: see `fastnn.reference.training.objective`."""
     state = State.for_gradient(job.spec.dtype)
-    prepared, rate, loss = PreparedForTiles(job, state, gradient), np.zeros(1), np.empty(1)
+    prepared, rate, loss = _prepared(job, state, gradient), np.zeros(1), np.empty(1)
 
     def evaluate() -> float:
         state.counters[:] = 0
@@ -47,3 +42,12 @@ def objective(job: Job, gradient: NDArray) -> Callable[[], float]:
         return float(loss[0])
 
     return evaluate
+
+
+def _prepared(job: Job, state: State, gradient: NDArray | None = None, threads: int = 1) -> PreparedForTiles:
+    prepared = PreparedForTiles(job, state, gradient, threads)
+    if job.slopes is not None:
+        from fastnn.kernels import slopes  # which few need
+
+        slopes.attach(prepared, job)
+    return prepared

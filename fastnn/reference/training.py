@@ -110,10 +110,7 @@ def _train_batch(
     batch_weight = len(X) if counted is None else float(counted.sum())
     X, factors = noisy(job, state.seed, state.steps_done, X)
     loss = _batch_loss(job, X, y, weight, gradient, loss_and_grad, factors=factors)
-    if job.slopes is not None:
-        weights = np.ones(len(X), job.params.dtype) if weight is None else weight
-        shares = weights / (batch_weight or 1.0)
-        loss += add_slopes(job.spec, job.params, X, job.slopes.rows(rows), shares, gradient)
+    loss += _slopes_loss(job, rows, weight, batch_weight, gradient)
     if not math.isfinite(loss):
         return Status.DIVERGED
 
@@ -149,7 +146,24 @@ def objective(
     callable
         It takes no arguments and returns the loss.
     """
-    return lambda: _batch_loss(job, job.X, job.y, job.sample_weight, gradient, loss_and_grad)
+    total, every = float(job.weights.sum()), slice(None)
+
+    def evaluate() -> float:
+        loss = _batch_loss(job, job.X, job.y, job.sample_weight, gradient, loss_and_grad)
+        return loss + _slopes_loss(job, every, job.sample_weight, total, gradient)
+
+    return evaluate
+
+
+def _slopes_loss(
+    job: Job, rows: slice | NDArray[np.intp], weight: NDArray | None, batch_weight: float, gradient: NDArray
+) -> float:
+    """The slopes' part of the loss of a batch, if there are slopes; its derivative is added to the gradient."""
+    if job.slopes is None:
+        return 0.0
+    slopes = job.slopes.rows(rows)
+    weights = np.ones(len(slopes.values), job.params.dtype) if weight is None else weight
+    return add_slopes(job.spec, job.params, job.X[rows], slopes, weights / (batch_weight or 1.0), gradient)
 
 
 def _batch_loss(

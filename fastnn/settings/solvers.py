@@ -54,7 +54,7 @@ class LBFGS(Solver):
     """SciPy's L-BFGS (Byrd, Lu, Nocedal and Zhu, 1995); extra ``scipy``.
 
     An epoch is one iteration. SciPy does not reveal the curvature it has gathered, so that a run cannot be resumed.
-    What `LevenbergMarquardt` refuses is refused here, too, and so is `dydx`.
+    What `LevenbergMarquardt` refuses is refused here, too.
 
     Parameters
     ----------

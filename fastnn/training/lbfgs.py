@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from math import isfinite, sqrt
 from queue import SimpleQueue
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
 from fastnn.jobs.job import Job, State, Status
+from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LBFGS
 from fastnn.training.blas import norm
 from fastnn.training.interrupts import Interrupted, Interrupts
@@ -49,7 +51,10 @@ class Lbfgs:
         self._minimize = require("scipy.optimize", "scipy").minimize
         assert isinstance(job.optimizer, LBFGS)
         self._job, self._rule, self._end_epoch, self._answer = job, job.optimizer, end_epoch, interrupts.answer
-        self._loss_and_grad, self._frozen = twin(backend, "network").loss_and_grad, job.frozen
+        self._frozen, self._tried = job.frozen, np.empty_like(job.params)
+        trial = replace(job, params=self._tried, optimizer=SGD(0.0), shuffle=False, monitor=None, trainable=None)
+        self._gradient_of_tried = np.empty_like(job.params)
+        self._objective = twin(backend, "training").objective(trial, self._gradient_of_tried)
         self._start = job.params.astype(np.float64)
         self._loss: float | None = None  # before the next iteration
         self._first_slope = 0.0  # the largest derivative at the start, relative to the root of the loss
@@ -126,16 +131,10 @@ class Lbfgs:
 
     def _evaluate(self, x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         self._answer()
-        job = self._job
-        settings: dict[str, Any] = {
-            "sample_weight": job.sample_weight,
-            "l2": job.l2,
-            "loss_parameter": job.loss_parameter,
-        }
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            params = x.astype(job.params.dtype)
-            loss, gradient = self._loss_and_grad(job.spec, params, job.X, job.y, job.loss, **settings)
-        gradient = np.where(self._frozen, 0.0, gradient.astype(np.float64))
+            self._tried[:] = x
+            loss = self._objective()
+        gradient = np.where(self._frozen, 0.0, self._gradient_of_tried).astype(np.float64, copy=False)
         if self._loss is None:
             self._loss, self._first_slope = loss, _slope(loss, gradient)
             self._here = x.copy(), loss, gradient
