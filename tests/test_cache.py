@@ -204,8 +204,8 @@ def test_an_unreadable_file_is_replaced(tiny, entry):
 
 
 @pytest.mark.slow
-def test_bounds_checks_have_entries_of_their_own(tmp_path):
-    """Neither setting takes the other's entries, or takes them away."""
+def test_settings_of_the_compiler_have_entries_of_their_own(tmp_path):
+    """None takes another's entries, or takes them away."""
     (tmp_path / "tiny.py").write_text(TINY)
     code = """
 import numpy, tiny
@@ -216,12 +216,13 @@ except IndexError:
 print(*tiny.item.stats.cache_misses.values())
 """
     answers = []
-    for settings in ({}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "1"}) * 2:
+    named = "NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_SLP_VECTORIZE"
+    for settings in ({}, *({name: "1"} for name in named)) * 2:
         environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")} | settings
         environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
         answers.append(subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).split())
-    assert [answer[0] for answer in answers] == ["0.0", "refused", "0.0"] * 2
-    assert [answer[1:] for answer in answers] == [["1"]] * 3 + [[]] * 3
+    assert [answer[0] for answer in answers] == ["0.0", "refused", "0.0", "0.0"] * 2
+    assert [answer[1:] for answer in answers] == [["1"]] * 4 + [[]] * 4
 
 
 # ---------------------------------------------------------------- functions of one factory

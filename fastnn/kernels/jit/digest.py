@@ -31,7 +31,8 @@ def code_digest() -> str:
 @cache
 def digest() -> str:
     """The same, and of the settings that Numba compiles by."""
-    settings = config.BOUNDSCHECK, config.OPT, config.DEBUGINFO_DEFAULT
+    vectorized = config.LOOP_VECTORIZE, config.SLP_VECTORIZE
+    settings = config.BOUNDSCHECK, config.OPT, config.DEBUGINFO_DEFAULT, vectorized
     return hashlib.sha256(repr((code_digest(), settings)).encode()).hexdigest()[:16]
 
 
