@@ -73,8 +73,15 @@ def all_that_vectors_have(z):
     return logs + math.sin(z) * np.cos(z) - 2 / (1 + math.exp(-z)) + z**3 / 8 + math.expm1(z) ** -1 + np.tanh(z)
 
 
+def applied(function, z):
+    return function(z)
+
+
 def branches(z):
-    return z if z > 0 else 0.1 * z
+    def below(slope):
+        return slope * z
+
+    return applied(lambda z: z, z) if z > 0 else below(0.1)
 
 
 FUNCTIONS = all_that_vectors_have, branches

@@ -96,7 +96,8 @@ class KernelCompiler(Compiler):
     def define_pipelines(self) -> list[PassManager]:
         """Numba's, of those passes alone that kernels need."""
         (pipeline,) = super().define_pipelines()
-        pipeline.passes = passes.needed(pipeline.passes, counts=self.state.targetctx.enable_nrt)
+        function, counts = self.state.func_id.func, self.state.targetctx.enable_nrt
+        pipeline.passes = passes.needed(pipeline.passes, function, counts)
         pipeline.finalize()
         return [pipeline]
 

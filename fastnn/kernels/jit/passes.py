@@ -6,6 +6,8 @@ code and counted references need.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from numba.core.compiler_machinery import register_pass
@@ -32,6 +34,9 @@ _IDLE = {
     "NoPythonSupportedFeatureValidation",
     "DumpParforDiagnostics",
 }
+
+#: Those of them for a function that is defined within another, as in a user's own loss or activation.
+_FOR_FUNCTIONS_WITHIN = {"InlineClosureLikes", "MakeFunctionToJitFunction"}
 
 #: Functions that tidy ``with`` statements and dictionaries once bytecode has been read.
 _UNTIDIED = {"peep_hole_delete_with_exit", "peep_hole_fuse_dict_add_updates"}
@@ -107,7 +112,9 @@ _SHORT = {
 }
 
 
-def needed(passes: list[tuple[Any, str]], counts: bool) -> list[tuple[Any, str]]:
-    """Of Numba's passes with their descriptions those that a kernel needs; `counts`: whether references are counted."""
+def needed(passes: list[tuple[Any, str]], function: Callable, counts: bool) -> list[tuple[Any, str]]:
+    """Of Numba's passes with their descriptions those that a function needs, whose references are counted or not."""
     idle = _IDLE if counts else _IDLE | {_COUNTING}
+    if any(isinstance(constant, CodeType) for constant in function.__code__.co_consts):
+        idle = idle - _FOR_FUNCTIONS_WITHIN
     return [(_SHORT.get(each, each), description) for each, description in passes if each.__name__ not in idle]
