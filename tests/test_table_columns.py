@@ -82,6 +82,24 @@ def test_a_column_of_no_use_is_left_out_with_the_reason(name, column, reason):
     assert prepared(**{name: column}).left_out == {name: reason}
 
 
+LEVELS = RNG.integers(0, 4, N)
+TENTHS = np.searchsorted(np.quantile(Y, np.arange(1, 10) / 10), Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "column", "left_out"),
+    [
+        (LEVELS + 0.5, [f"grade {'bdac'[k]}" for k in LEVELS], True),
+        (LEVELS + 0.5, 3 - LEVELS, True),
+        (Y, [f"tenth {'hbdacegfji'[k]}" for k in TENTHS], True),
+        (LEVELS + 0.5, [f"grade {'bdac'[k]}" for k in np.roll(LEVELS, 1)], False),
+        (Y, [f"half {k // 5}" for k in TENTHS], False),  # as a few categories may be by themselves
+    ],
+)
+def test_categories_that_give_a_number_away_are_left_out(y, column, left_out):
+    assert prepared(y, c=column).left_out == ({"c": "an exact function of the target"} if left_out else {})
+
+
 @pytest.mark.parametrize(
     ("column", "kind"),
     [
@@ -99,6 +117,29 @@ def test_a_column_of_no_use_is_left_out_with_the_reason(name, column, reason):
 )
 def test_a_column_is_taken_for_what_it_is(column, kind):
     assert {c.name: c.kind for c in prepared(c=column).columns} == {"noise": "number", "c": kind}
+
+
+@pytest.mark.parametrize("strays", [{7: "unknown"}, {7: "0000-00-00", 150: "?!"}])
+def test_a_few_texts_among_dates_count_as_missing(strays):
+    days = np.array([f"{1 + k % 12:02d}/{1 + k % 28:02d}/2023" for k in range(N)], object)
+    days[list(strays)] = list(strays.values())
+    table = prepared(c=days)
+    _, column = table.columns
+    told = next(profile for profile in table.profiles if profile.name == "c")
+    assert (column.kind, column.form, column.strays) == ("date", "%m/%d/%Y", tuple(sorted(strays.values())))
+    assert told.n_missing == len(strays)
+    assert told.remark.startswith("month/day/year, days since 1970; missing: ")
+    assert all(f"{text!r} in row {row + 1}" in told.remark for row, text in strays.items())
+    read = column.read(polars.Series("c", ["01/02/1970", strays[7]]), Numerals())
+    np.testing.assert_array_equal(read, [1, np.nan])
+    with pytest.raises(ValueError, match="dates as month/day/year; it holds 'never' in row 1"):
+        column.read(polars.Series("c", ["never"]), Numerals())
+
+
+def test_dates_with_too_many_other_texts_are_none():
+    days = [f"2023-03-{1 + k % 20:02d}" for k in range(N)]
+    for texts in (["x"] * 11, [f"x{k}" for k in range(6)]):  # more than one in twenty; more than five different ones
+        assert prepared(c=days[: N - len(texts)] + texts).columns[1].kind == "category"
 
 
 @pytest.mark.parametrize(

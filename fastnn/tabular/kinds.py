@@ -18,7 +18,7 @@ USABLE = ("number", "date", "category", "many", "text")  # kinds that can become
 MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
 FIRST = 1000  # rows enough to see that most columns are no function of the target
 LEAST_ROWS = 10  # the order of fewer means nothing
-STRAY, STRAY_TEXTS = 0.05, 5  # of its rows, and different ones: a column of numbers with more texts is one of texts
+STRAY, STRAY_TEXTS = 0.05, 5  # of its rows, and different ones: a column of numbers or dates with more is one of texts
 _ID = re.compile(
     r"^(id|uid|uuid|guid|key|index|idx|unnamed.*|column_1)$|([_. -]|[a-z](?=I))(id|ID|Id|uuid|key)$", re.IGNORECASE
 )
@@ -95,15 +95,27 @@ def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
     if not codes and not strays.any():
         flag = bool(present.is_in(list(TRUTH)).any())
         return _number_profile(name, finite(name, values_of(parsed)), remark="true is 1, false 0" if flag else "")
-    few = texts.filter(strays).unique()
-    if not codes and len(few) <= STRAY_TEXTS and strays.sum() <= STRAY * len(present):
+    few = _few(texts, strays)
+    if not codes and few is not None:
         remark = f"missing: {examples(texts, strays)}"
-        return _number_profile(name, finite(name, values_of(parsed)), strays=tuple(sorted(few)), remark=remark)
-    if form := date_format(present):
-        remark = f"{in_words(form)}, days since 1970"
-        return _number_profile(name, values_of(days(texts, form)), kind="date", form=form, remark=remark)
+        return _number_profile(name, finite(name, values_of(parsed)), strays=few, remark=remark)
+    if form := date_format(present, int(STRAY * len(present))):
+        dates = days(texts, form)
+        strays = dates.is_null() & texts.is_not_null()
+        few = _few(texts, strays)
+        if few is not None:
+            remark = f"{in_words(form)}, days since 1970" + (f"; missing: {examples(texts, strays)}" if few else "")
+            return _number_profile(name, values_of(dates), kind="date", form=form, strays=few, remark=remark)
     remark = "leading zeros: codes, not numbers" if codes and not strays.any() else ""
     return _text_profile(name, texts, present, remark)
+
+
+def _few(texts: Any, strays: Any) -> tuple[str, ...] | None:
+    """The different texts among the strays; None if the strays are too many to count as missing."""
+    different = texts.filter(strays).unique()
+    if len(different) > STRAY_TEXTS or strays.sum() > STRAY * texts.count():
+        return None
+    return tuple(sorted(different))
 
 
 def _number_profile(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> ColumnProfile:
@@ -173,13 +185,23 @@ def _leakage(column: ColumnProfile, target: Target, y: NDArray) -> str:
         if levels == len(np.unique(y)) > 1 and levels == len(np.unique(np.column_stack([x, y]), axis=0)):
             return "the target under other names"
         return ""
-    if not isinstance(column.values, np.ndarray):
+    if column.kind == "text":  # as different in each row as the target may be
         return ""
-    if np.allclose(x, y, rtol=1e-9, atol=0):
+    if not isinstance(column.values, np.ndarray):
+        x = _in_order_of(y, x.astype(np.intp))
+    elif np.allclose(x, y, rtol=1e-9, atol=0):
         return "a copy of the target"
-    if _follows(x[:FIRST], y[:FIRST]) and _follows(x, y) and len(np.unique(x)) >= LEAST_ROWS:
-        return "an exact function of the target"
-    return ""
+    if not (_follows(x[:FIRST], y[:FIRST]) and _follows(x, y)):
+        return ""
+    levels = len(np.unique(x))
+    return "an exact function of the target" if levels >= LEAST_ROWS or levels == len(np.unique(y)) > 1 else ""
+
+
+def _in_order_of(y: NDArray, x: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Other numbers for categories, which rise as the least target of each does."""
+    least = np.full(x.max() + 1, np.inf)
+    np.minimum.at(least, x, y)
+    return np.argsort(np.argsort(least))[x]
 
 
 def _follows(x: NDArray, y: NDArray) -> bool:

@@ -216,15 +216,21 @@ def guess(
     return numerals, numerals.decimal if any(texts.select(polars.all().str.contains(group).any()).row(0)) else ""
 
 
-def date_format(series: Any) -> str | None:
-    """The format in which a column of texts writes its dates; None if some of them are not dates."""
-    if not series[:100].str.contains(r"\d,?[-/. ]").all():
+def date_format(series: Any, most_strays: int = 0) -> str | None:
+    """The format in which a column of texts writes its dates; None if more than `most_strays` of them are no dates."""
+    sample = series[:100]
+    if int((~sample.str.contains(r"\d,?[-/. ]")).sum()) > most_strays:
         return None
+    found, fewest = None, most_strays + 1
     for day in DATES:
         for time in TIMES:
-            if not days(series[:100], day + time).null_count() and not days(series, day + time).null_count():
-                return day + time
-    return None
+            form = day + time
+            if days(sample, form).null_count() >= fewest or (strays := days(series, form).null_count()) >= fewest:
+                continue
+            if not strays:
+                return form
+            found, fewest = form, strays
+    return found
 
 
 def in_words(form: str) -> str:
