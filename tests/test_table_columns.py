@@ -176,6 +176,14 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
     assert len(infer_target(series, "classification", Numerals())[0].classes) > 100
 
 
+@pytest.mark.parametrize("missing", [("NA",), ("?", "."), ("-9", "-9"), ("", "n.d.")])
+def test_what_is_named_as_missing_may_be_so_anyway_or_be_named_twice(missing):
+    read = Column("c", strays=("n.d.",)).read(polars.Series("c", ["1.5", *missing]), Numerals(missing=missing))
+    np.testing.assert_array_equal(read, [1.5, *[np.nan] * len(missing)])
+    classes = polars.Series("y", ["None", "mild", *missing] * 10)
+    assert infer_target(classes, None, Numerals(missing=missing))[0].classes == ("None", "mild")
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

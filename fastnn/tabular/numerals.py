@@ -91,8 +91,8 @@ class Numerals:
 
         A number that is named is missing however it is written, as -999 is in -999.0; but not with zeros in front.
         """
-        absent = ["", *self.missing, *(MISSING if tokens else ())]
-        texts = series.str.strip_chars().replace(absent, None)
+        absent = {"", *self.missing, *(MISSING if tokens else ())}  # polars refuses a text that is there twice
+        texts = series.str.strip_chars().replace(list(absent), None)
         if not len(self._named):
             return texts
         numbers = self.parse(texts.set(texts.str.contains(CODE).fill_null(False), None))
