@@ -147,6 +147,17 @@ def test_any_batch_of_one_target(loss, dtype):
             assert_same_gradient(spec, *draw_big(spec, loss, n), loss, sample_weight=np.linspace(1, 2, n, dtype=dtype))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("twin", [reference, kernels, plain], ids=["reference", "kernels", "plain"])
+def test_a_confident_sigmoid_learns_from_ones_as_from_zeros(twin, dtype):
+    spec, loss = NetworkSpec((1, 1), ("sigmoid",), bias=False, dtype=dtype), catalogue.LOSSES["binary_cross_entropy"]
+    for z in (-30.0, -5.0, 5.0, 30.0):
+        for y, exact in ((0, 1 / (1 + np.exp(-z))), (1, -1 / (1 + np.exp(z)))):
+            params, X, target = (np.array(numbers, dtype) for numbers in ([z], [[1]], [[y]]))
+            _, gradient = twin.loss_and_grad(spec, params, X, target, loss)
+            np.testing.assert_allclose(gradient, exact, rtol=5 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("twin", [kernels, plain], ids=["kernels", "plain"])
 @pytest.mark.parametrize("loss", [name for name, row in catalogue.LOSSES.items() if row.kink])
 def test_targets_that_are_met_exactly(loss, twin):

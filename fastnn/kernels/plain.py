@@ -147,7 +147,7 @@ def element_loss(code, o, y, parameter):
     if code == _POISSON:
         return exp(o) - y * o, exp(o) - y
     if code == _BINARY:
-        return max(o, 0.0) - y * o + math.log1p(math.exp(-abs(o))), sigmoid(o) - y
+        return max(o, 0.0) - y * o + math.log1p(math.exp(-abs(o))), (1 - y) * sigmoid(o) - y * sigmoid(-o)
     return r * r, 2 * r
 
 

@@ -152,8 +152,8 @@ def binary_cross_entropy(z: NDArray, y: NDArray) -> NDArray:
 
 
 def binary_cross_entropy_derivative(z: NDArray, y: NDArray) -> NDArray:
-    """``(sigmoid(z) - y) / n_out``."""
-    return (sigmoid(z) - y) / z.shape[1]
+    """``(sigmoid(z) - y) / n_out``, with ``1 - sigmoid(z)`` as ``sigmoid(-z)``, which keeps its digits."""
+    return ((1 - y) * sigmoid(z) - y * sigmoid(-z)) / z.shape[1]
 
 
 class _ByName(dict[str, Callable[..., NDArray]]):

@@ -106,8 +106,7 @@ def poisson(z, y, parameter):
 @inlined
 def binary_cross_entropy(z, y, parameter):
     """``-y log(p) - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
-    value, p = softplus_less(z, y)
-    return value, p - y
+    return softplus_less(z, y)
 
 
 @inlined

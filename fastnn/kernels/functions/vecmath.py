@@ -155,12 +155,14 @@ def softplus(x):
 
 @inlined
 def softplus_less(x, y):
-    """``log(1 + exp(x)) - y x`` and ``sigmoid(x)``, from the same exponential.
+    """``log(1 + exp(x)) - y x`` and its derivative ``sigmoid(x) - y``, from the same exponential.
 
-    The large terms cancel before the small one is added, which is all that is left where y is 1 and x is large.
+    The large terms cancel before the small one is added, which is all that is left where y is 1 and x is large. There
+    the derivative is ``-sigmoid(-x)``.
     """
     e = exp(-absolute(x))
-    return fma(-y, x, select(x < 0.0, 0.0, x)) + _log1p_of_exp(e), select(x < 0.0, e, 1.0) / (e + 1.0)
+    value = fma(-y, x, select(x < 0.0, 0.0, x)) + _log1p_of_exp(e)
+    return value, fma(1.0 - y, select(x < 0.0, e, 1.0), -y * select(x < 0.0, 1.0, e)) / (e + 1.0)
 
 
 @inlined
