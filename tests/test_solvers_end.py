@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from fastnn import LBFGS, MLP, LevenbergMarquardt
+from fastnn.jobs.job import Job
+from fastnn.settings import catalogue
+from fastnn.training.fit import _why_stalled
 from fastnn.training.verdict import reach
 
 pytest.importorskip("scipy")
@@ -110,6 +113,14 @@ def test_a_minimum_is_one(solver, case, dtype, backend):
     exact.params = net.params
     _, gradient = exact.loss_and_grad(samples, y, "sse", **settings)
     assert abs(gradient).max() <= (1e-4 if dtype == "float64" else 1e-2) * (y**2).sum() + 1e-15
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_who_is_stuck_in_float32_is_told_of_float64(dtype):
+    net = MLP((2, 3, 1), dtype=dtype, rng=0)
+    samples, y = X.astype(dtype), Y.astype(dtype)
+    job = Job(net.spec, net.params, samples, y, catalogue.LOSSES["mse"], LevenbergMarquardt(), len(X))
+    assert _why_stalled(job, "stalled").endswith("use float64") == (dtype == "float32")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -340,7 +340,8 @@ class MLP(SingleSample, InDomain, Exports):
         early_stopping : EarlyStopping, optional
             Stop once the network has not improved for a while.
         callback : callable, optional
-            Called after every epoch with a `fastnn.training.history.Epoch`; returning True ends the run.
+            Called after every epoch with a `fastnn.training.history.Epoch`; returning True ends the run. So does an
+            error that it raises, which leaves the network as trained so far.
         state : State, optional
             The `History.state` of an earlier run. With the same data and settings, but without `rng`, whose seed it
             holds, `epochs` more are added to that run bit for bit, as if it had not stopped.

@@ -24,7 +24,8 @@ class LevenbergMarquardt(Solver):
     """Damped Gauss-Newton steps for squared losses on small networks; see `fastnn.training.least_squares`.
 
     An epoch is one step that lowers the loss, at a cost of about ``n * n_out * n_params**2 + n_params**3`` operations.
-    `MLP.fit` then takes all samples as one batch; dropout, noise and `max_grad_norm` are refused.
+    `MLP.fit` then takes all samples as one batch; dropout, noise and `max_grad_norm` are refused. In float32 roundings
+    end a run sooner than in float64, where the way down is nearly flat.
 
     Parameters
     ----------

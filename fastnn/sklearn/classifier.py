@@ -83,7 +83,8 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     threads : int, default=1
         Number of threads that may share a training step, if it takes long enough.
     class_weight : dict, "balanced" or None
-        Weight of each class, which multiplies the sample weights; "balanced" gives all classes the same sum of weights.
+        Weight of each class, which multiplies the sample weights, also those of the part held out for early stopping,
+        but not those of ``validation_data``; "balanced" gives all classes the same sum of weights.
 
     Attributes
     ----------

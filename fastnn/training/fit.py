@@ -144,6 +144,8 @@ def _why_stalled(job: Job, stopped: Stop) -> str | None:
     why = why_stalled(job)
     if why is None and stopped == "stalled":
         why = f"the gradient is not zero, but no step leads down; {REMEDY}"
+        if job.spec.dtype == "float32":  # whose roundings may hide the way down
+            why += ", or use float64"
     return why
 
 
