@@ -12,6 +12,7 @@ from numba.core.errors import TypingError
 from fastnn.kernels.functions.activations import activate, derivative
 from fastnn.kernels.functions.curvatures import second_derivative, third_derivative
 from fastnn.kernels.simd import lanes, load_first, pointer, store_first, with_lanes
+from fastnn.kernels.simd.registers import FUSES
 from fastnn.reference import activations as reference
 from fastnn.reference import curvatures
 from fastnn.settings.catalogue import ACTIVATIONS
@@ -41,7 +42,7 @@ FUNCTION_ERROR = {
 DERIVATIVE_ERROR = {
     "identity": 0.0,
     "sigmoid": 1.5,
-    "tanh": 0.5,
+    "tanh": 0.5 if FUSES else 1.0,
     "relu": 0.0,
     "leaky_relu": 0.5,
     "elu": 0.5,

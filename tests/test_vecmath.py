@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +181,14 @@ def test_any_number_of_lanes(name, dtype):
     expected = apply(name, x)
     for count in (1, 2 * native(dtype)):
         np.testing.assert_array_equal(bits(apply(name, x, count)), bits(expected))
+
+
+@pytest.mark.slow
+def test_processors_that_round_products(tmp_path):
+    """Without fused multiply-adds, as for the generic processor, tanh, sigmoid and their slopes are as near."""
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment.pop("NUMBA_CPU_FEATURES", None)
+    files = [__file__, str(Path(__file__).with_name("test_activations.py"))]
+    command = [sys.executable, "-m", "pytest", "-q", *files, "-k", "(tanh or sigmoid) and not lane"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout

@@ -25,6 +25,7 @@ from fastnn.kernels.functions.vecmath import tanh as tanh
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import absolute, broadcast, fma, select
+from fastnn.kernels.simd.registers import FUSES
 from fastnn.settings import own
 from fastnn.settings.catalogue import ACTIVATIONS, OWN_ACTIVATIONS
 from fastnn.settings.constants import GELU_FACTOR, GELU_FACTOR_CUBIC, LEAKY_SLOPE, SELU_SCALE, SELU_SCALE_ALPHA
@@ -44,14 +45,20 @@ def identity_derivative(z, h):
 
 @inlined
 def sigmoid_derivative(z, h):
-    """``h (1 - h)``, rounded once."""
-    return fma(-h, h, h)
+    """``h (1 - h)``."""
+    return fma(-h, h, h) if FUSES else h * (1.0 - h)
 
 
 @inlined
 def tanh_derivative(z, h):
     """``1 - h**2``."""
-    return fma(-h, h, 1.0)
+    return one_less_square(h)
+
+
+@inlined
+def one_less_square(h):
+    """``1 - h**2``, where the square is not rounded, or does not occur."""
+    return fma(-h, h, 1.0) if FUSES else (1.0 - h) * (h + 1.0)
 
 
 @inlined

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba.extending import overload
 
-from fastnn.kernels.functions.activations import clamp, function_for, gelu_parts, sigmoid_pair
+from fastnn.kernels.functions.activations import clamp, function_for, gelu_parts, one_less_square, sigmoid_pair
 from fastnn.kernels.functions.vecmath import cos, exp, expm1
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.options import BY_LITERALS
@@ -42,13 +42,13 @@ def sigmoid_third_derivative(z, h):
 @inlined
 def tanh_second_derivative(z, h):
     """``-2 h (1 - h**2)``."""
-    return -2.0 * h * fma(-h, h, 1.0)
+    return -2.0 * h * one_less_square(h)
 
 
 @inlined
 def tanh_third_derivative(z, h):
     """``-2 (1 - h**2) (1 - 3 h**2)``."""
-    return -2.0 * fma(-h, h, 1.0) * fma(-3.0 * h, h, 1.0)
+    return -2.0 * one_less_square(h) * fma(-3.0 * h, h, 1.0)
 
 
 @inlined

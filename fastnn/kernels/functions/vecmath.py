@@ -1,6 +1,6 @@
 """Elementary functions of a vector of any length, float32 or float64, from one source.
 
-Largest errors in units in the last place, on any processor with a fused multiply-add: exp 1; log and
+Largest errors in units in the last place, with a fused multiply-add and without: exp 1; log and
 log1p 1.5; sin and cos 2.4; expm1 2.3; softplus 2.5; sigmoid 2.95; tanh 2.9. Infinities, NaN, signed zeros and
 denormal numbers give what the mathematics says. The coefficients are those of
 `fastnn.kernels.functions.coefficients`.
@@ -54,6 +54,7 @@ from fastnn.kernels.simd import (
     select,
     to_bits,
 )
+from fastnn.kernels.simd.registers import FUSES
 
 _INFINITY, _NAN = float("inf"), float("nan")
 
@@ -116,6 +117,9 @@ def expm1(x):
 @inlined
 def tanh(x):
     """Hyperbolic tangent: ``(e - 1) / (e + 1)``, with e = exp(2 x)."""
+    if not FUSES:  # all products in what follows would be rounded, too
+        t = expm1(-2.0 * absolute(x))
+        return copysign(t / (t + 2.0), x)
     largest = by_dtype(x, 10.0, 22.0)
     y = select(x > largest, largest, x)
     y = select(y < -largest, -largest, y)
@@ -135,14 +139,18 @@ def sigmoid(x):
     largest, smallest = by_dtype(x, (20.0, -105.0), (40.0, -746.0))
     y = select(x > largest, largest, x)
     y = select(y < smallest, smallest, y)
-    # As `_reduce`, but with ln 2 to one rounding: 2**n, for which nothing waits, makes up for the rest.
-    shifter = by_dtype(x, SHIFTER_32, SHIFTER_64)
-    shifted = fma(y, -LOG2_E, shifter)
-    n = shifted - shifter
-    p, q = _fraction(fma(n, -LN2, -y), HALF_TANH_P, by_dtype(x, HALF_TANH_Q_32, HALF_TANH_Q_64))
+    if FUSES:  # ln 2 to one rounding: 2**n, for which nothing waits, makes up for the rest
+        shifter = by_dtype(x, SHIFTER_32, SHIFTER_64)
+        shifted = fma(y, -LOG2_E, shifter)
+        n = shifted - shifter
+        k, r, rest = to_bits(shifted), fma(n, -LN2, -y), n * -by_dtype(x, LN2_REST_32, LN2_REST_64)
+    else:  # the product with ln 2 would be rounded, too
+        k, r = _reduce(-y)
+        rest = broadcast(0.0, x)
+    p, q = _fraction(r, HALF_TANH_P, by_dtype(x, HALF_TANH_Q_32, HALF_TANH_Q_64))
     # Both parts of the fraction are scaled by 2**-64, as 2**n alone overflows where the result is denormal.
-    a = from_bits((to_bits(shifted) - 64) << by_dtype(x, 23, 52))
-    a = fma(a, n * -by_dtype(x, LN2_REST_32, LN2_REST_64), a)
+    a = from_bits((k - 64) << by_dtype(x, 23, 52))
+    a = fma(a, rest, a)
     less = from_bits(to_bits(q - p) - by_dtype(x, 64 << 23, 64 << 52))
     return less / fma(a, q + p, less)
 

@@ -145,5 +145,9 @@ def kind_of(triple: str, features: dict[str, bool]) -> str:
 
 
 FEATURES = _cpu_features()
-REGISTER_FILE = REGISTER_FILES[kind_of(llvm.get_process_triple(), FEATURES)]
+KIND = kind_of(llvm.get_process_triple(), FEATURES)
+REGISTER_FILE = REGISTER_FILES[KIND]
 REGISTER_BYTES = REGISTER_FILE.bytes
+
+#: Whether the processor's products and sums can be fused, with one rounding.
+FUSES = KIND == "neon" or any(FEATURES.get(feature) for feature in ("fma", "fma4", "avx512f"))
