@@ -13,7 +13,7 @@ from fastnn.apps.commands.terminal import Terminal  # noqa: E402 - after importo
 from fastnn.tabular import preparing  # noqa: E402 - after importorskip()
 from fastnn.tabular.encoding import Column, many_means  # noqa: E402 - after importorskip()
 from fastnn.tabular.kinds import profile_of  # noqa: E402 - after importorskip()
-from fastnn.tabular.numerals import Numerals  # noqa: E402 - after importorskip()
+from fastnn.tabular.numerals import Numerals, date_format, days  # noqa: E402 - after importorskip()
 from fastnn.tabular.reading import Table  # noqa: E402 - after importorskip()
 from fastnn.tabular.target import infer_target  # noqa: E402 - after importorskip()
 
@@ -52,6 +52,13 @@ def test_dates_in_iso_8601_are_read_with_a_time_and_without(form):
         polars.Series("when", ["1970-01-02", "1970-01-02 12:00:00", "1970-01-02T12:00", None]), Numerals()
     )
     np.testing.assert_array_equal(read, [1, 1.5, 1.5, np.nan])
+
+
+def test_dates_with_the_hours_of_half_a_day_are_read():
+    series = polars.Series("when", ["1/2/1970 12:00 AM", "1/2/1970 12:00 PM", "1/2/1970 6:00 pm", "1/13/1970 6:00 AM"])
+    form = date_format(series)
+    assert form == "%m/%d/%Y %I:%M %p"
+    assert days(series, form).to_list() == [1, 1.5, 1.75, 12.25]
 
 
 def test_how_dates_must_be_written_is_told_where_training_had_no_texts():
@@ -111,6 +118,7 @@ def test_categories_that_give_a_number_away_are_left_out(y, column, left_out):
         ([f"March {day}, 2023" for day in range(1, 21)] * 10, "date"),
         ([f"2023-03-{day:02d}T10:00:00+02:00" for day in range(1, 21)] * 10, "date"),
         ([f"2023-03-{day:02d} 10:00:00.5+00:00" for day in range(1, 21)] * 10, "date"),
+        ([f"3/{day}/2023 {day % 12 + 1}:30:00 {'AP'[day % 2]}M" for day in range(1, 21)] * 10, "date"),
         (["True", "False"] * 100, "number"),
         ([".", "#N/A", " ", "3.5"] * 50, "number"),
     ],

@@ -39,6 +39,8 @@ TIMES = (
     "T%H:%M:%S%.f%z",
     " %H:%M:%S%z",
     " %H:%M:%S%.f%z",
+    " %I:%M %p",
+    " %I:%M:%S %p",
 )
 DAY = 86_400_000_000  # microseconds
 CODE = r"^[+-]?0\d"  # a zero in front is part of a code, of a number it is none
@@ -244,8 +246,8 @@ def days(series: Any, form: str) -> Any:
 
     if str(series.dtype) == "String":
         texts = series.set(~series.str.contains(_years(form)).fill_null(False), None)
-        texts = texts if "%H" in form else texts + " 00:00"
-        series = texts.str.to_datetime(form if "%H" in form else f"{form} %H:%M", strict=False, time_unit="us")
+        texts = texts if ":" in form else texts + " 00:00"
+        series = texts.str.to_datetime(form if ":" in form else f"{form} %H:%M", strict=False, time_unit="us")
     if getattr(series.dtype, "time_zone", None):  # the same moment in UTC
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return series.cast(polars.Datetime("us")).cast(polars.Int64).cast(polars.Float64) / DAY
@@ -254,7 +256,7 @@ def days(series: Any, form: str) -> Any:
 def _years(form: str) -> str:
     """A regular expression for texts whose years have all digits that a format has; polars takes fewer."""
     digits = {"%Y": r"\d{4}", "%y": r"\d\d"}
-    day = form.partition("%H")[0].rstrip(" T")
+    day = re.split("[ T]%[HI]", form)[0]
     return "^" + re.sub("%[a-zA-Z]", lambda found: digits.get(found[0], r"\w+"), re.escape(day)) + r"([ T]|$)"
 
 
