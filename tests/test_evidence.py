@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, LevenbergMarquardt
+from fastnn.jobs.monitor import MonitorState
 from fastnn.training import fit as training
+from fastnn.training import least_squares
 from fastnn.training.evidence import effective_params, first
 from fastnn.training.interrupts import Interrupts
 from fastnn.training.twins import twin
@@ -141,8 +143,33 @@ def test_what_rounding_drowns_is_not_determined(ridge, backend):
     assert effective_params(np.zeros((3, 3)), 0.0, twin(backend, "normal_equations"), lambda: None) < 1e-9
 
 
+def test_more_undetermined_than_there_are_is_none_determined():
+    class Rounded:  # an inverse that rounding has left too large
+        cholesky = staticmethod(lambda matrix, ridge, answer: matrix)
+        trace_of_inverse = staticmethod(lambda factor, n, answer: n * (1 + 1e-9))
+
+    assert effective_params(np.zeros((3, 3)), 1.0, Rounded, lambda: None) == 0
+
+
 def test_it_begins_with_the_parameters_as_drawn():
     assert first(10, 5.0, np.full(4, 2.0)) == (0.25, 2.0, 4)
+    loss, _ = MLP((1, 5, 1), rng=0).loss_and_grad(X, Y)
+    assert fitted(epochs=1)[1].loss[0] == pytest.approx(loss, rel=1e-12)  # that of the data, without a penalty
+
+
+def test_where_no_step_leads_down_the_damping_begins_anew_with_the_next_penalty(monkeypatch):
+    search, dampings = least_squares._search, []
+
+    def fails_at_first(problem, monitor_state, here):
+        dampings.append(monitor_state[MonitorState.DAMPING])
+        if len(dampings) > 1:
+            return search(problem, monitor_state, here)
+        monitor_state[MonitorState.DAMPING] = 1e300
+        return None
+
+    monkeypatch.setattr(least_squares, "_search", fails_at_first)
+    assert fitted(epochs=2)[1].epochs == 2
+    assert dampings == [0, 0]
 
 
 def test_what_is_refused():

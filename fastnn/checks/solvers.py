@@ -58,8 +58,8 @@ def refuse_with_solver(job: Job) -> None:
 def _refuse_large_matrices(spec: NetworkSpec, matrices: int) -> None:
     """Refuse a network whose matrices in Levenberg-Marquardt would not fit into memory.
 
-    These are the curvature and its factor, in float64 too if the network is float32; with a Bayesian penalty also the
-    curvature of the data and an inverse.
+    These are the curvature and its factor, in float64 too if the network is float32; with a Bayesian penalty also an
+    inverse and its squares.
     """
     columns = spec.n_params + 1
     needed = columns**2 * (matrices * 8 + (4 if spec.dtype == "float32" else 0))

@@ -157,13 +157,11 @@ class _Problem:
         return _Linearised(sums[:-1, :-1], sums[:-1, -1], float(sums[-1, -1]))
 
     def penalised(self, data: _Linearised) -> _Linearised:
-        """The loss of the data with the penalty, from which a step is computed."""
-        params, curvature = self.job.params.astype(np.float64), data.curvature
-        if self.is_bayesian:  # which needs that of the data again
-            curvature = curvature.copy()
-        np.einsum("ii->i", curvature)[:] += self.penalty
+        """The loss of the data with the penalty, from which a step is computed; the curvature is changed in place."""
+        params = self.job.params.astype(np.float64)
+        np.einsum("ii->i", data.curvature)[:] += self.penalty
         loss = data.loss + float((self.penalty * params**2).sum())
-        return _Linearised(curvature, self._of_trained(data.gradient + self.penalty * params), loss)
+        return _Linearised(data.curvature, self._of_trained(data.gradient + self.penalty * params), loss)
 
     def _of_trained(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(self.frozen, 0.0, gradient)
