@@ -215,6 +215,14 @@ def test_sets_of_an_ensemble_are_those_of_the_mean_probabilities(classifier):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_rounding_leaves_no_class_outside_the_set_that_it_was_calibrated_on(classifier):
+    small = fastnn.MLP(classifier.spec.sizes, output_activation="softmax", dtype="float32")
+    small.params[:] = classifier.params
+    for least in range(60, 121):
+        found = fastnn.prediction_sets(small, X, LABELS, coverage=least / 121).predict(X)
+        assert found[np.arange(120), LABELS].sum() >= least
+
+
 def test_sets_are_not_made_of_anything(classifier):
     with pytest.raises(
         TypeError, match="model must be one network or several with a softmax output; got <MLP: 2 -> 6 tanh -> 1"
@@ -325,6 +333,8 @@ def test_one_row_at_a_time_leaves_no_tied_targets_outside_either(method):
 
 def test_the_least_coverage_is_that_of_the_smallest_error(net):
     assert fastnn.intervals(net, X, Y, coverage=1e-12).margin == np.abs(Y - net.predict(X)[:, 0]).min()
+    fourteenth = np.sort(np.abs(Y - net.predict(X)[:, 0])[:24])[13]
+    assert fastnn.intervals(net, X[:24], Y[:24], coverage=0.56).margin == fourteenth  # 25 * 0.56, but for rounding
 
 
 def test_a_classifier_is_refused():
@@ -359,6 +369,12 @@ def test_a_class_that_is_all_but_certain_stands_alone():
 def test_one_target_at_a_time_has_quantiles(quantile_net):
     with pytest.raises(ValueError, match=r"y must have shape \(n,\) or \(n, 1\) for method='quantile'; got \(60, 3\)"):
         fastnn.intervals(quantile_net, X[:60], np.tile(Y[:60].reshape(60, -1)[:, :1], 3), method="quantile")
+
+
+def test_members_that_agree_somewhere_have_no_widths():
+    many = fastnn.Ensemble(fastnn.MLP((1, 1), bias=False).spec, [[1.0], [2.0]])
+    with pytest.raises(ValueError, match="model must have members that differ everywhere for method='normalised'"):
+        fastnn.intervals(many, np.arange(20.0)[:, None], np.zeros(20), method="normalised")  # both are 0 at 0
 
 
 def test_quantiles_in_the_wrong_order_are_refused(quantile_net):

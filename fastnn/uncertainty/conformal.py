@@ -45,7 +45,7 @@ def rank_of(coverage: float, n: int) -> int:
     ValueError
         If n scores are too few to guarantee it.
     """
-    rank = max(1, math.ceil(round((n + 1) * coverage, 9)))  # rounded, so that 10 * 0.7 is 7
+    rank = max(1, math.ceil(round((n + 1) * coverage, 9)))  # rounded, so that 25 * 0.56 is 14
     if rank > n:
         least = math.ceil((1 - 5e-10) / (1 - coverage)) - 1  # by the same rounding
         raise ValueError(f"X must have at least {least} rows for a coverage of {coverage:g}; got {n}")

@@ -90,7 +90,7 @@ class Laplace:
         with blas_threads(), np.errstate(all="ignore"):  # infinity in, infinity or NaN out
             for start in range(0, len(X), step):
                 part = slice(start, start + step)
-                moments[part, 0], jacobian = parameter_jacobian(spec, params, X[part].astype(np.float64))
+                moments[part, 0], jacobian = parameter_jacobian(spec, params, X[part])
                 uncertain = jacobian[..., -len(self._root) :]  # the last layer's parameters come last
                 flat = uncertain.reshape(-1, len(self._root)) @ self._root  # a stack would be a product for each sample
                 moments[part, 1] = np.sum(flat**2, axis=1).reshape(-1, spec.n_out)
