@@ -3,6 +3,7 @@
 import sys
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,6 +107,26 @@ def test_what_cannot_be(monkeypatch):
         MLP((3, 2)).fit(X, Y, epochs=1, optimizer=LBFGS())
 
 
+def test_a_tolerance_below_rounding_is_that_of_rounding(backend):
+    runs = []
+    for tolerance in (0.0, 1e-12, float(np.finfo("float32").eps)):
+        rule, net = LBFGS(loss_tolerance=tolerance, gradient_tolerance=0.0), MLP((3, 2), dtype="float32", rng=0)
+        runs.append(net.fit(X, Y, l2=0.3, optimizer=rule, epochs=200, backend=backend).epochs)
+    assert runs[0] == runs[1] == runs[2] < 100
+
+
+def test_a_step_that_overflows_in_float32_is_not_taken(monkeypatch):
+    def minimize(function, start, callback, **settings):
+        callback(SimpleNamespace(x=1e39 + start, fun=function(start)[0] / 2))
+
+    monkeypatch.setattr("scipy.optimize.minimize", minimize)
+    net = MLP((3, 2), dtype="float32", rng=0)
+    before = net.params.copy()
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):
+        assert net.fit(X, Y, optimizer=LBFGS(), epochs=9).stopped == "diverged"
+    assert np.array_equal(net.params, before)
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1e-10, 1e-14])
 def test_tiny_inputs_are_no_reason_to_have_converged(scale):
     net = MLP((3, 4, 2), rng=0)
@@ -118,7 +139,14 @@ def test_tiny_inputs_are_no_reason_to_have_converged(scale):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("scale", "shift", "bias"),
-    [((1e-4, 1, 1e4), 0, True), ((1e-4, 1, 1e4), 0, False), (1, (2000, 0, 10), True), (1, 1e5, True), (1e6, 0, True)],
+    [
+        ((1e-4, 1, 1e4), 0, True),
+        ((1e-4, 1, 1e4), 0, False),
+        ((0, 100, 100), (1e-5, 0, 0), False),  # a constant is no mean of a network without biases
+        (1, (2000, 0, 10), True),
+        (1, 1e5, True),
+        (1e6, 0, True),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:training stalled:RuntimeWarning")
 def test_what_has_converged_is_the_minimum_whatever_the_units_of_the_inputs(scale, shift, bias, dtype, backend):

@@ -161,6 +161,8 @@ def test_levenberg_and_marquardts_residuals_of_slopes(settings):
     )  # fmt: skip
     for backend in ("numba", "numpy"):
         sums = SlopeResiduals(job, backend).normal_equations(5, lambda: None)
+        one_at_a_time = SlopeResiduals(job, backend).normal_equations(1, lambda: None)
+        np.testing.assert_allclose(one_at_a_time, sums, rtol=1e-10, atol=1e-13)
         np.testing.assert_allclose(2 * sums[:-1, -1], gradient, rtol=1e-10, atol=1e-13)
         np.testing.assert_allclose(sums[:-1, :-1], J.T @ J, rtol=1e-6, atol=1e-9)
         assert sums[-1, -1] == pytest.approx(r @ r, rel=1e-12)

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pytest
 
-from fastnn import LBFGS, MLP, LevenbergMarquardt
+from fastnn import LBFGS, MLP, LevenbergMarquardt, Loss
+from fastnn.checks import check_job
 from fastnn.jobs.job import Job
 from fastnn.settings import catalogue
 from fastnn.training.fit import _why_stalled
-from fastnn.training.verdict import reach
+from fastnn.training.verdict import reach, rounding_loss, why_stalled
 
 pytest.importorskip("scipy")
 RNG = np.random.default_rng(0)
@@ -44,7 +45,7 @@ STUCK = {
 @pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
 def test_infinity_is_refused_without_a_warning(solver, name, backend):
     data = {"X": X.copy(), "y": Y.copy(), "sample_weight": np.ones(60)}
-    data[name][0] = np.inf  # an infinite sample saturates units, which leave the loss finite
+    data[name].flat[0] = np.inf  # an infinite sample saturates units, which leave the loss finite
     net = MLP((2, 3, 1), rng=0)
     before = net.params.copy()
     with pytest.raises(ValueError, match=f"{name} must be finite; got inf in row 0"):
@@ -73,6 +74,42 @@ def test_the_layer_that_changes_nothing_is_named(solver):
     net.biases[0][:] = 100
     _, message = fitted(net, X, Y, optimizer=solver)
     assert "no parameter of layer 0 changes an output" in message  # as `trainable` and `net.weights` count them
+
+
+def job_of(net, X, y, **settings):
+    plain = {"loss": "sse", "delta": 1.0, "optimizer": LevenbergMarquardt(), "batch_size": None, "shuffle": False}
+    plain |= {"sample_weight": None, "l2": 0.0, "max_grad_norm": None}
+    return check_job(net.spec, net.params, X, y, **plain | settings)
+
+
+def test_what_counts_and_that_alone_is_judged():
+    net = MLP((1, 3, 1), activation="relu", rng=0)
+    net.weights[0][:], net.biases[0][:] = 1.0, 0.7
+    few, many = np.array([[-1.0], [-2.0], [-0.5]]), np.r_[np.full(1000, -1.0), np.full(1000, 1.0)][:, None]
+    dead, alive = "no parameter of layer 0", None
+    for X, settings, expected in (
+        (few[:2], {}, dead),
+        (few, {}, alive),
+        (few, {"sample_weight": [1, 1, 0]}, dead),
+        (few[:2], {"y": [1, np.nan], "targets": "masked"}, dead),
+        (few[:2], {"l2": 0.1}, alive),  # which may hold a layer at zero
+        (many, {}, alive),
+        (many[::-1], {}, alive),
+    ):
+        why = why_stalled(job_of(net, X, **{"y": np.linspace(1, 2, len(X))} | settings))
+        assert why is expected or (why and why.startswith(expected))
+
+
+def test_rows_without_a_target_and_values_that_are_undefined_are_no_rounding():
+    settings = {"loss": "mse", "targets": "masked"}
+    y = np.where(np.arange(60) % 3 == 0, Y[:, 0], np.nan)
+    expected = rounding_loss(job_of(MLP((2, 1), rng=0), X[::3], y[::3], **settings))
+    assert rounding_loss(job_of(MLP((2, 1), rng=0), X, y, **settings)) == pytest.approx(expected, rel=1e-12, abs=0)
+    of_counts = {"outputs": (0, np.inf), "targets": (0, np.inf)}
+    counts = Loss(lambda o, y: o - y * np.log(o), lambda o, y: 1 - y / o, **of_counts)  # not defined at 0
+    job = job_of(MLP((2, 1), output_activation="softplus", rng=0), X[:2], [0.0, 2.0], loss=counts, optimizer=LBFGS())
+    with np.errstate(all="ignore"):
+        assert 0 <= rounding_loss(job) < 1e-10
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)

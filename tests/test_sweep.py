@@ -150,6 +150,12 @@ def test_a_setting_that_diverges_leaves_the_others_alone():
     result = fastnn.sweep(X, Y, {"learning_rate": [1e200, 0.1]}, epochs=5, optimizer=SGD())
     assert [record["stopped"] for record in result.records] == ["diverged", "finished"]
     assert [(row["setting"], row["diverged"]) for row in result.summary()] == [(1, 0), (0, 1)]
+    losses = (("diverged", np.nan, np.nan), ("finished", 1.0, 2.0), ("finished", 2.0, 1.0))
+    records = [
+        {"setting": i, "stopped": stopped, "loss": loss, "validation_loss": validation_loss}
+        for i, (stopped, loss, validation_loss) in enumerate(losses)
+    ]
+    assert [row["setting"] for row in Sweep(records, [{}] * 3, []).summary()] == [2, 1, 0]
 
 
 def test_validation_losses_that_overflow_are_no_warning():
@@ -260,7 +266,7 @@ def test_folds_may_be_given():
 
 def test_one_validation_set_may_weigh_its_samples():
     weights = np.arange(24.0)
-    result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, epochs=2, validation_data=(X, Y, weights))
+    result = fastnn.sweep(X, Y, {"l2": [0.0, 0.1]}, epochs=2, validation_data=(X, Y, weights.tolist()))
     loss, _ = result.networks[0].loss_and_grad(X, Y, sample_weight=weights)
     assert result.records[0]["validation_loss"] == pytest.approx(loss)
 
