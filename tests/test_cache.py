@@ -119,6 +119,10 @@ def test_the_digest_covers_whatever_is_compiled():
         for room in re.findall(r"^from fastnn\.(\w+)[\w.]* import ", texts[path], re.MULTILINE):
             assert room in ROOMS, f"{path} imports from {room}"
         assert not re.search(r"^from fastnn import", texts[path], re.MULTILINE)
+    for path in (PACKAGE / "embed").rglob("*.py"):  # whose Python checks arguments, as compiled code cannot
+        for room, names in re.findall(r"^from fastnn\.(\w+)[\w.]* import (.*)", texts[path], re.MULTILINE):
+            checking = all(name.startswith("check_") for name in names.split(", "))
+            assert room in ROOMS or (room == "checks" and checking), f"{path} imports {names} from {room}"
 
 
 # ---------------------------------------------------------------- a function of two lines, in this process

@@ -13,6 +13,8 @@ from fastnn.checks.arrays import DTYPES, as_floats, as_numbers, check_finite, ch
 from fastnn.checks.values import counted, describe
 from fastnn.jobs.missing import counted_weights
 from fastnn.settings.catalogue import Loss
+from fastnn.settings.constants import SUM_TOLERANCE
+from fastnn.settings.describing import bounds
 from fastnn.settings.own import plain_name
 from fastnn.settings.spec import NetworkSpec
 
@@ -23,9 +25,6 @@ _LIMITS = {dtype: (least := np.finfo(dtype).smallest_normal, 1 / float(least)) f
 
 #: Ends the refusal of classes that have names.
 _HOW_TO_NUMBER = "; np.unique(y, return_inverse=True)[1] turns names into labels"
-
-#: How far a sum of probabilities may be from 1: more than by rounding, less than in a row that is no distribution.
-SUM_TOLERANCE = 1e-3
 
 
 def check_inputs(X: Any, spec: NetworkSpec, *, least: int = 0, argument: str = "X") -> NDArray:
@@ -294,13 +293,6 @@ def _as_labels(y: NDArray, classes: int) -> NDArray[np.intp]:
         raise ValueError(f"y must hold class labels, {expected}; got {y[row]} in row {row}")
     labels = y.astype(np.intp, order="C", copy=False)
     return labels if labels.flags.carray else labels.copy()
-
-
-def bounds(low: float, high: float) -> str:
-    """Words for a range of which one end may be infinite."""
-    if low == -np.inf:
-        return f"at most {high:g}"
-    return f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
 
 
 def check_target_range(y: NDArray, loss: Loss) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numba import from_dtype, types
 
-from fastnn.checks.data import SUM_TOLERANCE, bounds
 from fastnn.embed.fields import ArraysType, shows
 from fastnn.embed.pointers import fits
 from fastnn.embed.refusals import Refusal, method
@@ -28,6 +27,8 @@ from fastnn.kernels.tiles import passes
 from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import ALONE
 from fastnn.settings import catalogue
+from fastnn.settings.constants import SUM_TOLERANCE
+from fastnn.settings.describing import bounds
 from fastnn.settings.spec import NetworkSpec
 
 _MANY = 2**62  # more steps than any call takes

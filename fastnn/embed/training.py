@@ -12,7 +12,7 @@ from numba import typeof, types
 from numpy.typing import NDArray
 
 from fastnn import checks
-from fastnn.checks.values import AT_LEAST_0, check_in_float32
+from fastnn.checks.values import check_in_float32
 from fastnn.embed.steps import TrainStateType, apply
 from fastnn.jobs.job import Job, State
 from fastnn.kernels.jit.compiling import address_of
@@ -21,6 +21,7 @@ from fastnn.kernels.tiles.job_record import JOB_RECORD
 from fastnn.kernels.tiles.layers import TEAM
 from fastnn.kernels.tiles.prepare import PreparedForTiles
 from fastnn.kernels.tiles.run import run
+from fastnn.settings.intervals import AT_LEAST_0
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.own import Loss, plain_name
 from fastnn.settings.spec import NetworkSpec

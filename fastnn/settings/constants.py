@@ -1,4 +1,4 @@
-"""Numbers in formulas, which both twins and what is exported take from here; the activations' are PyTorch's."""
+"""Numbers in formulas and checks, which more than one room takes from here; the activations' are PyTorch's."""
 
 from math import pi, sqrt
 
@@ -16,3 +16,6 @@ GELU_FACTOR_CUBIC = GELU_FACTOR * GELU_CUBIC
 
 # What a gradient is scaled by, in float32 and float64, where the sum of its squares overflows before it is clipped.
 CLIPPING_UNIT_32, CLIPPING_UNIT_64 = 2.0**-80, 2.0**-600
+
+# How far a sum of probabilities may be from 1: more than by rounding, less than in a row that is no distribution.
+SUM_TOLERANCE = 1e-3

@@ -1,4 +1,4 @@
-"""Words for what came instead of what was expected, and for how many there are."""
+"""Words for what came instead of what was expected, for ranges, and for how many there are."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def describe(value: object) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """A number of things, with the noun in the plural unless there is one."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def bounds(low: float, high: float) -> str:
+    """Words for a range of which one end may be infinite."""
+    if low == -np.inf:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
