@@ -242,6 +242,7 @@ def test_a_frame_of_polars_holds_all_records_not_the_first_hundred(monkeypatch):
         ({"settings": {"l2": ["a"]}}, "l2 must be a finite number of at least 0; got 'a'"),
         ({"settings": {"momentum": [0.9]}}, "momentum must be left out of settings for Adam, which has none"),
         ({"checkpoint": 1}, "checkpoint must be a str or a path; got 1"),
+        ({"checkpoint": __file__}, "checkpoint must be a directory; got the file"),
     ],
 )
 def test_bad_arguments_are_refused(change, message):

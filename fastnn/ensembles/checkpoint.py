@@ -30,7 +30,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], job: MembersJob, size: int):
-        self._folder = _directory(folder)
+        self._folder = _made_directory(folder)
         digest = _digest(job, size)
         mark = self._folder / _RUN
         if not mark.exists():
@@ -84,7 +84,7 @@ def keep_seed(folder: str | os.PathLike[str], job: MembersJob) -> None:
     ValueError
         If it is no directory, or the seed in it is damaged.
     """
-    path = _directory(folder) / "seed.txt"
+    path = _made_directory(folder) / "seed.txt"
     if not (path.exists() or path.with_name(_RUN).exists()):
         write_first(path, str(job.seeds[0]).encode())
     if path.exists():  # that of another run which began at the same time, maybe
@@ -93,11 +93,16 @@ def keep_seed(folder: str | os.PathLike[str], job: MembersJob) -> None:
             job.seeds[:] = int(path.read_bytes())
 
 
-def _directory(folder: str | os.PathLike[str]) -> Path:
-    """The directory of a checkpoint, which is made if there is none."""
+def directory_of(folder: str | os.PathLike[str]) -> Path:
+    """The path of a checkpoint's directory, which may not exist yet; raises TypeError or ValueError for another."""
     path = path_of(folder, "checkpoint")
     if path.exists() and not path.is_dir():
         raise ValueError(f"checkpoint must be a directory; got the file {str(path)!r}")
+    return path
+
+
+def _made_directory(folder: str | os.PathLike[str]) -> Path:
+    path = directory_of(folder)
     path.mkdir(parents=True, exist_ok=True)
     return path
 

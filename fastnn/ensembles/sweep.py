@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
 from fastnn.checks.data import naming, split_data
+from fastnn.ensembles.checkpoint import directory_of
 from fastnn.ensembles.fit_many import WORTH_COMPILING, fit_many
 from fastnn.ensembles.sweep_result import Sweep
 from fastnn.ensembles.sweep_settings import arguments_of, seeds_of, settings_of
@@ -25,7 +26,6 @@ from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import ValidationData
 from fastnn.models.ensemble import Ensemble
 from fastnn.models.mlp import MLP
-from fastnn.models.reading import path_of
 from fastnn.reference.network import forward, loss_of_outputs
 from fastnn.settings import catalogue
 from fastnn.settings.spec import NetworkSpec
@@ -122,7 +122,7 @@ def sweep(
     """
     X, y = _check_samples(X, y)
     rows, numbers, n = settings_of(settings), seeds_of(seeds), len(X)
-    folder, warn = None if checkpoint is None else path_of(checkpoint, "checkpoint"), checks.check_flag("warn", warn)
+    folder, warn = None if checkpoint is None else directory_of(checkpoint), checks.check_flag("warn", warn)
     fold_of = None if folds is None else _check_folds(folds, n, validation_data)
     parts = 1 if fold_of is None else int(fold_of.max()) + 1
     if fold_of is None and validation_data is not None:
