@@ -150,6 +150,10 @@ def fit_many(
     ValueError
         If an argument is invalid, does not fit the others, or holds NaN or infinity; or if the checkpoint belongs to
         another run.
+    ImportError
+        If rich is not installed for ``progress=True``.
+    OSError
+        If a checkpoint cannot be written or read.
 
     Warns
     -----

@@ -107,7 +107,9 @@ def sweep(
     Raises
     ------
     TypeError, ValueError
-        If an entry is unknown or invalid.
+        If an entry is unknown, or an argument invalid.
+    ImportError, OSError
+        As in `fit_many`.
 
     Warns
     -----

@@ -53,6 +53,11 @@ class Ensemble(Exports):
     positions : ndarray of int, shape (K,), optional
         The position of each member among those that were asked for; 0, 1, 2 ... by default.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is invalid, or not of K members.
+
     Examples
     --------
     >>> many = fastnn.fit_many(net.spec, X, y, members=100, epochs=500, rng=0)
@@ -270,7 +275,7 @@ class Ensemble(Exports):
 
         Returns
         -------
-        ndarray, shape (..., n, n_out)
+        ndarray of float64, shape (..., n, n_out)
 
         Raises
         ------
@@ -327,8 +332,8 @@ class Ensemble(Exports):
 
         Raises
         ------
-        ValueError
-            If the path has another ending.
+        TypeError, ValueError
+            If `path` is not a path with such an ending.
         OSError
             If the file cannot be written.
         """

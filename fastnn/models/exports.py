@@ -55,9 +55,9 @@ class Exports:
         ------
         ImportError
             If onnx is not installed.
-        ValueError
-            If the path does not end in ``.onnx``, an ensemble has no members, or a network has an activation of your
-            own or does something of its own outside its domain.
+        TypeError, ValueError
+            If `path` is not a path that ends in ``.onnx``, an ensemble has no members, or a network has an activation
+            of your own or does something of its own outside its domain.
         OSError
             If the file cannot be written.
 
@@ -106,8 +106,8 @@ class Exports:
 
         Raises
         ------
-        ValueError
-            If the path is not a valid Fortran name followed by ``.f90``, the module uses that name within, an ensemble
+        TypeError, ValueError
+            If `path` is not a valid Fortran name followed by ``.f90``, the module uses that name within, an ensemble
             has no members, or a network has an activation of your own or does something of its own outside its domain.
         OSError
             If the file cannot be written.
@@ -134,8 +134,8 @@ class Exports:
 
         Raises
         ------
-        ValueError
-            If the path is not a valid C name followed by ``.c``, is named like a header of the standard library, an
+        TypeError, ValueError
+            If `path` is not a valid C name followed by ``.c``, is named like a header of the standard library, an
             ensemble has no members, or a network has an activation of your own or does something of its own outside its
             domain.
         OSError

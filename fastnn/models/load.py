@@ -37,7 +37,7 @@ def load(path: str | os.PathLike[str], functions: Sequence[Activation] = ()) -> 
         If the file is damaged, comes from a later version, or is not a network of fastnn's; or if one of your own
         activations is missing.
     TypeError
-        If `functions` is not a sequence of `fastnn.Activation`.
+        If `path` is not a path, or `functions` not a sequence of `fastnn.Activation`.
     ImportError
         If safetensors is needed and not installed.
     OSError

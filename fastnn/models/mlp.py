@@ -55,6 +55,11 @@ class MLP(SingleSample, InDomain, Exports):
     rng : anything `numpy.random.default_rng` takes
         Source of the initial weights.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is invalid, or the parameters do not fit into the machine's memory.
+
     Examples
     --------
     >>> net = fastnn.MLP((3, 16, 1), rng=0)
@@ -92,6 +97,11 @@ class MLP(SingleSample, InDomain, Exports):
         Returns
         -------
         MLP
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `rng` is anything else.
         """
         return cls(
             (3, 4, 1), activation="sigmoid", output_activation="sigmoid", bias=False, init="unit_uniform", rng=rng
@@ -212,7 +222,7 @@ class MLP(SingleSample, InDomain, Exports):
         Returns
         -------
         loss : float
-        gradient : ndarray, shape (n_params,)
+        gradient : ndarray, shape (n_params,), of the network's dtype
             `out`, where it is given.
 
         Raises
@@ -501,8 +511,8 @@ class MLP(SingleSample, InDomain, Exports):
 
         Raises
         ------
-        ValueError
-            If the path has another ending.
+        TypeError, ValueError
+            If `path` is not a path with such an ending.
         ImportError
             If safetensors is needed and not installed.
         OSError

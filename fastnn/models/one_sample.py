@@ -203,9 +203,9 @@ class SingleSample(Derivatives):
 
         Raises
         ------
-        ValueError
-            If the network is too wide for its scratch to lie on the stack, is not what the caller needs, or does
-            something of its own outside its domain.
+        TypeError, ValueError
+            If `caller` is none of these, or the network is too wide for its scratch to lie on the stack, is not what
+            the caller needs, or does something of its own outside its domain.
         """
         domain.check_forgettable(self._outside)
         if compiler_is_off():

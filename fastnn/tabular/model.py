@@ -252,8 +252,8 @@ class TableModel:
             If safetensors is not installed.
         OSError
             If the file cannot be written.
-        ValueError
-            If the path has another ending or is not a file, or the table has too many names for its header.
+        TypeError, ValueError
+            If `path` is not a path with this ending or is not a file, or the table has too many names for its header.
         """
         saved.save(path, saved.SavedTable(**vars(self)))
 
@@ -276,7 +276,7 @@ class TableModel:
             If safetensors is not installed.
         OSError
             If the file cannot be read.
-        ValueError
-            If it is damaged, or not a model of a table.
+        TypeError, ValueError
+            If `path` is not a path, or the file is damaged or not a model of a table.
         """
         return cls(*saved.load(path))

@@ -106,8 +106,8 @@ class Intervals:
 
         Raises
         ------
-        ValueError
-            If the path has another ending.
+        TypeError, ValueError
+            If `path` is not a path with such an ending.
         OSError
             If the file cannot be written.
         """
@@ -130,8 +130,8 @@ class Intervals:
 
         Raises
         ------
-        ValueError
-            If the file is damaged, or holds something else.
+        TypeError, ValueError
+            If `path` is not a path, or the file is damaged or holds something else.
         OSError
             If it cannot be read.
         """

@@ -1,6 +1,6 @@
 """Elementary functions of a vector of any length, float32 or float64, from one source.
 
-Largest errors in units in the last place, with a fused multiply-add and without: exp 1; log and
+Largest errors in units in the last place, with a fused multiply-add and without: exp 1.1; log and
 log1p 1.5; sin and cos 2.4; expm1 2.3; softplus 2.5; sigmoid 2.95; tanh 2.9. Infinities, NaN, signed zeros and
 denormal numbers give what the mathematics says. The coefficients are those of
 `fastnn.kernels.functions.coefficients`.
