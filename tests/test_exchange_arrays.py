@@ -67,6 +67,23 @@ def test_a_thousand_layers():
     np.testing.assert_array_equal(made.predict([[1.0, 2.0]]), [[1, 2]])
 
 
+def test_an_activation_of_the_users_own():
+    def value(z):
+        return z if z > 0 else 0.2 * z
+
+    def derivative(z):
+        return 1.0 if z > 0 else 0.2
+
+    leaky = fastnn.Activation(value, derivative, name="leaky_by_a_fifth")
+    made = fastnn.from_arrays([W, W.T], [B, None], [leaky, "identity"])
+    x = np.array([[1.0, -2.0]])
+    z = x @ W + B
+    np.testing.assert_allclose(made.predict(x), np.where(z > 0, z, 0.2 * z) @ W.T, rtol=1e-12)
+    state = {"0.weight": W.T, "2.weight": W}
+    assert fastnn.from_torch(state, [leaky, leaky]).spec.activations == (leaky.name,) * 2
+    assert fastnn.from_keras([W, W.T], [leaky, leaky]).spec.activations == (leaky.name,) * 2
+
+
 REFUSED = {
     "weights must be a list": lambda: fastnn.from_arrays(W, None, ["tanh"]),
     "weights must have one for each layer; got none": lambda: fastnn.from_arrays([], None, []),

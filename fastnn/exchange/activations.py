@@ -53,5 +53,6 @@ def activation(name: str, place: str, **settings: Any) -> Activate:
         except (TypeError, ValueError):  # it is no number at all
             right = False
         if not right:
-            raise ValueError(f"{place} must have {setting} {wanted}, to be fastnn's {name}; got {value!r}")
+            other = "; from_arrays takes another as your own fastnn.Activation" if ACTIVATIONS[name].hidden else ""
+            raise ValueError(f"{place} must have {setting} {wanted}, to be fastnn's {name}; got {value!r}{other}")
     return Activate(name, place)

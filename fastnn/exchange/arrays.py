@@ -11,7 +11,8 @@ from fastnn.checks import check_name, counted, describe
 from fastnn.exchange.activations import activation
 from fastnn.exchange.folding import Network, network_of
 from fastnn.exchange.numbers import floats_of
-from fastnn.exchange.steps import Dense, Step
+from fastnn.exchange.steps import Activate, Dense, Step
+from fastnn.settings.own import Activation
 
 #: What the rows of a matrix of weights belong to.
 _OTHER_LAYOUT = {"in_out": "out_in", "out_in": "in_out"}
@@ -54,18 +55,18 @@ def with_activations(denses: Sequence[Dense], activations: Any) -> list[Step]:
     Raises
     ------
     TypeError, ValueError
-        If there is not one name for each layer.
+        If there is not one for each layer, a name or a user's own.
     """
     names = _list_of("activations", activations)
     if len(names) != len(denses):
         layers = counted(len(denses), "layer")
         raise ValueError(f"activations must be one name for each of {layers}, the output's last; got {len(names)}")
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"activations must be names; got {describe(name)}")
     steps: list[Step] = []
     for layer, name in zip(denses, names, strict=True):
-        steps += [layer, activation(name, f"the activation of {layer.place}")]
+        place = f"the activation of {layer.place}"
+        if not isinstance(name, (str, Activation)):
+            raise TypeError(f"activations must be names, or a fastnn.Activation of your own; got {describe(name)}")
+        steps += [layer, activation(name, place) if isinstance(name, str) else Activate(name.name, place)]
     return steps
 
 

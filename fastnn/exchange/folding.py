@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import check_spec
 from fastnn.exchange.steps import Activate, Dense, Scaling, Step
-from fastnn.settings.catalogue import ACTIVATIONS
+from fastnn.settings.catalogue import activation_of
 from fastnn.settings.spec import NetworkSpec
 
 Network = tuple[NetworkSpec, NDArray]
@@ -59,7 +59,7 @@ def network_of(steps: Iterable[Step], dtype: Any = None) -> Network:
                 f"{following.place} must take the {this.weights.shape[1]} outputs of {this.place}; "
                 f"it takes {following.weights.shape[0]}"
             )
-        if not ACTIVATIONS[this.activation].hidden:
+        if not activation_of(this.activation).hidden:
             raise ValueError(
                 f"{this.activated} must be the last step, as {this.activation} is for the output only; "
                 f"{following.place} comes after it"

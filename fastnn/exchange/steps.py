@@ -28,7 +28,7 @@ class Scaling(NamedTuple):
 
 
 class Activate(NamedTuple):
-    """An activation, by its name in `fastnn.settings.catalogue.ACTIVATIONS`."""
+    """An activation, by its name in `fastnn.settings.catalogue.ACTIVATIONS`, or that of a user's own."""
 
     name: str
     place: str

@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.models.mlp import MLP
 from fastnn.models.reading import path_of, require_file
+from fastnn.settings.own import Activation
 
 
 def from_arrays(
     weights: Sequence[ArrayLike],
     biases: Sequence[ArrayLike | None] | None,
-    activations: Sequence[str],
+    activations: Sequence[str | Activation],
     *,
     layout: str = "in_out",
     dtype: DTypeLike | None = None,
@@ -29,8 +30,8 @@ def from_arrays(
         arrays of NumPy, PyTorch, Keras or JAX, or nested lists. Float16, bfloat16 and any byte order are accepted.
     biases : list of array_like or None, or None
         The biases of each layer, shape (n_out,), or None for zeros. None alone makes a network without biases.
-    activations : list or tuple of str
-        A name in `fastnn.catalogue.ACTIVATIONS` for each layer, the output layer last.
+    activations : list or tuple of str or Activation
+        A name in `fastnn.catalogue.ACTIVATIONS`, or your own, for each layer, the output layer last.
     layout : {"in_out", "out_in"}
         The order of the weights' axes: "in_out" as in Keras and scikit-learn, "out_in" as in PyTorch.
     dtype : {"float32", "float64"}, optional
@@ -54,7 +55,9 @@ def from_arrays(
     return MLP.from_params(*arrays.read(weights, biases, activations, layout, dtype))
 
 
-def from_torch(module: Any, activations: Sequence[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
+def from_torch(
+    module: Any, activations: Sequence[str | Activation] | None = None, *, dtype: DTypeLike | None = None
+) -> MLP:
     """Make a network that computes what a PyTorch module computes in evaluation mode (``module.eval()``).
 
     Parameters
@@ -64,8 +67,8 @@ def from_torch(module: Any, activations: Sequence[str] | None = None, *, dtype: 
         activations; or the ``state_dict`` of linear layers, which are taken in the order of their numbers, or as stored
         if their names differ in more than a number. Dropout is left out; normalisation by running statistics is folded
         into the neighbouring layer.
-    activations : list of str
-        Needed with a ``state_dict``, which does not contain them: one name for each layer, the output layer last.
+    activations : list of str or Activation
+        Needed with a ``state_dict``, which does not contain them: one for each layer, the output layer last.
     dtype : {"float32", "float64"}, optional
         Dtype of the network; by default that of the weights, float32 for half precision.
 
@@ -91,7 +94,9 @@ def from_torch(module: Any, activations: Sequence[str] | None = None, *, dtype: 
     return MLP.from_params(*torch.read(module, activations, dtype))
 
 
-def from_keras(model: Any, activations: Sequence[str] | None = None, *, dtype: DTypeLike | None = None) -> MLP:
+def from_keras(
+    model: Any, activations: Sequence[str | Activation] | None = None, *, dtype: DTypeLike | None = None
+) -> MLP:
     """Make a network that computes what a Keras model computes in inference mode.
 
     Parameters
@@ -100,8 +105,8 @@ def from_keras(model: Any, activations: Sequence[str] | None = None, *, dtype: D
         A ``Sequential``, or a functional model that is a single chain, of ``Dense``, ``BatchNormalization``,
         ``Normalization``, ``Rescaling``, ``Flatten``, dropout and activations, as functions or layers; or the list
         that ``model.get_weights()`` returns for dense layers.
-    activations : list of str
-        Needed with a list of weights, which does not contain them: one name for each layer, the output layer last.
+    activations : list of str or Activation
+        Needed with a list of weights, which does not contain them: one for each layer, the output layer last.
     dtype : {"float32", "float64"}, optional
         Dtype of the network; by default that of the weights, float32 for half precision.
 
