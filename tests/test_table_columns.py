@@ -145,9 +145,29 @@ def test_a_few_texts_among_dates_count_as_missing(strays):
 
 
 def test_dates_with_too_many_other_texts_are_none():
-    days = [f"2023-03-{1 + k % 20:02d}" for k in range(N)]
+    dates = [f"2023-03-{1 + k % 20:02d}" for k in range(N)]
     for texts in (["x"] * 11, [f"x{k}" for k in range(6)]):  # more than one in twenty; more than five different ones
-        assert prepared(c=days[: N - len(texts)] + texts).columns[1].kind == "category"
+        assert prepared(c=dates[: N - len(texts)] + texts).columns[1].kind == "category"
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "what"),
+    [
+        ([f"{k % 7}" for k in range(N)], "category", "numbers"),
+        ([f"{k % 70}.5" for k in range(N)], "many", "encoded by the target's mean; numbers"),
+        ([f"{k}.5" for k in range(N)], "text", "numbers"),
+        ([f"2023-03-{1 + k % 20:02d}" for k in range(N)], "category", "dates"),
+        ([f"level {k % 7}" for k in range(N)], "category", ""),
+        ([f"{k % 7:02d}" for k in range(N)], "category", ""),  # codes
+    ],
+)
+def test_a_column_that_a_text_keeps_from_being_one_of_numbers_says_so(texts, kind, what):
+    found = profile_of(
+        polars.Series("c", ["unknown" if k % 10 == 3 else text for k, text in enumerate(texts)]), Numerals()
+    )
+    said = "'unknown' in row 4, 'unknown' in row 14, 'unknown' in row 24 and 17 more: --missing 'unknown' counts that"
+    assert found.kind == kind
+    assert (found.left_out if kind == "text" else found.remark) == (what and f"{what} except for {said} as missing")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
 FIRST = 1000  # rows enough to see that most columns are no function of the target
 LEAST_ROWS = 10  # the order of fewer means nothing
 STRAY, STRAY_TEXTS = 0.05, 5  # of its rows, and different ones: a column of numbers or dates with more is one of texts
+MIXED = 0.5  # of its rows: a column with more other texts is not meant to be one of numbers
 _ID = re.compile(
     r"^(id|uid|uuid|guid|key|index|idx|unnamed.*|column_1)$|([_. -]|[a-z](?=I))(id|ID|Id|uuid|key)$", re.IGNORECASE
 )
@@ -99,15 +100,17 @@ def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
     if not codes and few is not None:
         remark = f"missing: {examples(texts, strays)}"
         return _number_profile(name, finite(name, values_of(parsed)), strays=few, remark=remark)
-    if form := date_format(present, int(STRAY * len(present))):
+    remark = "leading zeros: codes, not numbers" if codes and not strays.any() else ""
+    mixed = "" if codes else _mixed("numbers", texts, strays)
+    if form := date_format(present, MIXED / 2):
         dates = days(texts, form)
         strays = dates.is_null() & texts.is_not_null()
         few = _few(texts, strays)
         if few is not None:
             remark = f"{in_words(form)}, days since 1970" + (f"; missing: {examples(texts, strays)}" if few else "")
             return _number_profile(name, values_of(dates), kind="date", form=form, strays=few, remark=remark)
-    remark = "leading zeros: codes, not numbers" if codes and not strays.any() else ""
-    return _text_profile(name, texts, present, remark)
+        mixed = _mixed("dates", texts, strays)
+    return _text_profile(name, texts, present, remark, mixed)
 
 
 def _few(texts: Any, strays: Any) -> tuple[str, ...] | None:
@@ -116,6 +119,14 @@ def _few(texts: Any, strays: Any) -> tuple[str, ...] | None:
     if len(different) > STRAY_TEXTS or strays.sum() > STRAY * texts.count():
         return None
     return tuple(sorted(different))
+
+
+def _mixed(what: str, texts: Any, strays: Any) -> str:
+    """What is said of texts that are numbers or dates, but for more strays than may count as missing unasked."""
+    if strays.sum() > MIXED * texts.count() or texts.filter(strays).n_unique() > STRAY_TEXTS:
+        return ""
+    first = texts.filter(strays)[0]
+    return f"{what} except for {examples(texts, strays)}: --missing {first!r} counts that as missing"
 
 
 def _number_profile(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> ColumnProfile:
@@ -142,18 +153,19 @@ def _number_profile(name: str, values: NDArray[np.float64], kind: str = "number"
     )
 
 
-def _text_profile(name: str, texts: Any, present: Any, remark: str) -> ColumnProfile:
+def _text_profile(name: str, texts: Any, present: Any, remark: str, mixed: str) -> ColumnProfile:
     levels, missing = present.n_unique(), texts.null_count()
     if levels < 2 and not missing:
         return ColumnProfile(name, "constant", missing, levels, texts, left_out="constant")
     if hardly_repeat(levels, len(present)):
         words = present[:100].str.contains(r"\s\S+\s").mean() > 0.5
         what = f"{levels:,} different texts, as {present[0]!r}, too many for categories"
-        left_out = "a different text in most rows" if words else what
+        left_out = mixed or ("a different text in most rows" if words else what)
         return ColumnProfile(name, "text", missing, levels, texts, left_out=left_out, remark=remark)
     if levels > MOST_LEVELS:
-        return ColumnProfile(name, "many", missing, levels, texts, remark=remark or "encoded by the target's mean")
-    return ColumnProfile(name, "category", missing, levels, texts, remark=remark)
+        remark = remark or "encoded by the target's mean" + (f"; {mixed}" if mixed else "")
+        return ColumnProfile(name, "many", missing, levels, texts, remark=remark)
+    return ColumnProfile(name, "category", missing, levels, texts, remark=remark or mixed)
 
 
 def nearly_constant(values: NDArray[np.float64]) -> bool:

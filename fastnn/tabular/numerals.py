@@ -218,16 +218,17 @@ def guess(
     return numerals, numerals.decimal if any(texts.select(polars.all().str.contains(group).any()).row(0)) else ""
 
 
-def date_format(series: Any, most_strays: int = 0) -> str | None:
-    """The format in which a column of texts writes its dates; None if more than `most_strays` of them are no dates."""
-    sample = series[:100]
-    if int((~sample.str.contains(r"\d,?[-/. ]")).sum()) > most_strays:
+def date_format(series: Any, share: float = 0.0) -> str | None:
+    """The format in which a column of texts writes its dates; None if more than this share of them are no dates."""
+    sample = series.gather_every(-(-len(series) // 100) or 1)
+    doubtful = int(2 * share * len(sample))  # a sample may have more than its share
+    if int((~sample.str.contains(r"\d,?[-/. ]")).sum()) > doubtful:
         return None
-    found, fewest = None, most_strays + 1
+    found, fewest = None, int(share * len(series)) + 1
     for day in DATES:
         for time in TIMES:
             form = day + time
-            if days(sample, form).null_count() >= fewest or (strays := days(series, form).null_count()) >= fewest:
+            if days(sample, form).null_count() > doubtful or (strays := days(series, form).null_count()) >= fewest:
                 continue
             if not strays:
                 return form
