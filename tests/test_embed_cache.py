@@ -41,3 +41,10 @@ def test_the_next_process_finds_it_and_other_kernels_do_not(tmp_path):
     assert run(tmp_path) == (1, 0, first[2])
     # Another level of optimisation stands for another version: it is part of the kernels' digest.
     assert run(tmp_path, NUMBA_OPT="2")[:2] == (0, 1)
+
+
+def test_where_nothing_is_compiled_numba_is_not_started():
+    """In a process of its own: a network's methods, called from Python, may all be on the disk."""
+    code = "import sys, fastnn; fastnn.MLP((3, 4, 2), rng=0).numba_type; print('numba.np.random.legacy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -83,8 +83,14 @@ def _is_other(typ, thing, c):
 
 
 def announce() -> None:
-    """Make the declared types known to Numba at once, as it meets an object that is a global only while it compiles."""
+    """Make the declared types known to Numba at once, as it meets an object that is a global only while it compiles.
+
+    Where it has compiled nothing yet it looks for them itself when it begins, and a process whose kernels are all on
+    disk is spared the modules that it then loads.
+    """
     if OWN:
         put_off_scipy()  # which takes as long to load as all the rest
+        if not cpu_target.target_context._registries:
+            return
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
