@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import fastnn
 from fastnn.apps import cli
+from fastnn.kernels.tiles import layers
 from fastnn.models import warmup as precompile
 from fastnn.settings import catalogue
 
@@ -73,6 +75,15 @@ def test_command_tells_how_long_it_took(monkeypatch, capsys):
     assert cli.main(["warmup"]) == 0
     assert ran == ["a", "b"]
     assert re.fullmatch(r"2 groups of kernels ready in \d+\.\d s\.\n", capsys.readouterr().out)
+
+
+def test_predicting_compiles_no_gradients():
+    spec = fastnn.MLP((3, 4, 1), rng=0).spec
+    for_gradients = [layers.PRODUCT, layers.WEIGHTS_BACK, layers.INPUTS_BACK, layers.DERIVE]
+    for training in (False, True):
+        table, *_ = layers.layout(spec, 2, False, training)
+        assert table[:, layers.FORWARD].all()
+        assert table[:, for_gradients].any() == training
 
 
 @pytest.mark.slow

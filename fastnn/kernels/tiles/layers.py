@@ -87,7 +87,7 @@ def layout(
     """The layer table for batches of up to `batch` rows.
 
     With `fused_output` the last layer's output stays the pre-activation, for a loss that takes it. `thresholds` are
-    those of dropout, one a hidden layer.
+    those of dropout, one a hidden layer. Unless `training`, what computes gradients is left out.
 
     Returns
     -------
@@ -113,18 +113,23 @@ def layout(
         row = layers[l]
         row[[N_IN, N_OUT, WEIGHTS, BIASES]] = layer.n_in, layer.n_out, layer.weights, layer.biases
         if activation.name != "identity":
-            row[ACTIVATE], row[DERIVE] = _pass_addresses(activation, spec.dtype)
+            row[ACTIVATE] = _activate_address(activation, spec.dtype)
         last = l == spec.n_layers - 1
-        kinds = (product,) * 4
+        forward_product, weights_back, inputs_back = product, product, product
         if last and layer.n_out == 1:
-            kinds = product, narrow.dots, narrow.weighted_sum, narrow.outer
+            forward_product, weights_back, inputs_back = narrow.dots, narrow.weighted_sum, narrow.outer
         elif layer.n_out <= min(HALF_TILE, space.unit // 2):
-            kinds = product, product, narrow.turned, product
+            weights_back = narrow.turned
         elif reads_weights_once(layer, spec.dtype, batch):
-            kinds = product, few_rows.few_rows_product, product, product
+            forward_product = few_rows.few_rows_product
         elif fetches_weights(layer, spec.dtype, batch):
-            kinds = product, few_rows.fetching_product, product, product
-        row[[PRODUCT, FORWARD, WEIGHTS_BACK, INPUTS_BACK]] = [product_address(kind, spec.dtype) for kind in kinds]
+            forward_product = few_rows.fetching_product
+        row[FORWARD] = product_address(forward_product, spec.dtype)
+        if training:
+            others = product, weights_back, inputs_back
+            row[[PRODUCT, WEIGHTS_BACK, INPUTS_BACK]] = [product_address(kind, spec.dtype) for kind in others]
+            if activation.name != "identity":
+                row[DERIVE] = _derive_address(activation, spec.dtype)
         row[STRIDE] = strides[l]
         row[H] = space.take(batch * strides[l])
         row[Z] = space.take(batch * strides[l]) if activation.needs_input and training else row[H]
@@ -145,11 +150,17 @@ TEAM = types.NamedUniTuple(types.intp, len(Team._fields), Team)
 
 
 @lru_cache(maxsize=64)
-def _pass_addresses(activation: catalogue.Activation, dtype: str) -> tuple[int, int]:
-    """Addresses of an activation's two passes."""
+def _activate_address(activation: catalogue.Activation, dtype: str) -> int:
+    """Address of an activation's pass."""
     place, n = pointer_type(dtype), types.intp
-    activate, derive = passes.callees_of(activation)
-    return address_of(*activate, place, place, n, n, n), address_of(*derive, place, place, place, n) if derive else 0
+    return address_of(*passes.callees_of(activation)[0], place, place, n, n, n)
+
+
+@lru_cache(maxsize=64)
+def _derive_address(activation: catalogue.Activation, dtype: str) -> int:
+    """Address of its derivative's pass, 0 where no loss needs it."""
+    place, derive = pointer_type(dtype), passes.callees_of(activation)[1]
+    return address_of(*derive, place, place, place, types.intp) if derive else 0
 
 
 def product_for(batch: int, n_params: int) -> Dispatcher:
