@@ -209,6 +209,7 @@ def test_samples_outside_are_clipped_or_have_no_outputs(outside, dtype):
     plain.weights[0][:] *= 0.02  # so that no unit is saturated
     net, samples = plain.with_domain(outside=outside), NEW.astype(dtype)
     samples[3, 1] = np.nan
+    given = samples.copy()
     low, high = X.astype(dtype).min(axis=0), X.astype(dtype).max(axis=0)
     expected = plain.predict(np.clip(samples, low, high), backend="numpy")
     if outside == "nan":
@@ -219,6 +220,7 @@ def test_samples_outside_are_clipped_or_have_no_outputs(outside, dtype):
     tolerance = {"rtol": 1e-12 if dtype == "float64" else 1e-5, "atol": 1e-6}
     for backend in ("numpy", "numba"):
         np.testing.assert_allclose(net.predict(samples, backend=backend), expected, **tolerance)
+        np.testing.assert_array_equal(samples, given)
     out = np.zeros((2, *expected.shape), dtype)
     outputs_of(net, samples, out[0])
     forward(net, samples[::-1], out[1][::-1])  # forwards in memory, backwards in strides

@@ -266,6 +266,27 @@ def test_what_is_used_from_outside_is_part_of_the_fingerprint(monkeypatch):
         fingerprint(itself)
 
 
+def test_functions_that_compute_something_else_have_another_fingerprint():
+    apart = [
+        lambda o, y: np.sin(o - y),
+        lambda o, y: np.cos(o - y),
+        lambda o, y: np.cos(y - o),
+        lambda o, y, power=2.0: abs(o - y) ** power,
+        lambda o, y, power=3.0: abs(o - y) ** power,
+        lambda o, y, *, power=2.0: abs(o - y) ** power,
+        lambda o, y, *, power=3.0: abs(o - y) ** power,
+    ]
+    assert len({fingerprint(function) for function in apart}) == len(apart)
+
+
+def test_a_default_comes_from_outside_too():
+    def from_table(i, table=np.zeros(2000)):  # noqa: B008 # of which NumPy's repr shows the ends alone
+        return table[i]
+
+    with pytest.raises(TypeError, match="numbers, modules and functions from outside; from_table takes table, ndarray"):
+        Loss(lambda o, y: from_table(0) * (o - y) ** 2, lambda o, y: from_table(0) * 2 * (o - y))
+
+
 def test_functions_are_those_of_when_they_were_given(monkeypatch):
     rows = [
         Loss(lambda o, y: helper(o - y) ** 2, lambda o, y: 2 * factor * helper(o - y), name="given"),

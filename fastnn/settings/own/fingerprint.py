@@ -38,8 +38,9 @@ def _parts(function: Callable, callers: tuple[Callable, ...] = ()) -> Iterator[s
     if function in callers:
         raise TypeError(f"a function must not call itself; {function.__name__} does")
     yield from _code(function.__code__)
-    yield repr((function.__defaults__, function.__kwdefaults__))
-    for name, value in used_by(function).items():
+    defaults, names = function.__defaults__ or (), function.__code__.co_varnames[: function.__code__.co_argcount]
+    given = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)) | (function.__kwdefaults__ or {})
+    for name, value in (*given.items(), *used_by(function).items()):
         yield name
         yield from _parts_outside(name, value, (*callers, function))
 
