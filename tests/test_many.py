@@ -7,7 +7,21 @@ import textwrap
 import numpy as np
 import pytest
 
-from fastnn import MLP, SGD, Adam, AdamHat, AdamW, EarlyStopping, RMSprop, Rprop, VelocitySGD, fit_many, load
+from fastnn import (
+    LBFGS,
+    MLP,
+    SGD,
+    Adam,
+    AdamHat,
+    AdamW,
+    EarlyStopping,
+    LevenbergMarquardt,
+    RMSprop,
+    Rprop,
+    VelocitySGD,
+    fit_many,
+    load,
+)
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.records import DIVERGED, FINISHED, Records
 from fastnn.models.ensemble import Ensemble
@@ -551,6 +565,36 @@ def test_a_member_whose_validation_loss_was_never_finite_comes_behind_those_that
     records.status[:] = [FINISHED, FINISHED, FINISHED, DIVERGED]
     many = Ensemble(SPEC, params(SPEC, 4), records)
     assert many.best(4).positions.tolist() == [2, 0, 1, 3]
+
+
+# ---------------------------------------------------------------- solvers
+@pytest.mark.parametrize("solver", [LevenbergMarquardt(), LBFGS()], ids=lambda rule: type(rule).__name__)
+def test_a_solver_trains_each_member_as_fit_does(solver, tmp_path):
+    pytest.importorskip("scipy")
+    starts, settings = params(SPEC, 3), {"optimizer": solver, "epochs": 200, "l2": 0.01}
+    weights = RNG.integers(1, 3, (3, N))
+    many = fit_many(SPEC, X, Y, params=starts, sample_weight=weights, history=True, threads=2, **settings)
+    for k, start in enumerate(starts):
+        net = MLP.from_params(SPEC, start)
+        history = net.fit(X, Y, sample_weight=weights[k], **settings)
+        assert many[k].params.tobytes() == net.params.tobytes()
+        assert many.stopped[k] == history.stopped
+        assert many.records.history[k, : many.records.epochs[k]].tolist() == history.loss.tolist()
+    many.save(tmp_path / "many.npz")
+    assert load(tmp_path / "many.npz").stopped.tolist() == many.stopped.tolist()
+    again = fit_many(SPEC, X, Y, params=many.params, sample_weight=weights, **settings)
+    still = again.records.epochs == 0  # at a minimum, whose loss is that of no epoch
+    assert still.any() or isinstance(solver, LBFGS)
+    for k in np.flatnonzero(still):
+        assert again.loss[k] == many[k].loss_and_grad(X, Y, sample_weight=weights[k], l2=0.01)[0]
+
+
+def test_members_that_stall_are_told():
+    with pytest.warns(RuntimeWarning, match="training stalled for 2 of 2 members, away from a minimum; standardise"):
+        many = fit_many(
+            MLP((3, 5, 2), bias=False).spec, 0 * X, Y, members=2, optimizer=LevenbergMarquardt(), epochs=9, rng=0
+        )
+    assert many.stopped.tolist() == ["stalled"] * 2
 
 
 # ---------------------------------------------------------------- what is refused

@@ -23,13 +23,16 @@ from fastnn.checks.monitor import check_early_stopping, check_metric_exists
 from fastnn.checks.networks import check_network_spec, draw_seed
 from fastnn.checks.settings import check_in_dtype
 from fastnn.checks.slopes import check_slopes
+from fastnn.checks.solvers import refuse_with_solver
 from fastnn.checks.values import check_flag, check_name, check_optional_flag, describe
+from fastnn.jobs.job import Job
 from fastnn.jobs.members import MembersJob
 from fastnn.jobs.monitor import Monitor
 from fastnn.settings.catalogue import Loss
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.initializers import INITIALIZERS
 from fastnn.settings.schedules import Schedule
+from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -122,9 +125,13 @@ def check_members_job(
     )
     if job.specialize and not job.may_use_lanes:
         raise ValueError(
-            "specialize must not be True with ReduceOnPlateau, dydx or a monitored metric, which lanes do not support"
+            "specialize must not be True with ReduceOnPlateau, dydx, a monitored metric or a solver, which lanes do "
+            "not support"
         )
-    if isinstance(optimizer.learning_rate, Schedule) and job.may_use_lanes:
+    if isinstance(optimizer, Solver):
+        settings: dict[str, Any] = {"l2": float(l2.max()), "max_grad_norm": job.max_grad_norm, "slopes": slopes}
+        refuse_with_solver(Job(spec, np.empty(0), X[0], y[0], loss, optimizer, job.batch_size, **settings))
+    elif isinstance(optimizer.learning_rate, Schedule) and job.may_use_lanes:
         job.schedule = optimizer.learning_rate.rates(0, epochs)
     return job
 

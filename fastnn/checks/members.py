@@ -24,6 +24,7 @@ from fastnn.settings.catalogue import Loss
 from fastnn.settings.intervals import intervals_of
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule, constant
+from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -129,10 +130,12 @@ def check_for_each(argument: str, value: Any, members: int, interval: Interval =
     return np.full(members, numbers)
 
 
-def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[np.float64], NDArray[np.float64]]:
+def check_optimizers(
+    optimizer: Any, members: int
+) -> tuple[Optimizer | Solver, NDArray[np.float64], NDArray[np.float64]]:
     """An optimizer with plain settings, and each member's learning rate and momentum, shape (K,).
 
-    If the rate is a schedule, the members' rates are 1, which the schedule multiplies.
+    If the rate is a schedule, the members' rates are 1, which the schedule multiplies; a solver has none.
 
     Raises
     ------
@@ -148,12 +151,8 @@ def check_optimizers(optimizer: Any, members: int) -> tuple[Optimizer, NDArray[n
     plain = check_optimizer(
         replace(optimizer, **{name: float(max(values)) for name, values in each.items()}) if each else optimizer
     )
-    if not isinstance(plain, Optimizer):
-        raise TypeError(
-            f"optimizer must be an update rule, such as fastnn.Adam(), for members; got {describe(optimizer)}"
-        )
-    one_rate = 1.0 if isinstance(plain.learning_rate, Schedule) else plain.learning_rate
-    rates = each.get("learning_rate", constant(one_rate, members))
+    rate = getattr(plain, "learning_rate", 1.0)
+    rates = each.get("learning_rate", constant(1.0 if isinstance(rate, Schedule) else rate, members))
     return plain, rates, each.get("momentum", constant(getattr(plain, "momentum", 0.0), members))
 
 

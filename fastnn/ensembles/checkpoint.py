@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.jobs.members import MembersJob, MembersOutcome
-from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
+from fastnn.jobs.records import STATUS_NAMES
 from fastnn.models.reading import Archive, path_of, refusing, require_file
 from fastnn.models.writing import write_first, write_whole
 from fastnn.settings import own
@@ -62,7 +62,7 @@ class Checkpoint:
                 if archive.claims[name] != (place.shape, place.dtype):
                     raise ValueError(f"its {name} is {archive.claims[name]}")
             arrays = {name: archive.read(name) for name in places}
-            ended = np.isin(arrays["status"], (FINISHED, EARLY, DIVERGED))
+            ended = np.isin(arrays["status"], range(1, len(STATUS_NAMES)))
             if not (np.array_equal(arrays["member"], members) and ended.all()):
                 raise ValueError("it is about other members")
         for name, place in places.items():

@@ -24,7 +24,9 @@ from fastnn.models.ensemble import Ensemble
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Adam, Optimizer
 from fastnn.settings.own import Loss
+from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
+from fastnn.training.verdict import REMEDY
 
 #: Fewer members than this are trained sooner one after another than a kernel for them is compiled.
 WORTH_COMPILING = 32
@@ -39,7 +41,7 @@ def fit_many(
     members: ArrayLike | None = None,
     params: ArrayLike | None = None,
     loss: str | Loss = "mse",
-    optimizer: Optimizer = Adam(),  # noqa: B008 - frozen
+    optimizer: Optimizer | Solver = Adam(),  # noqa: B008 - frozen
     batch_size: int | None = None,
     shuffle: bool = True,
     sample_weight: ArrayLike | None = None,
@@ -90,8 +92,9 @@ def fit_many(
         The initial parameters, which are copied; by default drawn by `init`.
     loss : str or Loss
         As in `MLP.fit`.
-    optimizer : Optimizer
-        As in `MLP.fit`; its learning rate or momentum may be an array of shape (K,), with a value for each member.
+    optimizer : Optimizer or Solver
+        As in `MLP.fit`; its learning rate or momentum may be an array of shape (K,), with a value for each member. With
+        a solver members are trained one after another.
     batch_size : int, optional
         Number of samples in a batch; by default all.
     shuffle : bool
@@ -122,9 +125,9 @@ def fit_many(
     threads : int
         Number of threads in this process; workers of an executor use one each.
     specialize : bool, optional
-        Whether to compile a kernel for just these networks. By default for small ones, unless a metric, `dydx` or
-        `fastnn.schedules.ReduceOnPlateau` is asked for, with which True is refused. Without it members are trained one
-        after another, and results differ by rounding.
+        Whether to compile a kernel for just these networks. By default for small ones, unless a metric, `dydx`, a
+        solver or `fastnn.schedules.ReduceOnPlateau` is asked for, with which True is refused. Without it members are
+        trained one after another, and results differ by rounding.
     progress : bool, optional
         Whether to show the number of finished members, the rate and the time left; by default as in `MLP.fit`.
     executor : concurrent.futures.Executor, optional
@@ -136,7 +139,7 @@ def fit_many(
         A directory in which finished chunks are kept; a later call with the same data and settings trains only what is
         missing. Without `rng` and `seeds`, it keeps the seed as well.
     warn : bool
-        Whether to warn of what the records also tell: members that diverged, and a run that was interrupted.
+        Whether to warn of what the records also tell: members that diverged or stalled, and a run that was interrupted.
 
     Returns
     -------
@@ -158,7 +161,8 @@ def fit_many(
     Warns
     -----
     RuntimeWarning
-        If members diverge, which then keep the parameters after their last finite epoch; or if the run is interrupted.
+        If members diverge, which then keep the parameters after their last finite epoch; if a solver stalls away from a
+        minimum; or if the run is interrupted.
 
     Examples
     --------
@@ -198,6 +202,13 @@ def fit_many(
         warnings.warn(
             f"training diverged for {diverged} of {len(many)} members: their loss or parameters are no longer finite; "
             "they keep the parameters after their last finite epoch",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    stalled = np.count_nonzero(many.stopped == "stalled")
+    if stalled and warn:
+        warnings.warn(
+            f"training stalled for {stalled} of {len(many)} members, away from a minimum; {REMEDY}",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -14,10 +14,11 @@ from fastnn.ensembles.threads import Worker
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.jobs.monitor import Monitor, MonitorState
-from fastnn.jobs.records import DIVERGED, EARLY, FINISHED
-from fastnn.settings.optimizers import SGD
+from fastnn.jobs.records import STATUS_NAMES
+from fastnn.settings.optimizers import SGD, Optimizer
 from fastnn.settings.schedules import ReduceOnPlateau, Schedule
 from fastnn.training.fit import fit
+from fastnn.training.twins import twin
 
 
 def one_by_one(job: MembersJob, outcome: MembersOutcome, halt: Event) -> Callable[[], Worker]:
@@ -43,14 +44,21 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
         raise KeyboardInterrupt
     records = outcome.records
     records.epochs[k], records.steps[k] = run.epochs, run.state.steps_done
-    records.loss[k] = run.loss[-1] if run.stopped != "diverged" else np.nan
+    if run.stopped != "diverged":
+        records.loss[k] = run.loss[-1] if run.epochs else _loss_of(job_of_one)
     if job.stopping is not None:
         records.best[k] = run.state.monitor_state[MonitorState.BEST]
     if job.history:
         records.history[k, : run.epochs] = run.loss
         if run.validation_loss is not None:
             records.validation[k, : run.epochs] = run.validation_loss
-    records.status[k] = {"finished": FINISHED, "early": EARLY, "diverged": DIVERGED}[run.stopped]
+    records.status[k] = STATUS_NAMES.index(run.stopped)
+
+
+def _loss_of(job: Job) -> float:
+    """The loss of a job whose solver took no step."""
+    whole = replace(job, optimizer=SGD(0.0), shuffle=False, monitor=None, trainable=None)
+    return twin("numba", "training").objective(whole, np.empty_like(job.params))()
 
 
 def _job_of_member(job: MembersJob, k: int, params: NDArray) -> Job:
@@ -59,12 +67,12 @@ def _job_of_member(job: MembersJob, k: int, params: NDArray) -> Job:
     def block(array: NDArray) -> NDArray:
         return array[k if len(array) > 1 else 0]
 
-    optimizer = job.optimizer
-    if not isinstance(optimizer.learning_rate, Schedule):
+    optimizer, monitor = job.optimizer, None
+    rate = getattr(optimizer, "learning_rate", None)
+    if isinstance(optimizer, Optimizer) and not isinstance(rate, Schedule):
         optimizer = replace(optimizer, learning_rate=float(job.rates[k]))
     if isinstance(optimizer, SGD):
         optimizer = replace(optimizer, momentum=float(job.momenta[k]))
-    rate, monitor = optimizer.learning_rate, None
     plateau = rate if isinstance(rate, ReduceOnPlateau) else None
     if job.X_val.shape[1] > 0:
         weights = block(job.weights_val) if len(job.weights_val) else None

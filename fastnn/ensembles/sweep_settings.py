@@ -13,6 +13,7 @@ import numpy as np
 from fastnn import checks
 from fastnn.settings import catalogue
 from fastnn.settings.optimizers import Adam, Optimizer
+from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 
 #: Bytes that are kept of each run, at least.
@@ -91,8 +92,8 @@ def arguments_of(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, 
         widths = [checks.check_integer("hidden", hidden, 1)]
     spec = checks.check_spec((np.shape(X)[1], *widths, outputs), **network)
     optimizer = setting.get("optimizer", Adam())
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an update rule, such as fastnn.Adam(); got {checks.describe(optimizer)}")
+    if not isinstance(optimizer, (Optimizer, Solver)):
+        raise TypeError(f"optimizer must be one of fastnn's, such as fastnn.Adam(); got {checks.describe(optimizer)}")
     each = {"l2": checks.check_l2(setting.get("l2", 0.0))}
     for name in ("learning_rate", "momentum"):
         if name in setting and not hasattr(optimizer, name):
@@ -104,7 +105,7 @@ def arguments_of(setting: dict[str, Any], X: Any, y: Any) -> tuple[NetworkSpec, 
         if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
             each[name] = checks.check_number(name, value, checks.AT_LEAST_0)
             value = 0.5 if name == "momentum" and value else 0.0  # the same for all that share a call
-            optimizer = replace(optimizer, **{name: value})
+            optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type] # which it has
         elif name in setting:
             optimizer = replace(optimizer, **{name: value})  # type: ignore[arg-type] # checked later
     return spec, {"optimizer": optimizer, **call}, each

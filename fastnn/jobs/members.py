@@ -14,6 +14,7 @@ from fastnn.settings import catalogue
 from fastnn.settings.early_stopping import EarlyStopping
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import ReduceOnPlateau
+from fastnn.settings.solvers import Solver
 from fastnn.settings.spec import NetworkSpec
 
 
@@ -29,7 +30,7 @@ class MembersJob:
         The data.
     X_val, y_val, weights_val : ndarray
         The validation set, one block for all members, which has no rows if there is none; weights as above.
-    optimizer : Optimizer
+    optimizer : Optimizer or Solver
         The settings that all members share.
     rates, momenta, l2 : ndarray, shape (K,)
         The settings of each member.
@@ -69,7 +70,7 @@ class MembersJob:
     X_val: NDArray
     y_val: NDArray
     weights_val: NDArray
-    optimizer: Optimizer
+    optimizer: Optimizer | Solver
     rates: NDArray[np.float64]
     momenta: NDArray[np.float64]
     l2: NDArray[np.float64]
@@ -92,6 +93,8 @@ class MembersJob:
     @property
     def may_use_lanes(self) -> bool:
         """Whether the kernels that train members in lanes can do everything that is asked for."""
+        if isinstance(self.optimizer, Solver):
+            return False
         follows_plateau = isinstance(self.optimizer.learning_rate, ReduceOnPlateau)
         alike = not follows_plateau and self.slopes is None
         return alike and (self.stopping is None or self.stopping.monitor == "loss")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fastnn.settings.describing import counted
 
 #: Why a member's training ended, by its status.
-STATUS_NAMES = ("waiting", "finished", "early", "diverged")
+STATUS_NAMES = ("waiting", "finished", "early", "diverged", "converged", "stalled")
 
 #: The statuses of training that has ended.
-FINISHED, EARLY, DIVERGED = 1, 2, 3
+FINISHED, EARLY, DIVERGED, CONVERGED, STALLED = range(1, 6)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -26,7 +26,8 @@ class Records:
     member : ndarray of int64, shape (K,)
         Number of the member; its random numbers depend on this and the seed alone.
     status : ndarray of int8, shape (K,)
-        Why its training ended, as an index into ``("waiting", "finished", "early", "diverged")``.
+        Why its training ended, as an index into ``("waiting", "finished", "early", "diverged", "converged",
+        "stalled")``, of which the last two are a solver's.
     epochs, steps : ndarray of int64, shape (K,)
         Number of whole epochs and of updates.
     loss : ndarray of float64, shape (K,)

@@ -115,7 +115,7 @@ def _fit_many(spec: NetworkSpec, optimizer: Optimizer | Solver) -> str:
     from fastnn.kernels import dispatch
 
     if isinstance(optimizer, Solver):
-        return f"refused: {type(optimizer).__name__} trains one network at a time"
+        return f"one network after another: {type(optimizer).__name__} has no lanes"
     if isinstance(optimizer.learning_rate, ReduceOnPlateau):
         return "one network after another, by tiles: ReduceOnPlateau gives each its own rate"
     if dispatch.members_in_lanes(spec):
