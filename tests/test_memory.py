@@ -40,7 +40,7 @@ some(x, 998, 2)
 some(x, 1000, 0)
 some(x, 0, 5)
 print("no harm done", flush=True)
-whole(x, 998 if sys.argv[1] == "end" else -2)
+whole(x, 999 if sys.argv[1] == "end" else -2)
 """
 
 
