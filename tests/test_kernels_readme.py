@@ -10,7 +10,8 @@ import pytest
 import fastnn
 
 PACKAGE = Path(fastnn.__file__).parent
-TEXT = (PACKAGE / "kernels" / "README.md").read_text(encoding="utf-8").partition("## Two walks")[2].partition("##")[0]
+README = Path(__file__).parents[1] / "fastnn" / "kernels" / "README.md"  # which is not installed
+TEXT = README.read_text(encoding="utf-8").partition("## Two walks")[2].partition("##")[0]
 #: Each walk: pairs of a file and a function, in order.
 WALKS = [
     [

@@ -17,6 +17,7 @@ from fastnn.checks.extras import require, require_all
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(fastnn.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DATA = PROJECT["tool"]["setuptools"]["package-data"]["fastnn"]
 
 #: Top-level modules of what an extra or a test may bring.
 OPTIONAL = ("hypothesis", "jax", "matplotlib", "pandas", "polars", "rich", "safetensors", "scipy", "sklearn", "torch")
@@ -152,6 +153,10 @@ def test_the_source_distribution_holds_what_its_tests_read():
     for folder in (".ci", "bench", "docs", "examples", "tests"):
         assert f"graft {folder}\n" in manifest
         assert (ROOT / folder).is_dir()
+    assert "recursive-include fastnn *.md\n" in manifest
+    data = *PROJECT["project"]["license-files"], *(f"fastnn/{name}" for name in DATA)
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "fastnn").rglob("*") if path.is_file()}
+    assert {path for path in files if not path.endswith((".py", ".pyc", ".md"))} <= set(data)
 
 
 @pytest.mark.skipif(shutil.which("sed") is None, reason="the release is made with sed")
