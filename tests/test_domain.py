@@ -51,6 +51,15 @@ def test_a_constant_input_counts_in_its_own_units():
     assert known.distance(mean + scale * [1, 0, -1]) > 5  # against the correlation of the others
 
 
+@pytest.mark.parametrize("n", [7, 50])
+def test_constant_inputs_may_be_large(n):
+    """As times in nanoseconds are, whose mean is rounded by more than the scale of a constant input, 1."""
+    varying = RNG.normal(size=(n, 1))
+    samples = np.c_[varying, np.tile([1.7012345e18, 9.96921e36], (n, 1))]
+    alone, all_of_them = MLP((1, 1), rng=0).with_domain(varying), MLP((3, 1), rng=0).with_domain(samples)
+    np.testing.assert_allclose(all_of_them.distance(samples), alone.distance(varying), rtol=1e-10)
+
+
 def test_a_network_with_a_domain_has_parameters_of_its_own(net):
     other = net.with_domain(outside="clip")
     other.params += 1

@@ -69,6 +69,7 @@ def _mean_and_scale(columns: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             exponent = np.frexp(abs(columns).max(axis=0))[1] - 1
             size = np.ldexp(1.0, exponent)  # a power of two, by which nothing is rounded
             mean, scale = (columns / size).mean(axis=0) * size, (columns / size).std(axis=0) * size
+    mean = np.where(constant, columns[0], mean)  # the mean of a large number may be far off in units of the scale 1
     return mean, np.where(constant | (scale == 0), 1.0, scale)
 
 
