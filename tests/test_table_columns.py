@@ -286,6 +286,14 @@ def test_many_categories_take_classes_of_few_rows(classes):
     assert np.isfinite(crossed).all()
 
 
+@pytest.mark.parametrize("y", [np.arange(300) % 2 * 2, np.zeros(300, int)])
+def test_many_categories_where_all_rows_of_a_class_are_held_out(y):
+    texts = polars.Series([f"place {k % 60}" for k in range(300)])
+    means, crossed = many_means(texts, sorted(set(texts)), y, 3, 0)
+    assert means[-1] == ((y == 2).mean(),)
+    assert crossed.shape == (300, 1)
+
+
 def test_a_rows_own_target_does_not_enter_its_inputs():
     rng = np.random.default_rng(0)
     texts, y = polars.Series([f"place {k}" for k in rng.integers(20, size=300)]), rng.normal(size=300)

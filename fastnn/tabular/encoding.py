@@ -261,11 +261,12 @@ def many_means(
     crossed : ndarray, shape (n, width)
         For each row, the means over other rows of its level: for training, as a row's own target must not enter.
     """
-    rare = classes is not None and np.unique(y, return_counts=True)[1].max() < _PARTS  # every one of the classes
+    there = np.unique(y, return_counts=True)[1]  # the rows of each class that has any here
+    rare = classes is not None and there.max() < _PARTS
     splitter = "KFold" if classes is None or rare else "StratifiedKFold"
     folds = getattr(require("sklearn.model_selection", extra="data"), splitter)
     encoder = require("sklearn.preprocessing", extra="data").TargetEncoder(
-        target_type="continuous" if classes is None else "binary" if classes == 2 else "multiclass",
+        target_type="continuous" if classes is None else "binary" if len(there) <= 2 else "multiclass",
         categories=[levels],
         cv=folds(_PARTS, shuffle=True, random_state=int(np.random.default_rng(seed).integers(2**32))),
     )
