@@ -69,6 +69,9 @@ def test_leading_axes_are_members(init):
 
 def test_members_draw_from_streams_of_their_own():
     seeds, streams = np.array([0, 0, 3]), np.array([0, 1, 1])
+    parts = MemberStreams(seeds, streams)
+    pieces = [parts.random((3, 4)), parts.random((3, 5))]
+    np.testing.assert_array_equal(np.hstack(pieces), MemberStreams(seeds, streams).random((3, 9)))
     draws = MemberStreams(seeds, streams)
     first, second, flat = draws.standard_normal((3, 100, 200)), draws.standard_normal((3, 20000)), draws.random((3, 9))
     assert first[2].tobytes() == MemberStreams(seeds[2:], streams[2:]).standard_normal((1, 100, 200))[0].tobytes()
