@@ -66,7 +66,7 @@ def test_so_may_those_of_batches_slopes_and_members():
     runs = []
     for fill in (MARK, 0):
         X, y, weights = marked(fill)
-        nets = [MLP((3, 5, 2), dtype="float32", rng=0) for _ in range(2)]
+        nets = [MLP((3, 5, 2), activation="relu", dtype="float32", rng=0) for _ in range(2)]
         nets[0].fit(partial(iter, [(X, y, weights)]), epochs=2, rng=0, progress=False)
         slopes = np.repeat(y[:, :, np.newaxis], 3, axis=2)
         nets[1].fit(X, y, sample_weight=weights, dydx=slopes, epochs=2, rng=0, progress=False)

@@ -241,6 +241,13 @@ def test_weights_whose_sum_is_no_divisor_are_refused(dtype, weight, message):
         fit_many(net(dtype=dtype).spec, X, y, members=2, sample_weight=[np.ones(64), weights], epochs=1)
 
 
+def test_a_sum_of_weights_is_divided_by_for_each_output():
+    weights = np.full(64, 4e305)
+    assert net().loss_and_grad(X, y, sample_weight=weights)[0] > 0
+    with pytest.raises(ValueError, match="sample_weight must have a sum of at most"):
+        net(2, 20, 2).loss_and_grad(X, np.c_[y, y], sample_weight=weights)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
