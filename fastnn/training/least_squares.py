@@ -25,7 +25,8 @@ A run has converged when the residuals are orthogonal to every column of J, to w
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
+from dataclasses import replace
+from math import isfinite, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import MonitorState
 from fastnn.settings import catalogue
+from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.blas import norm
@@ -144,6 +146,13 @@ class _Problem:
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
         self.is_bayesian = is_bayesian(self.rule)
         self.slopes = SlopeResiduals(job, backend) if job.slopes is not None else None
+        self.targets, self.pull = np.empty(job.y.shape, job.spec.dtype), np.empty_like(job.params)
+        loss = catalogue.LOSSES["mse" if job.loss.mean else "sse"]
+        pulled = replace(
+            job, y=self.targets, loss=loss.where_present() if job.loss.masked else loss, optimizer=SGD(0.0),
+            shuffle=False, l2=0.0, slopes=None, monitor=None, trainable=None,
+        )  # fmt: skip
+        self.pull_to_targets = twin(backend, "training").objective(pulled, self.pull)
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
         self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
 
@@ -196,23 +205,26 @@ class _Problem:
         penalty = (self.penalty * params.astype(np.float64) ** 2).sum()
         return float((self.residuals(params) ** 2).sum() + penalty) + slopes
 
-    def bend(self, step: NDArray) -> NDArray:
+    def errors(self) -> tuple[NDArray, NDArray, NDArray]:
+        """The outputs at the present parameters, their residuals without scale, and the derivatives of these."""
+        outputs = self.network.predict(self.spec, self.job.params, self.job.X)
+        return outputs, *self.equations.residuals(self.job, outputs)
+
+    def bend(self, step: NDArray, errors: tuple[NDArray, NDArray, NDArray]) -> NDArray:
         """``J^T r''`` by backpropagation, where r'' is the second derivative of the residuals along a step."""
-        job, here = self.job, self.job.params
+        job, here, (outputs, values, slopes) = self.job, self.job.params, errors
         if self.slopes is not None:  # whose own bend would take third derivatives: steps go without acceleration
             return np.zeros(len(here))
         probe, scale = (PROBE * step).astype(here.dtype), self.scale[:, np.newaxis]
-        outputs = self.network.predict(self.spec, here, job.X)
-        errors, slopes = self.equations.residuals(job, outputs)
         ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
-        second = (ahead - 2 * (scale * errors).astype(np.float64) + behind) / PROBE**2
+        second = (ahead - 2 * (scale * values).astype(np.float64) + behind) / PROBE**2
         second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
-        targets = (outputs - slopes * second).astype(here.dtype)  # the error is r'' times what the chain rule asks for
-        loss = catalogue.LOSSES["mse" if job.loss.mean else "sse"]
+        self.targets[:] = outputs - slopes * second  # the error is r'' times what the chain rule asks for
         if job.loss.masked:
-            targets[np.isnan(job.y)], loss = np.nan, loss.where_present()
-        _, gradient = self.network.loss_and_grad(self.spec, here, job.X, targets, loss, sample_weight=job.sample_weight)
-        return self._of_trained(gradient.astype(np.float64) / 2)
+            self.targets[np.isnan(job.y)] = np.nan
+        if not isfinite(self.pull_to_targets()):
+            return np.full(len(here), np.nan)
+        return self._of_trained(self.pull.astype(np.float64) / 2)
 
 
 def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linearised) -> NDArray | None:
@@ -225,7 +237,7 @@ def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linear
     if not 0 < largest < np.inf:
         return None
     damping = monitor_state[MonitorState.DAMPING] or problem.rule.damping * largest  # 0 before the first step
-    damping = max(damping, VANISHING * largest)
+    damping, errors = max(damping, VANISHING * largest), problem.errors()
     hopeless = HOPELESS * largest * max(1.0, problem.rule.damping)
     has_grown = False
     while damping <= hopeless and damping < np.inf:
@@ -238,7 +250,7 @@ def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linear
                     return None
                 damping /= SHRINK
                 continue
-            acceleration = -equations.cholesky_solve(factor, problem.bend(step))
+            acceleration = -equations.cholesky_solve(factor, problem.bend(step, errors))
             better = params + (step + acceleration / 2).astype(params.dtype)
             is_short = np.isfinite(better).all() and norm(acceleration) <= LONGEST_ACCELERATION * norm(step)
             if is_short and problem.loss(better) < here.loss:
