@@ -49,7 +49,7 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
         Whether each member stops by its loss on a validation set, and keeps its best weights.
     validation_fraction, n_iter_no_change, tol : float, default=0.1; int, default=10; float, default=1e-4
         Fraction of the data in the validation set; number of epochs without an improvement by `tol` after which a
-        member's training ends.
+        member's training ends; a squared error then has no factor of 1/2, as `MLPRegressor`'s has.
     random_state : int, RandomState or None
         Source of the validation set, the bootstraps and the members' seed.
     threads : int, default=1
