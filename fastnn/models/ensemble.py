@@ -122,7 +122,7 @@ class Ensemble(Exports):
 
     @property
     def stopped(self) -> NDArray[np.str_]:
-        """Why each member's training ended: "finished", "early" or "diverged", or as a solver does; shape (K,)."""
+        """Why each member's training ended: "finished", "early", "diverged", "converged" or "stalled"; shape (K,)."""
         return np.array(STATUS_NAMES)[self.records.status]
 
     @cached_property
