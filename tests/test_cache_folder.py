@@ -132,18 +132,25 @@ def test_what_another_user_compiled_is_read(script, tmp_path):
 
 
 # ---------------------------------------------------------------- what is of the past
+#: A version of another installation, and the user's own files beside.
+OTHERS = "fastnn-0123456789ab/0123456789abcdef"
+USERS = "others.txt", "fastnn-demo.png", "fastnn-project/src/main.py"
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A cache of one kernel, with remains of others beside it."""
     top = tmp_path / "cache"
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(top))
     current = cache_folder.current()
-    for version in (current, current.with_name("0123"), top / "fastnn-other" / "4567"):
+    for version in (current, current.with_name("0123456789abcdef"), top / OTHERS):
         version.mkdir(parents=True)
         (version / "dense.product-01.nbc").write_bytes(bytes(500_000))
     os.utime(_draft(current, "killed"), (0, 0))
     _draft(current, "live")
-    (top / "others.txt").touch()
+    for path in (top / name for name in USERS):
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.touch()
     return top
 
 
@@ -160,18 +167,18 @@ def _names(cache):
 def _expected(*names):
     current = cache_folder.current()
     mine = {f"{current.parent.name}/{current.name}/{name}" for name in ("dense.product-01.nbc", "live.tmp")}
-    return sorted({*mine, "others.txt", *names})
+    return sorted({*mine, *USERS, *names})
 
 
 def test_earlier_versions_go_and_other_installations_stay(cache):
     cache_folder.prune()
-    assert _names(cache) == _expected("fastnn-other/4567/dense.product-01.nbc")
+    assert _names(cache) == _expected(f"{OTHERS}/dense.product-01.nbc")
 
 
 def test_a_process_that_compiles_prunes(cache, script):
     assert run(script, count=1, NUMBA_CACHE_DIR=str(cache)) == ("[4] 1", [])
     names = [name for name in _names(cache) if "__main__.first" not in name]
-    assert names == _expected("fastnn-other/4567/dense.product-01.nbc")
+    assert names == _expected(f"{OTHERS}/dense.product-01.nbc")
 
 
 def test_command_prunes_what_is_of_others_too(cache, capsys):
@@ -189,7 +196,7 @@ def test_command_shows_and_clears(cache, capsys):
     assert sorted(line.split()[1:3] for line in lines[-3:]) == [["1", "0.5"]] * 3
     assert cli.main(["cache", "--clear"]) == 0
     assert capsys.readouterr().out.splitlines() == [f"Compiled kernels: {cache}", "1.5 MB removed.", "There are none."]
-    assert _names(cache) == ["others.txt"]
+    assert _names(cache) == sorted(USERS)
 
 
 def test_a_relative_folder_stays_where_it_is(folder, monkeypatch):

@@ -32,15 +32,15 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     if root is None:
         terminal.say("Compiled kernels are not kept: there is no home folder, and NUMBA_CACHE_DIR is not set.")
         return
-    before = cache_folder.bytes_in(root)
+    before = cache_folder.bytes_in(*cache_folder.versions())
     if args.clear:
         cache_folder.clear()
     elif args.prune:
         cache_folder.prune(others=True)
+    versions = cache_folder.versions()
     terminal.say(f"Compiled kernels: {root}")
     if args.clear or args.prune:
-        terminal.say(f"{_megabytes(before - cache_folder.bytes_in(root))} MB removed.")
-    versions = cache_folder.versions()
+        terminal.say(f"{_megabytes(before - cache_folder.bytes_in(*versions))} MB removed.")
     if not versions:
         terminal.say("There are none.")
         return

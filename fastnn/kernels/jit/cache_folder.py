@@ -23,6 +23,9 @@ from fastnn.kernels.jit.digest import code_digest
 #: Names of the folders of installations, of entries, and of entries that are still being written.
 INSTALLATION, ENTRY, DRAFT = "fastnn-", ".nbc", ".tmp"
 
+#: The folders of all versions: by these names alone, for in NUMBA_CACHE_DIR there may be folders of the user's.
+VERSIONS = f"{INSTALLATION}{'[0-9a-f]' * 12}/{'[0-9a-f]' * 16}"
+
 #: Seconds after which a draft is one that a killed process left.
 DRAFT_SECONDS = 60
 
@@ -62,7 +65,7 @@ def current() -> Path | None:
 def versions() -> list[Path]:
     """The folders of all versions and installations that there are, this one's among them."""
     top = root()
-    return [] if top is None else sorted(path for path in top.glob(f"{INSTALLATION}*/*") if os.path.isdir(path))
+    return [] if top is None else sorted(path for path in top.glob(VERSIONS) if os.path.isdir(path))
 
 
 def entries(version: Path) -> list[Path]:
@@ -70,12 +73,13 @@ def entries(version: Path) -> list[Path]:
     return list(version.glob(f"*{ENTRY}"))
 
 
-def bytes_in(folder: Path) -> int:
-    """Bytes of all compiled kernels, and drafts of such, in a folder: of a version or above."""
+def bytes_in(*versions: Path) -> int:
+    """Bytes of all compiled kernels of these versions, and of drafts of such."""
     total = 0
-    for path in (*folder.rglob(f"*{ENTRY}"), *folder.rglob(f"*{DRAFT}")):
-        with suppress(OSError):  # another process may have removed it
-            total += path.stat().st_size
+    for version in versions:
+        for path in (*version.glob(f"*{ENTRY}"), *version.glob(f"*{DRAFT}")):
+            with suppress(OSError):  # another process may have removed it
+                total += path.stat().st_size
     return total
 
 
@@ -93,8 +97,7 @@ def prune(others: bool = False) -> None:
     for version in versions():
         if version != mine and (others or version.parent == mine.parent):
             shutil.rmtree(version, ignore_errors=True)
-            with suppress(OSError):  # others may lie beside it
-                version.parent.rmdir()
+            _remove_if_empty(version.parent)
     for draft in _abandoned(mine):
         with suppress(OSError):
             draft.unlink()
@@ -116,6 +119,11 @@ def clear() -> None:
     OSError
         If some cannot be removed.
     """
-    top = root()
-    for installation in [] if top is None else list(top.glob(f"{INSTALLATION}*")):
-        shutil.rmtree(installation)
+    for version in versions():
+        shutil.rmtree(version)
+        _remove_if_empty(version.parent)
+
+
+def _remove_if_empty(installation: Path) -> None:
+    with suppress(OSError):  # others may lie there
+        installation.rmdir()
