@@ -286,6 +286,12 @@ def test_many_categories_take_classes_of_few_rows(classes):
     assert np.isfinite(crossed).all()
 
 
+def test_texts_of_too_few_rows_for_means_over_others_are_categories():
+    frame = polars.DataFrame({"noise": NOISE, "c": ["one", "two", "three", *[None] * (N - 3)], "y": Y})
+    _, column = preparing.prepare(frame, "y", None, 0, use=["c"]).columns
+    assert (column.kind, column.missing) == ("category", True)
+
+
 @pytest.mark.parametrize("y", [np.arange(300) % 2 * 2, np.zeros(300, int)])
 def test_many_categories_where_all_rows_of_a_class_are_held_out(y):
     texts = polars.Series([f"place {k % 60}" for k in range(300)])

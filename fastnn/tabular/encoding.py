@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.checks.extras import require
 from fastnn.tabular.numerals import Numerals, days, in_words, iso_days, values_of
 
-_PARTS = 5  # of the rows, each of which has its means from the others
+PARTS = 5  # of the rows, each of which has its means from the others
 LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
 TRUTH = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
@@ -262,13 +262,13 @@ def many_means(
         For each row, the means over other rows of its level: for training, as a row's own target must not enter.
     """
     there = np.unique(y, return_counts=True)[1]  # the rows of each class that has any here
-    rare = classes is not None and there.max() < _PARTS
+    rare = classes is not None and there.max() < PARTS
     splitter = "KFold" if classes is None or rare else "StratifiedKFold"
     folds = getattr(require("sklearn.model_selection", extra="data"), splitter)
     encoder = require("sklearn.preprocessing", extra="data").TargetEncoder(
         target_type="continuous" if classes is None else "binary" if len(there) <= 2 else "multiclass",
         categories=[levels],
-        cv=folds(_PARTS, shuffle=True, random_state=int(np.random.default_rng(seed).integers(2**32))),
+        cv=folds(PARTS, shuffle=True, random_state=int(np.random.default_rng(seed).integers(2**32))),
     )
     with_other = np.array([*levels, "\x00"], object)[:, None]
     with warnings.catch_warnings():

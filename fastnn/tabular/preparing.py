@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn.checks import listed
 from fastnn.checks.values import nearest
 from fastnn.models.scaling import standardize
-from fastnn.tabular.encoding import Column, encode, many_means
+from fastnn.tabular.encoding import PARTS, Column, encode, many_means
 from fastnn.tabular.kinds import ColumnProfile, excluded, judge_columns, nearly_constant, profile_of
 from fastnn.tabular.numerals import Numerals
 from fastnn.tabular.reading import Table
@@ -216,7 +216,7 @@ def _fit_column(
     missing = len(texts) < len(values)
     if len(levels) + missing < 2:
         return None, None
-    if profile.kind == "category":
+    if profile.kind == "category" or len(texts) < PARTS:
         return Column(profile.name, tuple(levels), missing=missing), None
     there = values.is_not_null().to_numpy()
     classes = None if target.classes is None else len(target.classes)
