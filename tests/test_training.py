@@ -15,6 +15,7 @@ import pytest
 import fastnn
 from fastnn import MLP, SGD, Adam, AdamHat, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.jobs.job import State, Status
+from fastnn.reference import random
 from fastnn.training import fit as training
 from fastnn.training.twins import twin
 
@@ -205,6 +206,32 @@ def test_the_length_of_the_calls_does_not_change_a_bit(optimizer, backend, monke
     assert parts.params.tobytes() == whole.params.tobytes()
     assert np.array_equal(history.loss, expected.loss)
     assert np.array_equal(history.state.counters, expected.state.counters)
+
+
+@pytest.mark.parametrize("specialize", [True, False])
+def test_an_epochs_order_is_drawn_once_in_compiled_code_however_many_calls_it_takes(specialize, monkeypatch):
+    settings = {"epochs": 3, "batch_size": 4, "rng": 1, "specialize": specialize}
+    whole, parts = net(), net()
+    whole.fit(X, Y, **settings)
+
+    def one_step(train, state, learning_rates, losses, max_steps):
+        fields, draws = train.__self__.fields, state.batches_done in (0, 6)  # which the last batch's call does ahead
+        fields.seed = state.seed if draws else state.seed + 1  # of which another order would be drawn
+        return train(state, learning_rates, losses, 1)
+
+    before_calls(monkeypatch, "numba", one_step)
+    parts.fit(X, Y, **settings)
+    assert parts.params.tobytes() == whole.params.tobytes()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "plain"])
+def test_an_epochs_order_is_drawn_once_in_python_however_many_calls_it_takes(backend, monkeypatch):
+    drawn = []
+    draw = random.permutation
+    monkeypatch.setattr(random, "permutation", lambda key, n: drawn.append(key) or draw(key, n))
+    recorder = Recorder(monkeypatch, backend, endless(1))
+    net().fit(X, Y, epochs=3, batch_size=4, rng=1, backend=backend)
+    assert len(recorder.steps) > len(drawn) == 3
 
 
 @pytest.mark.parametrize(("sizes", "rows"), [((3, 4, 1), 4), ((64, 100, 10), 200)])

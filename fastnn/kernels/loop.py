@@ -40,8 +40,9 @@ def loop(steps, job, counters, sums, learning_rates, epoch_losses, n_epochs, max
     mode = flush_denormals()
     while epoch < first_epoch + n_epochs and status == _DONE:
         i = epoch - first_epoch
-        if steps.ordered and team.rank == 0:
+        if steps.ordered and team.rank == 0 and job.order_epoch != epoch:
             call(job.draw_order, job, epoch)
+            job.order_epoch = epoch
         while batch < n_batches:
             if step - first_step == max_steps:
                 status = _PAUSED

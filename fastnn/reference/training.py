@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ def train(
     max_steps: int,
     *,
     loss_and_grad: Callable[..., tuple[float, NDArray]] = loss_and_grad,
+    permutation: Callable[[int, int], NDArray[np.intp]] = random.permutation,
 ) -> Status:
     """Continue a training job from its state.
 
@@ -47,6 +48,8 @@ def train(
         Largest number of steps in this call.
     loss_and_grad : callable
         Computes the loss of a batch and its gradient.
+    permutation : callable
+        `random.permutation`, which may remember its last result.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def train(
     first_epoch, first_step = state.epochs_done, state.steps_done
     for i in range(len(learning_rates)):
         epoch = first_epoch + i
-        order = _order(job, state, epoch) if job.shuffle else None
+        order = _order(job, state, epoch, permutation) if job.shuffle else None
         for batch in range(state.batches_done, job.n_batches):
             if state.steps_done - first_step == max_steps:
                 return Status.PAUSED
@@ -76,19 +79,19 @@ def train(
     return Status.DONE
 
 
-def trainer(job: Job, state: State) -> Train:
+def trainer(job: Job, state: State, **options: Any) -> Train:
     """Make the function that continues a job from its state, as often as it is called.
 
-    Here it is `train`; a twin that must prepare a job before it runs does so only once.
+    Here it is `train` with these options; a twin that must prepare a job before it runs does so only once.
     """
-    return partial(train, job)
+    return partial(train, job, permutation=lru_cache(maxsize=1)(random.permutation), **options)
 
 
-def _order(job: Job, state: State, epoch: int) -> NDArray[np.intp]:
+def _order(job: Job, state: State, epoch: int, permutation: Callable[[int, int], NDArray[np.intp]]) -> NDArray[np.intp]:
     """The order in which an epoch visits the rows."""
     if job.orders is not None:
         return job.orders[epoch % len(job.orders)]
-    return random.permutation(random.key(state.seed, job.member, epoch), len(job.X))
+    return permutation(random.key(state.seed, job.member, epoch), len(job.X))
 
 
 def _train_batch(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ def trainer(job: Job, state: State, **unused: Any) -> Train:
 
     Threads and specialised kernels exist only for the tuned kernels; these arguments are `unused`.
     """
-    return partial(training.train, job, loss_and_grad=plain.loss_and_grad)
+    return training.trainer(job, state, loss_and_grad=plain.loss_and_grad)
 
 
 def objective(job: Job, gradient: NDArray) -> Callable[[], float]:

@@ -55,6 +55,7 @@ JOB_RECORD = np.dtype(
         # buffers
         ("gradient", np.intp),
         ("order", np.intp),  # the rows, shuffled
+        ("order_epoch", np.intp),  # for which epoch: a run may take many calls for it
         ("bad_data", np.intp),  # an integer: whether a thread has met a number that is not finite
         ("block_labels", np.intp),
         ("block_losses", np.intp),  # of each `LOSS_ROWS` rows of a block

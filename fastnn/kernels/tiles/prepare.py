@@ -111,6 +111,7 @@ def _outline(
     shared: tuple[NDArray, ...] = numbers, parameters, all_params
     record["settings"], record["loss_parameter"] = address(numbers), address(parameters)
     record["parts"], record["n_parts"] = address(all_params), 1
+    record["order_epoch"] = -1
     if shuffle:
         record["draw_order"] = _step_address(draw_order, spec.dtype)
     if not with_steps:
