@@ -47,6 +47,17 @@ def test_against_a_direct_computation(last_layer, bias, monkeypatch):
     np.testing.assert_allclose(sure.predict(X[:5], noise=False)[1] ** 2, variance, rtol=1e-5)
 
 
+def test_the_last_layer_alone_takes_no_more_than_its_parameters_do(monkeypatch):
+    """Matrices of all the parameters of this network would take terabytes."""
+    wide = MLP((2, 1000, 1000, 3, 2), rng=0)
+    whole = fastnn.laplace(wide, X, Y, last_layer=True)
+    assert whole.covariance.shape == (8, 8)
+    monkeypatch.setattr(posterior, "_AT_ONCE", 60)  # 20 samples of 3 inputs of the last layer
+    parts = fastnn.laplace(wide, X, Y, last_layer=True)
+    np.testing.assert_allclose(parts.covariance, whole.covariance, rtol=1e-6, atol=1e-9 * whole.prior**2)
+    np.testing.assert_allclose(parts.predict(X), whole.predict(X), rtol=1e-6)
+
+
 def test_further_training_changes_nothing():
     net = trained()
     sure = fastnn.laplace(net, X, Y)

@@ -86,13 +86,13 @@ class Laplace:
         """The outputs' means and variances, without the noise, shape (n, 2, n_out)."""
         spec, params = _in_double(self.model)
         moments = np.empty((len(X), 2, spec.n_out))
-        step = max(1, _AT_ONCE // (spec.n_out * spec.n_params))
+        step = max(1, _AT_ONCE // (spec.n_out * len(self._root)))
         with blas_threads(), np.errstate(all="ignore"):  # infinity in, infinity or NaN out
             for start in range(0, len(X), step):
                 part = slice(start, start + step)
-                moments[part, 0], jacobian = parameter_jacobian(spec, params, X[part])
-                uncertain = jacobian[..., -len(self._root) :]  # the last layer's parameters come last
-                flat = uncertain.reshape(-1, len(self._root)) @ self._root  # a stack would be a product for each sample
+                uncertain = _uncertain(spec, params, X[part].astype(np.float64), self.last_layer)
+                moments[part, 0], jacobian = parameter_jacobian(*uncertain)
+                flat = jacobian.reshape(-1, len(self._root)) @ self._root  # a stack would be a product for each sample
                 moments[part, 1] = np.sum(flat**2, axis=1).reshape(-1, spec.n_out)
         return moments
 
@@ -132,7 +132,8 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
     -----
     With J the Jacobian of the N outputs, w the p parameters and e the errors, the covariance is ``(J^T J / noise^2 + 1
     / prior^2)^-1``, where ``noise^2 = e^T e / (N - gamma)`` and ``prior^2 = w^T w / gamma``, and gamma is the number of
-    parameters that the data determine. It takes ``16 p^2`` bytes and about ``10 p^3`` operations.
+    parameters that the data determine. It takes ``16 p^2`` bytes and about ``10 p^3`` operations; with
+    `last_layer` these parameters are the last layer's alone, however large the layers before it are.
 
     References
     ----------
@@ -155,9 +156,8 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
             "model must have an output activation that squared errors go with, such as identity; "
             f"got {spec.output_activation}"
         )
-    layer = spec.layers[-1]
-    count = layer.n_in * layer.n_out + (layer.n_out if spec.bias else 0) if last_layer else spec.n_params
-    checks.check_memory("matrices of the size of model", 1, 16 * spec.n_params**2)
+    count = spec.n_params - (spec.layers[-1].weights if last_layer else 0)
+    checks.check_memory("matrices of the size of model", 1, 16 * count**2)
     X = checks.check_inputs(X, model.spec, least=1)
     y = checks.check_targets(y, spec, loss, len(X))
     checks.check_finite_data(X, y, None)
@@ -167,13 +167,13 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
         raise ValueError(f"model must have outputs for all of X; row {row} lies outside its domain")
 
     job: Any = Job(spec, params, X, y, loss, LevenbergMarquardt(), len(X))
-    sums = _sums(job)
+    sums = _sums_of_last_layer(job) if last_layer else _sums(job)
     if not sums[-1, -1] > rounding_loss(job):
         raise ValueError(
             "y must not be fitted exactly, as the uncertainty is estimated from the errors that are left; "
             f"got {sqrt(sums[-1, -1] / y.size):.2g} on average, which rounding alone may leave"
         )
-    curvature = np.triu(sums[:-1, :-1])[-count:, -count:]
+    curvature = np.triu(sums[:-1, :-1])
     with blas_threads():
         values, vectors = np.linalg.eigh(curvature + np.triu(curvature, 1).T)
     values[values < count * np.finfo(np.float64).eps * values[-1]] = 0  # which are sums of rounding errors
@@ -185,6 +185,28 @@ def laplace(model: MLP, X: ArrayLike, y: ArrayLike, *, last_layer: bool = False)
 def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:
     """A network's spec and parameters in double precision."""
     return replace(model.spec, dtype="float64"), model.params.astype(np.float64)
+
+
+def _uncertain(
+    spec: NetworkSpec, params: NDArray[Any], X: NDArray[Any], last_layer: bool
+) -> tuple[NetworkSpec, NDArray[Any], NDArray[Any]]:
+    """The network, or its last layer as a network: its spec, its parameters, and the samples that it is given."""
+    if not last_layer or spec.n_layers == 1:
+        return spec, params, X
+    below = replace(spec, sizes=spec.sizes[:-1], activations=spec.activations[:-1])
+    last = replace(spec, sizes=spec.sizes[-2:], activations=spec.activations[-1:])
+    return last, params[below.n_params :], twin("numba", "network").predict(below, params[: below.n_params], X)
+
+
+def _sums_of_last_layer(job: Any) -> NDArray[Any]:
+    """`_sums` of the last layer's parameters alone, whose inputs are computed for some rows at a time."""
+    sums: Any = 0
+    step = max(1, _AT_ONCE // job.spec.sizes[-2])
+    for start in range(0, len(job.X), step):
+        part = slice(start, start + step)
+        spec, params, X = _uncertain(job.spec, job.params, job.X[part], True)
+        sums = sums + _sums(Job(spec, params, X, job.y[part], job.loss, job.optimizer, len(X)))
+    return sums
 
 
 def _sums(job: Any) -> NDArray[Any]:
