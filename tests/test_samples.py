@@ -10,6 +10,7 @@ from fastnn import MLP, SGD, Adam, EarlyStopping, LevenbergMarquardt, fit_many
 from fastnn.jobs.job import Job, State, Status
 from fastnn.kernels import dispatch
 from fastnn.kernels import train as kernels_train
+from fastnn.kernels.tiles import prepare
 from fastnn.kernels.train import trainer
 from fastnn.reference import training as reference
 from fastnn.settings.catalogue import LOSSES
@@ -126,6 +127,15 @@ def test_looking_changes_no_bit():
     plain.fit(X, Y, **settings)
     watched.fit(X, Y, validation_data=(X, Y), callback=lambda epoch: None, **settings)
     assert plain.params.tobytes() == watched.params.tobytes()
+
+
+def test_a_validation_set_needs_no_steps_of_tiles(monkeypatch):
+    """They would be compiled for nothing."""
+    for part in ("backward_address", "_optimizer_address"):
+        monkeypatch.setattr(prepare, part, lambda *args: pytest.fail("part of a step was asked for"))
+    X = np.random.default_rng(0).normal(size=(13, 2))
+    history = MLP((2, 3, 1), rng=0).fit(X, X[:, :1], epochs=2, batch_size=7, l2=0.1, validation_data=(X, X[:, :1]))
+    assert np.isfinite(history.validation_loss).all()
 
 
 def test_large_networks_and_batches_are_not_served_by_default():

@@ -322,7 +322,7 @@ class PreparedForLanes(PreparedJob):
     """A job of a tiny network, with its kind of step and its buffers."""
 
     def __init__(self, job: Job, state: State):
-        super().__init__(job, state, None, with_steps=job.monitor is not None)
+        super().__init__(job, state, None, with_steps=False)
         penalised, clipped = job.l2 > 0, job.max_grad_norm < np.inf
         self.kind, numbers = _kind(job.spec, job.loss.code, self.rule, job.batch_size, penalised, clipped)
         # Not `aligned_empty`, which would make a call of `fit` 4 us longer: the kernel begins at a whole register.

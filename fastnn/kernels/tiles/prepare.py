@@ -95,12 +95,13 @@ def _outline(
     shuffle: bool,
     noisy: bool,
     thresholds: tuple[int, ...],
+    with_layers: bool,
     with_steps: bool,
 ) -> tuple[bytes, tuple[NDArray, ...], int]:
     """What the records of all jobs of a kind have in common; the arrays it points to; the size of their workspace.
 
-    One parameter of the loss serves all targets, and all parameters of the network are updated. Unless `with_steps`,
-    all that computes a step is left out.
+    One parameter of the loss serves all targets, and all parameters of the network are updated. See `PreparedJob` for
+    the last two arguments.
     """
     record, loss = np.zeros(1, JOB_RECORD), catalogue.loss_of(loss_code)
     n_targets = loss.n_targets(spec.n_out)
@@ -114,7 +115,7 @@ def _outline(
     record["order_epoch"] = -1
     if shuffle:
         record["draw_order"] = _step_address(draw_order, spec.dtype)
-    if not with_steps:
+    if not with_layers:
         return record.tobytes(), shared, 0
 
     dtype = np.dtype(spec.dtype)
@@ -127,11 +128,13 @@ def _outline(
     record["x_place"] = size
     record["y_place"] = y_place = size + block_rows * int(record["x_stride"][0])
     record["scale_place"] = scale_place = y_place + (-(-block_rows * n_targets // unit) * unit if shuffle else 0)
-    record["forward"], record["backward"] = forward_address(spec.dtype), backward_address(spec.dtype)
-    record["loss"] = _loss_address(loss, labelled, spec.dtype)
-    record["optimizer"] = _optimizer_address(rule, spec.dtype)
-    if record["x_stride"] > 0:
-        record["gather"] = _step_address(gather if shuffle else copy, spec.dtype)
+    record["forward"] = forward_address(spec.dtype)
+    if with_steps:
+        record["backward"] = backward_address(spec.dtype)
+        record["loss"] = _loss_address(loss, labelled, spec.dtype)
+        record["optimizer"] = _optimizer_address(rule, spec.dtype)
+        if record["x_stride"] > 0:
+            record["gather"] = _step_address(gather if shuffle else copy, spec.dtype)
     return record.tobytes(), (*shared, layers), scale_place + block_rows
 
 
@@ -141,8 +144,10 @@ class PreparedJob:
     def __init__(self, job: Job, state: State, gradient: NDArray | None, with_steps: bool):
         """Lay out a job; with a `gradient` to write to, its steps leave the parameters alone.
 
-        `with_steps` includes what the kernel of tiles takes a step with; the kernel of lanes computes steps by itself.
+        `with_steps` includes what the kernel of tiles takes a step with; the kernel of lanes computes steps by itself,
+        and needs layers for a validation set alone.
         """
+        with_layers = with_steps or (job.monitor is not None and job.monitor.validates)
         labelled, noisy = job.y.ndim == 1, job.input_noise > 0
         block_rows = min(job.batch_size, dispatch.BLOCK_ROWS)
         thresholds = tuple(map(threshold, job.dropout)) if job.dropout else ()
@@ -150,7 +155,7 @@ class PreparedJob:
         self.rule, settings = optimizers.rule_of(job.update_rule)
         outline, shared, n_work = _outline(
             job.spec, block_rows, job.loss.code, for_all, labelled, self.rule, settings, job.shuffle, noisy,
-            thresholds, with_steps,
+            thresholds, with_layers, with_steps,
         )  # fmt: skip
         self.fields = fields = JobFields.from_buffer_copy(outline)
         self.record = np.frombuffer(fields, JOB_RECORD)
@@ -164,8 +169,8 @@ class PreparedJob:
             fields.labels = address(job.y)
         else:
             fields.y = address(job.y)
-        if with_steps or job.shuffle:
-            self._put_buffers(job, block_rows, n_work, with_steps)
+        if with_layers or job.shuffle:
+            self._put_buffers(job, block_rows, n_work, with_layers)
         if gradient is not None:
             fields.gradient, fields.optimizer = address(gradient), 0
         if job.shuffle:
@@ -177,14 +182,14 @@ class PreparedJob:
         # After one pass the data are known to be finite.
         self.checked_steps = state.steps_done + job.n_batches
 
-    def _put_buffers(self, job: Job, block_rows: int, n_work: int, with_steps: bool) -> None:
+    def _put_buffers(self, job: Job, block_rows: int, n_work: int, with_layers: bool) -> None:
         """Make one array of all buffers: integers and losses, then, aligned to registers, work and gradient."""
         fields, n, itemsize = self.fields, len(job.X), job.params.itemsize
         n_losses = -(-block_rows // LOSS_ROWS)
         n_integers = n + block_rows if job.shuffle else 0
         n_own = 8 * (n_losses + 1 + n_integers)
-        n_floats = n_work + job.spec.n_params if with_steps else 0
-        new = aligned_zeros if with_steps else np.zeros
+        n_floats = n_work + job.spec.n_params if with_layers else 0
+        new = aligned_zeros if with_layers else np.zeros
         buffer = new(n_own + REGISTER_BYTES + n_floats * itemsize, np.uint8)
         self.kept += (buffer,)
         place = address(buffer)
@@ -192,7 +197,7 @@ class PreparedJob:
         if job.shuffle:
             fields.order = place + 8 * (n_losses + 1)
             fields.block_labels = fields.order + 8 * n
-        if with_steps:
+        if with_layers:
             fields.work = -(-(place + n_own) // REGISTER_BYTES) * REGISTER_BYTES
             fields.gradient = fields.work + n_work * itemsize
 
