@@ -567,6 +567,27 @@ def test_a_first_partial_fit_that_is_refused_leaves_an_estimator_unfitted():
     same_weights(model, classifier().partial_fit(X, LABELS, classes=[0, 1, 2]), rtol=0, atol=0)
 
 
+def test_a_first_partial_fit_has_one_start_and_a_further_one_in_another_dtype_begins_its_own():
+    model, one = regressor(n_restarts=3), regressor()
+    same_weights(model.partial_fit(X, Y), one.partial_fit(X, Y), rtol=0, atol=0)
+    model.set_params(dtype="float32").partial_fit(X, Y)
+    assert model._stochastic_state.optimizer_state.slots.dtype == model.coefs_[0].dtype == np.float32
+
+
+def test_a_further_partial_fit_goes_on_from_no_run_before_the_fit():
+    used, fresh = (regressor(n_restarts=2, **WIDE) for _ in range(2))
+    used.partial_fit(X, Y[:, 0])
+    for model in (used, fresh):
+        model.fit(X, Y[:, 0]).partial_fit(X, Y[:, 0])
+    same_weights(used, fresh, rtol=0, atol=0)
+
+
+def test_a_validation_set_changes_no_setting():
+    model = classifier(warm_start=True)
+    before = model.get_params()
+    assert model.fit(X, LABELS, validation_data=(X, LABELS)).get_params() == before
+
+
 class Name(str, enum.Enum):  # noqa: UP042 - in texts an enum.StrEnum is its value already
     TANH = "tanh"
 
@@ -581,6 +602,8 @@ def test_weights_whose_sum_is_no_divisor_are_refused():
     for model, targets in ((regressor(), Y), (regressor(solver="lbfgs"), Y), (classifier(), LABELS)):
         with pytest.raises(ValueError, match=r"sample_weight must have a sum of at most .*e\+307; got inf"):
             model.fit(X, targets, np.full(80, 1e307))  # losses were 0, and nothing was trained
+    with pytest.raises(ValueError, match=r"sample_weight must have a sum of at most .*e\+307; got 3.2e\+307"):
+        regressor().fit(X, Y, np.full(80, 4e305))  # of which one output alone would have a loss
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
