@@ -36,6 +36,8 @@ def changed(array, place, value):
 
 
 # ---------------------------------------------------------------- describing a network
+HIDDEN = ", ".join(name for name, row in fastnn.catalogue.ACTIVATIONS.items() if row.hidden)
+
 BAD_NETWORKS = [
     ({"sizes": 3}, TypeError, r"sizes must be two or more integers.*got 3"),
     ({"sizes": "341"}, TypeError, r"sizes must be two or more integers.*got '341'"),
@@ -50,7 +52,7 @@ BAD_NETWORKS = [
     ({"activation": ["tanh", "exp"], "sizes": (3, 4, 4, 1)}, ValueError, r"activation must be .*hidden.*; got 'exp'"),
     ({"activation": ["tanh", "relu"]}, ValueError, r"one for each of 1 hidden layer; got 2 names"),
     ({"activation": None}, TypeError, r"activation must be a name, or one for each of 1 hidden layer; got None"),
-    ({"activation": "step"}, ValueError, "activation must be one of identity, .*, gelu_tanh, sin; got 'step'$"),
+    ({"activation": "step"}, ValueError, f"activation must be one of {HIDDEN}; got 'step'$"),
     ({"activation": "gelu"}, ValueError, "activation must be one of .*; got 'gelu'; did you mean 'gelu_tanh'"),
     ({"output_activation": "linear"}, ValueError, "must be one of .*; got 'linear'; did you mean 'identity'"),
     ({"activation": [3]}, TypeError, r"activation must be one of .*; got 3"),
