@@ -57,8 +57,8 @@ class TrainState:
     steps : int
         Number of steps taken. Inside compiled code it is ``state.counters[2]``.
     learning_rate : float
-        The optimizer's learning rate, which may be changed between two steps. Inside compiled code it is
-        ``state.rates[0]``.
+        The optimizer's learning rate, which may be changed between two steps; to no effect on `Rprop`, for which it is
+        the first step size. Inside compiled code it is ``state.rates[0]``.
 
     Raises
     ------
