@@ -115,16 +115,21 @@ def test_a_tolerance_below_rounding_is_that_of_rounding(backend):
     assert runs[0] == runs[1] == runs[2] < 100
 
 
-def test_a_step_that_overflows_in_float32_is_not_taken(monkeypatch):
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_step_that_overflows_in_float32_is_not_taken(steps, monkeypatch):
     def minimize(function, start, callback, **settings):
-        callback(SimpleNamespace(x=1e39 + start, fun=function(start)[0] / 2))
+        loss, _ = function(start)
+        for x in ([], [start + 1])[steps] + [start + 1e39]:
+            loss /= 2
+            callback(SimpleNamespace(x=x, fun=loss))
 
     monkeypatch.setattr("scipy.optimize.minimize", minimize)
     net = MLP((3, 2), dtype="float32", rng=0)
-    before = net.params.copy()
-    with pytest.warns(RuntimeWarning, match="training diverged in epoch 0"):
-        assert net.fit(X, Y, optimizer=LBFGS(), epochs=9).stopped == "diverged"
-    assert np.array_equal(net.params, before)
+    expected = net.params + np.float32(steps)
+    with pytest.warns(RuntimeWarning, match="training diverged in epoch"):
+        history = net.fit(X, Y, optimizer=LBFGS(), epochs=9)
+    assert (history.stopped, history.epochs) == ("diverged", steps)
+    np.testing.assert_array_equal(net.params, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e-10, 1e-14])

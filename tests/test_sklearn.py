@@ -145,6 +145,7 @@ OPTIONS = [
     {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 30},
     {"early_stopping": True, "validation_fraction": 0.3, "tol": 0.05, "max_iter": 30},
     {"random_state": np.random.RandomState(1)},
+    {"batch_size": N, "random_state": np.random.RandomState(1)},
     {"solver": "sgd", "momentum": 0.0},
     {"solver": "sgd", "momentum": 1},
     {"solver": "lbfgs", "max_fun": 3},
@@ -156,10 +157,10 @@ OPTIONS = [
 @pytest.mark.parametrize("kind", ["multiclass", "regression"])
 def test_every_parameter(kind, params):
     if isinstance(params.get("random_state"), np.random.RandomState):
-        params = {"random_state": 1}  # fitted twice, so that the generator itself must go on alike
         streams = [np.random.RandomState(1), np.random.RandomState(1)]
         models = [
-            estimator(module, kind, random_state=rng) for module, rng in zip((theirs, ours), streams, strict=True)
+            estimator(module, kind, **params | {"random_state": rng})
+            for module, rng in zip((theirs, ours), streams, strict=True)
         ]
         for model in models:
             recorded(lambda model=model: model.fit(X, DATA[kind][1]))

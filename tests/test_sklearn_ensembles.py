@@ -180,6 +180,10 @@ def test_parameters_reach_the_members(monkeypatch):
     np.testing.assert_array_equal(np.sort(rows), weight)
     assert len(given["validation_data"][2]) == 15
     assert (given["early_stopping"].patience, given["early_stopping"].min_improvement) == (3, 0.01)
+    for seed in range(5):
+        settings = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 1, "random_state": seed}
+        classifier(**settings).fit(X, np.repeat(["often", "rare"], [50, 10]))
+        assert np.bincount(given["validation_data"][1]).tolist() == [10, 2]
 
 
 REFUSED = [

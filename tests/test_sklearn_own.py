@@ -10,6 +10,7 @@ import weakref
 import joblib
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -17,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn_cases import LABELS, RNG, SHORT, X, Y, classifier, regressor, same_weights
 
-from fastnn import MLP, Activation, Loss
+from fastnn import MLP, Activation, EarlyStopping, Loss
 from fastnn.kernels.dispatch import members_in_lanes
 from fastnn.settings import catalogue, optimizers
 from fastnn.sklearn import (
@@ -28,6 +29,7 @@ from fastnn.sklearn import (
     fitting,
     restarts,
     to_sklearn,
+    whole_batch,
 )
 from fastnn.sklearn.conventions import initial_weights, update_rule_of
 from fastnn.sklearn.epochs import Epochs
@@ -178,14 +180,35 @@ def test_levenberg_marquardt_keeps_its_accounts_epoch_by_epoch():
 
 
 @pytest.mark.parametrize("weight", [None, RNG.random(20)], ids=["even", "weighted"])
-def test_levenberg_marquardt_stops_by_the_loss_where_no_held_out_target_varies(weight):
+def test_levenberg_marquardt_stops_by_the_loss_where_no_held_out_target_varies(weight, monkeypatch):
+    stops = []
+
+    def spy(*settings, **others):
+        stops.append(EarlyStopping(*settings, **others))
+        return stops[-1]
+
+    monkeypatch.setattr(whole_batch, "EarlyStopping", spy)
     model = regressor(solver="levenberg-marquardt", early_stopping=True, max_iter=200, n_iter_no_change=3)
     model.fit(X[20:], Y[20:], validation_data=(X[:20], np.ones((20, 2)), *([] if weight is None else [weight])))
     assert model.n_iter_ < 200
     assert model.validation_scores_ == [0.0] * model.n_iter_
     assert model.best_validation_score_ == 0.0
+    taken = np.sum(np.ones(20) if weight is None else weight)
+    assert stops[0].min_improvement == pytest.approx(2 * taken * model.tol)  # of a sum of squares
     split = regressor(solver="levenberg-marquardt", early_stopping=True, max_iter=200).fit(X, np.ones(80))
     assert split.validation_scores_ == [0.0] * split.n_iter_
+
+
+def test_lbfgs_ends_where_scipy_says_which_need_not_be_what_it_asked_last(monkeypatch):
+    def minimize(function, start, **settings):
+        function(start + 1)
+        starts.append(start)
+        return OptimizeResult(x=start, fun=0.5, nit=1, status=0, success=True, message="")
+
+    starts = []
+    monkeypatch.setattr("scipy.optimize.minimize", minimize)
+    model = regressor(solver="lbfgs").fit(X, Y)
+    assert set(np.concatenate([part.ravel() for part in (*model.coefs_, *model.intercepts_)])) == set(starts[0])
 
 
 def test_rprop_takes_whole_batches():
