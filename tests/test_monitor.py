@@ -545,3 +545,13 @@ def test_a_target_without_r2_leaves_that_of_the_others(backend):
     error = ((net.predict(X) - y)[:, 1] ** 2).sum() / ((y - y.mean(axis=0))[:, 1] ** 2).sum()
     assert np.isclose(r2[1], 1 - error, rtol=1e-12)
     assert np.isfinite(r2).all()
+
+
+def test_a_run_of_no_epoch_has_no_best_epoch():
+    net, y = MLP((3, 1), rng=0), np.sin(X[:, 0])
+    stopping = EarlyStopping(60, restore_best=False)
+    for _ in range(2):
+        settings = {"optimizer": LevenbergMarquardt(), "epochs": 60, "early_stopping": stopping}
+        history = net.fit(X, y, validation_data=(X, y), **settings)
+        assert history.stopped == "converged"
+    assert (history.epochs, history.best_epoch) == (0, None)
