@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from threading import Event
 
 import numpy as np
@@ -12,6 +13,8 @@ from fastnn.ensembles.threads import Report, share, silent
 from fastnn.jobs.members import MembersJob, MembersOutcome
 from fastnn.kernels.jit.importing import importing_numba
 from fastnn.settings.initializers import INITIALIZERS
+from fastnn.settings.solvers import Solver
+from fastnn.training.blas import blas_threads
 
 
 def train_members(
@@ -50,8 +53,11 @@ def train_members(
         new_worker = in_lanes(job, outcome)
     else:
         new_worker = one_by_one(job, outcome, halt)
+    # Each member limits BLAS for itself; within this limit none changes it while another computes.
+    limited_blas = blas_threads() if isinstance(job.optimizer, Solver) else nullcontext()
     try:
-        share(new_worker, min(threads, len(job)), outcome, report, halt)
+        with limited_blas:
+            share(new_worker, min(threads, len(job)), outcome, report, halt)
         if job.specialize:
             rewind(job, first, outcome, report)
     except BaseException:  # Ctrl-C: a member that diverged is not finished until `rewind` has found what it keeps
