@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isinf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,16 +142,16 @@ def _table(name: str, array: NDArray) -> str:
 
 def _braces(array: NDArray) -> str:
     if array.ndim == 1:
-        return "{" + ", ".join(_exact(x) for x in array) + "}"
+        return "{" + ", ".join(map(_exact, array.tolist())) + "}"
     return "{" + ",\n    ".join(_braces(part) for part in array) + "}"
 
 
-def _exact(x: np.floating) -> str:
-    if np.isnan(x):
+def _exact(x: float) -> str:
+    if isnan(x):
         return "NAN"
-    if np.isinf(x):
+    if isinf(x):
         return "INFINITY" if x > 0 else "-INFINITY"
-    return f"R({float(x).hex()})"
+    return f"R({x.hex()})"
 
 
 # ---------------------------------------------------------------- products
@@ -335,7 +336,7 @@ def _self_test(spec: NetworkSpec, name: str, test: SelfTest) -> str:
     arguments = "inputs[i], out" if n == spec.n_out else f"inputs[i], out, out + {spec.n_out}"
 
     def doubles(of: str, array: NDArray) -> str:
-        rows = [", ".join(_exact(x).removeprefix("R(").removesuffix(")") for x in row) for row in array]
+        rows = [", ".join(_exact(x).removeprefix("R(").removesuffix(")") for x in row) for row in array.tolist()]
         body = ",\n    ".join(f"{{{row}}}" for row in rows)
         return f"static const double {of}[{SAMPLES}][{n}] = {{{body}}};"
 

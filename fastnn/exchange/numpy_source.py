@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,10 +85,11 @@ def _literal(array: NDArray, indent: str = "") -> str:
     """An array whose numbers are written with as many digits as tell them apart from every other."""
 
     def number(x: np.floating) -> str:
-        if not np.isfinite(x):
-            return f"float('{x}')"
+        value, digits = float(x), str(x)
+        if not isfinite(value):
+            return f"float('{value}')"
         # Python reads a float64: rounded once more, that of the digits of 7.038531e-26 is another float32.
-        return str(x) if array.dtype.type(float(str(x))) == x else repr(float(x))
+        return digits if array.dtype.type(float(digits)) == x else repr(value)
 
     def nested(part: NDArray, indent: str) -> str:
         if part.ndim == 1:
