@@ -48,7 +48,8 @@ def read_csv(data: bytes, path: str, known: list[str], reading: Reading) -> tupl
     with InterruptsHeld(), tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         copy = Path(folder, "table.csv")  # in UTF-8, by a name that is no pattern
         _write(copy, text)
-        shape = _sniff(connection, str(copy), separator, reading)
+        quoted = any(mark in text for mark in "\"'\\")
+        shape = _sniff(connection, str(copy), separator, reading, quoted)
         if likely and not _cells(next(_rows(text.split("\n", FEW_LINES)[:FEW_LINES]))[1], shape["sep"]) & set(known):
             shape["sep"] = likely
         if shape["sep"] == " " and '"' not in text:  # columns that stand below each other
@@ -143,9 +144,10 @@ def _cells(line: str, separator: str) -> set[str]:
     return {cell.strip().strip("'") for cell in cells}
 
 
-def _sniff(connection: Any, path: str, separator: str | None, reading: Reading) -> dict[str, Any]:
-    """The separator, the quotes and their escape that DuckDB finds."""
+def _sniff(connection: Any, path: str, separator: str | None, reading: Reading, quoted: bool) -> dict[str, Any]:
+    """The separator, the quotes and their escape that DuckDB finds; unless `quoted` it tries none."""
     given = {"comment": reading.comment or "", **({"delim": separator} if separator else {})}
+    given |= {} if quoted else {"quote": '"', "escape": '"'}
     options = ", ".join(f"{name} = {_sql(value)}" for name, value in given.items())
     found = None
     for more in ("", ", strict_mode = false"):
