@@ -363,4 +363,4 @@ def std_of(outputs: NDArray[Any]) -> NDArray[Any]:
 @np.errstate(under="ignore")
 def quantiles_of(outputs: NDArray[Any], q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Quantiles, shape (..., n, n_out), for `q` of any shape, of which NumPy takes few."""
-    return np.quantile(outputs.astype(np.float64), q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])
+    return np.quantile(outputs.astype(np.float64, copy=False), q.ravel(), axis=0).reshape(*q.shape, *outputs.shape[1:])

@@ -29,7 +29,7 @@ def finite_outputs(model: MLP | Ensemble, X: NDArray[Any]) -> NDArray[np.float64
     """
     if isinstance(model, Ensemble) and not len(model):
         raise ValueError("model must have members; got an ensemble of none")
-    outputs = model.predict(X).astype(np.float64)
+    outputs = model.predict(X).astype(np.float64, copy=False)
     bad = ~np.isfinite(outputs)
     if bad.any():
         row = np.argwhere(bad)[0][-2]

@@ -77,7 +77,7 @@ class Intervals:
         TypeError, ValueError
             As in `MLP.predict`.
         """
-        outputs = self.model.predict(X).astype(np.float64)
+        outputs = self.model.predict(X).astype(np.float64, copy=False)
         if self.method == "jackknife+":
             return self._jackknife(outputs)
         low, middle, high, unit = _ends(outputs, self.method, self.min_variance)
