@@ -61,6 +61,15 @@ def bench_batches(benchmark, batch):
     _timed(benchmark, "batches", "weight and row", net.spec.n_params * 4096, train)
 
 
+@pytest.mark.parametrize("rows", [1000, 100_000, 1_000_000, 10_000_000])
+def bench_epochs(benchmark, rows):
+    """An epoch of this many rows through 2-4-1, in shuffled batches of 1,000."""
+    net = MLP((2, 4, 1), dtype="float32", rng=0)
+    X = RNG.standard_normal((rows, 2), dtype=np.float32)
+    train = partial(net.fit, X, X[:, 0], optimizer=SGD(1e-6), epochs=1, batch_size=1000, progress=False)
+    _timed(benchmark, "epochs", "row", rows, train, rounds=3)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 4, 8, 64, 1000, 30_000, 1_000_000])
 def bench_rows(benchmark, rows):
     """`predict` of 16-64-64-1 for this many rows."""
