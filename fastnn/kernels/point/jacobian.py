@@ -1,5 +1,7 @@
 """The Jacobian at one sample: backwards from the outputs or forwards from the inputs, whichever are fewer.
 
+Where there are as many, forwards: a tangent is read number by number, which waits for no store of another width.
+
 The layers run once with a tape of the activations' slopes, then a gradient is pulled back for each output, or a tangent
 pushed on for each input. Through a large network many go together, as the rows of a matrix: a weight that is fetched
 serves them all.
@@ -81,7 +83,7 @@ def _choose_fill(architecture, rows, stride, p, here, there, slopes, jac):
                 write(tangents + r * stride, jac + (first + r) * column_stride, row_stride, size.n_out)
 
     if jacobian_rows(spec) == 1:
-        return row_by_row if spec.n_out <= spec.n_in else column_by_column
+        return row_by_row if spec.n_out < spec.n_in else column_by_column
     return rows_together if spec.n_out <= spec.n_in else columns_together
 
 
