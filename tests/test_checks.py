@@ -13,6 +13,7 @@ import fastnn
 from fastnn import MLP, SGD, Adam, AdamW, RMSprop, Rprop, VelocitySGD
 from fastnn.checks import all_finite, check_optimizer
 from fastnn.settings import schedules
+from fastnn.settings.schedules import ReduceOnPlateau
 
 X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
 Y = np.array([[0.0], [1], [1], [0]])
@@ -800,3 +801,10 @@ def test_arguments_have_the_same_defaults_in_every_call_and_version(function):
     given = {p.name: p.default for p in parameters if p.name in DEFAULTS and p.default is not p.empty}
     assert given
     assert given == {name: DEFAULTS[name] for name in given}
+
+
+def test_bounds_may_meet_and_what_a_loss_does_not_take_may_be_anything():
+    for optimizer in (Rprop(0.1, step_min=0.1, step_max=0.1), SGD(ReduceOnPlateau(0.1, min_rate=0.1))):
+        assert net().fit(X, Y, epochs=2, optimizer=optimizer).epochs == 2
+    for delta in (1e-50, [1e-50] * Y.shape[1]):
+        assert net(dtype="float32").fit(X, Y, epochs=1, loss="mse", delta=delta).epochs == 1

@@ -466,6 +466,7 @@ def test_a_fraction_counts_as_it_is_written(n, fraction, held):
 BAD = [
     ({"validation_fraction": 0.5, "validation_data": (X, X)}, ValueError, "validation_fraction must be None where"),
     ({"validation_fraction": 1.0}, ValueError, r"validation_fraction must be a number in \(0, 1\); got 1.0"),
+    ({"validation_fraction": 1 - 1e-12}, ValueError, "validation_fraction must leave samples on both sides of 40; got"),
     (
         {"validation_fraction": 0.001},
         ValueError,

@@ -302,6 +302,13 @@ def test_functions_are_those_of_when_they_were_given(monkeypatch):
     assert rows[2].name.endswith(fingerprint(*rows[2].functions)), "what is compiled is what the fingerprint is of"
 
 
+def test_a_loss_is_looked_at_again_where_it_is_said_to_be_defined_elsewhere():
+    functions = lambda o, y: o - y * np.log(o), lambda o, y: 1 - y / o
+    check_own_loss(Loss(*functions, outputs=(0.0, np.inf), targets=(0.0, np.inf)))
+    with pytest.raises(ValueError, match="must be finite; at o = -"):
+        check_own_loss(Loss(*functions))
+
+
 def test_a_loss_is_looked_at_once(monkeypatch):
     check_own_loss(SQUARED)
     monkeypatch.setattr("fastnn.checks.own._compiled", lambda *_: pytest.fail("looked at again"))

@@ -198,6 +198,7 @@ def test_what_is_refused():
         r"^dydx must hold a number somewhere": {"dydx": np.full_like(DYDX, np.nan)},
         r"^directions must be None without dydx": {"directions": np.eye(2)},
         r"^directions must have shape \(n_directions, 2\); got \(3,\)": {"dydx": DYDX, "directions": np.ones(3)},
+        r"^directions must be finite; got nan": {"dydx": DYDX[:, :, :1], "directions": [[np.nan, 1.0]]},
         r"^dydx_weight must be": {"dydx": DYDX, "dydx_weight": -1.0},
         r"^dydx must be None with dropout": {"dydx": DYDX, "dropout": 0.5},
         r"^dydx must be None with regularisation='bayesian'": {
