@@ -808,3 +808,5 @@ def test_bounds_may_meet_and_what_a_loss_does_not_take_may_be_anything():
         assert net().fit(X, Y, epochs=2, optimizer=optimizer).epochs == 2
     for delta in (1e-50, [1e-50] * Y.shape[1]):
         assert net(dtype="float32").fit(X, Y, epochs=1, loss="mse", delta=delta).epochs == 1
+    with pytest.raises(ValueError, match="delta must be a finite number above 0; got 1e-310"):  # which is 0 to kernels
+        net().fit(X, Y, epochs=1, loss="huber", delta=1e-310)
