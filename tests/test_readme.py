@@ -13,6 +13,8 @@ import pytest
 import fastnn
 from fastnn.apps.cli import build_parser
 from fastnn.apps.commands import COMMANDS
+from fastnn.settings import catalogue
+from fastnn.settings.initializers import INITIALIZERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -70,6 +72,12 @@ def test_the_readme_leads_to_the_index_and_that_to_every_page():
     assert "(docs/index.md)" in README
     trees = re.findall(r"```{toctree}\n(.*?)^```$", "".join(TEXTS.values()), flags=re.MULTILINE | re.DOTALL)
     assert {page.stem for page in PAGES[1:]} - {"index"} <= set(re.findall(r"\w+", "".join(trees)))
+
+
+def test_what_is_in_it_names_every_row_of_the_catalogue():
+    tables = (catalogue.ACTIVATIONS, catalogue.LOSSES, catalogue.OPTIMIZERS, INITIALIZERS)
+    named = set(re.findall(r"\w+", TEXTS["contents.md"]))
+    assert not {name for table in tables for name in table} - named
 
 
 def test_the_api_reference_holds_every_public_name():

@@ -1,7 +1,8 @@
 """One row for each activation, loss and optimizer.
 
 A row holds the properties that the rest of the package asks for; the functions themselves are defined, under the same
-names, in `fastnn.reference` and in `fastnn.kernels.functions`. Tests and documentation are driven by these tables.
+names, in `fastnn.reference` and in `fastnn.kernels.functions`. Tests are driven by these tables, and hold a page of the
+documentation to them.
 """
 
 from __future__ import annotations
