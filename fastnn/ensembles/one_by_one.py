@@ -57,8 +57,7 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
 
 def _loss_of(job: Job) -> float:
     """The loss of a job whose solver took no step."""
-    whole = replace(job, optimizer=SGD(0.0), shuffle=False, monitor=None, trainable=None)
-    return twin("numba", "training").objective(whole, np.empty_like(job.params))()
+    return twin("numba", "training").objective(job, np.empty_like(job.params))()
 
 
 def _job_of_member(job: MembersJob, k: int, params: NDArray) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from fastnn.jobs.job import Job, State, Train
 from fastnn.kernels import dispatch
 from fastnn.kernels.lanes.samples import PreparedForLanes
 from fastnn.kernels.tiles.prepare import PreparedForTiles
+from fastnn.settings.optimizers import SGD
 
 
 def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None = None) -> Train:
@@ -32,6 +34,8 @@ def trainer(job: Job, state: State, *, threads: int = 1, specialize: bool | None
 
 def objective(job: Job, gradient: NDArray) -> Callable[[], float]:
     """What gives the loss of all a job's data, and its gradient: see `fastnn.reference.training.objective`."""
+    # One step of all parameters, which is not taken.
+    job = replace(job, optimizer=SGD(0.0), batch_size=len(job.X), shuffle=False, trainable=None, monitor=None)
     state = State.for_gradient(job.spec.dtype)
     prepared, rate, loss = _prepared(job, state, gradient), np.zeros(1), np.empty(1)
 

@@ -138,7 +138,7 @@ def objective(
     Parameters
     ----------
     job : Job
-        The job, whose parameters are read at each call.
+        The job, whose parameters are read at each call; how it would train them, and which, does not matter.
     gradient : ndarray, shape (n_params,)
         Receives the gradient.
     loss_and_grad : callable

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
 from fastnn.jobs.job import Job, State, Status
-from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LBFGS
 from fastnn.training.blas import norm
 from fastnn.training.interrupts import Interrupted, Interrupts
@@ -52,9 +51,8 @@ class Lbfgs:
         assert isinstance(job.optimizer, LBFGS)
         self._job, self._rule, self._end_epoch, self._answer = job, job.optimizer, end_epoch, interrupts.answer
         self._frozen, self._tried = job.frozen, np.empty_like(job.params)
-        trial = replace(job, params=self._tried, optimizer=SGD(0.0), shuffle=False, monitor=None, trainable=None)
         self._gradient_of_tried = np.empty_like(job.params)
-        self._objective = twin(backend, "training").objective(trial, self._gradient_of_tried)
+        self._objective = twin(backend, "training").objective(replace(job, params=self._tried), self._gradient_of_tried)
         self._start = job.params.astype(np.float64)
         self._loss: float | None = None  # before the next iteration
         self._first_slope = 0.0  # the largest derivative at the start, relative to the root of the loss

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from math import isfinite, sqrt
 from typing import NamedTuple
 
@@ -36,7 +37,6 @@ from fastnn.jobs.job import Job, State, Status
 from fastnn.jobs.missing import counted_weights
 from fastnn.jobs.monitor import MonitorState
 from fastnn.settings import catalogue
-from fastnn.settings.optimizers import SGD
 from fastnn.settings.solvers import LevenbergMarquardt, is_bayesian
 from fastnn.training import evidence
 from fastnn.training.blas import norm
@@ -134,6 +134,7 @@ class _Problem:
     def __init__(self, job: Job, backend: str, interrupts: Interrupts):
         assert isinstance(job.optimizer, LevenbergMarquardt)
         self.job, self.spec, self.rule, self.answer = job, job.spec, job.optimizer, interrupts.answer
+        self.backend = backend
         self.network, self.equations = twin(backend, "network"), twin(backend, "normal_equations")
         self.eps = float(np.finfo(job.params.dtype).eps)
         weights = job.weights
@@ -146,13 +147,6 @@ class _Problem:
         self.divisor, self.n_targets = divisor, float(counted.sum()) * job.spec.n_out
         self.is_bayesian = is_bayesian(self.rule)
         self.slopes = SlopeResiduals(job, backend) if job.slopes is not None else None
-        self.targets, self.pull = np.empty(job.y.shape, job.spec.dtype), np.empty_like(job.params)
-        loss = catalogue.LOSSES["mse" if job.loss.mean else "sse"]
-        pulled = replace(
-            job, y=self.targets, loss=loss.where_present() if job.loss.masked else loss, optimizer=SGD(0.0),
-            shuffle=False, l2=0.0, slopes=None, monitor=None, trainable=None,
-        )  # fmt: skip
-        self.pull_to_targets = twin(backend, "training").objective(pulled, self.pull)
         bytes_a_sample = (job.spec.n_params + 1) * job.spec.n_out * job.params.itemsize
         self.block_rows = max(1, min(BLOCK_ROWS // job.spec.n_out, len(job.X), self.rule.memory // bytes_a_sample))
 
@@ -219,12 +213,22 @@ class _Problem:
         ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
         second = (ahead - 2 * (scale * values).astype(np.float64) + behind) / PROBE**2
         second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
-        self.targets[:] = outputs - slopes * second  # the error is r'' times what the chain rule asks for
+        loss_of_targets, targets, gradient = self._squared_errors
+        targets[:] = outputs - slopes * second  # the error is r'' times what the chain rule asks for
         if job.loss.masked:
-            self.targets[np.isnan(job.y)] = np.nan
-        if not isfinite(self.pull_to_targets()):
+            targets[np.isnan(job.y)] = np.nan
+        if not isfinite(loss_of_targets()):
             return np.full(len(here), np.nan)
-        return self._of_trained(self.pull.astype(np.float64) / 2)
+        return self._of_trained(gradient.astype(np.float64) / 2)
+
+    @cached_property
+    def _squared_errors(self) -> tuple[Callable[[], float], NDArray, NDArray]:
+        """What gives the squared errors of targets, for `bend`; where these stand, and where it writes the gradient."""
+        targets, gradient = np.empty(self.job.y.shape, self.spec.dtype), np.empty_like(self.job.params)
+        loss = catalogue.LOSSES["mse" if self.job.loss.mean else "sse"]
+        loss = loss.where_present() if self.job.loss.masked else loss
+        job = replace(self.job, y=targets, loss=loss, l2=0.0, slopes=None)
+        return twin(self.backend, "training").objective(job, gradient), targets, gradient
 
 
 def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linearised) -> NDArray | None:
