@@ -16,7 +16,7 @@ import numpy as np
 from numba.extending import overload
 
 from fastnn.kernels.functions.own import loss_of_vectors
-from fastnn.kernels.functions.vecmath import exp, log, sigmoid, softplus, softplus_less
+from fastnn.kernels.functions.vecmath import exp, log, log1p_of_fraction, sigmoid, softplus
 from fastnn.kernels.jit.compiling import inlined
 from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.simd import (
@@ -105,8 +105,14 @@ def poisson(z, y, parameter):
 
 @inlined
 def binary_cross_entropy(z, y, parameter):
-    """``-y log(p) - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``."""
-    return softplus_less(z, y)
+    """``-y log(p) - (1 - y) log(1 - p)`` with ``p = sigmoid(z)``, which is ``softplus(z) - y z``.
+
+    The large terms cancel before the small one is added, which is all that is left where y is 1 and z is large. There
+    the derivative is ``-sigmoid(-z)``.
+    """
+    e = exp(-absolute(z))
+    value = fma(-y, z, select(z < 0.0, 0.0, z)) + log1p_of_fraction(e)
+    return value, fma(1.0 - y, select(z < 0.0, e, 1.0), -y * select(z < 0.0, 1.0, e)) / (e + 1.0)
 
 
 @inlined

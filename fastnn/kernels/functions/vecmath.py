@@ -158,23 +158,11 @@ def sigmoid(x):
 @inlined
 def softplus(x):
     """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|))."""
-    return select(x < 0.0, 0.0, x) + _log1p_of_exp(exp(-absolute(x)))
+    return select(x < 0.0, 0.0, x) + log1p_of_fraction(exp(-absolute(x)))
 
 
 @inlined
-def softplus_less(x, y):
-    """``log(1 + exp(x)) - y x`` and its derivative ``sigmoid(x) - y``, from the same exponential.
-
-    The large terms cancel before the small one is added, which is all that is left where y is 1 and x is large. There
-    the derivative is ``-sigmoid(-x)``.
-    """
-    e = exp(-absolute(x))
-    value = fma(-y, x, select(x < 0.0, 0.0, x)) + _log1p_of_exp(e)
-    return value, fma(1.0 - y, select(x < 0.0, e, 1.0), -y * select(x < 0.0, 1.0, e)) / (e + 1.0)
-
-
-@inlined
-def _log1p_of_exp(e):
+def log1p_of_fraction(e):
     """``log(1 + e)``, with e in [0, 1]."""
     return fma(-e * e, polynomial(e, by_dtype(e, LOG1P_32, LOG1P_64)), e)
 
