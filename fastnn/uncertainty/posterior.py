@@ -90,7 +90,7 @@ class Laplace:
         with blas_threads(), np.errstate(all="ignore"):  # infinity in, infinity or NaN out
             for start in range(0, len(X), step):
                 part = slice(start, start + step)
-                uncertain = _uncertain(spec, params, X[part].astype(np.float64), self.last_layer)
+                uncertain = _uncertain_part(spec, params, X[part].astype(np.float64), self.last_layer)
                 moments[part, 0], jacobian = parameter_jacobian(*uncertain)
                 flat = jacobian.reshape(-1, len(self._root)) @ self._root  # a stack would be a product for each sample
                 moments[part, 1] = np.sum(flat**2, axis=1).reshape(-1, spec.n_out)
@@ -187,7 +187,7 @@ def _in_double(model: MLP) -> tuple[NetworkSpec, NDArray[np.float64]]:
     return replace(model.spec, dtype="float64"), model.params.astype(np.float64)
 
 
-def _uncertain(
+def _uncertain_part(
     spec: NetworkSpec, params: NDArray[Any], X: NDArray[Any], last_layer: bool
 ) -> tuple[NetworkSpec, NDArray[Any], NDArray[Any]]:
     """The network, or its last layer as a network: its spec, its parameters, and the samples that it is given."""
@@ -204,7 +204,7 @@ def _sums_of_last_layer(job: Any) -> NDArray[Any]:
     step = max(1, _AT_ONCE // job.spec.sizes[-2])
     for start in range(0, len(job.X), step):
         part = slice(start, start + step)
-        spec, params, X = _uncertain(job.spec, job.params, job.X[part], True)
+        spec, params, X = _uncertain_part(job.spec, job.params, job.X[part], True)
         sums = sums + _sums(Job(spec, params, X, job.y[part], job.loss, job.optimizer, len(X)))
     return sums
 

@@ -115,7 +115,7 @@ def layout(
         if activation.name != "identity":
             row[ACTIVATE] = _activate_address(activation, spec.dtype)
         last = l == spec.n_layers - 1
-        forward_product, weights_back, inputs_back = product, product, product
+        forward_product = weights_back = inputs_back = product
         if last and layer.n_out == 1:
             forward_product, weights_back, inputs_back = narrow.dots, narrow.weighted_sum, narrow.outer
         elif layer.n_out <= min(HALF_TILE, space.unit // 2):
