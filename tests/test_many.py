@@ -23,6 +23,7 @@ from fastnn import (
     load,
 )
 from fastnn.jobs.job import Job, State
+from fastnn.jobs.monitor import Monitor
 from fastnn.jobs.records import DIVERGED, FINISHED, Records
 from fastnn.models.ensemble import Ensemble
 from fastnn.reference import training as reference
@@ -587,6 +588,24 @@ def test_a_solver_trains_each_member_as_fit_does(solver, tmp_path):
     assert still.any() or isinstance(solver, LBFGS)
     for k in np.flatnonzero(still):
         assert again.loss[k] == many[k].loss_and_grad(X, Y, sample_weight=weights[k], l2=0.01)[0]
+
+
+@pytest.mark.parametrize("monitored", ["loss", "validation", "metric"])
+def test_a_solver_that_starts_at_its_minimum_ranks_by_what_early_stopping_monitors(monitored):
+    spec, settings = MLP((3, 2)).spec, {"optimizer": LevenbergMarquardt(), "early_stopping": EarlyStopping(9)}
+    data = None if monitored == "loss" else (X + 0.1, Y)
+    if monitored == "metric":
+        settings["early_stopping"] = EarlyStopping(9, monitor="metric")
+    there = fit_many(spec, X, Y, params=params(spec, 1), optimizer=LevenbergMarquardt(), epochs=50)
+    starts = np.concatenate([params(spec, 1) + 100, there.params])
+    many = fit_many(spec, X, Y, params=starts, epochs=1, validation_data=data, **settings)
+    assert many.records.epochs.tolist() == [1, 0]
+    monitor = Monitor() if data is None else Monitor(*data)
+    wanted = many.loss[1] if data is None else many[1].loss_and_grad(*data)[0]
+    if monitored == "metric":
+        wanted = -monitor.judge(many[1].predict(data[0]), LOSSES["mse"])
+    assert many.records.best[1] == wanted
+    assert data is not None or many.best(1).positions.tolist() == [1]
 
 
 def test_members_that_stall_are_told():

@@ -17,7 +17,7 @@ from fastnn.jobs.monitor import Monitor, MonitorState
 from fastnn.jobs.records import STATUS_NAMES
 from fastnn.settings.optimizers import SGD, Optimizer
 from fastnn.settings.schedules import ReduceOnPlateau, Schedule
-from fastnn.training.fit import fit
+from fastnn.training.fit import end_epoch_of, fit
 from fastnn.training.twins import twin
 
 
@@ -45,7 +45,7 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
     records = outcome.records
     records.epochs[k], records.steps[k] = run.epochs, run.state.steps_done
     if run.stopped != "diverged":
-        records.loss[k] = run.loss[-1] if run.epochs else _loss_of(job_of_one)
+        records.loss[k] = run.loss[-1] if run.epochs else _look_at_start(job_of_one, run.state)
     if job.stopping is not None:
         records.best[k] = run.state.monitor_state[MonitorState.BEST]
     if job.history:
@@ -55,9 +55,12 @@ def _train_member(job: MembersJob, k: int, outcome: MembersOutcome, halt: Event)
     records.status[k] = STATUS_NAMES.index(run.stopped)
 
 
-def _loss_of(job: Job) -> float:
-    """The loss of a job whose solver took no step."""
-    return twin("numba", "training").objective(job, np.empty_like(job.params))()
+def _look_at_start(job: Job, state: State) -> float:
+    """The loss of a job whose solver took no step; what is monitored goes into the state, as after an epoch."""
+    loss = twin("numba", "training").objective(job, np.empty_like(job.params))()
+    if job.monitor is not None:
+        end_epoch_of("numba")(job, state, loss, np.ones(1), 0)
+    return loss
 
 
 def _job_of_member(job: MembersJob, k: int, params: NDArray) -> Job:

@@ -156,12 +156,12 @@ def _trainer(
     if isinstance(job.optimizer, LBFGS):
         from fastnn.training.lbfgs import Lbfgs
 
-        lbfgs = Lbfgs(job, backend, _end_epoch(backend), interrupts)
+        lbfgs = Lbfgs(job, backend, end_epoch_of(backend), interrupts)
         return lbfgs.train, closing(lbfgs)
     if isinstance(job.optimizer, Solver):
         from fastnn.training import least_squares
 
-        solve = partial(least_squares.train, backend=backend, end_epoch=_end_epoch(backend), interrupts=interrupts)
+        solve = partial(least_squares.train, backend=backend, end_epoch=end_epoch_of(backend), interrupts=interrupts)
         return partial(solve, job), _NOTHING
     trainer = twin(backend, "training").trainer
     if backend != "numba":
@@ -172,11 +172,11 @@ def _trainer(
 
     if options:  # each batch is a job of its own, and takes the path of networks of any size
         options = options | {"specialize": False}
-    feed = Feed(job, partial(trainer, **options), _end_epoch(backend), interrupts)
+    feed = Feed(job, partial(trainer, **options), end_epoch_of(backend), interrupts)
     return feed.train, feed
 
 
-def _end_epoch(backend: str) -> Callable[..., bool]:
+def end_epoch_of(backend: str) -> Callable[..., bool]:
     """The function that ends an epoch, for training loops in Python."""
     return partial(twin("numpy", "end_epoch").end_epoch, evaluate=twin(backend, "network").evaluate)
 
