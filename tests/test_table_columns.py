@@ -108,6 +108,15 @@ def test_categories_that_give_a_number_away_are_left_out(y, column, left_out):
 
 
 @pytest.mark.parametrize(
+    "column", [[f"metal {'hbdacegfjilk'[k % 12]}" for k in range(60)], 10 ** (np.arange(60) % 12 / 4)]
+)
+def test_a_column_that_tells_the_clusters_of_a_number_is_used(column):
+    y = np.arange(60) % 12 * 3 + 0.1 * RNG.normal(size=60)  # as repeated measurements of each metal or dose are
+    table = preparing.prepare(polars.DataFrame({"noise": NOISE[:60], "c": column, "y": y}), "y", None, 0)
+    assert table.left_out == {}
+
+
+@pytest.mark.parametrize(
     ("column", "kind"),
     [
         (["01234", "00042"] * 100, "category"),

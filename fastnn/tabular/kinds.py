@@ -18,6 +18,7 @@ USABLE = ("number", "date", "category", "many", "text")  # kinds that can become
 MOST_LEVELS = 50  # more categories than that are encoded by the target's mean
 FIRST = 1000  # rows enough to see that most columns are no function of the target
 LEAST_ROWS = 10  # the order of fewer means nothing
+TOUCHING = 0.25  # of a target's bands are as near to the next as their own values are, or the bands are but far apart
 STRAY, STRAY_TEXTS = 0.05, 5  # of its rows, and different ones: a column of numbers or dates with more is one of texts
 MIXED = 0.5  # of its rows: a column with more other texts is not meant to be one of numbers
 _ID = re.compile(
@@ -205,8 +206,10 @@ def _leakage(column: ColumnProfile, target: Target, y: NDArray) -> str:
         return "a copy of the target"
     if not (_follows(x[:FIRST], y[:FIRST]) and _follows(x, y)):
         return ""
-    levels = len(np.unique(x))
-    return "an exact function of the target" if levels >= LEAST_ROWS or levels == len(np.unique(y)) > 1 else ""
+    levels, different = len(np.unique(x)), len(np.unique(y))
+    if levels == different > 1 or (levels >= LEAST_ROWS and (2 * levels > different or _bands(x, y))):
+        return "an exact function of the target"
+    return ""
 
 
 def _in_order_of(y: NDArray, x: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -224,6 +227,18 @@ def _follows(x: NDArray, y: NDArray) -> bool:
         return not rising[ties].any()
     falling = np.diff(x[np.lexsort((-x, y))])
     return bool((falling <= 0).all()) and not falling[ties].any()
+
+
+def _bands(x: NDArray, y: NDArray) -> bool:
+    """Whether x, which follows y, cuts its range into bands; not so if x, such as a dose, tells clusters of y apart.
+
+    The gap between bands is a gap between any two neighbours, that between clusters is wider than those in them.
+    """
+    y, first = np.unique(y, return_index=True)
+    gaps, inner = np.diff(y), np.diff(x[first]) == 0
+    widest = np.zeros(len(y) - inner.sum())
+    np.maximum.at(widest, np.cumsum(~inner)[inner], gaps[inner])
+    return bool((gaps[~inner] <= np.maximum(widest[:-1], widest[1:])).mean() >= TOUCHING)
 
 
 def judge_columns(
