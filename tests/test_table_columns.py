@@ -153,6 +153,12 @@ def test_a_few_texts_among_dates_count_as_missing(strays):
         column.read(polars.Series("c", ["never"]), Numerals())
 
 
+def test_dates_in_iso_8601_without_a_time_are_none_of_those_texts():
+    days = [f"2023-03-{1 + k % 20:02d}" + " 12:00:00" * (k % 5 > 0) for k in range(N)]  # midnight, as R writes it
+    column = prepared(c=days).columns[1]
+    assert (column.kind, column.form, column.strays, column.missing) == ("date", "%Y-%m-%d %H:%M:%S", (), False)
+
+
 def test_dates_with_too_many_other_texts_are_none():
     dates = [f"2023-03-{1 + k % 20:02d}" for k in range(N)]
     for texts in (["x"] * 11, [f"x{k}" for k in range(6)]):  # more than one in twenty; more than five different ones

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks.extras import require
-from fastnn.tabular.numerals import Numerals, days, in_words, iso_days, values_of
+from fastnn.tabular.numerals import Numerals, days_as, in_words, values_of
 
 PARTS = 5  # of the rows, each of which has its means from the others
 LARGEST = 1e100  # of a number: the square of its distance from the mean is a float64
@@ -197,9 +197,7 @@ def dates(series: Any, form: str, numerals: Numerals) -> NDArray[np.float64]:
     if not is_text(series):
         raise ValueError(f"column {series.name!r} must hold dates, as in training; it holds {series.dtype.base_type()}")
     present = numerals.present(as_texts(series))
-    values = days(present, form) if form else iso_days(present)
-    if form.startswith("%Y-%m-%d"):
-        values = values.fill_null(iso_days(present))  # with a time or without
+    values = days_as(present, form)
     strays = values.is_null() & present.is_not_null()
     if strays.any():
         raise ValueError(

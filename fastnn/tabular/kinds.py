@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.tabular.encoding import LARGEST, TRUTH, as_texts, examples, finite, hardly_repeat, is_number, is_text
-from fastnn.tabular.numerals import CODE, Numerals, date_format, days, in_words, values_of
+from fastnn.tabular.numerals import CODE, Numerals, date_format, days_as, in_words, values_of
 from fastnn.tabular.target import Target
 
 USABLE = ("number", "date", "category", "many", "text")  # kinds that can become inputs
@@ -104,7 +104,7 @@ def profile_of(series: Any, numerals: Numerals) -> ColumnProfile:
     remark = "leading zeros: codes, not numbers" if codes and not strays.any() else ""
     mixed = "" if codes else _mixed("numbers", texts, strays)
     if form := date_format(present, MIXED / 2):
-        dates = days(texts, form)
+        dates = days_as(texts, form)
         strays = dates.is_null() & texts.is_not_null()
         few = _few(texts, strays)
         if few is not None:

@@ -271,6 +271,14 @@ def iso_days(series: Any) -> Any:
     return values
 
 
+def days_as(series: Any, form: str) -> Any:
+    """Days since 1970 of texts in a format, or in ISO 8601, with a time or without, if it is that or there is none."""
+    values = days(series, form) if form else iso_days(series)
+    if form.startswith("%Y-%m-%d") and values.null_count() > series.null_count():
+        values = values.fill_null(iso_days(series))
+    return values
+
+
 def values_of(series: Any) -> NDArray[np.float64]:
     """A column of numbers as an array, NaN where it is null."""
     return series.to_numpy().astype(np.float64)
