@@ -238,6 +238,7 @@ def test_what_is_named_as_missing_may_be_so_anyway_or_be_named_twice(missing):
         ([f"{k} €" for k in range(90)], "without currency or percent signs"),
         ([f"2020-01-{k % 9 + 10}" for k in range(90)], "must hold numbers or classes; it holds dates, such as"),
         ([f"{k % 9 + 10}.01.2020" for k in range(90)], "must hold numbers or classes; it holds dates, such as"),
+        (["unknown", *(f"2020-01-{k % 9 + 11}" for k in range(89))], "it holds dates, such as '2020-01-11' in row 2"),
     ],
 )
 def test_texts_that_are_hardly_classes_are_refused(values, said):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn.checks import check_name, check_number
 from fastnn.settings import catalogue
 from fastnn.tabular.encoding import as_texts, examples, finite, hardly_repeat, is_number, is_text
-from fastnn.tabular.numerals import CODE, MISSING, Numerals, date_format, values_of
+from fastnn.tabular.numerals import CODE, MISSING, Numerals, date_format, days_as, values_of
 
 #: The losses by which a standardised number can be learned, and those of them that learn quantiles or expectiles.
 NUMBER_LOSSES = tuple(
@@ -22,6 +22,7 @@ NUMBER_LOSSES = tuple(
 QUANTILE_LOSSES = tuple(name for name in NUMBER_LOSSES if catalogue.LOSSES[name].parameter is catalogue.QUANTILES)
 QUANTILES = (0.05, 0.5, 0.95)  # where none are asked for
 MOST_NUMBERED = 20  # whole numbers of so few values may be classes
+MEANT = 0.1  # of its rows: a column with no more other texts is meant to hold numbers, or dates
 WORDS = {"NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "-", "--"}  # may be a class
 _WITH_SIGNS = r"^[+-]?[$€£¥]? ?[+-]?\d[\d.,' ]* ?[%€$£¥]?$"
 
@@ -183,13 +184,13 @@ def _refuse_unlikely_classes(target: Target, texts: Any, strays: Any, numerals: 
     Raises
     ------
     ValueError
-        If all are dates, or numbers with signs, or they hardly ever repeat.
+        If nearly all are dates, or all numbers with signs, or they hardly ever repeat.
     """
     name, classes, present = target.name, target.classes or (), texts.drop_nulls()
-    if date_format(present):
+    if form := date_format(present, MEANT):
         raise ValueError(
             f"column {name!r} must hold numbers or classes; it holds dates, such as "
-            f"{examples(texts, strays)}; --task classification makes each a class"
+            f"{examples(texts, days_as(texts, form).is_not_null())}; --task classification makes each a class"
         )
     if present.str.contains(_WITH_SIGNS).all():
         raise ValueError(
@@ -232,7 +233,7 @@ def _meant_as_numbers(found: Any, count: int, strange: int, task: str | None) ->
     """Whether a column is meant to hold numbers, although some of its texts are not."""
     if task == "classification":
         return False
-    return strange <= 0.1 * count or (found.n_unique() > MOST_NUMBERED and 2 * strange < count)
+    return strange <= MEANT * count or (found.n_unique() > MOST_NUMBERED and 2 * strange < count)
 
 
 def _are_classes(values: NDArray[np.float64]) -> tuple[bool, str]:
