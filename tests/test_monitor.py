@@ -517,15 +517,15 @@ def test_a_long_tiny_run_with_early_stopping_is_few_calls(backend, monkeypatch):
 @pytest.mark.parametrize("size", [1e-200, 1e-160, 1.2e154, 1e200])
 def test_a_target_whose_squared_differences_vanish_or_overflow_does_not_count(size):
     y = np.array([[0.0, 1], [size, 2], [0, 3]])
-    assert Monitor(X=y, y=y).shares().tolist() == [0, 0.5]
-    assert np.isnan(Monitor(X=y, y=y[:, :1]).shares()).all()
+    assert Monitor(X=y, y=y).shares.tolist() == [0, 0.5]
+    assert np.isnan(Monitor(X=y, y=y[:, :1]).shares).all()
 
 
 def test_a_target_that_varies_in_rows_of_no_weight_alone_has_no_r2():
     y, weight = np.full((10, 1), 0.3), np.ones(10)
     y[3], weight[3] = 5.0, 0.0
     assert np.average(y[:, 0], weights=weight) != 0.3  # by rounding, of which no r2 is made
-    assert np.isnan(Monitor(X=y, y=y, sample_weight=weight).shares()).all()
+    assert np.isnan(Monitor(X=y, y=y, sample_weight=weight).shares).all()
 
 
 def test_errors_whose_squares_float32_does_not_hold_have_their_r2(backend):
@@ -556,3 +556,18 @@ def test_a_run_of_no_epoch_has_no_best_epoch():
         history = net.fit(X, y, validation_data=(X, y), **settings)
         assert history.stopped == "converged"
     assert (history.epochs, history.best_epoch) == (0, None)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_batches_from_a_callable_are_validated_as_those_of_arrays(loss, monkeypatch):
+    net, targets = problem(loss)
+    times, spread = [], Monitor.shares.func
+    monkeypatch.setattr(Monitor.shares, "func", lambda monitor: times.append(monitor) or spread(monitor))
+    batch = X_OTHER, targets(X_OTHER)
+    settings = {"loss": loss, "epochs": 5, "validation_data": batch}
+    of_arrays = net.copy().fit(*batch, batch_size=len(X_OTHER), specialize=False, **settings)
+    times.clear()
+    of_callable = net.copy().fit(lambda: [batch], **settings)
+    assert of_callable.validation_loss.tolist() == of_arrays.validation_loss.tolist()
+    assert of_callable.validation_metric.tolist() == of_arrays.validation_metric.tolist()
+    assert len(times) == (loss == "mse")  # not in each epoch

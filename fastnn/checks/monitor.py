@@ -92,7 +92,7 @@ def check_metric_exists(monitor: Monitor, loss: Loss) -> None:
     ValueError
         If the metric is r2 and no output's targets vary.
     """
-    if loss.metric == "r2" and np.isnan(monitor.shares()).any():
+    if loss.metric == "r2" and np.isnan(monitor.shares).any():
         raise ValueError(
             "monitor of EarlyStopping must be 'loss' where the targets of the validation set have no r2, as they do "
             "not vary, or their squares overflow; got 'metric'"

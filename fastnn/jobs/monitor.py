@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ class Monitor:
             more = np.full(epochs, np.nan)
             self.loss, self.metric = np.concatenate([self.loss, more]), np.concatenate([self.metric, more])
 
+    @cached_property
     def shares(self) -> NDArray[np.float64]:
         """The factors, shape (n_targets,), in ``r2 = 1 - sum(shares * weight * (o - y)**2)``.
 
@@ -121,7 +123,7 @@ class Monitor:
         """The metric of outputs for the validation set: the accuracy, or the coefficient of determination."""
         y, weight = self.y, self.sample_weight
         if loss.metric == "r2":
-            shares = self.shares()
+            shares = self.shares
             errors = np.where(np.isnan(y) | (shares == 0), 0.0, outputs[:, : y.shape[1]] - y)
             squares = (errors.astype(np.float64) ** 2 * shares).sum(axis=1)
             return float(1 - (squares if weight is None else weight * squares).sum())

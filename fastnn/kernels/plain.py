@@ -14,14 +14,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.jobs.job import Job
 from fastnn.jobs.missing import counted_weights
-from fastnn.kernels import validation
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.turned_off import compiler_is_off
 from fastnn.settings import own
@@ -394,8 +393,13 @@ def loss_and_grad(
     return value, gradient
 
 
-#: The loss and the metric of a job's network on its validation set.
-evaluate = partial(validation.evaluate, predict, loss_and_grad)
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss, without the l2 penalty, and the metric of a job's network on its validation set."""
+    monitor = job.monitor
+    assert monitor is not None
+    settings: dict[str, Any] = {"sample_weight": monitor.sample_weight, "loss_parameter": job.loss_parameter}
+    loss, _ = loss_and_grad(job.spec, job.params, monitor.X, monitor.y, job.loss, **settings)
+    return loss, monitor.judge(predict(job.spec, job.params, monitor.X), job.loss)
 
 
 def main() -> None:

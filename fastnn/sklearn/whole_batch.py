@@ -73,7 +73,7 @@ def fit_by_levenberg_marquardt(estimator: Perceptron, data: Data, validation: Da
     net = MLP.from_params(*estimator._network(X.dtype))
     estimator.coefs_, estimator.intercepts_, estimator.n_iter_ = list(net.weights), list(net.biases), 0
     scale, best = _twice_the_weight(data), net.params.copy()
-    has_r2 = validation is not None and not np.isnan(Monitor(*validation).shares()).any()
+    has_r2 = validation is not None and not np.isnan(Monitor(*validation).shares).any()
     by_score = has_r2 and bool(estimator.early_stopping)
 
     def tell(epoch: Epoch) -> bool:

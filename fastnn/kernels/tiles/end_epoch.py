@@ -215,7 +215,7 @@ def _validation(record: NDArray, job: Job, loss: int) -> list[NDArray]:
     if job.loss.metric == "r2":
         metrics = {"exp": Metric.R2_OF_EXP, "ascending": Metric.R2_OF_ASCENDING}
         record["metric"] = metrics.get(job.loss.logits_of or "", Metric.R2)
-        arrays["shares"] = monitor.shares()
+        arrays["shares"] = monitor.shares
     else:
         record["metric"] = Metric.LARGEST if job.loss.one_class else Metric.SIGN
     for name, array in arrays.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.job import Job, State
-from fastnn.kernels import validation
 from fastnn.kernels.dispatch import BLOCK_ROWS
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer
@@ -136,5 +136,18 @@ def loss_and_grad(
     return float(value[0]), out
 
 
-#: The loss and the metric of a job's network on its validation set.
-evaluate = partial(validation.evaluate, predict, loss_and_grad)
+def evaluate(job: Job) -> tuple[float, float]:
+    """The loss and the metric of a job's network on its validation set: the contract of `fastnn.reference.network`.
+
+    An epoch of no samples, whose end is the training kernel's: it computes no gradient, and judges block by block.
+    """
+    assert job.monitor is not None
+    monitor = replace(job.monitor, stopping=None, plateau=None, first=0, loss=np.empty(1), metric=np.empty(1))
+    if job.loss.metric == "r2":
+        monitor.shares = job.monitor.shares  # which are computed once a run
+    settings: dict[str, Any] = {"loss_parameter": job.loss_parameter, "shuffle": False, "monitor": monitor}
+    rows = min(len(monitor.X), BLOCK_ROWS)
+    ended = Job(job.spec, job.params, monitor.X[:0], monitor.y[:0], job.loss, SGD(0.0), rows, **settings)
+    state = State.for_gradient(job.spec.dtype)
+    PreparedForTiles(ended, state, np.empty_like(job.params)).run(state, np.zeros(1), np.empty(1), 1)
+    return float(monitor.loss[0]), float(monitor.metric[0])
