@@ -177,7 +177,7 @@ def test_the_acceleration_is_due_to_the_second_derivatives_of_the_residuals(sett
     divisor = 1.0 if settings.get("loss") == "sse" else (2 * weight.sum() / weight.shape[1])
     expected = np.einsum("nkp,nk->p", jacobian, weight * second) / divisor
     problem = _Problem(job, backend, Interrupts())
-    np.testing.assert_allclose(problem.bend(step, problem.errors()), expected, rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(problem.bend(step, problem.present()), expected, rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -200,6 +200,19 @@ def test_every_step_lowers_the_loss_and_the_history_tells_it_before_the_step(bac
     assert (np.diff(history.loss) < 0).all()
     assert net.loss_and_grad(X, Y, **settings)[0] < history.loss[-1]
     assert history.loss[-1] < 0.1 * history.loss[0]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("slopes", [False, True])
+def test_it_ends_where_only_roundings_are_left(dtype, slopes):
+    factors = np.array([[2.0], [-1.0]])
+    for seed in range(8):
+        samples = 1e-3 * np.random.default_rng(seed).normal(size=(60, 2))
+        dydx = np.broadcast_to(1e3 * factors.T, (60, 1, 2)) if slopes else None
+        history = MLP((2, 1), rng=0, dtype=dtype).fit(
+            samples, samples @ factors * 1e3 + 3, dydx=dydx, optimizer=LevenbergMarquardt(), epochs=100
+        )
+        assert history.stopped == "converged"
 
 
 def test_resuming_equals_the_run_that_did_not_stop(backend):

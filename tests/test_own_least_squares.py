@@ -101,7 +101,7 @@ def test_how_the_residuals_bend_along_a_step():
     ahead, here, behind = (problem.residuals(net.params + k * step) for k in (0.1, 0, -0.1))
     np.testing.assert_allclose(here, scale * np.tanh(outputs - Y), rtol=1e-13)
     second = (ahead - 2 * here + behind) / 0.01
-    bend = problem.bend(step, problem.errors())
+    bend = problem.bend(step, problem.present())
     np.testing.assert_allclose(bend, np.einsum("rkp,rk->p", jacobian, second), rtol=1e-10, atol=1e-16)
 
 

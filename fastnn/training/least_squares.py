@@ -191,27 +191,31 @@ class _Problem:
         """The residuals of other parameters, shape (n, n_out)."""
         outputs = self.network.predict(self.spec, params, self.job.X)
         errors, _ = self.equations.residuals(self.job, outputs)
+        return self._scaled(errors)
+
+    def _scaled(self, errors: NDArray) -> NDArray[np.float64]:
         return (self.scale[:, np.newaxis] * errors).astype(np.float64)
 
-    def loss(self, params: NDArray) -> float:
-        """The loss of other parameters."""
+    def loss(self, params: NDArray, residuals: NDArray[np.float64]) -> float:
+        """The loss of parameters with these residuals."""
         slopes = 0.0 if self.slopes is None else self.slopes.loss(params)
         penalty = (self.penalty * params.astype(np.float64) ** 2).sum()
-        return float((self.residuals(params) ** 2).sum() + penalty) + slopes
+        return float((residuals**2).sum() + penalty) + slopes
 
-    def errors(self) -> tuple[NDArray, NDArray, NDArray]:
-        """The outputs at the present parameters, their residuals without scale, and the derivatives of these."""
+    def present(self) -> tuple[NDArray, NDArray[np.float64], NDArray]:
+        """The outputs at the present parameters, their residuals, and the derivatives of these without scale."""
         outputs = self.network.predict(self.spec, self.job.params, self.job.X)
-        return outputs, *self.equations.residuals(self.job, outputs)
+        errors, slopes = self.equations.residuals(self.job, outputs)
+        return outputs, self._scaled(errors), slopes
 
-    def bend(self, step: NDArray, errors: tuple[NDArray, NDArray, NDArray]) -> NDArray:
+    def bend(self, step: NDArray, present: tuple[NDArray, NDArray[np.float64], NDArray]) -> NDArray:
         """``J^T r''`` by backpropagation, where r'' is the second derivative of the residuals along a step."""
-        job, here, (outputs, values, slopes) = self.job, self.job.params, errors
+        job, here, (outputs, residuals, slopes) = self.job, self.job.params, present
         if self.slopes is not None:  # whose own bend would take third derivatives: steps go without acceleration
             return np.zeros(len(here))
         probe, scale = (PROBE * step).astype(here.dtype), self.scale[:, np.newaxis]
         ahead, behind = self.residuals(here + probe), self.residuals(here - probe)
-        second = (ahead - 2 * (scale * values).astype(np.float64) + behind) / PROBE**2
+        second = (ahead - 2 * residuals + behind) / PROBE**2
         second = np.divide(second, scale, out=np.zeros_like(second), where=scale > 0)
         loss_of_targets, targets, gradient = self._squared_errors
         targets[:] = outputs - slopes * second  # the error is r'' times what the chain rule asks for
@@ -241,7 +245,8 @@ def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linear
     if not 0 < largest < np.inf:
         return None
     damping = monitor_state[MonitorState.DAMPING] or problem.rule.damping * largest  # 0 before the first step
-    damping, errors = max(damping, VANISHING * largest), problem.errors()
+    damping, present = max(damping, VANISHING * largest), problem.present()
+    loss = problem.loss(params, present[1])  # which `here` rounds otherwise: a step to the same place would lower that
     hopeless = HOPELESS * largest * max(1.0, problem.rule.damping)
     has_grown = False
     while damping <= hopeless and damping < np.inf:
@@ -254,10 +259,10 @@ def _search(problem: _Problem, monitor_state: NDArray[np.float64], here: _Linear
                     return None
                 damping /= SHRINK
                 continue
-            acceleration = -equations.cholesky_solve(factor, problem.bend(step, errors))
+            acceleration = -equations.cholesky_solve(factor, problem.bend(step, present))
             better = params + (step + acceleration / 2).astype(params.dtype)
             is_short = np.isfinite(better).all() and norm(acceleration) <= LONGEST_ACCELERATION * norm(step)
-            if is_short and problem.loss(better) < here.loss:
+            if is_short and problem.loss(better, problem.residuals(better)) < loss:
                 monitor_state[MonitorState.DAMPING] = damping / SHRINK
                 return better
         has_grown = True
