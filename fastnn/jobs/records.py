@@ -13,8 +13,8 @@ from fastnn.settings.describing import counted
 #: Why a member's training ended, by its status.
 STATUS_NAMES = ("waiting", "finished", "early", "diverged", "converged", "stalled")
 
-#: The statuses of training that has ended.
-FINISHED, EARLY, DIVERGED, CONVERGED, STALLED = range(1, 6)
+#: The statuses that kernels write.
+FINISHED, EARLY, DIVERGED = 1, 2, 3
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -32,6 +32,7 @@ class Records:
         Number of whole epochs and of updates.
     loss : ndarray of float64, shape (K,)
         Loss of the last epoch: the weighted mean of its batches' losses, each before its update; NaN if it diverged.
+        Of a solver that took no step, the loss where it began.
     best : ndarray of float64, shape (K,)
         Least of what early stopping monitored, a loss or a metric's negative; infinity without early stopping.
     history, validation : ndarray of float64, shape (K, epochs), or (K, 0)

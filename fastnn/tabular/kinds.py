@@ -20,7 +20,7 @@ FIRST = 1000  # rows enough to see that most columns are no function of the targ
 LEAST_ROWS = 10  # the order of fewer means nothing
 TOUCHING = 0.25  # of a target's bands are as near to the next as their own values are, or the bands are but far apart
 STRAY, STRAY_TEXTS = 0.05, 5  # of its rows, and different ones: a column of numbers or dates with more is one of texts
-MIXED = 0.5  # of its rows: a column with more other texts is not meant to be one of numbers
+MIXED = 0.5  # of its rows, of dates half of that: a column with more other texts is not meant to be one of them
 _ID = re.compile(
     r"^(id|uid|uuid|guid|key|index|idx|unnamed.*|column_1)$|([_. -]|[a-z](?=I))(id|ID|Id|uuid|key)$", re.IGNORECASE
 )

@@ -100,8 +100,8 @@ def _outline(
 ) -> tuple[bytes, tuple[NDArray, ...], int]:
     """What the records of all jobs of a kind have in common; the arrays it points to; the size of their workspace.
 
-    One parameter of the loss serves all targets, and all parameters of the network are updated. See `PreparedJob` for
-    the last two arguments.
+    One parameter of the loss serves all targets, and all parameters of the network are updated. Unless `with_layers`,
+    all that takes samples through the network is left out; unless `with_steps`, all that computes a step.
     """
     record, loss = np.zeros(1, JOB_RECORD), catalogue.loss_of(loss_code)
     n_targets = loss.n_targets(spec.n_out)
