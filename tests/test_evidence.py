@@ -157,6 +157,18 @@ def test_it_begins_with_the_parameters_as_drawn():
     assert fitted(epochs=1)[1].loss[0] == pytest.approx(loss, rel=1e-12)  # that of the data, without a penalty
 
 
+def test_it_leaves_parameters_of_zero(backend):
+    samples = RNG.normal(size=(40, 2))
+    found = []
+    for start in (0.0, 1.0):
+        net = MLP((2, 1))
+        net.params[:] = start
+        history = net.fit(samples, samples @ [2, -1] + 1, epochs=50, optimizer=BAYESIAN, backend=backend)
+        assert history.stopped == "converged"
+        found.append(net.params)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
 def test_where_no_step_leads_down_the_damping_begins_anew_with_the_next_penalty(monkeypatch):
     search, dampings = least_squares._search, []
 

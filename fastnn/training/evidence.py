@@ -53,8 +53,12 @@ def precisions(gamma: float, n: float, squares: float, params: NDArray[np.float6
 
 
 def first(n: float, squares: float, params: NDArray[np.float64]) -> Evidence:
-    """The evidence before the first step, which takes all parameters as determined and all errors as noise."""
-    return Evidence(precisions(len(params), n, squares, params)[0], precisions(0, n, squares, params)[1], len(params))
+    """The evidence before the first step, which takes all parameters as determined and all errors as noise.
+
+    Parameters that are all zero tell nothing of their size, which is then taken as 1.
+    """
+    alpha = precisions(len(params), n, squares, params)[0] if params.any() else 1.0
+    return Evidence(alpha, precisions(0, n, squares, params)[1], len(params))
 
 
 def effective_params(

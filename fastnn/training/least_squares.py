@@ -173,10 +173,13 @@ class _Problem:
         """Update the penalty from the parameters; whether it has settled."""
         params = self.job.params[~self.frozen].astype(np.float64)
         n, squares = self.n_targets, data.loss * self.divisor
-        before = evidence.recall(monitor_state) or evidence.first(n, squares, params)
+        kept = evidence.recall(monitor_state)
+        before = kept or evidence.first(n, squares, params)
         ridge = before.alpha / before.beta / self.divisor
         gamma = evidence.effective_params(data.curvature, ridge, self.equations, self.answer)
         found = Evidence(*evidence.precisions(gamma, n, squares, params), gamma)
+        if kept is None and not params.any():
+            found = found._replace(alpha=before.alpha)
         evidence.remember(monitor_state, found)
         self.penalty = np.where(self.frozen, 0.0, found.alpha / found.beta / self.divisor)
         return abs(gamma - before.effective_params) <= evidence.SETTLED
