@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, SGD, Adam
+from fastnn.kernels.tiles import predict
 from fastnn.kernels.tiles.end_epoch import MONITOR_RECORD
 from fastnn.kernels.tiles.job_record import JOB_RECORD, JobFields
 from fastnn.kernels.tiles.prepare import PreparedForTiles
@@ -128,3 +129,12 @@ def test_a_fit_frees_its_buffers_when_it_ends(sizes):
         assert prepared_jobs() == before
     finally:
         gc.enable()
+
+
+def test_batches_of_any_lengths_take_few_predictors():
+    net = MLP((2, 3, 1), rng=0)
+    predict._predictor.cache_clear()
+    X = np.ones((300, 2))
+    for n in range(1, 301):
+        net.predict(X[:n])
+    assert predict._predictor.cache_info().misses == 67

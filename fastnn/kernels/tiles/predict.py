@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.jobs.aligned import aligned_zeros
 from fastnn.jobs.job import Job, State
-from fastnn.kernels.dispatch import BLOCK_ROWS
+from fastnn.kernels.dispatch import BLOCK_ROWS, MANY_ROWS
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.simd import pointer
 from fastnn.kernels.simd.calls import call
@@ -26,7 +26,7 @@ from fastnn.settings.spec import NetworkSpec
 PRODUCTS_A_CALL = 10**9
 
 #: Workspaces of at most this many bytes are kept for the next call.
-SPARE_BYTES = 2**16
+SPARE_BYTES = 2**17
 
 
 @kernel
@@ -99,16 +99,19 @@ class _Predictor:
 _predictor = lru_cache(maxsize=256)(_Predictor)
 
 
+def _block_rows(rows: int) -> int:
+    """Rows of a block: all, if they are few, whose products differ; of more there are few kinds of predictors."""
+    return rows if 0 < rows < MANY_ROWS else min(-(-rows // MANY_ROWS) * MANY_ROWS or BLOCK_ROWS, BLOCK_ROWS)
+
+
 def predict(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The network's outputs, of shape (n, n_out), for samples `X` of shape (n, n_in)."""
-    rows = len(X)
-    return _predictor(spec, rows if 0 < rows < BLOCK_ROWS else BLOCK_ROWS)(params, X)
+    return _predictor(spec, _block_rows(len(X)))(params, X)
 
 
 def predict_each(spec: NetworkSpec, params: NDArray, X: NDArray) -> NDArray:
     """The outputs, of shape (K, n, n_out), of networks with parameters of shape (K, n_params)."""
-    rows = len(X)
-    return _predictor(spec, rows if 0 < rows < BLOCK_ROWS else BLOCK_ROWS).of_each(params, X)
+    return _predictor(spec, _block_rows(len(X))).of_each(params, X)
 
 
 def loss_and_grad(
