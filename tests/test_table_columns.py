@@ -180,7 +180,7 @@ def test_a_column_that_a_text_keeps_from_being_one_of_numbers_says_so(texts, kin
     found = profile_of(
         polars.Series("c", ["unknown" if k % 10 == 3 else text for k, text in enumerate(texts)]), Numerals()
     )
-    said = "'unknown' in row 4, 'unknown' in row 14, 'unknown' in row 24 and 17 more: --missing 'unknown' counts that"
+    said = "'unknown' in row 4, 'unknown' in row 14, 'unknown' in row 24 and 17 more: --missing='unknown' counts that"
     assert found.kind == kind
     assert (found.left_out if kind == "text" else found.remark) == (what and f"{what} except for {said} as missing")
 
@@ -211,7 +211,7 @@ def test_a_target_that_is_nearly_numbers_is_refused_with_rows_and_ways_out():
     values = [f"{value:.2f}" for value in Y]
     values[4] = values[77] = "<1.0"
     series = polars.Series("y", values)
-    said = r"'<1.0' in row 5, '<1.0' in row 78: --missing '<1.0' .*, and --task classification"
+    said = r"'<1.0' in row 5, '<1.0' in row 78: --missing='<1.0' .*, and --task classification"
     with pytest.raises(ValueError, match=said):
         infer_target(series, None, Numerals())
     target, y, _ = infer_target(series, None, Numerals(missing=("<1.0",)))

@@ -127,7 +127,7 @@ def _mixed(what: str, texts: Any, strays: Any) -> str:
     if strays.sum() > MIXED * texts.count() or texts.filter(strays).n_unique() > STRAY_TEXTS:
         return ""
     first = texts.filter(strays)[0]
-    return f"{what} except for {examples(texts, strays)}: --missing {first!r} counts that as missing"
+    return f"{what} except for {examples(texts, strays)}: --missing={first!r} counts that as missing"
 
 
 def _number_profile(name: str, values: NDArray[np.float64], kind: str = "number", **more: Any) -> ColumnProfile:

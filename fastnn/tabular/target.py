@@ -171,7 +171,7 @@ def infer_target(series: Any, task: str | None, numerals: Numerals) -> tuple[Tar
         ways = "" if task == "regression" else ", and --task classification makes each text a class"
         raise ValueError(
             f"column {name!r} holds numbers except for {examples(present, strays)}:"
-            f" --missing {text!r} counts that as missing{ways}"
+            f" --missing={text!r} counts that as missing{ways}"
         )
     if task is None and present.drop_nulls().str.contains(CODE).any():
         return *_classes(name, present), "leading zeros, as codes have; --task regression predicts the number"
