@@ -17,11 +17,11 @@ from numba.extending import overload
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.back import back, back_from_one, rows_of
-from fastnn.kernels.point.forward import write
+from fastnn.kernels.point.forward import gather, write
 from fastnn.kernels.point.scratch import buffer_size, padded, sizes_of, tapes, tapes_of
 from fastnn.kernels.point.series import add_softmax_bend, add_softmax_bend_of_bend, run_series
 from fastnn.kernels.point.vjp import softmax_slope
-from fastnn.kernels.simd import fma, lanes, load, load_first, store, store_first
+from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, store_first
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -51,8 +51,8 @@ def hvp(architecture, p, x, x_stride, v, v_stride, t, t_stride, out, out_stride,
     """The derivative along `t` of the derivative of ``v^T outputs`` with respect to the inputs."""
     size, at = sizes_of(architecture), tapes_of(architecture, 2)
     run_series(architecture, 2, 1, p, x, x_stride, t, t_stride, work)
-    for j in range(size.n_out):
-        work[at.cotangents + j] = 0.0
+    for j in range(0, size.n_out, lanes(work)):
+        store(work + (at.cotangents + j), broadcast(0.0, work))
     _place(architecture, 2, 1, v, v_stride, work)
     write(pull_series(architecture, 2, 0, 1, p, p, work), out, out_stride, size.n_in)
 
@@ -83,8 +83,7 @@ def _place(architecture, terms, term, v, v_stride, work):
     """Copy the cotangents of a term of the outputs to where `pull_series` begins."""
     size, at = sizes_of(architecture), tapes_of(architecture, terms)
     to = work + (at.cotangents + term * size.buffer)
-    for j in range(size.n_out):
-        to[j] = v[j * v_stride]
+    gather(v, v_stride, to, size.n_out)
 
 
 # ---------------------------------------------------------------- all layers

@@ -62,8 +62,13 @@ def _through_rows(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, 
         w, dw, d = w + whole, dw + whole, d + whole
         _through_vector(terms, params, inputs, rows, rest, first, n_in, n_out, w, dw, d, buffer, factors, sums)
     if inputs > 0:
+        left = -(-n_in // lanes(w)) * lanes(w) - first  # whole registers, as they are read again
         for k in range(terms):
-            store_first(with_lanes(g + (k * buffer + first), rows), totals(sums, k), n_in - first)
+            place = with_lanes(g + (k * buffer + first), rows)
+            if rows <= lanes(w):
+                store(place, totals(sums, k))
+            else:
+                store_first(place, totals(sums, k), left)
 
 
 @inlined(literals=("terms", "params", "inputs", "rows", "rest"))

@@ -9,7 +9,7 @@ from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.layer import forward_layer
 from fastnn.kernels.point.products import finish
 from fastnn.kernels.point.scratch import padded, sizes_of
-from fastnn.kernels.simd import lanes, load, store_first
+from fastnn.kernels.simd import broadcast, first_lanes, lanes, load, select, store, store_first
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 
@@ -86,3 +86,16 @@ def write(source, target, stride, count):
     else:
         for j in range(count):
             target[j * stride] = source[j]
+
+
+@inlined
+def gather(source, stride, target, count):
+    """Copy numbers that lie `stride` apart side by side, in whole vectors.
+
+    A vector that is read over numbers stored one by one waits until they are in the cache.
+    """
+    for i in range(0, count, lanes(target)):
+        numbers = broadcast(0.0, target)
+        for j in range(min(lanes(target), count - i)):
+            numbers = select(first_lanes(j, numbers), numbers, broadcast(source[(i + j) * stride], target))
+        store(target + i, numbers)

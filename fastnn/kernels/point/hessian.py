@@ -6,7 +6,7 @@ from numba.extending import overload
 
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.jit.options import BY_LITERALS
-from fastnn.kernels.point.forward import forward_layers
+from fastnn.kernels.point.forward import forward_layers, gather, write
 from fastnn.kernels.point.layer import forward_layer
 from fastnn.kernels.point.products import AS_IT_IS
 from fastnn.kernels.point.scratch import buffer_size, padded, sizes_of
@@ -27,10 +27,9 @@ def hessian(architecture, p, x, x_stride, v, v_stride, h, row_stride, column_str
     slopes = others + size.n_in * size.buffer
     curvatures = slopes + size.tape
     forward_layers(architecture, 0, 2, p, (x, x_stride), here, there, slopes, curvatures)
-    for j in range(size.n_out):
-        here[j] = v[j * v_stride]
-        if ends_in_softmax(architecture):
-            curvatures[size.last + j] = here[j]
+    gather(v, v_stride, here, size.n_out)
+    if ends_in_softmax(architecture):
+        write(here, curvatures + size.last, 1, size.n_out)
     pull_gradient(architecture, 2, p, here, there, slopes + size.last, curvatures + size.last)
     for i in range(size.n_in):
         unit_vector(tangents + i * size.buffer, i, size.n_in)

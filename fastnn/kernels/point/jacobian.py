@@ -1,6 +1,4 @@
-"""The Jacobian at one sample: backwards from the outputs or forwards from the inputs, whichever are fewer.
-
-Where there are as many, forwards: a tangent is read number by number, which waits for no store of another width.
+"""The Jacobian at one sample: backwards from the outputs where they are fewer than the inputs, otherwise forwards.
 
 The layers run once with a tape of the activations' slopes, then a gradient is pulled back for each output, or a tangent
 pushed on for each input. Through a large network many go together, as the rows of a matrix: a weight that is fetched

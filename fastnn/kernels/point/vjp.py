@@ -11,9 +11,9 @@ from numba.extending import overload
 from fastnn.kernels.jit.compiling import inlined, inlined_callee
 from fastnn.kernels.jit.options import BY_LITERALS
 from fastnn.kernels.point.back import back, back_from_one, rows_of
-from fastnn.kernels.point.forward import forward_layers, write
+from fastnn.kernels.point.forward import forward_layers, gather, write
 from fastnn.kernels.point.scratch import padded, sizes_of
-from fastnn.kernels.simd import broadcast, fma, lanes, load, load_first, store, total
+from fastnn.kernels.simd import broadcast, first_lanes, fma, lanes, load, load_first, select, store, total
 from fastnn.kernels.tiles import passes
 from fastnn.settings import catalogue
 from fastnn.settings.spec import Layer
@@ -28,8 +28,7 @@ def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
     size = sizes_of(architecture)
     here, there, slopes = work, work + size.buffer, work + 2 * size.buffer
     forward_layers(architecture, 0, 1, p, (x, x_stride), here, there, slopes, slopes)
-    for j in range(size.n_out):
-        here[j] = v[j * v_stride]
+    gather(v, v_stride, here, size.n_out)
     end = slopes + size.last
     write(pull_gradient(architecture, 1, p, here, there, end, end), out, out_stride, size.n_in)
 
@@ -37,9 +36,10 @@ def vjp(architecture, p, x, x_stride, v, v_stride, out, out_stride, work):
 @inlined
 def unit_vector(place, index, count):
     """Zeros, but for a one at `index`."""
+    zero, one = broadcast(0.0, place), broadcast(1.0, place)
     for i in range(0, count, lanes(place)):
-        store(place + i, broadcast(0.0, place))
-    place[index] = 1.0
+        up_to_it = select(first_lanes(index + 1 - i, zero), one, zero)
+        store(place + i, select(first_lanes(index - i, zero), zero, up_to_it))
 
 
 # ---------------------------------------------------------------- backwards
