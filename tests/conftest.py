@@ -7,6 +7,12 @@ import time
 import pytest
 
 
+def pytest_configure(config):
+    """Let Ctrl-C interrupt, as tests send it: programs that a script starts in the background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_finish(session):
     """Look for garbage less often, and not among what was imported: compiling makes millions of short-lived objects."""
     gc.collect()
