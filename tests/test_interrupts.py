@@ -21,6 +21,7 @@ from fastnn.checks import check_job
 from fastnn.embed import from_python
 from fastnn.ensembles import one_by_one
 from fastnn.ensembles import threads as member_threads
+from fastnn.kernels.jit import compiling
 from fastnn.kernels.jit.compiling import kernel
 from fastnn.kernels.jit.signals import InterruptsHeld
 from fastnn.kernels.tiles import predict as predicting
@@ -225,6 +226,8 @@ def test_time_outs_and_requests_to_end_are_answered_at_the_end_each_of_them():
 
 
 def test_a_kernel_is_complete_before_an_interrupt_is_answered(monkeypatch):
+    monkeypatch.setattr(compiling, "CACHE", None)  # it shall be compiled each time
+
     @kernel
     def successor(i):
         return i + 1
