@@ -234,6 +234,7 @@ def test_working_is_silent_in_a_pipe_and_without_rich(monkeypatch, capsys):
 def test_working_shows_itself_on_a_terminal(monkeypatch, capsys):
     pytest.importorskip("rich")
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with Terminal().working("something"):
         pass
@@ -247,6 +248,7 @@ def test_working_shows_itself_on_a_terminal(monkeypatch, capsys):
 def test_brackets_in_a_name_are_no_markup_on_a_terminal(monkeypatch, capsys):
     pytest.importorskip("rich")
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with Terminal().working("reading [/b].csv") as update:
         update("predicting rate [/h]")

@@ -495,9 +495,9 @@ def test_modules_and_enumerations_are_taken_as_they_were(tmp_path):
     def run(c, a):
         (tmp_path / "outside_of_it.py").write_text(MODULE.format(a=a))
         (tmp_path / "other_of_it.py").write_text("import outside_of_it, other_of_it\nC = 1.0\n")
-        result = subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(c)], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
+        # With -B, as bytecode of a module written in the same second would be taken for that of this one.
+        command = [sys.executable, "-B", "-c", PROGRAM, str(c)]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         compiled, reference = (np.array(line.split(), float) for line in result.stdout.splitlines())
         assert np.allclose(compiled, reference, rtol=1e-12)
         return compiled
