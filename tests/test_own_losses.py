@@ -275,6 +275,7 @@ def test_functions_that_compute_something_else_have_another_fingerprint():
         lambda o, y, power=3.0: abs(o - y) ** power,
         lambda o, y, *, power=2.0: abs(o - y) ** power,
         lambda o, y, *, power=3.0: abs(o - y) ** power,
+        *(lambda o, y, remainder=remainder: remainder(o - y, 2.0) for remainder in (math.remainder, np.remainder)),
     ]
     assert len({fingerprint(function) for function in apart}) == len(apart)
 

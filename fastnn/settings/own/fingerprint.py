@@ -54,7 +54,9 @@ def _parts_outside(
         yield repr(value)
     elif is_python(value):
         yield from _parts(undecorated(value), callers)
-    elif isinstance(value, (ModuleType, BuiltinFunctionType, np.ufunc, type)):
+    elif isinstance(value, np.ufunc):
+        yield f"ufunc {value.__name__}"  # math has some of the same names that compute something else
+    elif isinstance(value, (ModuleType, BuiltinFunctionType, type)):
         yield value.__name__
         if isinstance(value, EnumType):
             yield repr([(member.name, member.value) for member in list[Any](value)])
