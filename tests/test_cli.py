@@ -221,6 +221,14 @@ def test_a_process_without_a_console(gone, demo_does, monkeypatch):
     getattr(sys, gone).close()
 
 
+def test_predictions_are_not_lost_where_standard_output_is_closed(folder):
+    code = "import sys; sys.stdout = sys.__stdout__ = None; from fastnn.apps.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "predict", "m.safetensors", "t.csv"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "--output must name a file where standard output is closed" in done.stderr
+
+
 def test_working_is_silent_in_a_pipe_and_without_rich(monkeypatch, capsys):
     with Terminal().working("something"):
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> None:
     check_distinct(FILE=args.data, output=args.output)
     if args.output is not None and Path(args.output).suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"--output must end in .csv or .parquet; got {args.output!r}")
+    if args.output is None and sys.__stdout__ is None and getattr(sys.stdout, "name", None) == os.devnull:
+        raise ValueError("--output must name a file where standard output is closed; got none")
     require_all(reading.extras_for(args.data) | {"safetensors": "io"})
     with known_as("MODEL"):
         loaded = model.TableModel.load(args.model)
