@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from fastnn import (
 from fastnn.jobs.job import Job, State
 from fastnn.jobs.monitor import Monitor
 from fastnn.jobs.records import DIVERGED, FINISHED, Records
-from fastnn.models.ensemble import Ensemble
+from fastnn.models.ensemble import Ensemble, mean_of, quantiles_of, std_of
 from fastnn.reference import training as reference
 from fastnn.settings import schedules
 from fastnn.settings.catalogue import ACTIVATIONS, LOSSES, OPTIMIZERS
@@ -735,3 +736,19 @@ def test_features_are_refused_in_a_sentence():
         fit_many(SPEC, X, Y, features=np.ones((3, 3), bool), **settings)
     with pytest.raises(ValueError, match="features must leave each member at least one; got none for member 1"):
         fit_many(SPEC, X, Y, features=[[True] * 3, [False] * 3], **settings)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_many_rows_are_summarised_block_by_block_to_the_same_bits(dtype):
+    rng = np.random.default_rng(0)
+    net = MLP((2, 5, 3), dtype=dtype, rng=0)
+    many, X = Ensemble(net.spec, rng.normal(size=(200, net.params.size)).astype(dtype)), rng.normal(size=(10_001, 2))
+    outputs, q = many.predict(X), np.array([[0.1, 0.5]])
+    tracemalloc.start()
+    mean, std = many.mean(X), many.std(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < outputs.size * 8, "neither all outputs at once nor as many squares in double precision"
+    assert mean.tobytes() == mean_of(outputs).tobytes()
+    assert std.tobytes() == std_of(outputs).tobytes()
+    assert many.quantile(X, q).tobytes() == quantiles_of(outputs, q).tobytes()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, overload
 
 import numpy as np
@@ -34,6 +34,9 @@ from fastnn.models.exports import Exports
 from fastnn.models.mlp import MLP, network_over
 from fastnn.settings.spec import NetworkSpec
 from fastnn.training.twins import twin
+
+#: Rows, or outputs of all members, that are summarised at once; of fewer rows the last bits could differ.
+ROWS_AT_ONCE, OUTPUTS_AT_ONCE = 256, 2**20
 
 
 class Ensemble(Exports):
@@ -242,7 +245,7 @@ class Ensemble(Exports):
         TypeError, ValueError
             As in `MLP.predict`, or if there are no members.
         """
-        return mean_of(self._outputs("mean", X))
+        return self._summary("mean", X, mean_of)
 
     def std(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the standard deviation of the members' outputs, the root of their mean squared distance from `mean`.
@@ -261,7 +264,7 @@ class Ensemble(Exports):
         TypeError, ValueError
             As in `MLP.predict`, or if there are no members.
         """
-        return std_of(self._outputs("std", X))
+        return self._summary("std", X, std_of)
 
     def quantile(self, X: ArrayLike, q: ArrayLike) -> NDArray[Any]:
         """Compute quantiles of the members' outputs.
@@ -283,14 +286,21 @@ class Ensemble(Exports):
             As in `mean`, or if `q` holds anything but numbers in [0, 1].
         """
         q = check_quantiles("q", q)
-        return quantiles_of(self._outputs("quantile", X), q)
+        return self._summary("quantile", X, partial(quantiles_of, q=q))
 
-    def _outputs(self, method: str, X: ArrayLike) -> NDArray[Any]:
-        """The outputs of the members, of which there must be some."""
-        outputs = self.predict(X)
+    def _summary(self, method: str, X: ArrayLike, summarise: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        """Summarise the outputs of the members, of which there must be some.
+
+        It goes through the rows in blocks: all outputs at once would take as many times the result's memory as there
+        are members. The bits are the same.
+        """
+        X = check_inputs(X, self._spec)
         if not len(self):
             raise ValueError(f"{method} needs an ensemble with members; got one of none")
-        return outputs
+        rows = max(ROWS_AT_ONCE, OUTPUTS_AT_ONCE // (len(self) * self._spec.n_out))
+        predict = partial(twin("numba", "network").predict_each, self._spec, self._params)
+        parts = [summarise(predict(part)) for part in np.array_split(X, max(1, len(X) // rows))]
+        return np.concatenate(parts, axis=-2)
 
     def best(self, n: int) -> Ensemble:
         """Choose the members with the lowest loss.
