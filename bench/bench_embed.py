@@ -1,7 +1,7 @@
 """Time of one call of a network from inside a caller's compiled loop, and from Python: ``pytest bench/bench_embed.py``.
 
-The network is 8-64-64-1 in float32, or a wide one. The timer divides by the number of calls in the loop; compiling
-happens before the timing.
+The network is 8-64-64-1 in float32, a small one, or a wide one. The timer divides by the number of calls in the loop;
+compiling happens before the timing.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from numba import njit
 import fastnn
 
 NET = fastnn.MLP((8, 64, 64, 1), dtype="float32", rng=0)
+SMALL = fastnn.MLP((3, 8, 2), dtype="float32", rng=0)
 
 
 @njit
@@ -35,11 +36,14 @@ def gradients(net, x, out, jac, calls):
         x[0] = jac[0, 0]
 
 
-@pytest.mark.benchmark(group="8-64-64-1, one sample in a compiled loop", timer=per_call)
+@pytest.mark.benchmark(group="one sample in a compiled loop", timer=per_call)
 @pytest.mark.parametrize("loop", [outputs, gradients, with_jacobian], ids=["forward", "vjp", "jacobian"])
-def bench_loop(benchmark, loop):
+@pytest.mark.parametrize("net", [NET, SMALL], ids=["8-64-64-1", "3-8-2"])
+def bench_loop(benchmark, net, loop):
+    n_in, *_, n_out = net.spec.sizes
+
     def start():
-        return (NET, np.zeros(8, "f"), np.ones(1, "f"), np.empty((1, 8), "f"), CALLS), {}
+        return (net, np.zeros(n_in, "f"), np.ones(n_out, "f"), np.empty((n_out, n_in), "f"), CALLS), {}
 
     benchmark.pedantic(loop, setup=start, rounds=30, warmup_rounds=1)
 
