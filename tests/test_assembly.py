@@ -23,6 +23,7 @@ PROCESSORS = [
 
 def test_registers_of_each_kind_of_processor():
     assert kind_of("x86_64-pc-linux-gnu", {"avx": True, "avx512f": True}) == "avx512"
+    assert kind_of("x86_64-pc-linux-gnu", {"avx": True, "avx512f": True, "sse4a": True}) == "avx512_amd"
     assert kind_of("x86_64-pc-linux-gnu", {"avx": True}) == "avx"
     assert kind_of("x86_64-pc-linux-gnu", {"sse2": True}) == "sse"
     for triple in ("arm64-apple-darwin23.1.0", "aarch64-unknown-linux-gnu"):  # Apple's list no features

@@ -12,9 +12,10 @@ from numba.extending import intrinsic
 from fastnn.embed.pointers import scratch_for
 from fastnn.kernels import point
 from fastnn.kernels.jit.compiling import outlined
+from fastnn.kernels.simd.registers import REGISTER_FILE
 
 #: Most bytes of scratch that are taken from the stack here: the products take as much beside.
-TOGETHER_STACK_BYTES = 128 * 1024
+TOGETHER_STACK_BYTES = REGISTER_FILE.together_bytes
 
 
 @intrinsic

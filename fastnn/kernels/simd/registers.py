@@ -40,8 +40,10 @@ class RegisterFile(NamedTuple):
         Deeper products are summed in parts of this depth (bench_kernels.py -k product).
     chunk : int
         Vectors of the left operand that are multiplied by all of the right one before the next (-k product).
-    packs_rows : bool
-        Whether large gradients pack the rows of their left operand (-k product).
+    packs_rows : int
+        Least bytes that a large gradient's left operand spans for its rows to be packed; 0 for never (-k product).
+    packed : int
+        Vectors of it that are packed at a time, on the stack (-k product).
     fetches_weights : bool
         Whether few rows fetch the weights of large layers ahead (-k few).
     few_far_rows : int
@@ -54,7 +56,9 @@ class RegisterFile(NamedTuple):
         Most terms of a series, the value being the first, that read large weights row by row; 0 for none
         (bench_embed.py -k alone).
     batch_rows : int
-        Samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch).
+        Most samples of a batch in compiled code that share tiles; 0 for none (bench_embed.py -k batch).
+    together_bytes : int
+        Most bytes of the stack for samples that go through a network together (bench_embed.py -k batch).
     fetches_panels : bool
         Whether large products fetch the next panel of a right operand ahead that they do not pack (-k product).
     estimates_reciprocals : bool
@@ -73,35 +77,51 @@ class RegisterFile(NamedTuple):
     side_by_side: bool = False
     depth: int = 400
     chunk: int = 6400
-    packs_rows: bool = False
+    packs_rows: int = 0
+    packed: int = 4356
     fetches_weights: bool = False
     few_far_rows: int = 1
     fetches_sums: bool = False
     features: int = 4
     streamed_terms: int = 0
     batch_rows: int = 0
+    together_bytes: int = 128 * 1024
     fetches_panels: bool = False
     estimates_reciprocals: bool = False
 
 
+#: AVX-512 as AMD has it, which multiplies half a register at a time (Zen 4).
+_AVX512_AMD = RegisterFile(
+    64,
+    32,
+    "loads and stores",
+    tile=(8, 8, 8),
+    samples=4,
+    horner=False,
+    few_rows=2,
+    members=2,
+    side_by_side=True,
+    fetches_weights=True,
+    few_far_rows=2,
+    features=8,
+    streamed_terms=1,
+    fetches_panels=True,
+    estimates_reciprocals=True,
+)
+
 REGISTER_FILES = {
-    "avx512": RegisterFile(
-        64,
-        32,
-        "loads and stores",
-        tile=(8, 8, 8),
-        samples=4,
-        horner=False,
-        few_rows=2,
-        members=2,
-        side_by_side=True,
-        fetches_weights=True,
-        few_far_rows=2,
-        features=8,
-        streamed_terms=1,
-        fetches_panels=True,
-        estimates_reciprocals=True,
+    # Two whole registers are multiplied in a cycle, so that more waits for the caches (Intel's Emerald Rapids).
+    "avx512": _AVX512_AMD._replace(
+        jacobian_rows=64,
+        depth=256,
+        chunk=8192,
+        packs_rows=2**19,
+        packed=3072,
+        fetches_sums=True,
+        batch_rows=64,
+        together_bytes=256 * 1024,
     ),
+    "avx512_amd": _AVX512_AMD,
     "avx": RegisterFile(
         32,
         16,
@@ -115,7 +135,7 @@ REGISTER_FILES = {
         side_by_side=True,
         depth=264,
         chunk=4356,
-        packs_rows=True,
+        packs_rows=1,
         fetches_weights=True,
         few_far_rows=2,
         fetches_sums=True,
@@ -138,10 +158,15 @@ def _cpu_features() -> dict[str, bool]:
 
 
 def kind_of(triple: str, features: dict[str, bool]) -> str:
-    """The row of `REGISTER_FILES` for a processor; 64-bit ARM has NEON, whether or not it lists its features."""
+    """The row of `REGISTER_FILES` for a processor.
+
+    64-bit ARM has NEON, whether or not it lists its features. Of x86, AMD's processors alone have SSE4a.
+    """
     if triple.startswith(("aarch64", "arm64")):
         return "neon"
-    return next((kind for kind, feature in (("avx512", "avx512f"), ("avx", "avx")) if features.get(feature)), "sse")
+    if features.get("avx512f"):
+        return "avx512_amd" if features.get("sse4a") else "avx512"
+    return "avx" if features.get("avx") else "sse"
 
 
 FEATURES = _cpu_features()

@@ -68,7 +68,7 @@ PANEL = 2 * STRIPS * DEPTH
 CHUNK_VECTORS = REGISTER_FILE.chunk
 
 #: Vectors of these rows once packed, where each tile takes one column more.
-PACKED = CHUNK_VECTORS * (DEPTH + 1) // DEPTH + 1 if REGISTER_FILE.packs_rows else 1
+PACKED = REGISTER_FILE.packed * (DEPTH + 1) // DEPTH + 1 if REGISTER_FILE.packs_rows else 1
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
@@ -278,7 +278,7 @@ def _pack_rows(a, stride, n, depth, panel):
 def _product_of(large):
     """`product` with the code that packs and fetches ahead, if `large`, or without it: Numba drops dead branches."""
     low = TILE_ROWS if large else FLAT  # a small product has few rows, and lower tiles leave fewer of them over
-    may_pack_rows = large and REGISTER_FILE.packs_rows
+    may_pack_rows = large and REGISTER_FILE.packs_rows > 0
 
     @callee
     def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
@@ -288,14 +288,16 @@ def _product_of(large):
         `b_step` or, in a transpose, `b_stride` is 1; rows of init and c are contiguous. An `init_stride` of 0 adds the
         same row everywhere.
         """
-        width, chunk = lanes(b), CHUNK_VECTORS * lanes(b) // DEPTH // HIGH * HIGH
+        width = lanes(b)
         packs = n >= MANY_ROWS and b_step == 1 and b_stride * REGISTER_BYTES // width % CRITICAL_STRIDE == 0
         far = packs or (REGISTER_FILE.fetches_panels and depth * b_stride * REGISTER_BYTES // width >= FAR_PANELS)
         gradient = large and row_stride == 1
-        packs_rows = may_pack_rows and gradient and n >= STRIPS * TILE_ROWS and m >= 2 * STRIPS * width
+        spans_pages = gradient and depth * depth_stride * REGISTER_BYTES // width >= REGISTER_FILE.packs_rows
+        packs_rows = may_pack_rows and spans_pages and n >= STRIPS * TILE_ROWS and m >= 2 * STRIPS * width
         # A large gradient is shallow: wider tiles begin and end less often, where columns fill whole vectors.
         is_wide = gradient and m % width == 0 and not (packs or packs_rows) if large else SMALL_IS_WIDE
         wide = WIDE if is_wide else 2
+        chunk = (REGISTER_FILE.packed if packs_rows else CHUNK_VECTORS) * width // DEPTH // HIGH * HIGH
         panel, rows_panel = scratch(b, PANEL), scratch(b, PACKED)
         for start in range(0, depth, DEPTH):
             part, a_k, b_k = min(DEPTH, depth - start), a + start * depth_stride, b + start * b_stride
