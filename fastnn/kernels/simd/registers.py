@@ -113,8 +113,8 @@ REGISTER_FILES = {
     # Two whole registers are multiplied in a cycle, so that more waits for the caches (Intel's Emerald Rapids).
     "avx512": _AVX512_AMD._replace(
         jacobian_rows=64,
-        depth=256,
-        chunk=8192,
+        depth=264,
+        chunk=8448,
         packs_rows=2**19,
         packed=3072,
         fetches_sums=True,
