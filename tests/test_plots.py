@@ -388,11 +388,11 @@ def test_error_over_distance(ax):
         (lambda ax: plots.time_per_iteration({"a": 1.0}, ax, bar="b"), "bar must be one of a; got 'b'"),
         (
             lambda ax: plots.outputs_against_targets({"a": [1.0]}, [1.0], ax, names=["b", "c"]),
-            "names must have 1 names",
+            "names must have 1 name; got 2",
         ),
         (lambda ax: plots.confusion([0], [0], ax, classes=np.eye(2)), "classes must be a sequence of names"),
         (lambda ax: plots.network_diagram(PLANE, ax, input_names="xy"), "input_names must be a sequence of names"),
-        (lambda ax: plots.network_diagram(PLANE, ax, output_names=["u", "v"]), "output_names must have 1 names"),
+        (lambda ax: plots.network_diagram(PLANE, ax, output_names=["u", "v"]), "output_names must have 1 name; got 2"),
         (lambda ax: plots.learning(PLANE, np.eye(2), [0, 1], input_names=list("abc")), "input_names must have 2 names"),
         (lambda ax: plots.network_diagram(PLANE, ax, max_units=0), "max_units must be an integer of at least 1"),
         (lambda ax: plots.network_diagram(3, ax), "net must be a fastnn.MLP; got 3"),

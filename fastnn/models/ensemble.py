@@ -47,8 +47,7 @@ class Ensemble(Exports):
     spec : NetworkSpec
         The description of every member.
     params : array_like, shape (K, n_params)
-        The parameters of each member; copied unless it is a C-contiguous, writable array of the spec's
-        dtype.
+        The parameters of each member; copied unless it is a C-contiguous, writable array of the spec's dtype.
     records : Records, optional
         How the training of each member went.
     seed : int, optional

@@ -188,7 +188,7 @@ class MLP(SingleSample, InDomain, Exports):
         ------
         TypeError, ValueError
             If `X` is not a real array of this shape, has a value that overflows the dtype, or lies outside the domain
-            of a network made by ``with_domain(..., outside="raise")``.
+            of a network made by ``with_domain(..., outside="raise")``; or if `backend` is none of these.
         """
         network, X = twin(backend, "network"), checks.check_inputs(X, self._spec)
         return respect_domain(self, lambda X: network.predict(self._spec, self._params, X), X)

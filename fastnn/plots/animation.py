@@ -72,7 +72,7 @@ def learning(
         If an argument has the wrong type.
     ValueError
         If `y` has another shape, the network does not have one output, there is another number of names than of
-        inputs, or `path` has another ending.
+        inputs, `epochs` is below 1 or `frames` below 2, `optimizer` is `fastnn.LBFGS`, or `path` has another ending.
     """
     animation = require("matplotlib.animation", extra="plot")
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 4.4), layout="constrained")

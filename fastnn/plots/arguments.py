@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import describe, has_masked, is_iterable, listed
+from fastnn.checks import counted, describe, has_masked, is_iterable, listed
 from fastnn.checks.arrays import DTYPES, as_floats
 from fastnn.models.mlp import MLP
 
@@ -93,7 +93,7 @@ def check_names(argument: str, given: Any, count: int | None = None) -> list[Any
     if not all(isinstance(name, Hashable) for name in given):
         raise TypeError(f"{argument} must be numbers or texts; got {listed([*map(describe, given)])}")
     if count is not None and len(given) != count:
-        raise ValueError(f"{argument} must have {count} names; got {len(given)}")
+        raise ValueError(f"{argument} must have {counted(count, 'name')}; got {len(given)}")
     return list(given)
 
 

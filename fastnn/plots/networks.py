@@ -51,7 +51,7 @@ def network_diagram(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If there is another number of names than of units.
+        If there is another number of names than of units, or `max_units` is below 1.
     """
     check_net(net)
     max_units = check_integer("max_units", max_units, 1)
@@ -110,7 +110,7 @@ def weight_images(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the shape does not fit the network.
+        If the shape does not fit the network, or `units` or `columns` is below 1.
     """
     pixels = check_net(net).spec.n_in
     if not isinstance(shape, (tuple, list)) or len(shape) != 2:

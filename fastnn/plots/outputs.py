@@ -44,7 +44,7 @@ def outputs_against_targets(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If an array has another shape, or not as many numbers as `targets`.
+        If an array has another shape, or not as many numbers as `targets`; or if there is not a name for each sample.
     """
     (targets,) = vectors(targets=targets)
     lines = series("outputs", outputs, targets, "targets")
@@ -70,8 +70,8 @@ def sample_images(
 
     Parameters
     ----------
-    images : array_like, shape (n, height, width)
-        The images; high values are dark.
+    images : array_like, shape (n, height, width), or (n, height, width, 3 or 4)
+        The images; high values are dark. With a fourth dimension they are colours, as ``Axes.imshow`` takes them.
     predicted, labels : array_like of int, shape (n,) or (n, 1)
         The predicted and the true classes.
     ax : Axes, optional
@@ -88,7 +88,8 @@ def sample_images(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If an array has another shape, or there are not as many images, predicted and true classes.
+        If an array has another shape, there are not as many images, predicted and true classes, or `columns` is below
+        1.
     """
     predicted, true = class_labels(predicted=predicted, labels=labels)
     values, columns = numbers("images", images, "(n, height, width)"), check_integer("columns", columns, 1)
@@ -179,8 +180,8 @@ def confusion(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If an array has another shape, there is another number of predicted classes than of true ones, or one is not
-        among `classes`.
+        If an array has another shape, there is another number of predicted classes than of true ones, one is not among
+        `classes`, or these are none, or one of them comes twice.
     """
     true, predicted = class_labels(true=true, predicted=predicted)
     names = _occurring(true, predicted) if classes is None else check_names("classes", classes)
@@ -246,7 +247,8 @@ def decision_regions(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the network does not have two inputs, or `y` is not a class of the network for each sample.
+        If the network does not have two inputs, `X` has another shape or is not finite, `y` is not a class of the
+        network for each sample, there are not two names, or `steps` is below 2.
     """
     if check_net(net).spec.n_in != 2:
         raise ValueError(f"net must have two inputs; it has {net.spec.n_in}")

@@ -193,7 +193,8 @@ def error_over_distance(distances: ArrayLike, errors: ArrayLike, ax: Axes | None
     TypeError
         If an argument has the wrong type.
     ValueError
-        If the arrays are empty, or not vectors or columns of one length.
+        If the arrays are empty, or not vectors or columns of one length; or if no sample can be drawn, as each has an
+        error or a distance that is 0 or not finite.
     """
     distances, errors = vectors(distances=distances, errors=errors)
     errors = abs(errors)
