@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+from exchange_cases import EXPORTED, WIDTHS
 
 import fastnn
 from fastnn.apps.cli import build_parser
@@ -78,6 +79,10 @@ def test_what_is_in_it_names_every_row_of_the_catalogue():
     tables = (catalogue.ACTIVATIONS, catalogue.LOSSES, catalogue.OPTIMIZERS, INITIALIZERS)
     named = set(re.findall(r"\w+", TEXTS["contents.md"]))
     assert not {name for table in tables for name in table} - named
+
+
+def test_the_page_on_exports_says_how_many_networks_are_compared():
+    assert f"({2 * len(EXPORTED) * len(WIDTHS)} networks" in TEXTS["exchange.md"]  # with biases and without
 
 
 def test_the_api_reference_holds_every_public_name():
