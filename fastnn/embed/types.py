@@ -1,8 +1,8 @@
 """The Numba type of a network: how it goes into compiled code and comes back.
 
 The type contains the whole description of the network, so that its methods are compiled for its sizes; at run time it
-is one array, the parameters. The type's name contains a digest of the kernels, so that users' cached code is compiled
-again after an upgrade.
+is an array, the parameters, and a second one where the network has a domain. The type's name contains a digest of the
+kernels, so that users' cached code is compiled again after an upgrade.
 """
 
 from __future__ import annotations

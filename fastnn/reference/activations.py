@@ -166,7 +166,7 @@ def sin_derivative(z: NDArray, h: NDArray) -> NDArray:
 
 
 def ascending(z: NDArray) -> NDArray:
-    """``z_0, z_0 + softplus(z_1), z_0 + softplus(z_1) + softplus(z_2), ...``: outputs none of which is below the last.
+    """``z_0, z_0 + softplus(z_1), z_0 + softplus(z_1) + softplus(z_2), ...``: none is below the one before.
 
     Its derivative is a matrix for each row, as softmax's is.
     """

@@ -69,7 +69,7 @@ def relu(z):
 
 @inlined
 def relu_derivative(z, h):
-    """One above zero, elsewhere zero: `h` itself, unless that is NaN."""
+    """One above zero, elsewhere `h` itself, which is zero there, or NaN."""
     return select(h > 0.0, broadcast(1.0, h), h)
 
 
