@@ -160,6 +160,13 @@ def test_members_that_agree_have_no_spread(members, tmp_path):
     assert spread.max() <= 4 * np.finfo(np.float64).eps * abs(mean).max()
 
 
+def test_the_header_of_an_ensemble_of_one(tmp_path):
+    ensemble("tanh", "float64", True, members=1).to_c(tmp_path / "policy_of_one.c")
+    header = (tmp_path / "policy_of_one.h").read_text()
+    assert "Mean and spread of 1 multi-layer perceptron: " in header
+    assert all(len(line) <= 120 for line in header.splitlines())
+
+
 def test_an_ensemble_without_members_is_refused(tmp_path):
     many = Ensemble(net("tanh").spec, np.empty((0, net("tanh").spec.n_params)))
     with pytest.raises(ValueError, match="an ensemble must have members to be written; this one has none"):

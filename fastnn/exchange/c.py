@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from math import isinf, isnan
 
@@ -50,6 +51,11 @@ def _header(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) ->
         what = "mean of the members' outputs and their spread, the standard deviation"
         members = f"#define {name.upper()}_N_MEMBERS {len(params)}\n"
         outputs = f"{real} *mean, {real} *spread"
+    said = (
+        f"/* The {what}, {n_out} numbers{'' if params.ndim == 1 else ' each'}, at x, {n_in} numbers. No two arrays may "
+        "overlap, here and below; every function may run on any number of threads. */"
+    )
+    comment = textwrap.fill(said, 79, subsequent_indent="   ", break_long_words=False)
     of = "outputs" if params.ndim == 1 else "mean"
     more = f"""
 /* The derivative of the {of} at x along t, as long as x. */
@@ -70,8 +76,7 @@ void {name}_vjp(const {real} *x, const {real} *v, {real} *out);
 extern "C" {{
 #endif
 
-/* The {what}, {n_out} numbers{"" if params.ndim == 1 else " each"}, at x, {n_in} numbers. No two arrays may
-   overlap, here and below; every function may run on any number of threads. */
+{comment}
 void {name}_forward(const {real} *x, {outputs});
 {more if derivatives else ""}
 #ifdef __cplusplus

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
+from fastnn.settings.describing import counted
 from fastnn.settings.spec import NetworkSpec
 
 
 def title(spec: NetworkSpec, params: NDArray) -> str:
     """A sentence on what it computes."""
     layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
-    what = (
-        "A multi-layer perceptron" if params.ndim == 1 else f"Mean and spread of {len(params)} multi-layer perceptrons"
-    )
+    several = counted(len(params), "multi-layer perceptron")
+    what = "A multi-layer perceptron" if params.ndim == 1 else f"Mean and spread of {several}"
     return f"{what}: {spec.n_in} -> {layers}."
 
 
