@@ -1,4 +1,4 @@
-"""How kernels are compiled and cached: all that touches Numba's internals; the README says what each use buys.
+"""How kernels are compiled and cached: what they need of Numba's internals; the README says what each use buys.
 
 - `compiling`: the decorators; `options`: the options of ``njit`` that they use.
 - `compilers`, `passes`, `resolution`, `loading`, `raising`: Numba's compiler, with less to do.
