@@ -32,7 +32,7 @@ from fastnn.settings.catalogue import (
     Activation,
     Loss,
     activation_of,
-    masked_twin,
+    masked_code,
 )
 from fastnn.settings.constants import GELU_CUBIC, GELU_FACTOR, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE, SELU_SCALE_ALPHA
 from fastnn.settings.spec import NetworkSpec
@@ -335,7 +335,7 @@ def _arguments(
     shares = np.ones(len(X)) if weights is None else weights.astype(np.float64)
     counted = counted_weights(loss, y, shares)
     total = loss.divisor(spec.n_out) * (counted.sum() if loss.mean and counted.any() else 1.0)
-    code = masked_twin(loss.code) if loss.masked else loss.code  # below a target that is NaN is left out in any case
+    code = masked_code(loss.code) if loss.masked else loss.code  # below a target that is NaN is left out in any case
     known = _layer_table(spec), code, loss.logits_of is not None
     numbers = np.full(targets.shape[1], parameter, np.float64)
     return *known, numbers, params, targets, shares / total, *_buffers(spec, X)

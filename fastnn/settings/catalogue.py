@@ -113,7 +113,7 @@ class Loss:
     def where_present(self) -> Self:
         """The same loss, except that a target of NaN takes no part in it."""
         loss = object.__new__(type(self))  # as a copy of a loss of the user's is that loss
-        vars(loss).update(vars(self), masked=True, code=masked_twin(self.code))
+        vars(loss).update(vars(self), masked=True, code=masked_code(self.code))
         return loss
 
     def masked_as(self, other: Loss) -> Self:
@@ -283,7 +283,7 @@ LOSSES: dict[str, Loss] = _table(
 OWN_LOSSES: dict[int, Loss] = {}
 
 
-def masked_twin(code: int) -> int:
+def masked_code(code: int) -> int:
     """The code of the same loss where targets may be missing, which is negative; or from that one back."""
     return -1 - code
 
@@ -291,7 +291,7 @@ def masked_twin(code: int) -> int:
 def loss_of(code: int) -> Loss:
     """The loss with this code."""
     if code < 0:
-        return loss_of(masked_twin(code)).where_present()
+        return loss_of(masked_code(code)).where_present()
     return OWN_LOSSES.get(code) or next(row for row in LOSSES.values() if row.code == code)
 
 
