@@ -6,6 +6,7 @@ import re
 import runpy
 import shlex
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,13 @@ def test_the_api_reference_holds_every_public_name():
             if not told or not inspect.getdoc(value):
                 missing.append(f"{module}.{name}")
     assert missing == []
+
+
+def test_functions_of_the_api_reference_say_what_they_raise():
+    reference = "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "api").glob("*.md")))
+    names = re.findall(r"auto(?:method|function):: fastnn\.((?!reference|plots|sklearn).+)$", reference, re.MULTILINE)
+    assert len(names) > 20
+    assert [name for name in names if "Raises\n---" not in inspect.getdoc(attrgetter(name)(fastnn))] == []
 
 
 def undocumented(kind):

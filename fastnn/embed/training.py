@@ -64,6 +64,8 @@ class TrainState:
     ------
     TypeError, ValueError
         If an argument is invalid.
+    RuntimeError
+        If Numba's compiler is turned off.
 
     Notes
     -----

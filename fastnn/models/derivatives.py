@@ -13,12 +13,7 @@ from fastnn.settings.spec import NetworkSpec
 
 
 class Derivatives:
-    """The derivatives of an `MLP`; the same methods can be called inside ``@njit``.
-
-    All of them raise `TypeError` or `ValueError` if an array has the wrong shape or dtype; if one to write to is not
-    writable, or shares its memory with another argument or the parameters; or if an activation of your own lacks a
-    derivative that they need.
-    """
+    """The derivatives of an `MLP`; the same methods can be called inside ``@njit``."""
 
     _spec: NetworkSpec
     _params: NDArray[Any]
@@ -40,6 +35,12 @@ class Derivatives:
             Receives the derivatives.
         workspace : ndarray, optional
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array has the wrong shape or dtype; or if one to write to is not writable, or shares its memory with
+            another argument or the parameters.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -69,6 +70,11 @@ class Derivatives:
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         grad : ndarray, shape (n_params,), of the network's dtype, optional
             The gradient with respect to the parameters is added to it in the same pass, as `vjp_params` does.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -90,6 +96,11 @@ class Derivatives:
             Receives the product.
         workspace : ndarray, optional
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`.
         """
         self._refuse_workspace(workspace)
         spec = self._spec
@@ -113,6 +124,12 @@ class Derivatives:
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
         v : array_like, shape (n_out,), optional
             Factors of the outputs; needed unless the network has one output.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`, or if `v` is left out for several outputs, or an activation of your own lacks its second
+            derivative.
         """
         self._refuse_workspace(workspace)
         self._require_derivatives(2)
@@ -140,6 +157,11 @@ class Derivatives:
             Receives the product.
         workspace : ndarray, optional
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`, or if an activation of your own lacks its second derivative.
         """
         self._refuse_workspace(workspace)
         self._require_derivatives(2)
@@ -169,6 +191,11 @@ class Derivatives:
             Receives the second derivatives.
         workspace : ndarray, optional
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`, or if an activation of your own lacks its second derivative, which the curvature needs.
         """
         self._refuse_workspace(workspace)
         self._require_derivatives(1 if curvature is None else 2)
@@ -194,6 +221,11 @@ class Derivatives:
             The derivative is added to it. In the order of ``net.params``, but not that array itself.
         workspace : ndarray, optional
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`.
         """
         self._refuse_workspace(workspace)
         x, rows = self._samples(x)
@@ -223,6 +255,11 @@ class Derivatives:
             The derivative is added to it.
         workspace : ndarray, optional
             For wide networks inside compiled code, as in `MLP.workspace`; from Python it must be left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `jacobian`, or if an activation of your own lacks its second derivative, or its third for curvatures.
         """
         self._refuse_workspace(workspace)
         self._require_derivatives(2 if v_curvature is None else 3)

@@ -154,6 +154,8 @@ class SingleSample(Derivatives):
         ------
         TypeError, numba.TypingError, ValueError
             If an array has the wrong type or shape, the loss is not defined for y, or the parameters are read-only.
+        RuntimeError
+            If Numba's compiler is turned off.
         """
         if compiler_is_off():
             refuse("net.train_step")
@@ -206,6 +208,8 @@ class SingleSample(Derivatives):
         TypeError, ValueError
             If `caller` is none of these, or the network is too wide for its scratch to lie on the stack, is not what
             the caller needs, or does something of its own outside its domain.
+        RuntimeError
+            If Numba's compiler is turned off.
         """
         domain.check_forgettable(self._outside)
         if compiler_is_off():

@@ -191,6 +191,13 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `fit`, or if `classes` is missing in the first call.
+        AttributeError
+            If the solver is ``"lbfgs"``, which has no epochs of batches.
         """
         # In the first call scikit-learn sets `classes_` before it looks at the samples.
         with nullcontext() if hasattr(self, "coefs_") else unchanged_on_error(self):

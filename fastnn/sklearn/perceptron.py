@@ -89,6 +89,16 @@ class Perceptron(BaseMultilayerPerceptron):
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter of the estimator or an array is invalid, or training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss still improves in the last epoch.
         """
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
 

@@ -131,8 +131,10 @@ class MLPRegressor(Targets, Perceptron, theirs.MLPRegressor):
 
         Raises
         ------
-        ValueError
-            If `return_std` is True and the loss is another.
+        NotFittedError
+            If `fit` was not called before; it is a `ValueError`.
+        TypeError, ValueError
+            If `X` is invalid, or if `return_std` is True and the loss is another.
         """
         check_is_fitted(self)
         if return_std and self._learned() != "gaussian_nll":

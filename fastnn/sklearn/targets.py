@@ -69,6 +69,11 @@ class Targets:
         Returns
         -------
         float
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `predict`, or if `y` or `sample_weight` is invalid.
         """
         predicted = self.predict(X)
         y = _for_levels(np.asarray(y), self._learned(), predicted.shape[1] if predicted.ndim > 1 else 1)

@@ -56,6 +56,16 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter of the estimator or an array is invalid, or every member diverges.
+
+        Warns
+        -----
+        RuntimeWarning
+            If members diverge, which are then left out.
         """
         with unchanged_on_error(self):
             X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
@@ -78,6 +88,13 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
         -------
         ndarray, shape (n, n_classes), or two of them
             The mean of the members' probabilities.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called before; it is a `ValueError`.
+        TypeError, ValueError
+            If `X` is invalid.
         """
         outputs = self._outputs(X)
         return (mean_of(outputs), std_of(outputs)) if return_std else mean_of(outputs)
@@ -93,6 +110,11 @@ class MLPEnsembleClassifier(ClassifierMixin, EnsembleBase):
         Returns
         -------
         ndarray, shape (n,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `predict_proba`.
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]

@@ -123,6 +123,16 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
         -------
         self
             The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter of the estimator or an array is invalid, or every member diverges.
+
+        Warns
+        -----
+        RuntimeWarning
+            If members diverge, which are then left out.
         """
         with unchanged_on_error(self):
             X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=(np.float64, np.float32))
@@ -151,6 +161,13 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
         -------
         ndarray, shape (n,) or (n, n_targets), or two of them
             With several quantiles of one target a column for each.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called before; it is a `ValueError`.
+        TypeError, ValueError
+            If `X` is invalid.
         """
         outputs = self._outputs(X)
         means = self._means(outputs)
@@ -180,7 +197,7 @@ class MLPEnsembleRegressor(Targets, MultiOutputMixin, RegressorMixin, EnsembleBa
         Raises
         ------
         TypeError, ValueError
-            If `quantiles` holds anything but numbers in [0, 1].
+            As in `predict`, or if `quantiles` holds anything but numbers in [0, 1].
         """
         quantiles = check_quantiles("quantiles", quantiles)
         return self._shaped(quantiles_of(self._means(self._outputs(X)), quantiles))
