@@ -74,7 +74,8 @@ RULES = [
     VelocitySGD(0.1, 0.5, nesterov=True),
     AdamHat(),
 ]
-CASES = [(name, [*LOSSES][i % len(LOSSES)], RULES[i % len(RULES)]) for i, name in enumerate(HIDDEN)]
+ALL = HIDDEN, [*LOSSES], RULES
+CASES = [tuple(each[i % len(each)] for each in ALL) for i in range(max(map(len, ALL)))]
 
 
 def test_the_cases_leave_nothing_out():
