@@ -23,8 +23,8 @@ class PredictionSets:
     Attributes
     ----------
     model : MLP or Ensemble
-        The classifier: a copy, which further training of the given one leaves. An ensemble's probabilities are the
-        means of its members'.
+        The classifier: a copy, which further training of the given one leaves alone. An ensemble's probabilities are
+        the means of its members'.
     coverage : float
         The coverage that was asked for.
     threshold : ndarray of float64, shape ()

@@ -35,7 +35,7 @@ class Laplace:
     Attributes
     ----------
     model : MLP
-        The network: a copy, which further training of the given one leaves.
+        The network: a copy, which further training of the given one leaves alone.
     last_layer : bool
         Whether only the parameters of the last layer are uncertain.
     noise : float

@@ -31,7 +31,8 @@ class Intervals:
     Attributes
     ----------
     model : MLP or Ensemble
-        The model whose predictions lie inside the intervals: a copy, which further training of the given one leaves.
+        The model whose predictions lie inside the intervals: a copy, which further training of the given one leaves
+        alone.
     method : str
         One of the methods of `intervals`.
     coverage : float
