@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn.checks.values import check_flag, check_in_float32, check_integer, check_name, check_number, describe
 from fastnn.settings import schedules
-from fastnn.settings.intervals import ANY, AT_LEAST_0, Interval
+from fastnn.settings.intervals import AT_LEAST_0
 from fastnn.settings.optimizers import Optimizer
 from fastnn.settings.schedules import Schedule
 from fastnn.settings.spec import NetworkSpec
@@ -17,11 +17,10 @@ _SCHEDULES = tuple(getattr(schedules, name) for name in schedules.NAMES)
 
 
 @cache
-def _settings_of(kind: type) -> list[tuple[str, str, Interval, tuple[str, ...]]]:
-    """Each setting of a class: its name and annotation, and the numbers and names it may take."""
+def _settings_of(kind: type) -> list[tuple[str, str, Any, tuple[str, ...]]]:
+    """Each setting of a class: its name and annotation; the interval of a number, else None; the names it may be."""
     return [
-        (row.name, str(row.type), row.metadata.get("interval", ANY), row.metadata.get("names", ()))
-        for row in fields(kind)
+        (row.name, str(row.type), row.metadata.get("interval"), row.metadata.get("names", ())) for row in fields(kind)
     ]
 
 

@@ -22,14 +22,12 @@ class Interval:
         """The least number that belongs to it; above 0 it is a normal one, as kernels take smaller ones for 0."""
         if self.open_low and self.low == 0:
             return float_info.min
-        return nextafter(self.low, inf) if self.open_low or self.low == -inf else self.low
+        return nextafter(self.low, inf) if self.open_low else self.low
 
     def __contains__(self, number: float) -> bool:
         return self.least <= number < self.high
 
     def __str__(self) -> str:
-        if self.low == -inf:
-            return "a finite number"
         if self.high < inf:
             return f"a number in {'(' if self.open_low else '['}{self.low:g}, {self.high:g})"
         return f"a finite number {'above' if self.open_low else 'of at least'} {self.low:g}"
@@ -41,7 +39,6 @@ AT_LEAST_1 = Interval(1)
 AT_LEAST_2 = Interval(2)
 UNIT = Interval(0, 1)
 INSIDE_UNIT = Interval(0, 1, open_low=True)
-ANY = Interval(-inf)
 
 
 def within(interval: Interval, default: float) -> Any:
@@ -55,6 +52,6 @@ def one_of(*names: str, default: str | None = None) -> Any:
 
 
 def intervals_of(settings: type) -> dict[str, Interval]:
-    """The interval of each of a dataclass's settings that is a number; of those that state none, any finite number."""
+    """The interval of each of a dataclass's settings that is a number."""
     numbers = [row for row in fields(settings) if type(row.default) in (int, float)]
-    return {row.name: row.metadata.get("interval", ANY) for row in numbers}
+    return {row.name: row.metadata["interval"] for row in numbers}
