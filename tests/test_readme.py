@@ -1,5 +1,6 @@
 """What the README and the pages of docs/ show is true: their Python runs, their commands and their links exist."""
 
+import importlib
 import importlib.util
 import inspect
 import re
@@ -35,11 +36,14 @@ def test_python_blocks_run_one_after_another(page, folder):
     found = blocks(TEXTS[page], "python")
     if not found:
         pytest.skip("this page shows no Python")
-    if any("plots" in block for block in found):
+    draws = any("plots" in block for block in found)
+    if draws:
         pytest.importorskip("matplotlib").use("agg")
     script = folder / "page.py"
     script.write_text("\n".join(found), encoding="utf-8")
     runpy.run_path(str(script))
+    if draws:
+        importlib.import_module("matplotlib.pyplot").close("all")  # for tests that count figures
 
 
 def test_the_ten_lines_learn(tmp_path, capsys):
