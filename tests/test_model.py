@@ -193,6 +193,22 @@ def test_copies_share_nothing(net, duplicate):
     assert np.array_equal(net.params, before)
 
 
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_copies_and_pickles_keep_the_users_attributes_alone(duplicate):
+    for net in (MLP((2, 3, 1), rng=0), MLP((2, 3, 1), rng=0).with_domain(np.eye(2), outside="clip")):
+        net(np.zeros(2))
+        assert net.numba_type is net.numba_type
+        net._cfunctions["C"] = lambda: None  # which cannot be pickled
+        net.units = ["Pa", "kg"]
+        other = duplicate(net)
+        assert other.units == ["Pa", "kg"]
+        assert (other.units is net.units) == (duplicate is copy.copy)
+        assert not {"_methods", "_cfunctions", "numba_type"} & set(vars(other))
+        assert not np.shares_memory(other.params, net.params)
+        assert np.shares_memory(other.params, other.weights[0])
+        assert np.array_equal(other(np.array([0.5, 9.0])), net(np.array([0.5, 9.0])))
+
+
 def test_from_params_copies():
     params = np.arange(3.0)
     net = MLP.from_params(NetworkSpec((2, 1), ("identity",)), params)

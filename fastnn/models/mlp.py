@@ -33,6 +33,9 @@ from fastnn.training.twins import twin
 if TYPE_CHECKING:
     import torch
 
+# Attributes that a copy or a pickle makes anew, beside what is cached; others are the user's or a subclass's.
+_MADE_ANEW = {"_spec", "_params", "_domain", "_outside", "_weights", "_biases"}
+
 
 class MLP(SingleSample, InDomain, Exports):
     """A multi-layer perceptron.
@@ -535,11 +538,15 @@ class MLP(SingleSample, InDomain, Exports):
 
     def __getstate__(self) -> tuple[Any, ...]:
         domain = () if self._domain is None else (self._domain, self._outside)
-        return (self._spec, self._params, *domain)
+        cached = {name for name in vars(self) if isinstance(getattr(MLP, name, None), cached_property)}
+        others = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW | cached}
+        return (self._spec, self._params, *domain, *([others] if others else []))
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         spec, params, *domain = state
+        others = domain.pop() if domain and isinstance(domain[-1], dict) else {}
         self._hold(spec, aligned_copy(params), *domain)  # a copy, for copy.copy passes the array itself
+        vars(self).update(others)
 
     def __repr__(self) -> str:
         spec = self._spec
