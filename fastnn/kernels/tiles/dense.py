@@ -162,7 +162,7 @@ def product_tile(height, columns, shared, rows, m, depth, a, b, init, c, ahead):
             if shared and i % 2 == 1:
                 above = init_g + min(i - 1, rows - 1) * init_stride
                 sums[g + i, columns] = load_halves(above + tail, row + tail)
-    if REGISTER_FILE.fetches_sums and height == TILE_ROWS:  # c of the next tile; no tile of a small product is as high
+    if REGISTER_FILE.fetches_sums and height == TILE_ROWS:  # c of the next tile; with AVX2 in large products alone
         for i in range(height):
             prefetch(c + (height + i) * c_stride)
     line = lanes(b) * CACHE_LINE // REGISTER_BYTES
