@@ -41,9 +41,9 @@ class RegisterFile(NamedTuple):
     chunk : int
         Vectors of the left operand that are multiplied by all of the right one before the next (-k product).
     packs_rows : int
-        Least bytes that a large gradient's left operand spans for its rows to be packed; 0 for never (-k product).
+        Least bytes that a large gradient's left operand spans for its rows to be packed (-k product).
     packed : int
-        Vectors of it that are packed at a time, on the stack (-k product).
+        Vectors of it that are packed at a time, on the stack; 0 where they never are (-k product).
     fetches_weights : bool
         Whether few rows fetch the weights of large layers ahead (-k few).
     few_far_rows : int
@@ -78,7 +78,7 @@ class RegisterFile(NamedTuple):
     depth: int = 400
     chunk: int = 6400
     packs_rows: int = 0
-    packed: int = 4356
+    packed: int = 0
     fetches_weights: bool = False
     few_far_rows: int = 1
     fetches_sums: bool = False
@@ -135,7 +135,7 @@ REGISTER_FILES = {
         side_by_side=True,
         depth=264,
         chunk=4356,
-        packs_rows=1,
+        packed=4356,
         fetches_weights=True,
         few_far_rows=2,
         fetches_sums=True,

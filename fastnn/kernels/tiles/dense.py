@@ -68,7 +68,7 @@ PANEL = 2 * STRIPS * DEPTH
 CHUNK_VECTORS = REGISTER_FILE.chunk
 
 #: Vectors of these rows once packed, where each tile takes one column more.
-PACKED = REGISTER_FILE.packed * (DEPTH + 1) // DEPTH + 1 if REGISTER_FILE.packs_rows else 1
+PACKED = REGISTER_FILE.packed * (DEPTH + 1) // DEPTH + 1
 
 #: A row stride of a multiple of this many bytes makes the rows of a matrix compete for few cache lines.
 CRITICAL_STRIDE = 1024
@@ -278,7 +278,7 @@ def _pack_rows(a, stride, n, depth, panel):
 def _product_of(large):
     """`product` with the code that packs and fetches ahead, if `large`, or without it: Numba drops dead branches."""
     low = TILE_ROWS if large else FLAT  # a small product has few rows, and lower tiles leave fewer of them over
-    may_pack_rows = large and REGISTER_FILE.packs_rows > 0
+    may_pack_rows = large and REGISTER_FILE.packed > 0
 
     @callee
     def product(n, m, depth, a, row_stride, depth_stride, b, b_stride, b_step, init, init_stride, c, c_stride):
