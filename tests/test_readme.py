@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 README = TEXTS["README.md"]
+API_REFERENCE = "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "api").glob("*.md")))
 
 
 def blocks(text, language):
@@ -91,7 +92,6 @@ def test_the_page_on_exports_says_how_many_networks_are_compared():
 
 
 def test_the_api_reference_holds_every_public_name():
-    reference = "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "api").glob("*.md")))
     modules = {"fastnn": fastnn, "fastnn.reference": fastnn.reference, "fastnn.schedules": fastnn.schedules}
     for name in ("sklearn", "plots"):
         if importlib.util.find_spec({"plots": "matplotlib"}.get(name, name)):
@@ -101,15 +101,14 @@ def test_the_api_reference_holds_every_public_name():
         names = getattr(holder, "__all__", None) or [n for n, value in vars(holder).items() if inspect.isclass(value)]
         for name in names:
             value = getattr(holder, name)
-            told = inspect.ismodule(value) or re.search(rf":: {module}\.{name}$", reference, flags=re.MULTILINE)
+            told = inspect.ismodule(value) or re.search(rf":: {module}\.{name}$", API_REFERENCE, flags=re.MULTILINE)
             if not told or not inspect.getdoc(value):
                 missing.append(f"{module}.{name}")
     assert missing == []
 
 
 def test_functions_of_the_api_reference_say_what_they_raise():
-    reference = "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "api").glob("*.md")))
-    names = re.findall(r"auto(?:method|function):: fastnn\.((?!reference|plots|sklearn).+)$", reference, re.MULTILINE)
+    names = re.findall(r"auto(?:method|function):: fastnn\.((?!reference|plots|sklearn).+)$", API_REFERENCE, re.M)
     assert len(names) > 20
     assert [name for name in names if "Raises\n---" not in inspect.getdoc(attrgetter(name)(fastnn))] == []
 

@@ -46,14 +46,14 @@ def _real(spec: NetworkSpec) -> str:
 def _header(spec: NetworkSpec, params: NDArray, name: str, derivatives: bool) -> str:
     real, n_in, n_out = _real(spec), f"{name.upper()}_N_IN", f"{name.upper()}_N_OUT"
     if params.ndim == 1:
-        what, members, outputs = "outputs", "", f"{real} *out"
+        what, each, members, outputs = "outputs", "", "", f"{real} *out"
     else:
-        what = "mean of the members' outputs and their spread, the standard deviation"
+        what, each = "mean of the members' outputs and their spread, the standard deviation", " each"
         members = f"#define {name.upper()}_N_MEMBERS {len(params)}\n"
         outputs = f"{real} *mean, {real} *spread"
     said = (
-        f"/* The {what}, {n_out} numbers{'' if params.ndim == 1 else ' each'}, at x, {n_in} numbers. No two arrays may "
-        "overlap, here and below; every function may run on any number of threads. */"
+        f"/* The {what}, {n_out} numbers{each}, at x, {n_in} numbers. "
+        "No two arrays may overlap, here and below; every function may run on any number of threads. */"
     )
     comment = textwrap.fill(said, 79, subsequent_indent="   ", break_long_words=False)
     of = "outputs" if params.ndim == 1 else "mean"

@@ -11,8 +11,10 @@ from fastnn.settings.spec import NetworkSpec
 def title(spec: NetworkSpec, params: NDArray) -> str:
     """A sentence on what it computes."""
     layers = " -> ".join(f"{layer.n_out} {layer.activation.name}" for layer in spec.layers)
-    several = counted(len(params), "multi-layer perceptron")
-    what = "A multi-layer perceptron" if params.ndim == 1 else f"Mean and spread of {several}"
+    if params.ndim == 1:
+        what = "A multi-layer perceptron"
+    else:
+        what = f"Mean and spread of {counted(len(params), 'multi-layer perceptron')}"
     return f"{what}: {spec.n_in} -> {layers}."
 
 
